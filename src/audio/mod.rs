@@ -1,0 +1,28 @@
+//! Sound in: files and samples become mono 16 kHz clips, clips become log-mel frames.
+//!
+//! Knows nothing of data sets, models or terminals.
+
+mod error;
+
+pub use error::AudioError;
+
+/// Every model here hears 16 kHz mono.
+pub const SAMPLE_RATE: u32 = 16_000;
+
+/// A log-mel spectrogram before normalisation and padding, row-major (frames, bins), natural log.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LogMel {
+    /// Number of 10 ms frames.
+    pub frames: usize,
+    /// Mel bins of each frame (128 for AST, 80 for Whisper).
+    pub bins: usize,
+    /// `frames * bins` values.
+    pub data: Vec<f32>,
+}
+
+impl LogMel {
+    /// One frame's mel bins; empty when `frame` is out of range.
+    pub fn row(&self, frame: usize) -> &[f32] {
+        self.data.get(frame * self.bins..(frame + 1) * self.bins).unwrap_or_default()
+    }
+}

@@ -1,0 +1,39 @@
+//! The command line: one file for each subcommand, each with its `Args` and its `run`.
+
+mod output;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use output::{CliError, Output};
+
+/// A workbench for adapting pretrained audio transformers to new sounds.
+#[derive(Debug, Parser)]
+#[command(name = "aat-tui", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// What to do; without one, the workbench opens.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What can be done without a screen.
+#[derive(Debug, Subcommand)]
+pub enum Command {}
+
+/// Parses the arguments, runs the subcommand, says what went wrong, and answers with the exit code:
+/// 0 done, 1 failed, 2 usage, 130 interrupted.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version arrive here too; a closed pipe must not turn them into a failure.
+            let _ = error.print();
+            return ExitCode::from(error.exit_code().try_into().unwrap_or(2));
+        }
+    };
+    match cli.command {
+        None => ExitCode::SUCCESS,
+        Some(command) => match command {},
+    }
+}

@@ -1,0 +1,103 @@
+//! The only place that writes to standard output: text for people or one JSON object a line.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+/// Why a subcommand ended without its result.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The request itself is off: exit code 2.
+    #[error("{0}")]
+    Usage(String),
+    /// The work failed: exit code 1.
+    #[error("{0}")]
+    Failed(String),
+    /// Someone pressed Ctrl-C: exit code 130.
+    #[error("interrupted")]
+    Interrupted,
+    /// The reader of our output went away; nothing to say, and nobody to say it to.
+    #[error("the output was closed")]
+    Closed,
+}
+
+impl CliError {
+    /// The process's exit code for it.
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::Failed(_) => 1,
+            Self::Interrupted => 130,
+            Self::Closed => 0,
+        }
+    }
+}
+
+impl From<io::Error> for CliError {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe { Self::Closed } else { Self::Failed(error.to_string()) }
+    }
+}
+
+/// Failures of the layers below are failures of the work; their messages already say what to do.
+macro_rules! failed_from {
+    ($($error:ty),* $(,)?) => {$(
+        impl From<$error> for CliError {
+            fn from(error: $error) -> Self {
+                Self::Failed(error.to_string())
+            }
+        }
+    )*};
+}
+failed_from!(crate::audio::AudioError, crate::data::DataError, crate::model::ModelError, serde_json::Error);
+
+/// Where a subcommand's answer goes.
+pub struct Output {
+    json: bool,
+    to: Box<dyn Write + Send>,
+}
+
+impl Output {
+    /// Standard output, as JSON lines or text.
+    pub fn stdout(json: bool) -> Self {
+        Self { json, to: Box::new(io::stdout()) }
+    }
+
+    /// Whether JSON was asked for.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// One JSON object as a line, when JSON was asked for.
+    ///
+    /// # Errors
+    /// When the output is closed or cannot be written.
+    pub fn object(&mut self, value: &impl Serialize) -> Result<(), CliError> {
+        if self.json {
+            let line = serde_json::to_string(value)?;
+            writeln!(self.to, "{line}")?;
+            self.to.flush()?;
+        }
+        Ok(())
+    }
+
+    /// One line for people, when JSON was not asked for. Control characters are shown, not obeyed.
+    ///
+    /// # Errors
+    /// When the output is closed or cannot be written.
+    pub fn line(&mut self, text: impl AsRef<str>) -> Result<(), CliError> {
+        if !self.json {
+            writeln!(self.to, "{}", printable(text.as_ref()))?;
+        }
+        Ok(())
+    }
+}
+
+/// The text with control characters (escape sequences in file names and labels) made visible.
+pub fn printable(text: &str) -> std::borrow::Cow<'_, str> {
+    if text.chars().any(|c| c.is_control() && c != '\t') {
+        text.chars().map(|c| if c.is_control() && c != '\t' { '\u{FFFD}' } else { c }).collect::<String>().into()
+    } else {
+        text.into()
+    }
+}

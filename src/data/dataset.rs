@@ -1,0 +1,91 @@
+//! What a data set is, whichever layout it was read from.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// The official part of a data set that a clip belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Split {
+    /// Trains.
+    Train,
+    /// Chooses.
+    Val,
+    /// Judges.
+    Test,
+}
+
+/// Where a clip's sound comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// A sound file.
+    File(PathBuf),
+    /// Clip `index` of the synthesised demo set.
+    Demo {
+        /// Class of the sound.
+        class: usize,
+        /// Which variation.
+        index: u64,
+    },
+}
+
+/// What is known of a clip.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Label {
+    /// Exactly one class.
+    One(usize),
+    /// Annotated classes, present or absent; every other class is unknown and is masked from loss and metric.
+    Many(Vec<(usize, bool)>),
+}
+
+/// One labelled clip.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Item {
+    /// Stable name within the data set (a relative path).
+    pub id: String,
+    /// Its sound.
+    pub source: Source,
+    /// Its label.
+    pub label: Label,
+    /// Its fold, counted as the data set counts (ESC-50: 1 to 5).
+    pub fold: Option<u32>,
+    /// Its official part.
+    pub split: Option<Split>,
+    /// Who or what it was recorded from: clips of one group never stand on both sides of a split.
+    pub group: Option<String>,
+}
+
+/// A labelled set of clips.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dataset {
+    /// Short name for titles: the folder's name, or `demo`.
+    pub name: String,
+    /// Its folder; `None` for `demo`.
+    pub root: Option<PathBuf>,
+    /// Name of the layout it was read as: `folders`, `esc50`, `manifest`, `demo`, ...
+    pub layout: &'static str,
+    /// Class names, in label order.
+    pub classes: Vec<String>,
+    /// The clips, in a stable order.
+    pub items: Vec<Item>,
+    /// The recipe that fits it, by name.
+    pub recipe: Option<&'static str>,
+    /// What was passed over or looks odd, for `data check`.
+    pub notes: Vec<String>,
+}
+
+impl Dataset {
+    /// The folds that clips carry, ascending; empty when there are none.
+    pub fn folds(&self) -> Vec<u32> {
+        let mut folds: Vec<u32> = self.items.iter().filter_map(|item| item.fold).collect();
+        folds.sort_unstable();
+        folds.dedup();
+        folds
+    }
+
+    /// Whether clips carry several labels at once.
+    pub fn is_multi_label(&self) -> bool {
+        self.items.iter().any(|item| matches!(item.label, Label::Many(_)))
+    }
+}

@@ -1,0 +1,30 @@
+//! A terminal workbench for adapting pretrained audio transformers to new sounds.
+//!
+//! The house, bottom to top; every arrow points down and none points back:
+//!
+//! ```text
+//! tui  cli                 what a person sees, what a script calls
+//!  │    │
+//! live  train              the microphone pipeline; the trainer
+//!  │    │
+//! infer session            a trained thing that answers; runs as event logs
+//!  │    │
+//! data  model              labelled sounds and recipes; backbones, methods, engines
+//!  │    │
+//! audio ops                clips and filter banks; differentiable kernels
+//! ```
+//!
+//! A run *is* its event log: [`train`] emits [`session::Event`]s, [`session::RunState`] is a pure
+//! fold over them, and the views in [`tui`] draw that state. A run that trains now, one resumed
+//! after a crash and one opened a month later are drawn by the same code.
+
+pub mod audio;
+pub mod cli;
+pub mod data;
+pub mod infer;
+pub mod live;
+pub mod model;
+pub mod ops;
+pub mod session;
+pub mod train;
+pub mod tui;

@@ -1,0 +1,7 @@
+//! From a microphone (or a file played in real time) to predictions.
+//!
+//! The same habit as for runs: the pipeline sends [`LiveEvent`]s, [`LiveState`] folds them, views draw it.
+
+mod state;
+
+pub use state::{Ear, LiveEvent, LiveState, LiveStatus, Score};

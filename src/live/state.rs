@@ -1,0 +1,172 @@
+//! What is heard and what is thought of it.
+
+use std::{collections::VecDeque, sync::Arc};
+
+/// A class and how sure the model is of it, 0 to 1.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Score {
+    /// Class name.
+    pub label: String,
+    /// Softmax or sigmoid of its logit.
+    pub score: f32,
+}
+
+/// What the live pipeline tells.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LiveEvent {
+    /// A source is being heard.
+    Opened {
+        /// Device or file name.
+        source: String,
+        /// What the device delivers.
+        rate: u32,
+        /// Its channels.
+        channels: u16,
+        /// Seconds of the window that is scored, and seconds between two scores.
+        window_s: f32,
+        /// Seconds between two answers.
+        hop_s: f32,
+        /// Names of those who listen, in order.
+        ears: Vec<String>,
+    },
+    /// New sound: its 16 kHz samples' extremes for the waveform, level and fresh mel frames.
+    Heard {
+        /// Seconds since opening, at the end of this sound.
+        time_s: f64,
+        /// Root mean square of it, dB relative to full scale.
+        rms_dbfs: f32,
+        /// Largest absolute sample of it, dB relative to full scale.
+        peak_dbfs: f32,
+        /// (least, greatest) sample of each 10 ms.
+        extremes: Vec<(f32, f32)>,
+        /// Log-mel frames, oldest first.
+        frames: Vec<Arc<[f32]>>,
+    },
+    /// An answer.
+    Answer {
+        /// Which ear, counted from 0.
+        ear: usize,
+        /// Seconds since opening, at the end of the window scored.
+        time_s: f64,
+        /// All classes, most likely first.
+        scores: Vec<Score>,
+        /// Milliseconds from the window's last sample to this answer.
+        latency_ms: f32,
+        /// Milliseconds of it spent in the model.
+        compute_ms: f32,
+    },
+    /// Samples that could not be kept, since opening.
+    Dropped(u64),
+    /// The source failed or fell silent; the pipeline tries again by itself.
+    Problem(String),
+    /// The source came back.
+    Recovered,
+    /// The end of a file, or of what was asked for.
+    Closed,
+}
+
+/// Whether sound comes in.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum LiveStatus {
+    /// Not listening.
+    #[default]
+    Idle,
+    /// Sound comes in.
+    Listening,
+    /// Something is wrong, for people.
+    Trouble(String),
+    /// The file ended.
+    Ended,
+}
+
+/// One who listens, and what it last said.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ear {
+    /// Session or model.
+    pub name: String,
+    /// Most likely first.
+    pub scores: Vec<Score>,
+    /// Time of that answer, seconds since opening.
+    pub time_s: f64,
+    /// From the last sample to the answer.
+    pub latency_ms: f32,
+    /// In the model.
+    pub compute_ms: f32,
+}
+
+/// Columns of the mel waterfall kept (20 s).
+const KEPT_FRAMES: usize = 2000;
+
+/// Everything the Live screen shows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LiveState {
+    /// Whether sound comes in.
+    pub status: LiveStatus,
+    /// Device or file.
+    pub source: String,
+    /// What the device delivers.
+    pub rate: u32,
+    /// Its channels.
+    pub channels: u16,
+    /// Seconds of the window that is scored.
+    pub window_s: f32,
+    /// Seconds between two answers.
+    pub hop_s: f32,
+    /// Who listens.
+    pub ears: Vec<Ear>,
+    /// Level of the newest sound.
+    pub rms_dbfs: f32,
+    /// Peak of the newest sound.
+    pub peak_dbfs: f32,
+    /// (least, greatest) sample of each 10 ms, oldest first.
+    pub extremes: VecDeque<(f32, f32)>,
+    /// Log-mel frames, oldest first.
+    pub frames: VecDeque<Arc<[f32]>>,
+    /// Samples lost since opening.
+    pub dropped: u64,
+    /// Seconds heard since opening.
+    pub time_s: f64,
+}
+
+impl LiveState {
+    /// Folds one event.
+    pub fn apply(&mut self, event: LiveEvent) {
+        match event {
+            LiveEvent::Opened { source, rate, channels, window_s, hop_s, ears } => {
+                *self = Self {
+                    status: LiveStatus::Listening,
+                    source,
+                    rate,
+                    channels,
+                    window_s,
+                    hop_s,
+                    ears: ears.into_iter().map(|name| Ear { name, ..Ear::default() }).collect(),
+                    rms_dbfs: f32::NEG_INFINITY,
+                    peak_dbfs: f32::NEG_INFINITY,
+                    ..Self::default()
+                };
+            }
+            LiveEvent::Heard { time_s, rms_dbfs, peak_dbfs, extremes, frames } => {
+                self.time_s = time_s;
+                self.rms_dbfs = rms_dbfs;
+                self.peak_dbfs = peak_dbfs;
+                keep(&mut self.extremes, extremes);
+                keep(&mut self.frames, frames);
+            }
+            LiveEvent::Answer { ear, time_s, scores, latency_ms, compute_ms } => {
+                if let Some(ear) = self.ears.get_mut(ear) {
+                    *ear = Ear { name: std::mem::take(&mut ear.name), scores, time_s, latency_ms, compute_ms };
+                }
+            }
+            LiveEvent::Dropped(total) => self.dropped = total,
+            LiveEvent::Problem(problem) => self.status = LiveStatus::Trouble(problem),
+            LiveEvent::Recovered => self.status = LiveStatus::Listening,
+            LiveEvent::Closed => self.status = LiveStatus::Ended,
+        }
+    }
+}
+
+fn keep<T>(queue: &mut VecDeque<T>, new: Vec<T>) {
+    queue.extend(new);
+    queue.drain(..queue.len().saturating_sub(KEPT_FRAMES));
+}

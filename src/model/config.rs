@@ -1,0 +1,122 @@
+//! The shape of a backbone: plain data, no tensors.
+
+use serde::{Deserialize, Serialize};
+
+/// How sound becomes tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stem {
+    /// AST: `patch` x `patch` patches of the spectrogram, projected, after two class tokens.
+    /// Patches run along time within a frequency row (frequency-major).
+    Patches {
+        /// Mel bins of the input (128).
+        mel_bins: usize,
+        /// Frames of 10 ms of the input.
+        frames: usize,
+        /// Patch height in mel bins and width in frames (16 x 16; 128 x 2 for SSAST frame models).
+        patch: [usize; 2],
+        /// Stride along mel bins and along frames (10 or 16).
+        stride: [usize; 2],
+    },
+    /// Whisper's encoder: two 1-D convolutions (the second of stride 2) over `mel_bins` channels.
+    Convolutions {
+        /// Mel bins of the input (80).
+        mel_bins: usize,
+        /// Frames of 10 ms of the input; two make a token.
+        frames: usize,
+    },
+}
+
+/// How tokens become one vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pooling {
+    /// Mean of the two class tokens (AST, AAT).
+    ClassTokens,
+    /// Mean of every token that is not a class token (SSAST, Whisper).
+    Mean,
+}
+
+/// The shape of a backbone with its head.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelConfig {
+    /// How sound becomes tokens.
+    pub stem: Stem,
+    /// Hidden size D of a token.
+    pub hidden: usize,
+    /// Number of Transformer blocks.
+    pub depth: usize,
+    /// Attention heads; D / heads is the size of each.
+    pub heads: usize,
+    /// Hidden size of the block's MLP (4 D).
+    pub mlp_hidden: usize,
+    /// LayerNorm epsilon of the blocks and the final norm.
+    pub norm_eps: f64,
+    /// LayerNorm epsilon of the head.
+    pub head_eps: f64,
+    /// How tokens become one vector.
+    pub pooling: Pooling,
+    /// Size of the answer.
+    pub classes: usize,
+}
+
+impl ModelConfig {
+    /// An AST of one of DeiT's sizes: `tiny` (192 / 3 heads), `small` (384 / 6) or `base` (768 / 12).
+    pub fn ast(size: &str, frames: usize, stride: [usize; 2], classes: usize) -> Option<Self> {
+        let (hidden, heads) = match size {
+            "tiny" => (192, 3),
+            "small" => (384, 6),
+            "base" => (768, 12),
+            _ => return None,
+        };
+        Some(Self {
+            stem: Stem::Patches { mel_bins: 128, frames, patch: [16, 16], stride },
+            hidden,
+            depth: 12,
+            heads,
+            mlp_hidden: 4 * hidden,
+            norm_eps: 1e-6,
+            head_eps: 1e-5,
+            pooling: Pooling::ClassTokens,
+            classes,
+        })
+    }
+
+    /// Patch rows and columns (frequency, time); one row for a convolutional stem.
+    pub fn grid(&self) -> [usize; 2] {
+        match &self.stem {
+            Stem::Patches { mel_bins, frames, patch, stride } => {
+                [(mel_bins.saturating_sub(patch[0])) / stride[0] + 1, (frames.saturating_sub(patch[1])) / stride[1] + 1]
+            }
+            Stem::Convolutions { frames, .. } => [1, frames.div_ceil(2)],
+        }
+    }
+
+    /// Class tokens before the patches: the class and the distillation token, or none.
+    pub fn class_tokens(&self) -> usize {
+        match self.stem {
+            Stem::Patches { .. } => 2,
+            Stem::Convolutions { .. } => 0,
+        }
+    }
+
+    /// Tokens of one clip, without prompts.
+    pub fn tokens(&self) -> usize {
+        let [rows, columns] = self.grid();
+        self.class_tokens() + rows * columns
+    }
+
+    /// Frames of 10 ms that the model takes.
+    pub fn frames(&self) -> usize {
+        match self.stem {
+            Stem::Patches { frames, .. } | Stem::Convolutions { frames, .. } => frames,
+        }
+    }
+
+    /// Mel bins that the model takes.
+    pub fn mel_bins(&self) -> usize {
+        match self.stem {
+            Stem::Patches { mel_bins, .. } | Stem::Convolutions { mel_bins, .. } => mel_bins,
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What the trainer and the listener ask of a model's arithmetic, whichever device does it.
+
+use candle_core::Tensor;
+
+use super::{ModelConfig, ModelError};
+
+/// Normalised spectrograms, row-major (batch, frames, bins).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Features {
+    /// Clips.
+    pub batch: usize,
+    /// Frames of each clip, padding included.
+    pub frames: usize,
+    /// Mel bins of each frame.
+    pub bins: usize,
+    /// `batch * frames * bins` values.
+    pub data: Vec<f32>,
+    /// Frames of each clip that are sound and not padding; `Pooling::Mean` of a Whisper encoder pools these.
+    pub valid: Vec<usize>,
+}
+
+/// Root-mean-square norms inside one block, means over the batch's tokens, for the Layers screen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct BlockNorms {
+    /// RMS of the Spatial Adapter's own contribution, `up(GELU(down(h)))`.
+    pub spatial: f32,
+    /// The same over the RMS of the residual stream it is added to.
+    pub spatial_ratio: f32,
+    /// RMS of the MLP Adapter's contribution.
+    pub mlp: f32,
+    /// The same over the RMS of the residual stream it is added to.
+    pub mlp_ratio: f32,
+}
+
+/// What one forward and backward pass gives.
+#[derive(Debug)]
+pub struct StepOutput {
+    /// The loss that the closure returned.
+    pub loss: f32,
+    /// (batch, classes), row-major.
+    pub logits: Vec<f32>,
+    /// One gradient for each trainable parameter, in the order of the store's trainable parameters.
+    pub gradients: Vec<Tensor>,
+    /// Norms inside each block, when they were asked for and the method has adapters.
+    pub norms: Option<Vec<BlockNorms>>,
+}
+
+/// Loss of logits (batch, classes): returns the loss and its gradient with respect to the logits.
+pub type LossFn<'a> = &'a mut dyn FnMut(&[f32]) -> (f32, Vec<f32>);
+
+/// A model ready to compute. Implementations: the portable one on candle's operations (any device,
+/// and the oracle of tests) and the fast one on this project's own CPU kernels.
+///
+/// Weights live in the [`ParamStore`](super::ParamStore) that is passed in: an engine keeps no copy.
+pub trait Engine: Send {
+    /// Shape of the model.
+    fn config(&self) -> &ModelConfig;
+
+    /// Forward, loss, backward. Gradients are computed for what trains and nothing else.
+    fn step(
+        &mut self,
+        store: &super::ParamStore,
+        input: &Features,
+        loss: LossFn<'_>,
+        norms: bool,
+    ) -> Result<StepOutput, ModelError>;
+
+    /// Forward without a graph: logits (batch, classes), row-major.
+    fn logits(&mut self, store: &super::ParamStore, input: &Features) -> Result<Vec<f32>, ModelError>;
+}

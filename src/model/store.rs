@@ -1,0 +1,57 @@
+//! The weights of one model, each a candle variable under its name.
+
+use std::collections::HashMap;
+
+use candle_core::{Device, Var};
+
+use super::{ModelError, ParamSpec};
+
+/// The weights of one model in the order of their [`ParamSpec`]s: the only place they live.
+pub struct ParamStore {
+    specs: Vec<ParamSpec>,
+    vars: Vec<Var>,
+    index: HashMap<String, usize>,
+    device: Device,
+}
+
+impl ParamStore {
+    /// Joins specifications and variables, in the same order and of the same shapes.
+    ///
+    /// # Errors
+    /// When a shape or the number differs.
+    pub fn new(specs: Vec<ParamSpec>, vars: Vec<Var>, device: Device) -> Result<Self, ModelError> {
+        if specs.len() != vars.len() {
+            return Err(ModelError::Shape(format!("{} parameters but {} tensors", specs.len(), vars.len())));
+        }
+        if let Some((spec, var)) = specs.iter().zip(&vars).find(|(spec, var)| spec.shape != var.dims()) {
+            return Err(ModelError::Shape(format!("{} is {:?} but must be {:?}", spec.name, var.dims(), spec.shape)));
+        }
+        let index = specs.iter().enumerate().map(|(i, spec)| (spec.name.clone(), i)).collect();
+        Ok(Self { specs, vars, index, device })
+    }
+
+    /// The parameters' specifications, in order.
+    pub fn specs(&self) -> &[ParamSpec] {
+        &self.specs
+    }
+
+    /// Where the weights are.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The variable of this name, if the model has it.
+    pub fn get(&self, name: &str) -> Option<&Var> {
+        self.index.get(name).map(|&i| &self.vars[i])
+    }
+
+    /// Specification and variable of every parameter, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&ParamSpec, &Var)> {
+        self.specs.iter().zip(&self.vars)
+    }
+
+    /// The trainable ones, in order: the order of every list of gradients and moments.
+    pub fn trainable(&self) -> impl Iterator<Item = (&ParamSpec, &Var)> {
+        self.iter().filter(|(spec, _)| spec.trains)
+    }
+}

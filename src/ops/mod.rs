@@ -1,0 +1,1 @@
+//! Differentiable operations with hand-written backward passes, each beside its portable twin.

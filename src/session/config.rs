@@ -1,0 +1,45 @@
+//! Everything that decides a run's result, resolved and written down in its first event.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    data::{Normalisation, Recipe},
+    model::{Method, ModelConfig},
+};
+
+/// A run's full configuration: enough to run it again, to the bit on the same machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunConfig {
+    /// The session's name, also its folder's.
+    pub session: String,
+    /// The data set as it was given: a path or `demo`.
+    pub data: String,
+    /// Its short name, for titles.
+    pub data_name: String,
+    /// Class names, in label order.
+    pub labels: Vec<String>,
+    /// The fold held out for validation, where the data set has folds.
+    pub fold: Option<u32>,
+    /// The backbone as it was given: `tiny`, a path, ...
+    pub model: String,
+    /// Its shape, with head.
+    pub shape: ModelConfig,
+    /// How it is adapted.
+    pub method: Method,
+    /// The recipe with every override applied.
+    pub recipe: Recipe,
+    /// Feature statistics in use.
+    pub normalisation: Normalisation,
+    /// Learning rate in use.
+    pub lr: f64,
+    /// Seed of initial weights, batch order and augmentation. Paired runs share it.
+    pub seed: u64,
+    /// `cpu`, `cuda:0`, `metal`.
+    pub device: String,
+    /// Clips of a step that are in memory at once; gradients accumulate over them.
+    pub micro_batch: usize,
+    /// Steps between two measurements of the adapters' norms (0: never).
+    pub norms_every: u64,
+    /// The session this one is paired with and shares its batches with.
+    pub paired_with: Option<String>,
+}

@@ -1,0 +1,165 @@
+//! What happens in a run, one JSON object a line in `events.jsonl`.
+
+use serde::{Deserialize, Serialize};
+
+use super::RunConfig;
+use crate::model::{BlockNorms, Inventory};
+
+/// An event with its time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// One optimizer step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StepRecord {
+    /// Steps done, this one included.
+    pub step: u64,
+    /// The epoch it belongs to, counted from 1.
+    pub epoch: u32,
+    /// Training loss.
+    pub loss: f32,
+    /// Learning rate of the step.
+    pub lr: f64,
+    /// Milliseconds waited for data.
+    pub data_ms: f32,
+    /// Milliseconds of forward, backward and update.
+    pub compute_ms: f32,
+}
+
+/// One pass over the training split with its evaluation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// Counted from 1.
+    pub epoch: u32,
+    /// Steps done at its end.
+    pub step: u64,
+    /// Mean training loss.
+    pub train_loss: f32,
+    /// Loss on the validation split.
+    pub val_loss: f32,
+    /// The recipe's metric on the validation split.
+    pub value: f64,
+    /// Seconds of the run's own work on training, data included, evaluation not.
+    pub seconds: f64,
+    /// Seconds of it waited for data.
+    pub data_seconds: f64,
+    /// Seconds of evaluation, on top.
+    pub eval_seconds: f64,
+    /// Learning rate at its end.
+    pub lr: f64,
+}
+
+/// An epoch and its metric.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    /// Counted from 1.
+    pub epoch: u32,
+    /// The metric.
+    pub value: f64,
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// The best epoch on the validation split: the paper's protocol.
+    pub best: Option<Best>,
+    /// The last epoch.
+    pub last: Option<Best>,
+    /// Parameters that train.
+    pub trainable: usize,
+    /// Median seconds of an epoch's training.
+    pub epoch_seconds: f64,
+    /// Peak resident memory of the process, where the system tells.
+    pub peak_rss_bytes: u64,
+}
+
+/// Something that happened in a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The run began; everything that decides its result.
+    Started {
+        /// Full configuration.
+        config: Box<RunConfig>,
+        /// What trains.
+        inventory: Inventory,
+        /// Tokens of a clip.
+        tokens: usize,
+        /// Clips that train.
+        train_clips: usize,
+        /// Clips that validate.
+        val_clips: usize,
+        /// Optimizer steps of an epoch.
+        steps_per_epoch: u64,
+        /// Bytes of the optimizer's moments.
+        moment_bytes: u64,
+    },
+    /// Data is being decoded before the first epoch.
+    Preparing {
+        /// Clips done.
+        done: usize,
+        /// Clips in all.
+        total: usize,
+    },
+    /// A step was taken.
+    Step(StepRecord),
+    /// The adapters' norms were measured.
+    Norms {
+        /// At this step.
+        step: u64,
+        /// One for each block.
+        blocks: Vec<BlockNorms>,
+        /// Milliseconds the measurement cost.
+        cost_ms: f32,
+    },
+    /// Validation goes on.
+    Evaluating {
+        /// Clips done.
+        done: usize,
+        /// Clips in all.
+        total: usize,
+    },
+    /// An epoch ended.
+    Epoch(EpochRecord),
+    /// A checkpoint is safely on disk.
+    Checkpoint {
+        /// After this step.
+        step: u64,
+        /// In the session's folder.
+        file: String,
+        /// Its size.
+        bytes: u64,
+    },
+    /// Someone paused the run.
+    Paused,
+    /// Someone let it go on.
+    Continued,
+    /// The run was taken up again from the checkpoint of this step; whatever the log says after that step was lost.
+    Resumed {
+        /// The checkpoint's step.
+        step: u64,
+    },
+    /// Something worth telling that stops nothing.
+    Warning {
+        /// For people.
+        message: String,
+    },
+    /// The run was stopped on request; it can be resumed.
+    Stopped,
+    /// The run ended by an error.
+    Failed {
+        /// For people: what was wrong and what to do.
+        message: String,
+    },
+    /// The run is complete.
+    Finished {
+        /// What it came to.
+        summary: Summary,
+    },
+}

@@ -1,0 +1,3 @@
+//! The workbench: update(state, action) -> effects, view(state) -> frame.
+//!
+//! Views never touch the disk, the model or the clock.
