@@ -9,7 +9,7 @@
 //!  │    │
 //! infer session            a trained thing that answers; runs as event logs
 //!  │    │
-//! data  model              labelled sounds and recipes; backbones, methods, engines
+//! data ─> model            labelled sounds, recipes, batches; backbones, methods, engines
 //!  │    │
 //! audio ops                clips and filter banks; differentiable kernels
 //! ```

@@ -26,3 +26,12 @@ impl LogMel {
         self.data.get(frame * self.bins..(frame + 1) * self.bins).unwrap_or_default()
     }
 }
+
+/// Features are normalised as (x - mean) / (2 std).
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Normalisation {
+    /// Mean log-mel value.
+    pub mean: f32,
+    /// Standard deviation of log-mel values.
+    pub std: f32,
+}

@@ -8,4 +8,4 @@ mod recipe;
 
 pub use dataset::{Dataset, Item, Label, Source, Split};
 pub use error::DataError;
-pub use recipe::{Loss, Metric, Normalisation, Recipe, Schedule};
+pub use recipe::{Loss, Metric, Recipe, Schedule};

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::audio::Normalisation;
+
 /// What is minimised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -31,15 +33,6 @@ impl Metric {
             Self::MeanAveragePrecision => "mAP",
         }
     }
-}
-
-/// Features are normalised as (x - mean) / (2 std).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Normalisation {
-    /// Mean log-mel value.
-    pub mean: f32,
-    /// Standard deviation of log-mel values.
-    pub std: f32,
 }
 
 /// Learning rate over time: linear warm-up over steps, constant to epoch `constant_until`, then a factor.

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    data::{Normalisation, Recipe},
+    audio::Normalisation,
+    data::Recipe,
     model::{Method, ModelConfig},
 };
 
