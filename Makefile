@@ -1,0 +1,45 @@
+# Two commands do everything: `make run` and `make test`. `make help` lists the rest.
+
+CARGO ?= cargo
+
+# The peers' benchmark compares with PyTorch in an environment of its own.
+PEERS_ENV ?= target/peers-env
+
+.PHONY: help run build test test-slow lint doc bench bench-peers packages
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+run: build ## build, then open the workbench
+	@target/release/aat-tui $(ARGS)
+
+build: packages ## build the program: target/release/aat-tui
+	@$(CARGO) build --release --locked --bin aat-tui
+
+# nextest runs tests side by side and kills what hangs; plain cargo does where it is not installed.
+test: packages ## every test that runs in minutes
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+	    $(CARGO) nextest run --locked && $(CARGO) test --locked --doc --quiet; \
+	else \
+	    $(CARGO) test --locked; \
+	fi
+
+test-slow: packages ## the tests that train for longer
+	@$(CARGO) test --locked --release -- --ignored
+
+lint: packages ## what CI insists on: format, clippy, docs, licences, spelling
+	@$(CARGO) fmt --check
+	@$(CARGO) clippy --locked --all-targets --quiet -- -D warnings
+	@RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items --quiet
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --log-level error check bans licenses sources; \
+	    else echo "cargo-deny is not installed: skipped (cargo install cargo-deny)"; fi
+	@if command -v typos >/dev/null 2>&1; then typos; else echo "typos is not installed: skipped (cargo install typos-cli)"; fi
+
+doc: ## the library's documentation
+	@$(CARGO) doc --locked --no-deps --open
+
+bench: packages ## criterion benchmarks of the hot paths
+	@$(CARGO) bench --locked
+
+packages:
+	@.ci/packages
