@@ -26,5 +26,6 @@ pub mod live;
 pub mod model;
 pub mod ops;
 pub mod session;
+pub mod stderr;
 pub mod train;
 pub mod tui;
