@@ -100,6 +100,11 @@ impl ModelConfig {
         }
     }
 
+    /// Whether keys have a bias of their own: everywhere but in Whisper.
+    pub fn key_bias(&self) -> bool {
+        matches!(self.stem, Stem::Patches { .. })
+    }
+
     /// Tokens of one clip, without prompts.
     pub fn tokens(&self) -> usize {
         let [rows, columns] = self.grid();

@@ -1,21 +1,25 @@
 //! Backbones, what is added to them, and what trains.
 //!
 //! A model is a [`ModelConfig`] (its shape) and a [`Method`] (how it is adapted). Together they give
-//! the list of parameters ([`spec`](ParamSpec)), which alone decides counts, initialisation, what the
+//! the list of parameters ([`specs`]), which alone decides counts, initialisation, what the
 //! optimizer sees and what a checkpoint holds. An [`Engine`] does the arithmetic.
 
 mod config;
 mod engine;
 mod error;
+mod init;
 mod inventory;
 mod method;
 mod param;
+mod spec;
 mod store;
 
 pub use config::{ModelConfig, Pooling, Stem};
 pub use engine::{BlockNorms, Engine, Features, LossFn, StepOutput};
 pub use error::ModelError;
+pub use init::{initial_values, initialise};
 pub use inventory::{GroupCount, Inventory};
 pub use method::{Extras, METHODS, Method, Tuning};
 pub use param::{Init, ParamSpec, Part};
+pub use spec::specs;
 pub use store::ParamStore;
