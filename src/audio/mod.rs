@@ -2,9 +2,18 @@
 //!
 //! Knows nothing of data sets, models or terminals.
 
+mod clip;
 mod error;
+mod fbank;
+mod ogg;
+mod resample;
+mod stream;
 
+pub use clip::{Sound, decode, load};
 pub use error::AudioError;
+pub use fbank::{FRAME_LENGTH, FRAME_SHIFT, Fbank, MEL_BINS, frames_of};
+pub use resample::{Resampler, resample};
+pub use stream::{FbankStream, MonoStream};
 
 /// Every model here hears 16 kHz mono.
 pub const SAMPLE_RATE: u32 = 16_000;

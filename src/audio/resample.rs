@@ -1,0 +1,207 @@
+//! From any rate to 16 kHz, in a stream or at once: one path for both, so that they give the same samples.
+
+use std::fmt;
+
+use rubato::{
+    Fft, FixedSync, Indexing, Resampler as _, WindowFunction, audioadapter_buffers::direct::InterleavedSlice,
+};
+
+use super::SAMPLE_RATE;
+
+/// Output samples of a block, before rounding up to a whole ratio: 32 ms.
+///
+/// Larger blocks filter more steeply and answer later.
+const BLOCK: usize = 512;
+
+/// A streaming resampler from mono at any rate to mono at [`SAMPLE_RATE`].
+///
+/// Output sample n stands for the time n / 16000 s of the input: the filter's delay is taken out.
+pub struct Resampler {
+    rate: u64,
+    /// `None` when the input is at 16 kHz already.
+    fft: Option<Fft<f32>>,
+    pending: Vec<f32>,
+    block: Vec<f32>,
+    /// Output samples still to drop: the filter's delay.
+    skip: usize,
+    consumed: u64,
+    produced: u64,
+}
+
+impl fmt::Debug for Resampler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resampler").field("rate", &self.rate).field("consumed", &self.consumed).finish_non_exhaustive()
+    }
+}
+
+impl Resampler {
+    /// A resampler from `rate` samples a second.
+    ///
+    /// # Errors
+    /// A reason for people, when no resampler can be made for that rate (0, for one).
+    pub fn new(rate: u32) -> Result<Self, String> {
+        let fft = if rate == SAMPLE_RATE {
+            None
+        } else {
+            let (from, to) = (rate as usize, SAMPLE_RATE as usize);
+            // An even number of the smallest blocks that the ratio allows puts the middle of the filter, and so
+            // its delay, on a whole sample of both sides. Both sides fixed: nothing is left inside between blocks.
+            let unit = 2 * from / gcd(from, to);
+            let block = (BLOCK * from).div_ceil(to).max(1).next_multiple_of(unit.max(1));
+            let fft = Fft::<f32>::new_custom(from, to, block, 1, 1, WindowFunction::BlackmanHarris2, FixedSync::Both)
+                .map_err(|error| format!("a sample rate of {rate} Hz cannot be resampled ({error})"))?;
+            Some(fft)
+        };
+        let skip = fft.as_ref().map_or(0, |fft| fft.output_delay());
+        let block = vec![0.0; fft.as_ref().map_or(0, |fft| fft.output_frames_max())];
+        Ok(Self { rate: rate.into(), fft, pending: Vec::new(), block, skip, consumed: 0, produced: 0 })
+    }
+
+    /// The longest time, in seconds, from a sample going in to the same moment coming out.
+    pub fn latency_s(&self) -> f64 {
+        self.fft.as_ref().map_or(0.0, |fft| {
+            fft.input_frames_next() as f64 / self.rate as f64 + fft.output_delay() as f64 / f64::from(SAMPLE_RATE)
+        })
+    }
+
+    /// Takes samples in and appends those that are finished to `out`.
+    pub fn push(&mut self, samples: &[f32], out: &mut Vec<f32>) {
+        self.consumed += samples.len() as u64;
+        let Some(fft) = &mut self.fft else {
+            out.extend_from_slice(samples);
+            return;
+        };
+        self.pending.extend_from_slice(samples);
+        let size = fft.input_frames_next();
+        let whole = self.pending.len() / size * size;
+        for block in self.pending[..whole].chunks_exact(size) {
+            let given = process(fft, block, None, &mut self.block);
+            let kept = &self.block[self.skip.min(given)..given];
+            self.skip -= self.skip.min(given);
+            out.extend_from_slice(kept);
+            self.produced += kept.len() as u64;
+        }
+        self.pending.drain(..whole);
+    }
+
+    /// Ends the stream: appends what was still inside, so that n samples in have given
+    /// ceil(n * 16000 / rate) samples out, and starts anew.
+    pub fn finish(&mut self, out: &mut Vec<f32>) {
+        if let Some(fft) = &mut self.fft {
+            let total = (self.consumed * u64::from(SAMPLE_RATE)).div_ceil(self.rate);
+            let size = fft.input_frames_next();
+            self.pending.resize(size, 0.0);
+            let mut rest = Some(self.pending.as_slice());
+            while self.produced < total {
+                let silence = Indexing::new().partial_len(0);
+                let given = match rest.take() {
+                    Some(block) => process(fft, block, None, &mut self.block),
+                    None => process(fft, &self.pending, Some(&silence), &mut self.block),
+                };
+                let kept = &self.block[self.skip.min(given)..given];
+                self.skip -= self.skip.min(given);
+                let kept = &kept[..kept.len().min((total - self.produced) as usize)];
+                out.extend_from_slice(kept);
+                self.produced += kept.len() as u64;
+                if given == 0 {
+                    break;
+                }
+            }
+            fft.reset();
+            self.skip = fft.output_delay();
+        }
+        self.pending.clear();
+        (self.consumed, self.produced) = (0, 0);
+    }
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// One block through the filter: how many samples of `output` it filled.
+fn process(fft: &mut Fft<f32>, input: &[f32], indexing: Option<&Indexing>, output: &mut [f32]) -> usize {
+    let size = output.len();
+    let (Ok(input), Ok(mut output)) =
+        (InterleavedSlice::new(input, 1, input.len()), InterleavedSlice::new_mut(output, 1, size))
+    else {
+        return 0;
+    };
+    // Sizes are those the filter asked for, so that it has nothing to refuse.
+    fft.process_into_buffer(&input, &mut output, indexing).map_or(0, |(_, given)| given)
+}
+
+/// Resamples a whole clip from `rate` to [`SAMPLE_RATE`]: ceil(n * 16000 / rate) samples, without delay.
+///
+/// # Errors
+/// As [`Resampler::new`].
+pub fn resample(samples: &[f32], rate: u32) -> Result<Vec<f32>, String> {
+    let mut resampler = Resampler::new(rate)?;
+    let mut out = Vec::with_capacity((samples.len() as u64 * u64::from(SAMPLE_RATE)).div_ceil(rate.into()) as usize);
+    resampler.push(samples, &mut out);
+    resampler.finish(&mut out);
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::f64::consts::TAU;
+
+    use super::*;
+
+    fn tone(rate: u32, hz: f64, samples: usize) -> Vec<f32> {
+        (0..samples).map(|n| (TAU * hz * n as f64 / f64::from(rate)).sin() as f32).collect()
+    }
+
+    #[test]
+    fn a_tone_keeps_its_time_level_and_length() {
+        for rate in [8_000, 11_025, 22_050, 32_000, 44_100, 48_000, 96_000] {
+            let samples = rate as usize + 13;
+            let out = resample(&tone(rate, 440.0, samples), rate).unwrap();
+            assert_eq!(out.len() as u64, (samples as u64 * 16_000).div_ceil(rate.into()), "{rate} Hz");
+            let expected = tone(16_000, 440.0, out.len());
+            // The ends hear the silence around the clip.
+            let worst = (1000..15_000).map(|n| (out[n] - expected[n]).abs()).fold(0.0, f32::max);
+            assert!(worst < 2e-6, "{rate} Hz: {worst}");
+        }
+    }
+
+    #[test]
+    fn what_16_khz_cannot_hold_is_filtered_out() {
+        let out = resample(&tone(44_100, 9_000.0, 44_100), 44_100).unwrap();
+        let worst = out[1000..15_000].iter().fold(0.0f32, |worst, sample| worst.max(sample.abs()));
+        assert!(worst < 1e-6, "{worst}");
+    }
+
+    #[test]
+    fn a_stream_in_odd_pieces_equals_the_whole_to_the_bit() {
+        for rate in [8_000, 16_000, 44_100, 48_000, 15_999] {
+            let input = tone(rate, 700.0, 30_011);
+            let whole = resample(&input, rate).unwrap();
+            let mut resampler = Resampler::new(rate).unwrap();
+            // Twice: what `finish` leaves behind must be as good as new.
+            for _ in 0..2 {
+                let mut out = Vec::new();
+                let mut rest = input.as_slice();
+                for size in [1, 7, 480, 511, 3, 2048].into_iter().cycle() {
+                    let (piece, after) = rest.split_at(size.min(rest.len()));
+                    resampler.push(piece, &mut out);
+                    rest = after;
+                    if rest.is_empty() {
+                        break;
+                    }
+                }
+                resampler.finish(&mut out);
+                assert_eq!(out, whole, "{rate} Hz");
+            }
+        }
+    }
+
+    #[test]
+    fn a_clip_shorter_than_the_filter_keeps_its_length() {
+        assert_eq!(resample(&[0.5; 10], 8_000).unwrap().len(), 20);
+        assert_eq!(resample(&[], 8_000).unwrap().len(), 0);
+        assert!(Resampler::new(0).is_err());
+    }
+}
