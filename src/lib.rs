@@ -25,6 +25,7 @@ pub mod infer;
 pub mod live;
 pub mod model;
 pub mod ops;
+pub mod plot;
 pub mod session;
 pub mod stderr;
 pub mod train;

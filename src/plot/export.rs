@@ -1,0 +1,220 @@
+//! Charts as SVG and PNG files.
+
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
+
+use plotters::{
+    prelude::*,
+    style::{
+        FontStyle, register_font,
+        text_anchor::{HPos, Pos, VPos},
+    },
+};
+
+use super::{Chart, Ink, Look, Side, draw};
+
+/// Inter, under the SIL Open Font License 1.1 (`assets/fonts/Inter-OFL.txt`).
+static FONT: &[u8] = include_bytes!("../../assets/fonts/Inter-Regular.otf");
+
+/// Width and height of one chart in an exported file, pixels.
+const SIZE: (u32, u32) = (960, 600);
+
+/// The kind of picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Scalable.
+    Svg,
+    /// Pixels.
+    Png,
+}
+
+impl Format {
+    /// By the file name's extension.
+    pub fn of(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+            "svg" => Some(Self::Svg),
+            "png" => Some(Self::Png),
+            _ => None,
+        }
+    }
+}
+
+/// Why a picture was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The name says nothing we can draw.
+    #[error("{}: a picture's name ends in .svg or .png", .0.display())]
+    Format(PathBuf),
+    /// The drawing failed.
+    #[error("{}: could not be drawn: {why}", .path.display())]
+    Draw {
+        /// The file asked for.
+        path: PathBuf,
+        /// What plotters said.
+        why: String,
+    },
+    /// The file could not be written.
+    #[error("{}: could not be written: {source}", .path.display())]
+    Write {
+        /// The file asked for.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Writes charts, side by side, as one picture; `.svg` or `.png` decides. An existing file is replaced whole.
+///
+/// # Errors
+/// When the name has another extension, or the file cannot be written.
+pub fn export(path: &Path, charts: &[Chart]) -> Result<(), ExportError> {
+    let format = Format::of(path).ok_or_else(|| ExportError::Format(path.to_owned()))?;
+    let bytes = render(format, charts).map_err(|why| ExportError::Draw { path: path.to_owned(), why })?;
+    let failed = |source| ExportError::Write { path: path.to_owned(), source };
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    // A picture is for showing around: as readable as any file this user makes.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.prefix(".export").tempfile_in(folder).map_err(failed)?;
+    file.write_all(&bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
+    file.persist(path).map_err(|error| failed(error.error))?;
+    Ok(())
+}
+
+fn render(format: Format, charts: &[Chart]) -> Result<Vec<u8>, String> {
+    static REGISTERED: OnceLock<bool> = OnceLock::new();
+    if !REGISTERED.get_or_init(|| register_font("sans-serif", FontStyle::Normal, FONT).is_ok()) {
+        return Err("the font could not be read".into());
+    }
+    let size = (SIZE.0 * charts.len().max(1) as u32, SIZE.1);
+    match format {
+        Format::Svg => {
+            let mut svg = String::new();
+            panels(&SVGBackend::with_string(&mut svg, size).into_drawing_area(), charts)?;
+            Ok(svg.into_bytes())
+        }
+        Format::Png => {
+            // plotters encodes to a path only: through a file that is ours alone.
+            let file = tempfile::Builder::new().suffix(".png").tempfile().map_err(|error| error.to_string())?;
+            panels(&BitMapBackend::new(file.path(), size).into_drawing_area(), charts)?;
+            std::fs::read(file.path()).map_err(|error| error.to_string())
+        }
+    }
+}
+
+fn panels<DB: DrawingBackend>(area: &DrawingArea<DB, plotters::coord::Shift>, charts: &[Chart]) -> Result<(), String> {
+    let text = |error: DrawingAreaErrorKind<DB::ErrorType>| error.to_string();
+    area.fill(&WHITE).map_err(text)?;
+    for (panel, chart) in area.split_evenly((1, charts.len().max(1))).iter().zip(charts) {
+        let (head, body) = panel.margin(20, 20, 24, 24).split_vertically(64);
+        caption(&head, chart).map_err(text)?;
+        draw(&body, chart, &PAPER).map_err(text)?;
+    }
+    area.present().map_err(text)
+}
+
+/// Title with the axes' names, and whose curve is which.
+fn caption<DB: DrawingBackend>(
+    area: &DrawingArea<DB, plotters::coord::Shift>,
+    chart: &Chart,
+) -> Result<(), DrawingAreaErrorKind<DB::ErrorType>> {
+    let font = |size: u32| ("sans-serif", size).into_font();
+    let title = format!("{} by {}", chart.title, chart.x.name);
+    area.draw_text(&title, &TextStyle::from(font(24)).color(&RGBColor(30, 34, 42)), (0, 0))?;
+    let mut x = 0;
+    for (side, name) in chart.names.iter().filter(|(_, name)| !name.is_empty()) {
+        let color = paper(Ink::Main(*side));
+        match side {
+            Side::A => area.draw(&Circle::new((x + 7, 45), 5, color.filled()))?,
+            Side::B => area.draw(&TriangleMarker::new((x + 7, 46), 7, color.filled()))?,
+        }
+        let style = TextStyle::from(font(16)).color(&color).pos(Pos::new(HPos::Left, VPos::Center));
+        let label = format!("{}  {name}", side.letter());
+        area.draw_text(&label, &style, (x + 20, 45))?;
+        x += 20 + area.estimate_text_size(&label, &style)?.0 as i32 + 32;
+    }
+    Ok(())
+}
+
+/// Ink on paper: Okabe and Ito's blue and vermilion, told apart by every common kind of colour vision.
+fn paper(ink: Ink) -> RGBAColor {
+    match ink {
+        Ink::Grid => RGBColor(228, 230, 234).to_rgba(),
+        Ink::Tick => RGBColor(96, 102, 112).to_rgba(),
+        Ink::Cursor => RGBColor(150, 150, 150).to_rgba(),
+        Ink::Thin(side) => paper(Ink::Main(side)).mix(0.35),
+        Ink::Main(Side::A) | Ink::Best(Side::A) => RGBColor(0, 114, 178).to_rgba(),
+        Ink::Main(Side::B) | Ink::Best(Side::B) => RGBColor(213, 94, 0).to_rgba(),
+    }
+}
+
+static PAPER: Look = Look {
+    color: paper,
+    text: 15,
+    left: 56,
+    bottom: 28,
+    right: 64,
+    top: 8,
+    stroke: 2,
+    marker: 4,
+    dash: (8, 5),
+    label_gap: 17,
+};
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::plot::{Axis, Curve, Kind, Unit};
+
+    fn chart() -> Chart {
+        let points: Vec<_> = (1..=8).map(|i| (f64::from(i), 1.0 / f64::from(i))).collect();
+        let curve = |side, shift: f64| Curve {
+            side,
+            kind: Kind::Marked,
+            points: points.iter().map(|(x, y)| (*x, y + shift)).collect(),
+            best: points.last().copied(),
+            end_label: Some("0.125".into()),
+        };
+        Chart {
+            title: "loss".into(),
+            x: Axis::covering("epoch", Unit::Count, false, [0.0, 8.0], 6),
+            y: Axis::covering("loss", Unit::Number, true, [0.1, 1.2], 5),
+            curves: vec![curve(Side::A, 0.0), curve(Side::B, 0.1)],
+            cursor: Some(3.0),
+            names: vec![(Side::A, "AAT · first".into()), (Side::B, "full <fine> & tuned".into())],
+        }
+    }
+
+    #[test]
+    fn an_svg_has_both_curves_their_names_and_no_loose_markup() {
+        let svg = String::from_utf8(render(Format::Svg, &[chart(), chart()]).unwrap()).unwrap();
+        assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
+        assert!(svg.contains("#0072B2") && svg.contains("#D55E00"));
+        assert!(svg.contains("full &lt;fine&gt; &amp; tuned"));
+        assert!(svg.contains("0.125"));
+    }
+
+    #[test]
+    fn a_png_replaces_the_old_file_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("curves.png");
+        std::fs::write(&path, b"old").unwrap();
+        export(&path, &[chart()]).unwrap();
+        assert!(std::fs::read(&path).unwrap().starts_with(b"\x89PNG"));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn other_names_and_folders_that_are_not_there_are_refused_by_name() {
+        let error = export(Path::new("curves.pdf"), &[chart()]).unwrap_err();
+        assert_eq!(error.to_string(), "curves.pdf: a picture's name ends in .svg or .png");
+        let error = export(Path::new("/no/such/folder/curves.svg"), &[chart()]).unwrap_err();
+        assert!(error.to_string().starts_with("/no/such/folder/curves.svg: could not be written"));
+    }
+}

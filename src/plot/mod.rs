@@ -1,0 +1,20 @@
+//! Curves, defined once: what a chart shows ([`Chart`]), how it is drawn on any plotters canvas
+//! ([`draw`]), and the SVG and PNG files that follow ([`export`]).
+//!
+//! The terminal draws the same definition on its own canvas of cells (`tui::widgets::cells`), so that
+//! an exported picture is the picture that was on the screen. Knows runs as [`session`](crate::session)
+//! states; knows neither terminals nor the command line.
+
+mod axis;
+mod chart;
+mod draw;
+mod export;
+mod runs;
+mod trace;
+
+pub use axis::{Axis, Unit};
+pub use chart::{Chart, Curve, Kind, Side};
+pub use draw::{Ink, Look, draw};
+pub use export::{ExportError, Format, export};
+pub use runs::{Run, View, XAxis, loss, metric};
+pub use trace::{Bucket, Trace};
