@@ -1,5 +1,7 @@
 //! What the trainer and the listener ask of a model's arithmetic, whichever device does it.
 
+use std::ops::Range;
+
 use candle_core::Tensor;
 
 use super::{ModelConfig, ModelError};
@@ -35,7 +37,7 @@ pub struct BlockNorms {
 /// What one forward and backward pass gives.
 #[derive(Debug)]
 pub struct StepOutput {
-    /// The loss that the closure returned.
+    /// The loss: the sum of what the closure returned.
     pub loss: f32,
     /// (batch, classes), row-major.
     pub logits: Vec<f32>,
@@ -45,8 +47,13 @@ pub struct StepOutput {
     pub norms: Option<Vec<BlockNorms>>,
 }
 
-/// Loss of logits (batch, classes): returns the loss and its gradient with respect to the logits.
-pub type LossFn<'a> = &'a mut dyn FnMut(&[f32]) -> (f32, Vec<f32>);
+/// Loss of the clips in a range of the batch, from their logits (clips, classes): returns that range's share of
+/// the whole batch's loss, and the gradient of that share with respect to these logits.
+///
+/// An engine may take a batch in parts to save memory, so it may call this several times, with consecutive
+/// ranges that cover the batch; the loss is the sum of what it returns. A mean is therefore taken over the whole
+/// batch: divide by the batch's size, not by the range's.
+pub type LossFn<'a> = &'a mut dyn FnMut(Range<usize>, &[f32]) -> (f32, Vec<f32>);
 
 /// A model ready to compute. Implementations: the portable one on candle's operations (any device,
 /// and the oracle of tests) and the fast one on this project's own CPU kernels.
