@@ -1,0 +1,172 @@
+"""The work of `aat-tui bench`, done by PyTorch: the same shapes, the same output.
+
+    python torch_peer.py step  --model tiny --method aat --frames 128 --batch 16
+    python torch_peer.py infer --model base --frames 512
+    python torch_peer.py fbank
+
+The model is AST with AAT's adapters as a PyTorch user would write it: modules, fused attention
+(scaled_dot_product_attention), frozen parameters without gradients, fused AdamW. `--compile` puts it
+through torch.compile.
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import time
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+SIZES = {"tiny": (192, 3, 16), "small": (384, 6, 10), "base": (768, 12, 10)}
+DEPTH, MEL_BINS, PATCH = 12, 128, 16
+
+
+class Adapter(nn.Module):
+    def __init__(self, hidden):
+        super().__init__()
+        self.down, self.up = nn.Linear(hidden, hidden // 4), nn.Linear(hidden // 4, hidden)
+
+    def forward(self, x):
+        return self.up(F.gelu(self.down(x)))
+
+
+class Block(nn.Module):
+    def __init__(self, hidden, heads, spatial, parallel):
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(hidden, eps=1e-6), nn.LayerNorm(hidden, eps=1e-6)
+        self.qkv, self.proj = nn.Linear(hidden, 3 * hidden), nn.Linear(hidden, hidden)
+        self.fc1, self.fc2 = nn.Linear(hidden, 4 * hidden), nn.Linear(4 * hidden, hidden)
+        self.spatial = Adapter(hidden) if spatial else None
+        self.adapter = Adapter(hidden) if parallel else None
+
+    def forward(self, x):
+        batch, tokens, hidden = x.shape
+        qkv = self.qkv(self.norm1(x)).view(batch, tokens, 3, self.heads, hidden // self.heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        h = self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(x.shape))
+        x = x + (h + self.spatial(h) if self.spatial else h)
+        n = self.norm2(x)
+        y = self.fc2(F.gelu(self.fc1(n)))
+        return x + (y + self.adapter(n) if self.adapter else y)
+
+
+class Ast(nn.Module):
+    def __init__(self, size, method, frames, classes=50):
+        super().__init__()
+        hidden, heads, self.stride = SIZES[size]
+        grid = [(n - PATCH) // self.stride + 1 for n in (MEL_BINS, frames)]
+        self.tokens = 2 + grid[0] * grid[1]
+        self.patch = nn.Conv2d(1, hidden, PATCH, self.stride)
+        self.cls = nn.Parameter(torch.randn(1, 2, hidden) * 0.02)
+        self.pos = nn.Parameter(torch.randn(1, self.tokens, hidden) * 0.02)
+        self.blocks = nn.ModuleList(
+            Block(hidden, heads, method == "aat", method in ("aat", "aat-m")) for _ in range(DEPTH)
+        )
+        self.norm = nn.LayerNorm(hidden, eps=1e-6)
+        self.head = nn.Sequential(nn.LayerNorm(hidden), nn.Linear(hidden, classes))
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad = (
+                method == "full"
+                or name.startswith("head.")
+                or (method == "partial" and name.startswith("blocks.") and int(name.split(".")[1]) >= DEPTH // 2)
+                or (method in ("aat", "aat-m") and (".spatial." in name or ".adapter." in name))
+            )
+
+    def forward(self, features):
+        x = self.patch(features.transpose(1, 2).unsqueeze(1)).flatten(2).transpose(1, 2)
+        x = torch.cat([self.cls.expand(len(x), -1, -1), x], dim=1) + self.pos
+        for block in self.blocks:
+            x = block(x)
+        return self.head(self.norm(x[:, :2]).mean(1))
+
+
+def step(args):
+    torch.manual_seed(0)
+    model = Ast(args.model, args.method, args.frames)
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trainable, lr=1e-5, weight_decay=0.05, fused=True)
+    forward = torch.compile(model) if args.compile else model
+    features = torch.randn(args.batch, args.frames, MEL_BINS)
+    targets = torch.randint(0, 50, (args.batch,))
+
+    def run():
+        loss = F.cross_entropy(forward(features), targets)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    return run, model.tokens
+
+
+def infer(args):
+    torch.manual_seed(0)
+    model = Ast(args.model, args.method, args.frames).eval()
+    forward = torch.compile(model) if args.compile else model
+    features = torch.randn(args.batch, args.frames, MEL_BINS)
+
+    def run():
+        with torch.inference_mode():
+            forward(features)
+
+    return run, model.tokens
+
+
+def fbank(args):
+    import torchaudio
+
+    samples = torch.randn(1, 160_000) * 0.1
+
+    def run():
+        torchaudio.compliance.kaldi.fbank(
+            samples, htk_compat=True, sample_frequency=16000, use_energy=False, window_type="hanning",
+            num_mel_bins=MEL_BINS, dither=0.0, frame_shift=10,
+        )  # fmt: skip
+
+    return run, 0
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("what", choices=["step", "infer", "fbank"])
+    parser.add_argument("--model", default="tiny", choices=SIZES)
+    parser.add_argument("--method", default="aat", choices=["full", "head", "partial", "aat-m", "aat"])
+    parser.add_argument("--frames", type=int, default=128)
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--warmup", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--compile", action="store_true")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    run, tokens = {"step": step, "infer": infer, "fbank": fbank}[args.what](args)
+    for _ in range(args.warmup):
+        run()
+    times = []
+    for _ in range(args.repeats):
+        start = time.perf_counter()
+        run()
+        times.append((time.perf_counter() - start) * 1e3)
+    ms = statistics.median(times)
+    print(
+        json.dumps(
+            {
+                "what": args.what,
+                "model": args.model,
+                "method": args.method,
+                "batch": args.batch,
+                "tokens": tokens,
+                "ms": ms,
+                "ms_min": min(times),
+                "samples_per_s": args.batch * 1e3 / ms,
+                "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+                "device": f"PyTorch {torch.__version__}, {args.threads} threads",
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
