@@ -11,7 +11,9 @@ mod init;
 mod inventory;
 mod method;
 mod param;
+mod portable;
 mod spec;
+mod stem;
 mod store;
 
 pub use config::{ModelConfig, Pooling, Stem};
@@ -21,5 +23,6 @@ pub use init::{initial_values, initialise};
 pub use inventory::{GroupCount, Inventory};
 pub use method::{Extras, METHODS, Method, Tuning};
 pub use param::{Init, ParamSpec, Part};
+pub use portable::Portable;
 pub use spec::specs;
 pub use store::ParamStore;

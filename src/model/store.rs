@@ -45,6 +45,11 @@ impl ParamStore {
         self.index.get(name).map(|&i| &self.vars[i])
     }
 
+    /// Specification and variable of this name, if the model has it.
+    pub fn entry(&self, name: &str) -> Option<(&ParamSpec, &Var)> {
+        self.index.get(name).map(|&i| (&self.specs[i], &self.vars[i]))
+    }
+
     /// Specification and variable of every parameter, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&ParamSpec, &Var)> {
         self.specs.iter().zip(&self.vars)

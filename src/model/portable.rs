@@ -1,0 +1,263 @@
+//! The engine on candle's operations: any device, any shape and method, and the oracle of the fast ones.
+
+use candle_core::{D, DType, Device, Tensor};
+
+use super::{
+    BlockNorms, Engine, Extras, Features, LossFn, Method, ModelConfig, ModelError, ParamStore, Pooling, Stem,
+    StepOutput, stem,
+};
+use crate::ops::portable::{gelu, layer_norm, linear, softmax};
+
+type Result<T> = std::result::Result<T, ModelError>;
+
+/// A backbone and what a method adds to it, on candle's operations.
+pub struct Portable {
+    config: ModelConfig,
+    extras: Extras,
+}
+
+/// What one forward pass leaves.
+pub(super) struct Pass {
+    /// (batch, classes).
+    pub logits: Tensor,
+    /// Norms inside each block, when asked for.
+    pub norms: Vec<BlockNorms>,
+    /// The residual stream after each block, (batch, tokens, D) without prompts, when asked for.
+    pub hidden: Vec<Tensor>,
+}
+
+/// What a forward pass is to observe on its way.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Watch {
+    pub norms: bool,
+    pub hidden: bool,
+}
+
+/// The weights as one pass sees them: the trainable ones in the graph, or none.
+pub(super) struct Weights<'a> {
+    store: &'a ParamStore,
+    graph: bool,
+}
+
+impl Weights<'_> {
+    /// The weight of this name.
+    pub(super) fn get(&self, name: &str) -> Result<Tensor> {
+        let (spec, var) =
+            self.store.entry(name).ok_or_else(|| ModelError::Shape(format!("the model has no parameter {name}")))?;
+        Ok(if self.graph && spec.trains { var.as_tensor().clone() } else { var.as_detached_tensor() })
+    }
+
+    /// The linear layer of this name applied to x (.., in).
+    pub(super) fn linear(&self, name: &str, x: &Tensor) -> Result<Tensor> {
+        let (weight, bias) = (self.get(&format!("{name}.weight"))?, self.get(&format!("{name}.bias"))?);
+        Ok(linear(x, &weight, Some(&bias))?)
+    }
+
+    fn norm(&self, name: &str, x: &Tensor, eps: f64) -> Result<Tensor> {
+        let (weight, bias) = (self.get(&format!("{name}.weight"))?, self.get(&format!("{name}.bias"))?);
+        Ok(layer_norm(x, &weight, &bias, eps)?)
+    }
+
+    /// up(GELU(down(x))): an adapter without any skip.
+    fn bottleneck(&self, name: &str, x: &Tensor) -> Result<Tensor> {
+        let inner = gelu(&self.linear(&format!("{name}.down"), x)?)?;
+        self.linear(&format!("{name}.up"), &inner)
+    }
+
+    /// The type the weights have and computation is done in.
+    pub(super) fn dtype(&self) -> DType {
+        self.store.iter().next().map_or(DType::F32, |(_, var)| var.dtype())
+    }
+
+    /// Where they are.
+    pub(super) fn device(&self) -> &Device {
+        self.store.device()
+    }
+}
+
+impl Portable {
+    /// An engine for a model of this shape and method.
+    pub fn new(config: ModelConfig, method: Method) -> Self {
+        let extras = method.extras(&config);
+        Self { config, extras }
+    }
+
+    /// What each block leaves in the residual stream, (batch, tokens, D) row-major, and the logits, for comparison
+    /// with other implementations.
+    ///
+    /// # Errors
+    /// When the input's size is not the model's, or the device fails.
+    pub fn trace(&self, store: &ParamStore, input: &Features) -> Result<(Vec<Vec<f32>>, Vec<f32>)> {
+        let pass = self.forward(store, input, false, Watch { norms: false, hidden: true })?;
+        Ok((pass.hidden.iter().map(to_host).collect::<Result<_>>()?, to_host(&pass.logits)?))
+    }
+
+    /// The whole forward pass; `graph` says whether gradients will be asked for.
+    pub(super) fn forward(&self, store: &ParamStore, input: &Features, graph: bool, watch: Watch) -> Result<Pass> {
+        let weights = Weights { store, graph };
+        let mut x = stem::tokens(&self.config, &weights, input)?;
+        let (mut norms, mut hidden) = (Vec::new(), Vec::new());
+        for block in 0..self.config.depth {
+            let measured = self.block(&weights, &format!("blocks.{block}"), &mut x, watch.norms)?;
+            norms.extend(measured);
+            if watch.hidden {
+                hidden.push(x.detach());
+            }
+        }
+        let x = weights.norm("norm", &x, self.config.norm_eps)?;
+        let pooled = self.pool(&weights, &x, input)?;
+        let pooled = weights.norm("head.norm", &pooled, self.config.head_eps)?;
+        Ok(Pass { logits: weights.linear("head.linear", &pooled)?, norms, hidden })
+    }
+
+    /// One pre-norm block on x (batch, tokens, D), with the method's additions.
+    fn block(&self, weights: &Weights<'_>, name: &str, x: &mut Tensor, measure: bool) -> Result<Option<BlockNorms>> {
+        let eps = self.config.norm_eps;
+        let mut norms = BlockNorms::default();
+        let mut stream = x.clone();
+        if self.extras.prompts > 0 {
+            stream = self.insert_prompts(&weights.get(&format!("{name}.prompt"))?, &stream)?;
+        }
+
+        let n = weights.norm(&format!("{name}.norm1"), &stream, eps)?;
+        let mut h = self.attention(weights, &format!("{name}.attn"), &n)?;
+        if self.extras.spatial.is_some() {
+            let added = weights.bottleneck(&format!("{name}.spatial"), &h)?;
+            if measure {
+                (norms.spatial, norms.spatial_ratio) = rms_and_ratio(&added, &stream)?;
+            }
+            h = (h + added)?;
+        }
+        stream = (stream + h)?;
+
+        let n = weights.norm(&format!("{name}.norm2"), &stream, eps)?;
+        let inner = gelu(&weights.linear(&format!("{name}.mlp.fc1"), &n)?)?;
+        let mut out = weights.linear(&format!("{name}.mlp.fc2"), &inner)?;
+        if self.extras.mlp.is_some() {
+            let added = weights.bottleneck(&format!("{name}.adapter"), &n)?;
+            if measure {
+                (norms.mlp, norms.mlp_ratio) = rms_and_ratio(&added, &stream)?;
+            }
+            out = (out + added)?;
+        }
+        stream = (stream + out)?;
+
+        if self.extras.prompts > 0 {
+            stream = self.drop_prompts(&stream)?;
+        }
+        *x = stream;
+        let has_adapters = self.extras.spatial.is_some() || self.extras.mlp.is_some();
+        Ok((measure && has_adapters).then_some(norms))
+    }
+
+    /// Multi-head self-attention of n (batch, tokens, D).
+    fn attention(&self, weights: &Weights<'_>, name: &str, n: &Tensor) -> Result<Tensor> {
+        let (batch, tokens, hidden) = n.dims3()?;
+        let (heads, size) = (self.config.heads, hidden / self.config.heads);
+        let weight = weights.get(&format!("{name}.qkv.weight"))?;
+        let bias = if self.config.key_bias() {
+            weights.get(&format!("{name}.qkv.bias"))?
+        } else {
+            let q = weights.get(&format!("{name}.q_bias"))?;
+            let v = weights.get(&format!("{name}.v_bias"))?;
+            Tensor::cat(&[&q, &q.detach().zeros_like()?, &v], 0)?
+        };
+        let qkv = linear(n, &weight, Some(&bias))?;
+        let qkv = qkv.reshape((batch, tokens, 3, heads, size))?.permute((2, 0, 3, 1, 4))?;
+        let part = |i: usize| qkv.narrow(0, i, 1)?.squeeze(0)?.contiguous();
+        let (q, k, v) = (part(0)?, part(1)?, part(2)?);
+        let scores = (q * (size as f64).powf(-0.5))?.matmul(&k.t()?.contiguous()?)?;
+        let mixed = softmax(&scores)?.matmul(&v)?;
+        let mixed = mixed.transpose(1, 2)?.reshape((batch, tokens, hidden))?;
+        weights.linear(&format!("{name}.proj"), &mixed)
+    }
+
+    /// Each block sees the class tokens, its own prompts, then every other token.
+    fn insert_prompts(&self, prompt: &Tensor, x: &Tensor) -> Result<Tensor> {
+        let (batch, tokens, hidden) = x.dims3()?;
+        let first = self.config.class_tokens();
+        let prompts = prompt.broadcast_as((batch, self.extras.prompts, hidden))?;
+        if first == 0 {
+            return Ok(Tensor::cat(&[&prompts, x], 1)?);
+        }
+        Ok(Tensor::cat(&[&x.narrow(1, 0, first)?, &prompts, &x.narrow(1, first, tokens - first)?], 1)?)
+    }
+
+    fn drop_prompts(&self, x: &Tensor) -> Result<Tensor> {
+        let (first, prompts) = (self.config.class_tokens(), self.extras.prompts);
+        let rest = x.narrow(1, first + prompts, x.dim(1)? - first - prompts)?;
+        if first == 0 {
+            return Ok(rest);
+        }
+        Ok(Tensor::cat(&[&x.narrow(1, 0, first)?, &rest], 1)?)
+    }
+
+    /// x (batch, tokens, D) to (batch, D).
+    fn pool(&self, weights: &Weights<'_>, x: &Tensor, input: &Features) -> Result<Tensor> {
+        let (batch, tokens, hidden) = x.dims3()?;
+        let first = self.config.class_tokens();
+        if self.config.pooling == Pooling::ClassTokens && first > 0 {
+            return Ok(x.narrow(1, 0, first)?.mean(1)?);
+        }
+        let patches = tokens - first;
+        let mut shares = vec![0f32; batch * patches];
+        for (clip, shares) in shares.chunks_mut(patches).enumerate() {
+            let valid = match self.config.stem {
+                // Two frames make a token; a clip without sound is pooled over its first.
+                Stem::Convolutions { .. } => {
+                    input.valid.get(clip).map_or(patches, |frames| frames.div_ceil(2).clamp(1, patches))
+                }
+                Stem::Patches { .. } => patches,
+            };
+            shares[..valid].fill(1.0 / valid as f32);
+        }
+        let shares = Tensor::from_vec(shares, (batch, 1, patches), weights.device())?.to_dtype(weights.dtype())?;
+        Ok(shares.matmul(&x.narrow(1, first, patches)?.contiguous()?)?.reshape((batch, hidden))?)
+    }
+}
+
+/// RMS of what an adapter adds, and its ratio to the RMS of the stream it is added to.
+fn rms_and_ratio(added: &Tensor, stream: &Tensor) -> Result<(f32, f32)> {
+    let rms = |t: &Tensor| -> Result<f32> {
+        let mean = t.detach().sqr()?.flatten_all()?.mean(D::Minus1)?;
+        Ok(mean.sqrt()?.to_dtype(DType::F32)?.to_scalar()?)
+    };
+    let (added, stream) = (rms(added)?, rms(stream)?);
+    Ok((added, if stream > 0.0 { added / stream } else { 0.0 }))
+}
+
+/// To the host, row-major.
+fn to_host(tensor: &Tensor) -> Result<Vec<f32>> {
+    Ok(tensor.detach().to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)
+}
+
+impl Engine for Portable {
+    fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    fn step(&mut self, store: &ParamStore, input: &Features, loss: LossFn<'_>, norms: bool) -> Result<StepOutput> {
+        let pass = self.forward(store, input, true, Watch { norms, hidden: false })?;
+        let logits = to_host(&pass.logits)?;
+        let (loss, towards) = loss(0..input.batch, &logits);
+        let towards = Tensor::from_vec(towards, pass.logits.dims(), store.device())?.to_dtype(pass.logits.dtype())?;
+        // The gradient of sum(logits * d loss / d logits) is that of the loss itself.
+        let mut found = (pass.logits * towards)?.sum_all()?.backward()?;
+        let gradients = store
+            .trainable()
+            .map(|(spec, var)| {
+                found.remove(var).ok_or_else(|| ModelError::Shape(format!("{} received no gradient", spec.name)))
+            })
+            .collect::<Result<_>>()?;
+        let norms = (!pass.norms.is_empty()).then_some(pass.norms);
+        Ok(StepOutput { loss, logits, gradients, norms })
+    }
+
+    fn logits(&mut self, store: &ParamStore, input: &Features) -> Result<Vec<f32>> {
+        to_host(&self.forward(store, input, false, Watch::default())?.logits)
+    }
+}
+
+#[cfg(test)]
+#[path = "portable_tests.rs"]
+mod tests;

@@ -1,0 +1,19 @@
+//! Operations on candle tensors, for any device, with backward passes that skip what is frozen.
+//!
+//! candle differentiates by itself, but computes the gradient of every operand, frozen or not, and
+//! its fused kernels silently have no gradient at all. Here each operation says what its gradient is.
+
+mod gelu;
+mod graft;
+mod layer_norm;
+mod linear;
+mod softmax;
+
+pub use gelu::gelu;
+pub use graft::graft;
+pub use layer_norm::layer_norm;
+pub use linear::{Multiplications, linear};
+pub use softmax::softmax;
+
+#[cfg(test)]
+mod check;
