@@ -49,7 +49,14 @@ macro_rules! failed_from {
         }
     )*};
 }
-failed_from!(crate::audio::AudioError, crate::data::DataError, crate::model::ModelError, serde_json::Error);
+failed_from!(
+    crate::audio::AudioError,
+    crate::data::DataError,
+    crate::model::ModelError,
+    crate::session::SessionError,
+    crate::train::TrainError,
+    serde_json::Error,
+);
 
 /// Where a subcommand's answer goes.
 pub struct Output {

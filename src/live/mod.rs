@@ -4,4 +4,5 @@
 
 mod state;
 
-pub use state::{Ear, LiveEvent, LiveState, LiveStatus, Score};
+pub use crate::infer::Score;
+pub use state::{Ear, LiveEvent, LiveState, LiveStatus};

@@ -2,14 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-/// A class and how sure the model is of it, 0 to 1.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
-pub struct Score {
-    /// Class name.
-    pub label: String,
-    /// Softmax or sigmoid of its logit.
-    pub score: f32,
-}
+use crate::infer::Score;
 
 /// What the live pipeline tells.
 #[derive(Clone, Debug, PartialEq)]

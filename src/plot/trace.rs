@@ -73,7 +73,7 @@ impl Trace {
             Event::Started { .. } => *self = Self { last_ms: Some(record.at_ms), ..Self::default() },
             Event::Step(step) => self.push(step),
             Event::Epoch(epoch) => self.epochs.push((epoch.step, self.active_s)),
-            Event::Resumed { step } => self.rewind(*step),
+            Event::Resumed { step, epochs } => self.rewind(*step, *epochs),
             _ => {}
         }
         self.idle = match record.event {
@@ -131,9 +131,9 @@ impl Trace {
 
     /// Forgets what came after `step`. A bucket that straddles it stays whole: at most one point of the
     /// curve, at its very end, shows a step that will be done again.
-    fn rewind(&mut self, step: u64) {
+    fn rewind(&mut self, step: u64, epochs: u32) {
         self.buckets.retain(|bucket| bucket.first <= step);
-        self.epochs.retain(|(last, _)| *last <= step);
+        self.epochs.truncate(epochs as usize);
         if let Some(last) = self.buckets.last_mut() {
             last.last = last.last.min(step);
             self.active_s = last.active_s;
@@ -179,7 +179,7 @@ mod tests {
     fn a_resumed_run_forgets_what_was_lost() {
         let mut trace = Trace::default();
         (1..=9).for_each(|i| trace.apply(&step(i, i as f32)));
-        trace.apply(&Record { at_ms: 50_000, event: Event::Resumed { step: 4 } });
+        trace.apply(&Record { at_ms: 50_000, event: Event::Resumed { step: 4, epochs: 2 } });
         trace.apply(&step(5, 0.5));
         assert_eq!(trace.buckets().iter().map(|b| b.last).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
         assert_eq!(trace.buckets().last().map(|b| b.max), Some(0.5));

@@ -144,6 +144,8 @@ pub enum Event {
     Resumed {
         /// The checkpoint's step.
         step: u64,
+        /// Epochs that were complete, evaluation included, when it was written.
+        epochs: u32,
     },
     /// Something worth telling that stops nothing.
     Warning {

@@ -3,9 +3,17 @@
 //! Imports no candle type; weights pass through as files.
 
 mod config;
+mod error;
 mod event;
+mod log;
 mod state;
+mod store;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use config::RunConfig;
+pub use error::SessionError;
 pub use event::{Best, EpochRecord, Event, Record, StepRecord, Summary};
+pub use log::{LOG_FILE, LogReader, LogWriter, outline};
 pub use state::{NormsRecord, RunState, Status};
+pub use store::{Lock, SessionInfo, Store, load};

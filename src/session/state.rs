@@ -108,7 +108,7 @@ impl RunState {
             Event::Checkpoint { step, file, .. } => self.checkpoint = Some((*step, file.clone())),
             Event::Paused => self.status = Status::Paused,
             Event::Continued => self.status = Status::Running,
-            Event::Resumed { step } => self.rewind(*step),
+            Event::Resumed { step, epochs } => self.rewind(*step, *epochs),
             Event::Warning { message } => self.warnings.push(message.clone()),
             Event::Stopped => self.status = Status::Stopped,
             Event::Failed { message } => self.status = Status::Failed(message.clone()),
@@ -119,10 +119,10 @@ impl RunState {
         }
     }
 
-    /// Forgets what came after `step`: a resumed run does it again.
-    fn rewind(&mut self, step: u64) {
+    /// Forgets what came after a checkpoint: a resumed run does it again.
+    fn rewind(&mut self, step: u64, epochs: u32) {
         self.steps.retain(|(_, record)| record.step <= step);
-        self.epochs.retain(|(_, record)| record.step <= step);
+        self.epochs.retain(|(_, record)| record.epoch <= epochs);
         self.norms.retain(|record| record.step <= step);
         self.summary = None;
         self.status = Status::Running;

@@ -1,0 +1,284 @@
+//! The event log on disk: one JSON object a line, only ever appended to.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+};
+
+use super::{Event, Record, RunState, SessionError};
+
+/// Name of the log in a session's folder.
+pub const LOG_FILE: &str = "events.jsonl";
+
+/// How a log line of a step begins after its time; such lines are most of a log.
+const STEP_MARK: &[u8] = b"\"event\":\"step\"";
+/// Likewise for norms, the longest lines.
+const NORMS_MARK: &[u8] = b"\"event\":\"norms\"";
+
+/// Appends events. A line that cannot be written is kept and tried again with the next one.
+pub struct LogWriter {
+    path: PathBuf,
+    file: File,
+    /// Bytes of complete lines in the file.
+    length: u64,
+    /// Lines that are not on disk yet.
+    pending: Vec<u8>,
+}
+
+impl LogWriter {
+    /// Opens the log for appending, creating it when absent and cutting off a torn last line.
+    /// The caller holds the session's lock.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, read or cut.
+    pub fn open(folder: &Path) -> Result<Self, SessionError> {
+        let path = folder.join(LOG_FILE);
+        let fail = |action| SessionError::io(&path, action);
+        let mut file =
+            OpenOptions::new().create(true).read(true).write(true).truncate(false).open(&path).map_err(fail("open"))?;
+        let length = end_of_last_line(&mut file).map_err(fail("read"))?;
+        file.set_len(length).map_err(fail("write"))?;
+        file.seek(SeekFrom::End(0)).map_err(fail("read"))?;
+        Ok(Self { path, file, length, pending: Vec::new() })
+    }
+
+    /// Appends one event and hands it to the operating system, so that it survives the process.
+    ///
+    /// # Errors
+    /// When the disk refuses; the event is kept and written with the next one.
+    pub fn append(&mut self, record: &Record) -> Result<(), SessionError> {
+        // Plain data with string keys always serialises; a line that did not could only be left out.
+        if let Ok(mut line) = serde_json::to_vec(record) {
+            line.push(b'\n');
+            self.pending.append(&mut line);
+        }
+        self.flush()
+    }
+
+    /// Tries again what could not be written.
+    ///
+    /// # Errors
+    /// When the disk still refuses.
+    pub fn flush(&mut self) -> Result<(), SessionError> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        if let Err(error) = self.file.write_all(&self.pending) {
+            // Half a line must not stay in front of the next attempt.
+            let _ = self.file.set_len(self.length);
+            let _ = self.file.seek(SeekFrom::Start(self.length));
+            return Err(SessionError::io(&self.path, "write")(error));
+        }
+        self.length += self.pending.len() as u64;
+        self.pending.clear();
+        Ok(())
+    }
+
+    /// Flushes, then waits until the log is on the medium and survives a power cut.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn sync(&mut self) -> Result<(), SessionError> {
+        self.flush()?;
+        self.file.sync_data().map_err(SessionError::io(&self.path, "write"))
+    }
+}
+
+/// Offset after the last newline, found from the end.
+fn end_of_last_line(file: &mut File) -> std::io::Result<u64> {
+    let mut end = file.seek(SeekFrom::End(0))?;
+    let mut block = [0; 4096];
+    while end > 0 {
+        let start = end.saturating_sub(block.len() as u64);
+        let block = &mut block[..(end - start) as usize];
+        file.seek(SeekFrom::Start(start))?;
+        file.read_exact(block)?;
+        if let Some(at) = block.iter().rposition(|&byte| byte == b'\n') {
+            return Ok(start + at as u64 + 1);
+        }
+        end = start;
+    }
+    Ok(0)
+}
+
+/// Reads a log from its start and goes on with what is appended to it, by this process or another.
+pub struct LogReader {
+    path: PathBuf,
+    /// Where the next line starts.
+    offset: u64,
+    /// Lines that could not be understood and were passed over.
+    damaged: usize,
+}
+
+impl LogReader {
+    /// A reader at the start of a session's log. The log may not exist yet.
+    pub fn new(folder: &Path) -> Self {
+        Self { path: folder.join(LOG_FILE), offset: 0, damaged: 0 }
+    }
+
+    /// Every complete line since the last call. An unfinished last line is left for the next one.
+    ///
+    /// # Errors
+    /// When the log is there and cannot be read.
+    pub fn poll(&mut self) -> Result<Vec<Record>, SessionError> {
+        let text = self.read()?;
+        let mut records = Vec::new();
+        for line in lines(&text) {
+            match serde_json::from_slice(line) {
+                Ok(record) => records.push(record),
+                Err(_) => self.damaged += 1,
+            }
+        }
+        Ok(records)
+    }
+
+    /// Lines passed over because they are no event this program knows.
+    pub fn damaged(&self) -> usize {
+        self.damaged
+    }
+
+    /// Complete lines after `offset`, which moves past them.
+    fn read(&mut self) -> Result<Vec<u8>, SessionError> {
+        let fail = |action| SessionError::io(&self.path, action);
+        let mut file = match File::open(&self.path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.map_err(fail("open"))?,
+        };
+        // A log only grows by whole lines; a shorter one is another log.
+        if file.metadata().map_err(fail("read"))?.len() < self.offset {
+            self.offset = 0;
+        }
+        file.seek(SeekFrom::Start(self.offset)).map_err(fail("read"))?;
+        let mut text = Vec::new();
+        file.read_to_end(&mut text).map_err(fail("read"))?;
+        text.truncate(text.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1));
+        self.offset += text.len() as u64;
+        Ok(text)
+    }
+}
+
+/// The state of a session without its steps and norms, except the last step: all that a list shows.
+/// Most lines are recognised by their first bytes and never parsed, so long logs list fast.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn outline(folder: &Path) -> Result<RunState, SessionError> {
+    let text = LogReader::new(folder).read()?;
+    let mut state = RunState::default();
+    let mut last_step: Option<&[u8]> = None;
+    let apply = |state: &mut RunState, line: &[u8]| {
+        if let Ok(record) = serde_json::from_slice(line) {
+            state.apply(&record);
+        }
+    };
+    for line in lines(&text) {
+        if has_mark(line, STEP_MARK) {
+            last_step = Some(line);
+        } else if !has_mark(line, NORMS_MARK) {
+            // In order, so that a resumption rewinds the step before it.
+            if let Some(step) = last_step.take() {
+                keep_last_step(&mut state, step);
+            }
+            apply(&mut state, line);
+        }
+    }
+    if let Some(step) = last_step {
+        keep_last_step(&mut state, step);
+    }
+    Ok(state)
+}
+
+fn keep_last_step(state: &mut RunState, line: &[u8]) {
+    if let Ok(record @ Record { event: Event::Step(_), .. }) = serde_json::from_slice(line) {
+        state.steps.clear();
+        state.apply(&record);
+    }
+}
+
+/// Whether an event's line, `{"at_ms":1700000000000,"event":"step",...`, is of this kind.
+fn has_mark(line: &[u8], mark: &[u8]) -> bool {
+    let Some(comma) = line.iter().take(32).position(|&byte| byte == b',') else { return false };
+    line[comma + 1..].starts_with(mark)
+}
+
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::session::{StepRecord, testing};
+
+    fn step(step: u64) -> Record {
+        Record { at_ms: 1_700_000_000_000 + step, event: Event::Step(StepRecord { step, ..StepRecord::default() }) }
+    }
+
+    #[test]
+    fn what_is_appended_is_read_back_in_order_and_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut reader = LogReader::new(folder.path());
+        assert_eq!(reader.poll().unwrap(), []);
+        let mut writer = LogWriter::open(folder.path()).unwrap();
+        writer.append(&step(1)).unwrap();
+        writer.append(&step(2)).unwrap();
+        assert_eq!(reader.poll().unwrap(), [step(1), step(2)]);
+        writer.append(&step(3)).unwrap();
+        assert_eq!(reader.poll().unwrap(), [step(3)]);
+        assert_eq!(reader.poll().unwrap(), []);
+    }
+
+    #[test]
+    fn a_torn_last_line_is_not_read_and_is_cut_before_appending() {
+        let folder = tempfile::tempdir().unwrap();
+        LogWriter::open(folder.path()).unwrap().append(&step(1)).unwrap();
+        let path = folder.path().join(LOG_FILE);
+        let torn = serde_json::to_vec(&step(2)).unwrap();
+        OpenOptions::new().append(true).open(&path).unwrap().write_all(&torn[..torn.len() / 2]).unwrap();
+
+        let mut reader = LogReader::new(folder.path());
+        assert_eq!(reader.poll().unwrap(), [step(1)]);
+        LogWriter::open(folder.path()).unwrap().append(&step(2)).unwrap();
+        assert_eq!(reader.poll().unwrap(), [step(2)]);
+        assert_eq!(reader.damaged(), 0);
+    }
+
+    #[test]
+    fn a_log_without_any_complete_line_is_cut_to_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(LOG_FILE), vec![b'x'; 10_000]).unwrap();
+        let mut writer = LogWriter::open(folder.path()).unwrap();
+        writer.append(&step(1)).unwrap();
+        assert_eq!(LogReader::new(folder.path()).poll().unwrap(), [step(1)]);
+    }
+
+    #[test]
+    fn a_line_that_is_no_event_is_counted_and_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut text = serde_json::to_vec(&step(1)).unwrap();
+        text.extend_from_slice(b"\n{\"at_ms\":1,\"event\":\"from the future\"}\n\xff\xfe\n");
+        std::fs::write(folder.path().join(LOG_FILE), text).unwrap();
+        let mut reader = LogReader::new(folder.path());
+        assert_eq!(reader.poll().unwrap(), [step(1)]);
+        assert_eq!(reader.damaged(), 2);
+    }
+
+    #[test]
+    fn the_outline_is_the_fold_without_its_steps() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = LogWriter::open(folder.path()).unwrap();
+        let mut records = testing::records();
+        records.push(step(900));
+        for record in &records {
+            writer.append(record).unwrap();
+        }
+        let mut whole = RunState::from_records(&records);
+        let outline = outline(folder.path()).unwrap();
+        assert_eq!(outline.step(), whole.step());
+        whole.steps.drain(..whole.steps.len() - 1);
+        whole.norms.clear();
+        assert_eq!(outline, whole);
+    }
+}

@@ -1,0 +1,310 @@
+//! Sessions as folders: where they are, what they are called, who may write them.
+
+use std::{
+    fs::{self, File, TryLockError},
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use super::{LOG_FILE, LogReader, RunState, SessionError, outline};
+
+/// Name of the lock in a session's folder. The operating system releases it with the process, however that ends.
+const LOCK_FILE: &str = "lock";
+/// A list probes locks for an instant; a writer that meets such a probe tries again for this long.
+const LOCK_PATIENCE: Duration = Duration::from_millis(200);
+
+/// A folder of sessions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Store {
+    root: PathBuf,
+}
+
+/// One session's folder, and what its log says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SessionInfo {
+    /// Its name: the folder's.
+    pub name: String,
+    /// The folder.
+    pub path: PathBuf,
+    /// The folded log, without its steps (but the last) and norms.
+    pub state: RunState,
+    /// Whether a process trains it right now.
+    pub in_use: bool,
+    /// When its log last changed.
+    pub changed: SystemTime,
+}
+
+impl SessionInfo {
+    /// Whether the process that trained it went away without a word: it can be resumed.
+    pub fn was_interrupted(&self) -> bool {
+        !self.in_use && !self.state.is_over()
+    }
+}
+
+/// The right to write one session; given back when dropped.
+#[derive(Debug)]
+pub struct Lock {
+    path: PathBuf,
+    _file: File,
+}
+
+impl Lock {
+    /// The session's folder.
+    pub fn folder(&self) -> &Path {
+        &self.path
+    }
+
+    /// Takes the lock of a session's folder.
+    ///
+    /// # Errors
+    /// When another process has it, or the folder cannot be written.
+    pub fn take(folder: &Path) -> Result<Self, SessionError> {
+        let path = folder.join(LOCK_FILE);
+        let file = File::create(&path).map_err(SessionError::io(&path, "create"))?;
+        let deadline = std::time::Instant::now() + LOCK_PATIENCE;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self { path: folder.to_owned(), _file: file }),
+                Err(TryLockError::WouldBlock) if std::time::Instant::now() < deadline => {
+                    std::thread::sleep(LOCK_PATIENCE / 20);
+                }
+                Err(TryLockError::WouldBlock) => return Err(SessionError::Busy { path: folder.to_owned() }),
+                Err(TryLockError::Error(source)) => return Err(SessionError::io(&path, "lock")(source)),
+            }
+        }
+    }
+
+    /// Whether some process holds the lock of this folder.
+    fn is_taken(folder: &Path) -> bool {
+        File::open(folder.join(LOCK_FILE))
+            .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+}
+
+impl Store {
+    /// The sessions in this folder, which need not exist yet.
+    pub fn at(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The user's own sessions: the folder for data that the system's conventions name.
+    pub fn of_user() -> Self {
+        let data = directories::ProjectDirs::from("", "", "aat-tui").map(|dirs| dirs.data_dir().to_owned());
+        Self::at(data.unwrap_or_else(|| PathBuf::from(".aat-tui")).join("sessions"))
+    }
+
+    /// The folder that holds the sessions.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Every session, the one that changed last first. A folder whose log cannot be read is left out.
+    ///
+    /// # Errors
+    /// When the folder is there and cannot be read.
+    pub fn list(&self) -> Result<Vec<SessionInfo>, SessionError> {
+        let mut sessions: Vec<_> = self.folders()?.iter().filter_map(|folder| describe(folder).ok()).collect();
+        sessions.sort_by(|a, b| b.changed.cmp(&a.changed).then_with(|| b.name.cmp(&a.name)));
+        Ok(sessions)
+    }
+
+    /// The folder of the session that is meant by a path, a name or `last`.
+    ///
+    /// # Errors
+    /// When there is none; the message names the nearest.
+    pub fn find(&self, given: &str) -> Result<PathBuf, SessionError> {
+        if let Some(folder) = [PathBuf::from(given), self.root.join(given)].into_iter().find(|path| is_session(path)) {
+            return Ok(folder);
+        }
+        let folders = self.folders()?;
+        if given == "last" {
+            let changed = |folder: &&PathBuf| changed(folder).unwrap_or(SystemTime::UNIX_EPOCH);
+            return folders.iter().max_by_key(changed).cloned().ok_or_else(|| self.unknown(given, &[]));
+        }
+        let names: Vec<_> = folders.iter().map(|folder| name_of(folder)).collect();
+        Err(self.unknown(given, &names))
+    }
+
+    /// What one session's log says, in outline.
+    ///
+    /// # Errors
+    /// When its log cannot be read.
+    pub fn describe(&self, folder: &Path) -> Result<SessionInfo, SessionError> {
+        describe(folder)
+    }
+
+    /// Makes the folder of a new session, adding a number to the name when it is taken, and locks it.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn create(&self, wanted: &str) -> Result<(String, Lock), SessionError> {
+        fs::create_dir_all(&self.root).map_err(SessionError::io(&self.root, "create"))?;
+        let wanted = folder_name(wanted);
+        let mut name = wanted.clone();
+        let mut number = 1;
+        loop {
+            let folder = self.root.join(&name);
+            match fs::create_dir(&folder) {
+                Ok(()) => return Lock::take(&folder).map(|lock| (name, lock)),
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                    number += 1;
+                    name = format!("{wanted}-{number}");
+                }
+                Err(error) => return Err(SessionError::io(&folder, "create")(error)),
+            }
+        }
+    }
+
+    /// Deletes a session with everything in it.
+    ///
+    /// # Errors
+    /// When a process trains it, or it cannot be deleted.
+    pub fn remove(&self, folder: &Path) -> Result<(), SessionError> {
+        let _lock = Lock::take(folder)?;
+        fs::remove_dir_all(folder).map_err(SessionError::io(folder, "remove"))
+    }
+
+    fn folders(&self) -> Result<Vec<PathBuf>, SessionError> {
+        let entries = match fs::read_dir(&self.root) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.map_err(SessionError::io(&self.root, "read"))?,
+        };
+        Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| is_session(path)).collect())
+    }
+
+    fn unknown(&self, given: &str, names: &[String]) -> SessionError {
+        let near = |name: &&String| strsim::jaro_winkler(name, given);
+        let hint = match names.iter().max_by(|a, b| near(a).total_cmp(&near(b))) {
+            Some(nearest) => format!("the nearest name is \"{nearest}\" (aat-tui sessions list shows all)"),
+            None => "none are there yet: aat-tui train makes one, --sessions names another folder".to_owned(),
+        };
+        SessionError::Unknown { given: given.to_owned(), root: self.root.clone(), hint }
+    }
+}
+
+/// Folds a whole session's log.
+///
+/// # Errors
+/// When it cannot be read, or holds no event that this program knows.
+pub fn load(folder: &Path) -> Result<RunState, SessionError> {
+    let mut reader = LogReader::new(folder);
+    let records = reader.poll()?;
+    if records.is_empty() {
+        return Err(SessionError::Damaged {
+            path: folder.join(LOG_FILE),
+            problem: format!("no usable event in it ({} lines passed over)", reader.damaged()),
+            remedy: "restore it, or remove the session's folder".to_owned(),
+        });
+    }
+    Ok(RunState::from_records(&records))
+}
+
+fn describe(folder: &Path) -> Result<SessionInfo, SessionError> {
+    Ok(SessionInfo {
+        name: name_of(folder),
+        path: folder.to_owned(),
+        state: outline(folder)?,
+        in_use: Lock::is_taken(folder),
+        changed: changed(folder)?,
+    })
+}
+
+fn is_session(folder: &Path) -> bool {
+    folder.join(LOG_FILE).is_file()
+}
+
+fn changed(folder: &Path) -> Result<SystemTime, SessionError> {
+    let log = folder.join(LOG_FILE);
+    fs::metadata(&log).and_then(|metadata| metadata.modified()).map_err(SessionError::io(&log, "read"))
+}
+
+fn name_of(folder: &Path) -> String {
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+}
+
+/// What remains of a wished name when only letters, digits, `.`, `-` and `_` may stand in it.
+fn folder_name(wanted: &str) -> String {
+    let allowed = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '-' };
+    let name: String = wanted.chars().map(allowed).take(80).collect();
+    let name = name.trim_matches(['-', '.']);
+    // `last` always means the session that changed last.
+    if name.is_empty() || name == "last" { "session".to_owned() } else { name.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::session::{LogWriter, testing};
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::at(folder.path().join("sessions"));
+        (folder, store)
+    }
+
+    fn with_log(store: &Store, name: &str) -> PathBuf {
+        let (_, lock) = store.create(name).unwrap();
+        let mut log = LogWriter::open(lock.folder()).unwrap();
+        for record in testing::records() {
+            log.append(&record).unwrap();
+        }
+        lock.folder().to_owned()
+    }
+
+    #[test]
+    fn an_empty_store_lists_nothing_and_says_what_to_do() {
+        let (_folder, store) = store();
+        assert_eq!(store.list().unwrap(), []);
+        assert!(store.find("last").unwrap_err().to_string().contains("aat-tui train makes one"));
+    }
+
+    #[test]
+    fn names_are_unique_and_safe_as_folders() {
+        let (_folder, store) = store();
+        let (first, _a) = store.create("esc10 f1/aat").unwrap();
+        let (second, _b) = store.create("esc10 f1/aat").unwrap();
+        assert_eq!((first.as_str(), second.as_str()), ("esc10-f1-aat", "esc10-f1-aat-2"));
+        assert_eq!(store.create("../..").unwrap().0, "session");
+        assert_eq!(store.create("last").unwrap().0, "session-2");
+    }
+
+    #[test]
+    fn sessions_are_found_by_path_by_name_and_as_last() {
+        let (_folder, store) = store();
+        let first = with_log(&store, "first");
+        let second = with_log(&store, "second");
+        let past = SystemTime::now() - Duration::from_secs(60);
+        File::options().append(true).open(first.join(LOG_FILE)).unwrap().set_modified(past).unwrap();
+        assert_eq!(store.find("first").unwrap(), first);
+        assert_eq!(store.find(first.to_str().unwrap()).unwrap(), first);
+        assert_eq!(store.find("last").unwrap(), second);
+        let error = store.find("frist").unwrap_err().to_string();
+        assert!(error.contains("nearest name is \"first\""), "{error}");
+        let names: Vec<_> = store.list().unwrap().into_iter().map(|session| session.name).collect();
+        assert_eq!(names, ["second", "first"]);
+    }
+
+    #[test]
+    fn one_writer_at_a_time() {
+        let (_folder, store) = store();
+        let folder = with_log(&store, "busy");
+        let lock = Lock::take(&folder).unwrap();
+        assert!(matches!(Lock::take(&folder), Err(SessionError::Busy { .. })));
+        assert!(matches!(store.remove(&folder), Err(SessionError::Busy { .. })));
+        assert!(store.list().unwrap()[0].in_use);
+        drop(lock);
+        assert!(!store.list().unwrap()[0].in_use);
+        store.remove(&folder).unwrap();
+        assert!(!folder.exists());
+    }
+
+    #[test]
+    fn a_session_without_any_event_is_reported() {
+        let (_folder, store) = store();
+        let (_, lock) = store.create("empty").unwrap();
+        fs::write(lock.folder().join(LOG_FILE), "").unwrap();
+        assert!(load(lock.folder()).unwrap_err().to_string().contains("no usable event"));
+    }
+}

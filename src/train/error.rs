@@ -1,0 +1,31 @@
+use crate::{data::DataError, model::ModelError, session::SessionError};
+
+/// Why a run cannot start or go on. Messages say what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// What was asked for does not fit together.
+    #[error("{0}")]
+    Request(String),
+    /// Training itself went wrong, such as a loss that is no number.
+    #[error("{0}")]
+    Failed(String),
+    /// A fault of this program, caught at the trainer's edge.
+    #[error("the trainer stopped by a fault of this program: {0}; the last checkpoint can be resumed")]
+    Panicked(String),
+    /// The data set.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The model or its checkpoint.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The session's folder.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+}
+
+impl From<candle_core::Error> for TrainError {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Model(error.into())
+    }
+}

@@ -1,0 +1,159 @@
+//! From the trainer's thread to whoever watches: bounded, so that a slow watcher costs the trainer nothing.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use crate::session::{Event, Record};
+
+/// Updates kept for a watcher that does not look; beyond it every second step is let go.
+const CAPACITY: usize = 4096;
+
+/// One event of one of a trainer's runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Update {
+    /// Which run, in the order they were given to the trainer.
+    pub run: usize,
+    /// What happened.
+    pub record: Record,
+}
+
+/// A queue of updates. Clones share it. Progress counts replace one another; steps are thinned when
+/// nobody looks for long; everything else is kept. The log on disk has every event anyway.
+#[derive(Clone, Default)]
+pub struct Feed {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Update>,
+    closed: bool,
+}
+
+impl Feed {
+    /// An empty queue.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Everything that happened since the last call, without waiting.
+    pub fn drain(&self) -> Vec<Update> {
+        self.state().queue.drain(..).collect()
+    }
+
+    /// Waits until something has happened, the feed is closed, or time is up; then as [`drain`](Self::drain).
+    /// `None` once the feed is closed and empty.
+    pub fn wait(&self, timeout: Duration) -> Option<Vec<Update>> {
+        let nothing = |state: &mut State| state.queue.is_empty() && !state.closed;
+        let waited = self.shared.changed.wait_timeout_while(self.state(), timeout, nothing);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if state.queue.is_empty() && state.closed { None } else { Some(state.queue.drain(..).collect()) }
+    }
+
+    pub(super) fn push(&self, update: Update) {
+        let mut state = self.state();
+        let replaces = state.queue.back().is_some_and(|last| supersedes(&update, last));
+        if replaces {
+            state.queue.pop_back();
+        } else if state.queue.len() >= CAPACITY {
+            thin(&mut state.queue);
+        }
+        state.queue.push_back(update);
+        self.shared.changed.notify_all();
+    }
+
+    /// Nothing more will come.
+    pub(super) fn close(&self) {
+        self.state().closed = true;
+        self.shared.changed.notify_all();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // The queue is valid between any two operations on it, whoever panicked meanwhile.
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a new count makes the one before it worthless.
+fn supersedes(new: &Update, last: &Update) -> bool {
+    new.run == last.run
+        && matches!(
+            (&new.record.event, &last.record.event),
+            (Event::Preparing { .. }, Event::Preparing { .. }) | (Event::Evaluating { .. }, Event::Evaluating { .. })
+        )
+}
+
+/// Lets go of every second step.
+fn thin(queue: &mut VecDeque<Update>) {
+    let mut keep = true;
+    queue.retain(|update| {
+        let is_step = matches!(update.record.event, Event::Step(_) | Event::Norms { .. });
+        keep ^= is_step;
+        !is_step || keep
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::session::StepRecord;
+
+    fn update(event: Event) -> Update {
+        Update { run: 0, record: Record { at_ms: 0, event } }
+    }
+
+    #[test]
+    fn a_watcher_that_never_looks_costs_bounded_memory_and_loses_only_steps() {
+        let feed = Feed::new();
+        for step in 0..100_000 {
+            feed.push(update(Event::Step(StepRecord { step, ..StepRecord::default() })));
+            if step % 10_000 == 0 {
+                feed.push(update(Event::Paused));
+            }
+        }
+        let seen = feed.drain();
+        assert!(seen.len() <= CAPACITY);
+        assert_eq!(seen.iter().filter(|update| update.record.event == Event::Paused).count(), 10);
+        let steps: Vec<_> = seen
+            .iter()
+            .filter_map(|update| if let Event::Step(step) = &update.record.event { Some(step.step) } else { None })
+            .collect();
+        assert!(steps.is_sorted());
+        assert_eq!(steps.last(), Some(&99_999));
+    }
+
+    #[test]
+    fn counts_replace_one_another() {
+        let feed = Feed::new();
+        for done in 0..10 {
+            feed.push(update(Event::Evaluating { done, total: 10 }));
+        }
+        assert_eq!(feed.drain(), [update(Event::Evaluating { done: 9, total: 10 })]);
+    }
+
+    #[test]
+    fn waiting_ends_with_an_update_and_with_the_end() {
+        let feed = Feed::new();
+        let trainer = feed.clone();
+        let thread = std::thread::spawn(move || {
+            trainer.push(update(Event::Paused));
+            trainer.close();
+        });
+        let mut seen = Vec::new();
+        while let Some(updates) = feed.wait(Duration::from_secs(60)) {
+            seen.extend(updates);
+        }
+        assert_eq!(seen, [update(Event::Paused)]);
+        thread.join().unwrap();
+    }
+}

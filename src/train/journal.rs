@@ -1,0 +1,59 @@
+//! Where a run's events go: its log on disk and whoever watches.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::{Feed, feed::Update};
+use crate::session::{Event, LogWriter, Record, SessionError};
+
+/// Stamps a run's events and sends them to its log, once it has one, and to the feed.
+pub(super) struct Journal {
+    run: usize,
+    feed: Feed,
+    log: Option<LogWriter>,
+    /// Whether it was said already that the log cannot be written.
+    complained: bool,
+}
+
+impl Journal {
+    /// A journal of the trainer's run `run`, without a log yet.
+    pub(super) fn new(run: usize, feed: Feed) -> Self {
+        Self { run, feed, log: None, complained: false }
+    }
+
+    /// From now on events go to this log too.
+    pub(super) fn write_to(&mut self, log: LogWriter) {
+        self.log = Some(log);
+    }
+
+    /// Tells of an event. A log that cannot be written stops no training: the lines are kept and tried again.
+    pub(super) fn emit(&mut self, event: Event) {
+        let record = Record { at_ms: now_ms(), event };
+        let written = self.log.as_mut().map_or(Ok(()), |log| log.append(&record));
+        self.feed.push(Update { run: self.run, record });
+        match written {
+            Ok(()) => self.complained = false,
+            Err(error) if !self.complained => {
+                self.complained = true;
+                self.emit(Event::Warning { message: error.to_string() });
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// Tells of something that only matters now and is not worth a line in the log.
+    pub(super) fn show(&self, event: Event) {
+        self.feed.push(Update { run: self.run, record: Record { at_ms: now_ms(), event } });
+    }
+
+    /// Waits until the log is on the medium.
+    ///
+    /// # Errors
+    /// When events could not be written.
+    pub(super) fn sync(&mut self) -> Result<(), SessionError> {
+        self.log.as_mut().map_or(Ok(()), LogWriter::sync)
+    }
+}
+
+fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}

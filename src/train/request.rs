@@ -1,0 +1,71 @@
+//! What a person may ask of a run.
+
+use std::path::PathBuf;
+
+use crate::model::Method;
+
+/// Everything a person may set. `None` leaves it to the recipe, the data set or the machine.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// A folder, a manifest, or `demo`.
+    pub data: String,
+    /// `box`, `tiny`, `small`, `base`, a checkpoint, `hf:ORG/NAME`.
+    pub model: String,
+    /// How the model is adapted.
+    pub method: Method,
+    /// A recipe by name or file, instead of the one that fits the data set.
+    pub recipe: Option<String>,
+    /// The fold held out for validation.
+    pub fold: Option<u32>,
+    /// Passes over the training split.
+    pub epochs: Option<u32>,
+    /// Clips in a step.
+    pub batch: Option<usize>,
+    /// Clips of a step in memory at once; gradients accumulate over them.
+    pub micro_batch: Option<usize>,
+    /// Learning rate.
+    pub lr: Option<f64>,
+    /// Frames of 10 ms a clip is cut or padded to.
+    pub frames: Option<usize>,
+    /// Seed of initial weights, batch order and augmentation.
+    pub seed: u64,
+    /// `auto`, `cpu`, `cuda`, `cuda:0`, `metal`.
+    pub device: String,
+    /// Steps between two measurements of the adapters' norms (0: never).
+    pub norms_every: u64,
+    /// The session's name, instead of one made from data, method and fold.
+    pub name: Option<String>,
+    /// The session this one is paired with.
+    pub paired_with: Option<String>,
+}
+
+impl Default for Request {
+    fn default() -> Self {
+        Self {
+            data: "demo".to_owned(),
+            model: "box".to_owned(),
+            method: Method::aat(),
+            recipe: None,
+            fold: None,
+            epochs: None,
+            batch: None,
+            micro_batch: None,
+            lr: None,
+            frames: None,
+            seed: 1,
+            device: "auto".to_owned(),
+            norms_every: 10,
+            name: None,
+            paired_with: None,
+        }
+    }
+}
+
+/// A run to train: a new one, or one to take up again.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Launch {
+    /// Begins a session.
+    New(Box<Request>),
+    /// Goes on with the session in this folder from its last checkpoint.
+    Resume(PathBuf),
+}

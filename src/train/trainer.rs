@@ -1,0 +1,364 @@
+//! The trainer's thread: steps its runs about, obeys commands between two steps, survives their panics.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::mpsc::{self, Receiver, Sender, TryRecvError},
+    thread::JoinHandle,
+};
+
+use super::{Command, Feed, Launch, TrainError, journal::Journal};
+use crate::session::{Event, Store};
+
+/// Runs training on a thread of their own. Dropping it stops them, each with a checkpoint.
+pub struct Trainer {
+    commands: Sender<(Option<usize>, Command)>,
+    feed: Feed,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the trainer steps: a run, or a stand-in for tests.
+pub(super) trait Job {
+    /// Does one step, or one slice of preparation or evaluation, and tells whether more remains.
+    fn advance(&mut self, journal: &mut Journal) -> Result<Progress, TrainError>;
+    /// Makes everything done so far safe on disk.
+    fn checkpoint(&mut self, journal: &mut Journal) -> Result<(), TrainError>;
+}
+
+/// Whether a job goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// There is more to do.
+    More,
+    /// Complete.
+    Done,
+}
+
+/// Makes a job on the trainer's thread, telling of its preparation.
+pub(super) type Build = Box<dyn FnOnce(&mut Journal) -> Result<Box<dyn Job>, TrainError> + Send>;
+
+impl Trainer {
+    /// Starts training. With several runs, each takes a step in turn.
+    pub fn spawn(store: Store, launches: Vec<Launch>) -> Self {
+        let build = |launch| -> Build {
+            let store = store.clone();
+            Box::new(move |journal| super::run::launch(&store, launch, journal))
+        };
+        Self::spawn_jobs(launches.into_iter().map(build).collect())
+    }
+
+    pub(super) fn spawn_jobs(builds: Vec<Build>) -> Self {
+        let (commands, inbox) = mpsc::channel();
+        let feed = Feed::new();
+        let work = {
+            let feed = feed.clone();
+            move || {
+                let slots = builds.into_iter().enumerate().map(|(run, build)| Slot::new(run, &feed, build)).collect();
+                work(slots, &inbox);
+                feed.close();
+            }
+        };
+        match std::thread::Builder::new().name("trainer".to_owned()).spawn(work) {
+            Ok(thread) => Self { commands, feed, thread: Some(thread) },
+            Err(error) => {
+                let message = format!("the system gave no thread to train on: {error}");
+                Journal::new(0, feed.clone()).emit(Event::Failed { message });
+                feed.close();
+                Self { commands, feed, thread: None }
+            }
+        }
+    }
+
+    /// Commands one run, or all of them. It obeys within one step.
+    pub fn command(&self, run: Option<usize>, command: Command) {
+        // A trainer that is done has nothing left to obey.
+        let _ = self.commands.send((run, command));
+    }
+
+    /// What the runs tell; closed when the last of them is over.
+    pub fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
+    /// Whether every run is over.
+    pub fn is_over(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Waits until every run is over.
+    pub fn join(mut self) {
+        self.wait();
+    }
+
+    fn wait(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            // Its panics were caught and told within.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Trainer {
+    fn drop(&mut self) {
+        self.command(None, Command::Stop);
+        self.wait();
+    }
+}
+
+/// One run's place in the round.
+struct Slot {
+    journal: Journal,
+    stage: Stage,
+    paused: bool,
+}
+
+enum Stage {
+    New(Build),
+    Working(Box<dyn Job>),
+    Over,
+}
+
+impl Slot {
+    fn new(run: usize, feed: &Feed, build: Build) -> Self {
+        Self { journal: Journal::new(run, feed.clone()), stage: Stage::New(build), paused: false }
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(self.stage, Stage::Over)
+    }
+
+    fn can_advance(&self) -> bool {
+        !self.paused && !self.is_over()
+    }
+
+    /// Does the next piece of work, whatever it is, and turns errors and panics into the run's end.
+    fn advance(&mut self) {
+        let stage = std::mem::replace(&mut self.stage, Stage::Over);
+        let journal = &mut self.journal;
+        let worked = guarded(|| match stage {
+            Stage::New(build) => Ok(Stage::Working(build(journal)?)),
+            Stage::Working(mut job) => match job.advance(journal)? {
+                Progress::More => Ok(Stage::Working(job)),
+                Progress::Done => Ok(Stage::Over),
+            },
+            Stage::Over => Ok(Stage::Over),
+        });
+        match worked {
+            Ok(stage) => self.stage = stage,
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            _ if self.is_over() => {}
+            Command::Pause if !self.paused => {
+                self.paused = true;
+                self.checkpoint();
+                if !self.is_over() {
+                    self.journal.emit(Event::Paused);
+                }
+            }
+            Command::Continue if self.paused => {
+                self.paused = false;
+                self.journal.emit(Event::Continued);
+            }
+            Command::Pause | Command::Continue => {}
+            Command::Checkpoint => self.checkpoint(),
+            Command::Stop => {
+                self.checkpoint();
+                if !self.is_over() {
+                    self.journal.emit(Event::Stopped);
+                    self.end();
+                }
+            }
+        }
+    }
+
+    fn checkpoint(&mut self) {
+        let Self { journal, stage: Stage::Working(job), .. } = self else { return };
+        if let Err(error) = guarded(|| job.checkpoint(journal)) {
+            self.fail(&error);
+        }
+    }
+
+    fn fail(&mut self, error: &TrainError) {
+        self.journal.emit(Event::Failed { message: error.to_string() });
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.stage = Stage::Over;
+        // A log that cannot be written has warned already; there is nobody left to tell.
+        let _ = self.journal.sync();
+    }
+}
+
+/// Steps about until all are over. Waits for a command when nothing can advance.
+fn work(mut slots: Vec<Slot>, inbox: &Receiver<(Option<usize>, Command)>) {
+    let mut turn = 0;
+    while !slots.iter().all(Slot::is_over) {
+        match next_command(inbox, slots.iter().any(Slot::can_advance)) {
+            Some((Some(run), command)) => slots.get_mut(run).into_iter().for_each(|slot| slot.obey(command)),
+            Some((None, command)) => slots.iter_mut().for_each(|slot| slot.obey(command)),
+            None => {
+                if let Some(slot) = slots.get_mut(turn).filter(|slot| slot.can_advance()) {
+                    slot.advance();
+                }
+                turn = (turn + 1) % slots.len();
+            }
+        }
+    }
+}
+
+/// The next command; waits for one when there is nothing else to do. A trainer that was let go of stops.
+fn next_command(inbox: &Receiver<(Option<usize>, Command)>, busy: bool) -> Option<(Option<usize>, Command)> {
+    if busy {
+        match inbox.try_recv() {
+            Ok(command) => Some(command),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => Some((None, Command::Stop)),
+        }
+    } else {
+        Some(inbox.recv().unwrap_or((None, Command::Stop)))
+    }
+}
+
+/// Runs `work`, with a panic turned into an error that carries its message.
+fn guarded<T>(work: impl FnOnce() -> Result<T, TrainError>) -> Result<T, TrainError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
+        let message = payload
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| payload.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "no message".to_owned());
+        tracing::error!(message, "a run panicked");
+        Err(TrainError::Panicked(message))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{session::StepRecord, train::Update};
+
+    /// Takes `steps` steps, then does as told.
+    struct Fake {
+        step: u64,
+        steps: u64,
+        end: fn() -> Result<Progress, TrainError>,
+    }
+
+    impl Job for Fake {
+        fn advance(&mut self, journal: &mut Journal) -> Result<Progress, TrainError> {
+            if self.step == self.steps {
+                return (self.end)();
+            }
+            self.step += 1;
+            journal.emit(Event::Step(StepRecord { step: self.step, ..StepRecord::default() }));
+            std::thread::sleep(Duration::from_millis(1));
+            Ok(Progress::More)
+        }
+
+        fn checkpoint(&mut self, journal: &mut Journal) -> Result<(), TrainError> {
+            journal.emit(Event::Checkpoint { step: self.step, file: String::new(), bytes: 0 });
+            Ok(())
+        }
+    }
+
+    fn job(steps: u64, end: fn() -> Result<Progress, TrainError>) -> Build {
+        Box::new(move |_| Ok(Box::new(Fake { step: 0, steps, end })))
+    }
+
+    fn endless() -> Build {
+        job(u64::MAX, || Ok(Progress::Done))
+    }
+
+    fn until_over(trainer: &Trainer) -> Vec<Update> {
+        let mut seen = Vec::new();
+        while let Some(updates) = trainer.feed().wait(Duration::from_secs(60)) {
+            seen.extend(updates);
+        }
+        seen
+    }
+
+    fn wait_for(trainer: &Trainer, wanted: impl Fn(&Update) -> bool) -> Vec<Update> {
+        let mut seen = Vec::new();
+        while !seen.iter().any(&wanted) {
+            seen.extend(trainer.feed().wait(Duration::from_secs(60)).unwrap());
+        }
+        seen
+    }
+
+    #[test]
+    fn runs_take_their_steps_in_turn() {
+        let trainer = Trainer::spawn_jobs(vec![job(3, || Ok(Progress::Done)), job(5, || Ok(Progress::Done))]);
+        let runs: Vec<_> = until_over(&trainer).into_iter().map(|update| update.run).collect();
+        assert_eq!(runs, [0, 1, 0, 1, 0, 1, 1, 1]);
+    }
+
+    #[test]
+    fn a_panic_and_an_error_end_their_own_run_alone() {
+        let failing = || Err(TrainError::Failed("the loss is no number".to_owned()));
+        let builds = vec![job(1, || panic!("out of range")), job(2, failing), job(4, || Ok(Progress::Done))];
+        let trainer = Trainer::spawn_jobs(builds);
+        let seen = until_over(&trainer);
+        let failure = |run| {
+            seen.iter().find_map(|update| match &update.record.event {
+                Event::Failed { message } if update.run == run => Some(message.as_str()),
+                _ => None,
+            })
+        };
+        assert!(failure(0).unwrap().contains("out of range"));
+        assert_eq!(failure(1), Some("the loss is no number"));
+        assert_eq!(failure(2), None);
+        let steps = seen.iter().filter(|update| update.run == 2).count();
+        assert_eq!(steps, 4);
+    }
+
+    #[test]
+    fn a_run_that_cannot_be_built_fails_and_the_others_go_on() {
+        let broken: Build = Box::new(|_| Err(TrainError::Request("no such fold".to_owned())));
+        let trainer = Trainer::spawn_jobs(vec![broken, job(2, || Ok(Progress::Done))]);
+        let seen = until_over(&trainer);
+        assert_eq!(seen[0].record.event, Event::Failed { message: "no such fold".to_owned() });
+        assert_eq!(seen.len(), 3);
+    }
+
+    #[test]
+    fn one_run_pauses_while_the_other_goes_on_and_both_stop_with_a_checkpoint() {
+        let trainer = Trainer::spawn_jobs(vec![endless(), endless()]);
+        trainer.command(Some(0), Command::Pause);
+        wait_for(&trainer, |update| update.run == 0 && update.record.event == Event::Paused);
+        let after = wait_for(&trainer, |update| update.run == 1);
+        assert!(after.iter().all(|update| update.run == 1));
+        trainer.command(Some(1), Command::Pause);
+        wait_for(&trainer, |update| update.run == 1 && update.record.event == Event::Paused);
+        assert_eq!(trainer.feed().wait(Duration::from_millis(20)), Some(vec![]));
+        trainer.command(None, Command::Continue);
+        wait_for(&trainer, |update| update.run == 0 && matches!(update.record.event, Event::Step(_)));
+        trainer.command(None, Command::Stop);
+        let seen = until_over(&trainer);
+        for run in 0..2 {
+            let own: Vec<_> = seen.iter().filter(|update| update.run == run).collect();
+            assert_eq!(own.last().unwrap().record.event, Event::Stopped);
+            assert!(matches!(own[own.len() - 2].record.event, Event::Checkpoint { .. }));
+        }
+        assert!(trainer.feed().wait(Duration::ZERO).is_none());
+    }
+
+    #[test]
+    fn letting_go_of_a_trainer_stops_it_even_when_paused() {
+        let trainer = Trainer::spawn_jobs(vec![endless()]);
+        trainer.command(None, Command::Pause);
+        let feed = trainer.feed().clone();
+        drop(trainer);
+        let mut seen = Vec::new();
+        while let Some(updates) = feed.wait(Duration::ZERO) {
+            seen.extend(updates);
+        }
+        assert_eq!(seen.last().unwrap().record.event, Event::Stopped);
+    }
+}
