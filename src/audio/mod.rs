@@ -2,12 +2,14 @@
 //!
 //! Knows nothing of data sets, models or terminals.
 
+pub mod capture;
 mod clip;
 mod error;
 mod fbank;
 mod ogg;
 mod resample;
 mod stream;
+pub mod tap;
 
 pub use clip::{Sound, decode, load};
 pub use error::AudioError;

@@ -1,0 +1,312 @@
+//! Microphones: what there is, what is wrong with it, and sound from one of them.
+//!
+//! A device is opened at its own rate, channel count and sample format. Opening, enumerating and closing may take long
+//! and let native libraries write to standard error (see [`stderr`](crate::stderr)): do it on a worker's thread.
+
+use std::{sync::Arc, thread, time::Duration};
+
+use cpal::{
+    BufferSize, ErrorKind, FromSample, I24, InputCallbackInfo, SampleFormat, SizedSample, StreamConfig,
+    SupportedBufferSize, SupportedStreamConfig, U24,
+    traits::{DeviceTrait, HostTrait, StreamTrait},
+};
+
+use super::tap::{Feed, Health, Tap, wire};
+
+/// Callbacks a second that are asked of the device: often enough for a picture that moves, seldom enough that a busy
+/// machine keeps up.
+const CALLBACKS_PER_S: u32 = 40;
+/// How long a driver may wait for sound before it looks whether its device is still there.
+const DRIVER_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Why no sound comes from a microphone. Messages say what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CaptureError {
+    /// The machine has none.
+    #[error("no microphone was found ({0}); connect one, or check that the sound server runs")]
+    Missing(String),
+    /// No device has the name that was asked for.
+    #[error("there is no microphone called \"{wanted}\"; {}", if known.is_empty() { "none was found".to_owned() } else { format!("known: {}", known.join(", ")) })]
+    Unknown {
+        /// What was asked for.
+        wanted: String,
+        /// Names of those that are there.
+        known: Vec<String>,
+    },
+    /// The system forbids it.
+    #[error("{name}: this program may not use the microphone ({detail}); {REMEDY_DENIED}")]
+    Denied {
+        /// The device.
+        name: String,
+        /// The system's words.
+        detail: String,
+    },
+    /// Someone else has it.
+    #[error("{name}: the microphone is in use ({detail}); close the program that holds it")]
+    Busy {
+        /// The device.
+        name: String,
+        /// The system's words.
+        detail: String,
+    },
+    /// It delivers sound in a form that cannot be used.
+    #[error("{name}: {detail}; choose another microphone")]
+    Unsupported {
+        /// The device.
+        name: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// Anything else that the system reports.
+    #[error("{name}: {detail}")]
+    System {
+        /// The device.
+        name: String,
+        /// The system's words.
+        detail: String,
+    },
+}
+
+#[cfg(target_os = "macos")]
+const REMEDY_DENIED: &str = "allow it for your terminal in System Settings, Privacy & Security, Microphone";
+#[cfg(not(target_os = "macos"))]
+const REMEDY_DENIED: &str = "on Linux, join the group that owns /dev/snd (usually audio) and log in again";
+
+impl CaptureError {
+    fn new(name: &str, error: &cpal::Error) -> Self {
+        let (name, detail) = (name.to_owned(), error.to_string());
+        match error.kind() {
+            ErrorKind::DeviceNotAvailable | ErrorKind::HostUnavailable => Self::Missing(detail),
+            ErrorKind::PermissionDenied => Self::Denied { name, detail },
+            ErrorKind::DeviceBusy => Self::Busy { name, detail },
+            ErrorKind::UnsupportedConfig | ErrorKind::UnsupportedOperation => Self::Unsupported { name, detail },
+            _ => Self::System { name, detail },
+        }
+    }
+}
+
+/// What a device delivers.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Delivery {
+    /// Samples of each channel a second, Hz.
+    pub rate: u32,
+    /// Interleaved channels.
+    pub channels: u16,
+    /// Sample format: `f32`, `i16`, ...
+    pub format: String,
+}
+
+impl From<&SupportedStreamConfig> for Delivery {
+    fn from(config: &SupportedStreamConfig) -> Self {
+        Self { rate: config.sample_rate(), channels: config.channels(), format: config.sample_format().to_string() }
+    }
+}
+
+/// A microphone of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Name for people.
+    pub name: String,
+    /// Name for the machine, stable from run to run; either can be asked for.
+    pub id: String,
+    /// Whether it is the one that is opened when none is named.
+    pub is_default: bool,
+    /// What it delivers, or why it does not.
+    pub delivery: Result<Delivery, CaptureError>,
+}
+
+/// Every microphone, the default one first, each with what is wrong with it.
+///
+/// # Errors
+/// When the sound system itself is not there.
+pub fn list() -> Result<Vec<Listed>, CaptureError> {
+    let host = cpal::default_host();
+    let default = host.default_input_device();
+    let others = host.input_devices().map_err(|error| CaptureError::new(host.id().name(), &error))?;
+    let mut listed: Vec<Listed> = Vec::new();
+    for device in default.iter().cloned().chain(others) {
+        let entry = Listed {
+            name: name_of(&device),
+            id: id_of(&device),
+            is_default: listed.is_empty() && default.is_some(),
+            delivery: device
+                .default_input_config()
+                .map_err(|error| CaptureError::new(&name_of(&device), &error))
+                .and_then(|config| usable(&name_of(&device), &config).map(|()| Delivery::from(&config))),
+        };
+        if listed.iter().all(|known| known.id != entry.id) {
+            listed.push(entry);
+        }
+    }
+    Ok(listed)
+}
+
+/// An open microphone. Dropping it closes the device, on a thread of its own because drivers may hang.
+pub struct Microphone {
+    /// Name for people.
+    pub name: String,
+    /// What it delivers.
+    pub delivery: Delivery,
+    id: String,
+    follows_default: bool,
+    stream: Option<cpal::Stream>,
+}
+
+impl Microphone {
+    /// Opens the default microphone, or the one whose name or id is `wanted` (a part of the name will do when only one
+    /// has it). Sound flows into the tap from now on.
+    ///
+    /// # Errors
+    /// When there is none, when it is not allowed, in use, or delivers nothing that can be used.
+    pub fn open(wanted: Option<&str>) -> Result<(Self, Tap), CaptureError> {
+        let host = cpal::default_host();
+        let device = match wanted {
+            None => host
+                .default_input_device()
+                .ok_or_else(|| CaptureError::Missing(format!("{} knows of none", host.id().name())))?,
+            Some(wanted) => named(&host, wanted)?,
+        };
+        let name = name_of(&device);
+        let failed = |error: cpal::Error| CaptureError::new(&name, &error);
+        let config = device.default_input_config().map_err(failed)?;
+        usable(&name, &config)?;
+
+        let start = |buffer: BufferSize| {
+            let (feed, tap) = wire(config.sample_rate(), config.channels());
+            let stream = build(&device, &config, buffer, feed)?;
+            stream.play()?;
+            Ok((stream, tap))
+        };
+        let (stream, tap) = match wished_buffer(&config) {
+            // A device may refuse a size inside the range that it reported.
+            Some(frames) => start(BufferSize::Fixed(frames)).or_else(|_| start(BufferSize::Default)),
+            None => start(BufferSize::Default),
+        }
+        .map_err(failed)?;
+
+        let delivery = Delivery::from(&config);
+        let id = id_of(&device);
+        Ok((Self { name, delivery, id, follows_default: wanted.is_none(), stream: Some(stream) }, tap))
+    }
+
+    /// Whether the default was opened and the system has since made another microphone the default.
+    pub fn is_superseded(&self) -> bool {
+        self.follows_default
+            && cpal::default_host().default_input_device().is_some_and(|device| id_of(&device) != self.id)
+    }
+}
+
+impl Drop for Microphone {
+    fn drop(&mut self) {
+        if let Some(stream) = self.stream.take() {
+            // Without a thread there is no choice but to close it here: the closure is dropped with what it holds.
+            let _ = thread::Builder::new().name("close-microphone".into()).spawn(move || drop(stream));
+        }
+    }
+}
+
+fn name_of(device: &cpal::Device) -> String {
+    device.description().map_or_else(|_| id_of(device), |description| description.name().to_owned())
+}
+
+fn id_of(device: &cpal::Device) -> String {
+    device.id().map_or_else(|_| "unnamed".to_owned(), |id| id.id().to_owned())
+}
+
+fn named(host: &cpal::Host, wanted: &str) -> Result<cpal::Device, CaptureError> {
+    let devices: Vec<_> = host.input_devices().map_err(|error| CaptureError::new(wanted, &error))?.collect();
+    let exact = devices.iter().find(|device| id_of(device) == wanted || name_of(device) == wanted);
+    let lower = wanted.to_lowercase();
+    let mut partly = devices.iter().filter(|device| name_of(device).to_lowercase().contains(&lower));
+    let found = exact.or_else(|| match (partly.next(), partly.next()) {
+        (Some(only), None) => Some(only),
+        _ => None,
+    });
+    found.cloned().ok_or_else(|| {
+        let mut known: Vec<_> = devices.iter().map(name_of).collect();
+        known.dedup();
+        CaptureError::Unknown { wanted: wanted.to_owned(), known }
+    })
+}
+
+fn usable(name: &str, config: &SupportedStreamConfig) -> Result<(), CaptureError> {
+    if config.sample_format().is_dsd() || config.channels() == 0 || config.sample_rate() == 0 {
+        let delivery = Delivery::from(config);
+        let detail = format!(
+            "it delivers {} channels of {} at {} Hz, which cannot be heard here",
+            delivery.channels, delivery.format, delivery.rate
+        );
+        return Err(CaptureError::Unsupported { name: name.to_owned(), detail });
+    }
+    Ok(())
+}
+
+/// Frames of a callback to ask for, inside what the device supports; `None` when it does not tell.
+fn wished_buffer(config: &SupportedStreamConfig) -> Option<u32> {
+    match config.buffer_size() {
+        SupportedBufferSize::Range { min, max } if min <= max => {
+            Some((config.sample_rate() / CALLBACKS_PER_S).clamp(*min, *max))
+        }
+        _ => None,
+    }
+}
+
+fn build(
+    device: &cpal::Device,
+    config: &SupportedStreamConfig,
+    buffer_size: BufferSize,
+    feed: Feed,
+) -> Result<cpal::Stream, cpal::Error> {
+    let stream = StreamConfig { buffer_size, ..config.config() };
+    match config.sample_format() {
+        SampleFormat::I8 => build_as::<i8>(device, stream, feed),
+        SampleFormat::I16 => build_as::<i16>(device, stream, feed),
+        SampleFormat::I24 => build_as::<I24>(device, stream, feed),
+        SampleFormat::I32 => build_as::<i32>(device, stream, feed),
+        SampleFormat::I64 => build_as::<i64>(device, stream, feed),
+        SampleFormat::U8 => build_as::<u8>(device, stream, feed),
+        SampleFormat::U16 => build_as::<u16>(device, stream, feed),
+        SampleFormat::U24 => build_as::<U24>(device, stream, feed),
+        SampleFormat::U32 => build_as::<u32>(device, stream, feed),
+        SampleFormat::U64 => build_as::<u64>(device, stream, feed),
+        SampleFormat::F32 => build_as::<f32>(device, stream, feed),
+        SampleFormat::F64 => build_as::<f64>(device, stream, feed),
+        other => Err(cpal::Error::with_message(ErrorKind::UnsupportedConfig, format!("sample format {other}"))),
+    }
+}
+
+fn build_as<T: SizedSample>(
+    device: &cpal::Device,
+    config: StreamConfig,
+    mut feed: Feed,
+) -> Result<cpal::Stream, cpal::Error>
+where
+    f32: FromSample<T>,
+{
+    let health = feed.health();
+    let (rate, channels) = (f64::from(config.sample_rate.max(1)), usize::from(config.channels.max(1)));
+    device.build_input_stream::<T, _, _>(
+        config,
+        move |data, info| feed.take(data, age(info, (data.len() / channels) as f64 / rate)),
+        move |error| note(&health, &error, config.sample_rate),
+        Some(DRIVER_TIMEOUT),
+    )
+}
+
+/// How long ago the last sample of a delivery of `seconds` was captured, as far as the driver tells: it gives the time
+/// of the first.
+fn age(info: &InputCallbackInfo, seconds: f64) -> Duration {
+    let stamp = info.timestamp();
+    stamp.callback.duration_since(stamp.capture).saturating_sub(Duration::from_secs_f64(seconds))
+}
+
+/// Called by the driver's thread when something goes wrong, at worst again and again without pause.
+fn note(health: &Arc<Health>, error: &cpal::Error, rate: u32) {
+    match error.kind() {
+        // How much was lost is not told; at least one callback's worth was.
+        ErrorKind::Xrun => health.lost(u64::from(rate / CALLBACKS_PER_S)),
+        ErrorKind::DeviceChanged | ErrorKind::RealtimeDenied => {}
+        _ => health.fail(|| error.to_string()),
+    }
+}
