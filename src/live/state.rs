@@ -43,17 +43,27 @@ pub enum LiveEvent {
         time_s: f64,
         /// All classes, most likely first.
         scores: Vec<Score>,
-        /// Milliseconds from the window's last sample to this answer.
+        /// Milliseconds from the capture of the window's last sample to this answer: what the driver, the resampler,
+        /// waiting for a busy model and the model itself took.
         latency_ms: f32,
-        /// Milliseconds of it spent in the model.
+        /// Milliseconds of it spent in the model. Over the hop it is the ear's real-time factor.
         compute_ms: f32,
     },
-    /// Samples that could not be kept, since opening.
+    /// Samples that could not be kept, at the device's rate, since opening.
     Dropped(u64),
+    /// Windows that were never scored because the models were still busy with older ones, since opening.
+    Skipped(u64),
     /// The source failed or fell silent; the pipeline tries again by itself.
     Problem(String),
-    /// The source came back.
-    Recovered,
+    /// Sound comes in again, perhaps from another device than before.
+    Recovered {
+        /// Device or file name.
+        source: String,
+        /// What the device delivers.
+        rate: u32,
+        /// Its channels.
+        channels: u16,
+    },
     /// The end of a file, or of what was asked for.
     Closed,
 }
@@ -117,6 +127,8 @@ pub struct LiveState {
     pub frames: VecDeque<Arc<[f32]>>,
     /// Samples lost since opening.
     pub dropped: u64,
+    /// Windows never scored since opening.
+    pub skipped: u64,
     /// Seconds heard since opening.
     pub time_s: f64,
 }
@@ -153,7 +165,11 @@ impl LiveState {
             }
             LiveEvent::Dropped(total) => self.dropped = total,
             LiveEvent::Problem(problem) => self.status = LiveStatus::Trouble(problem),
-            LiveEvent::Recovered => self.status = LiveStatus::Listening,
+            LiveEvent::Skipped(total) => self.skipped = total,
+            LiveEvent::Recovered { source, rate, channels } => {
+                self.status = LiveStatus::Listening;
+                (self.source, self.rate, self.channels) = (source, rate, channels);
+            }
             LiveEvent::Closed => self.status = LiveStatus::Ended,
         }
     }
