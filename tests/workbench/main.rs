@@ -1,0 +1,80 @@
+//! The real binary in a real pseudo-terminal: opens, trains a pair, survives resizing and signals, quits cleanly.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod pty;
+
+use nix::sys::signal::Signal;
+use pty::{Workbench, session_names};
+
+#[test]
+fn opens_with_an_empty_home_and_quits_without_asking() {
+    let mut bench = Workbench::open(120, 36, &[]);
+    let text = bench.wait_for("the first frame", |text| text.contains("Train") && text.contains("Sessions"));
+    assert!(text.contains('?'), "the help key is in view:\n{text}");
+    bench.press("q");
+    assert_eq!(bench.wait_for_end(), 0);
+    bench.assert_restored();
+}
+
+#[test]
+fn too_small_a_terminal_says_so_and_recovers() {
+    let mut bench = Workbench::open(60, 16, &[]);
+    bench.wait_for("the request for space", |text| text.contains("80") && text.contains("24"));
+    bench.resize(100, 30);
+    bench.wait_for("the workbench", |text| text.contains("Train") && text.contains("Sessions"));
+    bench.press("q");
+    assert_eq!(bench.wait_for_end(), 0);
+    bench.assert_restored();
+}
+
+#[test]
+fn signals_give_the_terminal_back() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let mut bench = Workbench::open(100, 30, &[]);
+        bench.wait_for("the first frame", |text| text.contains("Sessions"));
+        bench.signal(signal);
+        bench.wait_for_end();
+        bench.assert_restored();
+    }
+}
+
+#[test]
+fn every_screen_opens_at_the_smallest_size() {
+    let mut bench = Workbench::open(80, 24, &[]);
+    bench.wait_for("the first frame", |text| text.contains("Train"));
+    for (key, word) in [("2", "adapter"), ("3", "head"), ("4", "microphone"), ("5", "session"), ("1", "Train")] {
+        bench.press(key);
+        bench.wait_for(word, |text| text.to_lowercase().contains(&word.to_lowercase()));
+    }
+    bench.press("?");
+    bench.wait_for("help", |text| text.to_lowercase().contains("quit"));
+    bench.press("\u{1b}");
+    bench.press("q");
+    assert_eq!(bench.wait_for_end(), 0);
+    bench.assert_restored();
+}
+
+#[test]
+fn a_paired_run_trains_pauses_and_is_kept() {
+    let mut bench = Workbench::open(120, 36, &[]);
+    bench.wait_for("the first frame", |text| text.contains("Sessions"));
+    bench.press("b");
+    bench.wait_for("both methods training", |text| text.matches("epoch").count() >= 2 && text.contains("left"));
+    bench.press(" ");
+    bench.wait_for("the pause", |text| text.contains("paused"));
+    bench.press(" ");
+    bench.wait_for("going on", |text| !text.contains("paused"));
+    bench.press("q");
+    bench.wait_for("the question", |text| text.contains("y") && text.to_lowercase().contains("quit"));
+    bench.press("y");
+    assert_eq!(bench.wait_for_end(), 0);
+    bench.assert_restored();
+    assert_eq!(session_names(&bench.sessions()).len(), 2, "both runs are kept");
+
+    let mut again = Workbench::open_in(bench.into_home(), 120, 36, &[]);
+    again.press("5");
+    again.wait_for("both sessions in the list", |text| text.contains("demo") && text.contains("full"));
+    again.press("q");
+    assert_eq!(again.wait_for_end(), 0);
+}

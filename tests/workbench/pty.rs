@@ -1,0 +1,143 @@
+//! A pseudo-terminal around the real binary: keys in, a screen to read, and whether the terminal was given back.
+
+use std::{
+    io::{Read, Write},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+
+/// Long enough for a loaded machine; nothing waits this long unless it is broken.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+pub struct Workbench {
+    master: Box<dyn MasterPty + Send>,
+    child: Box<dyn Child + Send + Sync>,
+    keys: Box<dyn Write + Send>,
+    screen: Arc<Mutex<vt100::Parser>>,
+    raw: Arc<Mutex<Vec<u8>>>,
+    home: tempfile::TempDir,
+}
+
+impl Workbench {
+    /// Opens it at this size, in a home of its own.
+    pub fn open(columns: u16, rows: u16, arguments: &[&str]) -> Self {
+        Self::open_in(tempfile::tempdir().unwrap(), columns, rows, arguments)
+    }
+
+    /// Opens it in a home that an earlier one left.
+    pub fn open_in(home: tempfile::TempDir, columns: u16, rows: u16, arguments: &[&str]) -> Self {
+        let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
+        let pty = native_pty_system().openpty(size).unwrap();
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_aat-tui"));
+        command.args(arguments);
+        command.env("TERM", "xterm-256color");
+        command.env("HOME", home.path());
+        command.env("XDG_DATA_HOME", home.path().join("data"));
+        command.env("XDG_CACHE_HOME", home.path().join("cache"));
+        command.env("XDG_CONFIG_HOME", home.path().join("config"));
+        command.env("AAT_TUI_SESSIONS", home.path().join("sessions"));
+        command.env_remove("NO_COLOR");
+        command.cwd(home.path());
+        let child = pty.slave.spawn_command(command).unwrap();
+        drop(pty.slave);
+        let screen = Arc::new(Mutex::new(vt100::Parser::new(rows, columns, 0)));
+        let raw = Arc::new(Mutex::new(Vec::new()));
+        let (mut reader, keys) = (pty.master.try_clone_reader().unwrap(), pty.master.take_writer().unwrap());
+        thread::spawn({
+            let (screen, raw) = (screen.clone(), raw.clone());
+            move || {
+                let mut buffer = [0; 4096];
+                while let Ok(read @ 1..) = reader.read(&mut buffer) {
+                    screen.lock().unwrap().process(&buffer[..read]);
+                    raw.lock().unwrap().extend_from_slice(&buffer[..read]);
+                }
+            }
+        });
+        Self { master: pty.master, child, keys, screen, raw, home }
+    }
+
+    pub fn sessions(&self) -> PathBuf {
+        self.home.path().join("sessions")
+    }
+
+    /// Ends it and keeps its home.
+    pub fn into_home(mut self) -> tempfile::TempDir {
+        let _ = self.child.kill();
+        std::mem::replace(&mut self.home, tempfile::tempdir().unwrap())
+    }
+
+    pub fn text(&self) -> String {
+        self.screen.lock().unwrap().screen().contents()
+    }
+
+    pub fn press(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).unwrap();
+        self.keys.flush().unwrap();
+    }
+
+    pub fn resize(&mut self, columns: u16, rows: u16) {
+        self.screen.lock().unwrap().screen_mut().set_size(rows, columns);
+        self.master.resize(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 }).unwrap();
+    }
+
+    pub fn signal(&self, signal: nix::sys::signal::Signal) {
+        let pid = i32::try_from(self.child.process_id().unwrap()).unwrap();
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).unwrap();
+    }
+
+    /// Waits until the screen's text satisfies `holds`; panics with the screen when it never does.
+    pub fn wait_for(&mut self, what: &str, holds: impl Fn(&str) -> bool) -> String {
+        let started = Instant::now();
+        loop {
+            let text = self.text();
+            if holds(&text) {
+                return text;
+            }
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("the workbench ended ({status:?}) before {what}:\n{text}");
+            }
+            assert!(started.elapsed() < PATIENCE, "waited in vain for {what}:\n{text}");
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Waits for the process to end and gives its exit code.
+    pub fn wait_for_end(&mut self) -> u32 {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                thread::sleep(Duration::from_millis(300)); // the reading thread drains what is left
+                return status.exit_code();
+            }
+            assert!(started.elapsed() < PATIENCE, "it did not end:\n{}", self.text());
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// The terminal was given back: main screen, cursor shown, raw mode off.
+    pub fn assert_restored(&self) {
+        let raw = self.raw.lock().unwrap();
+        let raw = String::from_utf8_lossy(&raw);
+        let last = |sequence: &str| raw.rfind(sequence);
+        assert!(last("\u{1b}[?1049l") > last("\u{1b}[?1049h"), "the alternate screen is still on");
+        assert!(last("\u{1b}[?25h") > last("\u{1b}[?25l"), "the cursor stays hidden");
+        let flags = format!("{:?}", self.master.get_termios().expect("termios").local_flags);
+        assert!(flags.contains("ICANON") && flags.contains("ECHO"), "raw mode is still on: {flags}");
+    }
+}
+
+impl Drop for Workbench {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+    }
+}
+
+/// Names of the session folders in a store.
+pub fn session_names(store: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(store) else { return Vec::new() };
+    entries.filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned())).collect()
+}
