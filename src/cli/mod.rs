@@ -1,6 +1,7 @@
 //! The command line: one file for each subcommand, each with its `Args` and its `run`.
 
 mod output;
+mod params;
 
 use std::process::ExitCode;
 
@@ -19,7 +20,10 @@ pub struct Cli {
 
 /// What can be done without a screen.
 #[derive(Debug, Subcommand)]
-pub enum Command {}
+pub enum Command {
+    /// Count what a method trains on a model.
+    Params(params::Args),
+}
 
 /// Parses the arguments, runs the subcommand, says what went wrong, and answers with the exit code:
 /// 0 done, 1 failed, 2 usage, 130 interrupted.
@@ -32,8 +36,17 @@ pub fn main() -> ExitCode {
             return ExitCode::from(error.exit_code().try_into().unwrap_or(2));
         }
     };
-    match cli.command {
-        None => ExitCode::SUCCESS,
-        Some(command) => match command {},
+    let outcome = match cli.command {
+        None => Ok(()),
+        Some(Command::Params(args)) => params::run(args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if !matches!(error, CliError::Closed) {
+                output::complain(&error);
+            }
+            ExitCode::from(error.code())
+        }
     }
 }

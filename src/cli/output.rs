@@ -100,6 +100,25 @@ impl Output {
     }
 }
 
+/// The last words of a command that failed, on standard error.
+pub(super) fn complain(error: &CliError) {
+    // Nobody is left to hear about a closed standard error.
+    let _ = writeln!(io::stderr(), "aat-tui: {}", printable(&error.to_string()));
+}
+
+/// A count with its thousands apart: 7,117,844.
+pub(super) fn thousands(count: usize) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// The text with control characters (escape sequences in file names and labels) made visible.
 pub fn printable(text: &str) -> std::borrow::Cow<'_, str> {
     if text.chars().any(|c| c.is_control() && c != '\t') {

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ModelError;
+
 /// How sound becomes tokens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -97,6 +99,42 @@ impl ModelConfig {
         match self.stem {
             Stem::Patches { .. } => 2,
             Stem::Convolutions { .. } => 0,
+        }
+    }
+
+    /// Whether a model of this shape can be.
+    ///
+    /// # Errors
+    /// A sentence on what does not fit.
+    pub fn check(&self) -> Result<(), ModelError> {
+        let fail = |problem: String| Err(ModelError::Shape(problem));
+        if self.hidden == 0 || self.heads == 0 || !self.hidden.is_multiple_of(self.heads) {
+            return fail(format!("a hidden size of {} does not divide into {} heads", self.hidden, self.heads));
+        }
+        if self.depth == 0 || self.mlp_hidden == 0 {
+            return fail("a model needs at least one block with an MLP".into());
+        }
+        if self.classes == 0 {
+            return fail("a model needs at least one class".into());
+        }
+        // More than an hour of sound: a size from a broken file, not a wish.
+        if self.frames() > 400_000 {
+            return fail(format!("{} frames are more than a model can take at once", self.frames()));
+        }
+        match &self.stem {
+            Stem::Patches { stride: [0, _] | [_, 0], .. } | Stem::Patches { patch: [0, _] | [_, 0], .. } => {
+                fail("patches and strides must be at least 1".into())
+            }
+            Stem::Patches { mel_bins, frames, patch, .. } if *mel_bins < patch[0] || *frames < patch[1] => {
+                fail(format!(
+                    "{frames} frames of {mel_bins} mel bins are smaller than one patch of {} bins by {} frames",
+                    patch[0], patch[1]
+                ))
+            }
+            Stem::Convolutions { frames: 0, .. } | Stem::Convolutions { mel_bins: 0, .. } => {
+                fail("a model needs at least one frame and one mel bin".into())
+            }
+            _ => Ok(()),
         }
     }
 

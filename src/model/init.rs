@@ -3,7 +3,7 @@
 //! So two runs of one seed share backbone and head whatever else their methods add, and the order in
 //! which parameters are made, or on how many threads, changes nothing.
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Device, Var};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -20,7 +20,7 @@ pub fn initialise(specs: Vec<ParamSpec>, seed: u64, device: &Device) -> Result<P
     let vars = specs
         .iter()
         .zip(values)
-        .map(|(spec, values)| Var::from_tensor(&Tensor::from_vec(values, spec.shape.as_slice(), device)?))
+        .map(|(spec, values)| Var::from_vec(values, spec.shape.as_slice(), device))
         .collect::<Result<_, _>>()?;
     ParamStore::new(specs, vars, device.clone())
 }

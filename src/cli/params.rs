@@ -1,0 +1,148 @@
+//! `aat-tui params`: what trains and what is frozen, counted exactly, without any weights.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::{CliError, Output, output::thousands};
+use crate::model::{self, Inventory, Method, ParamSpec, Part, Request};
+
+/// Count what a method trains on a model.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The backbone: box, tiny, small, base, or a checkpoint's file or folder.
+    #[arg(long, env = "AAT_TUI_MODEL", default_value = "box")]
+    model: String,
+    /// How it is adapted: aat, full, aat-m, partial, prompt or head.
+    #[arg(long, env = "AAT_TUI_METHOD", default_value = "aat")]
+    method: Method,
+    /// Classes of the head; a checkpoint's own, if it has a head and this is left out.
+    #[arg(long, env = "AAT_TUI_CLASSES")]
+    classes: Option<usize>,
+    /// Frames of 10 ms of a clip.
+    #[arg(long, env = "AAT_TUI_FRAMES")]
+    frames: Option<usize>,
+    /// One JSON object instead of a table.
+    #[arg(long, env = "AAT_TUI_JSON")]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    model: String,
+    method: Method,
+    classes: usize,
+    frames: usize,
+    tokens: usize,
+    total: usize,
+    trainable: usize,
+    share: f64,
+    groups: Vec<Group>,
+    layers: Vec<Layer>,
+}
+
+/// A part of the model over all its blocks.
+#[derive(Serialize)]
+struct Group {
+    name: &'static str,
+    total: usize,
+    trainable: usize,
+}
+
+/// A block: scalars that are frozen, and those of its adapters.
+#[derive(Serialize)]
+struct Layer {
+    index: usize,
+    frozen: usize,
+    spatial: usize,
+    mlp: usize,
+}
+
+/// The parts in the order of the table, by the names of the JSON and for people.
+const PARTS: [(Part, &str, &str); 8] = [
+    (Part::Stem, "stem", "patches and positions"),
+    (Part::Block, "blocks", "blocks"),
+    (Part::Spatial, "spatial", "Spatial Adapters"),
+    (Part::Mlp, "mlp", "MLP Adapters"),
+    (Part::Prompt, "prompt", "prompts"),
+    (Part::Lora, "lora", "low-rank updates"),
+    (Part::FinalNorm, "final_norm", "final norm"),
+    (Part::Head, "head", "head"),
+];
+
+/// Counts and tells.
+///
+/// # Errors
+/// When there is no such model, or the output is closed.
+pub fn run(args: Args) -> Result<(), CliError> {
+    let request = Request { classes: args.classes, frames: args.frames, ..Request::new(args.model.as_str()) };
+    let config = model::shape(&request)?;
+    let specs = model::specs(&config, args.method);
+    let inventory = Inventory::of(&specs);
+    let report = Report {
+        model: args.model,
+        method: args.method,
+        classes: config.classes,
+        frames: config.frames(),
+        tokens: config.tokens(),
+        total: inventory.total,
+        trainable: inventory.trainable,
+        share: inventory.trainable as f64 / inventory.total as f64,
+        groups: groups(&inventory),
+        layers: (0..config.depth).map(|index| layer(&specs, index)).collect(),
+    };
+    let mut output = Output::stdout(args.json);
+    output.object(&report)?;
+    for line in table(&report).lines() {
+        output.line(line)?;
+    }
+    Ok(())
+}
+
+fn groups(inventory: &Inventory) -> Vec<Group> {
+    let sum = |part: Part| {
+        let of_part = inventory.groups.iter().filter(move |group| group.part == part);
+        of_part.fold((0, 0), |(total, trainable), group| (total + group.total, trainable + group.trainable))
+    };
+    PARTS
+        .iter()
+        .map(|&(part, name, _)| (name, sum(part)))
+        .filter(|(_, (total, _))| *total > 0)
+        .map(|(name, (total, trainable))| Group { name, total, trainable })
+        .collect()
+}
+
+fn layer(specs: &[ParamSpec], index: usize) -> Layer {
+    let sum = |wanted: &dyn Fn(&ParamSpec) -> bool| -> usize {
+        specs.iter().filter(|spec| spec.block == Some(index) && wanted(spec)).map(ParamSpec::count).sum()
+    };
+    Layer {
+        index,
+        frozen: sum(&|spec| !spec.trains),
+        spatial: sum(&|spec| spec.part == Part::Spatial),
+        mlp: sum(&|spec| spec.part == Part::Mlp),
+    }
+}
+
+fn table(report: &Report) -> String {
+    let mut text = format!(
+        "{} on {}: {} classes, {} frames ({} tokens)\n\n",
+        report.method, report.model, report.classes, report.frames, report.tokens
+    );
+    let mut row = |name: &str, total: usize, trainable: usize, share: &str| {
+        let _ = writeln!(text, "{name:<22}{:>14}{:>14}{share:>10}", thousands(total), thousands(trainable));
+    };
+    let percent = |trainable: usize| format!("{:.3} %", 100.0 * trainable as f64 / report.total as f64);
+    for group in &report.groups {
+        let title = PARTS.iter().find(|(_, name, _)| *name == group.name).map_or(group.name, |(_, _, title)| title);
+        row(title, group.total, group.trainable, &percent(group.trainable));
+    }
+    row("all", report.total, report.trainable, &percent(report.trainable));
+    let head = format!("{:<22}{:>14}{:>14}{:>10}\n", "", "parameters", "trainable", "of all");
+    let text = text.replacen("\n\n", &format!("\n\n{head}"), 1);
+    if report.method.id().starts_with("aat") {
+        return text
+            + "\nThe paper's \"7.118\" is a count, 7,117,844 parameters or 7.118 million (aat on base, 20 classes), not a share.\n";
+    }
+    text
+}
