@@ -2,6 +2,7 @@
 //!
 //! Imports no candle type; weights pass through as files.
 
+mod checkpoint;
 mod config;
 mod error;
 mod event;
@@ -11,6 +12,7 @@ mod store;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub use checkpoint::{BEST_FILE, Checkpoint, Checkpoints, Position, Tensor};
 pub use config::RunConfig;
 pub use error::SessionError;
 pub use event::{Best, EpochRecord, Event, Record, StepRecord, Summary};

@@ -7,13 +7,21 @@ mod error;
 mod feed;
 #[allow(dead_code)] // until the run lands
 mod journal;
+mod loss;
+mod metrics;
+mod optim;
 mod request;
 mod run;
+mod schedule;
 #[allow(dead_code)] // until the run lands
 mod trainer;
 
 pub use command::Command;
 pub use error::TrainError;
 pub use feed::{Feed, Update};
+pub use loss::Criterion;
+pub use metrics::{Answers, ClassReport, mean, median, normal_quantile, top};
+pub use optim::AdamW;
 pub use request::{Launch, Request};
+pub use schedule::factor as lr_factor;
 pub use trainer::Trainer;

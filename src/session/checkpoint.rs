@@ -1,0 +1,330 @@
+//! Checkpoints: one safetensors file each, written whole or not at all.
+//!
+//! A session keeps its last two (should the newest be damaged, the other is used) and the best weights.
+//! What stands in them is the trainer's business; here they are named tensors and a [`Position`].
+
+use std::{
+    collections::HashMap,
+    fs::{self, File},
+    path::{Path, PathBuf},
+};
+
+use safetensors::{Dtype, SafeTensorError, SafeTensors, View};
+use serde::{Deserialize, Serialize};
+
+use super::{Best, SessionError};
+
+/// Name of the best weights in a session's folder.
+pub const BEST_FILE: &str = "best.safetensors";
+
+/// Checkpoints of this many steps are kept.
+const KEPT: usize = 2;
+/// Key of the [`Position`] in a file's metadata.
+const POSITION_KEY: &str = "aat_tui";
+
+/// Where a run stands: with the configuration and the weights, all that is needed to go on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Position {
+    /// Optimizer steps done.
+    pub step: u64,
+    /// Epochs complete, evaluation included.
+    pub epochs: u32,
+    /// Steps done in the epoch under way.
+    pub step_in_epoch: u64,
+    /// Sum of losses of the epoch under way, each times its weight.
+    pub loss_sum: f64,
+    /// Sum of those weights.
+    pub loss_weight: f64,
+    /// Seconds at work in the epoch under way, data included.
+    pub seconds: f64,
+    /// Seconds of it waited for data.
+    pub data_seconds: f64,
+    /// Seconds at work of each complete epoch.
+    pub epoch_seconds: Vec<f64>,
+    /// The best epoch so far.
+    pub best: Option<Best>,
+    /// The last complete epoch.
+    pub last: Option<Best>,
+    /// Checksum of the weights that do not train: a run goes on only from the backbone it began with.
+    pub frozen: u32,
+}
+
+/// A tensor of a checkpoint.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tensor {
+    /// Shape, row-major.
+    pub shape: Vec<usize>,
+    /// Its values.
+    pub data: Vec<f32>,
+}
+
+/// A checkpoint's content.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    /// Where the run stood.
+    pub position: Position,
+    /// Tensors by name.
+    pub tensors: HashMap<String, Tensor>,
+}
+
+impl Checkpoint {
+    /// Reads a file, whole.
+    ///
+    /// # Errors
+    /// When it is cut short, is no checkpoint of a session, or cannot be read.
+    pub fn read(path: &Path) -> Result<Self, SessionError> {
+        let bytes = fs::read(path).map_err(SessionError::io(path, "read"))?;
+        let damaged = |problem: String| SessionError::Damaged {
+            path: path.to_owned(),
+            problem,
+            remedy: "delete it; an earlier checkpoint is used where there is one".to_owned(),
+        };
+        let broken = |error: SafeTensorError| damaged(format!("the checkpoint is cut short or damaged ({error})"));
+        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(broken)?;
+        let position = header.metadata().as_ref().and_then(|metadata| metadata.get(POSITION_KEY));
+        let position = position.ok_or_else(|| damaged("this file is no checkpoint of a session".to_owned()))?;
+        let position = serde_json::from_str(position)
+            .map_err(|error| damaged(format!("another version of this program wrote it ({error})")))?;
+        let mut tensors = HashMap::new();
+        for (name, view) in SafeTensors::deserialize(&bytes).map_err(broken)?.iter() {
+            if view.dtype() != Dtype::F32 {
+                return Err(damaged(format!("{name} is {:?}, not F32", view.dtype())));
+            }
+            let data = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+            tensors.insert(name.to_owned(), Tensor { shape: view.shape().to_vec(), data });
+        }
+        Ok(Self { position, tensors })
+    }
+
+    /// Writes a file by way of another in the same folder, so that `path` holds the old content or the new,
+    /// never a part. Returns its size in bytes.
+    ///
+    /// # Errors
+    /// When the disk refuses; `path` is then as it was.
+    pub fn write<V: View>(
+        path: &Path,
+        position: &Position,
+        tensors: impl IntoIterator<Item = (String, V)>,
+    ) -> Result<u64, SessionError> {
+        let partial = path.with_extension("partial");
+        let written = write_whole(path, &partial, position, tensors);
+        if written.is_err() {
+            // What is left of it would only take room.
+            let _ = fs::remove_file(&partial);
+        }
+        written
+    }
+}
+
+fn write_whole<V: View>(
+    path: &Path,
+    partial: &Path,
+    position: &Position,
+    tensors: impl IntoIterator<Item = (String, V)>,
+) -> Result<u64, SessionError> {
+    let fail = |source: std::io::Error| SessionError::io(path, "write")(source);
+    let position = serde_json::to_string(position).map_err(|error| fail(error.into()))?;
+    let metadata = HashMap::from([(POSITION_KEY.to_owned(), position)]);
+    safetensors::serialize_to_file(tensors, Some(metadata), partial).map_err(|error| match error {
+        SafeTensorError::IoError(error) => fail(error),
+        other => fail(std::io::Error::other(other)),
+    })?;
+    let file = File::open(partial).map_err(fail)?;
+    file.sync_all().map_err(fail)?;
+    let bytes = file.metadata().map_err(fail)?.len();
+    fs::rename(partial, path).map_err(fail)?;
+    sync_folder_of(path).map_err(fail)?;
+    Ok(bytes)
+}
+
+/// Makes a renaming in the folder survive a power cut, where the system knows how.
+fn sync_folder_of(path: &Path) -> std::io::Result<()> {
+    match path.parent() {
+        Some(folder) if cfg!(unix) => File::open(folder)?.sync_all(),
+        _ => Ok(()),
+    }
+}
+
+/// The checkpoints of one session's folder.
+#[derive(Clone, Debug)]
+pub struct Checkpoints {
+    folder: PathBuf,
+}
+
+impl Checkpoints {
+    /// Those of this session.
+    pub fn of(folder: &Path) -> Self {
+        Self { folder: folder.to_owned() }
+    }
+
+    /// Where the checkpoint after this step is kept.
+    pub fn path(&self, step: u64) -> PathBuf {
+        self.folder.join(format!("checkpoint-{step:08}.safetensors"))
+    }
+
+    /// Where the best weights are kept.
+    pub fn best_path(&self) -> PathBuf {
+        self.folder.join(BEST_FILE)
+    }
+
+    /// The newest checkpoint that can be used, and what was wrong with newer ones.
+    ///
+    /// # Errors
+    /// When there is none; the error is that of the newest, if there is one.
+    pub fn latest(&self) -> Result<(Checkpoint, Vec<SessionError>), SessionError> {
+        let mut passed_over = Vec::new();
+        for path in self.newest_first()? {
+            match Checkpoint::read(&path) {
+                Ok(checkpoint) => return Ok((checkpoint, passed_over)),
+                Err(error) => passed_over.push(error),
+            }
+        }
+        let none = SessionError::Damaged {
+            path: self.folder.clone(),
+            problem: "the session has no checkpoint".to_owned(),
+            remedy: "it ended before its first one; train it anew".to_owned(),
+        };
+        Err(passed_over.into_iter().next().unwrap_or(none))
+    }
+
+    /// Deletes all but the newest.
+    pub fn prune(&self) {
+        let old = self.newest_first().unwrap_or_default().into_iter().skip(KEPT);
+        for path in old {
+            // One that cannot be deleted now is tried again after the next checkpoint.
+            let _ = fs::remove_file(path);
+        }
+    }
+
+    /// Deletes what an interrupted write left behind.
+    pub fn sweep(&self) {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        for path in entries.map(|entry| entry.path()) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.ends_with(".partial") || name.starts_with(".tmp") {
+                let _ = fs::remove_file(&path);
+            }
+        }
+    }
+
+    fn newest_first(&self) -> Result<Vec<PathBuf>, SessionError> {
+        let entries = fs::read_dir(&self.folder).map_err(SessionError::io(&self.folder, "read"))?;
+        let mut found: Vec<(u64, PathBuf)> = entries
+            .filter_map(|entry| {
+                let path = entry.ok()?.path();
+                let name = path.file_name()?.to_str()?;
+                let step = name.strip_prefix("checkpoint-")?.strip_suffix(".safetensors")?.parse().ok()?;
+                Some((step, path))
+            })
+            .collect();
+        found.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(found.into_iter().map(|(_, path)| path).collect())
+    }
+}
+
+/// A tensor as it stands in memory.
+impl View for &Tensor {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> std::borrow::Cow<'_, [u8]> {
+        self.data.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>().into()
+    }
+
+    fn data_len(&self) -> usize {
+        4 * self.data.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn position(step: u64) -> Position {
+        // Sums that need every digit, so that a resumed run's mean is the same to the bit.
+        Position { step, loss_sum: 0.1 + 0.2, loss_weight: 1.0 / 3.0, ..Position::default() }
+    }
+
+    fn tensor() -> Tensor {
+        Tensor { shape: vec![2, 3], data: vec![0.0, -0.0, 1.5, f32::MIN_POSITIVE, 1e-40, f32::MAX] }
+    }
+
+    fn write(checkpoints: &Checkpoints, step: u64) -> PathBuf {
+        let path = checkpoints.path(step);
+        Checkpoint::write(&path, &position(step), [("head".to_owned(), &tensor())]).unwrap();
+        path
+    }
+
+    #[test]
+    fn what_is_written_is_read_to_the_bit() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::of(folder.path());
+        write(&checkpoints, 7);
+        let (read, passed_over) = checkpoints.latest().unwrap();
+        assert!(passed_over.is_empty());
+        assert_eq!(read.position, position(7));
+        let bits = |tensor: &Tensor| tensor.data.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&read.tensors["head"]), bits(&tensor()));
+    }
+
+    #[test]
+    fn one_cut_short_is_passed_over_for_the_one_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::of(folder.path());
+        write(&checkpoints, 10);
+        let newest = write(&checkpoints, 20);
+        let bytes = fs::read(&newest).unwrap();
+        for length in [0, 5, 40, bytes.len() - 1] {
+            fs::write(&newest, &bytes[..length]).unwrap();
+            let (read, passed_over) = checkpoints.latest().unwrap();
+            assert_eq!(read.position.step, 10);
+            let message = passed_over[0].to_string();
+            assert!(message.contains("checkpoint-00000020") && message.contains("cut short"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_foreign_file_is_no_checkpoint() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint-00000001.safetensors");
+        safetensors::serialize_to_file([("head", &tensor())], None, &path).unwrap();
+        let error = Checkpoints::of(folder.path()).latest().unwrap_err().to_string();
+        assert!(error.contains("no checkpoint of a session"), "{error}");
+    }
+
+    #[test]
+    fn the_last_two_are_kept_and_leftovers_swept() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::of(folder.path());
+        assert!(checkpoints.latest().unwrap_err().to_string().contains("no checkpoint"));
+        (1..=5).for_each(|step| drop(write(&checkpoints, step)));
+        fs::write(folder.path().join("checkpoint-00000006.partial"), "x").unwrap();
+        fs::write(folder.path().join(".tmpAbCd"), "x").unwrap();
+        checkpoints.prune();
+        checkpoints.sweep();
+        let mut left: Vec<_> = fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        assert_eq!(left, ["checkpoint-00000004.safetensors", "checkpoint-00000005.safetensors"]);
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_good_file_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::of(folder.path());
+        let path = write(&checkpoints, 1);
+        // A folder in the way of the temporary file refuses the write on every system.
+        fs::create_dir(path.with_extension("partial")).unwrap();
+        fs::write(path.with_extension("partial").join("x"), "").unwrap();
+        assert!(Checkpoint::write(&path, &position(2), [("head".to_owned(), &tensor())]).is_err());
+        assert_eq!(Checkpoint::read(&path).unwrap().position, position(1));
+    }
+}
