@@ -2,6 +2,7 @@
 
 mod output;
 mod params;
+mod workbench;
 
 use std::process::ExitCode;
 
@@ -11,8 +12,12 @@ pub use output::{CliError, Output};
 
 /// A workbench for adapting pretrained audio transformers to new sounds.
 #[derive(Debug, Parser)]
-#[command(name = "aat-tui", version, about, max_term_width = 100)]
+#[command(name = "aat-tui", version, about, max_term_width = 100, args_conflicts_with_subcommands = true)]
 pub struct Cli {
+    /// What the workbench opens with.
+    #[command(flatten)]
+    pub workbench: workbench::Args,
+
     /// What to do; without one, the workbench opens.
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -37,7 +42,7 @@ pub fn main() -> ExitCode {
         }
     };
     let outcome = match cli.command {
-        None => Ok(()),
+        None => workbench::run(cli.workbench),
         Some(Command::Params(args)) => params::run(args),
     };
     match outcome {

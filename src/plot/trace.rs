@@ -53,8 +53,8 @@ pub struct Trace {
     buckets: Vec<Bucket>,
     /// Steps that a full bucket holds.
     per_bucket: u32,
-    /// (last step, seconds at work) of each epoch.
-    epochs: Vec<(u64, f64)>,
+    /// Seconds at work at the end of each epoch.
+    epochs: Vec<f64>,
     active_s: f64,
     last_ms: Option<u64>,
     idle: bool,
@@ -72,7 +72,7 @@ impl Trace {
         match &record.event {
             Event::Started { .. } => *self = Self { last_ms: Some(record.at_ms), ..Self::default() },
             Event::Step(step) => self.push(step),
-            Event::Epoch(epoch) => self.epochs.push((epoch.step, self.active_s)),
+            Event::Epoch(_) => self.epochs.push(self.active_s),
             Event::Resumed { step, epochs } => self.rewind(*step, *epochs),
             _ => {}
         }
@@ -91,7 +91,7 @@ impl Trace {
 
     /// Seconds at work up to the end of each epoch.
     pub fn epoch_seconds(&self) -> impl Iterator<Item = f64> {
-        self.epochs.iter().map(|(_, seconds)| *seconds)
+        self.epochs.iter().copied()
     }
 
     /// Seconds at work so far.

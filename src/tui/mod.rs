@@ -1,3 +1,27 @@
-//! The workbench: update(state, action) -> effects, view(state) -> frame.
+//! The workbench: update(state, message) -> effects, view(state) -> frame.
 //!
-//! Views never touch the disk, the model or the clock.
+//! [`app`] holds everything on show, [`update()`] alone changes it, [`view`] draws it with the
+//! [`screens`] and [`widgets`]; [`keymap`] is the one table of keys. Views never touch the disk, the
+//! model or the clock.
+
+pub mod action;
+pub mod app;
+pub mod commands;
+pub mod keymap;
+pub mod layers;
+pub mod listening;
+pub mod parameters;
+mod run;
+pub mod screens;
+pub mod sessions;
+pub mod slot;
+mod terminal;
+pub mod text;
+pub mod theme;
+mod update;
+pub mod view;
+pub mod widgets;
+mod world;
+
+pub use run::{Options, TuiError, run};
+pub use update::{Effect, update};

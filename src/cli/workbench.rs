@@ -1,0 +1,53 @@
+//! The bare command: the workbench.
+
+use std::path::PathBuf;
+
+use super::CliError;
+use crate::{
+    session::Store,
+    tui::{self, Options, TuiError, app::Setup},
+};
+
+/// What the workbench opens with. Everything can be changed inside, too.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Workbench")]
+pub struct Args {
+    /// What to train on: a folder, a manifest, or demo.
+    #[arg(long, env = "AAT_TUI_DATA", default_value = "demo")]
+    pub data: String,
+    /// What to adapt: box, tiny, small, base, a checkpoint, hf:ORG/NAME.
+    #[arg(long, env = "AAT_TUI_MODEL", default_value = "box")]
+    pub model: String,
+    /// The fold held out for validation.
+    #[arg(long, env = "AAT_TUI_FOLD")]
+    pub fold: Option<u32>,
+    /// Passes over the training split.
+    #[arg(long, env = "AAT_TUI_EPOCHS")]
+    pub epochs: Option<u32>,
+    /// Seed of initial weights, batch order and augmentation.
+    #[arg(long, env = "AAT_TUI_SEED", default_value_t = Setup::default().seed)]
+    pub seed: u64,
+    /// auto, cpu, cuda, cuda:N, metal.
+    #[arg(long, env = "AAT_TUI_DEVICE", default_value = "auto")]
+    pub device: String,
+    /// Where sessions are kept.
+    #[arg(long, env = "AAT_TUI_SESSIONS")]
+    pub sessions: Option<PathBuf>,
+    /// dark, light, colour-blind, monochrome, or your own.
+    #[arg(long, env = "AAT_TUI_THEME")]
+    pub theme: Option<String>,
+}
+
+/// Opens the workbench.
+///
+/// # Errors
+/// When there is no terminal, or no such theme.
+pub fn run(args: Args) -> Result<(), CliError> {
+    let Args { data, model, fold, epochs, seed, device, sessions, theme } = args;
+    let setup = Setup { data, model, fold, epochs, seed, device, ..Setup::default() };
+    let store = sessions.map_or_else(Store::of_user, Store::at);
+    tui::run(Options { setup, store, theme }).map_err(|error| match error {
+        TuiError::NoTerminal | TuiError::Theme { .. } => CliError::Usage(error.to_string()),
+        TuiError::Terminal(_) => CliError::Failed(error.to_string()),
+    })
+}

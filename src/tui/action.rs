@@ -1,0 +1,181 @@
+//! Everything that can happen to the workbench.
+
+use std::{path::PathBuf, sync::Arc};
+
+use super::sessions::Listing;
+use crate::{
+    live::LiveEvent,
+    model::{Method, ModelConfig},
+    plot::{Side, Trace},
+    session::{Record, RunState},
+};
+
+/// The five screens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Screen {
+    /// Both runs side by side.
+    #[default]
+    Train,
+    /// The adapters' norms, block by block.
+    Layers,
+    /// What trains and what is frozen.
+    Parameters,
+    /// What is heard and what is thought of it.
+    Live,
+    /// What ran.
+    Sessions,
+}
+
+impl Screen {
+    /// All, in the order of their digits.
+    pub const ALL: [Self; 5] = [Self::Train, Self::Layers, Self::Parameters, Self::Live, Self::Sessions];
+
+    /// Its name in the header.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "Train",
+            Self::Layers => "Layers",
+            Self::Parameters => "Parameters",
+            Self::Live => "Live",
+            Self::Sessions => "Sessions",
+        }
+    }
+}
+
+/// Where to move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Move {
+    /// One up.
+    Up,
+    /// One down.
+    Down,
+    /// One to the left.
+    Left,
+    /// One to the right.
+    Right,
+    /// A page up.
+    PageUp,
+    /// A page down.
+    PageDown,
+    /// To the first.
+    Home,
+    /// To the last.
+    End,
+}
+
+/// What a person asks for; keys and the command line both come to this.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Go to a screen.
+    Show(Screen),
+    /// Turn the keyboard to the other run, or the next part of the screen.
+    NextFocus,
+    /// Move the cursor.
+    Move(Move),
+    /// Start the focused run.
+    Start,
+    /// Start both, paired.
+    StartBoth,
+    /// Pause or go on, whatever runs.
+    Pause,
+    /// Stop the focused run; it can be resumed.
+    Stop,
+    /// Give the focused side the next method.
+    NextMethod,
+    /// Give the focused side this method.
+    SetMethod(Method),
+    /// Change what runs along x.
+    NextX,
+    /// Logarithmic loss, or not.
+    ToggleLog,
+    /// Average the training loss over more steps, around the end.
+    NextSmooth,
+    /// The next theme.
+    NextTheme,
+    /// A theme by name.
+    SetTheme(String),
+    /// Write the curves to a file; without a name, one in the working folder.
+    Export(Option<PathBuf>),
+    /// Show or hide the keys.
+    Help,
+    /// Ask for a command.
+    CommandLine,
+    /// Leave, asking if something would be lost.
+    Quit,
+    /// Leave now, stopping what runs.
+    QuitNow,
+    /// Close what lies over the screen.
+    Cancel,
+    /// Yes to the question; the command line's Enter.
+    Confirm,
+    /// A letter for the command line.
+    Type(char),
+    /// The last letter away.
+    Erase,
+    /// Open or close the branch under the cursor.
+    Toggle,
+    /// Open the session under the cursor in a slot.
+    OpenSession(Option<Side>),
+    /// Go on training the session under the cursor.
+    ResumeSession,
+    /// Delete the session under the cursor, after a question.
+    DeleteSession,
+    /// Read the list of sessions again.
+    Refresh,
+    /// Listen to the microphone, or to a file.
+    Listen(Option<PathBuf>),
+    /// Hold the waterfall still, or let it go on.
+    Freeze,
+    /// Train on this data.
+    SetData(String),
+    /// Adapt this backbone.
+    SetModel(String),
+    /// A setting of the next run by its flag's name.
+    Set(String, String),
+}
+
+/// What the world tells.
+#[derive(Debug)]
+pub enum Message {
+    /// Someone asks.
+    Do(Action),
+    /// A key that is bound to nothing here, or not yet looked up.
+    Key(crossterm::event::KeyEvent),
+    /// Text pasted into the command line.
+    Paste(String),
+    /// The clock: milliseconds since the Unix epoch.
+    Tick(u64),
+    /// The terminal has another size.
+    Resized(u16, u16),
+    /// Something happened in a run of this process.
+    Event(Side, Box<Record>),
+    /// A run could not be started, or its thread ended without a word.
+    RunFailed(Side, String),
+    /// The trainer's thread is gone.
+    RunOver(Side),
+    /// The sessions were read.
+    Sessions(Result<Vec<Listing>, String>),
+    /// A session was read.
+    Opened(Side, Box<Opened>),
+    /// The shape of the model that would be trained next.
+    Shape(Result<Box<ModelConfig>, String>),
+    /// Something was heard or thought.
+    Live(LiveEvent),
+    /// Something worth telling.
+    Notice(Arc<str>),
+    /// Something went wrong.
+    Trouble(Arc<str>),
+}
+
+/// A session read from disk.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// Its folder.
+    pub path: PathBuf,
+    /// Its name.
+    pub name: String,
+    /// The folded log.
+    pub state: RunState,
+    /// Its steps, condensed.
+    pub trace: Trace,
+}

@@ -1,0 +1,312 @@
+//! The one table of keys: it drives dispatch, the footer, the help and the table in `docs/keys.md`.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::action::{Action, Move, Screen};
+use crate::plot::Side;
+
+/// Where a key means something. The first context that knows a key decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Context {
+    /// Over every screen.
+    Everywhere,
+    /// On one screen.
+    On(Screen),
+    /// While the keys are shown.
+    Help,
+    /// While a question is asked.
+    Question,
+    /// While a command is typed.
+    CommandLine,
+}
+
+impl Context {
+    /// Every context, in the order of the documentation.
+    pub const ALL: [Self; 9] = [
+        Self::Everywhere,
+        Self::On(Screen::Train),
+        Self::On(Screen::Layers),
+        Self::On(Screen::Parameters),
+        Self::On(Screen::Live),
+        Self::On(Screen::Sessions),
+        Self::Help,
+        Self::Question,
+        Self::CommandLine,
+    ];
+
+    /// Its heading.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Everywhere => "Everywhere",
+            Self::On(screen) => screen.name(),
+            Self::Help => "In the help",
+            Self::Question => "At a question",
+            Self::CommandLine => "In the command line",
+        }
+    }
+}
+
+/// A key, with Ctrl or without. Shift is part of the letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    code: KeyCode,
+    ctrl: bool,
+}
+
+const fn key(code: KeyCode) -> Key {
+    Key { code, ctrl: false }
+}
+
+const fn letter(c: char) -> Key {
+    key(KeyCode::Char(c))
+}
+
+const fn ctrl(c: char) -> Key {
+    Key { code: KeyCode::Char(c), ctrl: true }
+}
+
+impl Key {
+    /// As it is written for people: `Space`, `Ctrl-c`, `↑`.
+    pub fn text(self) -> String {
+        let name = match self.code {
+            KeyCode::Char(' ') => "Space".to_owned(),
+            KeyCode::Char(c) => c.to_string(),
+            KeyCode::Enter => "Enter".into(),
+            KeyCode::Esc => "Esc".into(),
+            KeyCode::Tab => "Tab".into(),
+            KeyCode::BackTab => "Shift-Tab".into(),
+            KeyCode::Backspace => "Backspace".into(),
+            KeyCode::Delete => "Del".into(),
+            KeyCode::Up => "↑".into(),
+            KeyCode::Down => "↓".into(),
+            KeyCode::Left => "←".into(),
+            KeyCode::Right => "→".into(),
+            KeyCode::PageUp => "PgUp".into(),
+            KeyCode::PageDown => "PgDn".into(),
+            KeyCode::Home => "Home".into(),
+            KeyCode::End => "End".into(),
+            other => format!("{other:?}"),
+        };
+        if self.ctrl { format!("Ctrl-{name}") } else { name }
+    }
+}
+
+impl From<KeyEvent> for Key {
+    fn from(event: KeyEvent) -> Self {
+        Self { code: event.code, ctrl: event.modifiers.contains(KeyModifiers::CONTROL) }
+    }
+}
+
+/// Some keys that do one thing in one context.
+pub struct Binding {
+    /// The first is the one that footers show.
+    pub keys: &'static [Key],
+    /// Where.
+    pub context: Context,
+    /// What happens.
+    pub action: fn() -> Action,
+    /// What happens, in words.
+    pub help: &'static str,
+    /// One word for the footer, for the keys that belong there.
+    pub footer: Option<&'static str>,
+}
+
+macro_rules! bindings {
+    ($($context:expr => { $([$($key:expr),+] $action:expr, $help:literal $(, $footer:literal)?;)* })*) => {
+        &[$($(Binding {
+            keys: &[$($key),+],
+            context: $context,
+            action: || $action,
+            help: $help,
+            footer: bindings!(@footer $($footer)?),
+        }),*),*]
+    };
+    (@footer) => { None };
+    (@footer $footer:literal) => { Some($footer) };
+}
+
+const TRAIN: Context = Context::On(Screen::Train);
+const LAYERS: Context = Context::On(Screen::Layers);
+const PARAMETERS: Context = Context::On(Screen::Parameters);
+const LIVE: Context = Context::On(Screen::Live);
+const SESSIONS: Context = Context::On(Screen::Sessions);
+
+/// Every key of the workbench.
+pub static BINDINGS: &[Binding] = bindings! {
+    TRAIN => {
+        [key(KeyCode::Enter), letter('r')] Action::Start, "start the run in focus (●/▲), or resume it", "start";
+        [letter('b')] Action::StartBoth, "start both, paired: same seed, same batches, step about", "both";
+        [letter(' ')] Action::Pause, "pause, or go on", "pause";
+        [letter('m')] Action::NextMethod, "the next method for the run in focus", "method";
+        [letter('x')] Action::NextX, "curves against step, wall-clock or epoch", "x axis";
+        [letter('l')] Action::ToggleLog, "loss on a logarithmic axis, or not", "log";
+        [letter('s')] Action::NextSmooth, "training loss as measured, or averaged over 10, 30 or 100 steps", "smooth";
+        [letter('e')] Action::Export(None), "write the curves to an SVG file", "export";
+        [letter('S')] Action::Stop, "stop the run in focus; it can be resumed";
+        [key(KeyCode::Left)] Action::Move(Move::Left), "crosshair back, from the newest step";
+        [key(KeyCode::Right)] Action::Move(Move::Right), "crosshair forward";
+        [key(KeyCode::Home)] Action::Move(Move::Home), "crosshair to the first step";
+        [key(KeyCode::End)] Action::Move(Move::End), "crosshair away";
+    }
+    LAYERS => {
+        [key(KeyCode::Up), letter('k')] Action::Move(Move::Up), "the block above", "block";
+        [key(KeyCode::Down), letter('j')] Action::Move(Move::Down), "the block below";
+        [key(KeyCode::Left), letter('h')] Action::Move(Move::Left), "crosshair back", "step";
+        [key(KeyCode::Right), letter('l')] Action::Move(Move::Right), "crosshair forward";
+        [key(KeyCode::Home)] Action::Move(Move::Home), "crosshair to the first step";
+        [key(KeyCode::End)] Action::Move(Move::End), "crosshair away";
+        [letter(' ')] Action::Pause, "pause, or go on", "pause";
+        [letter('x')] Action::Toggle, "norms, or their ratio to the residual stream", "ratio";
+    }
+    PARAMETERS => {
+        [key(KeyCode::Up), letter('k')] Action::Move(Move::Up), "the row above";
+        [key(KeyCode::Down), letter('j')] Action::Move(Move::Down), "the row below", "move";
+        [key(KeyCode::Right), letter('l')] Action::Move(Move::Right), "open the branch", "open";
+        [key(KeyCode::Left), letter('h')] Action::Move(Move::Left), "close the branch, or go to the one around it", "close";
+        [key(KeyCode::PageUp)] Action::Move(Move::PageUp), "a page up";
+        [key(KeyCode::PageDown)] Action::Move(Move::PageDown), "a page down";
+        [key(KeyCode::Home), letter('g')] Action::Move(Move::Home), "the first row";
+        [key(KeyCode::End), letter('G')] Action::Move(Move::End), "the last row";
+        [key(KeyCode::Enter), letter(' ')] Action::Toggle, "open or close the branch";
+        [letter('m')] Action::NextMethod, "the next method: the numbers answer at once", "method";
+    }
+    LIVE => {
+        [key(KeyCode::Enter), letter('r')] Action::Listen(None), "listen to the microphone, or stop listening", "listen";
+        [letter('f'), letter(' ')] Action::Freeze, "hold the waterfall still, or let it go on", "freeze";
+        [key(KeyCode::Left), letter('h')] Action::Move(Move::Left), "cursor back in time, over a held waterfall", "cursor";
+        [key(KeyCode::Right), letter('l')] Action::Move(Move::Right), "cursor forward in time";
+        [key(KeyCode::Up), letter('k')] Action::Move(Move::Up), "cursor to higher frequencies";
+        [key(KeyCode::Down), letter('j')] Action::Move(Move::Down), "cursor to lower frequencies";
+    }
+    SESSIONS => {
+        [key(KeyCode::Up), letter('k')] Action::Move(Move::Up), "the session above";
+        [key(KeyCode::Down), letter('j')] Action::Move(Move::Down), "the session below", "move";
+        [key(KeyCode::PageUp)] Action::Move(Move::PageUp), "a page up";
+        [key(KeyCode::PageDown)] Action::Move(Move::PageDown), "a page down";
+        [key(KeyCode::Home), letter('g')] Action::Move(Move::Home), "the newest session";
+        [key(KeyCode::End), letter('G')] Action::Move(Move::End), "the oldest session";
+        [key(KeyCode::Enter)] Action::OpenSession(None), "open it in the side in focus", "open";
+        [letter('a')] Action::OpenSession(Some(Side::A)), "open it as A ●", "as A";
+        [letter('b')] Action::OpenSession(Some(Side::B)), "open it as B ▲", "as B";
+        [letter('r')] Action::ResumeSession, "go on training it from its last checkpoint", "resume";
+        [letter('d'), key(KeyCode::Delete)] Action::DeleteSession, "delete it, after a question", "delete";
+        [letter('u')] Action::Refresh, "read the list again";
+    }
+    Context::Everywhere => {
+        [letter('1')] Action::Show(Screen::Train), "Train: both runs side by side";
+        [letter('2')] Action::Show(Screen::Layers), "Layers: what the adapters do, block by block";
+        [letter('3')] Action::Show(Screen::Parameters), "Parameters: what trains and what is frozen";
+        [letter('4')] Action::Show(Screen::Live), "Live: what is heard and what is thought of it";
+        [letter('5')] Action::Show(Screen::Sessions), "Sessions: what ran";
+        [key(KeyCode::Tab), key(KeyCode::BackTab)] Action::NextFocus, "turn to the other run", "side";
+        [letter('t')] Action::NextTheme, "the next theme", "theme";
+        [letter(':')] Action::CommandLine, "type a command (:help lists them)";
+        [letter('?')] Action::Help, "these keys";
+        [letter('q'), ctrl('c')] Action::Quit, "quit, asking if something would be lost";
+    }
+    Context::Help => {
+        [key(KeyCode::Esc), letter('?'), letter('q'), key(KeyCode::Enter)] Action::Cancel, "close", "close";
+        [key(KeyCode::Down), letter('j'), key(KeyCode::PageDown)] Action::Move(Move::Down), "further down", "scroll";
+        [key(KeyCode::Up), letter('k'), key(KeyCode::PageUp)] Action::Move(Move::Up), "further up";
+        [ctrl('c')] Action::Quit, "quit";
+    }
+    Context::Question => {
+        [letter('y'), key(KeyCode::Enter)] Action::Confirm, "yes", "yes";
+        [letter('n'), key(KeyCode::Esc), letter('q')] Action::Cancel, "no", "no";
+        [ctrl('c')] Action::QuitNow, "quit at once; what runs is stopped and can be resumed";
+    }
+    Context::CommandLine => {
+        [key(KeyCode::Enter)] Action::Confirm, "do it", "do it";
+        [key(KeyCode::Esc), ctrl('c')] Action::Cancel, "never mind", "never mind";
+        [key(KeyCode::Backspace), ctrl('h')] Action::Erase, "take the last letter away";
+    }
+};
+
+/// What a key does: the first of these contexts that knows it decides.
+pub fn lookup(contexts: &[Context], key: Key) -> Option<Action> {
+    contexts
+        .iter()
+        .flat_map(|context| BINDINGS.iter().filter(move |binding| binding.context == *context))
+        .find(|binding| binding.keys.contains(&key))
+        .map(|binding| (binding.action)())
+}
+
+/// The keys of a context that its footer shows.
+pub fn footer(context: Context) -> impl Iterator<Item = (String, &'static str)> {
+    let of_context = move |binding: &&Binding| binding.context == context;
+    BINDINGS.iter().filter(of_context).filter_map(|binding| Some((binding.keys.first()?.text(), binding.footer?)))
+}
+
+/// Keys and words of a context, for the help and the documentation.
+pub fn help(context: Context) -> impl Iterator<Item = (String, &'static str)> {
+    BINDINGS.iter().filter(move |binding| binding.context == context).map(|binding| {
+        let keys: Vec<_> = binding.keys.iter().map(|key| key.text()).collect();
+        (keys.join(" "), binding.help)
+    })
+}
+
+/// The tables of `docs/keys.md`.
+pub fn markdown() -> String {
+    let mut out = String::from(
+        "# Keys\n\nMade from the table in `src/tui/keymap.rs`; a test holds the two together \
+         (`UPDATE_DOCS=1 cargo test keys_in_the_documentation` writes this file).\n",
+    );
+    for context in Context::ALL {
+        out += &format!("\n## {}\n\n| key | what it does |\n|---|---|\n", context.title());
+        for (keys, help) in help(context) {
+            let keys: Vec<_> = keys.split(' ').map(|key| format!("`{key}`")).collect();
+            out += &format!("| {} | {help} |\n", keys.join(" "));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn a_key_means_one_thing_in_a_context() {
+        for context in Context::ALL {
+            let mut seen = HashSet::new();
+            for binding in BINDINGS.iter().filter(|binding| binding.context == context) {
+                for key in binding.keys {
+                    assert!(seen.insert(*key), "{} is bound twice in {context:?}", key.text());
+                }
+            }
+            assert!(!seen.is_empty(), "{context:?} has no keys");
+        }
+    }
+
+    #[test]
+    fn no_screen_hides_a_key_that_works_everywhere() {
+        let keys = |context| BINDINGS.iter().filter(move |b| b.context == context).flat_map(|b| b.keys);
+        for screen in Screen::ALL {
+            for key in keys(Context::On(screen)) {
+                assert!(!keys(Context::Everywhere).any(|other| other == key), "{} on {}", key.text(), screen.name());
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_context_decides() {
+        let contexts = [Context::On(Screen::Layers), Context::Everywhere];
+        assert_eq!(lookup(&contexts, letter('l')), Some(Action::Move(Move::Right)));
+        assert_eq!(lookup(&contexts, letter('1')), Some(Action::Show(Screen::Train)));
+        assert_eq!(lookup(&contexts, letter('Z')), None);
+        assert_eq!(lookup(&[Context::Question], letter('1')), None);
+    }
+
+    #[test]
+    fn keys_in_the_documentation_are_the_keys_of_the_program() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/keys.md");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, markdown()).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(path).unwrap(), markdown());
+    }
+}

@@ -1,0 +1,65 @@
+//! The Live screen: what is heard, and the cursor over it.
+
+use super::action::Move;
+use crate::live::{LiveState, LiveStatus};
+
+/// A place in the waterfall.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Frames of 10 ms before the newest.
+    pub frame: usize,
+    /// Mel bin.
+    pub bin: usize,
+}
+
+/// What the Live screen shows.
+#[derive(Clone, Debug, Default)]
+pub struct Listening {
+    /// What is heard right now.
+    pub state: LiveState,
+    /// What was heard when the waterfall was held.
+    pub held: Option<Box<LiveState>>,
+    /// The cursor over a held waterfall.
+    pub place: Place,
+    /// Whether the pipeline was asked for and has not answered yet.
+    pub starting: bool,
+}
+
+impl Listening {
+    /// What is to be drawn.
+    pub fn shown(&self) -> &LiveState {
+        self.held.as_deref().unwrap_or(&self.state)
+    }
+
+    /// Whether the pipeline is at work.
+    pub fn is_on(&self) -> bool {
+        self.starting || matches!(self.state.status, LiveStatus::Listening | LiveStatus::Trouble(_))
+    }
+
+    /// Holds the waterfall, or lets it go on.
+    pub fn freeze(&mut self) {
+        self.held = match self.held {
+            Some(_) => None,
+            None if self.state.frames.is_empty() => None,
+            None => Some(Box::new(self.state.clone())),
+        };
+        self.place = Place { frame: 0, bin: 64 };
+    }
+
+    /// Moves the cursor; it appears by holding the waterfall.
+    pub fn go(&mut self, to: Move) {
+        if self.held.is_none() {
+            self.freeze();
+        }
+        let Some(held) = &self.held else { return };
+        let bins = held.frames.back().map_or(0, |frame| frame.len());
+        let Place { frame, bin } = &mut self.place;
+        match to {
+            Move::Left => *frame = (*frame + 5).min(held.frames.len().saturating_sub(1)),
+            Move::Right => *frame = frame.saturating_sub(5),
+            Move::Up => *bin = (*bin + 2).min(bins.saturating_sub(1)),
+            Move::Down => *bin = bin.saturating_sub(2),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Live: what is heard, and what both ears think of it.
+
+use ratatui::{
+    buffer::Buffer,
+    layout::{Constraint, Layout, Rect},
+    style::Style,
+    text::{Line, Span},
+};
+
+use crate::{
+    live::{Ear, LiveState, LiveStatus},
+    plot::Side,
+    tui::{
+        app::App,
+        text,
+        widgets::{
+            Panel, hint, meter, paragraph,
+            waterfall::{TICKS, Waterfall, hz_of_bin},
+        },
+    },
+};
+
+/// Below this the meter shows nothing, dB relative to full scale.
+const FLOOR_DBFS: f32 = -60.0;
+/// Scores of two ears further apart than this on the same class are worth a sign.
+const CLEAR: f32 = 0.5;
+
+/// Draws the screen.
+pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
+    let state = app.live.shown();
+    if state.status == LiveStatus::Idle {
+        return empty(app, area, buffer);
+    }
+    let answers = (area.height / 3).clamp(6, 12);
+    let wave = if area.height >= 30 { 4 } else { 0 };
+    let [top, bottom] = Layout::vertical([Constraint::Fill(1), Constraint::Length(answers)]).areas(area);
+    heard(app, state, top, wave, buffer);
+    ears(app, state, bottom, buffer);
+}
+
+fn empty(app: &App, area: Rect, buffer: &mut Buffer) {
+    let theme = app.theme();
+    let inner = Panel::new("live", theme).draw(area, buffer);
+    if app.live.starting {
+        return hint(inner, "opening the microphone …", &[], theme, buffer);
+    }
+    let trained = app.slots.iter().any(|slot| !slot.is_empty());
+    let keys = [
+        ("Enter", "listen to the microphone".to_owned()),
+        (":listen", "FILE  hear a recording, played in real time".to_owned()),
+        ("5", "Sessions: choose who listens, as A ● and B ▲".to_owned()),
+    ];
+    let heading = if trained {
+        "Hear the room as the runs on show hear it."
+    } else {
+        "Nobody listens yet: train something first (1), or open what ran (5)."
+    };
+    hint(inner, heading, &keys, theme, buffer);
+}
+
+/// Source, level, waveform and waterfall.
+fn heard(app: &App, state: &LiveState, area: Rect, wave: u16, buffer: &mut Buffer) {
+    let theme = app.theme();
+    let (sign, words, style) = match (&state.status, &app.live.held) {
+        (_, Some(_)) => ("‖", "held", theme.warn()),
+        (LiveStatus::Listening, _) => ("●", "listening", theme.good()),
+        (LiveStatus::Trouble(_), _) => ("✗", "no sound", theme.bad()),
+        _ => ("◦", "ended", theme.dim()),
+    };
+    let mut title = Line::from(vec![Span::styled(format!("{sign} {words}  "), style)]);
+    title.push_span(Span::styled(text::fit(&state.source, 32), theme.strong()));
+    title.push_span(Span::raw(format!("  {} kHz → 16 kHz", trimmed(f64::from(state.rate) / 1e3))));
+    let border = if matches!(state.status, LiveStatus::Trouble(_)) { theme.bad() } else { theme.border() };
+    let inner = Panel::new(title, theme).border(border).right(losses(app, state)).draw(area, buffer);
+    if inner.height < 4 {
+        return;
+    }
+    level(app, state, Rect { height: 1, ..inner }, buffer);
+    let mut rest = Rect { y: inner.y + 1, height: inner.height - 1, ..inner };
+    if let LiveStatus::Trouble(why) = &state.status {
+        let used = paragraph(Rect { height: 2, ..rest }, why, theme.bad(), buffer);
+        rest = Rect { y: rest.y + used, height: rest.height - used, ..rest };
+    }
+    let per_column = per_column(rest.width.saturating_sub(TICKS));
+    if wave > 0 {
+        waveform(
+            app,
+            state,
+            per_column,
+            Rect { x: rest.x + TICKS, width: rest.width - TICKS, height: wave, ..rest },
+            buffer,
+        );
+        rest = Rect { y: rest.y + wave, height: rest.height - wave, ..rest };
+    }
+    let held = app.live.held.is_some();
+    let waterfall = Waterfall {
+        frames: &state.frames,
+        count: (state.time_s * 100.0).round() as u64,
+        per_column,
+        cursor: held.then_some((app.live.place.frame, app.live.place.bin)),
+    };
+    let map = Rect { height: rest.height - 1, ..rest };
+    waterfall.draw(map, buffer, theme);
+    time_axis(
+        app,
+        Rect { x: rest.x + TICKS, y: map.bottom(), width: rest.width - TICKS, height: 1 },
+        per_column,
+        buffer,
+    );
+}
+
+/// Frames of a column: about six seconds on show, however wide the window.
+fn per_column(width: u16) -> usize {
+    (600 / usize::from(width).max(1)).max(1)
+}
+
+fn trimmed(value: f64) -> String {
+    let text = format!("{value:.1}");
+    text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
+}
+
+fn losses(app: &App, state: &LiveState) -> Line<'static> {
+    let theme = app.theme();
+    let style = |n: u64| if n > 0 { theme.warn() } else { theme.dim() };
+    Line::from(vec![
+        Span::styled(format!("dropped {}", text::count(state.dropped)), style(state.dropped)),
+        Span::styled(format!("  skipped {}", text::count(state.skipped)), style(state.skipped)),
+        Span::styled(
+            format!("  window {} s, hop {} s", trimmed(f64::from(state.window_s)), trimmed(f64::from(state.hop_s))),
+            theme.dim(),
+        ),
+    ])
+}
+
+/// `level  ███████▌        -18 dBFS  peak -6`
+fn level(app: &App, state: &LiveState, row: Rect, buffer: &mut Buffer) {
+    let theme = app.theme();
+    let decibels = |value: f32| if value.is_finite() { format!("{value:>4.0}") } else { "  -∞".to_owned() };
+    let numbers = format!("{} dBFS   peak {}", decibels(state.rms_dbfs), decibels(state.peak_dbfs));
+    let share = |value: f32| f64::from(((value - FLOOR_DBFS) / -FLOOR_DBFS).clamp(0.0, 1.0));
+    let room = usize::from(row.width.saturating_sub(TICKS)).saturating_sub(numbers.len() + 3);
+    let style = match state.peak_dbfs {
+        peak if peak > -1.0 => theme.bad(),
+        peak if peak > -6.0 => theme.warn(),
+        _ => theme.good(),
+    };
+    let bar = meter(share(state.rms_dbfs), room);
+    let peak = ((share(state.peak_dbfs) * room as f64) as usize).min(room.saturating_sub(1));
+    buffer.set_string(row.x, row.y, "level", theme.dim());
+    buffer.set_string(row.x + TICKS, row.y, "·".repeat(room), theme.grid());
+    buffer.set_string(row.x + TICKS, row.y, &bar, style);
+    if state.peak_dbfs.is_finite() && peak > text::width(&bar) {
+        buffer.set_string(row.x + TICKS + peak as u16, row.y, "▏", style);
+    }
+    let loud = if state.peak_dbfs > -1.0 { theme.bad() } else { theme.base() };
+    buffer.set_string(row.x + TICKS + room as u16 + 3, row.y, &numbers, loud);
+}
+
+/// Least and greatest sample of each column, as a band of braille around the middle.
+fn waveform(app: &App, state: &LiveState, per_column: usize, area: Rect, buffer: &mut Buffer) {
+    use plotters::drawing::IntoDrawingArea;
+
+    use crate::{plot::Ink, tui::widgets::cells};
+    let canvas = cells::Cells::new(buffer, area, app.theme()).into_drawing_area();
+    let middle = f64::from(area.height) * 2.0;
+    let pixels = usize::from(area.width) * 2;
+    let per_pixel = (per_column / 2).max(1);
+    let color = (cells::LOOK.color)(Ink::Main(Side::A));
+    let y = |sample: f32| (middle - f64::from(sample.clamp(-1.0, 1.0)) * (middle - 1.0)).round() as i32;
+    for (back, chunk) in rchunks(&state.extremes, per_pixel).take(pixels).enumerate() {
+        let low = chunk.iter().map(|(low, _)| *low).fold(f32::INFINITY, f32::min);
+        let high = chunk.iter().map(|(_, high)| *high).fold(f32::NEG_INFINITY, f32::max);
+        let x = (pixels - 1 - back) as i32;
+        let path = plotters::element::PathElement::new(vec![(x, y(high)), (x, y(low))], color);
+        let _ = canvas.draw(&path);
+    }
+    let _ = canvas.present();
+}
+
+/// Chunks from the newest backwards.
+fn rchunks(
+    extremes: &std::collections::VecDeque<(f32, f32)>,
+    size: usize,
+) -> impl Iterator<Item = Vec<(f32, f32)>> + '_ {
+    let mut newest_first = extremes.iter().rev().copied();
+    std::iter::from_fn(move || {
+        let chunk: Vec<_> = newest_first.by_ref().take(size).collect();
+        (!chunk.is_empty()).then_some(chunk)
+    })
+}
+
+/// Seconds before now, and what is under the cursor.
+fn time_axis(app: &App, row: Rect, per_column: usize, buffer: &mut Buffer) {
+    let theme = app.theme();
+    let columns_per_s = 100.0 / per_column as f64;
+    let mut seconds = 0;
+    loop {
+        let back = (f64::from(seconds) * columns_per_s).round() as u16;
+        let words = if seconds == 0 { "now".to_owned() } else { format!("-{seconds} s") };
+        let width = text::width(&words) as u16;
+        if back + width >= row.width {
+            break;
+        }
+        buffer.set_string(row.right() - back - width, row.y, words, theme.dim());
+        seconds += 1;
+    }
+    if let Some(held) = &app.live.held {
+        let place = app.live.place;
+        let Some(frame) = held.frames.len().checked_sub(place.frame + 1).and_then(|at| held.frames.get(at)) else {
+            return;
+        };
+        let words = format!(
+            " cursor: {:.2} s ago, {:.0} Hz, {:.1} ln ",
+            place.frame as f64 / 100.0,
+            hz_of_bin(place.bin, frame.len()),
+            frame.get(place.bin).copied().unwrap_or(f32::NAN),
+        );
+        buffer.set_string(row.x, row.y, words, theme.accent());
+    }
+}
+
+/// What the ears think, side by side.
+fn ears(app: &App, state: &LiveState, area: Rect, buffer: &mut Buffer) {
+    let theme = app.theme();
+    if state.ears.is_empty() {
+        let inner = Panel::new("classes", theme).draw(area, buffer);
+        return hint(inner, "Nobody listens: open sessions as A ● and B ▲ first (5).", &[], theme, buffer);
+    }
+    let disagree = match state.ears.as_slice() {
+        [a, b] => matches!((a.scores.first(), b.scores.first()), (Some(a), Some(b)) if a.label != b.label),
+        _ => false,
+    };
+    let n = state.ears.len().min(2);
+    let areas = Layout::horizontal(vec![Constraint::Fill(1); n]).split(area);
+    for ((ear, side), area) in state.ears.iter().zip(Side::BOTH).zip(areas.iter()) {
+        let other = state.ears.get(side.other().index());
+        classes(app, ear, side, other.filter(|_| disagree), *area, buffer);
+    }
+}
+
+/// The most likely classes of one ear. When the other ear thinks otherwise, both leading classes carry a sign.
+fn classes(app: &App, ear: &Ear, side: Side, disagrees_with: Option<&Ear>, area: Rect, buffer: &mut Buffer) {
+    let theme = app.theme();
+    let mut title = super::side_title(app, side, &text::fit(&ear.name, 36));
+    if disagrees_with.is_some() {
+        title.push_span(Span::styled("  ◆ they disagree", theme.warn()));
+    }
+    let right = if ear.scores.is_empty() {
+        Line::default()
+    } else {
+        Line::styled(format!("{:.0} ms, {:.0} in the model", ear.latency_ms, ear.compute_ms), theme.dim())
+    };
+    let border = if disagrees_with.is_some() { theme.warn() } else { theme.border() };
+    let inner = Panel::new(title, theme).border(border).right(right).draw(area, buffer);
+    if ear.scores.is_empty() {
+        buffer.set_string(inner.x, inner.y, "listening to its first window …", theme.dim());
+        return;
+    }
+    let names = ear.scores.iter().take(usize::from(inner.height)).map(|score| text::width(&text::clean(&score.label)));
+    let name_width = names.max().unwrap_or(0).clamp(8, usize::from(inner.width / 3).max(8));
+    let room = usize::from(inner.width).saturating_sub(name_width + 2 + 7);
+    let lead_of_other = disagrees_with.and_then(|other| other.scores.first());
+    for (row, score) in ear.scores.iter().take(usize::from(inner.height)).enumerate() {
+        let leads = row == 0;
+        let shared = lead_of_other.is_some_and(|lead| lead.label == score.label);
+        let far = lead_of_other.is_some_and(|lead| shared && (lead.score - score.score).abs() > CLEAR);
+        let name = if leads { theme.strong() } else { theme.base() };
+        let bar: Style = if leads || score.score > 0.1 { theme.side(side) } else { theme.side_thin(side) };
+        let mut line = Line::from(vec![
+            Span::styled(text::left(&score.label, name_width), name),
+            Span::raw("  "),
+            Span::styled(text::left(&meter(f64::from(score.score), room), room), bar),
+            Span::styled(format!("  {:>4.2}", score.score), if leads { theme.strong() } else { theme.dim() }),
+        ]);
+        if shared {
+            line.push_span(Span::styled(if far { "◆" } else { "◇" }, theme.warn()));
+        }
+        buffer.set_line(inner.x, inner.y + row as u16, &line, inner.width);
+    }
+}

@@ -1,0 +1,399 @@
+//! Train: A and B side by side; what is running, how well, how long still.
+
+use ratatui::{
+    buffer::Buffer,
+    layout::{Constraint, Layout, Rect},
+    text::{Line, Span},
+};
+
+use super::{side_title, status};
+use crate::{
+    plot::{self, Side},
+    session::Status,
+    tui::{
+        app::{App, SMOOTHING},
+        layers::{Adapter, Layers},
+        slot::Slot,
+        text,
+        widgets::{Panel, chart, columns, fields, gauge, hint, meter, paragraph},
+    },
+};
+
+/// Draws the screen.
+pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
+    let bottom = if area.height >= 28 { 5 } else { 4 };
+    let [top, middle, bottom] =
+        Layout::vertical([Constraint::Length(5), Constraint::Fill(1), Constraint::Length(bottom)]).areas(area);
+    let halves = Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]);
+    let [a, b] = halves.areas(top);
+    slot(app, Side::A, a, buffer);
+    slot(app, Side::B, b, buffer);
+    if app.runs().is_empty() {
+        return welcome(app, Rect { height: middle.height + bottom.height, ..middle }, buffer);
+    }
+    let [left, right] = Layout::horizontal([Constraint::Fill(11), Constraint::Fill(10)]).areas(middle);
+    curves(app, left, right, buffer);
+    if area.width >= 110 {
+        let [times, ratios, difference] =
+            Layout::horizontal([Constraint::Fill(10), Constraint::Fill(8), Constraint::Fill(10)]).areas(bottom);
+        epoch_times(app, times, buffer);
+        adapter_ratios(app, ratios, buffer);
+        compare(app, difference, buffer);
+    } else {
+        let [times, difference] = halves.areas(bottom);
+        epoch_times(app, times, buffer);
+        compare(app, difference, buffer);
+    }
+}
+
+/// One run: progress, how well, what trains.
+fn slot(app: &App, side: Side, area: Rect, buffer: &mut Buffer) {
+    let theme = app.theme();
+    let slot = app.slot(side);
+    let focused = app.focus == side;
+    let mut title = side_title(app, side, slot.shown_method().title());
+    if let Some(config) = &slot.state.config
+        && area.width > 50
+    {
+        title.push_span(Span::styled(format!("  {}", text::fit(&config.session, 30)), theme.dim()));
+    }
+    let border = if focused { theme.side(side) } else { theme.border() };
+    let inner = Panel::new(title, theme).right(status(app, slot)).border(border).draw(area, buffer);
+    if let Some(problem) = slot.problem.as_deref().or(match &slot.state.status {
+        Status::Failed(why) => Some(why.as_str()),
+        _ => None,
+    }) && slot.is_empty()
+    {
+        paragraph(inner, problem, theme.bad(), buffer);
+        return;
+    }
+    if slot.is_empty() {
+        return not_yet(app, slot, inner, buffer);
+    }
+    progress(app, slot, inner, buffer);
+    let row = |y: u16| Rect { y: inner.y + y, height: 1, ..inner };
+    if let Status::Failed(why) = &slot.state.status {
+        paragraph(Rect { y: inner.y + 1, height: 2, ..inner }, why, theme.bad(), buffer);
+        return;
+    }
+    let stops: &[u16] = if inner.width >= 52 { &[0, 26, 41] } else { &[0, 22] };
+    let last = slot.state.epochs.last().map(|(_, epoch)| *epoch);
+    let metric = slot.state.config.as_ref().map_or("metric", |config| config.recipe.metric.name());
+    let best = match (slot.state.best(), last) {
+        (Some(best), Some(last)) if best.epoch == last.epoch => Span::styled("best", theme.good()),
+        (Some(best), _) => Span::styled(format!("best {:.3}", best.value), theme.dim()),
+        _ => Span::raw(""),
+    };
+    let value = last.map_or("–".into(), |epoch| text::value(epoch.value));
+    let (loss, lr) = match slot.state.steps.last() {
+        Some((_, step)) => (f64::from(step.loss), step.lr),
+        None => (f64::NAN, last.map_or(f64::NAN, |epoch| epoch.lr)),
+    };
+    let loss = last.filter(|_| slot.state.is_over()).map_or(loss, |epoch| f64::from(epoch.train_loss));
+    let none = Span::raw("");
+    fields(
+        row(1),
+        stops,
+        &[
+            (metric, Span::styled(value, theme.strong()), best),
+            ("loss", Span::styled(text::value(loss), theme.strong()), none.clone()),
+            ("lr", Span::styled(text::rate(lr), theme.base()), none.clone()),
+        ],
+        theme,
+        buffer,
+    );
+    let inventory = &slot.state.inventory;
+    let share = inventory.trainable as f64 / inventory.total.max(1) as f64;
+    let of = format!("of {}", text::short(inventory.total as u64));
+    let remark = if inner.width >= 52 { of } else { text::percent(share) };
+    fields(
+        row(2),
+        stops,
+        &[
+            (
+                "trains",
+                Span::styled(text::short(inventory.trainable as u64), theme.base()),
+                Span::styled(remark, theme.dim()),
+            ),
+            if inner.width >= 52 {
+                ("", Span::styled(text::percent(share), theme.base()), none.clone())
+            } else {
+                ("", Span::styled(text::bytes(slot.state.moment_bytes), theme.base()), none.clone())
+            },
+            ("moments", Span::styled(text::bytes(slot.state.moment_bytes), theme.base()), none),
+        ],
+        theme,
+        buffer,
+    );
+}
+
+/// `epoch  7/25  ━━━━━━━╸─────  1:12 left`
+fn progress(app: &App, slot: &Slot, inner: Rect, buffer: &mut Buffer) {
+    let theme = app.theme();
+    let state = &slot.state;
+    let epochs = state.config.as_ref().map_or(0, |config| config.recipe.epochs);
+    let step = state.step();
+    let epoch = match state.steps_per_epoch {
+        0 => 0,
+        per => (step.div_ceil(per) as u32).max(1).min(epochs),
+    };
+    let digits = epochs.to_string().len();
+    let left = if inner.width >= 52 { "epoch  " } else { "" };
+    let count = format!("{epoch:>digits$}/{epochs}");
+    let (share, time) = match &state.status {
+        Status::Preparing(done, total) => (*done as f64 / (*total).max(1) as f64, "reading the data".to_owned()),
+        Status::Finished | Status::Failed(_) | Status::Stopped => {
+            (slot.progress(), format!("{} steps", text::count(step)))
+        }
+        _ if !slot.alive => (slot.progress(), "r resumes".to_owned()),
+        _ => (slot.progress(), slot.seconds_left().map_or("–:–– left".into(), |s| format!("{} left", text::clock(s)))),
+    };
+    let bar = usize::from(inner.width).saturating_sub(left.len() + count.len() + text::width(&time) + 4);
+    let mut line =
+        Line::from(vec![Span::styled(left, theme.dim()), Span::styled(count, theme.strong()), Span::raw("  ")]);
+    line.spans.extend(gauge(share, bar, theme.side(slot.side), theme).spans);
+    line.push_span(Span::raw("  "));
+    line.push_span(Span::styled(time, theme.base()));
+    buffer.set_line(inner.x, inner.y, &line, inner.width);
+}
+
+/// A side without a run.
+fn not_yet(app: &App, slot: &Slot, inner: Rect, buffer: &mut Buffer) {
+    let theme = app.theme();
+    if slot.alive {
+        buffer.set_string(inner.x, inner.y, "starting …", theme.dim());
+        return;
+    }
+    buffer.set_stringn(
+        inner.x,
+        inner.y,
+        format!("trains {}", slot.method.trains_what()),
+        usize::from(inner.width),
+        theme.base(),
+    );
+    let other = slot.method.next().title();
+    let line = if app.focus == slot.side {
+        Line::from(vec![
+            Span::styled("Enter", theme.accent()),
+            Span::styled(" starts it    ", theme.dim()),
+            Span::styled("m", theme.accent()),
+            Span::styled(format!(" {other} instead"), theme.dim()),
+        ])
+    } else {
+        Line::from(vec![Span::styled("Tab", theme.accent()), Span::styled(" turns to this side", theme.dim())])
+    };
+    buffer.set_line(inner.x, inner.y + 2, &line, inner.width);
+}
+
+/// What to press first.
+fn welcome(app: &App, area: Rect, buffer: &mut Buffer) {
+    let theme = app.theme();
+    let inner = Panel::new("loss · accuracy", theme).draw(area, buffer);
+    let data = text::fit(&app.setup.data, 32);
+    let [a, b] = &app.slots;
+    if a.alive || b.alive {
+        return hint(inner, "The data is being read; curves begin with the first step.", &[], theme, buffer);
+    }
+    let keys = [
+        ("b", format!("train {} ● and {} ▲ side by side on {data}", a.method.title(), b.method.title())),
+        ("Enter", format!("train {} alone", app.focused().method.title())),
+        ("m", "choose another method for this side".to_owned()),
+        (":data", "train on a folder of your own sounds".to_owned()),
+        ("4", "listen".to_owned()),
+        ("5", "open what ran before".to_owned()),
+    ];
+    hint(inner, "Adapt a pretrained audio transformer to new sounds.", &keys, theme, buffer);
+}
+
+fn curves(app: &App, left: Rect, right: Rect, buffer: &mut Buffer) {
+    let theme = app.theme();
+    let runs = app.runs();
+    let cursor = app.cursor.map_or(String::new(), |step| format!("step {}", text::count(step)));
+    let how = [
+        if app.log { "log".to_owned() } else { String::new() },
+        match SMOOTHING[app.smooth] {
+            0 => String::new(),
+            steps => format!("mean of {steps}"),
+        },
+    ];
+    let how: String = how.iter().filter(|part| !part.is_empty()).map(|part| format!(" · {part}")).collect();
+    let narrow = left.width < 56;
+    let title = if narrow {
+        format!("loss by {}{}", app.x.name(), if app.log { " · log" } else { "" })
+    } else {
+        format!("loss by {}, training thin, validation marked{how}", app.x.name())
+    };
+    let inner = Panel::new(title, theme).right(reading(app, true)).draw(left, buffer);
+    let view = chart::fit_ticks(app.view(), inner);
+    chart::draw(&plot::loss(&runs, &view), inner, buffer, theme);
+
+    let metric = plot::metric(&runs, &view);
+    let title = format!("{} on validation by {}", metric.title, app.x.name());
+    let right_line = if cursor.is_empty() { Line::default() } else { Line::styled(cursor, theme.accent()) };
+    let inner = Panel::new(title, theme).right(right_line).draw(right, buffer);
+    if metric.curves.iter().all(|curve| curve.points.is_empty()) {
+        let words = "the first epoch's validation comes first";
+        hint(inner, "", &[("", words.to_owned())], theme, buffer);
+    } else {
+        chart::draw(&metric, inner, buffer, theme);
+    }
+}
+
+/// The training losses under the crosshair.
+fn reading(app: &App, show: bool) -> Line<'static> {
+    let theme = app.theme();
+    let mut line = Line::default();
+    let Some(step) = app.cursor.filter(|_| show) else { return line };
+    for run in app.runs() {
+        let buckets = run.trace.buckets();
+        if let Some(bucket) = buckets.get(buckets.partition_point(|bucket| bucket.last < step)) {
+            let text = format!("{} {}  ", run.side.marker(), text::value(bucket.mean()));
+            line.push_span(Span::styled(text, theme.side(run.side)));
+        }
+    }
+    line
+}
+
+/// Median epoch, waiting for data apart.
+fn epoch_times(app: &App, area: Rect, buffer: &mut Buffer) {
+    let theme = app.theme();
+    let inner =
+        Panel::new("epoch time, s", theme).right(Line::styled("data ░ compute █", theme.faint())).draw(area, buffer);
+    let times = Side::BOTH.map(|side| app.slot(side).epoch_seconds());
+    let longest = times.iter().flatten().map(|(total, _)| *total).fold(0.0, f64::max);
+    if longest == 0.0 {
+        buffer.set_stringn(inner.x, inner.y, "after the first epoch", usize::from(inner.width), theme.faint());
+        return;
+    }
+    let room = usize::from(inner.width).saturating_sub(12);
+    let mut y = inner.y;
+    for (side, time) in Side::BOTH.into_iter().zip(times) {
+        let Some((total, data)) = time.filter(|_| y < inner.bottom()) else { continue };
+        let data = data.min(total);
+        let waiting = ((data / longest * room as f64).round() as usize).max(usize::from(data > 0.02 * total));
+        let bar = meter((total / longest) - waiting as f64 / room.max(1) as f64, room);
+        let line = Line::from(vec![
+            Span::styled(format!("{} {} ", side.letter(), side.marker()), theme.side(side)),
+            Span::styled(format!("{total:>6.1}  "), theme.strong()),
+            Span::styled("░".repeat(waiting), theme.side(side)),
+            Span::styled(bar, theme.side(side)),
+        ]);
+        buffer.set_line(inner.x, y, &line, inner.width);
+        y += 1;
+    }
+    if y < inner.bottom() {
+        let waits: Vec<_> = Side::BOTH
+            .into_iter()
+            .zip(times)
+            .filter_map(|(side, time)| {
+                time.map(|(total, data)| format!("{} {}", side.marker(), text::percent(data / total.max(1e-9))))
+            })
+            .collect();
+        let words = format!("waited for data: {}", waits.join("   "));
+        buffer.set_stringn(inner.x, y, words, usize::from(inner.width), theme.dim());
+    }
+}
+
+/// The adapters' ratios now, block by block.
+fn adapter_ratios(app: &App, area: Rect, buffer: &mut Buffer) {
+    let theme = app.theme();
+    let side = Layers::side(app.focus, |side| !app.slot(side).state.norms.is_empty());
+    let Some((side, norms)) = side.and_then(|side| Some((side, app.slot(side).state.norms.last()?))) else {
+        let inner = Panel::new("adapters, |Δ| / |x| by block", theme).draw(area, buffer);
+        buffer.set_stringn(
+            inner.x,
+            inner.y,
+            "only methods with adapters have them",
+            usize::from(inner.width),
+            theme.faint(),
+        );
+        return;
+    };
+    let title =
+        Line::from(vec![Span::raw("adapters, |Δ| / |x| by block "), Span::styled(side.marker(), theme.side(side))]);
+    let inner = Panel::new(title, theme).draw(area, buffer);
+    let greatest = Adapter::BOTH
+        .iter()
+        .flat_map(|adapter| norms.blocks.iter().map(|block| adapter.value(block, true)))
+        .fold(0.0, f64::max)
+        .max(1e-9);
+    let wide = if u32::from(inner.width) >= 16 + 3 * norms.blocks.len() as u32 { 2 } else { 1 };
+    for (row, adapter) in Adapter::BOTH.into_iter().enumerate() {
+        let y = inner.y + row as u16;
+        if y >= inner.bottom() {
+            break;
+        }
+        let values: Vec<_> = norms.blocks.iter().map(|block| adapter.value(block, true) / greatest).collect();
+        let name = if adapter == Adapter::Spatial { "spatial" } else { "mlp" };
+        buffer.set_string(inner.x, y, name, theme.dim());
+        columns((inner.x + 9, y), 1, wide, &values, theme.side(side), buffer);
+    }
+    if inner.height > 2 {
+        let words = format!("greatest {}", text::value(greatest));
+        buffer.set_stringn(inner.x, inner.y + 2, words, usize::from(inner.width), theme.dim());
+    }
+}
+
+/// A against B, at their best epochs.
+fn compare(app: &App, area: Rect, buffer: &mut Buffer) {
+    let theme = app.theme();
+    let [a, b] = &app.slots;
+    let pairs =
+        |slot: &Slot| slot.state.config.as_ref().map(|config| (config.session.clone(), config.paired_with.clone()));
+    let paired = match (pairs(a), pairs(b)) {
+        (Some((a, with_a)), Some((b, with_b))) => with_a.as_ref() == Some(&b) || with_b.as_ref() == Some(&a),
+        _ => false,
+    };
+    let inner = Panel::new(if paired { "A - B, paired" } else { "A - B" }, theme).draw(area, buffer);
+    let room = usize::from(inner.width);
+    let row = |y: u16| Rect { y: inner.y + y, height: 1, ..inner };
+    let none = Span::raw("");
+    let (Some(best_a), Some(best_b)) = (a.state.best(), b.state.best()) else {
+        let words =
+            if a.is_empty() || b.is_empty() { "b trains both sides, paired" } else { "after both sides' first epoch" };
+        buffer.set_stringn(inner.x, inner.y, words, room, theme.faint());
+        return;
+    };
+    let metric = a.state.config.as_ref().map_or("metric", |config| config.recipe.metric.name());
+    let difference = best_a.value - best_b.value;
+    let style = if difference >= 0.0 { theme.side(Side::A) } else { theme.side(Side::B) };
+    let values = format!("● {:.3}   ▲ {:.3}", best_a.value, best_b.value);
+    fields(
+        row(0),
+        &[0, 22],
+        &[
+            (metric, Span::styled(format!("{difference:+.3}"), style.bold()), none.clone()),
+            ("", Span::styled(values, theme.dim()), none.clone()),
+        ],
+        theme,
+        buffer,
+    );
+    let time = match (a.epoch_seconds(), b.epoch_seconds()) {
+        (Some((a, _)), Some((b, _))) if b > 0.0 => format!("{:.2} x", a / b),
+        _ => "–".into(),
+    };
+    let moments = a.state.moment_bytes as f64 / b.state.moment_bytes.max(1) as f64;
+    fields(
+        row(1),
+        &[0, 22],
+        &[
+            ("epoch time", Span::styled(time, theme.strong()), none.clone()),
+            ("moments", Span::styled(format!("{moments:.2} x"), theme.strong()), none.clone()),
+        ],
+        theme,
+        buffer,
+    );
+    if inner.height > 2 {
+        let trains = a.state.inventory.trainable as f64 / b.state.inventory.trainable.max(1) as f64;
+        fields(
+            row(2),
+            &[0, 22],
+            &[
+                ("trains", Span::styled(format!("{trains:.3} x"), theme.base()), none.clone()),
+                ("best epochs", Span::styled(format!("{} and {}", best_a.epoch, best_b.epoch), theme.base()), none),
+            ],
+            theme,
+            buffer,
+        );
+    }
+}

@@ -1,0 +1,121 @@
+//! The terminal while the workbench has it: raw mode, the other screen, standard error in the log.
+//!
+//! It is given back when the guard goes, and before a panic of the drawing thread is told. A panic in
+//! any other thread goes to the log: the screen stays whole, and whoever waits for that thread tells.
+
+use std::{
+    fs::File,
+    io::{self, Stdout, Write, stdout},
+    panic,
+    path::PathBuf,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use crossterm::{
+    cursor::{Hide, Show},
+    event::{DisableBracketedPaste, EnableBracketedPaste},
+    execute,
+    terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
+};
+use ratatui::backend::CrosstermBackend;
+
+use crate::stderr;
+
+/// Whether the screen is ours.
+static OURS: AtomicBool = AtomicBool::new(false);
+
+/// ratatui's terminal on standard output. Buffered: a frame goes out in one write.
+pub type Screen = ratatui::Terminal<CrosstermBackend<io::BufWriter<Stdout>>>;
+
+/// The terminal is ours until this is dropped.
+pub struct Guard {
+    _stderr: Option<stderr::Redirected>,
+}
+
+impl Guard {
+    /// Takes the terminal; standard error and the log go to `log`.
+    ///
+    /// # Errors
+    /// When standard output is no terminal that can be taken.
+    pub fn take(log: &File) -> io::Result<(Self, Screen)> {
+        hook();
+        let redirected = stderr::redirect(log).ok();
+        OURS.store(true, Ordering::SeqCst);
+        let guard = Self { _stderr: redirected };
+        enable_raw_mode()?;
+        execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste, Hide)?;
+        let screen = ratatui::Terminal::new(CrosstermBackend::new(io::BufWriter::with_capacity(1 << 16, stdout())))?;
+        Ok((guard, screen))
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+/// Gives the terminal back, if it is ours. May be called more than once and from a panic hook.
+fn give_back() {
+    if OURS.swap(false, Ordering::SeqCst) {
+        // Nothing could be done about a failure, and nobody could be told.
+        let _ = execute!(stdout(), DisableBracketedPaste, LeaveAlternateScreen, Show);
+        let _ = disable_raw_mode();
+        let _ = stdout().flush();
+    }
+}
+
+/// Gives the terminal back before the drawing thread's panic is told; other threads' panics go to the log.
+fn hook() {
+    static INSTALLED: AtomicBool = AtomicBool::new(false);
+    if INSTALLED.swap(true, Ordering::SeqCst) {
+        return;
+    }
+    let drawing = thread::current().id();
+    let before = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if !OURS.load(Ordering::SeqCst) {
+            before(info);
+        } else if thread::current().id() == drawing {
+            give_back();
+            stderr::restore();
+            before(info);
+        } else {
+            let name = thread::current().name().unwrap_or("unnamed").to_owned();
+            let backtrace = std::backtrace::Backtrace::force_capture();
+            tracing::error!("thread {name} panicked: {info}\n{backtrace}");
+        }
+    }));
+}
+
+/// Opens the log, in the folder that the system's conventions name for a program's state, and sends
+/// tracing to it. Where nothing can be written, to a file without a name.
+///
+/// # Errors
+/// When not even that can be made.
+pub fn open_log() -> io::Result<(File, Option<PathBuf>)> {
+    let folder = directories::ProjectDirs::from("", "", "aat-tui")
+        .map(|dirs| dirs.state_dir().unwrap_or(dirs.data_local_dir()).to_owned());
+    let named = folder.and_then(|folder| {
+        std::fs::create_dir_all(&folder).ok()?;
+        let path = folder.join("aat-tui.log");
+        Some((File::create(&path).ok()?, Some(path)))
+    });
+    let (file, path) = match named {
+        Some(named) => named,
+        None => (tempfile::tempfile()?, None),
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("AAT_TUI_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    // A second workbench in one process (tests) keeps the first one's log.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(false)
+        .with_writer(Mutex::new(file.try_clone()?))
+        .try_init();
+    Ok((file, path))
+}

@@ -1,0 +1,164 @@
+//! Text that is safe to show and numbers that line up.
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// Text from a file, a device or a label with whatever the terminal would obey made visible:
+/// control characters, line breaks and marks that reorder text.
+pub fn clean(text: &str) -> String {
+    let harmful = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
+    };
+    text.chars().map(|c| if harmful(c) { '\u{FFFD}' } else { c }).collect()
+}
+
+/// Columns that the text takes.
+pub fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// Cleaned text in at most this many columns, `…` at its end when it was longer.
+pub fn fit(text: &str, columns: usize) -> String {
+    let text = clean(text);
+    if text.width() <= columns {
+        return text;
+    }
+    let mut out = String::new();
+    let mut used = 0;
+    for c in text.chars() {
+        let wide = c.width().unwrap_or(0);
+        if used + wide + 1 > columns {
+            break;
+        }
+        out.push(c);
+        used += wide;
+    }
+    if columns > 0 {
+        out.push('…');
+    }
+    out
+}
+
+/// Cleaned text in exactly this many columns, left-aligned.
+pub fn left(text: &str, columns: usize) -> String {
+    let text = fit(text, columns);
+    let pad = columns.saturating_sub(text.width());
+    text + &" ".repeat(pad)
+}
+
+/// Cleaned text in exactly this many columns, right-aligned.
+pub fn right(text: &str, columns: usize) -> String {
+    let text = fit(text, columns);
+    " ".repeat(columns.saturating_sub(text.width())) + &text
+}
+
+/// 7,117,844.
+pub fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// 450,442, or 5.97 M from a million on.
+pub fn short(n: u64) -> String {
+    if n < 1_000_000 { count(n) } else { format!("{:.2} M", n as f64 / 1e6) }
+}
+
+/// 3.6 MB, in powers of a thousand.
+pub fn bytes(n: u64) -> String {
+    match n {
+        0..1_000 => format!("{n} B"),
+        1_000..1_000_000 => format!("{:.0} kB", n as f64 / 1e3),
+        1_000_000..10_000_000 => format!("{:.1} MB", n as f64 / 1e6),
+        10_000_000..1_000_000_000 => format!("{:.0} MB", n as f64 / 1e6),
+        _ => format!("{:.1} GB", n as f64 / 1e9),
+    }
+}
+
+/// 7.5 %, with a digit that matters for small shares.
+pub fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    if percent >= 99.95 || percent == 0.0 {
+        format!("{percent:.0} %")
+    } else if percent < 0.1 {
+        format!("{percent:.2} %")
+    } else {
+        format!("{percent:.1} %")
+    }
+}
+
+/// 0:42, 1:12, 2:03:11.
+pub fn clock(seconds: f64) -> String {
+    let s = if seconds.is_finite() { seconds.max(0.0).round() as u64 } else { 0 };
+    if s >= 3600 {
+        format!("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60)
+    } else {
+        format!("{}:{:02}", s / 60, s % 60)
+    }
+}
+
+/// 8.5e-5: learning rates.
+pub fn rate(value: f64) -> String {
+    if value == 0.0 { "0".into() } else { format!("{value:.1e}").replace(".0e", "e") }
+}
+
+/// A loss or another number of any size in about five columns; – when there is none.
+pub fn value(value: f64) -> String {
+    match value.abs() {
+        _ if !value.is_finite() => "–".into(),
+        v if v >= 1000.0 => format!("{value:.1e}"),
+        v if v >= 100.0 => format!("{value:.0}"),
+        v if v >= 10.0 => format!("{value:.2}"),
+        v if v < 0.001 && v > 0.0 => format!("{value:.0e}"),
+        _ => format!("{value:.3}"),
+    }
+}
+
+/// How long ago: now, 3 min, 5 h, 12 d.
+pub fn ago(seconds: u64) -> String {
+    match seconds {
+        0..60 => "now".into(),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..86_400 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_from_a_file_is_obeyed() {
+        assert_eq!(clean("dog\x1b[2J\r\n\u{202E}god"), "dog\u{FFFD}[2J\u{FFFD}\u{FFFD}\u{FFFD}god");
+    }
+
+    #[test]
+    fn text_is_measured_in_columns() {
+        assert_eq!(fit("crying_baby", 8), "crying_…");
+        assert_eq!(fit("狗狗狗狗", 5), "狗狗…");
+        assert_eq!(width(&left("狗", 6)), 6);
+        assert_eq!(right("0.91", 6), "  0.91");
+        assert_eq!(fit("abc", 0), "");
+    }
+
+    #[test]
+    fn numbers_read_as_people_write_them() {
+        assert_eq!(count(7_117_844), "7,117,844");
+        assert_eq!((short(450_442).as_str(), short(5_970_000).as_str()), ("450,442", "5.97 M"));
+        assert_eq!(
+            (bytes(999), bytes(3_603_536), bytes(44_000_000)),
+            ("999 B".into(), "3.6 MB".into(), "44 MB".into())
+        );
+        assert_eq!((percent(0.075), percent(1.0), percent(0.0004)), ("7.5 %".into(), "100 %".into(), "0.04 %".into()));
+        assert_eq!((clock(72.4), clock(7391.0)), ("1:12".into(), "2:03:11".into()));
+        assert_eq!((rate(8.5e-5), rate(1e-4)), ("8.5e-5".into(), "1e-4".into()));
+        assert_eq!((value(0.4123), value(12.345), value(f64::NAN)), ("0.412".into(), "12.35".into(), "–".into()));
+    }
+}

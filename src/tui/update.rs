@@ -1,0 +1,438 @@
+//! update(state, message) -> effects: the only code that changes the state. Pure; what touches the
+//! world is left to the [`Effect`]s it returns.
+
+use std::path::PathBuf;
+
+use super::{
+    action::{Action, Message, Move, Screen},
+    app::{App, Notice, Overlay, Pending, SMOOTHING, Setup},
+    commands, keymap,
+    layers::Layers,
+    slot::Origin,
+};
+use crate::{
+    model::Method,
+    plot::{self, Chart, Side},
+    session::Status,
+    train::Command,
+};
+
+/// How long a notice stays, milliseconds.
+const NOTICE_MS: u64 = 6_000;
+/// Rows that PgUp and PgDn move.
+const PAGE: usize = 10;
+
+/// Something to be done in the world.
+#[derive(Debug, PartialEq)]
+pub enum Effect {
+    /// Train these, step about when there are two.
+    Start(Vec<(Side, Method)>, Setup),
+    /// Go on training the session in this folder.
+    Resume(Side, PathBuf),
+    /// Tell a run.
+    Command(Side, Command),
+    /// Read the list of sessions.
+    List,
+    /// Read a session.
+    Open(Side, PathBuf),
+    /// Delete a session, then list again.
+    Remove(PathBuf),
+    /// Find out the shape of the model that would be trained.
+    Shape(Setup, Method),
+    /// Listen with these sessions to the microphone or a file.
+    Listen(Option<PathBuf>, Vec<PathBuf>, Setup),
+    /// Stop listening.
+    StopListening,
+    /// Draw charts to a file.
+    Export(PathBuf, Vec<Chart>),
+    /// Leave.
+    Quit,
+}
+
+/// Changes the state by what happened, and says what is to be done about it.
+pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
+    match message {
+        Message::Do(action) => return act(app, action),
+        Message::Key(event) => return pressed(app, event),
+        Message::Paste(text) => {
+            if let Some(Overlay::CommandLine(line, _)) = &mut app.overlay {
+                line.extend(text.chars().filter(|c| !c.is_control()));
+            }
+        }
+        Message::Tick(now) => {
+            app.now_ms = now;
+            if app.notice.as_ref().is_some_and(|notice| notice.until_ms <= now) {
+                app.notice = None;
+            }
+        }
+        Message::Resized(columns, rows) => app.size = (columns, rows),
+        Message::Event(side, record) => {
+            app.slot_mut(side).apply(&record);
+            if app.focus == side && matches!(record.event, crate::session::Event::Started { .. }) {
+                app.refresh_parameters();
+            }
+            let over = app.slot(side).state.is_over();
+            if over && app.sessions.list.is_some() {
+                return vec![Effect::List];
+            }
+        }
+        Message::RunFailed(side, why) => {
+            let slot = app.slot_mut(side);
+            slot.alive = false;
+            if slot.origin == Origin::Starting {
+                slot.origin = Origin::Empty;
+            }
+            slot.problem = Some(why);
+        }
+        Message::RunOver(side) => {
+            let slot = app.slot_mut(side);
+            slot.alive = false;
+            // A run that failed before it began says so where its curves would be.
+            if let (true, Status::Failed(why)) = (slot.is_empty(), &slot.state.status) {
+                slot.problem = Some(why.clone());
+                slot.origin = Origin::Empty;
+            }
+        }
+        Message::Sessions(Ok(list)) => app.sessions.show(list),
+        Message::Sessions(Err(problem)) => app.sessions.problem = Some(problem),
+        Message::Opened(side, opened) => {
+            let name = opened.name.clone();
+            app.slot_mut(side).open(*opened);
+            app.focus = side;
+            app.screen = Screen::Train;
+            app.cursor = None;
+            app.refresh_parameters();
+            notify(app, format!("{} opened as {} {}", name, side.letter(), side.marker()), false);
+        }
+        Message::Shape(Ok(shape)) => {
+            let method = app.parameters.method();
+            app.parameters.show(*shape, method);
+        }
+        Message::Shape(Err(problem)) => notify(app, problem, true),
+        Message::Live(event) => {
+            app.live.starting = false;
+            app.live.state.apply(event);
+        }
+        Message::Notice(text) => notify(app, text.to_string(), false),
+        Message::Trouble(text) => {
+            app.live.starting = false;
+            notify(app, text.to_string(), true);
+        }
+    }
+    Vec::new()
+}
+
+/// Tells something at the bottom.
+fn notify(app: &mut App, text: String, trouble: bool) {
+    let stay = if trouble { 2 * NOTICE_MS } else { NOTICE_MS };
+    app.notice = Some(Notice { text, trouble, until_ms: app.now_ms + stay });
+}
+
+fn pressed(app: &mut App, event: crossterm::event::KeyEvent) -> Vec<Effect> {
+    use crossterm::event::{KeyCode, KeyModifiers};
+    match keymap::lookup(&app.contexts(), event.into()) {
+        Some(action) => act(app, action),
+        None => match event.code {
+            KeyCode::Char(c) if !event.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) => {
+                act(app, Action::Type(c))
+            }
+            _ => Vec::new(),
+        },
+    }
+}
+
+/// Does what a person asks for.
+fn act(app: &mut App, action: Action) -> Vec<Effect> {
+    match action {
+        Action::Show(screen) => return show(app, screen),
+        Action::NextFocus => {
+            app.focus = app.focus.other();
+            app.refresh_parameters();
+        }
+        Action::Move(to) => go(app, to),
+        Action::Start => return start(app, &[app.focus]),
+        Action::StartBoth => return start(app, &Side::BOTH),
+        Action::Pause => return pause(app),
+        Action::Stop => {
+            if app.focused().is_busy() {
+                return vec![Effect::Command(app.focus, Command::Stop)];
+            }
+            notify(app, "nothing runs on this side".into(), false);
+        }
+        Action::NextMethod => {
+            let method = app.focused().method.next();
+            return set_method(app, method);
+        }
+        Action::SetMethod(method) => return set_method(app, method),
+        Action::NextX => app.x = app.x.next(),
+        Action::ToggleLog => app.log = !app.log,
+        Action::NextSmooth => app.smooth = (app.smooth + 1) % SMOOTHING.len(),
+        Action::NextTheme => {
+            app.theme = (app.theme + 1) % app.themes.len();
+            let text = match app.themes.len() {
+                1 => "NO_COLOR is set: the monochrome theme is the only one".to_owned(),
+                _ => format!("theme: {}", app.theme().name),
+            };
+            notify(app, text, false);
+        }
+        Action::SetTheme(name) => match app.themes.iter().position(|theme| theme.name == name) {
+            Some(theme) => app.theme = theme,
+            None => {
+                let names: Vec<_> = app.themes.iter().map(|theme| theme.name.as_str()).collect();
+                let text = format!("there is no theme \"{name}\"; there are {}", names.join(", "));
+                notify(app, text, true);
+            }
+        },
+        Action::Export(path) => return export(app, path),
+        Action::Help => app.overlay = Some(Overlay::Help(0)),
+        Action::CommandLine => app.overlay = Some(Overlay::CommandLine(String::new(), None)),
+        Action::Quit => return quit(app),
+        Action::QuitNow => {
+            app.quitting = true;
+            return vec![Effect::Quit];
+        }
+        Action::Cancel => app.overlay = None,
+        Action::Confirm => return confirm(app),
+        Action::Type(c) => {
+            if let Some(Overlay::CommandLine(line, problem)) = &mut app.overlay {
+                line.push(c);
+                *problem = None;
+            }
+        }
+        Action::Erase => match &mut app.overlay {
+            Some(Overlay::CommandLine(line, _)) if line.is_empty() => app.overlay = None,
+            Some(Overlay::CommandLine(line, problem)) => {
+                line.pop();
+                *problem = None;
+            }
+            _ => {}
+        },
+        Action::Toggle if app.screen == Screen::Layers => app.layers.plain = !app.layers.plain,
+        Action::Toggle => app.parameters.toggle(),
+        Action::OpenSession(side) => {
+            let side = side.unwrap_or(app.focus);
+            let Some(path) = app.sessions.selected().map(|session| session.path.clone()) else { return Vec::new() };
+            if app.slot(side).is_busy() {
+                notify(app, format!("{} still trains: stop it first (S on Train)", side.letter()), true);
+            } else {
+                return vec![Effect::Open(side, path)];
+            }
+        }
+        Action::ResumeSession => return resume_selected(app),
+        Action::DeleteSession => ask_to_delete(app),
+        Action::Refresh => return vec![Effect::List],
+        Action::Listen(None) if app.live.is_on() => return vec![Effect::StopListening],
+        Action::Listen(file) => {
+            app.live.held = None;
+            app.live.starting = true;
+            app.screen = Screen::Live;
+            return vec![Effect::Listen(file, ears(app), app.setup.clone())];
+        }
+        Action::Freeze => app.live.freeze(),
+        Action::SetData(data) => {
+            notify(app, format!("the next run trains on {data}"), false);
+            app.setup.data = data;
+            return vec![Effect::Shape(app.setup.clone(), app.focused().method)];
+        }
+        Action::SetModel(model) => {
+            notify(app, format!("the next run adapts {model}"), false);
+            app.setup.model = model;
+            return vec![Effect::Shape(app.setup.clone(), app.focused().method)];
+        }
+        Action::Set(name, value) => match commands::set(&mut app.setup, &name, &value) {
+            Ok(()) => notify(app, format!("{name} of the next run: {value}"), false),
+            Err(problem) => notify(app, problem, true),
+        },
+    }
+    Vec::new()
+}
+
+fn show(app: &mut App, screen: Screen) -> Vec<Effect> {
+    app.screen = screen;
+    match screen {
+        Screen::Sessions => vec![Effect::List],
+        Screen::Parameters if app.focused().is_empty() => {
+            vec![Effect::Shape(app.setup.clone(), app.focused().method)]
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn start(app: &mut App, sides: &[Side]) -> Vec<Effect> {
+    if let Some(busy) = sides.iter().find(|side| app.slot(**side).is_busy()) {
+        let text = format!("{} already trains: Space pauses it, S stops it", busy.letter());
+        notify(app, text, false);
+        return Vec::new();
+    }
+    app.cursor = None;
+    if let [side] = sides
+        && app.slot(*side).can_resume()
+        && let Origin::Disk(path) = app.slot(*side).origin.clone()
+    {
+        app.slot_mut(*side).resume(path.clone());
+        return vec![Effect::Resume(*side, path)];
+    }
+    for side in sides {
+        app.slot_mut(*side).start();
+    }
+    let methods = sides.iter().map(|side| (*side, app.slot(*side).method)).collect();
+    vec![Effect::Start(methods, app.setup.clone())]
+}
+
+/// Pauses what runs; when all of it is paused, lets it go on.
+fn pause(app: &mut App) -> Vec<Effect> {
+    let busy = app.busy_sides();
+    if busy.is_empty() {
+        notify(app, "nothing runs: Enter starts this side, b both".into(), false);
+        return Vec::new();
+    }
+    let all_paused = busy.iter().all(|side| app.slot(*side).is_paused());
+    let command = if all_paused { Command::Continue } else { Command::Pause };
+    busy.into_iter().map(|side| Effect::Command(side, command)).collect()
+}
+
+fn set_method(app: &mut App, method: Method) -> Vec<Effect> {
+    if app.focused().is_busy() && app.screen != Screen::Parameters {
+        let text = format!("{} trains: stop it first (S), or look at methods on 3 Parameters", app.focus.letter());
+        notify(app, text, false);
+        return Vec::new();
+    }
+    let focus = app.focus;
+    let slot = app.slot_mut(focus);
+    slot.method = method;
+    let text = format!("{} {} {}: {} trains", focus.letter(), focus.marker(), method.title(), method.trains_what());
+    app.refresh_parameters();
+    notify(app, text, false);
+    Vec::new()
+}
+
+fn go(app: &mut App, to: Move) {
+    match (&mut app.overlay, app.screen) {
+        (Some(Overlay::Help(scroll)), _) => {
+            *scroll = match to {
+                Move::Up | Move::PageUp => scroll.saturating_sub(1),
+                _ => scroll.saturating_add(1).min(200),
+            };
+        }
+        (Some(_), _) => {}
+        (None, Screen::Train) => move_cursor(app, to),
+        (None, Screen::Layers) => match to {
+            Move::Up | Move::Down => {
+                let depth = Layers::side(app.focus, |side| !app.slot(side).state.norms.is_empty())
+                    .and_then(|side| app.slot(side).state.norms.last())
+                    .map_or(0, |norms| norms.blocks.len());
+                app.layers.go(to, depth);
+            }
+            _ => move_cursor(app, to),
+        },
+        (None, Screen::Parameters) => app.parameters.go(to, PAGE),
+        (None, Screen::Live) => app.live.go(to),
+        (None, Screen::Sessions) => app.sessions.go(to, PAGE),
+    }
+}
+
+/// Moves the crosshair by a fortieth of the longest run; it comes from beyond the newest step and goes there.
+fn move_cursor(app: &mut App, to: Move) {
+    let newest = app.slots.iter().map(|slot| slot.state.step()).max().unwrap_or(0);
+    if newest == 0 {
+        return;
+    }
+    let stride = (newest / 40).max(1);
+    let at = app.cursor.unwrap_or(newest);
+    app.cursor = match to {
+        Move::Left => Some(at.saturating_sub(stride).max(1)),
+        Move::Right => (at + stride < newest).then_some(at + stride),
+        Move::Home => Some(1),
+        Move::End => None,
+        _ => app.cursor,
+    };
+}
+
+fn export(app: &mut App, path: Option<PathBuf>) -> Vec<Effect> {
+    let runs = app.runs();
+    if runs.is_empty() {
+        notify(app, "there are no curves to export yet: Enter starts a run".into(), false);
+        return Vec::new();
+    }
+    let view = plot::View { ticks: (8, 6), ..app.view() };
+    let charts = vec![plot::loss(&runs, &view), plot::metric(&runs, &view)];
+    let path = path.unwrap_or_else(|| {
+        let names: Vec<_> = runs.iter().filter_map(|run| Some(run.state.config.as_ref()?.session.as_str())).collect();
+        PathBuf::from(format!("{}.svg", names.join("-vs-")))
+    });
+    vec![Effect::Export(path, charts)]
+}
+
+fn quit(app: &mut App) -> Vec<Effect> {
+    let busy = app.busy_sides();
+    if busy.is_empty() {
+        return act(app, Action::QuitNow);
+    }
+    let names: Vec<_> = busy.iter().map(|side| format!("{} {}", side.letter(), side.marker())).collect();
+    app.overlay = Some(Overlay::Question {
+        question: format!("Stop {} and quit?", names.join(" and ")),
+        detail: "A checkpoint is written first: Sessions, r goes on from there.".into(),
+        then: Pending::Quit,
+    });
+    Vec::new()
+}
+
+fn confirm(app: &mut App) -> Vec<Effect> {
+    match app.overlay.take() {
+        Some(Overlay::Question { then: Pending::Quit, .. }) => act(app, Action::QuitNow),
+        Some(Overlay::Question { then: Pending::Delete(path), .. }) => vec![Effect::Remove(path)],
+        Some(Overlay::CommandLine(line, _)) => match commands::parse(&line) {
+            Ok(Some(action)) => act(app, action),
+            Ok(None) => Vec::new(),
+            Err(problem) => {
+                app.overlay = Some(Overlay::CommandLine(line, Some(problem)));
+                Vec::new()
+            }
+        },
+        _ => Vec::new(),
+    }
+}
+
+fn resume_selected(app: &mut App) -> Vec<Effect> {
+    let Some(session) = app.sessions.selected().cloned() else { return Vec::new() };
+    let focus = app.focus;
+    if session.in_use {
+        notify(app, format!("{} is being trained already", session.name), false);
+    } else if !session.can_resume {
+        notify(app, format!("{} has nothing left to do, or no checkpoint to go on from", session.name), false);
+    } else if app.slot(focus).is_busy() {
+        notify(
+            app,
+            format!("{} still trains: stop it first (S on Train), or Tab to the other side", focus.letter()),
+            true,
+        );
+    } else {
+        app.slot_mut(focus).resume(session.path.clone());
+        app.screen = Screen::Train;
+        return vec![Effect::Open(focus, session.path.clone()), Effect::Resume(focus, session.path)];
+    }
+    Vec::new()
+}
+
+fn ask_to_delete(app: &mut App) {
+    let Some(session) = app.sessions.selected() else { return };
+    if session.in_use {
+        let text = format!("{} is being trained; stop it first", session.name);
+        return notify(app, text, true);
+    }
+    app.overlay = Some(Overlay::Question {
+        question: format!("Delete {}?", session.name),
+        detail: "Its curves, checkpoints and weights go for good.".into(),
+        then: Pending::Delete(session.path.clone()),
+    });
+}
+
+/// Folders of the sessions on show: they are who listens.
+fn ears(app: &App) -> Vec<PathBuf> {
+    let folder = |slot: &super::slot::Slot| match &slot.origin {
+        Origin::Disk(path) => Some(path.clone()),
+        Origin::Here => slot.state.config.as_ref().map(|config| PathBuf::from(&config.session)),
+        Origin::Empty | Origin::Starting => None,
+    };
+    app.slots.iter().filter_map(folder).collect()
+}

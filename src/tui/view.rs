@@ -1,0 +1,187 @@
+//! view(state) -> frame: the header, a screen, the footer, and what lies over them.
+
+use ratatui::{
+    buffer::Buffer,
+    layout::{Constraint, Layout, Rect},
+    text::{Line, Span},
+    widgets::{Clear, Widget},
+};
+
+use super::{
+    action::Screen,
+    app::{App, Overlay},
+    keymap::{self, Context},
+    screens, text,
+    theme::Theme,
+    widgets::{Panel, paragraph},
+};
+
+/// The least that everything is readable in.
+pub const LEAST: (u16, u16) = (80, 24);
+
+/// Draws everything.
+pub fn draw(app: &App, buffer: &mut Buffer) {
+    let area = buffer.area;
+    let theme = app.theme();
+    buffer.set_style(area, theme.base());
+    if area.width < LEAST.0 || area.height < LEAST.1 {
+        return too_small(area, theme, buffer);
+    }
+    let [head, body, foot] =
+        Layout::vertical([Constraint::Length(1), Constraint::Fill(1), Constraint::Length(1)]).areas(area);
+    header(app, head, buffer);
+    match app.screen {
+        Screen::Train => screens::train::draw(app, body, buffer),
+        Screen::Layers => screens::layers::draw(app, body, buffer),
+        Screen::Parameters => screens::parameters::draw(app, body, buffer),
+        Screen::Live => screens::live::draw(app, body, buffer),
+        Screen::Sessions => screens::sessions::draw(app, body, buffer),
+    }
+    footer(app, foot, buffer);
+    match &app.overlay {
+        Some(Overlay::Help(scroll)) => screens::help::draw(*scroll, theme, body, buffer),
+        Some(Overlay::Question { question, detail, .. }) => ask(question, detail, theme, body, buffer),
+        Some(Overlay::CommandLine(line, problem)) => {
+            command_line(line, problem.as_deref(), theme, Rect { y: foot.y, ..foot }, buffer);
+        }
+        None => {}
+    }
+}
+
+/// An empty panel in the middle, over what was there.
+pub fn over(area: Rect, width: u16, height: u16, theme: &Theme, buffer: &mut Buffer) -> Rect {
+    let (width, height) = (width.min(area.width), height.min(area.height));
+    let area = Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height };
+    Clear.render(area, buffer);
+    buffer.set_style(area, theme.base());
+    area
+}
+
+fn too_small(area: Rect, theme: &Theme, buffer: &mut Buffer) {
+    let words = format!(
+        "This window is {} x {}; aat-tui needs {} x {}. Make it larger, or the letters smaller. q quits.",
+        area.width, area.height, LEAST.0, LEAST.1
+    );
+    let wide = area.width.min(46);
+    let inner = Rect {
+        x: area.x + (area.width - wide) / 2,
+        width: wide,
+        y: area.y + area.height / 3,
+        height: area.height - area.height / 3,
+    };
+    paragraph(inner, &words, theme.base(), buffer);
+}
+
+fn header(app: &App, area: Rect, buffer: &mut Buffer) {
+    let theme = app.theme();
+    let mut line = Line::from(vec![Span::styled(" aat-tui ", theme.strong())]);
+    for (i, screen) in Screen::ALL.into_iter().enumerate() {
+        let active = screen == app.screen;
+        let (key, name) = if active { (theme.accent().bold(), theme.strong()) } else { (theme.faint(), theme.dim()) };
+        line.push_span(Span::raw("  "));
+        line.push_span(Span::styled((i + 1).to_string(), key));
+        line.push_span(Span::raw(" "));
+        line.push_span(Span::styled(screen.name(), if active { name.underlined() } else { name }));
+    }
+    buffer.set_line(area.x, area.y, &line, area.width);
+    let help = Line::from(vec![Span::styled("?", theme.accent()), Span::styled(" help ", theme.dim())]);
+    let mut about = about(app);
+    let room = usize::from(area.width).saturating_sub(line.width() + help.width() + 5);
+    if text::width(&about) > room {
+        about = text::fit(about.split(" · ").next().unwrap_or_default(), room);
+    }
+    let right = Line::from(vec![Span::styled(format!("{about}   "), theme.dim())]);
+    let x = area.right() - help.width() as u16;
+    buffer.set_line(x, area.y, &help, help.width() as u16);
+    let x = x.saturating_sub(right.width() as u16);
+    buffer.set_line(x, area.y, &right, right.width() as u16);
+}
+
+/// What is, or would be, trained: data and fold, model, cores.
+fn about(app: &App) -> String {
+    let running = [app.focused(), app.slot(app.focus.other())].into_iter().find_map(|slot| slot.state.config.as_ref());
+    let (data, fold, model, device) = match running {
+        Some(config) => (config.data_name.clone(), config.fold, config.model.clone(), config.device.clone()),
+        None => (short_name(&app.setup.data), app.setup.fold, app.setup.model.clone(), app.setup.device.clone()),
+    };
+    let fold = fold.map_or(String::new(), |fold| format!(" fold {fold}"));
+    let device = match device.as_str() {
+        "cpu" | "auto" => format!("{} core{}", app.cores, if app.cores == 1 { "" } else { "s" }),
+        other => other.to_owned(),
+    };
+    format!("{}{fold} · {} · {}", text::clean(&data), short_name(&model), text::clean(&device))
+}
+
+/// A path's last part: enough for a title.
+fn short_name(path: &str) -> String {
+    text::clean(path.trim_end_matches('/').rsplit('/').next().unwrap_or(path))
+}
+
+fn footer(app: &App, area: Rect, buffer: &mut Buffer) {
+    let theme = app.theme();
+    if let Some(notice) = &app.notice {
+        let (sign, style) = if notice.trouble { ("✗", theme.bad()) } else { ("·", theme.accent()) };
+        let words = text::fit(&notice.text, usize::from(area.width).saturating_sub(4));
+        let line = Line::from(vec![Span::styled(format!(" {sign} "), style), Span::styled(words, theme.base())]);
+        buffer.set_line(area.x, area.y, &line, area.width);
+        return;
+    }
+    let contexts = app.contexts();
+    let right = screens::footer_right(app);
+    let mut room = usize::from(area.width).saturating_sub(right.width() + 2);
+    let mut x = area.x + 1;
+    let hints = contexts.iter().flat_map(|context| keymap::footer(*context)).chain(
+        // The command line is worth a place at the end of every screen's row.
+        (!matches!(contexts[0], Context::CommandLine)).then(|| (":".to_owned(), "command")),
+    );
+    for (key, word) in hints {
+        let line = Line::from(vec![
+            Span::styled(key, theme.accent()),
+            Span::raw(" "),
+            Span::styled(word, theme.dim()),
+            Span::raw("   "),
+        ]);
+        if line.width() > room + 3 {
+            break;
+        }
+        buffer.set_line(x, area.y, &line, line.width() as u16);
+        x += line.width() as u16;
+        room = room.saturating_sub(line.width());
+    }
+    let width = right.width() as u16;
+    buffer.set_line(area.right().saturating_sub(width + 1), area.y, &right, width);
+}
+
+fn ask(question: &str, detail: &str, theme: &Theme, body: Rect, buffer: &mut Buffer) {
+    let wide = (text::width(question).max(text::width(detail)) as u16 + 6).clamp(40, body.width.saturating_sub(4));
+    let area = over(body, wide, 7, theme, buffer);
+    let inner = Panel::new(Line::styled(text::fit(question, usize::from(wide) - 6), theme.strong()), theme)
+        .border(theme.warn())
+        .draw(area, buffer);
+    paragraph(Rect { y: inner.y + 1, height: 2, ..inner }, detail, theme.base(), buffer);
+    let mut x = inner.x;
+    for (key, word) in keymap::footer(Context::Question) {
+        let line = Line::from(vec![Span::styled(key, theme.accent()), Span::raw(" "), Span::styled(word, theme.dim())]);
+        buffer.set_line(x, inner.bottom() - 1, &line, inner.width);
+        x += line.width() as u16 + 4;
+    }
+}
+
+fn command_line(line: &str, problem: Option<&str>, theme: &Theme, row: Rect, buffer: &mut Buffer) {
+    buffer.set_style(row, theme.selected());
+    buffer.set_string(row.x, row.y, " ".repeat(usize::from(row.width)), theme.selected());
+    // The end of a long line is what is being typed.
+    let room = usize::from(row.width).saturating_sub(4);
+    let shown = text::clean(line);
+    let skip = text::width(&shown).saturating_sub(room);
+    let shown: String = shown.chars().skip(skip).collect();
+    buffer.set_string(row.x + 1, row.y, ":", theme.accent());
+    buffer.set_string(row.x + 2, row.y, &shown, theme.strong());
+    let end = row.x + 2 + text::width(&shown) as u16;
+    buffer.set_string(end, row.y, "▏", theme.accent());
+    if let Some(problem) = problem {
+        let words = text::fit(problem, usize::from(row.right().saturating_sub(end + 4)));
+        let x = row.right().saturating_sub(text::width(&words) as u16 + 1);
+        buffer.set_string(x, row.y, words, theme.bad());
+    }
+}

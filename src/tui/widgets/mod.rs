@@ -1,0 +1,11 @@
+//! What screens are made of; one file each. Widgets get values and a theme, and draw into a buffer.
+
+pub mod bars;
+pub mod cells;
+pub mod chart;
+pub mod heat_map;
+pub mod panel;
+pub mod waterfall;
+
+pub use bars::{columns, gauge, meter};
+pub use panel::{Panel, fields, hint, paragraph};
