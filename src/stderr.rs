@@ -37,6 +37,13 @@ pub fn redirect(file: &File) -> io::Result<Redirected> {
     system::redirect(file).map(Redirected)
 }
 
+/// Throws away what native libraries write to file descriptor 2 until the guard is dropped. `None` when that cannot be
+/// had, as when someone redirected it already: nothing worse follows than their chatter.
+pub fn discard() -> Option<Redirected> {
+    let nowhere = if cfg!(windows) { "NUL" } else { "/dev/null" };
+    redirect(&File::options().write(true).open(nowhere).ok()?).ok()
+}
+
 /// Gives standard error back, if it was redirected. Never blocks, may be called from a panic hook and more than once.
 pub fn restore() {
     system::restore();

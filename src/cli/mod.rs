@@ -1,5 +1,8 @@
 //! The command line: one file for each subcommand, each with its `Args` and its `run`.
 
+mod devices;
+mod interrupt;
+mod listen;
 mod output;
 mod params;
 mod workbench;
@@ -8,6 +11,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub use interrupt::Interrupt;
 pub use output::{CliError, Output};
 
 /// A workbench for adapting pretrained audio transformers to new sounds.
@@ -28,6 +32,10 @@ pub struct Cli {
 pub enum Command {
     /// Count what a method trains on a model.
     Params(params::Args),
+    /// Hear a microphone, or a file in real time, and say what it is at each hop.
+    Listen(listen::Args),
+    /// List microphones and compute devices, with what is wrong with each.
+    Devices(devices::Args),
 }
 
 /// Parses the arguments, runs the subcommand, says what went wrong, and answers with the exit code:
@@ -44,6 +52,8 @@ pub fn main() -> ExitCode {
     let outcome = match cli.command {
         None => workbench::run(cli.workbench),
         Some(Command::Params(args)) => params::run(args),
+        Some(Command::Listen(args)) => listen::run(args),
+        Some(Command::Devices(args)) => devices::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -55,6 +55,7 @@ failed_from!(
     crate::model::ModelError,
     crate::session::SessionError,
     crate::train::TrainError,
+    crate::infer::InferError,
     serde_json::Error,
 );
 

@@ -1,8 +1,31 @@
 //! From a microphone (or a file played in real time) to predictions.
 //!
-//! The same habit as for runs: the pipeline sends [`LiveEvent`]s, [`LiveState`] folds them, views draw it.
+//! ```text
+//! device or file ──Feed──> ring ──Tap──> worker: resample, filter bank ──> LiveEvent::Heard ──┐
+//!   (callback)            (audio::tap)        │ a window each hop                              ├─> Inbox ──> LiveState
+//!                                             └──────────> scoring thread ──> LiveEvent::Answer┘
+//! ```
+//!
+//! The same habit as for runs: the pipeline sends [`LiveEvent`]s, [`LiveState`] folds them, views draw it. No stage can
+//! hold up the one before it: the callback counts what finds no room, windows that a busy model could not take are
+//! skipped and counted, and what a slow screen did not fetch is joined together.
+//!
+//! **Latency** of an answer runs from the capture of the window's last sample, as the driver tells it, to the answer's
+//! arrival in the [`Inbox`]. **Time to answer** of a sound adds at most one hop to it: the wait for the next window.
 
+mod classifier;
+mod hearing;
+mod listener;
+mod outbox;
+mod pipeline;
+mod scoring;
+mod source;
 mod state;
 
-pub use crate::infer::Score;
+pub use classifier::ClassifierListener;
+pub use hearing::Windows;
+pub use listener::{Listener, Window};
+pub use outbox::Inbox;
+pub use pipeline::{Pipeline, Settings};
+pub use source::{FileSource, Line, MicrophoneSource, Source, source};
 pub use state::{Ear, LiveEvent, LiveState, LiveStatus};

@@ -1,0 +1,103 @@
+//! `aat-tui devices`: microphones and compute devices, and what is wrong with each.
+
+use serde::Serialize;
+
+use super::{CliError, Output};
+use crate::{
+    audio::capture::{self, Listed},
+    stderr,
+};
+
+/// Lists microphones and compute devices, with what is wrong with each.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// One JSON object a line.
+    #[arg(long, env = "AAT_TUI_JSON")]
+    json: bool,
+}
+
+/// A line of the answer.
+#[derive(Debug, Serialize)]
+struct Device {
+    kind: &'static str,
+    name: String,
+    id: String,
+    default: bool,
+    ok: bool,
+    detail: String,
+}
+
+/// Lists them. A machine without a microphone is no failure: that is what was asked about.
+///
+/// # Errors
+/// When the output cannot be written.
+pub fn run(args: &Args) -> Result<(), CliError> {
+    let mut output = Output::stdout(args.json);
+    let microphones = {
+        let _quiet = stderr::discard();
+        capture::list()
+    };
+    let mut devices = match microphones {
+        Ok(listed) => listed.into_iter().map(microphone).collect(),
+        Err(error) => vec![Device {
+            kind: "microphone",
+            name: "none".into(),
+            id: String::new(),
+            default: false,
+            ok: false,
+            detail: error.to_string(),
+        }],
+    };
+    devices.extend(compute());
+
+    for device in &devices {
+        output.object(device)?;
+    }
+    let width = devices.iter().map(|device| device.name.chars().count()).max().unwrap_or(0).min(48);
+    let mut kind = "";
+    for device in &devices {
+        if device.kind != kind {
+            kind = device.kind;
+            output.line(kind)?;
+        }
+        let mark = if device.ok { "✓" } else { "✗" };
+        let default = if device.default { " (default)" } else { "" };
+        output.line(format!("  {mark} {:width$}  {}{default}", device.name, device.detail))?;
+    }
+    Ok(())
+}
+
+fn microphone(listed: Listed) -> Device {
+    let (ok, detail) = match listed.delivery {
+        Ok(delivery) => (true, format!("{} Hz, {} channels, {}", delivery.rate, delivery.channels, delivery.format)),
+        Err(error) => (false, error.to_string()),
+    };
+    Device { kind: "microphone", name: listed.name, id: listed.id, default: listed.is_default, ok, detail }
+}
+
+/// The processor, and whatever accelerator this build could use.
+fn compute() -> Vec<Device> {
+    use candle_core::{Device as Accelerator, utils};
+
+    let device = |name: &str, outcome: Result<String, String>| {
+        let (ok, detail) = outcome.map_or_else(|problem| (false, problem), |detail| (true, detail));
+        Device { kind: "compute", name: name.into(), id: name.into(), default: false, ok, detail }
+    };
+    let absent = |feature: &str| Err(format!("not in this build; build with --features {feature}"));
+    let tried = |found: candle_core::Result<Accelerator>| match found {
+        Ok(_) => Ok("ready".to_owned()),
+        Err(error) => Err(error.to_string()),
+    };
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let cpu = device("cpu", Ok(format!("{threads} threads, {}", std::env::consts::ARCH)));
+    let cuda = if utils::cuda_is_available() { tried(Accelerator::new_cuda(0)) } else { absent("cuda") };
+    let metal = if utils::metal_is_available() { tried(Accelerator::new_metal(0)) } else { absent("metal") };
+    let mut devices = vec![cpu, device("cuda", cuda)];
+    if cfg!(target_os = "macos") {
+        devices.push(device("metal", metal));
+    }
+    // What is used when nothing is asked for: an accelerator that works, else the processor.
+    let default = devices.iter().rposition(|device| device.ok).unwrap_or(0);
+    devices[default].default = true;
+    devices
+}

@@ -1,0 +1,233 @@
+//! `aat-tui listen`: hears a microphone, or a file in real time, and says what it is at each hop.
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use serde::Serialize;
+
+use super::{CliError, Interrupt, Output};
+use crate::{
+    infer::{Classifier, Score},
+    live::{ClassifierListener, Listener, LiveEvent, LiveState, Pipeline, Settings, Source, source},
+    session::Store,
+    stderr,
+};
+
+/// How long an interrupt or the time limit may go unnoticed.
+const PATIENCE: Duration = Duration::from_millis(50);
+/// Extensions by which a file that is not there is told from a microphone that is not there.
+const SOUND_EXTENSIONS: [&str; 5] = ["wav", "flac", "ogg", "oga", "mp3"];
+
+/// Hears a microphone, or a file in real time, and says what it is at each hop.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A session (path, name or `last`) or a model; two of them hear the same windows.
+    #[arg(value_name = "SESSION|MODEL", required = true, num_args = 1..=2, env = "AAT_TUI_LISTEN")]
+    listeners: Vec<String>,
+    /// A microphone's name or id (see `aat-tui devices`), or a sound file to play in real time; else the default
+    /// microphone.
+    #[arg(long, value_name = "DEVICE|FILE", env = "AAT_TUI_INPUT")]
+    input: Option<String>,
+    /// Stop after so many seconds; else at the end of the file, or with Ctrl-C.
+    #[arg(long, value_name = "S", env = "AAT_TUI_SECONDS")]
+    seconds: Option<f32>,
+    /// Seconds between two answers.
+    #[arg(long, value_name = "S", default_value_t = Settings::default().hop_s, env = "AAT_TUI_HOP")]
+    hop: f32,
+    /// Seconds of sound that an answer hears; else what the model hears at once.
+    #[arg(long, value_name = "S", env = "AAT_TUI_WINDOW")]
+    window: Option<f32>,
+    /// Classes to tell, most likely first.
+    #[arg(long, value_name = "K", default_value_t = 3, env = "AAT_TUI_TOP")]
+    top: usize,
+    /// Where the arithmetic is done: auto, cpu, cuda, cuda:N, metal.
+    #[arg(long, default_value = "auto", env = "AAT_TUI_DEVICE")]
+    device: String,
+    /// Folder of the sessions.
+    #[arg(long, value_name = "DIR", env = "AAT_TUI_SESSIONS")]
+    sessions: Option<PathBuf>,
+    /// One JSON object a line.
+    #[arg(long, env = "AAT_TUI_JSON")]
+    json: bool,
+}
+
+/// One answer, as JSON.
+#[derive(Serialize)]
+struct Hop<'a> {
+    time: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ear: Option<&'a str>,
+    top: &'a [Score],
+    latency_ms: f32,
+    compute_ms: f32,
+    dropped: u64,
+    skipped: u64,
+}
+
+/// Something that happened to the source, as JSON.
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+enum Happened<'a> {
+    Opened { source: &'a str, rate: u32, channels: u16, window_s: f32, hop_s: f32 },
+    Problem { time: f64, message: &'a str },
+    Recovered { time: f64, source: &'a str, rate: u32, channels: u16 },
+}
+
+/// What it came to, as JSON.
+#[derive(Default, Serialize)]
+struct Summary {
+    summary: bool,
+    seconds: f64,
+    answers: u64,
+    mean_latency_ms: f64,
+    worst_latency_ms: f32,
+    real_time_factor: f64,
+    dropped: u64,
+    skipped: u64,
+}
+
+/// Listens until the file ends, the time is over or Ctrl-C.
+///
+/// # Errors
+/// When nothing can answer, nothing can be heard, or the output is closed; 130 after Ctrl-C.
+pub fn run(args: Args) -> Result<(), CliError> {
+    let positive = |what: &str, seconds: f32| {
+        let usable = seconds.is_finite() && seconds > 0.0;
+        if usable { Ok(()) } else { Err(CliError::Usage(format!("--{what} must be more than 0 seconds"))) }
+    };
+    positive("hop", args.hop)?;
+    args.window.map_or(Ok(()), |seconds| positive("window", seconds))?;
+    args.seconds.map_or(Ok(()), |seconds| positive("seconds", seconds))?;
+
+    let source = chosen(args.input.as_deref())?;
+    let store = args.sessions.map_or_else(Store::of_user, Store::at);
+    let mut listeners: Vec<Box<dyn Listener>> = Vec::new();
+    for name in &args.listeners {
+        listeners.push(Box::new(ClassifierListener::new(name, Classifier::open(name, &store, &args.device)?)));
+    }
+    let interrupt = Interrupt::watch()?;
+    let settings = Settings { hop_s: args.hop, window_s: args.window };
+    let _quiet = stderr::discard();
+    let pipeline = Pipeline::start(source, listeners, settings)?;
+
+    let mut told = Told {
+        output: Output::stdout(args.json),
+        names: args.listeners,
+        top: args.top,
+        state: LiveState::default(),
+        summary: Summary { summary: true, ..Summary::default() },
+        compute_ms: 0.0,
+    };
+    let mut opened = None;
+    while let Some(events) = pipeline.events().wait(PATIENCE) {
+        for event in events {
+            match &event {
+                LiveEvent::Opened { .. } => opened = Some(Instant::now()),
+                LiveEvent::Problem(problem) if opened.is_none() => return Err(nothing_to_hear(problem)),
+                _ => {}
+            }
+            told.tell(event)?;
+        }
+        if interrupt.is_asked() {
+            told.end()?;
+            return Err(CliError::Interrupted);
+        }
+        let over = |limit: f32| opened.is_some_and(|opened| opened.elapsed().as_secs_f32() > limit);
+        if args.seconds.is_some_and(over) {
+            break;
+        }
+    }
+    told.end()
+}
+
+/// The file or the microphone that is meant.
+fn chosen(input: Option<&str>) -> Result<Box<dyn Source>, CliError> {
+    if let Some(given) = input {
+        let path = Path::new(given);
+        let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+        let names_a_sound = extension.is_some_and(|extension| SOUND_EXTENSIONS.contains(&extension.as_str()));
+        if names_a_sound && !path.exists() {
+            return Err(CliError::Failed(format!("{given}: there is no such file")));
+        }
+        if path.is_dir() {
+            return Err(CliError::Usage(format!("{given} is a folder; --input takes one file or a microphone")));
+        }
+    }
+    Ok(source(input))
+}
+
+fn nothing_to_hear(problem: &str) -> CliError {
+    CliError::Failed(format!(
+        "{problem}\nTo hear a recording instead: --input FILE. To see what there is: aat-tui devices"
+    ))
+}
+
+/// What has been told, and how.
+struct Told {
+    output: Output,
+    names: Vec<String>,
+    top: usize,
+    state: LiveState,
+    summary: Summary,
+    compute_ms: f64,
+}
+
+impl Told {
+    fn tell(&mut self, event: LiveEvent) -> Result<(), CliError> {
+        self.state.apply(event.clone());
+        let state = &self.state;
+        match event {
+            LiveEvent::Opened { source, rate, channels, window_s, hop_s, .. } => {
+                self.output.object(&Happened::Opened { source: &source, rate, channels, window_s, hop_s })?;
+                self.output.line(format!(
+                    "listening to {source}, {rate} Hz, {channels} channel{}; {window_s:.1} s windows every {hop_s} s",
+                    if channels == 1 { "" } else { "s" }
+                ))
+            }
+            LiveEvent::Answer { ear, time_s, scores, latency_ms, compute_ms } => {
+                self.summary.answers += 1;
+                self.summary.mean_latency_ms += f64::from(latency_ms);
+                self.summary.worst_latency_ms = self.summary.worst_latency_ms.max(latency_ms);
+                self.compute_ms += f64::from(compute_ms);
+                let top = &scores[..self.top.min(scores.len())];
+                let name = (self.names.len() > 1).then(|| self.names[ear].as_str());
+                let (dropped, skipped) = (state.dropped, state.skipped);
+                self.output.object(&Hop { time: time_s, ear: name, top, latency_ms, compute_ms, dropped, skipped })?;
+                let classes: Vec<_> = top.iter().map(|top| format!("{} {:.2}", top.label, top.score)).collect();
+                let name = name.map_or_else(String::new, |name| format!("{name}  "));
+                self.output.line(format!("{time_s:8.2} s  {name}{}  ({latency_ms:.0} ms)", classes.join("  ")))
+            }
+            LiveEvent::Problem(message) => {
+                self.output.object(&Happened::Problem { time: state.time_s, message: &message })?;
+                self.output.line(format!("{:8.2} s  ! {message}", state.time_s))
+            }
+            LiveEvent::Recovered { source, rate, channels } => {
+                let time = state.time_s;
+                self.output.object(&Happened::Recovered { time, source: &source, rate, channels })?;
+                self.output.line(format!("{time:8.2} s  sound comes in again from {source}, {rate} Hz"))
+            }
+            LiveEvent::Heard { .. } | LiveEvent::Dropped(_) | LiveEvent::Skipped(_) | LiveEvent::Closed => Ok(()),
+        }
+    }
+
+    fn end(&mut self) -> Result<(), CliError> {
+        let summary = &mut self.summary;
+        (summary.seconds, summary.dropped, summary.skipped) =
+            (self.state.time_s, self.state.dropped, self.state.skipped);
+        summary.mean_latency_ms /= summary.answers.max(1) as f64;
+        summary.real_time_factor = self.compute_ms / 1e3 / summary.seconds.max(1e-9);
+        self.output.object(&*summary)?;
+        self.output.line(format!(
+            "{:.1} s heard, {} answers, latency {:.0} ms on average and {:.0} ms at worst; {} samples dropped, \
+             {} windows skipped",
+            summary.seconds,
+            summary.answers,
+            summary.mean_latency_ms,
+            summary.worst_latency_ms,
+            summary.dropped,
+            summary.skipped
+        ))
+    }
+}

@@ -1,0 +1,62 @@
+//! Who listens: something that scores a window of sound.
+
+use std::{sync::Arc, time::Instant};
+
+use crate::{
+    audio::{FRAME_LENGTH, FRAME_SHIFT, LogMel, MEL_BINS},
+    infer::Score,
+};
+
+/// The newest stretch of a stream, as every listener gets it. Shorter than it wants while the stream is young.
+#[derive(Clone, Debug)]
+pub struct Window {
+    /// Its end, seconds since the stream was opened.
+    pub end_s: f64,
+    /// When its last sample was captured.
+    pub captured: Instant,
+    /// 16 kHz mono: the samples under `frames`.
+    pub samples: Arc<[f32]>,
+    /// Log-mel frames, oldest first, row-major (frames, 128): those of [`Fbank::compute`](crate::audio::Fbank::compute)
+    /// over `samples`, to the bit.
+    pub frames: Arc<[f32]>,
+}
+
+impl Window {
+    /// Number of frames.
+    pub fn len(&self) -> usize {
+        self.frames.len() / MEL_BINS
+    }
+
+    /// Whether it holds no frame.
+    pub fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    /// The newest `frames` of them.
+    pub fn log_mel(&self, frames: usize) -> LogMel {
+        let first = self.len().saturating_sub(frames);
+        LogMel { frames: self.len() - first, bins: MEL_BINS, data: self.frames[first * MEL_BINS..].to_vec() }
+    }
+
+    /// The samples under the newest `frames` frames.
+    pub fn sound(&self, frames: usize) -> &[f32] {
+        let kept = frames.min(self.len());
+        let samples = if kept == 0 { 0 } else { (kept - 1) * FRAME_SHIFT + FRAME_LENGTH };
+        &self.samples[self.samples.len().saturating_sub(samples)..]
+    }
+}
+
+/// One who listens. Lives on the scoring thread.
+pub trait Listener: Send {
+    /// Name for people: a session or a model.
+    fn name(&self) -> &str;
+
+    /// Frames of 10 ms that it hears at once; it is given that many or, while the stream is young, fewer.
+    fn frames(&self) -> usize;
+
+    /// All classes, most likely first.
+    ///
+    /// # Errors
+    /// A reason for people.
+    fn score(&mut self, window: &Window) -> Result<Vec<Score>, String>;
+}

@@ -1,0 +1,144 @@
+//! Where the sound comes from: a microphone, or a file played in real time. Both deliver through a [`Tap`].
+
+use std::{
+    any::Any,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::audio::{
+    self, Sound,
+    capture::Microphone,
+    tap::{self, Feed, Tap},
+};
+
+/// Length of the pieces in which a file is delivered: a microphone's usual.
+const PIECE: Duration = Duration::from_millis(25);
+
+/// Sound that flows.
+pub struct Line {
+    /// Device or file, for people.
+    pub name: String,
+    /// Samples a second that it delivers.
+    pub rate: u32,
+    /// Its channels, averaged on the way.
+    pub channels: u16,
+    /// The hearing end.
+    pub tap: Tap,
+    /// What keeps the sound flowing until it is dropped.
+    pub kept: Box<dyn Any + Send>,
+}
+
+/// Something that can be listened to.
+pub trait Source: Send {
+    /// Opens it, or opens it again. May take long.
+    ///
+    /// # Errors
+    /// A reason for people, with a remedy.
+    fn open(&mut self) -> Result<Line, String>;
+
+    /// Whether it is worth opening again after it failed, and whether it being silent or late means trouble.
+    fn is_device(&self) -> bool;
+
+    /// Why the open line is not the right one any more, if so: the system chose another default device. Asked about
+    /// once a second.
+    fn superseded(&mut self, _line: &Line) -> Option<String> {
+        None
+    }
+}
+
+/// A microphone by name, or the default one.
+#[derive(Clone, Debug, Default)]
+pub struct MicrophoneSource {
+    /// A name or an id from [`audio::capture::list`]; `None` for the default.
+    pub device: Option<String>,
+}
+
+impl Source for MicrophoneSource {
+    fn open(&mut self) -> Result<Line, String> {
+        let (microphone, tap) = Microphone::open(self.device.as_deref()).map_err(|error| error.to_string())?;
+        Ok(Line {
+            name: microphone.name.clone(),
+            rate: microphone.delivery.rate,
+            channels: microphone.delivery.channels,
+            tap,
+            kept: Box::new(microphone),
+        })
+    }
+
+    fn is_device(&self) -> bool {
+        true
+    }
+
+    fn superseded(&mut self, line: &Line) -> Option<String> {
+        let microphone = line.kept.downcast_ref::<Microphone>()?;
+        microphone.is_superseded().then(|| "the default microphone changed".to_owned())
+    }
+}
+
+/// A sound file, played once at the pace of a clock.
+#[derive(Clone, Debug)]
+pub struct FileSource {
+    /// WAV, FLAC, Ogg Vorbis or MP3.
+    pub path: PathBuf,
+}
+
+impl Source for FileSource {
+    fn open(&mut self) -> Result<Line, String> {
+        let sound = audio::decode(&self.path).map_err(|error| error.to_string())?;
+        let name = self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy().into_owned();
+        play(name, sound).map_err(|error| error.to_string())
+    }
+
+    fn is_device(&self) -> bool {
+        false
+    }
+}
+
+/// A microphone's name or a file's path, as a person gives it: an existing file is played.
+pub fn source(input: Option<&str>) -> Box<dyn Source> {
+    match input {
+        Some(path) if Path::new(path).is_file() => Box::new(FileSource { path: path.into() }),
+        device => Box::new(MicrophoneSource { device: device.map(str::to_owned) }),
+    }
+}
+
+/// Raised when the line is dropped; the player looks at it between two pieces.
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn play(name: String, sound: Sound) -> std::io::Result<Line> {
+    // The channels are averaged already.
+    let (mut feed, tap) = tap::wire(sound.rate, 1);
+    let stop = Arc::new(AtomicBool::new(false));
+    let (rate, channels) = (sound.rate, u16::try_from(sound.channels).unwrap_or(u16::MAX));
+    let kept = Box::new(StopOnDrop(stop.clone()));
+    thread::Builder::new().name("play-file".into()).spawn(move || deliver(&sound, &mut feed, &stop))?;
+    Ok(Line { name, rate, channels, tap, kept })
+}
+
+/// Delivers each piece when its last sample would have been captured.
+fn deliver(sound: &Sound, feed: &mut Feed, stop: &AtomicBool) {
+    let start = Instant::now();
+    let piece = (f64::from(sound.rate) * PIECE.as_secs_f64()).ceil().max(1.0) as usize;
+    let mut done = 0;
+    for samples in sound.samples.chunks(piece) {
+        done += samples.len();
+        let due = Duration::from_secs_f64(done as f64 / f64::from(sound.rate));
+        thread::sleep(due.saturating_sub(start.elapsed()));
+        if stop.load(Ordering::Relaxed) {
+            return;
+        }
+        feed.take(samples, start.elapsed().saturating_sub(due));
+    }
+}
