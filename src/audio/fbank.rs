@@ -7,7 +7,7 @@ use std::{f64::consts::TAU, fmt, sync::Arc};
 
 use realfft::{RealFftPlanner, RealToComplex, num_complex::Complex};
 
-use super::{LogMel, SAMPLE_RATE};
+use super::{LogMel, SAMPLE_RATE, mel::MelBank};
 
 /// Samples of a frame: 25 ms.
 pub const FRAME_LENGTH: usize = 400;
@@ -58,7 +58,7 @@ impl Fbank {
         let last = (FRAME_LENGTH - 1) as f64;
         Self {
             window: (0..FRAME_LENGTH).map(|n| 0.5 - 0.5 * (TAU * n as f64 / last).cos()).collect(),
-            mel: MelBank::new(),
+            mel: kaldi_bank(),
             padded: fft.make_input_vec(),
             spectrum: fft.make_output_vec(),
             scratch: fft.make_scratch_vec(),
@@ -92,16 +92,10 @@ impl Fbank {
         for (power, bin) in self.power.iter_mut().zip(&self.spectrum) {
             *power = bin.norm_sqr();
         }
-        self.mel.log_energies(&self.power, out);
+        for (out, energy) in out.iter_mut().zip(self.mel.energies(&self.power)) {
+            *out = energy.max(ENERGY_FLOOR).ln() as f32;
+        }
     }
-}
-
-/// Triangular filters, linear in mel and not normalised by area, kept as the few weights that are not zero.
-struct MelBank {
-    /// For each filter: its first FFT bin and how many weights it has.
-    spans: Vec<(usize, usize)>,
-    /// The weights of all filters, one filter after the other.
-    weights: Vec<f64>,
 }
 
 /// Mel of a frequency, on the scale of HTK and Kaldi.
@@ -109,36 +103,13 @@ fn mel(hz: f64) -> f64 {
     1127.0 * (hz / 700.0).ln_1p()
 }
 
-impl MelBank {
-    fn new() -> Self {
-        let (low, high) = (mel(LOWEST_HZ), mel(HIGHEST_HZ));
-        let step = (high - low) / (MEL_BINS + 1) as f64;
-        let (mut spans, mut weights) = (Vec::with_capacity(MEL_BINS), Vec::new());
-        for filter in 0..MEL_BINS {
-            let left = low + filter as f64 * step;
-            let weight = |bin: usize| {
-                let at = mel(bin as f64 * f64::from(SAMPLE_RATE) / FFT_SIZE as f64);
-                ((at - left) / step).min((left + 2.0 * step - at) / step).max(0.0)
-            };
-            // The bin at the Nyquist frequency has no weight in Kaldi's bank.
-            let bins = 0..FFT_SIZE / 2;
-            let first = bins.clone().find(|&bin| weight(bin) > 0.0).unwrap_or(0);
-            let values = bins.skip(first).map(weight).take_while(|&weight| weight > 0.0);
-            let before = weights.len();
-            weights.extend(values);
-            spans.push((first, weights.len() - before));
-        }
-        Self { spans, weights }
-    }
-
-    /// Energy of each filter, as its logarithm.
-    fn log_energies(&self, power: &[f64], out: &mut [f32]) {
-        let mut weights = self.weights.as_slice();
-        for (out, &(first, count)) in out.iter_mut().zip(&self.spans) {
-            let (own, rest) = weights.split_at(count);
-            let energy: f64 = own.iter().zip(&power[first..]).map(|(weight, power)| weight * power).sum();
-            *out = energy.max(ENERGY_FLOOR).ln() as f32;
-            weights = rest;
-        }
-    }
+/// Triangles linear in mel and not normalised by area. The bin at the Nyquist frequency has no weight in Kaldi's bank.
+fn kaldi_bank() -> MelBank {
+    let (low, high) = (mel(LOWEST_HZ), mel(HIGHEST_HZ));
+    let step = (high - low) / (MEL_BINS + 1) as f64;
+    MelBank::new(MEL_BINS, FFT_SIZE / 2, |filter, bin| {
+        let left = low + filter as f64 * step;
+        let at = mel(bin as f64 * f64::from(SAMPLE_RATE) / FFT_SIZE as f64);
+        ((at - left) / step).min((left + 2.0 * step - at) / step).max(0.0)
+    })
 }

@@ -6,16 +6,21 @@ pub mod capture;
 mod clip;
 mod error;
 mod fbank;
+mod front_end;
+mod mel;
 mod ogg;
 mod resample;
 mod stream;
 pub mod tap;
+mod whisper_mel;
 
 pub use clip::{Sound, decode, load};
 pub use error::AudioError;
 pub use fbank::{FRAME_LENGTH, FRAME_SHIFT, Fbank, MEL_BINS, frames_of};
+pub use front_end::{Extractor, FrontEnd};
 pub use resample::{Resampler, resample};
 pub use stream::{FbankStream, MonoStream};
+pub use whisper_mel::{WHISPER_BINS, WhisperMel};
 
 /// Every model here hears 16 kHz mono.
 pub const SAMPLE_RATE: u32 = 16_000;

@@ -16,6 +16,27 @@ pub enum Split {
     Test,
 }
 
+impl Split {
+    /// The part that a folder or a column means by this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name.trim().to_ascii_lowercase().as_str() {
+            "train" | "training" => Some(Self::Train),
+            "val" | "valid" | "validation" | "dev" => Some(Self::Val),
+            "test" | "testing" | "eval" | "evaluation" => Some(Self::Test),
+            _ => None,
+        }
+    }
+
+    /// Its name for people and for JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Val => "val",
+            Self::Test => "test",
+        }
+    }
+}
+
 /// Where a clip's sound comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Source {

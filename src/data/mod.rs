@@ -2,10 +2,26 @@
 //!
 //! One file for each layout. Knows nothing of models' arithmetic or terminals.
 
+mod augment;
+mod cache;
 mod dataset;
 mod error;
+mod features;
+mod layout;
+mod loader;
+mod nearest;
+mod problem;
+mod random;
 mod recipe;
+mod split;
+mod synth;
 
 pub use dataset::{Dataset, Item, Label, Source, Split};
 pub use error::DataError;
+pub use features::FeatureSet;
+pub use layout::{LAYOUTS, Layout, Reading, open, read};
+pub use loader::{Batch, Batches, Loader, Targets};
+pub use nearest::nearest;
+pub use problem::{Problem, Severity};
 pub use recipe::{Loss, Metric, Recipe, Schedule};
+pub use split::Division;

@@ -1,8 +1,11 @@
 //! How a data set is trained on: every figure that a published recipe fixes.
 
+use std::{fs, path::Path};
+
 use serde::{Deserialize, Serialize};
 
-use crate::audio::Normalisation;
+use super::{DataError, Dataset, Source, nearest::did_you_mean};
+use crate::audio::{self, Normalisation};
 
 /// What is minimised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,4 +88,220 @@ pub struct Recipe {
     pub batch: usize,
     /// Passes over the training split.
     pub epochs: u32,
+    /// Draw classes equally often instead of clips, where classes differ in size.
+    #[serde(default)]
+    pub balanced: bool,
+    /// Average the weights of this many last epochs for the final model (0: none).
+    #[serde(default)]
+    pub average_last: u32,
+    /// Scale gradients down to this norm over all parameters (0: never).
+    #[serde(default)]
+    pub clip_norm: f64,
+    /// Stop after this many epochs without a better metric (0: never).
+    #[serde(default)]
+    pub patience: u32,
+}
+
+/// The recipes inside the program, by name.
+const EMBEDDED: &[(&str, &str)] = &[
+    ("default", include_str!("recipes/default.toml")),
+    ("demo", include_str!("recipes/demo.toml")),
+    ("esc50", include_str!("recipes/esc50.toml")),
+    ("urbansound8k", include_str!("recipes/urbansound8k.toml")),
+    ("speech-commands-v1", include_str!("recipes/speech-commands-v1.toml")),
+    ("speech-commands-v2", include_str!("recipes/speech-commands-v2.toml")),
+    ("gtzan", include_str!("recipes/gtzan.toml")),
+    ("openmic", include_str!("recipes/openmic.toml")),
+];
+
+/// The key of a recipe file that names the recipe it changes.
+const BASE: &str = "base";
+
+impl Recipe {
+    /// Names of the recipes inside the program.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        EMBEDDED.iter().map(|(name, _)| *name)
+    }
+
+    /// A recipe by its name, or from a TOML file by its path.
+    ///
+    /// # Errors
+    /// When there is no such recipe, or the file is not one; the message offers the nearest valid name.
+    pub fn find(spec: &str) -> Result<Self, DataError> {
+        if spec.ends_with(".toml") || spec.contains(['/', '\\']) {
+            Self::from_file(Path::new(spec))
+        } else {
+            Self::named(spec)
+        }
+    }
+
+    /// A recipe inside the program.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn named(name: &str) -> Result<Self, DataError> {
+        let table = embedded(name).ok_or_else(|| {
+            let names: Vec<&str> = Self::names().collect();
+            let hint = did_you_mean(name, names.iter().copied());
+            DataError::Request(format!("there is no recipe `{name}`{hint}; there are {}", names.join(", ")))
+        })?;
+        table.try_into().map_err(|error| DataError::Request(format!("recipe `{name}`: {error}")))
+    }
+
+    /// A recipe from a TOML file. It may say only what differs from its `base` (`default` unless it says so).
+    ///
+    /// # Errors
+    /// When the file cannot be read, a key is unknown, or a value is of the wrong kind or out of range.
+    pub fn from_file(path: &Path) -> Result<Self, DataError> {
+        let unusable = |problem: String, remedy: String| DataError::Unusable { path: path.to_owned(), problem, remedy };
+        let text = fs::read_to_string(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
+        let mut own: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+            unusable(error.to_string().trim_end().into(), "correct the file".into())
+        })?;
+        let base = match own.remove(BASE) {
+            None => "default".to_owned(),
+            Some(toml::Value::String(base)) => base,
+            Some(other) => {
+                return Err(unusable(
+                    format!("`base` is {other}, not a recipe's name"),
+                    "write base = \"esc50\"".into(),
+                ));
+            }
+        };
+        let mut table = embedded(&base).ok_or_else(|| {
+            let hint = did_you_mean(&base, Self::names());
+            unusable(format!("its base `{base}` is no recipe{hint}"), "name a recipe of this program".into())
+        })?;
+        own.entry("name").or_insert_with(|| {
+            toml::Value::String(path.file_stem().map_or_else(|| base, |stem| stem.to_string_lossy().into_owned()))
+        });
+        for (key, value) in own {
+            overlay(&mut table, &key, value, "").map_err(|problem| unusable(problem, "correct the key".into()))?;
+        }
+        let recipe: Self = table
+            .try_into()
+            .map_err(|error: toml::de::Error| unusable(error.message().to_owned(), "correct the value".into()))?;
+        recipe.check().map_err(|problem| unusable(problem, "correct the value".into()))?;
+        Ok(recipe)
+    }
+
+    /// The recipe that fits a data set: its own where its layout has one, else `default`, with its length taken
+    /// from the clips and its loss from their labels.
+    ///
+    /// # Errors
+    /// When none of the clips looked at can be read.
+    pub fn for_dataset(dataset: &Dataset) -> Result<Self, DataError> {
+        let mut recipe = Self::named(dataset.recipe.unwrap_or("default"))?;
+        recipe.fit(dataset)?;
+        Ok(recipe)
+    }
+
+    /// Settles what a recipe leaves to the data: `frames = 0` becomes the length that nine clips of ten have at
+    /// most, and several labels of one clip ask for the binary loss and mAP.
+    ///
+    /// # Errors
+    /// When none of the clips looked at can be read.
+    pub fn fit(&mut self, dataset: &Dataset) -> Result<(), DataError> {
+        if self.frames == 0 {
+            self.frames = typical_frames(dataset)?;
+        }
+        if dataset.is_multi_label() {
+            self.loss = Loss::Binary;
+            self.metric = Metric::MeanAveragePrecision;
+        }
+        Ok(())
+    }
+
+    /// Whether every figure is in its range; a reason for people otherwise.
+    ///
+    /// # Errors
+    /// The first figure that is not.
+    pub fn check(&self) -> Result<(), String> {
+        let rate = |name: &str, value: f64| {
+            if value.is_finite() && value > 0.0 {
+                Ok(())
+            } else {
+                Err(format!("{name} is {value} and must be above 0"))
+            }
+        };
+        rate("lr", self.lr)?;
+        rate("lr_full", self.lr_full)?;
+        rate("schedule.factor", self.schedule.factor)?;
+        let at_least_one = [
+            ("batch", self.batch as u64),
+            ("epochs", self.epochs.into()),
+            ("schedule.every", self.schedule.every.into()),
+            ("stride along mel bins", self.stride[0] as u64),
+            ("stride along frames", self.stride[1] as u64),
+        ];
+        if let Some((name, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
+            return Err(format!("{name} is 0 and must be at least 1"));
+        }
+        if self.frames != 0 && self.frames < 16 {
+            return Err(format!("frames is {} and must be at least 16, the width of one patch", self.frames));
+        }
+        if !(0.0..=1.0).contains(&self.mixup) {
+            return Err(format!("mixup is {} and must be between 0 and 1", self.mixup));
+        }
+        if !self.weight_decay.is_finite() || self.weight_decay < 0.0 {
+            return Err(format!("weight_decay is {} and must not be negative", self.weight_decay));
+        }
+        if self.normalisation.is_some_and(|n| !n.mean.is_finite() || !n.std.is_finite() || n.std <= 0.0) {
+            return Err("normalisation needs a mean and a std above 0".into());
+        }
+        Ok(())
+    }
+}
+
+fn embedded(name: &str) -> Option<toml::Table> {
+    EMBEDDED.iter().find(|(known, _)| *known == name).and_then(|(_, text)| text.parse().ok())
+}
+
+/// Keys that a recipe may have and the embedded files may leave out.
+const OPTIONAL: &[&str] = &["normalisation", "balanced", "average_last", "clip_norm", "patience"];
+
+/// Replaces one value of a recipe; tables are merged key by key. The error names the nearest valid key.
+fn overlay(table: &mut toml::Table, key: &str, value: toml::Value, within: &str) -> Result<(), String> {
+    let optional = if within.is_empty() { OPTIONAL } else { &[] };
+    if !table.contains_key(key) && !optional.contains(&key) {
+        let known = table.keys().map(String::as_str).chain(optional.iter().copied());
+        return Err(format!("there is no key `{within}{key}`{}", did_you_mean(key, known)));
+    }
+    match (table.get_mut(key), value) {
+        (Some(toml::Value::Table(inner)), toml::Value::Table(own)) => {
+            for (inner_key, value) in own {
+                overlay(inner, &inner_key, value, &format!("{key}."))?;
+            }
+        }
+        (_, value) => {
+            table.insert(key.to_owned(), value);
+        }
+    }
+    Ok(())
+}
+
+/// Frames that nine of ten clips have at most, from a sample of the clips, rounded up to whole patches.
+fn typical_frames(dataset: &Dataset) -> Result<usize, DataError> {
+    /// Clips looked at.
+    const SAMPLE: usize = 24;
+    /// Bounds of what is proposed: a third of a second and AudioSet's ten seconds.
+    const BOUNDS: (usize, usize) = (32, 1024);
+    let step = dataset.items.len().div_ceil(SAMPLE).max(1);
+    let (mut lengths, mut fault) = (Vec::new(), None);
+    for item in dataset.items.iter().step_by(step) {
+        match &item.source {
+            Source::Demo { class, index } => lengths.push(audio::frames_of(super::synth::clip(*class, *index).len())),
+            Source::File(path) => match audio::load(path) {
+                Ok(samples) => lengths.push(audio::frames_of(samples.len())),
+                Err(error) => fault = Some(error),
+            },
+        }
+    }
+    lengths.sort_unstable();
+    let ninth = lengths.len().saturating_sub(1) * 9 / 10;
+    match (lengths.get(ninth), fault) {
+        (Some(frames), _) => Ok(frames.next_multiple_of(16).clamp(BOUNDS.0, BOUNDS.1)),
+        (None, Some(error)) => Err(error.into()),
+        (None, None) => Err(DataError::Request(format!("{} has no clips", dataset.name))),
+    }
 }

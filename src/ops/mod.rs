@@ -1,3 +1,22 @@
-//! Differentiable operations with hand-written backward passes, each beside its portable twin.
+//! Kernels of the fast CPU engine: forward and hand-written backward on plain `f32` memory.
+//! [`portable`] holds their twins on candle's operations.
+//!
+//! No graph and no tensors: each file is one operation that says what its backward needs. What keeps them fast:
+//!
+//! - Work goes to cores by tiles of rows (tokens), so that what one kernel wrote is still in the
+//!   core's cache when the next reads it; matrix products are single-threaded inside a tile.
+//! - Elementwise loops are compiled for the widest vectors and chosen at run time ([`pulp`]).
+//! - Memory is kept between steps; nothing is allocated once shapes have settled.
+// Loops over equal indices of several rows read as their formulas and vectorise.
+#![allow(clippy::needless_range_loop)]
 
+pub mod adamw;
+pub mod attention;
+pub mod columns;
+pub mod gelu;
+mod lanes;
+pub mod layer_norm;
+pub mod mat;
 pub mod portable;
+
+pub use mat::{Mat, MatMut};

@@ -26,6 +26,10 @@ pub(crate) fn config() -> RunConfig {
         schedule: Schedule { warmup_steps: 0, constant_until: 5, factor: 0.85, every: 1 },
         batch: 4,
         epochs: 2,
+        balanced: false,
+        average_last: 0,
+        clip_norm: 0.0,
+        patience: 0,
     };
     #[allow(clippy::unwrap_used)]
     let shape = ModelConfig::ast("tiny", recipe.frames, recipe.stride, 3).unwrap();

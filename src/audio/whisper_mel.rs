@@ -1,0 +1,108 @@
+//! Whisper's log-mel: what `WhisperFeatureExtractor` of transformers computes, on the clip itself.
+//!
+//! Whisper pads every clip to 30 s before this. Here the encoder's positions are cut to the clip instead, so the
+//! features are those of the clip alone: its frames reflect at its own ends, and the floor of eight decades counts
+//! from its own maximum. Padding with silence can only change the frames whose window reaches over the end.
+
+use std::{f64::consts::TAU, fmt, sync::Arc};
+
+use realfft::{RealFftPlanner, RealToComplex, num_complex::Complex};
+
+use super::{LogMel, SAMPLE_RATE, mel::MelBank};
+
+/// Mel bins of a frame, in all but the newest Whisper models.
+pub const WHISPER_BINS: usize = 80;
+
+const FFT_SIZE: usize = 400;
+const HOP: usize = 160;
+const SPECTRUM: usize = FFT_SIZE / 2 + 1;
+/// Energy below which the logarithm is cut.
+const ENERGY_FLOOR: f64 = 1e-10;
+/// Decades below the loudest bin at which a clip is cut.
+const DECADES: f64 = 8.0;
+
+/// The front end with its tables and buffers: make one for each thread and keep it.
+pub struct WhisperMel {
+    window: Vec<f64>,
+    mel: MelBank,
+    fft: Arc<dyn RealToComplex<f64>>,
+    frame: Vec<f64>,
+    spectrum: Vec<Complex<f64>>,
+    scratch: Vec<Complex<f64>>,
+    power: Vec<f64>,
+}
+
+impl fmt::Debug for WhisperMel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WhisperMel").finish_non_exhaustive()
+    }
+}
+
+impl Default for WhisperMel {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl WhisperMel {
+    /// Computes the tables.
+    pub fn new() -> Self {
+        let fft = RealFftPlanner::<f64>::new().plan_fft_forward(FFT_SIZE);
+        Self {
+            // Periodic Hann.
+            window: (0..FFT_SIZE).map(|n| 0.5 - 0.5 * (TAU * n as f64 / FFT_SIZE as f64).cos()).collect(),
+            mel: slaney_bank(),
+            frame: fft.make_input_vec(),
+            spectrum: fft.make_output_vec(),
+            scratch: fft.make_scratch_vec(),
+            power: vec![0.0; SPECTRUM],
+            fft,
+        }
+    }
+
+    /// Log-mel frames of mono samples at 16 kHz: (samples / 160, 80).
+    pub fn compute(&mut self, samples: &[f32]) -> LogMel {
+        let frames = samples.len() / HOP;
+        let mut logs = Vec::with_capacity(frames * WHISPER_BINS);
+        for frame in 0..frames {
+            self.fill(samples, frame * HOP);
+            // The buffers come from the plan itself, so that it has nothing to refuse.
+            let _ = self.fft.process_with_scratch(&mut self.frame, &mut self.spectrum, &mut self.scratch);
+            for (power, bin) in self.power.iter_mut().zip(&self.spectrum) {
+                *power = bin.norm_sqr();
+            }
+            logs.extend(self.mel.energies(&self.power).map(|energy| energy.max(ENERGY_FLOOR).log10()));
+        }
+        let floor = logs.iter().fold(f64::NEG_INFINITY, |most, &log| most.max(log)) - DECADES;
+        let data = logs.into_iter().map(|log| ((log.max(floor) + 4.0) / 4.0) as f32).collect();
+        LogMel { frames, bins: WHISPER_BINS, data }
+    }
+
+    /// The windowed samples around `centre`; beyond the clip's ends its samples are reflected.
+    fn fill(&mut self, samples: &[f32], centre: usize) {
+        let last = samples.len() as isize - 1;
+        for (n, (value, window)) in self.frame.iter_mut().zip(&self.window).enumerate() {
+            let at = (centre + n) as isize - (FFT_SIZE / 2) as isize;
+            let reflected = if at > last { 2 * last - at } else { at.abs() };
+            let sample = usize::try_from(reflected).ok().and_then(|at| samples.get(at)).copied().unwrap_or(0.0);
+            *value = f64::from(sample) * window;
+        }
+    }
+}
+
+/// Slaney's mel scale: linear below 1 kHz, logarithmic above.
+fn hz_of_mel(mel: f64) -> f64 {
+    if mel < 15.0 { mel * 200.0 / 3.0 } else { 1_000.0 * ((mel - 15.0) * 6.4f64.ln() / 27.0).exp() }
+}
+
+/// Triangles linear in Hz from 0 to 8 kHz, each of the same area.
+fn slaney_bank() -> MelBank {
+    let highest = 15.0 + (f64::from(SAMPLE_RATE) / 2.0 / 1_000.0).ln() * 27.0 / 6.4f64.ln();
+    let edge = |point: usize| hz_of_mel(highest * point as f64 / (WHISPER_BINS + 1) as f64);
+    MelBank::new(WHISPER_BINS, SPECTRUM, |filter, bin| {
+        let (left, centre, right) = (edge(filter), edge(filter + 1), edge(filter + 2));
+        let hz = bin as f64 * f64::from(SAMPLE_RATE) / FFT_SIZE as f64;
+        let slope = ((hz - left) / (centre - left)).min((right - hz) / (right - centre));
+        slope.max(0.0) * 2.0 / (right - left)
+    })
+}

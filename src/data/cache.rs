@@ -1,0 +1,164 @@
+//! Log-mels on disk, so that a second run decodes nothing: one file for each clip, keyed by the clip's content and
+//! by everything that decides its features. Losing it costs time and nothing else, so no failure here is an error.
+
+use std::{env, ffi::OsString, fs, io::Write, path::PathBuf, time::SystemTime};
+
+use sha2::{Digest, Sha256};
+
+use crate::audio::LogMel;
+
+/// Bytes the cache may hold; beyond it the files unused for longest go.
+const LIMIT: u64 = 8 << 30;
+
+/// First bytes of a cache file; the number counts changes to the features' definition.
+const MAGIC: &[u8; 8] = b"aatmel\x00\x01";
+
+/// A folder of log-mels.
+#[derive(Clone, Debug)]
+pub(super) struct Cache {
+    folder: PathBuf,
+}
+
+/// What a clip's features depend on, as 32 bytes.
+pub(super) type Key = [u8; 32];
+
+/// The key of a clip's bytes under a front end.
+pub(super) fn key(content: &[u8], front_end: &str) -> Key {
+    Sha256::new().chain_update(MAGIC).chain_update(front_end.as_bytes()).chain_update(content).finalize().into()
+}
+
+impl Cache {
+    /// The cache in the user's cache folder, or where `AAT_TUI_CACHE` says; none when that is `off` or empty.
+    pub(super) fn of_user() -> Option<Self> {
+        let folder = match env::var_os("AAT_TUI_CACHE") {
+            Some(folder) if folder.is_empty() || folder == "off" => return None,
+            Some(folder) => PathBuf::from(folder),
+            None => directories::ProjectDirs::from("", "", "aat-tui")?.cache_dir().to_owned(),
+        };
+        Some(Self { folder: folder.join("features") })
+    }
+
+    #[cfg(test)]
+    pub(super) fn at(folder: &std::path::Path) -> Self {
+        Self { folder: folder.to_owned() }
+    }
+
+    fn path(&self, key: &Key) -> PathBuf {
+        let name: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.folder.join(&name[..2]).join(name)
+    }
+
+    /// The log-mel under a key, if it is there and whole.
+    pub(super) fn read(&self, key: &Key) -> Option<LogMel> {
+        let path = self.path(key);
+        let bytes = fs::read(&path).ok()?;
+        let (header, values) = bytes.split_at_checked(16)?;
+        let number = |at: usize| -> Option<usize> {
+            Some(u32::from_le_bytes(header.get(at..at + 4)?.try_into().ok()?) as usize)
+        };
+        let (frames, bins) = (number(8)?, number(12)?);
+        if !header.starts_with(MAGIC) || values.len() != 4 * frames * bins {
+            return None;
+        }
+        let data = values.as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
+        if let Ok(file) = fs::File::options().append(true).open(&path) {
+            // Marks it as used, for `prune`.
+            let _ = file.set_modified(SystemTime::now());
+        }
+        Some(LogMel { frames, bins, data })
+    }
+
+    /// Keeps a log-mel: whole under its name, or not at all.
+    pub(super) fn write(&self, key: &Key, mel: &LogMel) {
+        let path = self.path(key);
+        let attempt = || -> std::io::Result<()> {
+            let folder = path.parent().unwrap_or(&self.folder);
+            fs::create_dir_all(folder)?;
+            let mut bytes = Vec::with_capacity(16 + 4 * mel.data.len());
+            bytes.extend_from_slice(MAGIC);
+            for size in [mel.frames, mel.bins] {
+                bytes.extend_from_slice(&(size as u32).to_le_bytes());
+            }
+            bytes.extend(mel.data.iter().flat_map(|value| value.to_le_bytes()));
+            let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
+            file.write_all(&bytes)?;
+            file.persist(&path)?;
+            Ok(())
+        };
+        if let Err(error) = attempt() {
+            tracing::debug!("features are not kept in {}: {error}", path.display());
+        }
+    }
+
+    /// Removes the files unused for longest until the cache fits its limit.
+    pub(super) fn prune(&self) {
+        self.prune_to(LIMIT);
+    }
+
+    fn prune_to(&self, limit: u64) {
+        let mut files: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
+        let folders = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        for entry in folders.flat_map(|folder| fs::read_dir(folder.path()).into_iter().flatten().flatten()) {
+            let is_ours = |name: &OsString| name.to_str().is_some_and(|name| name.len() == 64);
+            if let Ok(metadata) = entry.metadata()
+                && is_ours(&entry.file_name())
+            {
+                files.push((metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH), metadata.len(), entry.path()));
+            }
+        }
+        let mut total: u64 = files.iter().map(|(_, bytes, _)| bytes).sum();
+        files.sort();
+        for (_, bytes, path) in files {
+            if total <= limit {
+                return;
+            }
+            if fs::remove_file(path).is_ok() {
+                total -= bytes;
+            }
+        }
+    }
+}
+
+/// How the names of unfinished files begin.
+const TEMPORARY: &str = ".new-";
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn what_is_kept_comes_back_to_the_bit_and_damage_is_not_believed() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(folder.path());
+        let mel = LogMel { frames: 2, bins: 3, data: vec![1.5, -2.25, 1e-30, 0.1, f32::MIN, 7.0] };
+        let one = key(b"sound", "kaldi");
+        assert_ne!(one, key(b"sound", "whisper"));
+        assert_eq!(cache.read(&one), None);
+        cache.write(&one, &mel);
+        assert_eq!(cache.read(&one), Some(mel.clone()));
+
+        let path = cache.path(&one);
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+        assert_eq!(cache.read(&one), None);
+        fs::write(&path, b"short").unwrap();
+        assert_eq!(cache.read(&one), None);
+    }
+
+    #[test]
+    fn the_longest_unused_go_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(folder.path());
+        let mel = LogMel { frames: 1, bins: 1, data: vec![0.0] };
+        for n in 0..4u64 {
+            let key = key(&[n as u8], "");
+            cache.write(&key, &mel);
+            let file = fs::File::options().append(true).open(cache.path(&key)).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000 - n)).unwrap();
+        }
+        cache.prune_to(2 * 20);
+        let there: Vec<bool> = (0..4u8).map(|n| cache.path(&key(&[n], "")).exists()).collect();
+        assert_eq!(there, [true, true, false, false]);
+    }
+}

@@ -1,0 +1,226 @@
+//! The log-mels of a data set: computed once, on all cores, kept in memory within bounds and on disk.
+
+use std::{
+    fs,
+    ops::ControlFlow,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+        mpsc,
+    },
+    thread,
+};
+
+use super::{
+    DataError, Dataset, Problem, Source,
+    cache::{self, Cache},
+    problem, synth,
+};
+use crate::audio::{self, AudioError, Extractor, FrontEnd, LogMel, Normalisation};
+
+/// Bytes of log-mels, and as many of waveforms, that are kept in memory; beyond it they are read again.
+const MEMORY: usize = 1 << 30;
+
+/// The log-mels of a data set, shared by every loader (and every paired run) over it.
+pub struct FeatureSet {
+    dataset: Arc<Dataset>,
+    front_end: FrontEnd,
+    /// Frames kept of each clip: a batch never holds more.
+    frames: usize,
+    cache: Option<Cache>,
+    mels: Kept<LogMel>,
+    /// Waveforms, for mixup only.
+    sounds: Kept<Vec<f32>>,
+}
+
+/// What was computed, one place for each clip, as far as memory goes.
+struct Kept<T> {
+    places: Vec<OnceLock<Arc<T>>>,
+    bytes: AtomicUsize,
+}
+
+impl<T> Kept<T> {
+    fn new(places: usize) -> Self {
+        Self { places: (0..places).map(|_| OnceLock::new()).collect(), bytes: AtomicUsize::new(0) }
+    }
+
+    fn get(&self, place: usize) -> Option<Arc<T>> {
+        self.places.get(place)?.get().cloned()
+    }
+
+    /// Keeps a value where memory allows, and gives it back either way.
+    fn keep(&self, place: usize, value: T, bytes: usize) -> Arc<T> {
+        let value = Arc::new(value);
+        let fits = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes <= MEMORY;
+        let kept = fits && self.places.get(place).is_some_and(|place| place.set(Arc::clone(&value)).is_ok());
+        if !kept {
+            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        value
+    }
+}
+
+impl FeatureSet {
+    /// A set that has computed nothing yet. Clips are kept up to `frames` frames.
+    pub fn new(dataset: Arc<Dataset>, front_end: FrontEnd, frames: usize) -> Self {
+        Self::with_cache(dataset, front_end, frames, Cache::of_user())
+    }
+
+    pub(super) fn with_cache(dataset: Arc<Dataset>, front_end: FrontEnd, frames: usize, cache: Option<Cache>) -> Self {
+        let clips = dataset.items.len();
+        Self { dataset, front_end, frames, cache, mels: Kept::new(clips), sounds: Kept::new(clips) }
+    }
+
+    /// The data set.
+    pub fn dataset(&self) -> &Arc<Dataset> {
+        &self.dataset
+    }
+
+    /// Which log-mel this is.
+    pub fn front_end(&self) -> FrontEnd {
+        self.front_end
+    }
+
+    /// Frames kept of each clip.
+    pub fn frames(&self) -> usize {
+        self.frames
+    }
+
+    /// Computes the log-mels of these clips on all cores, so that whatever cannot be read is known before training.
+    /// `progress` hears of clips done and clips in all, and may break off.
+    ///
+    /// # Errors
+    /// [`DataError::Problems`] naming the first clip that cannot be used; [`DataError::Cancelled`].
+    pub fn prepare(
+        &self,
+        items: &[usize],
+        progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<(), DataError> {
+        let (next, cancelled) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let workers = thread::available_parallelism().map_or(1, usize::from).min(items.len().max(1));
+        let mut faults: Vec<(usize, Problem)> = Vec::new();
+        let outcome = thread::scope(|scope| {
+            let (results, inbox) = mpsc::channel();
+            for _ in 0..workers {
+                let (results, next, cancelled) = (results.clone(), &next, &cancelled);
+                scope.spawn(move || {
+                    let mut extractor = self.front_end.extractor();
+                    while !cancelled.load(Ordering::Relaxed) {
+                        let place = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(&item) = items.get(place) else { return };
+                        let fault = self.mel(item, &mut extractor).err();
+                        if results.send((place, fault)).is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+            drop(results);
+            let mut outcome = progress(0, items.len());
+            for (done, (place, fault)) in inbox.into_iter().enumerate() {
+                faults.extend(fault.map(|fault| (place, Problem::from(fault))));
+                if outcome.is_continue() {
+                    outcome = progress(done + 1, items.len());
+                }
+                if outcome.is_break() {
+                    cancelled.store(true, Ordering::Relaxed);
+                }
+            }
+            outcome
+        });
+        if outcome.is_break() {
+            return Err(DataError::Cancelled);
+        }
+        if let Some(cache) = &self.cache {
+            cache.prune();
+        }
+        faults.sort_by_key(|(place, _)| *place);
+        let problems: Vec<Problem> = faults.into_iter().map(|(_, problem)| problem).collect();
+        let root =
+            self.dataset.root.as_ref().map_or_else(|| self.dataset.name.clone(), |root| root.display().to_string());
+        problem::refuse(&root, &problems)
+    }
+
+    /// A clip's log-mel, its first [`frames`](Self::frames) frames: from memory, from disk, or computed now.
+    ///
+    /// # Errors
+    /// When the clip cannot be read.
+    pub fn mel(&self, item: usize, extractor: &mut Extractor) -> Result<Arc<LogMel>, AudioError> {
+        if let Some(mel) = self.mels.get(item) {
+            return Ok(mel);
+        }
+        let mut mel = self.load_mel(item, extractor)?;
+        mel.frames = mel.frames.min(self.frames);
+        mel.data.truncate(mel.frames * mel.bins);
+        mel.data.shrink_to_fit();
+        let bytes = 4 * mel.data.len();
+        Ok(self.mels.keep(item, mel, bytes))
+    }
+
+    fn load_mel(&self, item: usize, extractor: &mut Extractor) -> Result<LogMel, AudioError> {
+        let (Some(Source::File(path)), Some(cache)) =
+            (self.dataset.items.get(item).map(|item| &item.source), &self.cache)
+        else {
+            return Ok(extractor.compute(&self.load_sound(item)?));
+        };
+        let content = fs::read(path).map_err(|source| AudioError::Io { path: path.clone(), source })?;
+        let key = cache::key(&content, self.front_end.name());
+        drop(content);
+        if let Some(mel) = cache.read(&key).filter(|mel| mel.bins == self.front_end.bins()) {
+            return Ok(mel);
+        }
+        let mel = extractor.compute(&self.load_sound(item)?);
+        cache.write(&key, &mel);
+        Ok(mel)
+    }
+
+    /// A clip's waveform: mono at 16 kHz.
+    ///
+    /// # Errors
+    /// When the clip cannot be read.
+    pub fn sound(&self, item: usize) -> Result<Arc<Vec<f32>>, AudioError> {
+        if let Some(sound) = self.sounds.get(item) {
+            return Ok(sound);
+        }
+        let sound = self.load_sound(item)?;
+        let bytes = 4 * sound.len();
+        Ok(self.sounds.keep(item, sound, bytes))
+    }
+
+    fn load_sound(&self, item: usize) -> Result<Vec<f32>, AudioError> {
+        match self.dataset.items.get(item).map(|item| &item.source) {
+            Some(Source::File(path)) => audio::load(path),
+            Some(Source::Demo { class, index }) => Ok(synth::clip(*class, *index)),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Mean and standard deviation over every value of these clips' frames, padding left out.
+    ///
+    /// # Errors
+    /// When a clip cannot be read, or there is none.
+    pub fn statistics(&self, items: &[usize]) -> Result<Normalisation, DataError> {
+        let mut extractor = self.front_end.extractor();
+        // Mean and sum of squared distances from it, joined clip by clip (Chan, Golub and LeVeque, 1983).
+        let (mut count, mut mean, mut spread) = (0.0f64, 0.0f64, 0.0f64);
+        for &item in items {
+            let mel = self.mel(item, &mut extractor)?;
+            let n = mel.data.len() as f64;
+            if n == 0.0 {
+                continue;
+            }
+            let own_mean = mel.data.iter().map(|&value| f64::from(value)).sum::<f64>() / n;
+            let own_spread = mel.data.iter().map(|&value| (f64::from(value) - own_mean).powi(2)).sum::<f64>();
+            let apart = own_mean - mean;
+            spread += own_spread + apart * apart * count * n / (count + n);
+            mean += apart * n / (count + n);
+            count += n;
+        }
+        if count < 2.0 {
+            return Err(DataError::Request(format!("{} has no sound to take statistics from", self.dataset.name)));
+        }
+        // All silence has no spread; 1 then leaves it what it is.
+        let std = (spread / count).sqrt() as f32;
+        Ok(Normalisation { mean: mean as f32, std: if std > 0.0 { std } else { 1.0 } })
+    }
+}

@@ -1,0 +1,25 @@
+//! The set that the program synthesises itself.
+
+use crate::data::{Dataset, Item, Label, Source, synth};
+
+/// How it is asked for.
+pub(super) const NAME: &str = "demo";
+
+/// Clips of each class.
+const CLIPS: u64 = 40;
+
+pub(super) fn dataset() -> Dataset {
+    let classes: Vec<String> = synth::CLASSES.iter().map(|class| class.name.to_owned()).collect();
+    let items = (0..classes.len())
+        .flat_map(|class| (0..CLIPS).map(move |index| (class, index)))
+        .map(|(class, index)| Item {
+            id: format!("{}/{index:02}", classes[class]),
+            source: Source::Demo { class, index },
+            label: Label::One(class),
+            fold: None,
+            split: None,
+            group: None,
+        })
+        .collect();
+    Dataset { name: NAME.into(), root: None, layout: NAME, classes, items, recipe: Some(NAME), notes: Vec::new() }
+}

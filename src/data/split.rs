@@ -1,0 +1,133 @@
+//! Who trains, who chooses, who judges.
+
+use std::collections::BTreeMap;
+
+use super::{DataError, Dataset, Label, Split, random::Dice};
+
+/// Share of clips held out for validation where the data set has no folds and no splits of its own.
+const HELD_OUT: f64 = 0.2;
+
+/// Indices of a data set's clips by their part, each ascending.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Division {
+    /// Trains.
+    pub train: Vec<usize>,
+    /// Chooses: evaluated after each epoch.
+    pub val: Vec<usize>,
+    /// Judges at the end; empty where the data set has no part of its own for it.
+    pub test: Vec<usize>,
+}
+
+impl Division {
+    /// The clips of one part.
+    pub fn part(&self, split: Split) -> &[usize] {
+        match split {
+            Split::Train => &self.train,
+            Split::Val => &self.val,
+            Split::Test => &self.test,
+        }
+    }
+}
+
+impl Dataset {
+    /// Divides the clips.
+    ///
+    /// - With folds: `fold` is held out for validation, the lowest fold where none is asked for.
+    /// - With official parts: as they are. Where there is no validation part, the test part is evaluated
+    ///   after each epoch, as the published protocol of OpenMIC-2018 does, and there is no other judge.
+    /// - Without either: a fifth of each class, chosen by `seed`, is held out. Clips of one group stay together.
+    ///
+    /// # Errors
+    /// When the fold is not there, or a part that is needed would be empty.
+    pub fn divide(&self, fold: Option<u32>, seed: u64) -> Result<Division, DataError> {
+        let folds = self.folds();
+        let division = match (fold, folds.first()) {
+            (Some(fold), Some(_)) if !folds.contains(&fold) => {
+                let list: Vec<String> = folds.iter().map(u32::to_string).collect();
+                let problem = format!("{} has no fold {fold}; its folds are {}", self.name, list.join(", "));
+                return Err(DataError::Request(problem));
+            }
+            (Some(fold), None) => {
+                return Err(DataError::Request(format!(
+                    "{} has no folds, so fold {fold} cannot be held out; leave --fold away",
+                    self.name
+                )));
+            }
+            (held_out, Some(&lowest)) => self.hold_out_fold(held_out.unwrap_or(lowest)),
+            (None, None) if self.items.iter().any(|item| item.split.is_some()) => self.official(),
+            (None, None) => self.stratified(seed),
+        };
+        if division.train.is_empty() || division.val.is_empty() {
+            let part = if division.train.is_empty() { "train on" } else { "validate on" };
+            return Err(DataError::Request(format!(
+                "{} leaves no clip to {part}; add clips, at least two for each class, or another fold or split",
+                self.name
+            )));
+        }
+        Ok(division)
+    }
+
+    fn hold_out_fold(&self, fold: u32) -> Division {
+        let (val, train) = (0..self.items.len()).partition(|&i| self.items[i].fold == Some(fold));
+        Division { train, val, test: Vec::new() }
+    }
+
+    fn official(&self) -> Division {
+        let part = |split| -> Vec<usize> {
+            (0..self.items.len()).filter(|&i| self.items[i].split.unwrap_or(Split::Train) == split).collect()
+        };
+        let (train, val, test) = (part(Split::Train), part(Split::Val), part(Split::Test));
+        if val.is_empty() { Division { train, val: test, test: Vec::new() } } else { Division { train, val, test } }
+    }
+
+    /// Units (groups, or clips without one) in seeded order go to validation while most of their clips belong to
+    /// classes that still need some there, and never so that a class has nothing left to train on.
+    fn stratified(&self, seed: u64) -> Division {
+        let mut units: BTreeMap<(Option<&str>, usize), Vec<usize>> = BTreeMap::new();
+        for (index, item) in self.items.iter().enumerate() {
+            let key = item.group.as_deref().map_or((None, index), |group| (Some(group), 0));
+            units.entry(key).or_default().push(index);
+        }
+        let mut units: Vec<Vec<usize>> = units.into_values().collect();
+        Dice::new(seed, "division", 0, 0).shuffle(&mut units);
+
+        let mut left = vec![0usize; self.classes.len()];
+        for class in self.items.iter().flat_map(|item| present(&item.label)) {
+            left[class] += 1;
+        }
+        let mut needed: Vec<i64> = left
+            .iter()
+            .map(|&clips| if clips < 2 { 0 } else { ((clips as f64 * HELD_OUT).round() as i64).max(1) })
+            .collect();
+        let mut division = Division::default();
+        for unit in units {
+            let mut own = vec![0usize; self.classes.len()];
+            for class in unit.iter().flat_map(|&index| present(&self.items[index].label)) {
+                own[class] += 1;
+            }
+            let total: usize = own.iter().sum();
+            let wanted: usize = own.iter().zip(&needed).filter(|(_, need)| **need > 0).map(|(own, _)| own).sum();
+            let spares = own.iter().zip(&left).all(|(own, left)| *own == 0 || own < left);
+            if 2 * wanted > total && spares {
+                for (class, count) in own.into_iter().enumerate() {
+                    needed[class] -= count as i64;
+                    left[class] -= count;
+                }
+                division.val.extend(unit);
+            } else {
+                division.train.extend(unit);
+            }
+        }
+        division.train.sort_unstable();
+        division.val.sort_unstable();
+        division
+    }
+}
+
+/// Classes that a clip is known to hold.
+pub(super) fn present(label: &Label) -> Vec<usize> {
+    match label {
+        Label::One(class) => vec![*class],
+        Label::Many(known) => known.iter().filter(|(_, here)| *here).map(|(class, _)| *class).collect(),
+    }
+}

@@ -1,0 +1,210 @@
+//! Scaled dot-product attention of one head of one clip, on views into packed buffers.
+//!
+//! Scores exist for a tile of queries at a time and are never kept: forward leaves the logarithm of each
+//! softmax's denominator, from which backward recomputes the probabilities (Dao et al., arXiv 2205.14135).
+
+use pulp::{Arch, Simd};
+
+use super::lanes::{LANES, exp, sum};
+use super::mat::{Into, Mat, MatMut, product};
+
+/// Scores that a tile may hold: they and the operands stay in a second-level cache of 1 MiB and more.
+const TILE: usize = 1 << 16;
+
+/// Queries of a tile, when there are `keys` keys.
+fn tile_rows(queries: usize, keys: usize) -> usize {
+    let most = (TILE / keys.max(1)).clamp(16, 512);
+    // Tiles of equal height rather than full ones and a small rest.
+    queries.div_ceil(queries.div_ceil(most).max(1))
+}
+
+/// Scratch that [`forward`] needs.
+pub fn forward_scratch(queries: usize, keys: usize) -> usize {
+    tile_rows(queries, keys) * keys
+}
+
+/// `out = softmax(q k^T / sqrt(size)) v`; `lse`, if not empty, receives each query's log-sum-exp of scaled scores.
+pub fn forward(q: Mat<'_>, k: Mat<'_>, v: Mat<'_>, mut out: MatMut<'_>, lse: &mut [f32], scratch: &mut [f32]) {
+    let (queries, keys, size) = (q.rows(), k.rows(), q.columns());
+    let scale = 1.0 / (size as f32).sqrt();
+    let tile = tile_rows(queries, keys).max(1);
+    let mut lse = lse.chunks_mut(tile);
+    for from in (0..queries).step_by(tile) {
+        let rows = tile.min(queries - from);
+        let scores = &mut scratch[..rows * keys];
+        product(MatMut::new(scores, keys), Into::Set, scale, q.rows_at(from, rows), k.t());
+        softmax(scores, keys, lse.next().unwrap_or_default());
+        let (_, rest) = out.reborrow().split_rows(from);
+        product(rest.split_rows(rows).0, Into::Set, 1.0, Mat::new(scores, keys), v);
+    }
+}
+
+/// Scratch that [`backward`] needs.
+pub fn backward_scratch(queries: usize, keys: usize, size: usize) -> usize {
+    2 * tile_rows(queries, keys) * keys + 2 * keys * size
+}
+
+/// Gradients of queries, keys and values, written over them.
+pub fn backward(
+    mut q: MatMut<'_>,
+    mut k: MatMut<'_>,
+    mut v: MatMut<'_>,
+    dout: Mat<'_>,
+    lse: &[f32],
+    scratch: &mut [f32],
+) {
+    let (queries, keys, size) = (q.rows(), k.rows(), q.columns());
+    let scale = 1.0 / (size as f32).sqrt();
+    let tile = tile_rows(queries, keys).max(1);
+    let (dk, scratch) = scratch.split_at_mut(keys * size);
+    let (dv, scratch) = scratch.split_at_mut(keys * size);
+    let (scores, dscores) = scratch.split_at_mut(tile * keys);
+    for from in (0..queries).step_by(tile) {
+        let rows = tile.min(queries - from);
+        let into = if from == 0 { Into::Set } else { Into::Add };
+        let scores = &mut scores[..rows * keys];
+        let dscores = &mut dscores[..rows * keys];
+        let dout = dout.rows_at(from, rows);
+        let mut q = q.reborrow().split_rows(from).1.split_rows(rows).0;
+
+        product(MatMut::new(scores, keys), Into::Set, scale, q.view(), k.view().t());
+        product(MatMut::new(dscores, keys), Into::Set, 1.0, dout, v.view().t());
+        softmax_backward(scores, dscores, &lse[from..from + rows]);
+        product(MatMut::new(dv, size), into, 1.0, Mat::new(scores, keys).t(), dout);
+        product(MatMut::new(dk, size), into, scale, Mat::new(dscores, keys).t(), q.view());
+        product(q.reborrow(), Into::Set, scale, Mat::new(dscores, keys), k.view());
+    }
+    for row in 0..keys {
+        k.row(row).copy_from_slice(&dk[row * size..(row + 1) * size]);
+        v.row(row).copy_from_slice(&dv[row * size..(row + 1) * size]);
+    }
+}
+
+/// Softmax of each row of `keys` scores, and the log-sum-exp of those rows for which `lse` has room.
+#[pulp::with_simd(softmax = Arch::new())]
+#[inline(always)]
+fn softmax_with_simd<'a, S: Simd>(_simd: S, scores: &'a mut [f32], keys: usize, lse: &'a mut [f32]) {
+    let mut lse = lse.iter_mut();
+    for row in scores.chunks_exact_mut(keys) {
+        let most = maximum(row);
+        let row = &mut row[..keys];
+        for score in row.iter_mut() {
+            *score = exp::<S>(*score - most);
+        }
+        let [total] = sum(keys, |i| [row[i]]);
+        let scale = 1.0 / total;
+        for score in row.iter_mut() {
+            *score *= scale;
+        }
+        if let Some(lse) = lse.next() {
+            *lse = most + total.ln();
+        }
+    }
+}
+
+/// Turns scaled scores into probabilities, and gradients of probabilities into gradients of scaled scores.
+#[pulp::with_simd(softmax_backward = Arch::new())]
+#[inline(always)]
+fn softmax_backward_with_simd<'a, S: Simd>(_simd: S, scores: &'a mut [f32], dscores: &'a mut [f32], lse: &'a [f32]) {
+    let keys = scores.len() / lse.len().max(1);
+    for ((p, d), lse) in scores.chunks_exact_mut(keys).zip(dscores.chunks_exact_mut(keys)).zip(lse) {
+        for p in p.iter_mut() {
+            *p = exp::<S>(*p - lse);
+        }
+        let (p, d) = (&p[..keys], &mut d[..keys]);
+        let [along] = sum(keys, |i| [p[i] * d[i]]);
+        for (d, p) in d.iter_mut().zip(p) {
+            *d = p * (*d - along);
+        }
+    }
+}
+
+/// The largest element; NaN never wins, but it stays in the row and so in the softmax.
+#[inline(always)]
+fn maximum(row: &[f32]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let (blocks, rest) = row.as_chunks::<LANES>();
+    for block in blocks {
+        for (most, &x) in lanes.iter_mut().zip(block) {
+            *most = if x > *most { x } else { *most };
+        }
+    }
+    lanes.iter().chain(rest).fold(f32::NEG_INFINITY, |most, &x| if x > most { x } else { most })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wave(n: usize, step: f64) -> Vec<f32> {
+        (0..n).map(|i| (i as f64 * step).sin() as f32).collect()
+    }
+
+    /// softmax(q k^T / sqrt(size)) v in f64.
+    fn reference(q: &[f64], k: &[f64], v: &[f64], size: usize) -> Vec<f64> {
+        let mut out = Vec::new();
+        for q in q.chunks(size) {
+            let dot = |k: &[f64]| q.iter().zip(k).map(|(q, k)| q * k).sum::<f64>() / (size as f64).sqrt();
+            let weights: Vec<f64> = k.chunks(size).map(|k| dot(k).exp()).collect();
+            let total: f64 = weights.iter().sum();
+            for c in 0..size {
+                out.push(v.chunks(size).zip(&weights).map(|(v, w)| v[c] * w).sum::<f64>() / total);
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn agrees_with_the_definition_and_its_finite_differences() {
+        // The last one takes several tiles.
+        for (queries, keys, size) in [(1, 1, 3), (2, 7, 4), (5, 5, 8), (70, 4100, 2)] {
+            // One buffer as a packed projection leaves it: q, k and v side by side, `keys` rows.
+            let mut packed = wave(keys * 3 * size, 0.77);
+            let dout = wave(queries * size, 1.9);
+            let wide = |v: Mat<'_>| -> Vec<f64> {
+                (0..v.rows()).flat_map(|r| v.row(r).iter().map(|&x| f64::from(x)).collect::<Vec<_>>()).collect()
+            };
+            let view = Mat::new(&packed, 3 * size);
+            let [q, k, v] = [0, 1, 2].map(|part| view.columns_at(part * size, size));
+            let q = q.rows_at(0, queries);
+            let (q64, k64, v64) = (wide(q), wide(k), wide(v));
+
+            let mut out = vec![0.0; queries * size];
+            let mut lse = vec![0.0; queries];
+            let mut scratch = vec![0.0; forward_scratch(queries, keys)];
+            forward(q, k, v, MatMut::new(&mut out, size), &mut lse, &mut scratch);
+            for (out, exact) in out.iter().zip(reference(&q64, &k64, &v64, size)) {
+                assert!((f64::from(*out) - exact).abs() < 2e-6, "{out} {exact}");
+            }
+
+            let (q, rest) = MatMut::new(&mut packed, 3 * size).split_columns(size);
+            let (k, v) = rest.split_columns(size);
+            let mut scratch = vec![0.0; backward_scratch(queries, keys, size)];
+            backward(q.split_rows(queries).0, k, v, Mat::new(&dout, size), &lse, &mut scratch);
+            let loss = |q: &[f64], k: &[f64], v: &[f64]| -> f64 {
+                reference(q, k, v, size).iter().zip(&dout).map(|(o, d)| o * f64::from(*d)).sum()
+            };
+            let view = Mat::new(&packed, 3 * size);
+            for (part, values) in [&q64, &k64, &v64].into_iter().enumerate() {
+                let rows = values.len() / size;
+                for at in (0..values.len()).step_by(1 + values.len() / 11) {
+                    let moved = |by: f64| {
+                        let mut values = values.clone();
+                        values[at] += by;
+                        match part {
+                            0 => loss(&values, &k64, &v64),
+                            1 => loss(&q64, &values, &v64),
+                            _ => loss(&q64, &k64, &values),
+                        }
+                    };
+                    let expected = (moved(1e-5) - moved(-1e-5)) / 2e-5;
+                    let got = f64::from(view.columns_at(part * size, size).row(at / size)[at % size]);
+                    assert!(
+                        (got - expected).abs() < 1e-5 * (1.0 + expected.abs()),
+                        "{part} of {rows}: {got} {expected}"
+                    );
+                }
+            }
+        }
+    }
+}

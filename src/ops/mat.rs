@@ -1,0 +1,235 @@
+//! Views of matrices in memory, and their product.
+//!
+//! Unsafe code is allowed in this file alone of the room: a mutable view must be split by columns
+//! (heads of one packed buffer), which slices cannot express, and the product takes raw pointers.
+#![allow(unsafe_code)]
+
+use std::marker::PhantomData;
+
+use gemm::Parallelism;
+
+/// A matrix to read: `rows` x `columns`, any strides.
+#[derive(Clone, Copy, Debug)]
+pub struct Mat<'a> {
+    start: *const f32,
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
+    column_stride: usize,
+    memory: PhantomData<&'a [f32]>,
+}
+
+/// A matrix to write: each row contiguous, rows `stride` apart.
+#[derive(Debug)]
+pub struct MatMut<'a> {
+    start: *mut f32,
+    rows: usize,
+    columns: usize,
+    stride: usize,
+    memory: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: a view is the borrow of its elements, shared or exclusive, exactly as a slice is.
+unsafe impl Send for Mat<'_> {}
+unsafe impl Sync for Mat<'_> {}
+unsafe impl Send for MatMut<'_> {}
+unsafe impl Sync for MatMut<'_> {}
+
+impl<'a> Mat<'a> {
+    /// All of `data`, row-major, `columns` wide.
+    pub fn new(data: &'a [f32], columns: usize) -> Self {
+        let columns = columns.max(1);
+        assert_eq!(data.len() % columns, 0, "{} values are not rows of {columns}", data.len());
+        let rows = data.len() / columns;
+        Self { start: data.as_ptr(), rows, columns, row_stride: columns, column_stride: 1, memory: PhantomData }
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Number of columns.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// The transpose, without moving anything.
+    pub fn t(self) -> Self {
+        Self {
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+            ..self
+        }
+    }
+
+    /// `count` rows from `from` on.
+    pub fn rows_at(self, from: usize, count: usize) -> Self {
+        assert!(from + count <= self.rows, "rows {from}..{} of {}", from + count, self.rows);
+        // SAFETY: the offset is within the view, or one past its end when `count` is 0.
+        let start = if count == 0 { self.start } else { unsafe { self.start.add(from * self.row_stride) } };
+        Self { start, rows: count, ..self }
+    }
+
+    /// `count` columns from `from` on.
+    pub fn columns_at(self, from: usize, count: usize) -> Self {
+        self.t().rows_at(from, count).t()
+    }
+
+    /// One row, which must be contiguous.
+    pub fn row(&self, row: usize) -> &'a [f32] {
+        assert!(row < self.rows && self.column_stride == 1, "row {row} of {}", self.rows);
+        // SAFETY: the row lies in the borrowed memory and its elements are adjacent.
+        unsafe { std::slice::from_raw_parts(self.start.add(row * self.row_stride), self.columns) }
+    }
+}
+
+impl<'a> MatMut<'a> {
+    /// All of `data`, row-major, `columns` wide.
+    pub fn new(data: &'a mut [f32], columns: usize) -> Self {
+        let columns = columns.max(1);
+        assert_eq!(data.len() % columns, 0, "{} values are not rows of {columns}", data.len());
+        let rows = data.len() / columns;
+        Self { start: data.as_mut_ptr(), rows, columns, stride: columns, memory: PhantomData }
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Number of columns.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// The same elements, to read.
+    pub fn view(&self) -> Mat<'_> {
+        Mat {
+            start: self.start,
+            rows: self.rows,
+            columns: self.columns,
+            row_stride: self.stride,
+            column_stride: 1,
+            memory: PhantomData,
+        }
+    }
+
+    /// The same view for a shorter time.
+    pub fn reborrow(&mut self) -> MatMut<'_> {
+        MatMut { memory: PhantomData, ..*self }
+    }
+
+    /// The first `at` rows and the rest.
+    pub fn split_rows(self, at: usize) -> (Self, Self) {
+        assert!(at <= self.rows, "{at} of {} rows", self.rows);
+        let offset = if at == self.rows { 0 } else { at * self.stride };
+        // SAFETY: within the view; the halves share no row (an empty one has no element).
+        let start = unsafe { self.start.add(offset) };
+        (Self { rows: at, ..self }, Self { start, rows: self.rows - at, ..self })
+    }
+
+    /// The first `at` columns and the rest.
+    pub fn split_columns(self, at: usize) -> (Self, Self) {
+        assert!(at <= self.columns, "{at} of {} columns", self.columns);
+        let offset = if at == self.columns || self.rows == 0 { 0 } else { at };
+        // SAFETY: within the first row; the halves share no column (an empty one has no element).
+        let start = unsafe { self.start.add(offset) };
+        (Self { columns: at, ..self }, Self { start, columns: self.columns - at, ..self })
+    }
+
+    /// One row.
+    pub fn row(&mut self, row: usize) -> &mut [f32] {
+        assert!(row < self.rows, "row {row} of {}", self.rows);
+        // SAFETY: the row lies in the exclusively borrowed memory and its elements are adjacent.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(row * self.stride), self.columns) }
+    }
+}
+
+/// What a product does with what was in its destination.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Into {
+    /// Overwrites it.
+    Set,
+    /// Adds to it.
+    Add,
+}
+
+/// `out = scale * a * b`, or `out += scale * a * b`; on the calling core alone.
+pub fn product(out: MatMut<'_>, into: Into, scale: f32, a: Mat<'_>, b: Mat<'_>) {
+    assert!(
+        a.rows == out.rows && b.columns == out.columns && a.columns == b.rows,
+        "({}, {}) x ({}, {}) into ({}, {})",
+        a.rows,
+        a.columns,
+        b.rows,
+        b.columns,
+        out.rows,
+        out.columns
+    );
+    if out.rows == 0 || out.columns == 0 {
+        return;
+    }
+    // Strides are of memory that exists, so they are below isize::MAX.
+    let [out_rs, a_rs, a_cs, b_rs, b_cs] =
+        [out.stride, a.row_stride, a.column_stride, b.row_stride, b.column_stride].map(|stride| stride as isize);
+    // SAFETY: shapes agree (asserted), every view lies in borrowed memory, and `out` is exclusive.
+    unsafe {
+        gemm::gemm(
+            out.rows,
+            out.columns,
+            a.columns,
+            out.start,
+            1,
+            out_rs,
+            into == Into::Add,
+            a.start,
+            a_cs,
+            a_rs,
+            b.start,
+            b_cs,
+            b_rs,
+            1.0,
+            scale,
+            false,
+            false,
+            false,
+            Parallelism::None,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_of_views_are_those_of_the_definition() {
+        let a: Vec<f32> = (0..35).map(|i| (i as f32 * 0.7).sin()).collect();
+        let b: Vec<f32> = (0..42).map(|i| (i as f32 * 0.3).cos()).collect();
+        let mut out = vec![1.0f32; 5 * 9];
+        // Columns 2..6 of a 5 x 9 buffer: (5 x 7) x the first four of b's (7 x 6).
+        let view = MatMut::new(&mut out, 9).split_columns(2).1.split_columns(4).0;
+        product(view, Into::Add, 2.0, Mat::new(&a, 7), Mat::new(&b, 6).columns_at(0, 4));
+        for row in 0..5 {
+            for column in 0..9 {
+                let sum: f32 = (0..7).map(|k| a[row * 7 + k] * b.get(k * 6 + column.max(2) - 2).unwrap_or(&0.0)).sum();
+                let expected = if (2..6).contains(&column) { 1.0 + 2.0 * sum } else { 1.0 };
+                assert!((out[row * 9 + column] - expected).abs() < 1e-5, "({row}, {column})");
+            }
+        }
+        let mut square = vec![0.0f32; 25];
+        product(MatMut::new(&mut square, 5), Into::Set, 1.0, Mat::new(&a, 7), Mat::new(&a, 7).t());
+        assert!((square[7] - square[11]).abs() < 1e-6);
+        assert!((square[0] - a[..7].iter().map(|x| x * x).sum::<f32>()).abs() < 1e-5);
+    }
+
+    #[test]
+    #[should_panic(expected = "(5, 7) x (6, 7)")]
+    fn shapes_that_do_not_fit_are_refused() {
+        let (a, b, mut out) = (vec![0.0; 35], vec![0.0; 42], vec![0.0; 35]);
+        product(MatMut::new(&mut out, 7), Into::Set, 1.0, Mat::new(&a, 7), Mat::new(&b, 7));
+    }
+}
