@@ -5,6 +5,7 @@
 //! optimizer sees and what a checkpoint holds. An [`Engine`] does the arithmetic.
 
 mod config;
+mod device;
 mod engine;
 mod error;
 mod init;
@@ -18,6 +19,7 @@ mod stem;
 mod store;
 
 pub use config::{ModelConfig, Pooling, Stem};
+pub use device::{device, device_name};
 pub use engine::{BlockNorms, Engine, Features, LossFn, StepOutput};
 pub use error::ModelError;
 pub use init::{initial_values, initialise};

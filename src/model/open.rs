@@ -2,7 +2,7 @@
 
 use candle_core::Device;
 
-use super::{Method, ModelConfig, ModelError, ParamStore, initialise, specs};
+use super::{Engine, Method, ModelConfig, ModelError, ParamStore, Portable, initialise, specs};
 use crate::audio::Normalisation;
 
 /// Sizes that start from random weights, by name.
@@ -51,6 +51,13 @@ pub struct Opened {
     pub notes: Vec<String>,
     /// Names the backbone's weights; adapters fit one fingerprint only.
     pub fingerprint: String,
+}
+
+impl Opened {
+    /// The engine that suits the device the weights are on.
+    pub fn engine(&self) -> Box<dyn Engine> {
+        Box::new(Portable::new(self.config.clone(), self.method))
+    }
 }
 
 /// Opens what `--model` names.

@@ -5,6 +5,7 @@
 
 use std::{
     collections::HashMap,
+    fmt::Display,
     fs::{self, File},
     path::{Path, PathBuf},
 };
@@ -45,8 +46,8 @@ pub struct Position {
     pub best: Option<Best>,
     /// The last complete epoch.
     pub last: Option<Best>,
-    /// Checksum of the weights that do not train: a run goes on only from the backbone it began with.
-    pub frozen: u32,
+    /// Fingerprint of the backbone: a run goes on only from the one it began with.
+    pub backbone: String,
 }
 
 /// A tensor of a checkpoint.
@@ -101,10 +102,10 @@ impl Checkpoint {
     ///
     /// # Errors
     /// When the disk refuses; `path` is then as it was.
-    pub fn write<V: View>(
+    pub fn write<S: AsRef<str> + Ord + Display, V: View>(
         path: &Path,
         position: &Position,
-        tensors: impl IntoIterator<Item = (String, V)>,
+        tensors: impl IntoIterator<Item = (S, V)>,
     ) -> Result<u64, SessionError> {
         let partial = path.with_extension("partial");
         let written = write_whole(path, &partial, position, tensors);
@@ -116,11 +117,11 @@ impl Checkpoint {
     }
 }
 
-fn write_whole<V: View>(
+fn write_whole<S: AsRef<str> + Ord + Display, V: View>(
     path: &Path,
     partial: &Path,
     position: &Position,
-    tensors: impl IntoIterator<Item = (String, V)>,
+    tensors: impl IntoIterator<Item = (S, V)>,
 ) -> Result<u64, SessionError> {
     let fail = |source: std::io::Error| SessionError::io(path, "write")(source);
     let position = serde_json::to_string(position).map_err(|error| fail(error.into()))?;
@@ -257,7 +258,7 @@ mod tests {
 
     fn write(checkpoints: &Checkpoints, step: u64) -> PathBuf {
         let path = checkpoints.path(step);
-        Checkpoint::write(&path, &position(step), [("head".to_owned(), &tensor())]).unwrap();
+        Checkpoint::write(&path, &position(step), [("head", &tensor())]).unwrap();
         path
     }
 
@@ -324,7 +325,7 @@ mod tests {
         // A folder in the way of the temporary file refuses the write on every system.
         fs::create_dir(path.with_extension("partial")).unwrap();
         fs::write(path.with_extension("partial").join("x"), "").unwrap();
-        assert!(Checkpoint::write(&path, &position(2), [("head".to_owned(), &tensor())]).is_err());
+        assert!(Checkpoint::write(&path, &position(2), [("head", &tensor())]).is_err());
         assert_eq!(Checkpoint::read(&path).unwrap().position, position(1));
     }
 }

@@ -1,6 +1,13 @@
 //! Where a run's events go: its log on disk and whoever watches.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    ops::ControlFlow,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use super::{Feed, feed::Update};
 use crate::session::{Event, LogWriter, Record, SessionError};
@@ -12,12 +19,20 @@ pub(super) struct Journal {
     log: Option<LogWriter>,
     /// Whether it was said already that the log cannot be written.
     complained: bool,
+    /// Raised when everything shall stop, for work that cannot wait for its command.
+    stopping: Arc<AtomicBool>,
 }
 
 impl Journal {
     /// A journal of the trainer's run `run`, without a log yet.
-    pub(super) fn new(run: usize, feed: Feed) -> Self {
-        Self { run, feed, log: None, complained: false }
+    pub(super) fn new(run: usize, feed: Feed, stopping: Arc<AtomicBool>) -> Self {
+        Self { run, feed, log: None, complained: false, stopping }
+    }
+
+    /// Shows how far preparation is, and breaks it off when everything shall stop.
+    pub(super) fn preparing(&self, done: usize, total: usize) -> ControlFlow<()> {
+        self.show(Event::Preparing { done, total });
+        if self.stopping.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     /// From now on events go to this log too.
@@ -43,6 +58,11 @@ impl Journal {
     /// Tells of something that only matters now and is not worth a line in the log.
     pub(super) fn show(&self, event: Event) {
         self.feed.push(Update { run: self.run, record: Record { at_ms: now_ms(), event } });
+    }
+
+    /// Shows a record that the log holds already.
+    pub(super) fn replay(&self, record: Record) {
+        self.feed.push(Update { run: self.run, record });
     }
 
     /// Waits until the log is on the medium.

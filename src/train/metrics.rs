@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 
 use serde::Serialize;
 
-use crate::data::Metric;
+use crate::data::{Metric, Targets};
 
 /// The answers to a whole split: scores and targets, (clips, classes), row-major.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -41,10 +41,16 @@ impl Answers {
         Self { classes, ..Self::default() }
     }
 
-    /// Adds clips: scores and targets, (clips, classes).
-    pub fn extend(&mut self, scores: &[f32], targets: &[f32]) {
+    /// Adds a batch: its scores, (clips, classes), and what they should have been.
+    pub fn extend(&mut self, scores: &[f32], targets: &Targets) {
         self.scores.extend_from_slice(scores);
-        self.targets.extend_from_slice(targets);
+        match &targets.mask {
+            None => self.targets.extend_from_slice(&targets.values),
+            Some(mask) => {
+                let known = |(&value, &weight): (&f32, &f32)| if weight > 0.0 { value } else { f32::NAN };
+                self.targets.extend(targets.values.iter().zip(mask).map(known));
+            }
+        }
     }
 
     /// Number of clips.

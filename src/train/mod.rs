@@ -2,18 +2,20 @@
 //!
 //! Emits [`session::Event`](crate::session::Event)s, obeys [`Command`]s, never prints, knows nothing of terminals.
 
+mod batches;
 mod command;
 mod error;
 mod feed;
-#[allow(dead_code)] // until the run lands
 mod journal;
+mod launch;
 mod loss;
 mod metrics;
 mod optim;
+mod plan;
 mod request;
 mod run;
 mod schedule;
-#[allow(dead_code)] // until the run lands
+mod snapshot;
 mod trainer;
 
 pub use command::Command;

@@ -1,8 +1,321 @@
-//! One run.
+//! One run as a state machine: each call of `advance` takes a step or evaluates a batch.
+//!
+//! Nothing in it depends on the clock but the timings it reports, and every random draw is a function of
+//! (seed, epoch, index): a run taken up from a checkpoint ends with the bits of one never interrupted.
 
-use super::{Launch, TrainError, journal::Journal, trainer::Job};
-use crate::session::Store;
+use std::time::{Duration, Instant};
 
-pub(super) fn launch(_store: &Store, _launch: Launch, _journal: &mut Journal) -> Result<Box<dyn Job>, TrainError> {
-    Err(TrainError::Request("this build cannot train yet".to_owned()))
+use super::{
+    AdamW, Answers, Criterion, TrainError,
+    batches::Batches,
+    journal::Journal,
+    lr_factor, median,
+    snapshot::{self, Part},
+    trainer::{Job, Progress},
+};
+use crate::{
+    data::Batch,
+    model::{BlockNorms, Engine, Features, ParamStore, StepOutput},
+    session::{Best, Checkpoint, Checkpoints, EpochRecord, Event, Lock, Position, RunConfig, StepRecord, Summary},
+};
+
+/// Checkpoints within an epoch are this far apart.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
+/// Steps without norms whose time says what a usual step costs.
+const USUAL_STEPS: usize = 15;
+
+/// A run at work. It holds its session's lock.
+pub(super) struct Run {
+    pub(super) config: RunConfig,
+    pub(super) lock: Lock,
+    pub(super) engine: Box<dyn Engine>,
+    pub(super) store: ParamStore,
+    pub(super) optimizer: AdamW,
+    pub(super) batches: Batches,
+    pub(super) position: Position,
+    pub(super) evaluation: Option<Evaluation>,
+    pub(super) usual_ms: Vec<f64>,
+    pub(super) saved: Saved,
+}
+
+/// Validation under way.
+pub(super) struct Evaluation {
+    answers: Answers,
+    /// Batches done.
+    done: u64,
+    loss_sum: f64,
+    loss_weight: f64,
+    seconds: f64,
+}
+
+/// What is safe on disk, and what is still to be written.
+pub(super) struct Saved {
+    /// Step and step in epoch of the last checkpoint, if there is one.
+    mark: Option<(u64, u64)>,
+    at: Instant,
+    /// The best weights, until they are on disk.
+    best: Option<(Position, Vec<(String, Part<'static>)>)>,
+}
+
+impl Saved {
+    /// Of a run that has nothing on disk yet, or everything up to this position.
+    pub(super) fn up_to(position: Option<&Position>) -> Self {
+        let mark = position.map(|position| (position.step, position.step_in_epoch));
+        Self { mark, at: Instant::now(), best: None }
+    }
+}
+
+impl Job for Run {
+    fn advance(&mut self, journal: &mut Journal) -> Result<Progress, TrainError> {
+        if self.position.epochs >= self.config.recipe.epochs {
+            return self.finish(journal);
+        }
+        if self.position.step_in_epoch < self.batches.steps_per_epoch() {
+            self.step(journal)?;
+            if self.saved.at.elapsed() >= CHECKPOINT_EVERY {
+                self.try_checkpoint(journal);
+            }
+        } else if self.evaluate(journal)? {
+            self.try_checkpoint(journal);
+        }
+        Ok(Progress::More)
+    }
+
+    fn checkpoint(&mut self, journal: &mut Journal) -> Result<(), TrainError> {
+        self.try_checkpoint(journal);
+        Ok(())
+    }
+}
+
+impl Run {
+    /// One optimizer step.
+    fn step(&mut self, journal: &mut Journal) -> Result<(), TrainError> {
+        let begun = Instant::now();
+        let epoch = self.position.epochs + 1;
+        let batch = self.batches.train(epoch, self.position.step_in_epoch)?;
+        let data = begun.elapsed();
+        let factor = lr_factor(&self.config.recipe.schedule, self.position.step, epoch);
+        let lr = self.config.lr * factor;
+        let step = self.position.step + 1;
+        let wants_norms = self.config.norms_every > 0 && step.is_multiple_of(self.config.norms_every);
+        let criterion = Criterion::new(self.config.recipe.loss, &batch.targets);
+        let output = self.forward_and_backward(&batch, &criterion, wants_norms)?;
+        if !output.loss.is_finite() {
+            return Err(TrainError::Failed(format!(
+                "the loss of step {step} is {}: training has diverged; train again with a lower --lr than {}",
+                output.loss, self.config.lr
+            )));
+        }
+        self.optimizer.update(&self.store, &output.gradients, |_| lr)?;
+
+        let whole = begun.elapsed();
+        let compute_ms = (whole - data).as_secs_f64() * 1e3;
+        self.position.step = step;
+        self.position.step_in_epoch += 1;
+        self.position.loss_sum += f64::from(output.loss) * criterion.terms();
+        self.position.loss_weight += criterion.terms();
+        self.position.seconds += whole.as_secs_f64();
+        self.position.data_seconds += data.as_secs_f64();
+        journal.emit(Event::Step(StepRecord {
+            step,
+            epoch,
+            loss: output.loss,
+            lr,
+            data_ms: (data.as_secs_f64() * 1e3) as f32,
+            compute_ms: compute_ms as f32,
+        }));
+        self.tell_norms(output.norms, compute_ms, journal);
+        Ok(())
+    }
+
+    /// The gradient of a whole batch, by way of as many parts as memory asks for.
+    fn forward_and_backward(
+        &mut self,
+        batch: &Batch,
+        criterion: &Criterion<'_>,
+        norms: bool,
+    ) -> Result<StepOutput, TrainError> {
+        let mut whole: Option<StepOutput> = None;
+        for start in (0..batch.features.batch).step_by(self.config.micro_batch.max(1)) {
+            let part = part_of(&batch.features, start, self.config.micro_batch);
+            let mut loss = |range: std::ops::Range<usize>, logits: &[f32]| {
+                criterion.share(start + range.start..start + range.end, logits)
+            };
+            // Norms of the first part stand for the batch: the measurement shall cost little.
+            let output = self.engine.step(&self.store, &part, &mut loss, norms && start == 0)?;
+            whole = Some(match whole {
+                None => output,
+                Some(sum) => add(sum, output)?,
+            });
+        }
+        whole.ok_or_else(|| TrainError::Failed("a batch without clips".to_owned()))
+    }
+
+    /// Tells the norms, and what measuring them cost beyond a usual step.
+    fn tell_norms(&mut self, norms: Option<Vec<BlockNorms>>, compute_ms: f64, journal: &mut Journal) {
+        match norms {
+            Some(blocks) => {
+                let usual = median(self.usual_ms.clone()).unwrap_or(compute_ms);
+                let cost_ms = (compute_ms - usual).max(0.0) as f32;
+                journal.emit(Event::Norms { step: self.position.step, blocks, cost_ms });
+            }
+            None => {
+                if self.usual_ms.len() >= USUAL_STEPS {
+                    self.usual_ms.remove(0);
+                }
+                self.usual_ms.push(compute_ms);
+            }
+        }
+    }
+
+    /// Evaluates one batch of the validation split; true when that ends the epoch.
+    fn evaluate(&mut self, journal: &mut Journal) -> Result<bool, TrainError> {
+        let begun = Instant::now();
+        let classes = self.config.shape.classes;
+        let evaluation = self.evaluation.get_or_insert_with(|| Evaluation {
+            answers: Answers::new(classes),
+            done: 0,
+            loss_sum: 0.0,
+            loss_weight: 0.0,
+            seconds: 0.0,
+        });
+        if evaluation.done < self.batches.val_batches() {
+            let batch = self.batches.val(evaluation.done)?;
+            let logits = self.engine.logits(&self.store, &batch.features)?;
+            let criterion = Criterion::new(self.config.recipe.loss, &batch.targets);
+            let (loss, _) = criterion.share(0..batch.features.batch, &logits);
+            evaluation.answers.extend(&logits, &batch.targets);
+            evaluation.loss_sum += f64::from(loss) * criterion.terms();
+            evaluation.loss_weight += criterion.terms();
+            evaluation.done += 1;
+            evaluation.seconds += begun.elapsed().as_secs_f64();
+            let done = evaluation.answers.clips();
+            journal.show(Event::Evaluating { done, total: self.batches.val_clips() });
+        }
+        if evaluation.done < self.batches.val_batches() {
+            return Ok(false);
+        }
+        if let Some(evaluation) = self.evaluation.take() {
+            self.end_epoch(&evaluation, journal)?;
+        }
+        Ok(true)
+    }
+
+    /// Sums the epoch up.
+    fn end_epoch(&mut self, evaluation: &Evaluation, journal: &mut Journal) -> Result<(), TrainError> {
+        let recipe = &self.config.recipe;
+        let value = evaluation.answers.value(recipe.metric);
+        let position = &mut self.position;
+        let epoch = position.epochs + 1;
+        let mean = |sum: f64, weight: f64| if weight > 0.0 { sum / weight } else { 0.0 };
+        let record = EpochRecord {
+            epoch,
+            step: position.step,
+            train_loss: mean(position.loss_sum, position.loss_weight) as f32,
+            val_loss: mean(evaluation.loss_sum, evaluation.loss_weight) as f32,
+            value,
+            seconds: position.seconds,
+            data_seconds: position.data_seconds,
+            eval_seconds: evaluation.seconds,
+            lr: self.config.lr * lr_factor(&recipe.schedule, position.step.saturating_sub(1), epoch),
+        };
+        let reached = Best { epoch, value };
+        position.epochs = epoch;
+        position.step_in_epoch = 0;
+        position.epoch_seconds.push(position.seconds);
+        (position.loss_sum, position.loss_weight, position.seconds, position.data_seconds) = (0.0, 0.0, 0.0, 0.0);
+        position.last = Some(reached);
+        if position.best.is_none_or(|best| value > best.value) {
+            position.best = Some(reached);
+            self.saved.best = Some((position.clone(), snapshot::weights(&self.store)?));
+        }
+        journal.emit(Event::Epoch(record));
+        Ok(())
+    }
+
+    /// Writes a checkpoint unless the newest is of this step, and best weights when they are due. A disk that
+    /// refuses stops no training: it is said, what is there stays, and the next point tries again.
+    fn try_checkpoint(&mut self, journal: &mut Journal) {
+        if let Err(error) = self.save(journal) {
+            self.saved.at = Instant::now();
+            journal.emit(Event::Warning { message: format!("no checkpoint of step {}: {error}", self.position.step) });
+        }
+    }
+
+    fn save(&mut self, journal: &mut Journal) -> Result<(), TrainError> {
+        let checkpoints = Checkpoints::of(self.lock.folder());
+        if let Some((position, weights)) = &self.saved.best {
+            Checkpoint::write(&checkpoints.best_path(), position, weights.iter().map(|(name, part)| (name, part)))?;
+            self.saved.best = None;
+        }
+        if self.is_saved() {
+            return Ok(());
+        }
+        let path = checkpoints.path(self.position.step);
+        let parts = snapshot::all(&self.store, &self.optimizer)?;
+        let bytes = Checkpoint::write(&path, &self.position, parts.iter().map(|(name, part)| (name, part)))?;
+        drop(parts);
+        self.saved = Saved::up_to(Some(&self.position));
+        let file = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        journal.emit(Event::Checkpoint { step: self.position.step, file, bytes });
+        checkpoints.prune();
+        journal.sync()?;
+        Ok(())
+    }
+
+    fn is_saved(&self) -> bool {
+        self.saved.mark == Some((self.position.step, self.position.step_in_epoch))
+    }
+
+    /// The end: everything must be on disk.
+    fn finish(&mut self, journal: &mut Journal) -> Result<Progress, TrainError> {
+        self.save(journal)?;
+        let summary = Summary {
+            best: self.position.best,
+            last: self.position.last,
+            trainable: self.store.trainable().map(|(spec, _)| spec.count()).sum(),
+            epoch_seconds: median(self.position.epoch_seconds.clone()).unwrap_or(0.0),
+            peak_rss_bytes: peak_rss_bytes(),
+        };
+        journal.emit(Event::Finished { summary });
+        journal.sync()?;
+        Ok(Progress::Done)
+    }
+}
+
+/// `count` clips from `start`, or what there is.
+fn part_of(features: &Features, start: usize, count: usize) -> Features {
+    let end = (start + count).min(features.batch);
+    let clip = features.frames * features.bins;
+    Features {
+        batch: end - start,
+        frames: features.frames,
+        bins: features.bins,
+        data: features.data[start * clip..end * clip].to_vec(),
+        valid: features.valid[start..end].to_vec(),
+    }
+}
+
+/// Two parts of a batch together.
+fn add(sum: StepOutput, part: StepOutput) -> Result<StepOutput, TrainError> {
+    let gradients = sum.gradients.iter().zip(&part.gradients).map(|(a, b)| a + b).collect::<Result<_, _>>()?;
+    Ok(StepOutput {
+        loss: sum.loss + part.loss,
+        logits: [sum.logits, part.logits].concat(),
+        gradients,
+        norms: sum.norms,
+    })
+}
+
+/// Peak resident memory of the process; 0 where the system does not tell.
+pub(super) fn peak_rss_bytes() -> u64 {
+    #[cfg(unix)]
+    {
+        use nix::sys::resource::{UsageWho, getrusage};
+        // Linux counts in KiB, macOS in bytes.
+        let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
+        getrusage(UsageWho::RUSAGE_SELF).map_or(0, |usage| usage.max_rss().max(0) as u64 * unit)
+    }
+    #[cfg(not(unix))]
+    0
 }

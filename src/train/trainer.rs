@@ -2,22 +2,30 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::mpsc::{self, Receiver, Sender, TryRecvError},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, Receiver, Sender, TryRecvError},
+    },
     thread::JoinHandle,
 };
 
-use super::{Command, Feed, Launch, TrainError, journal::Journal};
-use crate::session::{Event, Store};
+use super::{Command, Feed, Launch, TrainError, journal::Journal, launch::Group};
+use crate::{
+    data::DataError,
+    session::{Event, Store},
+};
 
 /// Runs training on a thread of their own. Dropping it stops them, each with a checkpoint.
 pub struct Trainer {
     commands: Sender<(Option<usize>, Command)>,
     feed: Feed,
+    stopping: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 /// What the trainer steps: a run, or a stand-in for tests.
-pub(super) trait Job {
+pub(super) trait Job: Send {
     /// Does one step, or one slice of preparation or evaluation, and tells whether more remains.
     fn advance(&mut self, journal: &mut Journal) -> Result<Progress, TrainError>;
     /// Makes everything done so far safe on disk.
@@ -39,9 +47,10 @@ pub(super) type Build = Box<dyn FnOnce(&mut Journal) -> Result<Box<dyn Job>, Tra
 impl Trainer {
     /// Starts training. With several runs, each takes a step in turn.
     pub fn spawn(store: Store, launches: Vec<Launch>) -> Self {
+        let group = Group::new(store);
         let build = |launch| -> Build {
-            let store = store.clone();
-            Box::new(move |journal| super::run::launch(&store, launch, journal))
+            let group = group.clone();
+            Box::new(move |journal| group.launch(launch, journal))
         };
         Self::spawn_jobs(launches.into_iter().map(build).collect())
     }
@@ -49,27 +58,33 @@ impl Trainer {
     pub(super) fn spawn_jobs(builds: Vec<Build>) -> Self {
         let (commands, inbox) = mpsc::channel();
         let feed = Feed::new();
+        let stopping = Arc::new(AtomicBool::new(false));
+        let journal = |run| Journal::new(run, feed.clone(), Arc::clone(&stopping));
+        let slots: Vec<Slot> =
+            builds.into_iter().enumerate().map(|(run, build)| Slot::new(journal(run), build)).collect();
         let work = {
             let feed = feed.clone();
             move || {
-                let slots = builds.into_iter().enumerate().map(|(run, build)| Slot::new(run, &feed, build)).collect();
                 work(slots, &inbox);
                 feed.close();
             }
         };
         match std::thread::Builder::new().name("trainer".to_owned()).spawn(work) {
-            Ok(thread) => Self { commands, feed, thread: Some(thread) },
+            Ok(thread) => Self { commands, feed, stopping, thread: Some(thread) },
             Err(error) => {
                 let message = format!("the system gave no thread to train on: {error}");
-                Journal::new(0, feed.clone()).emit(Event::Failed { message });
+                journal(0).emit(Event::Failed { message });
                 feed.close();
-                Self { commands, feed, thread: None }
+                Self { commands, feed, stopping, thread: None }
             }
         }
     }
 
     /// Commands one run, or all of them. It obeys within one step.
     pub fn command(&self, run: Option<usize>, command: Command) {
+        if (run, command) == (None, Command::Stop) {
+            self.stopping.store(true, Ordering::Relaxed);
+        }
         // A trainer that is done has nothing left to obey.
         let _ = self.commands.send((run, command));
     }
@@ -118,8 +133,8 @@ enum Stage {
 }
 
 impl Slot {
-    fn new(run: usize, feed: &Feed, build: Build) -> Self {
-        Self { journal: Journal::new(run, feed.clone()), stage: Stage::New(build), paused: false }
+    fn new(journal: Journal, build: Build) -> Self {
+        Self { journal, stage: Stage::New(build), paused: false }
     }
 
     fn is_over(&self) -> bool {
@@ -144,6 +159,10 @@ impl Slot {
         });
         match worked {
             Ok(stage) => self.stage = stage,
+            Err(TrainError::Data(DataError::Cancelled)) => {
+                self.journal.emit(Event::Stopped);
+                self.end();
+            }
             Err(error) => self.fail(&error),
         }
     }

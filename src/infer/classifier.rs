@@ -1,0 +1,238 @@
+//! Something that answers.
+
+use std::path::Path;
+
+use super::{InferError, Score, weights::restore};
+use crate::{
+    audio::{Extractor, FrontEnd, LogMel, Normalisation},
+    data::Loss,
+    model::{self, Engine, Features, ModelError, Opened, ParamStore},
+    session::{self, Best, Checkpoint, Checkpoints, RunConfig, SessionError, Store},
+};
+
+/// Statistics of AudioSet (arXiv 2104.01778's code), for a checkpoint that says nothing of its own.
+const AUDIOSET: Normalisation = Normalisation { mean: -4.267_739_3, std: 4.568_997_4 };
+
+/// Which of a session's weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Which {
+    /// Those of the best epoch on the validation split.
+    #[default]
+    Best,
+    /// Those of the newest checkpoint.
+    Last,
+}
+
+/// A model that is ready to answer: labels, front end, normalisation, weights.
+pub struct Classifier {
+    name: String,
+    labels: Vec<String>,
+    loss: Loss,
+    normalisation: Normalisation,
+    front_end: FrontEnd,
+    extractor: Extractor,
+    engine: Box<dyn Engine>,
+    store: ParamStore,
+    session: Option<(RunConfig, Option<Best>)>,
+}
+
+impl Classifier {
+    /// Opens a session (its best weights), or a model whose checkpoint has labels. `device` as in
+    /// [`model::device`].
+    ///
+    /// # Errors
+    /// When there is neither, or its weights cannot be used.
+    pub fn open(source: &str, store: &Store, device: &str) -> Result<Self, InferError> {
+        match store.find(source) {
+            Ok(folder) => Self::of_session(&folder, Which::Best, device),
+            Err(absent @ SessionError::Unknown { .. }) => match Self::of_model(source, device) {
+                // It is no model either: the nearest session's name helps more often.
+                Err(InferError::Model(ModelError::Unknown { .. })) => Err(absent.into()),
+                other => other,
+            },
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Opens a trained session.
+    ///
+    /// # Errors
+    /// When it has no weights yet, or they do not fit its model.
+    pub fn of_session(folder: &Path, which: Which, device: &str) -> Result<Self, InferError> {
+        let state = session::outline(folder)?;
+        let unusable = |problem: &str| InferError::Unusable(format!("{}: {problem}", folder.display()));
+        let config = *state.config.ok_or_else(|| unusable("the log does not say what was trained; train anew"))?;
+        let checkpoints = Checkpoints::of(folder);
+        let checkpoint = match which {
+            // Before its first epoch is over a session has no best weights.
+            Which::Best if checkpoints.best_path().exists() => Checkpoint::read(&checkpoints.best_path())?,
+            Which::Best | Which::Last => checkpoints.latest()?.0,
+        };
+        let opened = model::open(&model::Request {
+            source: config.model.clone(),
+            frames: Some(config.shape.frames()),
+            stride: Some(config.recipe.stride),
+            classes: Some(config.shape.classes),
+            method: Some(config.method),
+            seed: config.seed,
+            device: model::device(device)?,
+        })?;
+        if opened.fingerprint != checkpoint.position.backbone {
+            let changed = format!("its backbone {} is not the one it was trained on; restore that file", config.model);
+            return Err(unusable(&changed));
+        }
+        restore(&opened.store, &checkpoint)?;
+        let reached = checkpoint.position.last;
+        let ready =
+            Ready { labels: config.labels.clone(), loss: config.recipe.loss, normalisation: config.normalisation };
+        Self::assemble(config.session.clone(), opened, ready, Some((config, reached)))
+    }
+
+    fn of_model(source: &str, device: &str) -> Result<Self, InferError> {
+        let opened = model::open(&model::Request { device: model::device(device)?, ..model::Request::new(source) })?;
+        let labels = opened.labels.clone().ok_or_else(|| {
+            InferError::Unusable(format!(
+                "{source} has no class names to answer with; train it on labelled sounds first"
+            ))
+        })?;
+        let normalisation = opened.normalisation.unwrap_or(AUDIOSET);
+        // AudioSet's classes occur together: each is a question of its own.
+        let loss = if labels.len() == 527 { Loss::Binary } else { Loss::CrossEntropy };
+        Self::assemble(source.to_owned(), opened, Ready { labels, loss, normalisation }, None)
+    }
+
+    fn assemble(
+        name: String,
+        opened: Opened,
+        ready: Ready,
+        session: Option<(RunConfig, Option<Best>)>,
+    ) -> Result<Self, InferError> {
+        let bins = opened.config.mel_bins();
+        let front_end = FrontEnd::for_bins(bins)
+            .ok_or_else(|| InferError::Unusable(format!("{name}: no filter bank here has {bins} mel bins")))?;
+        Ok(Self {
+            name,
+            labels: ready.labels,
+            loss: ready.loss,
+            normalisation: front_end.normalisation().unwrap_or(ready.normalisation),
+            front_end,
+            extractor: front_end.extractor(),
+            engine: opened.engine(),
+            store: opened.store,
+            session,
+        })
+    }
+
+    /// The session's name, or the model as it was given.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Class names, in label order.
+    pub fn labels(&self) -> &[String] {
+        &self.labels
+    }
+
+    /// The log-mel that it hears.
+    pub fn front_end(&self) -> FrontEnd {
+        self.front_end
+    }
+
+    /// Frames of 10 ms that one answer hears.
+    pub fn frames(&self) -> usize {
+        self.engine.config().frames()
+    }
+
+    /// Mel bins of a frame: 128 for AST, 80 for Whisper.
+    pub fn mel_bins(&self) -> usize {
+        self.engine.config().mel_bins()
+    }
+
+    /// Feature statistics in use.
+    pub fn normalisation(&self) -> Normalisation {
+        self.normalisation
+    }
+
+    /// What a session was trained on, and the epoch that these weights are of.
+    pub fn session(&self) -> Option<(&RunConfig, Option<Best>)> {
+        self.session.as_ref().map(|(config, reached)| (config, *reached))
+    }
+
+    /// All classes, most likely first, for 16 kHz mono samples; cut or padded to what the model hears.
+    ///
+    /// # Errors
+    /// When the arithmetic fails.
+    pub fn scores(&mut self, samples: &[f32]) -> Result<Vec<Score>, InferError> {
+        let mel = self.extractor.compute(samples);
+        self.scores_of(&mel)
+    }
+
+    /// The same for log-mel frames that were computed already.
+    ///
+    /// # Errors
+    /// When the frames have another number of mel bins, or the arithmetic fails.
+    pub fn scores_of(&mut self, mel: &LogMel) -> Result<Vec<Score>, InferError> {
+        if mel.bins != self.mel_bins() {
+            let problem = format!("{} mel bins for a model that hears {}", mel.bins, self.mel_bins());
+            return Err(InferError::Unusable(problem));
+        }
+        let features = self.features(mel);
+        let logits = self.logits(&features)?;
+        let probabilities = probabilities(self.loss, &logits);
+        let mut scores: Vec<Score> =
+            self.labels.iter().zip(probabilities).map(|(label, score)| Score { label: label.clone(), score }).collect();
+        scores.sort_by(|a, b| b.score.total_cmp(&a.score));
+        Ok(scores)
+    }
+
+    /// Logits (batch, classes) of normalised features.
+    ///
+    /// # Errors
+    /// When their size is not the model's, or the arithmetic fails.
+    pub fn logits(&mut self, features: &Features) -> Result<Vec<f32>, InferError> {
+        Ok(self.engine.logits(&self.store, features)?)
+    }
+
+    /// One clip as the model was trained to hear it: cut or padded, then normalised as (x - mean) / (2 std).
+    fn features(&self, mel: &LogMel) -> Features {
+        let (frames, bins) = (self.frames(), self.mel_bins());
+        let kept = mel.frames.min(frames);
+        let mut data = vec![self.front_end.padding(mel); frames * bins];
+        data[..kept * bins].copy_from_slice(&mel.data[..kept * bins]);
+        let Normalisation { mean, std } = self.normalisation;
+        data.iter_mut().for_each(|value| *value = (*value - mean) / (2.0 * std));
+        Features { batch: 1, frames, bins, data, valid: vec![kept] }
+    }
+}
+
+/// What an opened model needs beside itself to answer.
+struct Ready {
+    labels: Vec<String>,
+    loss: Loss,
+    normalisation: Normalisation,
+}
+
+/// Softmax or sigmoid of one clip's logits: what a person reads as "how sure".
+fn probabilities(loss: Loss, logits: &[f32]) -> Vec<f32> {
+    match loss {
+        Loss::CrossEntropy => {
+            let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let exps: Vec<f32> = logits.iter().map(|&x| (x - top).exp()).collect();
+            let total: f32 = exps.iter().sum();
+            exps.into_iter().map(|x| x / total).collect()
+        }
+        Loss::Binary => logits.iter().map(|&x| 1.0 / (1.0 + (-x).exp())).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn softmax_shares_out_one_and_sigmoids_stand_alone() {
+        let soft = probabilities(Loss::CrossEntropy, &[1000.0, 999.0, 0.0]);
+        assert!((soft.iter().sum::<f32>() - 1.0).abs() < 1e-6 && (soft[0] - 0.731_058_6).abs() < 1e-6);
+        assert_eq!(probabilities(Loss::Binary, &[0.0, 0.0]), [0.5, 0.5]);
+    }
+}

@@ -1,0 +1,108 @@
+//! Where a run's batches come from: the loaders of its training and its validation clips.
+
+use std::{
+    ops::ControlFlow,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use super::{TrainError, plan::Plan};
+use crate::{
+    audio::FrontEnd,
+    data::{self, DataError, Dataset, FeatureSet, Loader},
+};
+
+/// Clips of a batch that is only evaluated.
+const EVALUATED: usize = 16;
+
+/// The features in memory, so that runs over the same clips share them.
+#[derive(Clone, Default)]
+pub(super) struct Shelf {
+    sets: Arc<Mutex<Vec<Arc<FeatureSet>>>>,
+}
+
+impl Shelf {
+    /// The features of this data set: those another run uses already, or new ones.
+    pub(super) fn take(&self, dataset: Dataset, front_end: FrontEnd, frames: usize) -> Arc<FeatureSet> {
+        let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |set: &&Arc<FeatureSet>| {
+            set.front_end() == front_end && set.frames() == frames && **set.dataset() == dataset
+        };
+        if let Some(set) = sets.iter().find(same) {
+            return Arc::clone(set);
+        }
+        let set = Arc::new(FeatureSet::new(Arc::new(dataset), front_end, frames));
+        sets.push(Arc::clone(&set));
+        set
+    }
+}
+
+/// One run's batches, each by its place, so that a run goes on where it stood.
+pub(super) struct Batches {
+    train: Loader,
+    val: Loader,
+    /// The epoch being trained on.
+    training: Option<(u32, data::Batches)>,
+    /// The validation split being evaluated.
+    validating: Option<data::Batches>,
+}
+
+impl Batches {
+    /// The batches of a planned run. Decodes every clip first, so that one that cannot be read is known before
+    /// training; `progress` may break off.
+    pub(super) fn new(
+        plan: &Plan,
+        progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<Self, DataError> {
+        let (config, set) = (&plan.config, &plan.features);
+        let (train, val) = (plan.division.train.clone(), plan.division.val.clone());
+        set.prepare(&[train.as_slice(), &val].concat(), progress)?;
+        let normalisation = config.normalisation;
+        Ok(Self {
+            train: Loader::training(Arc::clone(set), train, &config.recipe, normalisation, config.seed),
+            val: Loader::evaluation(Arc::clone(set), val, &config.recipe, normalisation, EVALUATED),
+            training: None,
+            validating: None,
+        })
+    }
+
+    pub(super) fn steps_per_epoch(&self) -> u64 {
+        self.train.batches()
+    }
+
+    pub(super) fn val_batches(&self) -> u64 {
+        self.val.batches()
+    }
+
+    pub(super) fn val_clips(&self) -> usize {
+        self.val.clips()
+    }
+
+    /// Batch `step` (from 0) of an epoch (from 1).
+    pub(super) fn train(&mut self, epoch: u32, step: u64) -> Result<data::Batch, TrainError> {
+        let at = |(at_epoch, stream): &(u32, data::Batches)| *at_epoch == epoch && stream.position() == step;
+        if !self.training.as_ref().is_some_and(at) {
+            // The old threads end before new ones start.
+            self.training = None;
+            self.training = Some((epoch, self.train.epoch(epoch, step)));
+        }
+        let batch = self.training.as_mut().and_then(|(_, stream)| stream.next());
+        if step + 1 == self.train.batches() {
+            // The next epoch's first batches are made while this one is evaluated.
+            self.training = Some((epoch + 1, self.train.epoch(epoch + 1, 0)));
+        }
+        batch.unwrap_or_else(|| Err(missing(step))).map_err(TrainError::from)
+    }
+
+    /// Batch `number` (from 0) of the validation split.
+    pub(super) fn val(&mut self, number: u64) -> Result<data::Batch, TrainError> {
+        if self.validating.as_ref().is_none_or(|stream| stream.position() != number) {
+            self.validating = Some(self.val.epoch(1, number));
+        }
+        let batch = self.validating.as_mut().and_then(|stream| stream.next());
+        batch.unwrap_or_else(|| Err(missing(number))).map_err(TrainError::from)
+    }
+}
+
+fn missing(number: u64) -> DataError {
+    DataError::Request(format!("the loader has no batch {number}"))
+}

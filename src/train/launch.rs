@@ -1,0 +1,169 @@
+//! How a run begins: anew from a request, or again from its last checkpoint.
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use super::{
+    AdamW, Launch, Request, TrainError,
+    batches::{Batches, Shelf},
+    journal::Journal,
+    plan::{Plan, front_end, plan},
+    run::{Run, Saved},
+    snapshot,
+    trainer::Job,
+};
+use crate::{
+    data::{self, Division, FeatureSet},
+    infer::restore,
+    model::{self, Inventory, Opened},
+    session::{self, Checkpoints, Event, Lock, LogReader, LogWriter, Position, RunConfig, Status, Store},
+};
+
+/// The runs of one trainer: they share features, and the first lends the others its name as their pair.
+#[derive(Clone)]
+pub(super) struct Group {
+    store: Store,
+    shelf: Shelf,
+    lead: Arc<Mutex<Option<String>>>,
+}
+
+impl Group {
+    pub(super) fn new(store: Store) -> Self {
+        Self { store, shelf: Shelf::default(), lead: Arc::default() }
+    }
+
+    /// Makes a run ready to advance, on the trainer's thread.
+    pub(super) fn launch(&self, launch: Launch, journal: &mut Journal) -> Result<Box<dyn Job>, TrainError> {
+        let run = match launch {
+            Launch::New(request) => self.begin(&request, journal)?,
+            Launch::Resume(folder) => self.resume(&folder, journal)?,
+        };
+        Ok(Box::new(run))
+    }
+
+    fn begin(&self, request: &Request, journal: &mut Journal) -> Result<Run, TrainError> {
+        let Plan { mut config, features, division } =
+            plan(request, &self.shelf, &mut |done, total| journal.preparing(done, total))?;
+        let model = open(&config)?;
+        let (name, lock) = self.store.create(&config.session)?;
+        config.session = name;
+        let mut lead = self.lead.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*lead {
+            Some(lead) => config.paired_with = config.paired_with.or_else(|| Some(lead.clone())),
+            None => *lead = Some(config.session.clone()),
+        }
+        drop(lead);
+        let optimizer = AdamW::new(&model.store, config.recipe.weight_decay)?;
+        journal.write_to(LogWriter::open(lock.folder())?);
+        journal.emit(Event::Started {
+            config: Box::new(config.clone()),
+            inventory: Inventory::of(model.store.specs()),
+            tokens: config.shape.tokens(),
+            train_clips: division.train.len(),
+            val_clips: division.val.len(),
+            steps_per_epoch: division.train.len().div_ceil(config.recipe.batch) as u64,
+            moment_bytes: optimizer.bytes(),
+        });
+        for note in &model.notes {
+            journal.emit(Event::Warning { message: note.clone() });
+        }
+        let position = Position { backbone: model.fingerprint.clone(), ..Position::default() };
+        let plan = Plan { config, features, division };
+        assemble(plan, model, optimizer, position, Saved::up_to(None), lock, journal)
+    }
+
+    fn resume(&self, folder: &Path, journal: &mut Journal) -> Result<Run, TrainError> {
+        let lock = Lock::take(folder)?;
+        let state = session::load(folder)?;
+        let config = state.config.ok_or_else(|| {
+            TrainError::Request(format!("{}: the log does not say what was trained; train anew", folder.display()))
+        })?;
+        if state.status == Status::Finished {
+            let epochs = config.recipe.epochs;
+            return Err(TrainError::Request(format!("{} is complete: all {epochs} epochs are done", config.session)));
+        }
+        let checkpoints = Checkpoints::of(folder);
+        checkpoints.sweep();
+        let (checkpoint, passed_over) = checkpoints.latest()?;
+        let (features, division) = self.same_data(&config, state.clips)?;
+        let model = open(&config)?;
+        let position = checkpoint.position.clone();
+        if model.fingerprint != position.backbone {
+            return Err(TrainError::Request(format!(
+                "the backbone {} is not the one that {} began with; restore its file, or train anew",
+                config.model, config.session
+            )));
+        }
+        restore(&model.store, &checkpoint)?;
+        let optimizer = snapshot::restore_optimizer(&model.store, &checkpoint, config.recipe.weight_decay)?;
+        // Whoever follows only this trainer learns the run's past from its log.
+        for record in LogReader::new(folder).poll()? {
+            journal.replay(record);
+        }
+        journal.write_to(LogWriter::open(folder)?);
+        for error in passed_over {
+            journal.emit(Event::Warning { message: error.to_string() });
+        }
+        journal.emit(Event::Resumed { step: position.step, epochs: position.epochs });
+        let saved = Saved::up_to(Some(&position));
+        assemble(Plan { config: *config, features, division }, model, optimizer, position, saved, lock, journal)
+    }
+
+    /// The data that a session was trained on, if it is still the same.
+    fn same_data(&self, config: &RunConfig, clips: (usize, usize)) -> Result<(Arc<FeatureSet>, Division), TrainError> {
+        let dataset = data::open(&config.data)?;
+        if dataset.classes != config.labels {
+            return Err(TrainError::Request(format!(
+                "{} no longer has the classes that {} was trained on; restore the data, or train anew",
+                config.data, config.session
+            )));
+        }
+        let division = dataset.divide(config.fold, config.seed)?;
+        let now = (division.train.len(), division.val.len());
+        if now != clips {
+            return Err(TrainError::Request(format!(
+                "{} now has {} and {} clips to train and validate on, not {} and {}; restore the data, or train anew",
+                config.data, now.0, now.1, clips.0, clips.1
+            )));
+        }
+        Ok((self.shelf.take(dataset, front_end(&config.shape)?, config.recipe.frames), division))
+    }
+}
+
+fn open(config: &RunConfig) -> Result<Opened, TrainError> {
+    Ok(model::open(&model::Request {
+        source: config.model.clone(),
+        frames: Some(config.shape.frames()),
+        stride: Some(config.recipe.stride),
+        classes: Some(config.shape.classes),
+        method: Some(config.method),
+        seed: config.seed,
+        device: model::device(&config.device)?,
+    })?)
+}
+
+fn assemble(
+    plan: Plan,
+    model: Opened,
+    optimizer: AdamW,
+    position: Position,
+    saved: Saved,
+    lock: Lock,
+    journal: &Journal,
+) -> Result<Run, TrainError> {
+    let batches = Batches::new(&plan, &mut |done, total| journal.preparing(done, total))?;
+    Ok(Run {
+        engine: model.engine(),
+        store: model.store,
+        config: plan.config,
+        lock,
+        optimizer,
+        batches,
+        position,
+        evaluation: None,
+        usual_ms: Vec::new(),
+        saved,
+    })
+}
