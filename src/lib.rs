@@ -18,6 +18,7 @@
 //! fold over them, and the views in [`tui`] draw that state. A run that trains now, one resumed
 //! after a crash and one opened a month later are drawn by the same code.
 
+pub mod atomic;
 pub mod audio;
 pub mod cli;
 pub mod data;

@@ -107,6 +107,19 @@ impl ModelConfig {
     /// # Errors
     /// A sentence on what does not fit.
     pub fn check(&self) -> Result<(), ModelError> {
+        if self.classes == 0 {
+            return Err(ModelError::Shape("a model needs at least one class".into()));
+        }
+        self.check_backbone()
+    }
+
+    /// The same without its head, which a pretrained backbone need not have.
+    ///
+    /// # Errors
+    /// A sentence on what does not fit.
+    pub fn check_backbone(&self) -> Result<(), ModelError> {
+        /// An hour of sound, and more mel bins than anyone has: sizes beyond come from a broken file.
+        const LONGEST: [usize; 2] = [360_000, 4096];
         let fail = |problem: String| Err(ModelError::Shape(problem));
         if self.hidden == 0 || self.heads == 0 || !self.hidden.is_multiple_of(self.heads) {
             return fail(format!("a hidden size of {} does not divide into {} heads", self.hidden, self.heads));
@@ -114,12 +127,9 @@ impl ModelConfig {
         if self.depth == 0 || self.mlp_hidden == 0 {
             return fail("a model needs at least one block with an MLP".into());
         }
-        if self.classes == 0 {
-            return fail("a model needs at least one class".into());
-        }
-        // More than an hour of sound: a size from a broken file, not a wish.
-        if self.frames() > 400_000 {
-            return fail(format!("{} frames are more than a model can take at once", self.frames()));
+        if self.frames() > LONGEST[0] || self.mel_bins() > LONGEST[1] {
+            let (frames, bins) = (self.frames(), self.mel_bins());
+            return fail(format!("{frames} frames of {bins} mel bins are more than a model can take at once"));
         }
         match &self.stem {
             Stem::Patches { stride: [0, _] | [_, 0], .. } | Stem::Patches { patch: [0, _] | [_, 0], .. } => {

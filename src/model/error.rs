@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What can go wrong with a model or its checkpoint. Messages say what to do.
 #[derive(Debug, thiserror::Error)]
@@ -38,4 +38,11 @@ pub enum ModelError {
     /// An arithmetic failure below.
     #[error("arithmetic failed: {0}")]
     Compute(#[from] candle_core::Error),
+}
+
+impl ModelError {
+    /// A checkpoint that cannot be used: what is wrong and what to do.
+    pub(super) fn checkpoint(path: &Path, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::Checkpoint { path: path.to_owned(), problem: problem.into(), remedy: remedy.into() }
+    }
 }

@@ -67,7 +67,7 @@ fn truncated_normal(rng: &mut ChaCha8Rng, std: f32, count: usize) -> Vec<f32> {
 }
 
 /// Whisper's positions (openai/whisper, `sinusoids`): sines in the first half of a row, cosines in the second.
-fn sinusoids(positions: usize, hidden: usize) -> Vec<f32> {
+pub(super) fn sinusoids(positions: usize, hidden: usize) -> Vec<f32> {
     let half = hidden / 2;
     let step = 10_000f64.ln() / half.saturating_sub(1).max(1) as f64;
     let angle = |position: usize, i: usize| (position as f64) * (-step * i as f64).exp();

@@ -4,6 +4,7 @@
 //! the list of parameters ([`specs`]), which alone decides counts, initialisation, what the
 //! optimizer sees and what a checkpoint holds. An [`Engine`] does the arithmetic.
 
+pub mod checkpoint;
 mod config;
 mod device;
 mod engine;

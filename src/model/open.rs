@@ -1,8 +1,16 @@
 //! From what a person writes after `--model` to a model ready to compute.
 
-use candle_core::Device;
+use std::path::Path;
 
-use super::{Engine, Method, ModelConfig, ModelError, ParamStore, Portable, initialise, specs};
+use candle_core::{Device, Var};
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
+use super::{
+    Engine, Method, ModelConfig, ModelError, ParamSpec, ParamStore, Part, Portable, Stem,
+    checkpoint::{Adapter, Checkpoint},
+    initial_values, initialise, specs,
+};
 use crate::audio::Normalisation;
 
 /// Sizes that start from random weights, by name.
@@ -65,14 +73,15 @@ impl Opened {
 /// # Errors
 /// When there is no such model, its file cannot be used, or it cannot do what is asked of it.
 pub fn open(request: &Request) -> Result<Opened, ModelError> {
-    match request.source.as_str() {
-        "box" => {
+    match Source::find(&request.source)? {
+        Source::Box => {
             let mut opened = random("tiny", request)?;
             opened.notes.push("no backbone is in the box yet: this is tiny, with random weights".into());
             Ok(opened)
         }
-        size if SIZES.contains(&size) => random(size, request),
-        other => Err(unknown(other)),
+        Source::Random(size) => random(size, request),
+        Source::File(checkpoint) => load(&checkpoint, request),
+        Source::Adapter(adapter) => adapted(&adapter, request),
     }
 }
 
@@ -81,11 +90,197 @@ pub fn open(request: &Request) -> Result<Opened, ModelError> {
 /// # Errors
 /// As [`open`].
 pub fn shape(request: &Request) -> Result<ModelConfig, ModelError> {
-    match request.source.as_str() {
-        "box" => random_shape("tiny", request),
-        size if SIZES.contains(&size) => random_shape(size, request),
-        other => Err(unknown(other)),
+    match Source::find(&request.source)? {
+        Source::Box => random_shape("tiny", request),
+        Source::Random(size) => random_shape(size, request),
+        Source::File(checkpoint) => wanted_shape(&checkpoint, request),
+        Source::Adapter(adapter) => Ok(adapter.card.shape),
     }
+}
+
+/// What the text after `--model` means.
+enum Source {
+    Box,
+    Random(&'static str),
+    File(Box<Checkpoint>),
+    Adapter(Box<Adapter>),
+}
+
+impl Source {
+    fn find(given: &str) -> Result<Self, ModelError> {
+        if given == "box" {
+            return Ok(Self::Box);
+        }
+        if let Some(size) = SIZES.into_iter().find(|size| *size == given) {
+            return Ok(Self::Random(size));
+        }
+        let path = Path::new(given);
+        if !path.exists() {
+            return Err(unknown(given));
+        }
+        Ok(match Adapter::find(path)? {
+            Some(adapter) => Self::Adapter(Box::new(adapter)),
+            None => Self::File(Box::new(Checkpoint::open(path)?)),
+        })
+    }
+}
+
+/// The checkpoint's shape at the length, stride and classes that are asked for.
+fn wanted_shape(checkpoint: &Checkpoint, request: &Request) -> Result<ModelConfig, ModelError> {
+    let mut config = checkpoint.config.clone();
+    match &mut config.stem {
+        Stem::Patches { frames, patch, stride, .. } => {
+            *frames = request.frames.unwrap_or(*frames);
+            // Patches that span every mel bin (SSAST's frames) keep their own stride.
+            if let Some(wanted) = request.stride.filter(|_| patch[0] == patch[1]) {
+                *stride = wanted;
+            }
+        }
+        Stem::Convolutions { frames, .. } => *frames = request.frames.unwrap_or(*frames),
+    }
+    config.classes = request.classes.unwrap_or(config.classes);
+    if config.classes == 0 {
+        let problem = "this backbone has no head, so it has no answers";
+        return Err(ModelError::checkpoint(&checkpoint.path, problem, "train it on labelled sounds first"));
+    }
+    config.check()?;
+    Ok(config)
+}
+
+/// A model of a checkpoint: its weights where it has them, fresh ones where the method or a new head needs more.
+fn load(checkpoint: &Checkpoint, request: &Request) -> Result<Opened, ModelError> {
+    let config = wanted_shape(checkpoint, request)?;
+    let method = request.method.or(checkpoint.method).unwrap_or_else(Method::full);
+    let specs = specs(&config, method);
+    let own_head = request.classes.is_none();
+    let loaded: Vec<(Vec<f32>, Option<[u8; 32]>)> = specs
+        .par_iter()
+        .map(|spec| {
+            let of_backbone = matches!(spec.part, Part::Stem | Part::Block | Part::FinalNorm);
+            if !checkpoint.has(&spec.name) || (spec.part == Part::Head && !own_head) {
+                return match of_backbone {
+                    true => Err(ModelError::Shape(format!("{} gives no {}", checkpoint.path.display(), spec.name))),
+                    false => Ok((initial_values(spec, request.seed), None)),
+                };
+            }
+            let mut values = checkpoint.read(&spec.name)?;
+            let digest = of_backbone.then(|| digest(&spec.name, &values));
+            if spec.name == "pos_embed" {
+                values = checkpoint.positions(&values, &config)?;
+            }
+            Ok((values, digest))
+        })
+        .collect::<Result<_, ModelError>>()?;
+    let fingerprint = fingerprint(loaded.iter().filter_map(|(_, digest)| digest.as_ref()));
+    let values = loaded.into_iter().map(|(values, _)| values);
+    let store = store(specs, values, &request.device)?;
+    let labels = checkpoint.labels.clone().filter(|_| own_head);
+    let notes = notes(checkpoint, &config, method, own_head);
+    Ok(Opened { config, method, store, labels, normalisation: checkpoint.normalisation, notes, fingerprint })
+}
+
+/// Adapters on the backbone they were trained on.
+fn adapted(adapter: &Adapter, request: &Request) -> Result<Opened, ModelError> {
+    let card = &adapter.card;
+    let frames = request.frames.is_none_or(|frames| frames == card.shape.frames());
+    let classes = request.classes.is_none_or(|classes| classes == card.shape.classes);
+    let method = request.method.is_none_or(|method| method == card.method);
+    if !(frames && classes && method) {
+        let problem = format!(
+            "these adapters are {} for {} frames and {} classes, and cannot be anything else",
+            card.method,
+            card.shape.frames(),
+            card.shape.classes
+        );
+        return Err(ModelError::checkpoint(adapter.path(), problem, "name their backbone to train it anew"));
+    }
+    let stride = match card.shape.stem {
+        Stem::Patches { stride, .. } => Some(stride),
+        Stem::Convolutions { .. } => None,
+    };
+    let base = Request {
+        source: card.base.clone(),
+        frames: Some(card.shape.frames()),
+        stride,
+        classes: Some(card.shape.classes),
+        method: Some(card.method),
+        seed: card.seed,
+        device: request.device.clone(),
+    };
+    if Adapter::find(Path::new(&base.source))?.is_some() {
+        let problem = format!("its backbone {} is itself an adapter", base.source);
+        return Err(ModelError::checkpoint(adapter.path(), problem, "name a backbone in adapter_config.json"));
+    }
+    let mut opened = open(&base)?;
+    adapter.fits(&opened.fingerprint)?;
+    if opened.config != card.shape {
+        // Pooling and epsilons are the trained model's, whatever the backbone says today; sizes are the backbone's.
+        opened.config = ModelConfig { pooling: card.shape.pooling, head_eps: card.shape.head_eps, ..opened.config };
+    }
+    for (spec, var) in opened.store.trainable() {
+        if let Some(values) = adapter.read(spec)? {
+            var.set(&candle_core::Tensor::from_vec(values, spec.shape.as_slice(), &request.device)?)?;
+        }
+    }
+    opened.labels = Some(card.labels.clone());
+    opened.normalisation = card.normalisation;
+    Ok(opened)
+}
+
+fn store(
+    specs: Vec<ParamSpec>,
+    values: impl Iterator<Item = Vec<f32>>,
+    device: &Device,
+) -> Result<ParamStore, ModelError> {
+    let vars = specs
+        .iter()
+        .zip(values)
+        .map(|(spec, values)| Var::from_vec(values, spec.shape.as_slice(), device))
+        .collect::<Result<_, _>>()?;
+    ParamStore::new(specs, vars, device.clone())
+}
+
+/// The digest of one weight as its file has it.
+fn digest(name: &str, values: &[f32]) -> [u8; 32] {
+    let mut hash = Sha256::new().chain_update(name.as_bytes()).chain_update([0]);
+    for chunk in values.chunks(1 << 14) {
+        let bytes: Vec<u8> = chunk.iter().flat_map(|value| value.to_le_bytes()).collect();
+        hash.update(&bytes);
+    }
+    hash.finalize().into()
+}
+
+/// A backbone's name: the first half of the digest of its weights' digests, in hexadecimal.
+fn fingerprint<'a>(digests: impl Iterator<Item = &'a [u8; 32]>) -> String {
+    let whole = digests.fold(Sha256::new(), |hash, digest| hash.chain_update(digest)).finalize();
+    whole[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What became of a checkpoint on its way into this model.
+fn notes(checkpoint: &Checkpoint, config: &ModelConfig, method: Method, own_head: bool) -> Vec<String> {
+    let mut notes = checkpoint.notes.clone();
+    let (source, wanted) = (checkpoint.grid, config.grid());
+    if let Stem::Patches { .. } = config.stem {
+        for (axis, what) in ["frequency", "time"].into_iter().enumerate() {
+            match source[axis].cmp(&wanted[axis]) {
+                std::cmp::Ordering::Less => notes
+                    .push(format!("positions along {what} were stretched from {} to {}", source[axis], wanted[axis])),
+                std::cmp::Ordering::Greater => notes.push(format!(
+                    "positions along {what} were cut from {} to the middle {}",
+                    source[axis], wanted[axis]
+                )),
+                std::cmp::Ordering::Equal => {}
+            }
+        }
+    }
+    if !own_head && checkpoint.config.classes > 0 {
+        notes.push(format!("its head of {} classes was left out for a fresh one", checkpoint.config.classes));
+    }
+    let extras = |method: Method| method.extras(config);
+    if let Some(theirs) = checkpoint.method.filter(|theirs| extras(*theirs) != extras(method)) {
+        notes.push(format!("it was adapted by {theirs}: what {theirs} added was left out"));
+    }
+    notes
 }
 
 fn random_shape(size: &str, request: &Request) -> Result<ModelConfig, ModelError> {

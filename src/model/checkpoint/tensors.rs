@@ -1,0 +1,260 @@
+//! The table of a file's tensors, and reading one of them.
+//!
+//! Read by position, a mebibyte at a time, straight into the `f32` memory that becomes the weight: no
+//! second copy of the file exists at any moment, mapped or not, and no `unsafe` is needed for it.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+};
+
+use half::{bf16, f16};
+
+use crate::model::ModelError;
+
+/// Bytes converted at a time.
+const CHUNK: usize = 1 << 20;
+
+/// How a file stores a tensor's values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dtype {
+    /// 64-bit float.
+    F64,
+    /// 32-bit float.
+    F32,
+    /// IEEE 16-bit float.
+    F16,
+    /// bfloat16.
+    Bf16,
+    /// 64-bit integer (Gong's scalar settings).
+    I64,
+    /// 32-bit integer.
+    I32,
+    /// 8-bit integer or truth value.
+    U8,
+}
+
+impl Dtype {
+    /// Bytes of one value.
+    pub fn size(self) -> usize {
+        match self {
+            Self::F64 | Self::I64 => 8,
+            Self::F32 | Self::I32 => 4,
+            Self::F16 | Self::Bf16 => 2,
+            Self::U8 => 1,
+        }
+    }
+
+    /// The name for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F64 => "f64",
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Bf16 => "bf16",
+            Self::I64 => "i64",
+            Self::I32 => "i32",
+            Self::U8 => "u8",
+        }
+    }
+
+    fn convert(self, bytes: &[u8], to: &mut Vec<f32>) {
+        macro_rules! each {
+            ($n:literal, $from:expr) => {{
+                let (values, _) = bytes.as_chunks::<$n>();
+                to.extend(values.iter().map(|value| $from(*value)));
+            }};
+        }
+        match self {
+            Self::F64 => each!(8, |b| f64::from_le_bytes(b) as f32),
+            Self::F32 => each!(4, f32::from_le_bytes),
+            Self::F16 => each!(2, |b| f16::from_le_bytes(b).to_f32()),
+            Self::Bf16 => each!(2, |b| bf16::from_le_bytes(b).to_f32()),
+            Self::I64 => each!(8, |b| i64::from_le_bytes(b) as f32),
+            Self::I32 => each!(4, |b| i32::from_le_bytes(b) as f32),
+            Self::U8 => to.extend(bytes.iter().map(|&b| f32::from(b))),
+        }
+    }
+}
+
+/// Where a tensor lies in its file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Shape.
+    pub shape: Vec<usize>,
+    /// Steps along each axis, in values.
+    pub strides: Vec<usize>,
+    /// How its values are stored.
+    pub dtype: Dtype,
+    /// Byte of the file where its first value is.
+    pub start: u64,
+}
+
+impl Place {
+    /// A tensor whose values lie row-major.
+    pub fn contiguous(shape: Vec<usize>, dtype: Dtype, start: u64) -> Self {
+        Self { strides: row_major(&shape), shape, dtype, start }
+    }
+
+    /// Number of values, if that is a number.
+    pub fn count(&self) -> Option<usize> {
+        self.shape.iter().try_fold(1usize, |product, &n| product.checked_mul(n))
+    }
+
+    /// Values from the first to the last, gaps included; 0 for an empty tensor.
+    fn span(&self) -> Option<usize> {
+        if self.shape.contains(&0) {
+            return Some(0);
+        }
+        let last = self
+            .shape
+            .iter()
+            .zip(&self.strides)
+            .try_fold(0usize, |at, (&n, &step)| at.checked_add((n - 1).checked_mul(step)?))?;
+        last.checked_add(1)
+    }
+
+    /// Whether it lies within a file of this length and is no larger than it.
+    pub fn fits(&self, length: u64) -> bool {
+        let size = self.dtype.size() as u64;
+        let bytes = |values: Option<usize>| (values? as u64).checked_mul(size);
+        let Some((count, span)) = bytes(self.count()).zip(bytes(self.span())) else { return false };
+        count <= length && self.start.checked_add(span).is_some_and(|end| end <= length)
+    }
+}
+
+fn row_major(shape: &[usize]) -> Vec<usize> {
+    let mut strides = vec![1usize; shape.len()];
+    for i in (1..shape.len()).rev() {
+        strides[i - 1] = strides[i].saturating_mul(shape[i]);
+    }
+    strides
+}
+
+/// A file of named tensors.
+#[derive(Debug)]
+pub struct Tensors {
+    /// The file.
+    pub path: PathBuf,
+    /// What the file says about itself (safetensors' metadata).
+    pub metadata: HashMap<String, String>,
+    file: File,
+    table: BTreeMap<String, Place>,
+}
+
+impl Tensors {
+    /// Joins a file and its table.
+    ///
+    /// # Errors
+    /// When a tensor lies beyond the file's end.
+    pub fn new(
+        path: &Path,
+        file: File,
+        table: BTreeMap<String, Place>,
+        metadata: HashMap<String, String>,
+    ) -> Result<Self, ModelError> {
+        let length = file.metadata().map_err(|source| ModelError::Io { path: path.to_owned(), source })?.len();
+        if let Some((name, _)) = table.iter().find(|(_, place)| !place.fits(length)) {
+            return Err(ModelError::checkpoint(path, format!("{name} lies beyond the file's end"), CUT_SHORT));
+        }
+        Ok(Self { path: path.to_owned(), metadata, file, table })
+    }
+
+    /// Every tensor, in the order of names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Place)> {
+        self.table.iter().map(|(name, place)| (name.as_str(), place))
+    }
+
+    /// Where this tensor lies, if the file has it.
+    pub fn get(&self, name: &str) -> Option<&Place> {
+        self.table.get(name)
+    }
+
+    /// Whether the file has this tensor.
+    pub fn has(&self, name: &str) -> bool {
+        self.table.contains_key(name)
+    }
+
+    /// Renames every tensor; those renamed to nothing are left out.
+    pub fn rename(mut self, name: impl Fn(&str) -> Option<String>) -> Self {
+        let table = std::mem::take(&mut self.table);
+        self.table = table.into_iter().filter_map(|(old, place)| Some((name(&old)?, place))).collect();
+        self
+    }
+
+    /// The tensor's values, row-major, appended to `to`.
+    ///
+    /// # Errors
+    /// When the file has no such tensor, cannot be read, or holds something that is not a number.
+    pub fn read(&self, name: &str, to: &mut Vec<f32>) -> Result<(), ModelError> {
+        let place = self.get(name).ok_or_else(|| {
+            ModelError::checkpoint(&self.path, format!("there is no tensor {name}"), "give a complete checkpoint")
+        })?;
+        let begin = to.len();
+        let count = place.count().unwrap_or(0);
+        if place.strides == row_major(&place.shape) || count <= 1 {
+            self.read_span(place, count, to)?;
+        } else {
+            let mut span = Vec::new();
+            self.read_span(place, place.span().unwrap_or(0), &mut span)?;
+            let mut index = vec![0usize; place.shape.len()];
+            for _ in 0..count {
+                to.push(span[index.iter().zip(&place.strides).map(|(i, step)| i * step).sum::<usize>()]);
+                for axis in (0..index.len()).rev() {
+                    index[axis] += 1;
+                    if index[axis] < place.shape[axis] {
+                        break;
+                    }
+                    index[axis] = 0;
+                }
+            }
+        }
+        if to[begin..].iter().all(|value| value.is_finite()) {
+            return Ok(());
+        }
+        let problem = format!("{name} holds values that are not numbers (NaN or infinite)");
+        Err(ModelError::checkpoint(
+            &self.path,
+            problem,
+            "the training that wrote it diverged: take an earlier checkpoint",
+        ))
+    }
+
+    fn read_span(&self, place: &Place, count: usize, to: &mut Vec<f32>) -> Result<(), ModelError> {
+        to.reserve_exact(count);
+        let (mut at, mut left) = (place.start, count * place.dtype.size());
+        let mut buffer = vec![0; left.min(CHUNK)];
+        while left > 0 {
+            let bytes = &mut buffer[..left.min(CHUNK)];
+            read_exact_at(&self.file, bytes, at)
+                .map_err(|source| ModelError::Io { path: self.path.clone(), source })?;
+            place.dtype.convert(bytes, to);
+            at += bytes.len() as u64;
+            left -= bytes.len();
+        }
+        Ok(())
+    }
+}
+
+/// What to do about a file that ends too early.
+pub(super) const CUT_SHORT: &str = "it was cut short or damaged: download or copy it again";
+
+#[cfg(unix)]
+fn read_exact_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, buffer, at)
+}
+
+#[cfg(windows)]
+fn read_exact_at(file: &File, mut buffer: &mut [u8], mut at: u64) -> io::Result<()> {
+    while !buffer.is_empty() {
+        let read = std::os::windows::fs::FileExt::seek_read(file, buffer, at)?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        buffer = &mut buffer[read..];
+        at += read as u64;
+    }
+    Ok(())
+}
