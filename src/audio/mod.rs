@@ -10,6 +10,7 @@ mod front_end;
 mod mel;
 mod ogg;
 mod resample;
+pub mod server;
 mod stream;
 pub mod tap;
 mod whisper_mel;

@@ -27,7 +27,7 @@ const FIRST_SOUND: Duration = Duration::from_secs(4);
 /// How long there may be nothing but zeros before it is called muted: even a quiet room is not zero.
 const MUTED: Duration = Duration::from_millis(1500);
 /// How often the system is asked whether another device became the default.
-const LOOK_ROUND: Duration = Duration::from_secs(1);
+const LOOK_ROUND: Duration = Duration::from_millis(500);
 /// Pause before the first attempt to open again; it doubles up to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LAST_PAUSE: Duration = Duration::from_secs(2);
@@ -114,7 +114,6 @@ fn in_frames(seconds: f32) -> usize {
 struct Up {
     line: Line,
     hearing: Hearing,
-    opened: Instant,
     delivered: bool,
     /// Since when there have been nothing but zeros.
     zeros_since: Option<Instant>,
@@ -203,7 +202,7 @@ impl Worker {
                 ears: self.names.clone(),
             });
         }
-        Ok(Up { line, hearing, opened: now, delivered: false, zeros_since: None, looked_round: now })
+        Ok(Up { line, hearing, delivered: false, zeros_since: None, looked_round: now })
     }
 
     /// Hears the line until it ends, fails or is to be left; says whether it delivered anything.
@@ -225,7 +224,8 @@ impl Worker {
                 self.outbox.send(LiveEvent::Dropped(self.dropped_before + dropped));
             }
             if over {
-                break if self.source.is_device() { Some("the device was closed".to_owned()) } else { None };
+                let closed = || format!("{}: the device was closed", up.line.name);
+                break self.source.is_device().then(closed);
             }
             if self.source.is_device()
                 && let Some(reason) = self.failing(&mut up)
@@ -235,7 +235,7 @@ impl Worker {
             thread::park_timeout(POLL);
         };
         if let Some(reason) = reason {
-            self.trouble(format!("{}: {reason}", up.line.name));
+            self.trouble(reason);
         } else if !self.stopped() {
             let rest = up.hearing.finish();
             self.tell(rest, scoring);
@@ -275,25 +275,23 @@ impl Worker {
 
     /// Why the device must be opened again, if it must.
     fn failing(&mut self, up: &mut Up) -> Option<String> {
-        if let Some(slept) = self.slept() {
-            return Some(format!("the machine slept for {} s", slept.as_secs()));
-        }
-        if let Some(failure) = up.line.tap.failure() {
-            return Some(failure);
-        }
+        let tap = &up.line.tap;
         let patience = if up.delivered { STALLED } else { FIRST_SOUND };
-        if up.line.tap.quiet_for() > patience && up.opened.elapsed() > patience {
-            return Some(if up.delivered {
-                "the device stopped delivering sound".to_owned()
-            } else {
-                "the device opened but delivers no sound".to_owned()
-            });
-        }
-        if up.looked_round.elapsed() > LOOK_ROUND {
+        let reason = if let Some(slept) = self.slept() {
+            format!("the machine slept for {} s", slept.as_secs())
+        } else if let Some(failure) = tap.failure() {
+            failure
+        } else if tap.quiet_for() > patience && up.delivered {
+            "the device stopped delivering sound".to_owned()
+        } else if tap.quiet_for() > patience {
+            "the device opened but delivers no sound".to_owned()
+        } else if up.looked_round.elapsed() > LOOK_ROUND {
             up.looked_round = Instant::now();
             return self.source.superseded(&up.line);
-        }
-        None
+        } else {
+            return None;
+        };
+        Some(format!("{}: {reason}", up.line.name))
     }
 
     /// How long the machine slept since this was last asked, if it did.

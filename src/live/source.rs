@@ -14,6 +14,7 @@ use std::{
 use crate::audio::{
     self, Sound,
     capture::Microphone,
+    server::{Standing, Watch},
     tap::{self, Feed, Tap},
 };
 
@@ -45,25 +46,55 @@ pub trait Source: Send {
     /// Whether it is worth opening again after it failed, and whether it being silent or late means trouble.
     fn is_device(&self) -> bool;
 
-    /// Why the open line is not the right one any more, if so: the system chose another default device. Asked about
-    /// once a second.
+    /// Why the open line is not the right one any more, if so: the system chose another default device. A whole
+    /// sentence, naming the device. Asked about twice a second.
     fn superseded(&mut self, _line: &Line) -> Option<String> {
         None
     }
 }
 
 /// A microphone by name, or the default one.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct MicrophoneSource {
     /// A name or an id from [`audio::capture::list`]; `None` for the default.
-    pub device: Option<String>,
+    device: Option<String>,
+    /// The default may change behind the device's back; a device by name stays what it is.
+    server: Option<Watch>,
+    /// What the server had behind the default when it was opened.
+    behind: Option<Standing>,
+}
+
+impl MicrophoneSource {
+    /// This microphone, or the default one.
+    pub fn new(device: Option<String>) -> Self {
+        let server = device.is_none().then(Watch::start);
+        Self { device, server, behind: None }
+    }
+
+    /// Says that the microphone that was heard is gone, while there is no other.
+    fn unplugged(&self, now: &Standing) -> Option<String> {
+        let before = self.behind.as_ref()?;
+        let was_real = before.microphones.contains(&before.default);
+        let gone = was_real && now.microphones.is_empty();
+        gone.then(|| format!("{}: the microphone was unplugged; plug it in or connect another", before.description))
+    }
+
+    fn standing(&self) -> Option<Standing> {
+        self.server.as_ref().and_then(Watch::newest)
+    }
 }
 
 impl Source for MicrophoneSource {
     fn open(&mut self) -> Result<Line, String> {
+        let standing = self.standing();
+        if let Some(reason) = standing.as_ref().and_then(|now| self.unplugged(now)) {
+            return Err(reason);
+        }
         let (microphone, tap) = Microphone::open(self.device.as_deref()).map_err(|error| error.to_string())?;
+        let name = standing.as_ref().map_or_else(|| microphone.name.clone(), |now| now.description.clone());
+        self.behind = standing;
         Ok(Line {
-            name: microphone.name.clone(),
+            name,
             rate: microphone.delivery.rate,
             channels: microphone.delivery.channels,
             tap,
@@ -77,7 +108,19 @@ impl Source for MicrophoneSource {
 
     fn superseded(&mut self, line: &Line) -> Option<String> {
         let microphone = line.kept.downcast_ref::<Microphone>()?;
-        microphone.is_superseded().then(|| "the default microphone changed".to_owned())
+        if microphone.is_superseded() {
+            return Some(format!("{}: another microphone became the default", line.name));
+        }
+        let now = self.standing()?;
+        match &self.behind {
+            None => self.behind = Some(now),
+            Some(before) if before.default != now.default => {
+                let changed = || format!("{}: the default microphone is now {}", before.description, now.description);
+                return Some(self.unplugged(&now).unwrap_or_else(changed));
+            }
+            Some(_) => {}
+        }
+        None
     }
 }
 
@@ -104,7 +147,7 @@ impl Source for FileSource {
 pub fn source(input: Option<&str>) -> Box<dyn Source> {
     match input {
         Some(path) if Path::new(path).is_file() => Box::new(FileSource { path: path.into() }),
-        device => Box::new(MicrophoneSource { device: device.map(str::to_owned) }),
+        device => Box::new(MicrophoneSource::new(device.map(str::to_owned))),
     }
 }
 
