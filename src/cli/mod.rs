@@ -1,6 +1,8 @@
 //! The command line: one file for each subcommand, each with its `Args` and its `run`.
 
+mod data;
 mod devices;
+mod features;
 mod interrupt;
 mod listen;
 mod output;
@@ -30,6 +32,10 @@ pub struct Cli {
 /// What can be done without a screen.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// List, check or measure data sets.
+    Data(data::Args),
+    /// Write the log-mel spectrogram of sound files as .npy.
+    Features(features::Args),
     /// Count what a method trains on a model.
     Params(params::Args),
     /// Hear a microphone, or a file in real time, and say what it is at each hop.
@@ -51,6 +57,8 @@ pub fn main() -> ExitCode {
     };
     let outcome = match cli.command {
         None => workbench::run(cli.workbench),
+        Some(Command::Data(args)) => data::run(args),
+        Some(Command::Features(args)) => features::run(args),
         Some(Command::Params(args)) => params::run(args),
         Some(Command::Listen(args)) => listen::run(args),
         Some(Command::Devices(args)) => devices::run(&args),

@@ -105,6 +105,11 @@ impl Dataset {
         folds
     }
 
+    /// Clips that hold each class.
+    pub fn counts(&self) -> Vec<usize> {
+        super::check::counts(self)
+    }
+
     /// Whether clips carry several labels at once.
     pub fn is_multi_label(&self) -> bool {
         self.items.iter().any(|item| matches!(item.label, Label::Many(_)))

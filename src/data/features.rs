@@ -2,18 +2,16 @@
 
 use std::{
     fs,
-    ops::ControlFlow,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-        mpsc,
+        atomic::{AtomicUsize, Ordering},
     },
-    thread,
 };
 
 use super::{
     DataError, Dataset, Problem, Source,
     cache::{self, Cache},
+    parallel::{self, Progress},
     problem, synth,
 };
 use crate::audio::{self, AudioError, Extractor, FrontEnd, LogMel, Normalisation};
@@ -91,54 +89,17 @@ impl FeatureSet {
     ///
     /// # Errors
     /// [`DataError::Problems`] naming the first clip that cannot be used; [`DataError::Cancelled`].
-    pub fn prepare(
-        &self,
-        items: &[usize],
-        progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
-    ) -> Result<(), DataError> {
-        let (next, cancelled) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let workers = thread::available_parallelism().map_or(1, usize::from).min(items.len().max(1));
-        let mut faults: Vec<(usize, Problem)> = Vec::new();
-        let outcome = thread::scope(|scope| {
-            let (results, inbox) = mpsc::channel();
-            for _ in 0..workers {
-                let (results, next, cancelled) = (results.clone(), &next, &cancelled);
-                scope.spawn(move || {
-                    let mut extractor = self.front_end.extractor();
-                    while !cancelled.load(Ordering::Relaxed) {
-                        let place = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(&item) = items.get(place) else { return };
-                        let fault = self.mel(item, &mut extractor).err();
-                        if results.send((place, fault)).is_err() {
-                            return;
-                        }
-                    }
-                });
-            }
-            drop(results);
-            let mut outcome = progress(0, items.len());
-            for (done, (place, fault)) in inbox.into_iter().enumerate() {
-                faults.extend(fault.map(|fault| (place, Problem::from(fault))));
-                if outcome.is_continue() {
-                    outcome = progress(done + 1, items.len());
-                }
-                if outcome.is_break() {
-                    cancelled.store(true, Ordering::Relaxed);
-                }
-            }
-            outcome
-        });
-        if outcome.is_break() {
-            return Err(DataError::Cancelled);
-        }
+    pub fn prepare(&self, items: &[usize], progress: Progress<'_>) -> Result<(), DataError> {
+        let work = |extractor: &mut Extractor, place: usize| self.mel(items[place], extractor).err();
+        let faults =
+            parallel::map(items.len(), || self.front_end.extractor(), work, progress).ok_or(DataError::Cancelled)?;
         if let Some(cache) = &self.cache {
             cache.prune();
         }
-        faults.sort_by_key(|(place, _)| *place);
-        let problems: Vec<Problem> = faults.into_iter().map(|(_, problem)| problem).collect();
-        let root =
-            self.dataset.root.as_ref().map_or_else(|| self.dataset.name.clone(), |root| root.display().to_string());
-        problem::refuse(&root, &problems)
+        let problems: Vec<Problem> = faults.into_iter().flatten().map(Problem::from).collect();
+        let dataset = &self.dataset;
+        let spec = dataset.root.as_ref().map_or_else(|| dataset.name.clone(), |root| root.display().to_string());
+        problem::refuse(&spec, &problems)
     }
 
     /// A clip's log-mel, its first [`frames`](Self::frames) frames: from memory, from disk, or computed now.

@@ -4,24 +4,28 @@
 
 mod augment;
 mod cache;
+mod check;
 mod dataset;
 mod error;
 mod features;
 mod layout;
 mod loader;
 mod nearest;
+mod parallel;
 mod problem;
 mod random;
 mod recipe;
 mod split;
 mod synth;
 
+pub use check::{Report, check};
 pub use dataset::{Dataset, Item, Label, Source, Split};
 pub use error::DataError;
 pub use features::FeatureSet;
 pub use layout::{LAYOUTS, Layout, Reading, open, read};
 pub use loader::{Batch, Batches, Loader, Targets};
 pub use nearest::nearest;
+pub use parallel::Progress;
 pub use problem::{Problem, Severity};
 pub use recipe::{Loss, Metric, Recipe, Schedule};
 pub use split::Division;

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, path::Path};
 
 use serde::Deserialize;
 
-use super::{Layout, Reading, name_of};
-use crate::data::{DataError, Dataset, Item, Label, Problem, Source};
+use super::{Layout, Reading, missing, name_of};
+use crate::data::{DataError, Dataset, Item, Label, Source};
 
 pub(super) const LAYOUT: Layout = Layout {
     name: "esc50",
@@ -29,14 +29,7 @@ struct Row {
 
 fn read(root: &Path) -> Result<Reading, DataError> {
     let meta = root.join(META);
-    let mut problems = Vec::new();
-    let mut rows: Vec<Row> = Vec::new();
-    for (index, row) in super::csv_reader(&meta)?.into_deserialize().enumerate() {
-        match row {
-            Ok(row) => rows.push(row),
-            Err(error) => problems.push(super::bad_row(&meta, index, &error)),
-        }
-    }
+    let (rows, mut problems) = super::rows::<Row>(&meta)?;
     // A subset such as ESC-10 keeps the targets of the whole; here labels count the classes that are there.
     let targets: BTreeMap<u32, &str> = rows.iter().map(|row| (row.target, row.category.as_str())).collect();
     let label: BTreeMap<u32, usize> = targets.keys().enumerate().map(|(label, &target)| (target, label)).collect();
@@ -46,11 +39,7 @@ fn read(root: &Path) -> Result<Reading, DataError> {
     for row in &rows {
         let path = root.join("audio").join(&row.filename);
         if !path.is_file() {
-            problems.push(Problem::error(
-                path,
-                format!("{META} names this file, and it is not there"),
-                "download it again or take its line out",
-            ));
+            problems.push(missing(path, META));
             continue;
         }
         items.push(Item {

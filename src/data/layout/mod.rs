@@ -3,7 +3,11 @@
 mod demo;
 mod esc50;
 mod folders;
+mod gtzan;
 mod manifest;
+mod openmic;
+mod speech_commands;
+mod urbansound8k;
 
 use std::{
     fs,
@@ -32,7 +36,15 @@ pub struct Layout {
 }
 
 /// Every layout that can be on disk, the most particular first.
-pub const LAYOUTS: &[Layout] = &[esc50::LAYOUT, manifest::LAYOUT, folders::LAYOUT];
+pub const LAYOUTS: &[Layout] = &[
+    esc50::LAYOUT,
+    urbansound8k::LAYOUT,
+    speech_commands::LAYOUT,
+    gtzan::LAYOUT,
+    openmic::LAYOUT,
+    manifest::LAYOUT,
+    folders::LAYOUT,
+];
 
 /// Opens a data set: `demo`, a folder in one of the [`LAYOUTS`], or a CSV manifest. No sound is decoded yet.
 ///
@@ -156,4 +168,31 @@ fn not_csv(path: &Path, error: &csv::Error) -> DataError {
 /// A row that cannot be understood; rows count from 0 after the header.
 fn bad_row(path: &Path, row: usize, error: &csv::Error) -> Problem {
     Problem::error(path, format!("line {}: {error}", row + 2), "correct the line or take it out")
+}
+
+/// The rows of a CSV file that can be understood, and what is wrong with the others.
+fn rows<Row: serde::de::DeserializeOwned>(path: &Path) -> Result<(Vec<Row>, Vec<Problem>), DataError> {
+    let (mut rows, mut problems) = (Vec::new(), Vec::new());
+    for (index, row) in csv_reader(path)?.into_deserialize().enumerate() {
+        match row {
+            Ok(row) => rows.push(row),
+            Err(error) => problems.push(bad_row(path, index, &error)),
+        }
+    }
+    Ok((rows, problems))
+}
+
+/// The lines of a text file that are not blank.
+fn lines(path: &Path) -> Result<Vec<String>, DataError> {
+    let text = fs::read_to_string(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
+    Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
+}
+
+/// A sound that a list names and that is not there.
+fn missing(path: PathBuf, list: &str) -> Problem {
+    Problem::error(
+        path,
+        format!("{list} names this file, and it is not there"),
+        "download it again or take its line out",
+    )
 }

@@ -1,0 +1,211 @@
+//! `aat-tui data`: what data sets there can be, what is wrong with one, and what is in it.
+
+use std::{ops::ControlFlow, sync::Arc};
+
+use serde::Serialize;
+
+use super::{CliError, Output, output::thousands};
+use crate::{
+    audio::FrontEnd,
+    data::{self, Dataset, FeatureSet, Problem, Recipe, Severity},
+};
+
+/// List, check or measure data sets.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// The layouts that are recognised and the recipes that are built in.
+    List {
+        /// JSON instead of text.
+        #[arg(long, env = "AAT_TUI_JSON")]
+        json: bool,
+    },
+    /// Everything that is wrong with a data set, in one look; exit code 1 when something stops training.
+    Check {
+        /// A folder, a CSV manifest, or `demo`.
+        #[arg(value_name = "DATA")]
+        data: String,
+        /// One JSON object for each problem, then a summary.
+        #[arg(long, env = "AAT_TUI_JSON")]
+        json: bool,
+    },
+    /// Clips of each class, the division, and mean and standard deviation of the features.
+    Stats {
+        /// A folder, a CSV manifest, or `demo`.
+        #[arg(value_name = "DATA")]
+        data: String,
+        /// The fold held out; the statistics are those of the other folds.
+        #[arg(long, env = "AAT_TUI_FOLD")]
+        fold: Option<u32>,
+        /// Seed of the division, where the data set has none of its own.
+        #[arg(long, env = "AAT_TUI_SEED", default_value_t = 1)]
+        seed: u64,
+        /// Frames of 10 ms a clip is cut to; the recipe's if left out.
+        #[arg(long, env = "AAT_TUI_FRAMES")]
+        frames: Option<usize>,
+        /// JSON instead of text.
+        #[arg(long, env = "AAT_TUI_JSON")]
+        json: bool,
+    },
+}
+
+/// Answers the question.
+///
+/// # Errors
+/// When the data set cannot be read or, for `check`, when something stops training.
+pub fn run(args: Args) -> Result<(), CliError> {
+    match args.command {
+        Command::List { json } => list(Output::stdout(json)),
+        Command::Check { data, json } => check(&data, Output::stdout(json)),
+        Command::Stats { data, fold, seed, frames, json } => stats(&data, fold, seed, frames, Output::stdout(json)),
+    }
+}
+
+fn list(mut output: Output) -> Result<(), CliError> {
+    #[derive(Serialize)]
+    struct Entry<'a> {
+        kind: &'a str,
+        name: &'a str,
+        about: &'a str,
+    }
+    output.line("data sets that --data takes:")?;
+    let demo = ("demo", "sounds that the program makes itself: no file, no network");
+    let layouts = data::LAYOUTS.iter().map(|layout| (layout.name, layout.about));
+    for (name, about) in [demo].into_iter().chain(layouts) {
+        output.line(format!("  {name:<16} {about}"))?;
+        output.object(&Entry { kind: "layout", name, about })?;
+    }
+    output.line("recipes that --recipe takes, beside a TOML file of your own:")?;
+    for name in Recipe::names() {
+        let recipe = Recipe::named(name)?;
+        let length =
+            if recipe.frames == 0 { "as long as the clips".into() } else { format!("{} frames", recipe.frames) };
+        let about = format!("{length}, batch {}, {} epochs, {}", recipe.batch, recipe.epochs, recipe.metric.name());
+        output.line(format!("  {name:<20} {about}"))?;
+        output.object(&Entry { kind: "recipe", name, about: &about })?;
+    }
+    Ok(())
+}
+
+/// A bar on a terminal's standard error, nothing elsewhere.
+fn bar(what: &'static str) -> impl FnMut(usize, usize) -> ControlFlow<()> {
+    let style = indicatif::ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}");
+    let bar = indicatif::ProgressBar::new(0).with_message(what);
+    if let Ok(style) = style {
+        bar.set_style(style);
+    }
+    move |done, total| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+        if done == total {
+            bar.finish_and_clear();
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn check(spec: &str, mut output: Output) -> Result<(), CliError> {
+    #[derive(Serialize)]
+    struct Summary<'a> {
+        summary: bool,
+        data: &'a str,
+        layout: &'a str,
+        classes: usize,
+        clips: usize,
+        seconds: f64,
+        errors: usize,
+        warnings: usize,
+    }
+    let report = data::check(spec, &mut bar("listening"))?;
+    for problem in &report.problems {
+        let Problem { severity, .. } = problem;
+        output.line(format!("{} {problem}", if *severity == Severity::Error { "error  " } else { "warning" }))?;
+        output.object(problem)?;
+    }
+    let (errors, warnings) = (report.errors(), report.problems.len() - report.errors());
+    let (classes, clips) = (report.dataset.classes.len(), report.clips);
+    output.line(format!(
+        "{}: {} layout, {classes} classes, {} clips that can be used, {}; {errors} errors, {warnings} warnings",
+        report.dataset.name,
+        report.dataset.layout,
+        thousands(clips),
+        minutes(report.seconds),
+    ))?;
+    let (layout, seconds) = (report.dataset.layout, report.seconds);
+    output.object(&Summary { summary: true, data: spec, layout, classes, clips, seconds, errors, warnings })?;
+    match errors {
+        0 => Ok(()),
+        1 => Err(CliError::Failed(format!("one problem stops training on {spec}"))),
+        _ => Err(CliError::Failed(format!("{errors} problems stop training on {spec}"))),
+    }
+}
+
+fn minutes(seconds: f64) -> String {
+    if seconds < 120.0 { format!("{seconds:.1} s of sound") } else { format!("{:.1} min of sound", seconds / 60.0) }
+}
+
+fn stats(spec: &str, fold: Option<u32>, seed: u64, frames: Option<usize>, mut output: Output) -> Result<(), CliError> {
+    #[derive(Serialize)]
+    struct Class<'a> {
+        name: &'a str,
+        clips: usize,
+    }
+    #[derive(Serialize)]
+    struct Report<'a> {
+        data: &'a str,
+        layout: &'a str,
+        recipe: &'a str,
+        clips: usize,
+        train: usize,
+        val: usize,
+        test: usize,
+        folds: Vec<u32>,
+        frames: usize,
+        mean: f32,
+        std: f32,
+        classes: Vec<Class<'a>>,
+    }
+    let dataset: Arc<Dataset> = Arc::new(data::open(spec)?);
+    let recipe = Recipe::for_dataset(&dataset)?;
+    let division = dataset.divide(fold, seed)?;
+    let frames = frames.unwrap_or(recipe.frames);
+    let set = FeatureSet::new(Arc::clone(&dataset), FrontEnd::Kaldi, frames);
+    set.prepare(&division.train, &mut bar("measuring"))?;
+    let normalisation = set.statistics(&division.train)?;
+
+    let counts = dataset.counts();
+    output.line(format!("{}: {} layout, recipe {}", dataset.name, dataset.layout, recipe.name))?;
+    for (class, clips) in dataset.classes.iter().zip(&counts) {
+        output.line(format!("  {clips:>7}  {class}"))?;
+    }
+    let folds = dataset.folds();
+    if !folds.is_empty() {
+        let held_out = fold.or(folds.first().copied()).unwrap_or_default();
+        output.line(format!("folds {folds:?}, {held_out} held out"))?;
+    }
+    let (train, val, test) = (division.train.len(), division.val.len(), division.test.len());
+    output.line(format!("{train} clips train, {val} validate, {test} test"))?;
+    output.line(format!(
+        "mean {:.7}, std {:.7} over the training clips' first {frames} frames, padding left out",
+        normalisation.mean, normalisation.std
+    ))?;
+    output.object(&Report {
+        data: spec,
+        layout: dataset.layout,
+        recipe: &recipe.name,
+        clips: dataset.items.len(),
+        train,
+        val,
+        test,
+        folds,
+        frames,
+        mean: normalisation.mean,
+        std: normalisation.std,
+        classes: dataset.classes.iter().zip(&counts).map(|(name, &clips)| Class { name, clips }).collect(),
+    })
+}

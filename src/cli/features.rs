@@ -1,0 +1,100 @@
+//! `aat-tui features`: what the model hears of sound files, as arrays.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use npyz::WriterBuilder as _;
+use serde::Serialize;
+
+use super::{CliError, Output};
+use crate::audio::{self, FrontEnd, LogMel};
+
+/// Write the log-mel spectrogram of sound files, before normalisation and padding.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Sound files: WAV, FLAC, Ogg Vorbis or MP3.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Folder for the arrays: FILE.npy of each, float32 (frames, mel bins), C order.
+    #[arg(long, value_name = "DIR", env = "AAT_TUI_OUT")]
+    out: PathBuf,
+    /// The 80-bin log-mel of Whisper instead of the 128-bin filter bank of AST.
+    #[arg(long, env = "AAT_TUI_WHISPER")]
+    whisper: bool,
+    /// One JSON object a line instead of text.
+    #[arg(long, env = "AAT_TUI_JSON")]
+    json: bool,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Report {
+    Written { file: String, npy: String, frames: usize, bins: usize },
+    Failed { file: String, error: String },
+}
+
+/// Writes the arrays; a file that cannot be read is named and the others go on.
+///
+/// # Errors
+/// When a file could not be read or written.
+pub fn run(args: Args) -> Result<(), CliError> {
+    let mut output = Output::stdout(args.json);
+    fs::create_dir_all(&args.out).map_err(|error| CliError::Failed(format!("{}: {error}", args.out.display())))?;
+    let mut extractor = if args.whisper { FrontEnd::Whisper } else { FrontEnd::Kaldi }.extractor();
+    let (mut names, mut faults) = (BTreeSet::new(), Vec::new());
+    for file in &args.files {
+        let path = args.out.join(unused_name(file, &mut names));
+        let written = audio::load(file).map_err(|error| error.to_string()).and_then(|samples| {
+            let mel = extractor.compute(&samples);
+            write_npy(&path, &mel).map_err(|error| format!("{}: {error}", path.display()))?;
+            Ok(mel)
+        });
+        let file = file.display().to_string();
+        match written {
+            Ok(LogMel { frames, bins, .. }) => {
+                output.line(format!("{} ({frames}, {bins})", path.display()))?;
+                output.object(&Report::Written { file, npy: path.display().to_string(), frames, bins })?;
+            }
+            Err(error) => {
+                output.line(format!("not written: {error}"))?;
+                output.object(&Report::Failed { file, error: error.clone() })?;
+                faults.push(error);
+            }
+        }
+    }
+    match faults.as_slice() {
+        [] => Ok(()),
+        [fault] => Err(CliError::Failed(fault.clone())),
+        [first, ..] => {
+            let (bad, all) = (faults.len(), args.files.len());
+            Err(CliError::Failed(format!("{bad} of {all} files could not be used; the first: {first}")))
+        }
+    }
+}
+
+/// `sound.npy` for `sound.wav`; the second file of that name becomes `sound.2.npy`.
+fn unused_name(file: &Path, names: &mut BTreeSet<String>) -> String {
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    let candidates = (1..).map(|n| if n == 1 { format!("{stem}.npy") } else { format!("{stem}.{n}.npy") });
+    let name = candidates.into_iter().find(|name| !names.contains(name)).unwrap_or_default();
+    names.insert(name.clone());
+    name
+}
+
+/// Writes a spectrogram whole or not at all.
+fn write_npy(path: &Path, mel: &LogMel) -> io::Result<()> {
+    let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
+    let shape = [mel.frames as u64, mel.bins as u64];
+    let buffered = io::BufWriter::new(file.as_file_mut());
+    let mut writer = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(buffered).begin_nd()?;
+    writer.extend(mel.data.iter().copied())?;
+    writer.finish()?;
+    file.flush()?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}

@@ -1,0 +1,223 @@
+//! Everything that is wrong with a data set, found in one pass over all of it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use sha2::{Digest, Sha256};
+
+use super::{
+    DataError, Dataset, Item, Label, Problem, Reading, Severity, Source, parallel, parallel::Progress, split::present,
+};
+use crate::audio::{self, SAMPLE_RATE};
+
+/// A class this many times larger than another deserves a word.
+const UNEVEN: usize = 10;
+/// Findings of one kind that are listed one by one.
+const LISTED: usize = 10;
+
+/// What a check found.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The data set as it was read.
+    pub dataset: Dataset,
+    /// What is wrong with it: errors first.
+    pub problems: Vec<Problem>,
+    /// Clips that can be used.
+    pub clips: usize,
+    /// Their seconds of sound.
+    pub seconds: f64,
+}
+
+impl Report {
+    /// Problems that stop training.
+    pub fn errors(&self) -> usize {
+        self.problems.iter().filter(|problem| problem.severity == Severity::Error).count()
+    }
+}
+
+/// What was found in one clip's file.
+struct Heard {
+    samples: usize,
+    silent: bool,
+    digest: Option<[u8; 32]>,
+}
+
+/// Reads a data set and decodes every clip of it.
+///
+/// # Errors
+/// When it is not there, has no known layout, or `progress` breaks off. What is wrong inside is in the report.
+pub fn check(spec: &str, progress: Progress<'_>) -> Result<Report, DataError> {
+    let Reading { dataset, mut problems } = super::read(spec)?;
+    let heard = parallel::map(dataset.items.len(), || (), |(), place| listen(&dataset.items[place]), progress)
+        .ok_or(DataError::Cancelled)?;
+    let mut usable: Vec<(usize, Heard)> = Vec::with_capacity(heard.len());
+    for (place, heard) in heard.into_iter().enumerate() {
+        match heard {
+            Ok(heard) => usable.push((place, heard)),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    problems.extend(classes(&dataset, spec));
+    problems.extend(silence(&dataset, &usable));
+    problems.extend(twins(&dataset, &usable));
+    problems.extend(leaks(&dataset, spec));
+    // Stable: within a severity problems stay in the order they were found in.
+    problems.sort_by_key(|problem| problem.severity);
+    let seconds = usable.iter().map(|(_, heard)| heard.samples as f64).sum::<f64>() / f64::from(SAMPLE_RATE);
+    Ok(Report { problems, clips: usable.len(), seconds, dataset })
+}
+
+fn listen(item: &Item) -> Result<Heard, Problem> {
+    match &item.source {
+        Source::Demo { class, index } => {
+            Ok(Heard { samples: super::synth::clip(*class, *index).len(), silent: false, digest: None })
+        }
+        Source::File(path) => {
+            let samples = audio::load(path)?;
+            let digest = fs::read(path).ok().map(|content| Sha256::digest(content).into());
+            Ok(Heard { samples: samples.len(), silent: samples.iter().all(|&sample| sample == 0.0), digest })
+        }
+    }
+}
+
+/// Too few classes, classes without clips, classes of very different sizes.
+fn classes(dataset: &Dataset, spec: &str) -> Vec<Problem> {
+    let place = dataset.root.clone().unwrap_or_else(|| spec.into());
+    if dataset.items.is_empty() {
+        return vec![Problem::error(place, "it has no clips", "add sound files")];
+    }
+    let counts = counts(dataset);
+    let mut problems = Vec::new();
+    if dataset.classes.len() < 2 {
+        let only = dataset.classes.first().map_or("", String::as_str);
+        let problem = format!("it has one class only (`{only}`), and there is nothing to tell it from");
+        problems.push(Problem::error(&place, problem, "add clips of at least one other class"));
+    }
+    for (class, count) in dataset.classes.iter().zip(&counts) {
+        let remedy = "add clips of it";
+        match count {
+            0 => problems.push(Problem::warning(&place, format!("no clip holds the class `{class}`"), remedy)),
+            1 if dataset.folds().is_empty() => {
+                let problem = format!("the class `{class}` has one clip: it is trained on or validated on, not both");
+                problems.push(Problem::warning(&place, problem, remedy));
+            }
+            _ => {}
+        }
+    }
+    let present = counts.iter().filter(|count| **count > 0);
+    if let (Some(least), Some(most)) = (present.clone().min(), present.max())
+        && *most >= UNEVEN * least
+    {
+        let problem = format!("its classes differ in size from {least} to {most} clips");
+        problems.push(Problem::warning(&place, problem, "set balanced = true in the recipe, or add clips"));
+    }
+    problems
+}
+
+/// Clips that hold each class.
+pub(super) fn counts(dataset: &Dataset) -> Vec<usize> {
+    let mut counts = vec![0; dataset.classes.len()];
+    for class in dataset.items.iter().flat_map(|item| present(&item.label)) {
+        if let Some(count) = counts.get_mut(class) {
+            *count += 1;
+        }
+    }
+    counts
+}
+
+fn silence(dataset: &Dataset, usable: &[(usize, Heard)]) -> Vec<Problem> {
+    let silent = usable.iter().filter(|(_, heard)| heard.silent).map(|(place, _)| path_of(&dataset.items[*place]));
+    silent.map(|path| Problem::warning(path, "every sample is zero", "leave it out, unless silence is meant")).collect()
+}
+
+fn path_of(item: &Item) -> PathBuf {
+    match &item.source {
+        Source::File(path) => path.clone(),
+        Source::Demo { .. } => PathBuf::from(&item.id),
+    }
+}
+
+/// The part of the data set that a clip stands in, for people.
+fn part_of(item: &Item) -> Option<String> {
+    item.fold.map(|fold| format!("fold {fold}")).or_else(|| item.split.map(|split| split.name().to_owned()))
+}
+
+/// The same bytes twice: under two labels or on two sides of a split an error, else a warning.
+fn twins(dataset: &Dataset, usable: &[(usize, Heard)]) -> Vec<Problem> {
+    let mut by_content: BTreeMap<[u8; 32], Vec<&Item>> = BTreeMap::new();
+    for (place, heard) in usable {
+        if let Some(digest) = heard.digest {
+            by_content.entry(digest).or_default().push(&dataset.items[*place]);
+        }
+    }
+    let mut problems = Vec::new();
+    for items in by_content.into_values().filter(|items| items.len() > 1) {
+        let (first, second) = (items[0], items[1]);
+        let path = path_of(second);
+        let original = path_of(first);
+        let same = format!("it is the same file as {}", short(dataset, &original));
+        problems.push(if items.iter().any(|item| item.label != first.label) {
+            let names = |item: &Item| label_name(dataset, &item.label);
+            let other = items.iter().find(|item| item.label != first.label).map_or(second, |item| item);
+            let problem =
+                format!("{same} and is labelled otherwise (`{}` there, `{}` here)", names(first), names(other));
+            Problem::error(path_of(other), problem, "keep the right one")
+        } else if items.iter().any(|item| part_of(item) != part_of(first)) {
+            let parts: BTreeSet<String> = items.iter().filter_map(|item| part_of(item)).collect();
+            let parts = parts.into_iter().collect::<Vec<_>>().join(" and ");
+            Problem::error(
+                path,
+                format!("{same} and both stand in {parts}: validation would hear what was trained on"),
+                "keep one",
+            )
+        } else {
+            Problem::warning(path, same, "keep one")
+        });
+    }
+    problems.sort_by(|a, b| a.path.cmp(&b.path));
+    problems
+}
+
+fn label_name(dataset: &Dataset, label: &Label) -> String {
+    let names: Vec<&str> =
+        present(label).into_iter().filter_map(|class| dataset.classes.get(class)).map(String::as_str).collect();
+    names.join(";")
+}
+
+fn short(dataset: &Dataset, path: &Path) -> String {
+    let inside = dataset.root.as_ref().and_then(|root| path.strip_prefix(root).ok());
+    inside.unwrap_or(path).display().to_string()
+}
+
+/// Groups (a speaker, a source recording) with clips on both sides of a split.
+fn leaks(dataset: &Dataset, spec: &str) -> Vec<Problem> {
+    let mut parts: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for item in &dataset.items {
+        if let (Some(group), Some(part)) = (item.group.as_deref(), part_of(item)) {
+            parts.entry(group).or_default().insert(part);
+        }
+    }
+    let place = dataset.root.clone().unwrap_or_else(|| spec.into());
+    let leaking: Vec<_> = parts.into_iter().filter(|(_, parts)| parts.len() > 1).collect();
+    let remedy = "move all of its clips to one side";
+    let mut problems: Vec<Problem> = leaking
+        .iter()
+        .take(LISTED)
+        .map(|(group, parts)| {
+            let parts = parts.iter().cloned().collect::<Vec<_>>().join(" and ");
+            Problem::error(&place, format!("clips of `{group}` stand in {parts}"), remedy)
+        })
+        .collect();
+    if leaking.len() > LISTED {
+        let more = leaking.len() - LISTED;
+        problems.push(Problem::error(
+            &place,
+            format!("and {more} more speakers or recordings stand on two sides"),
+            remedy,
+        ));
+    }
+    problems
+}
