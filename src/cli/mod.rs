@@ -1,12 +1,20 @@
 //! The command line: one file for each subcommand, each with its `Args` and its `run`.
 
+mod classify;
+mod compare;
 mod data;
 mod devices;
+mod eval;
 mod features;
 mod interrupt;
 mod listen;
 mod output;
 mod params;
+mod resume;
+mod run_args;
+mod sessions;
+mod train;
+mod watch;
 mod workbench;
 
 use std::process::ExitCode;
@@ -14,7 +22,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub use interrupt::Interrupt;
-pub use output::{CliError, Output};
+pub use output::{CliError, Output, printable};
 
 /// A workbench for adapting pretrained audio transformers to new sounds.
 #[derive(Debug, Parser)]
@@ -32,12 +40,24 @@ pub struct Cli {
 /// What can be done without a screen.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Adapt a model to labelled sounds.
+    Train(train::Args),
+    /// Train by several methods on the same batches and compare.
+    Compare(compare::Args),
+    /// Go on from a session's last checkpoint.
+    Resume(resume::Args),
+    /// Evaluate a trained session.
+    Eval(eval::Args),
+    /// Say what sound files hold.
+    Classify(classify::Args),
+    /// List, show, export or remove sessions.
+    Sessions(sessions::Args),
+    /// Count what a method trains on a model.
+    Params(params::Args),
     /// List, check or measure data sets.
     Data(data::Args),
     /// Write the log-mel spectrogram of sound files as .npy.
     Features(features::Args),
-    /// Count what a method trains on a model.
-    Params(params::Args),
     /// Hear a microphone, or a file in real time, and say what it is at each hop.
     Listen(listen::Args),
     /// List microphones and compute devices, with what is wrong with each.
@@ -59,6 +79,12 @@ pub fn main() -> ExitCode {
         None => workbench::run(cli.workbench),
         Some(Command::Data(args)) => data::run(args),
         Some(Command::Features(args)) => features::run(args),
+        Some(Command::Train(args)) => train::run(&args),
+        Some(Command::Compare(args)) => compare::run(&args),
+        Some(Command::Resume(args)) => resume::run(&args),
+        Some(Command::Eval(args)) => eval::run(&args),
+        Some(Command::Classify(args)) => classify::run(&args),
+        Some(Command::Sessions(args)) => sessions::run(&args),
         Some(Command::Params(args)) => params::run(args),
         Some(Command::Listen(args)) => listen::run(args),
         Some(Command::Devices(args)) => devices::run(&args),

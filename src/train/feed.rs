@@ -18,6 +18,8 @@ pub struct Update {
     pub run: usize,
     /// What happened.
     pub record: Record,
+    /// Whether it happened before this trainer took the run up, and is told again from the log.
+    pub past: bool,
 }
 
 /// A queue of updates. Clones share it. Progress counts replace one another; steps are thinned when
@@ -109,7 +111,7 @@ mod tests {
     use crate::session::StepRecord;
 
     fn update(event: Event) -> Update {
-        Update { run: 0, record: Record { at_ms: 0, event } }
+        Update { run: 0, record: Record { at_ms: 0, event }, past: false }
     }
 
     #[test]

@@ -44,7 +44,7 @@ impl Journal {
     pub(super) fn emit(&mut self, event: Event) {
         let record = Record { at_ms: now_ms(), event };
         let written = self.log.as_mut().map_or(Ok(()), |log| log.append(&record));
-        self.feed.push(Update { run: self.run, record });
+        self.feed.push(Update { run: self.run, record, past: false });
         match written {
             Ok(()) => self.complained = false,
             Err(error) if !self.complained => {
@@ -57,12 +57,12 @@ impl Journal {
 
     /// Tells of something that only matters now and is not worth a line in the log.
     pub(super) fn show(&self, event: Event) {
-        self.feed.push(Update { run: self.run, record: Record { at_ms: now_ms(), event } });
+        self.feed.push(Update { run: self.run, record: Record { at_ms: now_ms(), event }, past: false });
     }
 
     /// Shows a record that the log holds already.
     pub(super) fn replay(&self, record: Record) {
-        self.feed.push(Update { run: self.run, record });
+        self.feed.push(Update { run: self.run, record, past: true });
     }
 
     /// Waits until the log is on the medium.

@@ -1,0 +1,76 @@
+//! `aat-tui classify`: what sound files hold.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::{CliError, Output, run_args::Place};
+use crate::{
+    audio,
+    infer::{Classifier, InferError, Score},
+};
+
+/// Say what sound files hold.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A session (name, folder or `last`) or a model whose checkpoint has labels.
+    source: String,
+    /// Sound files.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// Classes to tell, most likely first.
+    #[arg(long, value_name = "K", env = "AAT_TUI_TOP", default_value_t = 3)]
+    top: usize,
+    /// Where the arithmetic is done: auto, cpu, cuda, cuda:N, metal.
+    #[arg(long, env = "AAT_TUI_DEVICE", default_value = "auto")]
+    device: String,
+    #[command(flatten)]
+    place: Place,
+    /// One JSON object a line instead of text.
+    #[arg(long, env = "AAT_TUI_JSON")]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    file: String,
+    top: &'a [Score],
+}
+
+#[derive(Serialize)]
+struct Trouble {
+    file: String,
+    error: String,
+}
+
+/// Answers for each file; one that cannot be read is told, and the others go on.
+///
+/// # Errors
+/// When nothing can answer, or a file could not be read.
+pub fn run(args: &Args) -> Result<(), CliError> {
+    let mut classifier = Classifier::open(&args.source, &args.place.store(), &args.device)?;
+    let mut output = Output::stdout(args.json);
+    let mut unread = 0;
+    for path in &args.files {
+        let file = path.display().to_string();
+        let scores = audio::load(path).map_err(InferError::from).and_then(|samples| classifier.scores(&samples));
+        match scores {
+            Ok(scores) => {
+                let top = &scores[..args.top.min(scores.len())];
+                let told: Vec<_> = top.iter().map(|score| format!("{} {:.3}", score.label, score.score)).collect();
+                output.line(format!("{file}: {}", told.join("  ")))?;
+                output.object(&Answer { file, top })?;
+            }
+            Err(error) => {
+                unread += 1;
+                output.line(error.to_string())?;
+                output.object(&Trouble { file, error: error.to_string() })?;
+            }
+        }
+    }
+    match unread {
+        0 => Ok(()),
+        1 => Err(CliError::Failed("one file could not be read".to_owned())),
+        _ => Err(CliError::Failed(format!("{unread} files could not be read"))),
+    }
+}

@@ -1,0 +1,215 @@
+//! `aat-tui eval`: how well a trained session does on a part of a data set.
+
+use std::{ops::ControlFlow, sync::Arc};
+
+use serde::Serialize;
+
+use super::{CliError, Interrupt, Output, run_args::Place};
+use crate::{
+    data::{self, DataError, Dataset, FeatureSet, Label, Loader, Split},
+    infer::{Classifier, Which},
+    session::RunConfig,
+    train::{Answers, ClassReport, Criterion},
+};
+
+/// Clips of a batch.
+const BATCH: usize = 16;
+
+/// Evaluate a trained session.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The session: its name, its folder, or `last`.
+    session: String,
+    /// Another data set with the same classes; without it, the one that the session was trained on.
+    #[arg(long, value_name = "D", env = "AAT_TUI_DATA")]
+    data: Option<String>,
+    /// The clips of this fold.
+    #[arg(long, value_name = "K", env = "AAT_TUI_FOLD", conflicts_with = "split")]
+    fold: Option<u32>,
+    /// The clips of this part; without it test where the data set has one, else val.
+    #[arg(long, env = "AAT_TUI_SPLIT", value_enum)]
+    split: Option<Part>,
+    /// Which weights: those of the best epoch, or of the last checkpoint.
+    #[arg(long, env = "AAT_TUI_WEIGHTS", value_enum, default_value_t = Weights::Best)]
+    weights: Weights,
+    /// Where the arithmetic is done: auto, cpu, cuda, cuda:N, metal.
+    #[arg(long, env = "AAT_TUI_DEVICE", default_value = "auto")]
+    device: String,
+    #[command(flatten)]
+    place: Place,
+    /// One JSON object instead of a table.
+    #[arg(long, env = "AAT_TUI_JSON")]
+    json: bool,
+}
+
+/// A part of a data set, as on the command line.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Part {
+    Train,
+    Val,
+    Test,
+}
+
+/// Which weights, as on the command line.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Weights {
+    Best,
+    Last,
+}
+
+#[derive(Serialize)]
+struct Report {
+    session: String,
+    split: String,
+    clips: usize,
+    metric: &'static str,
+    value: f64,
+    loss: f64,
+    mean_auc: Option<f64>,
+    d_prime: Option<f64>,
+    per_class: Vec<ClassReport>,
+    /// Clips by class held (rows) and class answered (columns).
+    confusion: Vec<Vec<usize>>,
+}
+
+/// Evaluates and tells.
+///
+/// # Errors
+/// When session and data do not fit together, or a clip cannot be read.
+pub fn run(args: &Args) -> Result<(), CliError> {
+    let folder = args.place.store().find(&args.session)?;
+    let which = match args.weights {
+        Weights::Best => Which::Best,
+        Weights::Last => Which::Last,
+    };
+    let mut classifier = Classifier::of_session(&folder, which, &args.device)?;
+    let Some((config, _)) = classifier.session() else {
+        return Err(CliError::Failed(format!("{} is no session", args.session)));
+    };
+    let config = config.clone();
+    let dataset = with_labels_of(&config, data::open(args.data.as_deref().unwrap_or(&config.data))?)?;
+    let (split, items) = part(args, &config, &dataset)?;
+    let report = evaluate(&mut classifier, &config, dataset, split, items)?;
+    let mut output = Output::stdout(args.json);
+    output.object(&report)?;
+    for line in text(&report) {
+        output.line(line)?;
+    }
+    Ok(())
+}
+
+/// The data set with its labels in the order of the session's.
+fn with_labels_of(config: &RunConfig, mut dataset: Dataset) -> Result<Dataset, CliError> {
+    if dataset.classes == config.labels {
+        return Ok(dataset);
+    }
+    let place = |class: &String| {
+        config.labels.iter().position(|label| label == class).ok_or_else(|| {
+            let near = data::nearest(class, config.labels.iter().map(String::as_str));
+            let hint = near.map_or_else(String::new, |near| format!(" (the nearest it knows is \"{near}\")"));
+            CliError::Failed(format!(
+                "{} has a class \"{class}\" that {} was not trained on{hint}; leave it out, or rename it",
+                dataset.name, config.session
+            ))
+        })
+    };
+    let places = dataset.classes.iter().map(place).collect::<Result<Vec<_>, _>>()?;
+    for item in &mut dataset.items {
+        match &mut item.label {
+            Label::One(class) => *class = places[*class],
+            Label::Many(known) => known.iter_mut().for_each(|(class, _)| *class = places[*class]),
+        }
+    }
+    dataset.classes = config.labels.clone();
+    Ok(dataset)
+}
+
+/// The clips to evaluate, and what they are called.
+fn part(args: &Args, config: &RunConfig, dataset: &Dataset) -> Result<(String, Vec<usize>), CliError> {
+    if let Some(fold) = args.fold {
+        let held_out = dataset.divide(Some(fold), config.seed)?.val;
+        return Ok((format!("fold {fold}"), held_out));
+    }
+    let fold = if args.data.is_none() { config.fold } else { None };
+    if args.data.is_some() && args.split.is_none() {
+        return Ok(("all".to_owned(), (0..dataset.items.len()).collect()));
+    }
+    let division = dataset.divide(fold, config.seed)?;
+    let split = match args.split {
+        Some(Part::Train) => Split::Train,
+        Some(Part::Val) => Split::Val,
+        Some(Part::Test) => Split::Test,
+        None if division.test.is_empty() => Split::Val,
+        None => Split::Test,
+    };
+    let name = match split {
+        Split::Train => "train",
+        Split::Val => "val",
+        Split::Test => "test",
+    };
+    match division.part(split) {
+        [] => {
+            Err(CliError::Failed(format!("{} has no clips in its {name} part; choose another --split", dataset.name)))
+        }
+        items => Ok((name.to_owned(), items.to_vec())),
+    }
+}
+
+fn evaluate(
+    classifier: &mut Classifier,
+    config: &RunConfig,
+    dataset: Dataset,
+    split: String,
+    items: Vec<usize>,
+) -> Result<Report, CliError> {
+    let interrupt = Interrupt::watch()?;
+    let set = Arc::new(FeatureSet::new(Arc::new(dataset), classifier.front_end(), classifier.frames()));
+    let go_on = |_, _| if interrupt.is_asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+    set.prepare(&items, &mut { go_on }).map_err(|error| match error {
+        DataError::Cancelled => CliError::Interrupted,
+        other => other.into(),
+    })?;
+    let loader = Loader::evaluation(set, items, &config.recipe, classifier.normalisation(), BATCH);
+    let mut answers = Answers::new(config.labels.len());
+    let (mut loss_sum, mut loss_weight) = (0.0, 0.0);
+    for batch in loader.epoch(1, 0) {
+        interrupt.check()?;
+        let batch = batch?;
+        let logits = classifier.logits(&batch.features)?;
+        let criterion = Criterion::new(config.recipe.loss, &batch.targets);
+        let (loss, _) = criterion.share(0..batch.features.batch, &logits);
+        answers.extend(&logits, &batch.targets);
+        loss_sum += f64::from(loss) * criterion.terms();
+        loss_weight += criterion.terms();
+    }
+    Ok(Report {
+        session: config.session.clone(),
+        split,
+        clips: answers.clips(),
+        metric: config.recipe.metric.name(),
+        value: answers.value(config.recipe.metric),
+        loss: if loss_weight > 0.0 { loss_sum / loss_weight } else { 0.0 },
+        mean_auc: answers.mean_auc(),
+        d_prime: answers.d_prime(),
+        per_class: answers.per_class(&config.labels),
+        confusion: answers.confusion().chunks(config.labels.len().max(1)).map(<[usize]>::to_vec).collect(),
+    })
+}
+
+fn text(report: &Report) -> Vec<String> {
+    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
+    let mut lines = vec![
+        format!(
+            "{}, {}: {} {:.4} over {} clips, loss {:.4}",
+            report.session, report.split, report.metric, report.value, report.clips, report.loss
+        ),
+        format!("mean AUC {}, d' {}", number(report.mean_auc), number(report.d_prime)),
+        String::new(),
+        format!("{:<28}{:>8}{:>10}{:>10}{:>10}", "class", "clips", "recall", "AP", "AUC"),
+    ];
+    lines.extend(report.per_class.iter().map(|class| {
+        let (recall, precision, auc) = (number(class.recall), number(class.average_precision), number(class.auc));
+        format!("{:<28}{:>8}{recall:>10}{precision:>10}{auc:>10}", class.label, class.clips)
+    }));
+    lines
+}

@@ -1,0 +1,28 @@
+//! `aat-tui resume`: goes on from a session's last checkpoint.
+
+use super::{CliError, Output, run_args::Place, watch::watch};
+use crate::train::{Launch, Trainer};
+
+/// Go on from a session's last checkpoint.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The session: its name, its folder, or `last`.
+    session: String,
+    #[command(flatten)]
+    place: Place,
+    /// One JSON object a line instead of text.
+    #[arg(long, env = "AAT_TUI_JSON")]
+    json: bool,
+}
+
+/// Trains to the end.
+///
+/// # Errors
+/// When the run cannot go on, fails, or is interrupted.
+pub fn run(args: &Args) -> Result<(), CliError> {
+    let store = args.place.store();
+    let folder = store.find(&args.session)?;
+    let trainer = Trainer::spawn(store.clone(), vec![Launch::Resume(folder)]);
+    watch(&trainer, 1, &store, &mut Output::stdout(args.json))?;
+    Ok(())
+}

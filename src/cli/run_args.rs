@@ -1,0 +1,92 @@
+//! What `train`, `compare` and their kin all ask for.
+
+use std::path::PathBuf;
+
+use crate::{model::Method, session::Store, train::Request};
+
+/// Flags of everything that trains.
+#[derive(Clone, Debug, clap::Args)]
+pub struct RunArgs {
+    /// A folder with one subfolder for each class, a data set in a known layout, a CSV manifest, or `demo`.
+    #[arg(long, value_name = "D", env = "AAT_TUI_DATA")]
+    data: String,
+    /// The backbone: box, tiny, small, base, a checkpoint's file or folder, or hf:ORG/NAME.
+    #[arg(long, value_name = "M", env = "AAT_TUI_MODEL", default_value = "box")]
+    model: String,
+    /// A recipe by name or file, instead of the one that fits the data set.
+    #[arg(long, value_name = "R", env = "AAT_TUI_RECIPE")]
+    recipe: Option<String>,
+    /// The fold held out for validation.
+    #[arg(long, value_name = "K", env = "AAT_TUI_FOLD")]
+    fold: Option<u32>,
+    /// Passes over the training split.
+    #[arg(long, value_name = "N", env = "AAT_TUI_EPOCHS", value_parser = clap::value_parser!(u32).range(1..))]
+    epochs: Option<u32>,
+    /// Clips in a step.
+    #[arg(long, value_name = "B", env = "AAT_TUI_BATCH")]
+    batch: Option<usize>,
+    /// Clips of a step in memory at once; gradients accumulate over them.
+    #[arg(long, value_name = "B", env = "AAT_TUI_MICRO_BATCH")]
+    micro_batch: Option<usize>,
+    /// Learning rate.
+    #[arg(long, env = "AAT_TUI_LR")]
+    lr: Option<f64>,
+    /// Frames of 10 ms that a clip is cut or padded to.
+    #[arg(long, value_name = "T", env = "AAT_TUI_FRAMES")]
+    frames: Option<usize>,
+    /// Seed of initial weights, batch order and augmentation.
+    #[arg(long, value_name = "S", env = "AAT_TUI_SEED", default_value_t = 1)]
+    seed: u64,
+    /// Where the arithmetic is done: auto, cpu, cuda, cuda:N, metal.
+    #[arg(long, env = "AAT_TUI_DEVICE", default_value = "auto")]
+    device: String,
+    /// Steps between two measurements of the adapters' norms (0: never).
+    #[arg(long, value_name = "N", env = "AAT_TUI_NORMS_EVERY", default_value_t = 10)]
+    norms_every: u64,
+    /// The session's name.
+    #[arg(long, env = "AAT_TUI_NAME")]
+    name: Option<String>,
+    #[command(flatten)]
+    pub(super) place: Place,
+    /// One JSON object a line instead of text.
+    #[arg(long, env = "AAT_TUI_JSON")]
+    pub(super) json: bool,
+}
+
+/// Where sessions are.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Place {
+    /// Folder of the sessions.
+    #[arg(long, value_name = "DIR", env = "AAT_TUI_SESSIONS")]
+    sessions: Option<PathBuf>,
+}
+
+impl Place {
+    /// The sessions meant.
+    pub fn store(&self) -> Store {
+        self.sessions.clone().map_or_else(Store::of_user, Store::at)
+    }
+}
+
+impl RunArgs {
+    /// What is asked of a run by this method.
+    pub fn request(&self, method: Method) -> Request {
+        Request {
+            data: self.data.clone(),
+            model: self.model.clone(),
+            method,
+            recipe: self.recipe.clone(),
+            fold: self.fold,
+            epochs: self.epochs,
+            batch: self.batch,
+            micro_batch: self.micro_batch,
+            lr: self.lr,
+            frames: self.frames,
+            seed: self.seed,
+            device: self.device.clone(),
+            norms_every: self.norms_every,
+            name: self.name.clone(),
+            paired_with: None,
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! `aat-tui sessions`: what ran, and what became of it.
+
+use std::{fs, path::PathBuf, time::UNIX_EPOCH};
+
+use serde::Serialize;
+
+use super::{CliError, Output, output::thousands, run_args::Place};
+use crate::{
+    model::Method,
+    plot::{self, Run, Side, Trace, View},
+    session::{self, Best, EpochRecord, LogReader, RunConfig, RunState, SessionInfo, Status, Summary},
+};
+
+/// List, show, export or remove sessions.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+    #[command(flatten)]
+    place: Place,
+    /// JSON instead of text.
+    #[arg(long, global = true, env = "AAT_TUI_JSON")]
+    json: bool,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Every session, the newest first.
+    List,
+    /// One session: what was trained, how, and what it came to.
+    Show {
+        /// Its name, its folder, or `last`.
+        session: String,
+    },
+    /// Write a session's epochs as a table (.csv), all of it (.json), or its curves (.svg, .png).
+    Export {
+        /// Its name, its folder, or `last`.
+        session: String,
+        /// The file; its extension decides.
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+    },
+    /// Delete a session with its checkpoints.
+    Remove {
+        /// Its name, its folder, or `last`.
+        session: String,
+    },
+}
+
+/// Does what is asked.
+///
+/// # Errors
+/// When there is no such session, or it cannot be read or written.
+pub fn run(args: &Args) -> Result<(), CliError> {
+    let store = args.place.store();
+    let mut output = Output::stdout(args.json);
+    match &args.action {
+        Action::List => {
+            let sessions = store.list()?;
+            for info in &sessions {
+                output.object(&Row::of(info))?;
+                output.line(line(info))?;
+            }
+            if sessions.is_empty() {
+                output.line(format!("no sessions in {} yet: aat-tui train makes one", store.root().display()))?;
+            }
+            Ok(())
+        }
+        Action::Show { session } => show(&store.describe(&store.find(session)?)?, &mut output),
+        Action::Export { session, to } => {
+            export(&store.find(session)?, to)?;
+            output.line(format!("written: {}", to.display()))
+        }
+        Action::Remove { session } => {
+            let folder = store.find(session)?;
+            store.remove(&folder)?;
+            output.line(format!("removed: {}", folder.display()))
+        }
+    }
+}
+
+/// A session in a list, as JSON.
+#[derive(Serialize)]
+struct Row<'a> {
+    session: &'a str,
+    path: String,
+    status: &'static str,
+    data: Option<&'a str>,
+    model: Option<&'a str>,
+    method: Option<Method>,
+    fold: Option<u32>,
+    step: u64,
+    steps: u64,
+    epochs: usize,
+    metric: Option<&'static str>,
+    best: Option<Best>,
+    last: Option<Best>,
+    changed_ms: u64,
+}
+
+impl<'a> Row<'a> {
+    fn of(info: &'a SessionInfo) -> Self {
+        let config = info.state.config.as_deref();
+        Self {
+            session: &info.name,
+            path: info.path.display().to_string(),
+            status: status(info),
+            data: config.map(|config| config.data.as_str()),
+            model: config.map(|config| config.model.as_str()),
+            method: config.map(|config| config.method),
+            fold: config.and_then(|config| config.fold),
+            step: info.state.step(),
+            steps: info.state.total_steps(),
+            epochs: info.state.epochs.len(),
+            metric: config.map(|config| config.recipe.metric.name()),
+            best: info.state.best(),
+            last: info.state.last(),
+            changed_ms: info.changed.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64),
+        }
+    }
+}
+
+fn status(info: &SessionInfo) -> &'static str {
+    match &info.state.status {
+        _ if info.was_interrupted() => "interrupted",
+        Status::New | Status::Preparing(..) => "preparing",
+        Status::Running | Status::Evaluating(..) => "running",
+        Status::Paused => "paused",
+        Status::Stopped => "stopped",
+        Status::Failed(_) => "failed",
+        Status::Finished => "finished",
+    }
+}
+
+fn line(info: &SessionInfo) -> String {
+    let row = Row::of(info);
+    let best = row.best.map_or_else(String::new, |best| {
+        format!("{} {:.4} (epoch {})", row.metric.unwrap_or_default(), best.value, best.epoch)
+    });
+    let planned = info.state.config.as_ref().map_or(0, |config| config.recipe.epochs);
+    format!("{:<32}{:<13}{:>4}/{planned:<5}{best}", row.session, row.status, row.epochs)
+}
+
+/// All of a session but its steps, as JSON.
+#[derive(Serialize)]
+struct Whole<'a> {
+    #[serde(flatten)]
+    row: Row<'a>,
+    config: Option<&'a RunConfig>,
+    trainable: usize,
+    total: usize,
+    epoch_records: Vec<&'a EpochRecord>,
+    warnings: &'a [String],
+    summary: Option<&'a Summary>,
+}
+
+impl<'a> Whole<'a> {
+    fn of(info: &'a SessionInfo) -> Self {
+        Self {
+            row: Row::of(info),
+            config: info.state.config.as_deref(),
+            trainable: info.state.inventory.trainable,
+            total: info.state.inventory.total,
+            epoch_records: info.state.epochs.iter().map(|(_, epoch)| epoch).collect(),
+            warnings: &info.state.warnings,
+            summary: info.state.summary.as_ref(),
+        }
+    }
+}
+
+fn show(info: &SessionInfo, output: &mut Output) -> Result<(), CliError> {
+    output.object(&Whole::of(info))?;
+    let state = &info.state;
+    output.line(format!("{} ({}), {}", info.name, status(info), info.path.display()))?;
+    if let Some(config) = &state.config {
+        output.line(format!(
+            "{} on {}, {}, recipe {}, lr {}, seed {}, {}",
+            config.method.title(),
+            config.model,
+            config.data,
+            config.recipe.name,
+            config.lr,
+            config.seed,
+            config.device
+        ))?;
+        output.line(format!(
+            "trains {} of {} parameters; {} clips train, {} validate",
+            thousands(state.inventory.trainable),
+            thousands(state.inventory.total),
+            state.clips.0,
+            state.clips.1
+        ))?;
+        if let Some(pair) = &config.paired_with {
+            output.line(format!("paired with {pair}"))?;
+        }
+    }
+    if let Status::Failed(message) = &state.status {
+        output.line(format!("failed: {message}"))?;
+    }
+    for warning in &state.warnings {
+        output.line(format!("warning: {warning}"))?;
+    }
+    output.line(format!("{:>6}{:>12}{:>12}{:>10}{:>10}", "epoch", "train loss", "val loss", "value", "seconds"))?;
+    for (_, epoch) in &state.epochs {
+        output.line(format!(
+            "{:>6}{:>12.4}{:>12.4}{:>10.4}{:>10.2}",
+            epoch.epoch, epoch.train_loss, epoch.val_loss, epoch.value, epoch.seconds
+        ))?;
+    }
+    Ok(())
+}
+
+fn export(folder: &std::path::Path, to: &std::path::Path) -> Result<(), CliError> {
+    let extension = to.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_ascii_lowercase();
+    match extension.as_str() {
+        "csv" => write(to, &csv_of(&session::load(folder)?)?),
+        "json" => {
+            let records = LogReader::new(folder).poll()?;
+            write(to, &serde_json::to_vec_pretty(&records)?)
+        }
+        "svg" | "png" => {
+            let records = LogReader::new(folder).poll()?;
+            let state = RunState::from_records(&records);
+            let mut trace = Trace::default();
+            records.iter().for_each(|record| trace.apply(record));
+            let runs = [Run { side: Side::A, state: &state, trace: &trace }];
+            let view = View::default();
+            let charts = [plot::loss(&runs, &view), plot::metric(&runs, &view)];
+            plot::export(to, &charts).map_err(|error| CliError::Failed(error.to_string()))
+        }
+        _ => Err(CliError::Usage(format!("{}: the file's name ends in .csv, .json, .svg or .png", to.display()))),
+    }
+}
+
+/// One row for each epoch.
+fn csv_of(state: &RunState) -> Result<Vec<u8>, CliError> {
+    let mut table = csv::Writer::from_writer(Vec::new());
+    let failed = |error: &dyn std::fmt::Display| CliError::Failed(format!("cannot make the table: {error}"));
+    for (_, epoch) in &state.epochs {
+        table.serialize(epoch).map_err(|error| failed(&error))?;
+    }
+    table.into_inner().map_err(|error| failed(&error))
+}
+
+/// Writes a file whole, replacing what was there.
+fn write(path: &std::path::Path, content: &[u8]) -> Result<(), CliError> {
+    let partial = path.with_added_extension("partial");
+    let written = fs::write(&partial, content).and_then(|()| fs::rename(&partial, path));
+    written.map_err(|error| {
+        let _ = fs::remove_file(&partial);
+        CliError::Failed(format!("{}: cannot write: {error}", path.display()))
+    })
+}

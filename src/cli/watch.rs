@@ -1,0 +1,329 @@
+//! Following a trainer without a screen: JSON lines, plain lines, or bars on a terminal.
+
+use std::{
+    io::{IsTerminal, stderr, stdout},
+    time::Duration,
+};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use super::{CliError, Interrupt, Output, output::thousands, printable};
+use crate::{
+    model::Method,
+    session::{Best, EpochRecord, Event, RunState, Status, Store},
+    train::{Command, Trainer, Update},
+};
+
+/// How often Ctrl-C is looked for while nothing happens.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// What an epoch came to, as JSON.
+#[derive(Serialize)]
+struct EpochLine<'a> {
+    event: &'static str,
+    session: &'a str,
+    method: Method,
+    fold: Option<u32>,
+    epoch: u32,
+    train_loss: f32,
+    val_loss: f32,
+    metric: &'static str,
+    value: f64,
+    seconds: f64,
+    data_seconds: f64,
+    eval_seconds: f64,
+    lr: f64,
+}
+
+/// Something else worth a line, as JSON.
+#[derive(Serialize)]
+struct OtherLine<'a> {
+    event: &'static str,
+    session: Option<&'a str>,
+    method: Option<Method>,
+    fold: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+}
+
+/// What a run came to, as JSON.
+#[derive(Serialize)]
+struct SummaryLine<'a> {
+    summary: bool,
+    session: &'a str,
+    method: Method,
+    fold: Option<u32>,
+    metric: &'static str,
+    best: Option<Best>,
+    last: Option<Best>,
+    trainable: usize,
+    epoch_seconds: f64,
+    peak_rss_bytes: u64,
+}
+
+/// Follows a trainer to its end. Ctrl-C stops every run with a checkpoint and says how to go on.
+///
+/// # Errors
+/// When a run failed, someone interrupted, or the output is closed.
+pub fn watch(trainer: &Trainer, runs: usize, store: &Store, output: &mut Output) -> Result<Vec<RunState>, CliError> {
+    let interrupt = Interrupt::watch()?;
+    let mut view = View::new(runs, output);
+    let mut asked = false;
+    while let Some(updates) = trainer.feed().wait(PATIENCE) {
+        if interrupt.is_asked() && !asked {
+            asked = true;
+            trainer.command(None, Command::Stop);
+        }
+        for update in updates {
+            view.tell(&update)?;
+        }
+    }
+    view.bars.clear();
+    let View { states, output, .. } = view;
+    for state in &states {
+        summarise(state, output)?;
+    }
+    let failures: Vec<&str> = states
+        .iter()
+        .filter_map(|state| if let Status::Failed(message) = &state.status { Some(message.as_str()) } else { None })
+        .collect();
+    if !failures.is_empty() {
+        return Err(CliError::Failed(failures.join("\n")));
+    }
+    if asked || states.iter().any(|state| state.status == Status::Stopped) {
+        for state in states.iter().filter(|state| state.status == Status::Stopped) {
+            output.line(how_to_go_on(state, store))?;
+        }
+        return Err(CliError::Interrupted);
+    }
+    Ok(states)
+}
+
+fn how_to_go_on(state: &RunState, store: &Store) -> String {
+    match &state.config {
+        Some(config) => {
+            let place = if *store == Store::of_user() {
+                String::new()
+            } else {
+                format!(" --sessions {}", store.root().display())
+            };
+            format!("stopped after step {}; to go on: aat-tui resume {}{place}", state.step(), config.session)
+        }
+        None => "stopped before the first step; nothing to go on with".to_owned(),
+    }
+}
+
+fn summarise(state: &RunState, output: &mut Output) -> Result<(), CliError> {
+    let (Some(config), Some(summary)) = (&state.config, &state.summary) else { return Ok(()) };
+    output.object(&SummaryLine {
+        summary: true,
+        session: &config.session,
+        method: config.method,
+        fold: config.fold,
+        metric: config.recipe.metric.name(),
+        best: summary.best,
+        last: summary.last,
+        trainable: summary.trainable,
+        epoch_seconds: summary.epoch_seconds,
+        peak_rss_bytes: summary.peak_rss_bytes,
+    })?;
+    let at = |best: Option<Best>| best.map_or("none".to_owned(), |b| format!("{:.4} (epoch {})", b.value, b.epoch));
+    output.line(format!(
+        "{}: {} best {}, last {}; {} parameters train, {:.1} s an epoch",
+        config.session,
+        config.recipe.metric.name(),
+        at(summary.best),
+        at(summary.last),
+        thousands(summary.trainable),
+        summary.epoch_seconds
+    ))
+}
+
+/// The runs as they are shown.
+struct View<'a> {
+    states: Vec<RunState>,
+    bars: Bars,
+    output: &'a mut Output,
+}
+
+impl<'a> View<'a> {
+    fn new(runs: usize, output: &'a mut Output) -> Self {
+        let on_terminal = !output.is_json() && stdout().is_terminal() && stderr().is_terminal();
+        let bars = if on_terminal { Bars::shown(runs) } else { Bars::hidden() };
+        Self { states: vec![RunState::default(); runs], bars, output }
+    }
+
+    fn tell(&mut self, update: &Update) -> Result<(), CliError> {
+        let Some(state) = self.states.get_mut(update.run) else { return Ok(()) };
+        state.apply(&update.record);
+        if update.past {
+            return Ok(());
+        }
+        let state = &self.states[update.run];
+        self.bars.update(update.run, state);
+        let output = &mut *self.output;
+        match &update.record.event {
+            Event::Started { .. } => self.bars.aside(|| {
+                other(output, state, "started", None, None)?;
+                output.line(started(state))
+            }),
+            Event::Epoch(epoch) => self.bars.aside(|| tell_epoch(output, state, epoch)),
+            Event::Warning { message } => self.bars.aside(|| {
+                other(output, state, "warning", None, Some(message))?;
+                output.line(format!("{}: {message}", name(state)))
+            }),
+            Event::Resumed { step, .. } => self.bars.aside(|| {
+                other(output, state, "resumed", Some(*step), None)?;
+                output.line(format!("{}: going on after step {step}", name(state)))
+            }),
+            Event::Stopped => other(output, state, "stopped", Some(state.step()), None),
+            Event::Failed { message } => other(output, state, "failed", None, Some(message)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn other(
+    output: &mut Output,
+    state: &RunState,
+    event: &'static str,
+    step: Option<u64>,
+    message: Option<&str>,
+) -> Result<(), CliError> {
+    let config = state.config.as_ref();
+    output.object(&OtherLine {
+        event,
+        session: config.map(|config| config.session.as_str()),
+        method: config.map(|config| config.method),
+        fold: config.and_then(|config| config.fold),
+        step,
+        message,
+    })
+}
+
+fn name(state: &RunState) -> &str {
+    state.config.as_ref().map_or("run", |config| config.session.as_str())
+}
+
+fn started(state: &RunState) -> String {
+    let Some(config) = &state.config else { return String::new() };
+    format!(
+        "{}: {} on {} trains {} of {} parameters; {} clips train, {} validate; {} epochs of {} steps at lr {}",
+        config.session,
+        config.method.title(),
+        config.model,
+        thousands(state.inventory.trainable),
+        thousands(state.inventory.total),
+        state.clips.0,
+        state.clips.1,
+        config.recipe.epochs,
+        state.steps_per_epoch,
+        config.lr
+    )
+}
+
+fn tell_epoch(output: &mut Output, state: &RunState, epoch: &EpochRecord) -> Result<(), CliError> {
+    let Some(config) = &state.config else { return Ok(()) };
+    let metric = config.recipe.metric.name();
+    output.object(&EpochLine {
+        event: "epoch",
+        session: &config.session,
+        method: config.method,
+        fold: config.fold,
+        epoch: epoch.epoch,
+        train_loss: epoch.train_loss,
+        val_loss: epoch.val_loss,
+        metric,
+        value: epoch.value,
+        seconds: epoch.seconds,
+        data_seconds: epoch.data_seconds,
+        eval_seconds: epoch.eval_seconds,
+        lr: epoch.lr,
+    })?;
+    output.line(format!(
+        "{}: epoch {}/{}  loss {:.4}  validation {:.4}  {metric} {:.4}  {:.1} s (data {:.1} s)  lr {:.2e}",
+        config.session,
+        epoch.epoch,
+        config.recipe.epochs,
+        epoch.train_loss,
+        epoch.val_loss,
+        epoch.value,
+        epoch.seconds,
+        epoch.data_seconds,
+        epoch.lr
+    ))
+}
+
+/// One bar for each run, on a terminal; nothing elsewhere.
+struct Bars {
+    all: Option<MultiProgress>,
+    bars: Vec<ProgressBar>,
+}
+
+impl Bars {
+    fn hidden() -> Self {
+        Self { all: None, bars: Vec::new() }
+    }
+
+    fn shown(runs: usize) -> Self {
+        let all = MultiProgress::new();
+        let style = ProgressStyle::with_template("{prefix:>24!} {bar:30} {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .progress_chars("━╸─");
+        let bar = |_| all.add(ProgressBar::new(0).with_style(style.clone()));
+        let bars = (0..runs).map(bar).collect();
+        Self { all: Some(all), bars }
+    }
+
+    fn update(&self, run: usize, state: &RunState) {
+        let Some(bar) = self.bars.get(run) else { return };
+        if let Some(config) = &state.config {
+            bar.set_prefix(printable(&config.session).into_owned());
+        }
+        let (at, of, text) = match &state.status {
+            Status::Preparing(done, total) => (*done as u64, *total as u64, "reading clips".to_owned()),
+            Status::Evaluating(..) => (state.step(), state.total_steps(), "validating".to_owned()),
+            Status::Paused => (state.step(), state.total_steps(), "paused".to_owned()),
+            _ => (state.step(), state.total_steps(), progress(state)),
+        };
+        bar.set_length(of);
+        bar.set_position(at);
+        bar.set_message(text);
+    }
+
+    /// Writes lines without tearing the bars.
+    fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+        match &self.all {
+            Some(all) => all.suspend(write),
+            None => write(),
+        }
+    }
+
+    fn clear(&self) {
+        if let Some(all) = &self.all {
+            // A terminal that went away has nothing left to clear.
+            let _ = all.clear();
+        }
+    }
+}
+
+fn progress(state: &RunState) -> String {
+    let Some((_, step)) = state.steps.last() else { return String::new() };
+    let recent = state.steps.iter().rev().take(20).map(|(_, step)| f64::from(step.data_ms + step.compute_ms));
+    let (sum, count) = recent.fold((0.0, 0), |(sum, count), ms| (sum + ms, count + 1));
+    let left = state.total_steps().saturating_sub(step.step) as f64 * sum / f64::from(count.max(1)) / 1e3;
+    let epochs = state.config.as_ref().map_or(0, |config| config.recipe.epochs);
+    format!("epoch {}/{epochs}  loss {:.3}  {} left", step.epoch, step.loss, clock(left))
+}
+
+/// Seconds as minutes and seconds: 1:05, or with hours: 2:01:05.
+fn clock(seconds: f64) -> String {
+    let seconds = seconds.round() as u64;
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, minutes, seconds) => format!("{minutes}:{seconds:02}"),
+        (hours, minutes, seconds) => format!("{hours}:{minutes:02}:{seconds:02}"),
+    }
+}

@@ -1,0 +1,321 @@
+//! The command line's training life: train, compare, stop, kill, resume, evaluate, classify, keep and remove sessions.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::{
+    collections::BTreeMap,
+    f32::consts::TAU,
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use aat_tui::session::{Checkpoints, Event, LogReader, RunState};
+use serde_json::Value;
+
+/// A folder with a small labelled set of tones, and room for sessions.
+struct Bench {
+    folder: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for (class, hz) in [("low", 220.0), ("mid", 880.0), ("high", 3000.0)] {
+            fs::create_dir_all(folder.path().join("tones").join(class)).unwrap();
+            for clip in 0..5 {
+                let path = folder.path().join("tones").join(class).join(format!("{clip}.wav"));
+                let spec = hound::WavSpec {
+                    channels: 1,
+                    sample_rate: 16_000,
+                    bits_per_sample: 16,
+                    sample_format: hound::SampleFormat::Int,
+                };
+                let mut wav = hound::WavWriter::create(path, spec).unwrap();
+                for i in 0..5_000 {
+                    let wave = (TAU * (hz + 10.0 * clip as f32) * i as f32 / 16_000.0).sin();
+                    wav.write_sample((wave * 9_000.0) as i16).unwrap();
+                }
+                wav.finalize().unwrap();
+            }
+        }
+        Self { folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn session(&self, name: &str) -> PathBuf {
+        self.path("sessions").join(name)
+    }
+
+    /// The program with this command line, its sessions in this bench.
+    fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_aat-tui"));
+        command
+            .args(line.split_whitespace())
+            .current_dir(self.folder.path())
+            .env("AAT_TUI_SESSIONS", self.path("sessions"))
+            .env("AAT_TUI_CACHE", "off");
+        command
+    }
+
+    fn run(&self, line: &str) -> Output {
+        self.command(line).output().unwrap()
+    }
+
+    fn json(&self, line: &str) -> Vec<Value> {
+        let output = self.run(line);
+        assert!(output.status.success(), "{line}: {}", text(&output));
+        lines(&output)
+    }
+
+    fn start(&self, line: &str) -> Child {
+        self.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+}
+
+/// What every training here has in common: a tiny model on short clips.
+const SMALL: &str = "--data tones --model tiny --frames 32 --batch 4 --lr 3e-4 --norms-every 2";
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn lines(output: &Output) -> Vec<Value> {
+    String::from_utf8_lossy(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn of<'a>(lines: &'a [Value], event: &str) -> Vec<&'a Value> {
+    lines.iter().filter(|line| line["event"] == event).collect()
+}
+
+fn state(folder: &Path) -> RunState {
+    RunState::from_records(&LogReader::new(folder).poll().unwrap())
+}
+
+/// Waits until a session's log says so.
+fn wait_until(folder: &Path, child: &mut Child, wanted: impl Fn(&RunState) -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(600);
+    while !wanted(&state(folder)) {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before that");
+        assert!(Instant::now() < deadline, "it never came to that");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The bits of the newest checkpoint's weights and moments.
+fn bits(folder: &Path) -> BTreeMap<String, Vec<u32>> {
+    let (checkpoint, _) = Checkpoints::of(folder).latest().unwrap();
+    let bits = |tensor: &aat_tui::session::Tensor| tensor.data.iter().map(|value| value.to_bits()).collect();
+    checkpoint.tensors.iter().map(|(name, tensor)| (name.clone(), bits(tensor))).collect()
+}
+
+/// Losses and metric of every epoch, to the bit.
+fn results(folder: &Path) -> Vec<(u32, u32, u32, u64)> {
+    let epochs = state(folder).epochs;
+    epochs.iter().map(|(_, e)| (e.epoch, e.train_loss.to_bits(), e.val_loss.to_bits(), e.value.to_bits())).collect()
+}
+
+#[test]
+fn a_session_from_its_first_epoch_to_its_removal() {
+    let bench = Bench::new();
+    let told = bench.json(&format!("train {SMALL} --epochs 2 --name tones --json"));
+    assert_eq!(of(&told, "started").len(), 1);
+    let epochs = of(&told, "epoch");
+    assert_eq!(epochs.len(), 2);
+    for key in
+        ["session", "method", "epoch", "train_loss", "val_loss", "metric", "value", "seconds", "data_seconds", "lr"]
+    {
+        assert!(!epochs[1][key].is_null(), "{key}");
+    }
+    let summary = told.last().unwrap();
+    assert_eq!((summary["summary"].as_bool(), summary["method"].as_str()), (Some(true), Some("aat")));
+    assert!(summary["best"]["value"].as_f64().unwrap() >= summary["last"]["value"].as_f64().unwrap());
+    assert!(summary["trainable"].as_u64().unwrap() > 100_000 && summary["epoch_seconds"].as_f64().unwrap() > 0.0);
+    assert!(!state(&bench.session("tones")).norms.is_empty(), "norms were asked for");
+
+    // The best weights on the split that chose them have the value that the run reported.
+    let evaluation = &bench.json("eval tones --split val --json")[0];
+    assert_eq!(evaluation["value"], summary["best"]["value"]);
+    assert_eq!(evaluation["clips"], 3);
+    assert_eq!(evaluation["per_class"].as_array().unwrap().len(), 3);
+
+    let output = bench.run("classify last tones/low/0.wav missing.wav --top 2 --json");
+    assert_eq!(output.status.code(), Some(1));
+    let answers = lines(&output);
+    let top = answers[0]["top"].as_array().unwrap();
+    assert_eq!(top.len(), 2);
+    assert!(top[0]["score"].as_f64() >= top[1]["score"].as_f64());
+    assert!(answers[1]["error"].as_str().unwrap().contains("missing.wav"));
+
+    let listed = &bench.json("sessions list --json")[0];
+    assert_eq!((listed["session"].as_str(), listed["status"].as_str()), (Some("tones"), Some("finished")));
+    assert_eq!(bench.json("sessions show tones --json")[0]["epoch_records"].as_array().unwrap().len(), 2);
+    for (file, begins) in [("c.csv", "epoch,step"), ("c.json", "["), ("c.svg", "<?xml"), ("c.png", "\u{fffd}PNG")] {
+        let output = bench.run(&format!("sessions export tones --to {file}"));
+        assert!(output.status.success(), "{}", text(&output));
+        let bytes = fs::read(bench.path(file)).unwrap();
+        let start = String::from_utf8_lossy(&bytes[..12.min(bytes.len())]).into_owned();
+        assert!(start.starts_with(begins) || start.starts_with("<svg"), "{file}: {start}");
+    }
+    assert_eq!(bench.run("sessions export tones --to c.pdf").status.code(), Some(2));
+
+    let output = bench.run("resume tones");
+    assert!(!output.status.success() && text(&output).contains("is complete"), "{}", text(&output));
+    assert!(bench.run("sessions remove tones").status.success());
+    let output = bench.run("sessions show tones");
+    assert!(text(&output).contains("there is no session \"tones\""), "{}", text(&output));
+}
+
+#[test]
+fn compared_runs_start_alike_and_see_the_same_batches() {
+    let bench = Bench::new();
+    let told = bench.json(&format!("compare {SMALL} --epochs 1 --methods aat,full,head --name pair --json"));
+    let summaries: Vec<_> = told.iter().filter(|line| line["summary"] == true).collect();
+    let methods: Vec<_> = summaries.iter().map(|line| line["method"].as_str().unwrap()).collect();
+    assert_eq!(methods, ["aat", "full", "head"]);
+    let trainable: Vec<_> = summaries.iter().map(|line| line["trainable"].as_u64().unwrap()).collect();
+    assert!(trainable[1] > trainable[0] && trainable[0] > trainable[2]);
+
+    let states = ["pair-aat", "pair-full", "pair-head"].map(|name| state(&bench.session(name)));
+    let first = |state: &RunState| state.steps[0].1.loss;
+    // Adapters begin as nothing, heads alike, batches are the same: so is the first loss.
+    assert!((first(&states[0]) - first(&states[1])).abs() < 1e-5);
+    assert!((first(&states[0]) - first(&states[2])).abs() < 1e-5);
+    assert_eq!(states[1].config.as_ref().unwrap().paired_with.as_deref(), Some("pair-aat"));
+}
+
+#[cfg(unix)]
+#[test]
+fn stopped_and_killed_runs_end_with_the_bits_of_one_never_interrupted() {
+    use nix::{
+        sys::signal::{Signal, kill},
+        unistd::Pid,
+    };
+    let bench = Bench::new();
+    let train = |name: &str| format!("train {SMALL} --epochs 4 --name {name} --json");
+    bench.json(&train("whole"));
+
+    // Asked to end in the middle of an epoch.
+    let folder = bench.session("broken");
+    let mut child = bench.start(&train("broken"));
+    wait_until(&folder, &mut child, |state| state.step() >= 1);
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", text(&output));
+    assert_eq!(of(&lines(&output), "stopped").len(), 1);
+    assert!(state(&folder).step() < 12);
+
+    // Killed without a word, steps after a checkpoint; the log torn as by a power cut.
+    let mut child = bench.start("resume broken --json");
+    wait_until(&folder, &mut child, |state| {
+        state.checkpoint.as_ref().is_some_and(|(at, _)| state.epochs.len() >= 2 && state.step() > *at)
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let mut log = fs::read(folder.join("events.jsonl")).unwrap();
+    log.extend_from_slice(b"{\"at_ms\":17000000000");
+    fs::write(folder.join("events.jsonl"), log).unwrap();
+    let listed = bench.json("sessions list --json");
+    let broken = listed.iter().find(|row| row["session"] == "broken").unwrap();
+    assert_eq!(broken["status"], "interrupted");
+
+    let told = bench.json("resume last --json");
+    assert_eq!(of(&told, "resumed").len(), 1);
+    assert!(of(&told, "epoch").len() < 4, "what the log held already is not told again");
+    assert_eq!(results(&folder), results(&bench.session("whole")));
+    assert_eq!(bits(&folder), bits(&bench.session("whole")));
+    assert_eq!(fs::read_dir(&folder).unwrap().filter(is_checkpoint).count(), 2);
+}
+
+#[cfg(unix)]
+fn is_checkpoint(entry: &std::io::Result<fs::DirEntry>) -> bool {
+    entry.as_ref().is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with("checkpoint-"))
+}
+
+#[cfg(unix)]
+#[test]
+fn a_disk_without_room_and_a_checkpoint_cut_short_lose_nothing_that_was_good() {
+    let bench = Bench::new();
+    let folder = bench.session("full");
+    let mut child = bench.start(&format!("train {SMALL} --epochs 3 --name full --json"));
+    wait_until(&folder, &mut child, |state| state.checkpoint.is_some());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let good = bits(&folder);
+    let names = || {
+        let mut names: Vec<_> =
+            fs::read_dir(&folder).unwrap().filter(is_checkpoint).map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let before = names();
+
+    // No file may grow beyond 1 MiB; a checkpoint has five. The log still can.
+    let line = "trap '' XFSZ; ulimit -f 1024; exec \"$0\" resume full --json";
+    let limited = Command::new("bash")
+        .args(["-c", line, env!("CARGO_BIN_EXE_aat-tui")])
+        .env("AAT_TUI_SESSIONS", bench.path("sessions"))
+        .env("AAT_TUI_CACHE", "off")
+        .current_dir(bench.folder.path())
+        .output()
+        .unwrap();
+    let said = text(&limited);
+    assert_eq!(limited.status.code(), Some(1), "{said}");
+    assert!(said.contains("checkpoint-") && said.contains("make room"), "{said}");
+    assert!(!of(&lines(&limited), "warning").is_empty(), "each failed checkpoint is told: {said}");
+    assert!(!of(&lines(&limited), "epoch").is_empty(), "training went on: {said}");
+    assert_eq!(names(), before);
+    assert_eq!(bits(&folder), good);
+
+    // The newest one is damaged: the one before is used, and it is said.
+    let newest = folder.join(before.last().unwrap());
+    let older = folder.join("checkpoint-00000000.safetensors");
+    fs::copy(&newest, &older).unwrap();
+    let bytes = fs::read(&newest).unwrap();
+    fs::write(&newest, &bytes[..bytes.len() / 2]).unwrap();
+    let told = bench.json("resume full --json");
+    let warning = of(&told, "warning")[0]["message"].as_str().unwrap();
+    assert!(warning.contains("cut short") && warning.contains(&*before.last().unwrap().to_string_lossy()), "{warning}");
+    assert_eq!(told.last().unwrap()["summary"], true);
+}
+
+#[test]
+fn what_cannot_be_trained_is_said_with_its_remedy() {
+    let bench = Bench::new();
+    fs::create_dir_all(bench.path("one/only")).unwrap();
+    fs::copy(bench.path("tones/low/0.wav"), bench.path("one/only/0.wav")).unwrap();
+    let cases: [(&str, i32, &str); 8] = [
+        ("train --data nowhere", 1, "nowhere"),
+        ("train --data tones --method adapter", 2, "known: aat"),
+        ("train --data tones --model tinny", 1, "did you mean tiny"),
+        ("train --data tones --fold 3", 1, "has no folds"),
+        ("train --data tones --recipe esc5", 1, "esc50"),
+        ("train --data tones --lr 0", 1, "must be above 0"),
+        ("resume nobody", 1, "no session"),
+        ("train --data one", 1, "class"),
+    ];
+    for (line, code, hint) in cases {
+        let output = bench.run(line);
+        let said = text(&output);
+        assert_eq!(output.status.code(), Some(code), "{line}: {said}");
+        assert!(said.contains(hint), "{line}: {said}");
+        assert!(!said.contains("panicked"), "{line}: {said}");
+    }
+    let left = fs::read_dir(bench.path("sessions")).map_or(0, Iterator::count);
+    assert_eq!(left, 0, "a run that cannot start leaves no session behind");
+}
+
+#[test]
+fn a_loss_that_is_no_number_ends_the_run_with_its_reason() {
+    let bench = Bench::new();
+    let output =
+        bench.run("train --data tones --model tiny --frames 32 --method full --lr 1e30 --epochs 2 --name wild --json");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output).contains("lower --lr"), "{}", text(&output));
+    let failed = LogReader::new(&bench.session("wild")).poll().unwrap();
+    assert!(matches!(failed.last().unwrap().event, Event::Failed { .. }));
+}
