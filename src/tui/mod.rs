@@ -7,9 +7,12 @@
 pub mod action;
 pub mod app;
 pub mod commands;
+pub mod fixture;
 pub mod keymap;
 pub mod layers;
 pub mod listening;
+#[cfg(test)]
+mod looks;
 pub mod parameters;
 mod run;
 pub mod screens;
