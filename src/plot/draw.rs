@@ -46,6 +46,8 @@ pub struct Look {
     pub stroke: u32,
     /// Radius of markers, pixels.
     pub marker: i32,
+    /// Least distance between two markers of a curve, pixels.
+    pub marker_gap: i32,
     /// Length of a dash and of a gap of B's curves, pixels.
     pub dash: (i32, i32),
     /// Least distance between two end labels, pixels.
@@ -116,8 +118,13 @@ fn line<DB: DrawingBackend>(
         }
     }
     if curve.kind == Kind::Marked {
+        let mut free = i32::MIN;
         for point in points {
-            marker(context, curve.side, *point, look.marker, color)?;
+            let x = context.backend_coord(point).0;
+            if x >= free {
+                marker(context, curve.side, *point, look.marker, color)?;
+                free = x + look.marker_gap;
+            }
         }
     }
     Ok(())
@@ -169,7 +176,7 @@ fn labels<DB: DrawingBackend>(
     Ok(())
 }
 
-/// The last values, right of the curves' ends, moved apart where they would overlap.
+/// The last values, right of the frame at their own heights, moved apart where they would overlap.
 fn end_labels<DB: DrawingBackend>(
     area: &DrawingArea<DB, Shift>,
     context: &Context<'_, DB>,
@@ -178,31 +185,32 @@ fn end_labels<DB: DrawingBackend>(
     look: &Look,
 ) -> Result<(), DrawingAreaErrorKind<DB::ErrorType>> {
     let base = area.get_base_pixel();
-    let (_, ys) = context.plotting_area().get_pixel_range();
+    let (xs, ys) = context.plotting_area().get_pixel_range();
+    let x = xs.end - base.0 + look.marker + 1;
     let (top, bottom) = (ys.start - base.1, ys.end - base.1);
-    let mut labels: Vec<(i32, i32, Side, &str)> = Vec::new();
+    let mut labels: Vec<(i32, Side, String)> = Vec::new();
     for curve in &chart.curves {
         let (Some(text), Some(last)) = (&curve.end_label, curve.points.iter().rev().find(|(_, y)| y.is_finite()))
         else {
             continue;
         };
-        let (x, y) = context.backend_coord(last);
-        labels.push((x - base.0, (y - base.1).clamp(top, bottom), curve.side, text));
+        let y = context.backend_coord(last).1 - base.1;
+        labels.push((y.clamp(top, bottom), curve.side, format!("{} {text}", curve.side.letter())));
     }
-    labels.sort_by_key(|(_, y, ..)| *y);
+    labels.sort_by_key(|(y, ..)| *y);
     for i in 1..labels.len() {
-        labels[i].1 = labels[i].1.max(labels[i - 1].1 + look.label_gap);
+        labels[i].0 = labels[i].0.max(labels[i - 1].0 + look.label_gap);
     }
     // What was pushed below the frame pushes the others back up.
     let mut floor = bottom;
     for label in labels.iter_mut().rev() {
-        label.1 = label.1.min(floor);
-        floor = label.1 - look.label_gap;
+        label.0 = label.0.min(floor);
+        floor = label.0 - look.label_gap;
     }
-    for (x, y, side, text) in labels {
+    for (y, side, text) in labels {
         let color = (look.color)(Ink::Main(side));
         let style = TextStyle::from(font.clone()).color(&color);
-        area.draw_text(text, &style.pos(Pos::new(HPos::Left, VPos::Center)), (x + look.marker + 3, y))?;
+        area.draw_text(&text, &style.pos(Pos::new(HPos::Left, VPos::Center)), (x, y))?;
     }
     Ok(())
 }

@@ -161,6 +161,7 @@ static PAPER: Look = Look {
     top: 8,
     stroke: 2,
     marker: 4,
+    marker_gap: 16,
     dash: (8, 5),
     label_gap: 17,
 };

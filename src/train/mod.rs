@@ -24,6 +24,7 @@ pub use feed::{Feed, Update};
 pub use loss::Criterion;
 pub use metrics::{Answers, ClassReport, mean, median, normal_quantile, top};
 pub use optim::AdamW;
+pub use plan::preview;
 pub use request::{Launch, Request};
 pub use schedule::factor as lr_factor;
 pub use trainer::Trainer;

@@ -78,6 +78,16 @@ pub(super) fn plan(
     Ok(Plan { config, features, division })
 }
 
+/// The shape of the model that a request would train: its data set is listed, nothing is decoded.
+///
+/// # Errors
+/// When data, recipe and model do not fit together.
+pub fn preview(request: &Request) -> Result<ModelConfig, TrainError> {
+    let dataset = data::open(&request.data)?;
+    let recipe = recipe(request, &dataset)?;
+    shape(request, &recipe, dataset.classes.len())
+}
+
 /// The recipe with every wish applied.
 fn recipe(request: &Request, dataset: &Dataset) -> Result<Recipe, TrainError> {
     let mut recipe = match &request.recipe {

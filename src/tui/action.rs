@@ -178,4 +178,6 @@ pub struct Opened {
     pub state: RunState,
     /// Its steps, condensed.
     pub trace: Trace,
+    /// Whether it is to be trained on.
+    pub resume: bool,
 }

@@ -58,6 +58,10 @@ fn recipe() -> Recipe {
         schedule: Schedule { warmup_steps: 0, constant_until: 5, factor: 0.85, every: 1 },
         batch: 8,
         epochs: EPOCHS,
+        balanced: false,
+        average_last: 0,
+        clip_norm: 0.0,
+        patience: 0,
     }
 }
 
@@ -178,7 +182,7 @@ pub fn opened(method: Method) -> Opened {
         trace.apply(&record);
         state.apply(&record);
     }
-    Opened { path: PathBuf::from("/sessions/esc10-f1-aat"), name: "esc10-f1-aat".into(), state, trace }
+    Opened { path: PathBuf::from("/sessions/esc10-f1-aat"), name: "esc10-f1-aat".into(), state, trace, resume: false }
 }
 
 /// Some sessions, one with a name that wants to be obeyed.

@@ -25,6 +25,14 @@ impl Adapter {
         }
     }
 
+    /// Its name where there is little room.
+    pub fn short_name(self) -> &'static str {
+        match self {
+            Self::Spatial => "Spatial",
+            Self::Mlp => "MLP",
+        }
+    }
+
     /// Its norm, or the norm's ratio to the residual stream.
     pub fn value(self, norms: &BlockNorms, ratio: bool) -> f64 {
         f64::from(match (self, ratio) {

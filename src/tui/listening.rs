@@ -1,7 +1,10 @@
 //! The Live screen: what is heard, and the cursor over it.
 
 use super::action::Move;
-use crate::live::{LiveState, LiveStatus};
+use crate::{
+    live::{LiveState, LiveStatus},
+    plot::Side,
+};
 
 /// A place in the waterfall.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,6 +24,8 @@ pub struct Listening {
     pub held: Option<Box<LiveState>>,
     /// The cursor over a held waterfall.
     pub place: Place,
+    /// Whose run each ear is.
+    pub sides: Vec<Side>,
     /// Whether the pipeline was asked for and has not answered yet.
     pub starting: bool,
 }

@@ -92,8 +92,15 @@ impl Parameters {
     pub fn new(shape: ModelConfig, method: Method) -> Self {
         let preset = ModelConfig::ast("base", 1024, [10, 10], 20)
             .map_or(0, |openmic| Inventory::of(&specs(&openmic, Method::aat())).trainable as u64);
-        let mut new =
-            Self { shape, method, nodes: Vec::new(), open: BTreeSet::new(), cursor: 0, methods: Vec::new(), preset };
+        let mut new = Self {
+            shape,
+            method,
+            nodes: Vec::new(),
+            open: BTreeSet::from(["blocks".to_owned()]),
+            cursor: 0,
+            methods: Vec::new(),
+            preset,
+        };
         new.count();
         new
     }
@@ -225,17 +232,19 @@ mod tests {
     #[test]
     fn branches_open_close_and_survive_another_method() {
         let mut parameters = Parameters::new(base(10), Method::aat());
-        let closed = parameters.rows().count();
+        let opened = parameters.rows().count();
         let blocks = parameters.rows().position(|node| node.path == "blocks").unwrap();
         (0..blocks).for_each(|_| parameters.go(Move::Down, 10));
+        parameters.go(Move::Left, 10);
+        assert_eq!(parameters.rows().count(), opened - 12);
         parameters.go(Move::Right, 10);
-        assert_eq!(parameters.rows().count(), closed + 12);
+        assert_eq!(parameters.rows().count(), opened);
         parameters.go(Move::Right, 10);
         assert_eq!(parameters.rows().nth(parameters.cursor()).unwrap().path, "blocks.0");
         parameters.show(base(10), Method::full());
         assert_eq!(parameters.rows().nth(parameters.cursor()).unwrap().path, "blocks.0");
         parameters.go(Move::Left, 10);
         parameters.go(Move::Left, 10);
-        assert_eq!(parameters.rows().count(), closed);
+        assert_eq!(parameters.rows().count(), opened - 12);
     }
 }

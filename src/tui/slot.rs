@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::action::Opened;
+use super::{action::Opened, layers::Adapter};
 use crate::{
-    model::Method,
+    model::{BlockNorms, Method},
     plot::{Run, Side, Trace},
     session::{EpochRecord, Event, Record, RunState, Status},
 };
@@ -38,6 +38,8 @@ pub struct Slot {
     pub state: RunState,
     /// Its steps, condensed.
     pub trace: Trace,
+    /// The greatest value of each adapter so far, for the scales of maps: norms, then ratios.
+    pub peaks: [[f64; 2]; 2],
     /// Why it could not be started.
     pub problem: Option<String>,
 }
@@ -45,8 +47,8 @@ pub struct Slot {
 impl Slot {
     /// Nothing yet.
     pub fn new(side: Side, method: Method) -> Self {
-        let (state, trace) = Default::default();
-        Self { side, method, origin: Origin::Empty, alive: false, state, trace, problem: None }
+        let (state, trace, peaks) = Default::default();
+        Self { side, method, origin: Origin::Empty, alive: false, state, trace, peaks, problem: None }
     }
 
     /// Makes room for a run that was asked for.
@@ -66,6 +68,9 @@ impl Slot {
         let Opened { path, state, trace, .. } = opened;
         let method = state.config.as_ref().map_or(self.method, |config| config.method);
         *self = Self { origin: Origin::Disk(path), state, trace, ..Self::new(self.side, method) };
+        for norms in &self.state.norms {
+            raise(&mut self.peaks, &norms.blocks);
+        }
     }
 
     /// Folds an event of the run in this process.
@@ -73,8 +78,16 @@ impl Slot {
         if matches!(record.event, Event::Started { .. }) {
             self.origin = Origin::Here;
         }
+        if let Event::Norms { blocks, .. } = &record.event {
+            raise(&mut self.peaks, blocks);
+        }
         self.trace.apply(record);
         self.state.apply(record);
+    }
+
+    /// Whether its session has this name.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.state.config.as_ref().is_some_and(|config| config.session == name)
     }
 
     /// Whether there is anything to show.
@@ -139,5 +152,14 @@ impl Slot {
             values.get(values.len() / 2).copied()
         };
         Some((median(|epoch| epoch.seconds)?, median(|epoch| epoch.data_seconds)?))
+    }
+}
+
+/// Raises the greatest values to those of a measurement.
+fn raise(peaks: &mut [[f64; 2]; 2], blocks: &[BlockNorms]) {
+    for (adapter, peaks) in Adapter::BOTH.into_iter().zip(peaks) {
+        for (ratio, peak) in [false, true].into_iter().zip(peaks) {
+            *peak = blocks.iter().map(|block| adapter.value(block, ratio)).fold(*peak, f64::max);
+        }
     }
 }

@@ -128,11 +128,11 @@ fn footer(app: &App, area: Rect, buffer: &mut Buffer) {
     }
     let contexts = app.contexts();
     let right = screens::footer_right(app);
-    let mut room = usize::from(area.width).saturating_sub(right.width() + 2);
+    let mut room = usize::from(area.width).saturating_sub(right.width() + 4);
     let mut x = area.x + 1;
     let hints = contexts.iter().flat_map(|context| keymap::footer(*context)).chain(
         // The command line is worth a place at the end of every screen's row.
-        (!matches!(contexts[0], Context::CommandLine)).then(|| (":".to_owned(), "command")),
+        matches!(contexts[0], Context::On(_)).then(|| (":".to_owned(), "command")),
     );
     for (key, word) in hints {
         let line = Line::from(vec![
@@ -141,7 +141,7 @@ fn footer(app: &App, area: Rect, buffer: &mut Buffer) {
             Span::styled(word, theme.dim()),
             Span::raw("   "),
         ]);
-        if line.width() > room + 3 {
+        if line.width() > room + 2 {
             break;
         }
         buffer.set_line(x, area.y, &line, line.width() as u16);
@@ -155,7 +155,7 @@ fn footer(app: &App, area: Rect, buffer: &mut Buffer) {
 fn ask(question: &str, detail: &str, theme: &Theme, body: Rect, buffer: &mut Buffer) {
     let wide = (text::width(question).max(text::width(detail)) as u16 + 6).clamp(40, body.width.saturating_sub(4));
     let area = over(body, wide, 7, theme, buffer);
-    let inner = Panel::new(Line::styled(text::fit(question, usize::from(wide) - 6), theme.strong()), theme)
+    let inner = Panel::new(Span::styled(text::fit(question, usize::from(wide) - 6), theme.strong()), theme)
         .border(theme.warn())
         .draw(area, buffer);
     paragraph(Rect { y: inner.y + 1, height: 2, ..inner }, detail, theme.base(), buffer);

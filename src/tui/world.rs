@@ -2,7 +2,10 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -16,10 +19,12 @@ use super::{
     update::Effect,
 };
 use crate::{
+    infer::Classifier,
+    live::{self, ClassifierListener, Listener, LiveEvent, Pipeline, Settings},
     model::Method,
     plot::{self, Side, Trace},
     session::{LogReader, RunState, SessionInfo, Status, Store},
-    train::{Command, Launch, Request, Trainer},
+    train::{self, Command, Launch, Request, Trainer},
 };
 
 /// How long a thread that forwards events waits before it looks whether anybody still wants them.
@@ -34,12 +39,14 @@ pub struct World {
     inbox: Inbox,
     /// Trainers at work, each with the sides of its runs in order.
     trainers: Vec<(Trainer, Vec<Side>)>,
+    /// Raised to end what is heard now.
+    listening: Option<Arc<AtomicBool>>,
 }
 
 impl World {
     /// A world with these sessions, answering here.
     pub fn new(store: Store, inbox: Inbox) -> Self {
-        Self { store, inbox, trainers: Vec::new() }
+        Self { store, inbox, trainers: Vec::new(), listening: None }
     }
 
     /// Does one thing. Quick, or on another thread.
@@ -52,8 +59,8 @@ impl World {
             Effect::Resume(side, path) => self.train(vec![side], vec![Launch::Resume(path)]),
             Effect::Command(side, command) => self.command(side, command),
             Effect::List => self.aside(|store, _| Message::Sessions(list(store))),
-            Effect::Open(side, path) => self.aside(move |_, _| match open(&path) {
-                Ok(opened) => Message::Opened(side, Box::new(opened)),
+            Effect::Open(side, path, resume) => self.aside(move |_, _| match open(&path) {
+                Ok(opened) => Message::Opened(side, Box::new(Opened { resume, ..opened })),
                 Err(problem) => Message::Trouble(problem.into()),
             }),
             Effect::Remove(path) => self.aside(move |store, inbox| {
@@ -64,8 +71,17 @@ impl World {
                 let _ = inbox.send(told);
                 Message::Sessions(list(store))
             }),
-            Effect::Shape(..) | Effect::StopListening => {}
-            Effect::Listen(..) => self.tell(Message::Trouble("listening is not there yet".into())),
+            Effect::Shape(setup, method) => self.aside(move |_, _| {
+                let shape = train::preview(&request(&setup, method));
+                Message::Shape(shape.map(Box::new).map_err(|error| error.to_string()))
+            }),
+            Effect::Listen(file, ears, setup) => {
+                self.stop_listening();
+                let stop = Arc::new(AtomicBool::new(false));
+                self.listening = Some(stop.clone());
+                self.aside(move |store, inbox| listen(file, &ears, &setup, store, inbox, &stop));
+            }
+            Effect::StopListening => self.stop_listening(),
             Effect::Export(path, charts) => self.aside(move |_, _| match plot::export(&path, &charts) {
                 Ok(()) => Message::Notice(format!("curves are in {}", path.display()).into()),
                 Err(error) => Message::Trouble(error.to_string().into()),
@@ -76,10 +92,17 @@ impl World {
 
     /// Stops what trains, each with a checkpoint, and waits for it.
     pub fn stop(&mut self) {
+        self.stop_listening();
         for (trainer, _) in &self.trainers {
             trainer.command(None, Command::Stop);
         }
         self.trainers.clear();
+    }
+
+    fn stop_listening(&mut self) {
+        if let Some(stop) = self.listening.take() {
+            stop.store(true, Ordering::Relaxed);
+        }
     }
 
     fn tell(&self, message: Message) {
@@ -159,6 +182,45 @@ fn request(setup: &Setup, method: Method) -> Request {
     }
 }
 
+/// Hears until it is stopped or the file ends, and tells what is heard. The last word is the end.
+fn listen(
+    file: Option<PathBuf>,
+    ears: &[PathBuf],
+    setup: &Setup,
+    store: &Store,
+    inbox: &Inbox,
+    stop: &AtomicBool,
+) -> Message {
+    if let Some(file) = file.as_ref().filter(|file| !file.is_file()) {
+        return trouble(format!("{}: there is no such file", file.display()));
+    }
+    let mut listeners: Vec<Box<dyn Listener>> = Vec::new();
+    for ear in ears {
+        match Classifier::open(&ear.to_string_lossy(), store, &setup.device) {
+            Ok(classifier) => listeners.push(Box::new(ClassifierListener::new(name_of(ear), classifier))),
+            Err(error) => {
+                let _ = inbox.send(trouble(error.to_string()));
+            }
+        }
+    }
+    let file = file.map(|file| file.to_string_lossy().into_owned());
+    let pipeline = match Pipeline::start(live::source(file.as_deref()), listeners, Settings::default()) {
+        Ok(pipeline) => pipeline,
+        Err(error) => return trouble(format!("listening could not begin: {error}")),
+    };
+    while let Some(events) = pipeline.events().wait(PATIENCE) {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        for event in events {
+            if inbox.send(Message::Live(event)).is_err() {
+                break;
+            }
+        }
+    }
+    Message::Live(LiveEvent::Closed)
+}
+
 fn list(store: &Store) -> Result<Vec<Listing>, String> {
     let sessions = store.list().map_err(|error| error.to_string())?;
     Ok(sessions.into_iter().map(listing).collect())
@@ -194,7 +256,7 @@ fn open(path: &Path) -> Result<Opened, String> {
     if state.config.is_none() {
         return Err(format!("{}: no run is told of in its log; it can only be deleted (d)", path.display()));
     }
-    Ok(Opened { name: name_of(path), path: path.to_owned(), state, trace })
+    Ok(Opened { name: name_of(path), path: path.to_owned(), state, trace, resume: false })
 }
 
 fn name_of(path: &Path) -> String {

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Columns left of a map for the blocks' numbers.
-const NUMBERS: u16 = 4;
+const NUMBERS: u16 = 5;
 /// Columns right of it for the scale.
 const SCALE: u16 = 9;
 
@@ -35,31 +35,31 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
     let ratio = !app.layers.plain;
     let curve_height = (area.height / 4).clamp(7, 12);
     let [maps, below] = Layout::vertical([Constraint::Fill(1), Constraint::Length(curve_height)]).areas(area);
-    let greatest = Adapter::BOTH
-        .map(|adapter| norms.iter().flat_map(|n| &n.blocks).map(|b| adapter.value(b, ratio)).fold(0.0, f64::max));
+    let greatest = app.slot(side).peaks.map(|peaks| peaks[usize::from(ratio)]);
     // Twelve blocks below one another twice, or side by side where the window is low.
     let stacked = maps.height >= 2 * (depth as u16 + 3);
     let direction = if stacked { Layout::vertical } else { Layout::horizontal };
     let areas: [Rect; 2] = direction([Constraint::Fill(1), Constraint::Fill(1)]).areas(maps);
     for ((adapter, area), greatest) in Adapter::BOTH.into_iter().zip(areas).zip(greatest) {
-        let quantity = if ratio { "|Δ| / |x|" } else { "norm" };
-        let mut title = side_title(app, side, adapter.name());
-        title.push_span(Span::raw(format!(", {quantity}, blocks by steps")));
+        let quantity = if ratio { "|Δ|/|x|" } else { "norm" };
+        let narrow = area.width < 56;
+        let mut title = side_title(app, side, if narrow { adapter.short_name() } else { adapter.name() });
+        title.push_span(Span::raw(if narrow { format!(", {quantity}") } else { format!(", {quantity} by block") }));
         let focused = app.layers.adapter == adapter;
         let border = if focused { app.theme().side(side) } else { app.theme().border() };
         let inner = Panel::new(title, app.theme())
             .border(border)
-            .right(if focused { reading(app, norms, adapter, block, ratio) } else { Line::default() })
+            .right(if focused { reading(app, norms, adapter, block, ratio, narrow) } else { Line::default() })
             .draw(area, buffer);
         let map = Map { norms, adapter, ratio, greatest, depth, row: focused.then_some(block), cursor: app.cursor };
         map.draw(inner, app, buffer);
     }
-    row_curve(app, side, norms, block, ratio, below, buffer);
+    row_curve(app, side, block, ratio, below, buffer);
 }
 
 fn empty(app: &App, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
-    let inner = Panel::new("adapters, |Δ| / |x|, blocks by steps", theme).draw(area, buffer);
+    let inner = Panel::new("adapters, |Δ|/|x| by block and step", theme).draw(area, buffer);
     let running = app.slots.iter().any(|slot| !slot.is_empty());
     if running {
         let keys = [("1", "back to Train".to_owned()), ("5", "open a session that was trained with AAT".to_owned())];
@@ -71,13 +71,27 @@ fn empty(app: &App, area: Rect, buffer: &mut Buffer) {
 }
 
 /// The value under the cursor.
-fn reading(app: &App, norms: &[NormsRecord], adapter: Adapter, block: usize, ratio: bool) -> Line<'static> {
+fn reading(
+    app: &App,
+    norms: &[NormsRecord],
+    adapter: Adapter,
+    block: usize,
+    ratio: bool,
+    narrow: bool,
+) -> Line<'static> {
     let theme = app.theme();
     let at = at_step(norms, app.cursor);
     let Some(record) = norms.get(at) else { return Line::default() };
     let value = record.blocks.get(block).map_or(f64::NAN, |norms| adapter.value(norms, ratio));
     Line::from(vec![
-        Span::styled(format!("block {} step {}  ", block + 1, text::count(record.step)), theme.dim()),
+        Span::styled(
+            if narrow {
+                format!("block {}  ", block + 1)
+            } else {
+                format!("block {} at step {}  ", block + 1, text::count(record.step))
+            },
+            theme.dim(),
+        ),
         Span::styled(text::value(value), theme.strong()),
     ])
 }
@@ -133,6 +147,7 @@ impl Map<'_> {
         self.numbers(area, used, if halves { None } else { Some(per_block) }, app, buffer);
         let scale = Rect { x: area.right() - SCALE + 2, width: SCALE - 2, height: used, ..area };
         heat_map::scale(scale, &text::value(self.greatest), "0", theme, buffer);
+        buffer.set_string(area.x, area.y + used, "step", theme.faint());
         self.steps(Rect { x: area.x + NUMBERS, y: area.y + used, width: columns, height: 1 }, last.step, app, buffer);
         if let Some(step) = self.cursor {
             let column =
@@ -181,25 +196,23 @@ impl Map<'_> {
     }
 }
 
-/// The row under the cursor, both adapters, over the run.
-fn row_curve(app: &App, side: Side, norms: &[NormsRecord], block: usize, ratio: bool, area: Rect, buffer: &mut Buffer) {
+/// The row under the cursor over the run, of every run that has one.
+fn row_curve(app: &App, side: Side, block: usize, ratio: bool, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
-    let quantity = if ratio { "|Δ| / |x|" } else { "norm" };
-    let mut title = vec![Span::raw(format!("block {}, {quantity}, by step   ", block + 1))];
-    title.push(Span::styled("● solid ", theme.side(Side::A)));
-    title.push(Span::raw("spatial   "));
-    title.push(Span::styled("▲ dashed ", theme.side(Side::B)));
-    title.push(Span::raw("mlp"));
-    let inner = Panel::new(Line::from(title), theme).draw(area, buffer);
-    // Two points of a column say as much as all of them.
-    let stride = (norms.len() / (2 * usize::from(inner.width).max(1))).max(1);
-    let curve = |adapter: Adapter, style: Side| {
+    let adapter = app.layers.adapter;
+    let quantity = if ratio { "|Δ|/|x|" } else { "norm" };
+    let title = format!("{}, block {}, {quantity} by step", adapter.name(), block + 1);
+    let inner = Panel::new(title, theme).draw(area, buffer);
+    let curve = |of: Side| {
+        let norms = &app.slot(of).state.norms;
+        // Two points of a column say as much as all of them.
+        let stride = (norms.len() / (2 * usize::from(inner.width).max(1))).max(1);
         let point = |record: &NormsRecord| Some((record.step as f64, adapter.value(record.blocks.get(block)?, ratio)));
         let points: Vec<_> = norms.iter().step_by(stride).chain(norms.last()).filter_map(point).collect();
         let end_label = points.last().map(|(_, y)| text::value(*y));
-        Curve { side: style, kind: Kind::Line, points, best: None, end_label }
+        Curve { side: of, kind: Kind::Line, points, best: None, end_label }
     };
-    let curves = vec![curve(Adapter::Spatial, Side::A), curve(Adapter::Mlp, Side::B)];
+    let curves: Vec<_> = [side.other(), side].map(curve).into_iter().filter(|curve| !curve.points.is_empty()).collect();
     let points = || curves.iter().flat_map(|curve| curve.points.iter());
     let ticks = (usize::from(inner.width / 14).max(2), usize::from(inner.height / 2).max(2));
     let chart = Chart {
@@ -207,7 +220,7 @@ fn row_curve(app: &App, side: Side, norms: &[NormsRecord], block: usize, ratio: 
         x: Axis::covering("step", Unit::Count, false, points().map(|p| p.0).chain([0.0]), ticks.0),
         y: Axis::covering(quantity, Unit::Number, false, points().map(|p| p.1).chain([0.0]), ticks.1),
         cursor: app.cursor.map(|step| step as f64),
-        names: vec![(side, String::new())],
+        names: Vec::new(),
         curves,
     };
     chart::draw(&chart, inner, buffer, theme);

@@ -14,7 +14,7 @@ use crate::{
         app::App,
         text,
         widgets::{
-            Panel, hint, meter, paragraph,
+            Panel, bar, gauge, hint, paragraph,
             waterfall::{TICKS, Waterfall, hz_of_bin},
         },
     },
@@ -141,16 +141,16 @@ fn level(app: &App, state: &LiveState, row: Rect, buffer: &mut Buffer) {
     let room = usize::from(row.width.saturating_sub(TICKS)).saturating_sub(numbers.len() + 3);
     let style = match state.peak_dbfs {
         peak if peak > -1.0 => theme.bad(),
-        peak if peak > -6.0 => theme.warn(),
+        peak if peak > -3.0 => theme.warn(),
         _ => theme.good(),
     };
-    let bar = meter(share(state.rms_dbfs), room);
+    let line = gauge(share(state.rms_dbfs), room, style, theme);
+    let sounding = line.spans.first().map_or(0, |span| text::width(&span.content));
     let peak = ((share(state.peak_dbfs) * room as f64) as usize).min(room.saturating_sub(1));
     buffer.set_string(row.x, row.y, "level", theme.dim());
-    buffer.set_string(row.x + TICKS, row.y, "·".repeat(room), theme.grid());
-    buffer.set_string(row.x + TICKS, row.y, &bar, style);
-    if state.peak_dbfs.is_finite() && peak > text::width(&bar) {
-        buffer.set_string(row.x + TICKS + peak as u16, row.y, "▏", style);
+    buffer.set_line(row.x + TICKS, row.y, &line, room as u16);
+    if state.peak_dbfs.is_finite() && peak >= sounding {
+        buffer.set_string(row.x + TICKS + peak as u16, row.y, "┃", style);
     }
     let loud = if state.peak_dbfs > -1.0 { theme.bad() } else { theme.base() };
     buffer.set_string(row.x + TICKS + room as u16 + 3, row.y, &numbers, loud);
@@ -165,7 +165,7 @@ fn waveform(app: &App, state: &LiveState, per_column: usize, area: Rect, buffer:
     let middle = f64::from(area.height) * 2.0;
     let pixels = usize::from(area.width) * 2;
     let per_pixel = (per_column / 2).max(1);
-    let color = (cells::LOOK.color)(Ink::Main(Side::A));
+    let color = (cells::LOOK.color)(Ink::Tick);
     let y = |sample: f32| (middle - f64::from(sample.clamp(-1.0, 1.0)) * (middle - 1.0)).round() as i32;
     for (back, chunk) in rchunks(&state.extremes, per_pixel).take(pixels).enumerate() {
         let low = chunk.iter().map(|(low, _)| *low).fold(f32::INFINITY, f32::min);
@@ -232,24 +232,25 @@ fn ears(app: &App, state: &LiveState, area: Rect, buffer: &mut Buffer) {
     };
     let n = state.ears.len().min(2);
     let areas = Layout::horizontal(vec![Constraint::Fill(1); n]).split(area);
-    for ((ear, side), area) in state.ears.iter().zip(Side::BOTH).zip(areas.iter()) {
-        let other = state.ears.get(side.other().index());
-        classes(app, ear, side, other.filter(|_| disagree), *area, buffer);
+    for (i, (ear, area)) in state.ears.iter().zip(areas.iter()).enumerate() {
+        let side = app.live.sides.get(i).copied().unwrap_or(Side::BOTH[i.min(1)]);
+        let other = state.ears.get(1 - i.min(1)).filter(|_| disagree);
+        classes(app, ear, side, other, *area, buffer);
     }
 }
 
 /// The most likely classes of one ear. When the other ear thinks otherwise, both leading classes carry a sign.
 fn classes(app: &App, ear: &Ear, side: Side, disagrees_with: Option<&Ear>, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
-    let mut title = super::side_title(app, side, &text::fit(&ear.name, 36));
+    let title = super::side_title(app, side, &text::fit(&ear.name, 36));
+    let mut right = Line::default();
     if disagrees_with.is_some() {
-        title.push_span(Span::styled("  ◆ they disagree", theme.warn()));
+        right.push_span(Span::styled(if area.width > 50 { "◆ they disagree   " } else { "◆  " }, theme.warn()));
     }
-    let right = if ear.scores.is_empty() {
-        Line::default()
-    } else {
-        Line::styled(format!("{:.0} ms, {:.0} in the model", ear.latency_ms, ear.compute_ms), theme.dim())
-    };
+    if !ear.scores.is_empty() {
+        let of_model = if area.width > 50 { format!(", model {:.0}", ear.compute_ms) } else { String::new() };
+        right.push_span(Span::styled(format!("{:.0} ms{of_model}", ear.latency_ms), theme.dim()));
+    }
     let border = if disagrees_with.is_some() { theme.warn() } else { theme.border() };
     let inner = Panel::new(title, theme).border(border).right(right).draw(area, buffer);
     if ear.scores.is_empty() {
@@ -265,11 +266,11 @@ fn classes(app: &App, ear: &Ear, side: Side, disagrees_with: Option<&Ear>, area:
         let shared = lead_of_other.is_some_and(|lead| lead.label == score.label);
         let far = lead_of_other.is_some_and(|lead| shared && (lead.score - score.score).abs() > CLEAR);
         let name = if leads { theme.strong() } else { theme.base() };
-        let bar: Style = if leads || score.score > 0.1 { theme.side(side) } else { theme.side_thin(side) };
+        let style: Style = if leads || score.score > 0.1 { theme.side(side) } else { theme.side_thin(side) };
         let mut line = Line::from(vec![
             Span::styled(text::left(&score.label, name_width), name),
             Span::raw("  "),
-            Span::styled(text::left(&meter(f64::from(score.score), room), room), bar),
+            Span::styled(text::left(&bar(f64::from(score.score), room), room), style),
             Span::styled(format!("  {:>4.2}", score.score), if leads { theme.strong() } else { theme.dim() }),
         ]);
         if shared {

@@ -11,7 +11,7 @@ use crate::tui::{
     app::App,
     parameters::{MOMENT_BYTES, MethodCount, Node},
     text,
-    widgets::{Panel, meter},
+    widgets::{Panel, bar},
 };
 
 /// Draws the screen.
@@ -80,7 +80,10 @@ fn tree(app: &App, area: Rect, buffer: &mut Buffer) {
         ]);
         if let Some(shape) = &node.shape {
             let shape: Vec<_> = shape.iter().map(usize::to_string).collect();
-            line.push_span(Span::styled(format!("  {}", shape.join(" x ")), theme.faint()));
+            let shape = format!("  {}", shape.join(" x "));
+            if line.width() + shape.len() <= usize::from(name_width) {
+                line.push_span(Span::styled(shape, theme.faint()));
+            }
         }
         // Only what a style adds, so that the selection's ground stays.
         buffer.set_line(inner.x, y, &line, name_width + 2);
@@ -131,7 +134,7 @@ fn methods(app: &App, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let inner = Panel::new("methods on this model", theme).draw(area, buffer);
     let most = app.parameters.methods.iter().map(|count| count.trains).max().unwrap_or(1).max(1);
-    let bar = usize::from(inner.width.saturating_sub(42)).min(24);
+    let room = usize::from(inner.width.saturating_sub(42)).min(24);
     let head = format!(
         "  {} {} {} {}",
         text::left("method", 8),
@@ -159,7 +162,7 @@ fn methods(app: &App, area: Rect, buffer: &mut Buffer) {
         ]);
         let share = *trains as f64 / most as f64;
         line.push_span(Span::styled(
-            format!("  {}", if bar > 3 { meter(share, bar) } else { String::new() }),
+            format!("  {}", if room > 3 { bar(share, room) } else { String::new() }),
             if here { theme.side(app.focus) } else { theme.faint() },
         ));
         buffer.set_line(inner.x, y, &line, inner.width);

@@ -72,7 +72,7 @@ impl Columns {
             text::left("name", self.name),
             text::left("method", 8),
             text::right("best", 18),
-            text::right("epochs", 8),
+            text::right("epochs", 7) + " ",
             text::left("  status", 13),
             text::right("changed", 7),
         );
@@ -107,7 +107,7 @@ impl Columns {
             line.push_span(Span::styled(text::left(&listing.data, self.data) + " ", theme.dim()));
         }
         line.push_span(Span::styled(text::right(&best, 18), theme.strong()));
-        line.push_span(Span::styled(format!(" {} ", text::right(&format!("{done}/{all}"), 8)), theme.base()));
+        line.push_span(Span::styled(format!(" {}  ", text::right(&format!("{done}/{all}"), 7)), theme.base()));
         if self.bar > 0 {
             line.spans.extend(gauge(f64::from(done) / f64::from(all.max(1)), self.bar, theme.dim(), theme).spans);
             line.push_span(Span::raw("  "));

@@ -15,7 +15,7 @@ use crate::{
         layers::{Adapter, Layers},
         slot::Slot,
         text,
-        widgets::{Panel, chart, columns, fields, gauge, hint, meter, paragraph},
+        widgets::{Panel, bar, chart, columns, fields, gauge, hint, paragraph},
     },
 };
 
@@ -76,12 +76,12 @@ fn slot(app: &App, side: Side, area: Rect, buffer: &mut Buffer) {
         paragraph(Rect { y: inner.y + 1, height: 2, ..inner }, why, theme.bad(), buffer);
         return;
     }
-    let stops: &[u16] = if inner.width >= 52 { &[0, 26, 41] } else { &[0, 22] };
+    let stops: &[u16] = if inner.width >= 52 { &[0, 27, 41] } else { &[0, 21] };
     let last = slot.state.epochs.last().map(|(_, epoch)| *epoch);
     let metric = slot.state.config.as_ref().map_or("metric", |config| config.recipe.metric.name());
     let best = match (slot.state.best(), last) {
         (Some(best), Some(last)) if best.epoch == last.epoch => Span::styled("best", theme.good()),
-        (Some(best), _) => Span::styled(format!("best {:.3}", best.value), theme.dim()),
+        (Some(best), _) if inner.width >= 52 => Span::styled(format!("best {:.3}", best.value), theme.dim()),
         _ => Span::raw(""),
     };
     let value = last.map_or("–".into(), |epoch| text::value(epoch.value));
@@ -108,7 +108,7 @@ fn slot(app: &App, side: Side, area: Rect, buffer: &mut Buffer) {
     let remark = if inner.width >= 52 { of } else { text::percent(share) };
     fields(
         row(2),
-        stops,
+        if inner.width >= 52 { stops } else { &[0, 26] },
         &[
             (
                 "trains",
@@ -148,10 +148,10 @@ fn progress(app: &App, slot: &Slot, inner: Rect, buffer: &mut Buffer) {
         _ if !slot.alive => (slot.progress(), "r resumes".to_owned()),
         _ => (slot.progress(), slot.seconds_left().map_or("–:–– left".into(), |s| format!("{} left", text::clock(s)))),
     };
-    let bar = usize::from(inner.width).saturating_sub(left.len() + count.len() + text::width(&time) + 4);
+    let room = usize::from(inner.width).saturating_sub(left.len() + count.len() + text::width(&time) + 4);
     let mut line =
         Line::from(vec![Span::styled(left, theme.dim()), Span::styled(count, theme.strong()), Span::raw("  ")]);
-    line.spans.extend(gauge(share, bar, theme.side(slot.side), theme).spans);
+    line.spans.extend(gauge(share, room, theme.side(slot.side), theme).spans);
     line.push_span(Span::raw("  "));
     line.push_span(Span::styled(time, theme.base()));
     buffer.set_line(inner.x, inner.y, &line, inner.width);
@@ -161,7 +161,14 @@ fn progress(app: &App, slot: &Slot, inner: Rect, buffer: &mut Buffer) {
 fn not_yet(app: &App, slot: &Slot, inner: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     if slot.alive {
-        buffer.set_string(inner.x, inner.y, "starting …", theme.dim());
+        if let Status::Preparing(done, total) = slot.state.status {
+            let room = usize::from(inner.width).saturating_sub(18);
+            let mut line = gauge(done as f64 / total.max(1) as f64, room, theme.side(slot.side), theme);
+            line.push_span(Span::styled("  reading the data", theme.dim()));
+            buffer.set_line(inner.x, inner.y, &line, inner.width);
+        } else {
+            buffer.set_string(inner.x, inner.y, "starting …", theme.dim());
+        }
         return;
     }
     buffer.set_stringn(
@@ -209,21 +216,14 @@ fn curves(app: &App, left: Rect, right: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let runs = app.runs();
     let cursor = app.cursor.map_or(String::new(), |step| format!("step {}", text::count(step)));
-    let how = [
-        if app.log { "log".to_owned() } else { String::new() },
-        match SMOOTHING[app.smooth] {
-            0 => String::new(),
-            steps => format!("mean of {steps}"),
-        },
-    ];
-    let how: String = how.iter().filter(|part| !part.is_empty()).map(|part| format!(" · {part}")).collect();
     let narrow = left.width < 56;
-    let title = if narrow {
-        format!("loss by {}{}", app.x.name(), if app.log { " · log" } else { "" })
-    } else {
-        format!("loss by {}, training thin, validation marked{how}", app.x.name())
+    let log = if app.log { ", log," } else { "" };
+    let title = match SMOOTHING[app.smooth] {
+        _ if narrow || app.cursor.is_some() => format!("loss{log} by {}", app.x.name()),
+        0 => format!("loss{log} by {} · training, validation ●▲", app.x.name()),
+        steps => format!("loss{log} by {} · training (mean of {steps}), validation ●▲", app.x.name()),
     };
-    let inner = Panel::new(title, theme).right(reading(app, true)).draw(left, buffer);
+    let inner = Panel::new(title, theme).right(reading(app)).draw(left, buffer);
     let view = chart::fit_ticks(app.view(), inner);
     chart::draw(&plot::loss(&runs, &view), inner, buffer, theme);
 
@@ -240,10 +240,10 @@ fn curves(app: &App, left: Rect, right: Rect, buffer: &mut Buffer) {
 }
 
 /// The training losses under the crosshair.
-fn reading(app: &App, show: bool) -> Line<'static> {
+fn reading(app: &App) -> Line<'static> {
     let theme = app.theme();
     let mut line = Line::default();
-    let Some(step) = app.cursor.filter(|_| show) else { return line };
+    let Some(step) = app.cursor else { return line };
     for run in app.runs() {
         let buckets = run.trace.buckets();
         if let Some(bucket) = buckets.get(buckets.partition_point(|bucket| bucket.last < step)) {
@@ -258,7 +258,7 @@ fn reading(app: &App, show: bool) -> Line<'static> {
 fn epoch_times(app: &App, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let inner =
-        Panel::new("epoch time, s", theme).right(Line::styled("data ░ compute █", theme.faint())).draw(area, buffer);
+        Panel::new("epoch time, s", theme).right(Line::styled("▂ data  ▇ compute", theme.dim())).draw(area, buffer);
     let times = Side::BOTH.map(|side| app.slot(side).epoch_seconds());
     let longest = times.iter().flatten().map(|(total, _)| *total).fold(0.0, f64::max);
     if longest == 0.0 {
@@ -271,12 +271,12 @@ fn epoch_times(app: &App, area: Rect, buffer: &mut Buffer) {
         let Some((total, data)) = time.filter(|_| y < inner.bottom()) else { continue };
         let data = data.min(total);
         let waiting = ((data / longest * room as f64).round() as usize).max(usize::from(data > 0.02 * total));
-        let bar = meter((total / longest) - waiting as f64 / room.max(1) as f64, room);
+        let compute = bar((total / longest) - waiting as f64 / room.max(1) as f64, room);
         let line = Line::from(vec![
             Span::styled(format!("{} {} ", side.letter(), side.marker()), theme.side(side)),
             Span::styled(format!("{total:>6.1}  "), theme.strong()),
-            Span::styled("░".repeat(waiting), theme.side(side)),
-            Span::styled(bar, theme.side(side)),
+            Span::styled("▂".repeat(waiting), theme.side(side)),
+            Span::styled(compute, theme.side(side)),
         ]);
         buffer.set_line(inner.x, y, &line, inner.width);
         y += 1;
@@ -299,7 +299,7 @@ fn adapter_ratios(app: &App, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let side = Layers::side(app.focus, |side| !app.slot(side).state.norms.is_empty());
     let Some((side, norms)) = side.and_then(|side| Some((side, app.slot(side).state.norms.last()?))) else {
-        let inner = Panel::new("adapters, |Δ| / |x| by block", theme).draw(area, buffer);
+        let inner = Panel::new("adapters, |Δ|/|x| by block", theme).draw(area, buffer);
         buffer.set_stringn(
             inner.x,
             inner.y,
@@ -310,7 +310,7 @@ fn adapter_ratios(app: &App, area: Rect, buffer: &mut Buffer) {
         return;
     };
     let title =
-        Line::from(vec![Span::raw("adapters, |Δ| / |x| by block "), Span::styled(side.marker(), theme.side(side))]);
+        Line::from(vec![Span::raw("adapters, |Δ|/|x| by block "), Span::styled(side.marker(), theme.side(side))]);
     let inner = Panel::new(title, theme).draw(area, buffer);
     let greatest = Adapter::BOTH
         .iter()
@@ -347,6 +347,7 @@ fn compare(app: &App, area: Rect, buffer: &mut Buffer) {
     let inner = Panel::new(if paired { "A - B, paired" } else { "A - B" }, theme).draw(area, buffer);
     let room = usize::from(inner.width);
     let row = |y: u16| Rect { y: inner.y + y, height: 1, ..inner };
+    let stops: &[u16] = if room >= 38 { &[0, 22] } else { &[0, 20] };
     let none = Span::raw("");
     let (Some(best_a), Some(best_b)) = (a.state.best(), b.state.best()) else {
         let words =
@@ -360,7 +361,7 @@ fn compare(app: &App, area: Rect, buffer: &mut Buffer) {
     let values = format!("● {:.3}   ▲ {:.3}", best_a.value, best_b.value);
     fields(
         row(0),
-        &[0, 22],
+        stops,
         &[
             (metric, Span::styled(format!("{difference:+.3}"), style.bold()), none.clone()),
             ("", Span::styled(values, theme.dim()), none.clone()),
@@ -375,7 +376,7 @@ fn compare(app: &App, area: Rect, buffer: &mut Buffer) {
     let moments = a.state.moment_bytes as f64 / b.state.moment_bytes.max(1) as f64;
     fields(
         row(1),
-        &[0, 22],
+        stops,
         &[
             ("epoch time", Span::styled(time, theme.strong()), none.clone()),
             ("moments", Span::styled(format!("{moments:.2} x"), theme.strong()), none.clone()),
@@ -387,10 +388,10 @@ fn compare(app: &App, area: Rect, buffer: &mut Buffer) {
         let trains = a.state.inventory.trainable as f64 / b.state.inventory.trainable.max(1) as f64;
         fields(
             row(2),
-            &[0, 22],
+            stops,
             &[
                 ("trains", Span::styled(format!("{trains:.3} x"), theme.base()), none.clone()),
-                ("best epochs", Span::styled(format!("{} and {}", best_a.epoch, best_b.epoch), theme.base()), none),
+                ("best at", Span::styled(format!("{} and {}", best_a.epoch, best_b.epoch), theme.base()), none),
             ],
             theme,
             buffer,

@@ -18,6 +18,16 @@ pub fn gauge(share: f64, columns: usize, done: Style, theme: &Theme) -> Line<'st
     ])
 }
 
+/// A bar that leaves a line free above it, so that bars below one another stay apart.
+pub fn bar(share: f64, columns: usize) -> String {
+    let share = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
+    match (share * columns as f64).round() as usize {
+        // What is there is never drawn as nothing.
+        0 if share > 0.0 => "▏".into(),
+        whole => "▇".repeat(whole),
+    }
+}
+
 /// A bar with a resolution of an eighth of a column.
 pub fn meter(share: f64, columns: usize) -> String {
     const PARTS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
@@ -61,6 +71,7 @@ mod tests {
         assert_eq!(gauge(0.55, 10, Style::new(), &theme).to_string(), "━━━━━╸────");
         assert_eq!(gauge(7.0, 4, Style::new(), &theme).to_string(), "━━━━");
         assert_eq!(meter(0.5, 3), "█▌");
+        assert_eq!((bar(0.7, 3).as_str(), bar(0.01, 3).as_str(), bar(0.0, 3).as_str()), ("▇▇", "▏", ""));
         assert_eq!(meter(f64::NAN, 3), "");
     }
 

@@ -40,10 +40,11 @@ pub static LOOK: Look = Look {
     text: 4,
     left: 14,
     bottom: 4,
-    right: 14,
+    right: 16,
     top: 2,
-    stroke: 1,
+    stroke: 2,
     marker: 1,
+    marker_gap: 6,
     dash: (4, 3),
     label_gap: 4,
 };
@@ -190,6 +191,7 @@ impl DrawingBackend for Cells<'_> {
 
     fn draw_line<S: BackendStyle>(&mut self, from: BackendCoord, to: BackendCoord, style: &S) -> Drawn {
         let ink = ink_of(style.color());
+        let wide = style.stroke_width() > 1;
         let real = |(x, y): BackendCoord| (f64::from(x), f64::from(y));
         let Some([(mut x, mut y), (x1, y1)]) = self.clip(real(from), real(to)) else { return Ok(()) };
         // Bresenham. Grid lines and the crosshair are dotted: every second, every fourth dot.
@@ -204,6 +206,9 @@ impl DrawingBackend for Cells<'_> {
             };
             if !skip {
                 self.dot((x, y), ink);
+                if wide {
+                    self.dot((x, y + 1), ink);
+                }
             }
             if (x, y) == (x1, y1) {
                 return Ok(());

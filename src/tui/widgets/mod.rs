@@ -7,5 +7,5 @@ pub mod heat_map;
 pub mod panel;
 pub mod waterfall;
 
-pub use bars::{columns, gauge, meter};
+pub use bars::{bar, columns, gauge};
 pub use panel::{Panel, fields, hint, paragraph};

@@ -104,6 +104,9 @@ pub fn fields(row: Rect, stops: &[u16], fields: &[Field<'_>], theme: &Theme, buf
         }
         let room = end.saturating_sub(*stop);
         if line.width() > usize::from(room) {
+            if i > 0 {
+                continue;
+            }
             line = truncate(line, usize::from(room));
         }
         buffer.set_line(row.x + stop, row.y, &line, room);
