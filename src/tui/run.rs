@@ -1,7 +1,10 @@
 //! The event loop: keys, the clock, signals and answers in; at most thirty frames a second out, and
 //! only when something changed.
 
-use std::{io, time::Duration};
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
 
 use crossterm::event::{Event, EventStream, KeyEventKind};
 use futures_util::StreamExt;
@@ -95,6 +98,9 @@ pub fn run(options: Options) -> Result<(), TuiError> {
     // Checkpoints may take a moment: the terminal is the person's own again meanwhile.
     drop(screen);
     drop(guard);
+    if world.is_training() {
+        let _ = writeln!(io::stderr(), "writing checkpoints ...");
+    }
     world.stop();
     runtime.shutdown_background();
     ended.map_err(TuiError::Terminal)

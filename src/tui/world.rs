@@ -99,6 +99,11 @@ impl World {
         self.trainers.clear();
     }
 
+    /// Whether some trainer is still at work.
+    pub fn is_training(&self) -> bool {
+        self.trainers.iter().any(|(trainer, _)| !trainer.is_over())
+    }
+
     fn stop_listening(&mut self) {
         if let Some(stop) = self.listening.take() {
             stop.store(true, Ordering::Relaxed);

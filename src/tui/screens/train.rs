@@ -225,15 +225,19 @@ fn curves(app: &App, left: Rect, right: Rect, buffer: &mut Buffer) {
     };
     let inner = Panel::new(title, theme).right(reading(app)).draw(left, buffer);
     let view = chart::fit_ticks(app.view(), inner);
-    chart::draw(&plot::loss(&runs, &view), inner, buffer, theme);
+    let loss = plot::loss(&runs, &view);
+    if loss.curves.iter().all(|curve| curve.points.is_empty()) {
+        hint(inner, "after the first step", &[], theme, buffer);
+    } else {
+        chart::draw(&loss, inner, buffer, theme);
+    }
 
     let metric = plot::metric(&runs, &view);
     let title = format!("{} on validation by {}", metric.title, app.x.name());
     let right_line = if cursor.is_empty() { Line::default() } else { Line::styled(cursor, theme.accent()) };
     let inner = Panel::new(title, theme).right(right_line).draw(right, buffer);
     if metric.curves.iter().all(|curve| curve.points.is_empty()) {
-        let words = "the first epoch's validation comes first";
-        hint(inner, "", &[("", words.to_owned())], theme, buffer);
+        hint(inner, "after the first epoch", &[], theme, buffer);
     } else {
         chart::draw(&metric, inner, buffer, theme);
     }

@@ -45,7 +45,7 @@ pub static LOOK: Look = Look {
     stroke: 2,
     marker: 1,
     marker_gap: 6,
-    dash: (4, 3),
+    dash: (7, 5),
     label_gap: 4,
 };
 

@@ -124,7 +124,7 @@ pub fn hint(area: Rect, heading: &str, keys: &[(&str, String)], theme: &Theme, b
     if !heading.is_empty() && y < area.bottom() {
         let shown = text::fit(heading, usize::from(area.width));
         let at = area.x + (area.width - text::width(&shown) as u16) / 2;
-        buffer.set_string(at, y, shown, theme.base());
+        buffer.set_string(at, y, shown, if keys.is_empty() { theme.dim() } else { theme.base() });
         y += 1 + gap;
     }
     for (key, what) in keys {
