@@ -128,11 +128,13 @@ impl Slot {
         }
     }
 
-    /// Steps a second over the last minute or so of work.
+    /// Steps a second lately, by the clock: of two runs that step about, each has half.
+    /// The median step decides, so that pauses and validations between steps do not count.
     pub fn pace(&self) -> Option<f64> {
         let recent = &self.state.steps[self.state.steps.len().saturating_sub(32)..];
-        let ms: f64 = recent.iter().map(|(_, step)| f64::from(step.data_ms + step.compute_ms)).sum();
-        (ms > 0.0 && recent.len() >= 2).then(|| 1e3 * recent.len() as f64 / ms)
+        let mut gaps: Vec<_> = recent.windows(2).map(|pair| pair[1].0.saturating_sub(pair[0].0)).collect();
+        gaps.sort_unstable();
+        gaps.get(gaps.len() / 2).filter(|ms| **ms > 0).map(|ms| 1e3 / *ms as f64)
     }
 
     /// Seconds until the run is complete: the steps that are left at the recent pace, and their evaluations.

@@ -105,7 +105,11 @@ pub fn clock(seconds: f64) -> String {
 
 /// 8.5e-5: learning rates.
 pub fn rate(value: f64) -> String {
-    if value == 0.0 { "0".into() } else { format!("{value:.1e}").replace(".0e", "e") }
+    match value {
+        _ if !value.is_finite() => "–".into(),
+        0.0 => "0".into(),
+        _ => format!("{value:.1e}").replace(".0e", "e"),
+    }
 }
 
 /// A loss or another number of any size in about five columns; – when there is none.

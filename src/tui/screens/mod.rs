@@ -46,10 +46,7 @@ pub fn footer_right(app: &App) -> Line<'static> {
     let theme = app.theme();
     match app.screen {
         Screen::Train | Screen::Layers => {
-            let pace: f64 = app.slots.iter().filter(|slot| slot.is_busy()).filter_map(Slot::pace).fold(0.0, |a, b| {
-                // Two runs that step about share the time.
-                if a > 0.0 && b > 0.0 { 2.0 / (1.0 / a + 1.0 / b) } else { a + b }
-            });
+            let pace: f64 = app.slots.iter().filter(|slot| slot.is_busy()).filter_map(Slot::pace).sum();
             if pace > 0.0 { Line::styled(format!("{pace:.1} steps/s"), theme.dim()) } else { Line::default() }
         }
         Screen::Sessions => {

@@ -307,7 +307,11 @@ fn adapter_ratios(app: &App, area: Rect, buffer: &mut Buffer) {
         buffer.set_stringn(
             inner.x,
             inner.y,
-            "only methods with adapters have them",
+            if app.slots.iter().any(|slot| matches!(slot.shown_method().id(), "aat" | "aat-m")) {
+                "not measured yet"
+            } else {
+                "these methods have none"
+            },
             usize::from(inner.width),
             theme.faint(),
         );

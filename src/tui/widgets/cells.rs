@@ -3,6 +3,13 @@
 //! Colours are inks, not RGB: the drawing says *what* a mark is, the theme what that looks like, so
 //! that a chart keeps its weights without colours. Grid dots give way to curves in the same cell;
 //! circles and triangles become the sides' markers; text lands on whole cells.
+//!
+//! `plotters-ratatui-backend` 0.3.0 was tried first, on this definition with two curves of 2048 and two
+//! of 25 points in 58 x 25 cells. Its drawing takes as long (0.27 ms of processor time a chart, this one
+//! 0.29 ms, opt-level 3), so its looks decided: it knows RGB only, so that bold, dim and `NO_COLOR` are
+//! lost and with them which curve is which; it centres every text on its point, so that the numbers of
+//! the y axis lie across the frame; its pixels are 4 x 4 a cell on dots of 2 x 4; solid grid lines take
+//! the colour of the curves that they cross. It also brings a second ratatui (0.29) and crossterm (0.28).
 
 use plotters::style::{
     Color as _, RGBAColor, RGBColor,
