@@ -186,7 +186,7 @@ fn end_labels<DB: DrawingBackend>(
 ) -> Result<(), DrawingAreaErrorKind<DB::ErrorType>> {
     let base = area.get_base_pixel();
     let (xs, ys) = context.plotting_area().get_pixel_range();
-    let x = xs.end - base.0 + look.marker + 1;
+    let x = xs.end - base.0 + look.marker + (look.text / 3) as i32;
     let (top, bottom) = (ys.start - base.1, ys.end - base.1);
     let mut labels: Vec<(i32, Side, String)> = Vec::new();
     for curve in &chart.curves {

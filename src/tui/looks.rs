@@ -3,6 +3,8 @@
 //! A snapshot holds the frame's text, then for each row the runs of one style, by letters that a legend
 //! explains. `AAT_TUI_FRAMES=FOLDER` writes the frames as escape sequences too, to be looked at.
 
+#![allow(clippy::unwrap_used)]
+
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
@@ -289,4 +291,21 @@ fn a_finished_run_reads_the_same_from_disk_as_it_did_live() {
     let Some(Summary { best: Some(_), .. }) = &read.slot(Side::A).state.summary else {
         unreachable!("the made-up run is complete");
     };
+}
+
+#[test]
+fn what_is_exported_is_what_was_on_the_screen() {
+    let mut app = fixture::training(LARGE, (1000, 640));
+    let effects = update(&mut app, Message::Do(Action::Export(None)));
+    let [super::Effect::Export(_, charts)] = effects.as_slice() else { unreachable!("{effects:?}") };
+    let temporary = tempfile::tempdir().unwrap();
+    let kept = std::env::var_os("AAT_TUI_FRAMES").map(std::path::PathBuf::from);
+    let folder = kept.as_deref().unwrap_or(temporary.path());
+    for name in ["curves.svg", "curves.png"] {
+        let path = folder.join(name);
+        assert!(crate::plot::export(&path, charts).is_ok(), "{}", path.display());
+        assert!(std::fs::metadata(&path).is_ok_and(|file| file.len() > 10_000), "{}", path.display());
+    }
+    let svg = std::fs::read_to_string(folder.join("curves.svg")).unwrap();
+    assert!(svg.contains("AAT · esc10-f1-aat") && svg.contains("accuracy by step"));
 }

@@ -42,7 +42,7 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
     let areas: [Rect; 2] = direction([Constraint::Fill(1), Constraint::Fill(1)]).areas(maps);
     for ((adapter, area), greatest) in Adapter::BOTH.into_iter().zip(areas).zip(greatest) {
         let quantity = if ratio { "|Δ|/|x|" } else { "norm" };
-        let narrow = area.width < 56;
+        let narrow = area.width < 64;
         let mut title = side_title(app, side, if narrow { adapter.short_name() } else { adapter.name() });
         title.push_span(Span::raw(if narrow { format!(", {quantity}") } else { format!(", {quantity} by block") }));
         let focused = app.layers.adapter == adapter;
