@@ -4,7 +4,7 @@ use std::{ops::ControlFlow, sync::Arc};
 
 use serde::Serialize;
 
-use super::{CliError, Output, output::thousands};
+use super::{CliError, Output, interrupt::Interrupt, output::thousands};
 use crate::{
     audio::FrontEnd,
     data::{self, Dataset, FeatureSet, Problem, Recipe, Severity},
@@ -92,21 +92,22 @@ fn list(mut output: Output) -> Result<(), CliError> {
     Ok(())
 }
 
-/// A bar on a terminal's standard error, nothing elsewhere.
-fn bar(what: &'static str) -> impl FnMut(usize, usize) -> ControlFlow<()> {
+/// A bar on a terminal's standard error, nothing elsewhere; Ctrl-C breaks off.
+fn bar(what: &'static str) -> Result<impl FnMut(usize, usize) -> ControlFlow<()>, CliError> {
+    let interrupt = Interrupt::watch()?;
     let style = indicatif::ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}");
     let bar = indicatif::ProgressBar::new(0).with_message(what);
     if let Ok(style) = style {
         bar.set_style(style);
     }
-    move |done, total| {
+    Ok(move |done, total| {
         bar.set_length(total as u64);
         bar.set_position(done as u64);
         if done == total {
             bar.finish_and_clear();
         }
-        ControlFlow::Continue(())
-    }
+        if interrupt.is_asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })
 }
 
 fn check(spec: &str, mut output: Output) -> Result<(), CliError> {
@@ -121,7 +122,7 @@ fn check(spec: &str, mut output: Output) -> Result<(), CliError> {
         errors: usize,
         warnings: usize,
     }
-    let report = data::check(spec, &mut bar("listening"))?;
+    let report = data::check(spec, &mut bar("listening")?)?;
     for problem in &report.problems {
         let Problem { severity, .. } = problem;
         output.line(format!("{} {problem}", if *severity == Severity::Error { "error  " } else { "warning" }))?;
@@ -175,7 +176,7 @@ fn stats(spec: &str, fold: Option<u32>, seed: u64, frames: Option<usize>, mut ou
     let division = dataset.divide(fold, seed)?;
     let frames = frames.unwrap_or(recipe.frames);
     let set = FeatureSet::new(Arc::clone(&dataset), FrontEnd::Kaldi, frames);
-    set.prepare(&division.train, &mut bar("measuring"))?;
+    set.prepare(&division.train, &mut bar("measuring")?)?;
     let normalisation = set.statistics(&division.train)?;
 
     let counts = dataset.counts();

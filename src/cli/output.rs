@@ -4,6 +4,8 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use crate::data::DataError;
+
 /// Why a subcommand ended without its result.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
@@ -51,13 +53,21 @@ macro_rules! failed_from {
 }
 failed_from!(
     crate::audio::AudioError,
-    crate::data::DataError,
     crate::model::ModelError,
     crate::session::SessionError,
     crate::train::TrainError,
     crate::infer::InferError,
     serde_json::Error,
 );
+
+impl From<DataError> for CliError {
+    fn from(error: DataError) -> Self {
+        match error {
+            DataError::Cancelled => Self::Interrupted,
+            error => Self::Failed(error.to_string()),
+        }
+    }
+}
 
 /// Where a subcommand's answer goes.
 pub struct Output {
