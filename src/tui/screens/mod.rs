@@ -27,6 +27,7 @@ pub fn status(app: &App, slot: &Slot) -> Line<'static> {
     let (sign, words, style) = match &slot.state.status {
         Status::New if slot.alive => ("◌", "starting".to_owned(), theme.dim()),
         Status::New => return Line::default(),
+        Status::Preparing(done, total) if done == total => ("◌", "first step".to_owned(), theme.dim()),
         Status::Preparing(done, total) => ("◌", format!("decoding {done}/{total}"), theme.dim()),
         Status::Running | Status::Evaluating(..) | Status::Paused if !slot.alive => {
             ("◦", "interrupted".to_owned(), theme.warn())
