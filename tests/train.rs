@@ -173,7 +173,8 @@ fn a_session_from_its_first_epoch_to_its_removal() {
 #[test]
 fn compared_runs_start_alike_and_see_the_same_batches() {
     let bench = Bench::new();
-    let told = bench.json(&format!("compare {SMALL} --epochs 1 --methods aat,full,head --name pair --json"));
+    let told = bench.json(&format!("compare {SMALL} --epochs 1 --methods aat,full,head --name pair --to c.csv --json"));
+    assert_eq!(told.last().unwrap()["summary"], true);
     let summaries: Vec<_> = told.iter().filter(|line| line["summary"] == true).collect();
     let methods: Vec<_> = summaries.iter().map(|line| line["method"].as_str().unwrap()).collect();
     assert_eq!(methods, ["aat", "full", "head"]);
@@ -186,6 +187,53 @@ fn compared_runs_start_alike_and_see_the_same_batches() {
     assert!((first(&states[0]) - first(&states[1])).abs() < 1e-5);
     assert!((first(&states[0]) - first(&states[2])).abs() < 1e-5);
     assert_eq!(states[1].config.as_ref().unwrap().paired_with.as_deref(), Some("pair-aat"));
+
+    let rows: Vec<_> = told.iter().filter(|line| line["aggregate"] == true).collect();
+    assert_eq!(rows.len(), 3);
+    assert!(rows[0]["last_difference"].is_null());
+    let difference = &rows[1]["last_difference"];
+    let number = |key: &str| difference[key].as_f64().unwrap();
+    let values = [0, 1].map(|i| rows[i]["last"]["mean"].as_f64().unwrap());
+    assert!((number("difference") - (values[0] - values[1])).abs() < 1e-12);
+    assert!(number("low") <= number("difference") && number("difference") <= number("high"));
+    let table = fs::read_to_string(bench.path("c.csv")).unwrap();
+    assert!(table.starts_with("method,folds,metric,best_mean") && table.lines().count() == 4, "{table}");
+}
+
+#[test]
+fn every_fold_in_one_command() {
+    let bench = Bench::new();
+    let mut manifest = "path,label,fold\n".to_owned();
+    for class in ["low", "mid", "high"] {
+        for clip in 0..4 {
+            manifest += &format!("tones/{class}/{clip}.wav,{class},{}\n", 1 + clip % 2);
+        }
+    }
+    fs::write(bench.path("folds.csv"), manifest).unwrap();
+    let small = SMALL.replace("tones", "folds.csv");
+    let told = bench.json(&format!("compare {small} --epochs 1 --methods aat-m,head --folds all --json"));
+    let summaries: Vec<_> = told.iter().filter(|line| line["summary"] == true).map(|line| &line["fold"]).collect();
+    assert_eq!(summaries, [1, 1, 2, 2]);
+    let row = told.iter().find(|line| line["aggregate"] == true).unwrap();
+    assert_eq!(row["folds"], serde_json::json!([1, 2]));
+    assert!(row["last"]["std"].is_number() && row["best"]["mean"].is_number());
+
+    let output = bench.run(&format!("compare {SMALL} --methods aat,head --folds all"));
+    assert!(text(&output).contains("has no folds"), "{}", text(&output));
+}
+
+#[test]
+fn a_recipe_ends_early_when_its_patience_is_over() {
+    let bench = Bench::new();
+    fs::write(bench.path("patient.toml"), "patience = 2\nclip_norm = 0.5\n").unwrap();
+    let small = SMALL.replace("3e-4", "1e-30");
+    let told = bench.json(&format!("train {small} --method head --epochs 9 --recipe patient.toml --json"));
+    assert_eq!(of(&told, "epoch").len(), 3);
+    assert!(of(&told, "warning")[0]["message"].as_str().unwrap().contains("2 epochs without a better metric"));
+
+    fs::write(bench.path("average.toml"), "average_last = 2\n").unwrap();
+    let output = bench.run(&format!("train {SMALL} --recipe average.toml"));
+    assert!(!output.status.success() && text(&output).contains("average_last"), "{}", text(&output));
 }
 
 #[cfg(unix)]

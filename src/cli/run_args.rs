@@ -9,7 +9,7 @@ use crate::{model::Method, session::Store, train::Request};
 pub struct RunArgs {
     /// A folder with one subfolder for each class, a data set in a known layout, a CSV manifest, or `demo`.
     #[arg(long, value_name = "D", env = "AAT_TUI_DATA")]
-    data: String,
+    pub(super) data: String,
     /// The backbone: box, tiny, small, base, a checkpoint's file or folder, or hf:ORG/NAME.
     #[arg(long, value_name = "M", env = "AAT_TUI_MODEL", default_value = "box")]
     model: String,
@@ -18,7 +18,7 @@ pub struct RunArgs {
     recipe: Option<String>,
     /// The fold held out for validation.
     #[arg(long, value_name = "K", env = "AAT_TUI_FOLD")]
-    fold: Option<u32>,
+    pub(super) fold: Option<u32>,
     /// Passes over the training split.
     #[arg(long, value_name = "N", env = "AAT_TUI_EPOCHS", value_parser = clap::value_parser!(u32).range(1..))]
     epochs: Option<u32>,

@@ -213,7 +213,7 @@ fn show(info: &SessionInfo, output: &mut Output) -> Result<(), CliError> {
 fn export(folder: &std::path::Path, to: &std::path::Path) -> Result<(), CliError> {
     let extension = to.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_ascii_lowercase();
     match extension.as_str() {
-        "csv" => write(to, &csv_of(&session::load(folder)?)?),
+        "csv" => write(to, &csv_of(session::load(folder)?.epochs.iter().map(|(_, epoch)| epoch))?),
         "json" => {
             let records = LogReader::new(folder).poll()?;
             write(to, &serde_json::to_vec_pretty(&records)?)
@@ -232,18 +232,18 @@ fn export(folder: &std::path::Path, to: &std::path::Path) -> Result<(), CliError
     }
 }
 
-/// One row for each epoch.
-fn csv_of(state: &RunState) -> Result<Vec<u8>, CliError> {
+/// A table with a row for each record.
+pub(super) fn csv_of(rows: impl IntoIterator<Item = impl Serialize>) -> Result<Vec<u8>, CliError> {
     let mut table = csv::Writer::from_writer(Vec::new());
     let failed = |error: &dyn std::fmt::Display| CliError::Failed(format!("cannot make the table: {error}"));
-    for (_, epoch) in &state.epochs {
-        table.serialize(epoch).map_err(|error| failed(&error))?;
+    for row in rows {
+        table.serialize(row).map_err(|error| failed(&error))?;
     }
     table.into_inner().map_err(|error| failed(&error))
 }
 
 /// Writes a file whole, replacing what was there.
-fn write(path: &std::path::Path, content: &[u8]) -> Result<(), CliError> {
+pub(super) fn write(path: &std::path::Path, content: &[u8]) -> Result<(), CliError> {
     let partial = path.with_added_extension("partial");
     let written = fs::write(&partial, content).and_then(|()| fs::rename(&partial, path));
     written.map_err(|error| {

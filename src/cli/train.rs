@@ -24,6 +24,6 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     let store = args.run.place.store();
     let launch = Launch::New(Box::new(args.run.request(args.method)));
     let trainer = Trainer::spawn(store.clone(), vec![launch]);
-    watch(&trainer, 1, &store, &mut Output::stdout(args.run.json))?;
-    Ok(())
+    let mut output = Output::stdout(args.run.json);
+    watch(&trainer, 1, &store, &mut output)?.summarise(&mut output)
 }

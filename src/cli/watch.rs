@@ -64,11 +64,31 @@ struct SummaryLine<'a> {
     peak_rss_bytes: u64,
 }
 
+/// Runs that are over, and whether all of them came to their end.
+#[must_use]
+pub struct Watched {
+    /// In the order they were given to the trainer.
+    pub states: Vec<RunState>,
+    /// The error that the command ends with, once it has told what there is to tell.
+    pub outcome: Result<(), CliError>,
+}
+
+impl Watched {
+    /// Tells what each complete run came to, and then whether all are complete.
+    ///
+    /// # Errors
+    /// When a run failed, someone interrupted, or the output is closed.
+    pub fn summarise(self, output: &mut Output) -> Result<(), CliError> {
+        self.states.iter().try_for_each(|state| summarise(state, output))?;
+        self.outcome
+    }
+}
+
 /// Follows a trainer to its end. Ctrl-C stops every run with a checkpoint and says how to go on.
 ///
 /// # Errors
-/// When a run failed, someone interrupted, or the output is closed.
-pub fn watch(trainer: &Trainer, runs: usize, store: &Store, output: &mut Output) -> Result<Vec<RunState>, CliError> {
+/// When the output is closed.
+pub fn watch(trainer: &Trainer, runs: usize, store: &Store, output: &mut Output) -> Result<Watched, CliError> {
     let interrupt = Interrupt::watch()?;
     let mut view = View::new(runs, output);
     let mut asked = false;
@@ -83,23 +103,20 @@ pub fn watch(trainer: &Trainer, runs: usize, store: &Store, output: &mut Output)
     }
     view.bars.clear();
     let View { states, output, .. } = view;
-    for state in &states {
-        summarise(state, output)?;
-    }
     let failures: Vec<&str> = states
         .iter()
         .filter_map(|state| if let Status::Failed(message) = &state.status { Some(message.as_str()) } else { None })
         .collect();
-    if !failures.is_empty() {
-        return Err(CliError::Failed(failures.join("\n")));
-    }
-    if asked || states.iter().any(|state| state.status == Status::Stopped) {
-        for state in states.iter().filter(|state| state.status == Status::Stopped) {
-            output.line(how_to_go_on(state, store))?;
-        }
-        return Err(CliError::Interrupted);
-    }
-    Ok(states)
+    let stopped = || states.iter().filter(|state| state.status == Status::Stopped);
+    let outcome = if !failures.is_empty() {
+        Err(CliError::Failed(failures.join("\n")))
+    } else if stopped().count() > 0 {
+        stopped().try_for_each(|state| output.line(how_to_go_on(state, store)))?;
+        Err(CliError::Interrupted)
+    } else {
+        Ok(())
+    };
+    Ok(Watched { states, outcome })
 }
 
 fn how_to_go_on(state: &RunState, store: &Store) -> String {
@@ -116,7 +133,11 @@ fn how_to_go_on(state: &RunState, store: &Store) -> String {
     }
 }
 
-fn summarise(state: &RunState, output: &mut Output) -> Result<(), CliError> {
+/// Tells what a complete run came to.
+///
+/// # Errors
+/// When the output is closed.
+pub fn summarise(state: &RunState, output: &mut Output) -> Result<(), CliError> {
     let (Some(config), Some(summary)) = (&state.config, &state.summary) else { return Ok(()) };
     output.object(&SummaryLine {
         summary: true,

@@ -108,7 +108,10 @@ impl Group {
         }
         journal.emit(Event::Resumed { step: position.step, epochs: position.epochs });
         let saved = Saved::up_to(Some(&position));
-        assemble(Plan { config: *config, features, division }, model, optimizer, position, saved, lock, journal)
+        let plan = Plan { config: *config, features, division };
+        let mut run = assemble(plan, model, optimizer, position, saved, lock, journal)?;
+        run.answers = snapshot::answers_in(&checkpoint);
+        Ok(run)
     }
 
     /// The data that a session was trained on, if it is still the same.
@@ -163,6 +166,7 @@ fn assemble(
         batches,
         position,
         evaluation: None,
+        answers: None,
         usual_ms: Vec::new(),
         saved,
     })

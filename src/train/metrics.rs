@@ -53,6 +53,14 @@ impl Answers {
         }
     }
 
+    /// The answers to some of the clips, one of which may be there more than once.
+    pub fn of_clips(&self, clips: &[usize]) -> Self {
+        let take = |values: &[f32]| -> Vec<f32> {
+            clips.iter().flat_map(|clip| &values[clip * self.classes..(clip + 1) * self.classes]).copied().collect()
+        };
+        Self { classes: self.classes, scores: take(&self.scores), targets: take(&self.targets) }
+    }
+
     /// Number of clips.
     pub fn clips(&self) -> usize {
         self.scores.len() / self.classes.max(1)

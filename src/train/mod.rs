@@ -3,6 +3,7 @@
 //! Emits [`session::Event`](crate::session::Event)s, obeys [`Command`]s, never prints, knows nothing of terminals.
 
 mod batches;
+mod bootstrap;
 mod command;
 mod error;
 mod feed;
@@ -18,6 +19,7 @@ mod schedule;
 mod snapshot;
 mod trainer;
 
+pub use bootstrap::{Difference, paired_difference};
 pub use command::Command;
 pub use error::TrainError;
 pub use feed::{Feed, Update};
@@ -27,4 +29,5 @@ pub use optim::AdamW;
 pub use plan::preview;
 pub use request::{Launch, Request};
 pub use schedule::factor as lr_factor;
+pub use snapshot::{answers_of_best, answers_of_last};
 pub use trainer::Trainer;

@@ -10,6 +10,10 @@ use crate::{
     session::RunConfig,
 };
 
+/// Scalars of one layer's activations, clips x tokens x hidden size, that are in memory at once unless someone says
+/// otherwise: 8 clips of 10 s of a tiny model, 2 of a base one, some gigabytes in all.
+const IN_MEMORY: usize = 1 << 21;
+
 /// A run that is settled but for its session's final name.
 pub(super) struct Plan {
     /// Everything that decides its result.
@@ -57,6 +61,8 @@ pub(super) fn plan(
     let trains_backbone =
         model::specs(&shape, request.method).iter().any(|spec| spec.trains && spec.part == Part::Block);
     let lr = request.lr.unwrap_or(if trains_backbone { recipe.lr_full } else { recipe.lr });
+    let fits = IN_MEMORY / (shape.hidden * shape.tokens()).max(1);
+    let micro_batch = request.micro_batch.unwrap_or(fits).clamp(1, recipe.batch);
     let config = RunConfig {
         session,
         data: request.data.clone(),
@@ -66,7 +72,7 @@ pub(super) fn plan(
         model: request.model.clone(),
         shape,
         method: request.method,
-        micro_batch: request.micro_batch.unwrap_or(recipe.batch).clamp(1, recipe.batch),
+        micro_batch,
         recipe,
         normalisation,
         lr,
@@ -102,6 +108,10 @@ fn recipe(request: &Request, dataset: &Dataset) -> Result<Recipe, TrainError> {
     recipe.batch = request.batch.unwrap_or(recipe.batch);
     recipe.frames = request.frames.unwrap_or(recipe.frames);
     recipe.check().map_err(TrainError::Request)?;
+    if recipe.average_last > 0 {
+        let problem = "average_last: this version does not average the weights of several epochs; set it to 0";
+        return Err(TrainError::Request(problem.to_owned()));
+    }
     if let Some(lr) = request.lr.filter(|lr| !lr.is_finite() || *lr <= 0.0) {
         return Err(TrainError::Request(format!("the learning rate is {lr} and must be above 0")));
     }

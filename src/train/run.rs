@@ -5,6 +5,8 @@
 
 use std::time::{Duration, Instant};
 
+use candle_core::Tensor;
+
 use super::{
     AdamW, Answers, Criterion, TrainError,
     batches::Batches,
@@ -34,6 +36,8 @@ pub(super) struct Run {
     pub(super) batches: Batches,
     pub(super) position: Position,
     pub(super) evaluation: Option<Evaluation>,
+    /// The answers of the last complete epoch.
+    pub(super) answers: Option<Answers>,
     pub(super) usual_ms: Vec<f64>,
     pub(super) saved: Saved,
 }
@@ -67,7 +71,7 @@ impl Saved {
 
 impl Job for Run {
     fn advance(&mut self, journal: &mut Journal) -> Result<Progress, TrainError> {
-        if self.position.epochs >= self.config.recipe.epochs {
+        if self.is_complete() {
             return self.finish(journal);
         }
         if self.position.step_in_epoch < self.batches.steps_per_epoch() {
@@ -106,7 +110,8 @@ impl Run {
                 output.loss, self.config.lr
             )));
         }
-        self.optimizer.update(&self.store, &output.gradients, |_| lr)?;
+        let gradients = clipped(output.gradients, self.config.recipe.clip_norm)?;
+        self.optimizer.update(&self.store, &gradients, |_| lr)?;
 
         let whole = begun.elapsed();
         let compute_ms = (whole - data).as_secs_f64() * 1e3;
@@ -196,13 +201,13 @@ impl Run {
             return Ok(false);
         }
         if let Some(evaluation) = self.evaluation.take() {
-            self.end_epoch(&evaluation, journal)?;
+            self.end_epoch(evaluation, journal)?;
         }
         Ok(true)
     }
 
     /// Sums the epoch up.
-    fn end_epoch(&mut self, evaluation: &Evaluation, journal: &mut Journal) -> Result<(), TrainError> {
+    fn end_epoch(&mut self, evaluation: Evaluation, journal: &mut Journal) -> Result<(), TrainError> {
         let recipe = &self.config.recipe;
         let value = evaluation.answers.value(recipe.metric);
         let position = &mut self.position;
@@ -227,8 +232,11 @@ impl Run {
         position.last = Some(reached);
         if position.best.is_none_or(|best| value > best.value) {
             position.best = Some(reached);
-            self.saved.best = Some((position.clone(), snapshot::weights(&self.store)?));
+            let mut parts = snapshot::weights(&self.store)?;
+            parts.extend(snapshot::answers(&evaluation.answers));
+            self.saved.best = Some((position.clone(), parts));
         }
+        self.answers = Some(evaluation.answers);
         journal.emit(Event::Epoch(record));
         Ok(())
     }
@@ -252,7 +260,8 @@ impl Run {
             return Ok(());
         }
         let path = checkpoints.path(self.position.step);
-        let parts = snapshot::all(&self.store, &self.optimizer)?;
+        let mut parts = snapshot::all(&self.store, &self.optimizer)?;
+        parts.extend(self.answers.iter().flat_map(snapshot::answers));
         let bytes = Checkpoint::write(&path, &self.position, parts.iter().map(|(name, part)| (name, part)))?;
         drop(parts);
         self.saved = Saved::up_to(Some(&self.position));
@@ -263,6 +272,14 @@ impl Run {
         Ok(())
     }
 
+    /// Whether every epoch is done, or the recipe's patience is over.
+    fn is_complete(&self) -> bool {
+        let Position { epochs, best, .. } = &self.position;
+        let recipe = &self.config.recipe;
+        let waited = best.map_or(0, |best| epochs - best.epoch);
+        *epochs >= recipe.epochs || (recipe.patience > 0 && waited >= recipe.patience)
+    }
+
     fn is_saved(&self) -> bool {
         self.saved.mark == Some((self.position.step, self.position.step_in_epoch))
     }
@@ -270,6 +287,11 @@ impl Run {
     /// The end: everything must be on disk.
     fn finish(&mut self, journal: &mut Journal) -> Result<Progress, TrainError> {
         self.save(journal)?;
+        if self.position.epochs < self.config.recipe.epochs {
+            let patience = self.config.recipe.patience;
+            let message = format!("ended early: {patience} epochs without a better metric");
+            journal.emit(Event::Warning { message });
+        }
         let summary = Summary {
             best: self.position.best,
             last: self.position.last,
@@ -296,6 +318,25 @@ fn part_of(features: &Features, start: usize, count: usize) -> Features {
     }
 }
 
+/// Gradients scaled down so that their norm over all parameters is at most `most`; as they are when it is 0.
+fn clipped(gradients: Vec<Tensor>, most: f64) -> Result<Vec<Tensor>, TrainError> {
+    if most <= 0.0 {
+        return Ok(gradients);
+    }
+    let mut squares = 0.0;
+    for gradient in &gradients {
+        squares += f64::from(gradient.sqr()?.sum_all()?.to_scalar::<f32>()?);
+    }
+    let norm = squares.sqrt();
+    if !norm.is_finite() {
+        return Err(TrainError::Failed("a gradient is no number: train again with a lower --lr".to_owned()));
+    }
+    if norm <= most {
+        return Ok(gradients);
+    }
+    Ok(gradients.iter().map(|gradient| gradient.affine(most / norm, 0.0)).collect::<Result<_, _>>()?)
+}
+
 /// Two parts of a batch together.
 fn add(sum: StepOutput, part: StepOutput) -> Result<StepOutput, TrainError> {
     let gradients = sum.gradients.iter().zip(&part.gradients).map(|(a, b)| a + b).collect::<Result<_, _>>()?;
@@ -318,4 +359,36 @@ pub(super) fn peak_rss_bytes() -> u64 {
     }
     #[cfg(not(unix))]
     0
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use candle_core::Device;
+
+    use super::*;
+
+    #[test]
+    fn clipping_scales_all_gradients_alike_and_leaves_small_ones() {
+        let gradients =
+            || vec![Tensor::new(&[3f32], &Device::Cpu).unwrap(), Tensor::new(&[4f32], &Device::Cpu).unwrap()];
+        let values = |most| -> Vec<f32> {
+            let clipped = clipped(gradients(), most).unwrap();
+            clipped.iter().map(|gradient| gradient.to_vec1::<f32>().unwrap()[0]).collect()
+        };
+        assert_eq!(values(0.0), [3.0, 4.0]);
+        assert_eq!(values(5.0), [3.0, 4.0]);
+        assert!((values(1.0)[0] - 0.6).abs() < 1e-6 && (values(1.0)[1] - 0.8).abs() < 1e-6);
+        let wild = vec![Tensor::new(&[f32::NAN], &Device::Cpu).unwrap()];
+        assert!(clipped(wild, 1.0).unwrap_err().to_string().contains("lower --lr"));
+    }
+
+    #[test]
+    fn parts_of_a_batch_are_its_clips_in_order() {
+        let features =
+            Features { batch: 3, frames: 2, bins: 1, data: vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0], valid: vec![1, 2, 2] };
+        let part = part_of(&features, 2, 2);
+        assert_eq!((part.batch, part.data, part.valid), (1, vec![5.0, 6.0], vec![2]));
+        assert_eq!(part_of(&features, 0, 2).data, [1.0, 2.0, 3.0, 4.0]);
+    }
 }

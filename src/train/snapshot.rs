@@ -1,15 +1,15 @@
 //! Weights and moments on their way to a checkpoint and back.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, path::Path};
 
 use candle_core::Var;
 use safetensors::{Dtype, View};
 
-use super::AdamW;
+use super::{AdamW, Answers};
 use crate::{
     infer::find,
     model::{ModelError, ParamSpec, ParamStore},
-    session,
+    session::{Checkpoint, Checkpoints, SessionError},
 };
 
 /// Prefixes of a parameter's name under which its moments stand in a checkpoint.
@@ -39,6 +39,40 @@ impl View for &Part<'_> {
     }
 }
 
+/// Names of a validation's answers in a checkpoint: scores and targets, (clips, classes).
+const ANSWERS: [&str; 2] = ["answers.scores", "answers.targets"];
+
+/// A validation's answers, kept beside the weights that gave them, so that runs can be compared clip by clip.
+pub(super) fn answers<'a>(answers: &Answers) -> Vec<(String, Part<'a>)> {
+    let part =
+        |values: &Vec<f32>| Part { shape: vec![answers.clips(), answers.classes], values: values.clone().into() };
+    let parts = [part(&answers.scores), part(&answers.targets)];
+    ANSWERS.iter().map(|name| (*name).to_owned()).zip(parts).collect()
+}
+
+/// The answers that a checkpoint keeps, if any.
+pub(super) fn answers_in(checkpoint: &Checkpoint) -> Option<Answers> {
+    let [scores, targets] = ANSWERS.map(|name| checkpoint.tensors.get(name));
+    let classes = *scores?.shape.get(1)?;
+    Some(Answers { classes, scores: scores?.data.clone(), targets: targets?.data.clone() })
+}
+
+/// A session's answers to its validation clips in its best epoch.
+///
+/// # Errors
+/// When its best weights cannot be read.
+pub fn answers_of_best(folder: &Path) -> Result<Option<Answers>, SessionError> {
+    Ok(answers_in(&Checkpoint::read(&Checkpoints::of(folder).best_path())?))
+}
+
+/// A session's answers to its validation clips in its last complete epoch.
+///
+/// # Errors
+/// When it has no checkpoint that can be read.
+pub fn answers_of_last(folder: &Path) -> Result<Option<Answers>, SessionError> {
+    Ok(answers_in(&Checkpoints::of(folder).latest()?.0))
+}
+
 /// The weights that train.
 pub(super) fn weights(store: &ParamStore) -> Result<Vec<(String, Part<'static>)>, ModelError> {
     let part = |(spec, var): (&ParamSpec, &Var)| {
@@ -65,7 +99,7 @@ pub(super) fn all<'a>(store: &ParamStore, optimizer: &'a AdamW) -> Result<Vec<(S
 /// When one is missing or of another shape.
 pub(super) fn restore_optimizer(
     store: &ParamStore,
-    checkpoint: &session::Checkpoint,
+    checkpoint: &Checkpoint,
     weight_decay: f64,
 ) -> Result<AdamW, ModelError> {
     let moments = |spec: &ParamSpec| -> Result<[Vec<f32>; 2], ModelError> {
