@@ -7,9 +7,9 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Engine, Method, ModelConfig, ModelError, ParamSpec, ParamStore, Part, Portable, Stem,
+    Engine, Method, ModelConfig, ModelError, ParamSpec, ParamStore, Part, Stem, Thrift,
     checkpoint::{Adapter, Checkpoint},
-    initial_values, initialise, specs,
+    engine, initial_values, initialise, specs,
 };
 use crate::audio::Normalisation;
 
@@ -64,7 +64,7 @@ pub struct Opened {
 impl Opened {
     /// The engine that suits the device the weights are on.
     pub fn engine(&self) -> Box<dyn Engine> {
-        Box::new(Portable::new(self.config.clone(), self.method))
+        engine(&self.config, self.method, self.store.device(), Thrift::default())
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) fn tokens(config: &ModelConfig, weights: &Weights<'_>, input: &Featur
     }
 }
 
-fn check(config: &ModelConfig, input: &Features) -> Result<(), ModelError> {
+pub(super) fn check(config: &ModelConfig, input: &Features) -> Result<(), ModelError> {
     if (input.frames, input.bins) != (config.frames(), config.mel_bins()) {
         return Err(ModelError::Shape(format!(
             "the model takes {} frames of {} mel bins but was given {} of {}",
@@ -56,7 +56,7 @@ fn check(config: &ModelConfig, input: &Features) -> Result<(), ModelError> {
 }
 
 /// (batch, rows * columns, patch): frequency-major patches, a patch's pixels row (mel) by column (frame).
-fn unfold_patches(input: &Features, grid: [usize; 2], patch: [usize; 2], stride: [usize; 2]) -> Vec<f32> {
+pub(super) fn unfold_patches(input: &Features, grid: [usize; 2], patch: [usize; 2], stride: [usize; 2]) -> Vec<f32> {
     let mut unfolded = Vec::with_capacity(input.batch * grid[0] * grid[1] * patch[0] * patch[1]);
     for clip in input.data.chunks(input.frames * input.bins) {
         for (row, column) in (0..grid[0]).flat_map(|row| (0..grid[1]).map(move |column| (row, column))) {
@@ -70,7 +70,7 @@ fn unfold_patches(input: &Features, grid: [usize; 2], patch: [usize; 2], stride:
 }
 
 /// (batch, frames, 3 * bins): each frame between its neighbours, zeros beyond the ends.
-fn unfold_frames(input: &Features) -> Vec<f32> {
+pub(super) fn unfold_frames(input: &Features) -> Vec<f32> {
     let mut unfolded = Vec::with_capacity(3 * input.data.len());
     let zeros = vec![0.0; input.bins];
     for clip in input.data.chunks(input.frames * input.bins) {

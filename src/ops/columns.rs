@@ -2,6 +2,8 @@
 
 use pulp::{Arch, Simd};
 
+use super::Mat;
+
 /// Every row of `out` becomes `bias`: where a product is then added to.
 pub fn fill(out: &mut [f32], bias: &[f32]) {
     for out in out.chunks_exact_mut(bias.len()) {
@@ -29,13 +31,13 @@ pub fn add_with_simd<'a, S: Simd>(_simd: S, x: &'a mut [f32], y: &'a [f32]) {
     }
 }
 
-/// Adds to `sums` the sums over the rows of columns `from..from + sums.len()` of `x` (rows, `width`).
+/// Adds to `sums` the sums over the rows of the columns of `x` from `from` on.
 #[pulp::with_simd(add_sums = Arch::new())]
 #[inline(always)]
-pub fn add_sums_with_simd<'a, S: Simd>(_simd: S, sums: &'a mut [f32], x: &'a [f32], width: usize, from: usize) {
+pub fn add_sums_with_simd<'a, S: Simd>(_simd: S, sums: &'a mut [f32], x: Mat<'a>, from: usize) {
     let columns = sums.len();
-    for x in x.chunks_exact(width) {
-        for (sum, x) in sums.iter_mut().zip(&x[from..from + columns]) {
+    for row in 0..x.rows() {
+        for (sum, x) in sums.iter_mut().zip(&x.row(row)[from..from + columns]) {
             *sum += x;
         }
     }
@@ -61,7 +63,7 @@ mod tests {
         add(&mut x, &[0.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
         assert_eq!(x, [2.0, 2.0, 3.0, 3.0, 3.0, 4.0]);
         let mut sums = [10.0, 0.0];
-        add_sums(&mut sums, &x, 3, 1);
+        add_sums(&mut sums, Mat::new(&x, 3), 1);
         assert_eq!(sums, [15.0, 7.0]);
         assert_eq!(squares(&x[..3]), 17.0);
     }

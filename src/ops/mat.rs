@@ -140,6 +140,14 @@ impl<'a> MatMut<'a> {
         (Self { columns: at, ..self }, Self { start, columns: self.columns - at, ..self })
     }
 
+    /// Takes the first `count` columns off, leaving the rest.
+    pub fn take_columns(&mut self, count: usize) -> Self {
+        let whole = MatMut { memory: PhantomData, ..*self };
+        let (taken, rest) = whole.split_columns(count);
+        *self = rest;
+        taken
+    }
+
     /// One row.
     pub fn row(&mut self, row: usize) -> &mut [f32] {
         assert!(row < self.rows, "row {row} of {}", self.rows);

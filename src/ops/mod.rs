@@ -12,11 +12,14 @@
 
 pub mod adamw;
 pub mod attention;
+pub mod block;
 pub mod columns;
 pub mod gelu;
 mod lanes;
 pub mod layer_norm;
 pub mod mat;
+pub mod parallel;
 pub mod portable;
+pub mod stack;
 
 pub use mat::{Mat, MatMut};

@@ -1,0 +1,127 @@
+//! The fast engine against the portable one: outputs and every gradient, for every method.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use candle_core::{DType, Device, Var};
+
+use super::*;
+use crate::model::{Portable, initialise};
+
+fn config(frames: usize, stride: [usize; 2], depth: usize, pooling: Pooling) -> ModelConfig {
+    ModelConfig {
+        stem: Stem::Patches { mel_bins: 20, frames, patch: [6, 5], stride },
+        hidden: 36,
+        depth,
+        heads: 3,
+        mlp_hidden: 100,
+        norm_eps: 1e-6,
+        head_eps: 1e-5,
+        pooling,
+        classes: 7,
+    }
+}
+
+fn features(config: &ModelConfig, batch: usize) -> Features {
+    let (frames, bins) = (config.frames(), config.mel_bins());
+    let data = (0..batch * frames * bins).map(|i| ((i as f32 + 1.0) * 12.9898).sin()).collect();
+    Features { batch, frames, bins, data, valid: vec![frames; batch] }
+}
+
+/// Weights with nothing left at zero or one.
+fn store(config: &ModelConfig, method: Method) -> ParamStore {
+    let specs = specs(config, method);
+    let fresh = initialise(specs.clone(), 5, &Device::Cpu).unwrap();
+    let vars = fresh
+        .iter()
+        .map(|(spec, var)| {
+            let phase = spec.name.bytes().map(f32::from).sum::<f32>();
+            let noise = (0..spec.count()).map(|i| 0.2 * ((i as f32) * 7.77 + phase).sin()).collect::<Vec<_>>();
+            let noise = Tensor::from_vec(noise, spec.shape.as_slice(), &Device::Cpu).unwrap();
+            Var::from_tensor(&(var.as_detached_tensor() + noise).unwrap()).unwrap()
+        })
+        .collect();
+    ParamStore::new(specs, vars, Device::Cpu).unwrap()
+}
+
+/// The largest difference, relative to the largest value.
+fn difference(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    let most = b.iter().fold(1e-6f32, |most, x| most.max(x.abs()));
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / most
+}
+
+fn loss(range: Range<usize>, logits: &[f32]) -> (f32, Vec<f32>) {
+    let towards = |i: usize| ((i + range.start * 7) as f32 * 1.7).cos();
+    let gradient: Vec<f32> = (0..logits.len()).map(towards).collect();
+    (logits.iter().zip(&gradient).map(|(l, g)| l * g).sum(), gradient)
+}
+
+fn check(config: &ModelConfig, method: Method, batch: usize, thrift: Thrift) {
+    let (store, input) = (store(config, method), features(config, batch));
+    let what = format!("{method}, {config:?}, batch {batch}, {thrift:?}");
+    let mut portable = Portable::new(config.clone(), method);
+    let mut fast = Fast::new(config.clone(), method, thrift).unwrap();
+    for norms in [false, true] {
+        let expected = portable.step(&store, &input, &mut loss, norms).unwrap();
+        let found = fast.step(&store, &input, &mut loss, norms).unwrap();
+        assert!(difference(&found.logits, &expected.logits) < 1e-5, "logits of {what}");
+        assert!((found.loss - expected.loss).abs() < 1e-4 * expected.loss.abs().max(1.0), "loss of {what}");
+        assert_eq!(found.gradients.len(), expected.gradients.len());
+        for (((spec, _), a), b) in store.trainable().zip(&found.gradients).zip(&expected.gradients) {
+            assert_eq!((a.dims(), a.dtype()), (spec.shape.as_slice(), DType::F32));
+            let [a, b] = [a, b].map(|t| t.flatten_all().unwrap().to_vec1::<f32>().unwrap());
+            let difference = difference(&a, &b);
+            assert!(difference < 2e-5, "{} differs by {difference} in {what}", spec.name);
+        }
+        match (found.norms, expected.norms) {
+            (None, None) => {}
+            (Some(found), Some(expected)) => {
+                for (a, b) in found.iter().zip(&expected) {
+                    let [a, b] = [a, b].map(|n| [n.spatial, n.spatial_ratio, n.mlp, n.mlp_ratio]);
+                    assert!(difference(&a, &b) < 1e-5, "norms of {what}: {a:?} {b:?}");
+                }
+            }
+            (found, expected) => panic!("norms of {what}: {found:?} {expected:?}"),
+        }
+        let logits = fast.logits(&store, &input).unwrap();
+        assert!(difference(&logits, &expected.logits) < 1e-5, "inference of {what}");
+    }
+}
+
+#[test]
+fn agrees_with_the_portable_engine() {
+    for method in Method::all().filter(|&method| Fast::supports(&config(20, [5, 5], 2, Pooling::ClassTokens), method)) {
+        check(&config(43, [3, 4], 3, Pooling::ClassTokens), method, 3, Thrift::default());
+        check(&config(20, [7, 5], 2, Pooling::Mean), method, 2, Thrift::default());
+        // One patch, one clip.
+        check(&config(5, [20, 20], 2, Pooling::ClassTokens), method, 1, Thrift::default());
+    }
+}
+
+#[test]
+fn thrift_changes_nothing() {
+    let config = config(23, [5, 4], 3, Pooling::ClassTokens);
+    for method in Method::all().filter(|&method| Fast::supports(&config, method)) {
+        check(&config, method, 5, Thrift { micro_batch: Some(2), checkpoint: true });
+        check(&config, method, 3, Thrift { micro_batch: Some(1), checkpoint: false });
+    }
+}
+
+/// The same model with another number of clips, up and down: memory from before must not show.
+#[test]
+fn batches_of_different_sizes_follow_one_another() {
+    let config = config(23, [5, 4], 2, Pooling::ClassTokens);
+    let store = store(&config, Method::aat());
+    let mut fast = Fast::new(config.clone(), Method::aat(), Thrift::default()).unwrap();
+    let fresh = || Fast::new(config.clone(), Method::aat(), Thrift::default()).unwrap();
+    for batch in [3, 5, 1, 4] {
+        let input = features(&config, batch);
+        let (a, b) = (
+            fast.step(&store, &input, &mut loss, batch == 1).unwrap(),
+            fresh().step(&store, &input, &mut loss, false).unwrap(),
+        );
+        for (a, b) in a.gradients.iter().zip(&b.gradients) {
+            let [a, b] = [a, b].map(|t| t.flatten_all().unwrap().to_vec1::<f32>().unwrap());
+            assert!(difference(&a, &b) < 1e-5);
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! The forward pass of one block.
+
+use rayon::prelude::*;
+
+use super::{Adapter, Block, Kept, Linear, Needs, Shape, Squares, Tape, Workspace};
+use crate::ops::{
+    attention, columns, gelu,
+    layer_norm::{self, LayerNorm},
+    mat::{Into, Mat, MatMut, product},
+    parallel::{Rows, tile_rows, tiles, with_scratch},
+};
+
+/// Rows that a core takes through a chain of kernels at a time.
+pub(super) const ROWS: usize = 192;
+
+impl<'a> Linear<&'a [f32]> {
+    /// This as a LayerNorm.
+    pub(super) fn norm(&self, eps: f32) -> LayerNorm<'a> {
+        LayerNorm { weight: self.weight, bias: self.bias, eps }
+    }
+
+    /// The weight (out, in).
+    pub(super) fn matrix(&self) -> Mat<'a> {
+        Mat::new(self.weight, self.weight.len() / self.bias.len().max(1))
+    }
+
+    /// Number of outputs.
+    pub(super) fn outputs(&self) -> usize {
+        self.bias.len()
+    }
+
+    /// `out = x weight^T + bias`.
+    fn apply(&self, x: Mat<'_>, out: &mut [f32]) {
+        columns::fill(out, self.bias);
+        product(MatMut::new(out, self.outputs()), Into::Add, 1.0, x, self.matrix().t());
+    }
+
+    /// `out += x weight^T + bias`.
+    fn add(&self, x: Mat<'_>, out: &mut [f32]) {
+        columns::add_to_rows(out, self.bias);
+        product(MatMut::new(out, self.outputs()), Into::Add, 1.0, x, self.matrix().t());
+    }
+
+    /// `out = GELU(x weight^T + bias)`; `pre`, if not empty, receives what GELU is of.
+    fn apply_gelu(&self, x: Mat<'_>, pre: &mut [f32], out: &mut [f32]) {
+        let to = if pre.is_empty() { &mut *out } else { &mut *pre };
+        product(MatMut::new(to, self.outputs()), Into::Set, 1.0, x, self.matrix().t());
+        if pre.is_empty() {
+            gelu::bias_gelu_in_place(out, self.bias);
+        } else {
+            gelu::bias_gelu(pre, self.bias, out);
+        }
+    }
+}
+
+impl Adapter<&[f32]> {
+    /// `out += up(GELU(down(x)))`. Where asked, gives the sum of squares of what is added.
+    fn add(&self, x: Mat<'_>, pre: &mut [f32], out: &mut [f32], measure: bool) -> f64 {
+        let inner = self.down.outputs();
+        with_scratch([x.rows() * inner, if measure { out.len() } else { 0 }], |[act, added]| {
+            self.down.apply_gelu(x, pre, act);
+            if !measure {
+                self.up.add(Mat::new(act, inner), out);
+                return 0.0;
+            }
+            self.up.apply(Mat::new(act, inner), added);
+            columns::add(out, added);
+            columns::squares(added).into()
+        })
+    }
+}
+
+/// `y` (batch, keep, D) from `x` (batch, tokens, D). With `kept`, keeps there what is needed; with `squares`,
+/// measures the adapters' part.
+pub fn forward(
+    shape: &Shape,
+    weights: &Block<&[f32]>,
+    x: &[f32],
+    y: &mut [f32],
+    work: &mut Workspace,
+    kept: Option<Kept<'_>>,
+    squares: Option<&mut Squares>,
+) {
+    let mut nothing = Tape::default();
+    let Kept { tape, needs } = kept.unwrap_or(Kept { tape: &mut nothing, needs: Needs::default() });
+    let (d, rows) = (shape.hidden, shape.rows_out());
+    let prompts = weights.prompt.map_or(0, |prompt| prompt.len() / d);
+    let keys = shape.tokens + prompts;
+
+    let qkv = if needs.attention { &mut tape.qkv } else { &mut work.qkv };
+    let qkv = qkv.get(shape.batch * keys * 3 * d);
+    project(shape, weights, x, tape.x.get_if(needs.attention, x.len()), qkv);
+    if let Some(prompt) = weights.prompt {
+        let [n, projected] = &mut work.prompts;
+        let (n, projected) = (n.get(prompts * d), projected.get(prompts * 3 * d));
+        layer_norm::forward(weights.norm1.norm(shape.eps), prompt, n);
+        weights.qkv.apply(Mat::new(n, d), projected);
+        for clip in qkv.chunks_exact_mut(keys * 3 * d) {
+            clip[shape.tokens * 3 * d..].copy_from_slice(projected);
+        }
+    }
+    let mixed = if needs.proj { &mut tape.mixed } else { &mut work.mixed };
+    let mixed = mixed.get(rows * d);
+    attend(shape, qkv, mixed, tape.lse.get_if(needs.attention, rows * shape.heads));
+
+    // From here on every row is alone, and a tile of them goes all the way.
+    let inner = |adapter: &Option<Adapter<&[f32]>>| adapter.as_ref().map_or(0, |adapter| adapter.down.outputs());
+    let (spatial, adapter, mlp) = (inner(&weights.spatial), inner(&weights.adapter), weights.fc1.outputs());
+    let mut y = Rows::new(y, d);
+    let mut h = Rows::new(tape.h.get_if(needs.h_values, rows * d), d);
+    let mut spatial_pre = Rows::new(tape.spatial_pre.get_if(needs.spatial_pre, rows * spatial), spatial);
+    let mut x2 = Rows::new(tape.x2.get_if(needs.x2_values, rows * d), d);
+    let mut pre = Rows::new(tape.pre.get_if(needs.pre, rows * mlp), mlp);
+    let mut adapter_pre = Rows::new(tape.adapter_pre.get_if(needs.adapter_pre, rows * adapter), adapter);
+    let mixed = Mat::new(mixed, d);
+    let measure = squares.is_some();
+    let work: Vec<_> = tiles(rows, tile_rows(rows, ROWS))
+        .map(|range| {
+            let n = range.len();
+            Tile {
+                from: range.start,
+                mixed: mixed.rows_at(range.start, n),
+                y: y.take(n),
+                h: h.take(n),
+                spatial_pre: spatial_pre.take(n),
+                x2: x2.take(n),
+                pre: pre.take(n),
+                adapter_pre: adapter_pre.take(n),
+            }
+        })
+        .collect();
+    let measured: Vec<Squares> =
+        work.into_par_iter().with_max_len(1).map(|tile| tile.forward(shape, weights, x, measure)).collect();
+    if let Some(squares) = squares {
+        for tile in measured {
+            squares.spatial += tile.spatial;
+            squares.x += tile.x;
+            squares.adapter += tile.adapter;
+            squares.x2 += tile.x2;
+        }
+    }
+}
+
+/// Rows of a block's input that are cut into tiles together: those of one clip where clips differ from their
+/// neighbours (not every row is kept, prompts lie between), else all of them as if they were one clip.
+pub(super) fn groups(shape: &Shape, prompts: usize) -> (usize, usize, usize) {
+    if shape.keep == shape.tokens && prompts == 0 {
+        (1, shape.rows_in(), shape.rows_in())
+    } else {
+        (shape.batch, shape.tokens, shape.keep)
+    }
+}
+
+/// `qkv` of norm1(x): keys and values of every token, queries of the first `keep` of each clip.
+fn project(shape: &Shape, weights: &Block<&[f32]>, x: &[f32], kept: &mut [f32], qkv: &mut [f32]) {
+    let d = shape.hidden;
+    let prompts = weights.prompt.map_or(0, |prompt| prompt.len() / d);
+    let (clips, tokens, keep) = groups(shape, prompts);
+    let height = tile_rows(tokens, ROWS);
+    let mut kept = Rows::new(kept, d);
+    let mut qkv = Rows::new(qkv, 3 * d);
+    let mut work = Vec::new();
+    for clip in 0..clips {
+        for range in tiles(tokens, height) {
+            let from = clip * tokens + range.start;
+            let queries = keep.saturating_sub(range.start).min(range.len());
+            let rows = range.len();
+            work.push((&x[from * d..(from + rows) * d], kept.take(rows), qkv.take(rows), queries));
+        }
+        qkv.take(prompts);
+    }
+    let linear = &weights.qkv;
+    work.into_par_iter().with_max_len(1).for_each(|(x, kept, qkv, queries)| {
+        if !kept.is_empty() {
+            kept.copy_from_slice(x);
+        }
+        with_scratch([x.len()], |[n]| {
+            layer_norm::forward(weights.norm1.norm(shape.eps), x, n);
+            let rows = x.len() / d;
+            if queries == rows {
+                return linear.apply(Mat::new(n, d), qkv);
+            }
+            columns::fill(qkv, linear.bias);
+            let (q, kv) = MatMut::new(qkv, 3 * d).split_columns(d);
+            product(kv, Into::Add, 1.0, Mat::new(n, d), linear.matrix().rows_at(d, 2 * d).t());
+            let q = q.split_rows(queries).0;
+            product(q, Into::Add, 1.0, Mat::new(n, d).rows_at(0, queries), linear.matrix().rows_at(0, d).t());
+        });
+    });
+}
+
+/// Attention of every head of every clip.
+fn attend(shape: &Shape, qkv: &[f32], mixed: &mut [f32], lse: &mut [f32]) {
+    let (d, size) = (shape.hidden, shape.hidden / shape.heads);
+    let mut lse = Rows::new(lse, shape.keep);
+    let mut work = Vec::with_capacity(shape.batch * shape.heads);
+    let clips = qkv.chunks_exact(qkv.len() / shape.batch.max(1));
+    for (qkv, mixed) in clips.zip(mixed.chunks_exact_mut(shape.keep * d)) {
+        let qkv = Mat::new(qkv, 3 * d);
+        let mut mixed = MatMut::new(mixed, d);
+        for head in 0..shape.heads {
+            let (out, rest) = mixed.split_columns(size);
+            mixed = rest;
+            let [q, k, v] = [0, 1, 2].map(|part| qkv.columns_at(part * d + head * size, size));
+            work.push((q.rows_at(0, shape.keep), k, v, out, lse.take(1)));
+        }
+    }
+    work.into_par_iter().with_max_len(1).for_each(|(q, k, v, out, lse)| {
+        with_scratch([attention::forward_scratch(q.rows(), k.rows())], |[scratch]| {
+            attention::forward(q, k, v, out, lse, scratch);
+        });
+    });
+}
+
+/// One tile's rows of everything after attention; what is empty is not kept.
+struct Tile<'a> {
+    from: usize,
+    mixed: Mat<'a>,
+    y: &'a mut [f32],
+    h: &'a mut [f32],
+    spatial_pre: &'a mut [f32],
+    x2: &'a mut [f32],
+    pre: &'a mut [f32],
+    adapter_pre: &'a mut [f32],
+}
+
+impl Tile<'_> {
+    fn forward(self, shape: &Shape, weights: &Block<&[f32]>, x: &[f32], measure: bool) -> Squares {
+        let Tile { from, mixed, y, h, spatial_pre, x2, pre, adapter_pre } = self;
+        let (d, rows) = (shape.hidden, mixed.rows());
+        let mut squares = Squares::default();
+        // y holds the residual stream throughout.
+        for (row, y) in y.chunks_exact_mut(d).enumerate() {
+            let (clip, token) = ((from + row) / shape.keep, (from + row) % shape.keep);
+            let at = (clip * shape.tokens + token) * d;
+            y.copy_from_slice(&x[at..at + d]);
+        }
+        let unkept = if h.is_empty() { rows * d } else { 0 };
+        with_scratch([unkept, rows * d, rows * weights.fc1.outputs()], |[scratch, n, act]| {
+            let h = if h.is_empty() { scratch } else { h };
+            weights.proj.apply(mixed, h);
+            if measure {
+                squares.x = columns::squares(y).into();
+            }
+            columns::add(y, h);
+            if let Some(spatial) = &weights.spatial {
+                squares.spatial = spatial.add(Mat::new(h, d), spatial_pre, y, measure);
+            }
+            if !x2.is_empty() {
+                x2.copy_from_slice(y);
+            }
+            if measure {
+                squares.x2 = columns::squares(y).into();
+            }
+            layer_norm::forward(weights.norm2.norm(shape.eps), y, n);
+            let n = Mat::new(n, d);
+            weights.fc1.apply_gelu(n, pre, act);
+            weights.fc2.add(Mat::new(act, weights.fc1.outputs()), y);
+            if let Some(adapter) = &weights.adapter {
+                squares.adapter = adapter.add(n, adapter_pre, y, measure);
+            }
+        });
+        squares
+    }
+}

@@ -1,0 +1,283 @@
+//! A pre-norm Transformer block with its adapters and prompts: what it is made of, what its backward pass needs.
+//!
+//! With `S` and `M` the adapters (reference: AAT, arXiv 2401.10544) and x the tokens (batch, tokens, D):
+//!
+//! ```text
+//! h  = proj(attention(qkv(norm1(x))))
+//! x2 = x + h + S.up(GELU(S.down(h)))
+//! n  = norm2(x2)
+//! y  = x2 + fc2(GELU(fc1(n))) + M.up(GELU(M.down(n)))
+//! ```
+//!
+//! Prompts are seen by attention as keys and values and go no further, so they are projected once for the whole
+//! batch, and last: attention does not mind the order of its keys. Of the tokens only the first `keep` are carried on
+//! after attention, which is all of them except where only the class tokens are used afterwards.
+
+mod backward;
+mod forward;
+#[cfg(test)]
+mod tests;
+
+pub use backward::backward;
+pub use forward::forward;
+
+use super::parallel::Buffer;
+
+/// Sizes of a block and of the batch that goes through it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shape {
+    /// Clips.
+    pub batch: usize,
+    /// Tokens of each clip, without prompts.
+    pub tokens: usize,
+    /// Leading tokens of each clip that are carried on after attention.
+    pub keep: usize,
+    /// Hidden size D.
+    pub hidden: usize,
+    /// Attention heads.
+    pub heads: usize,
+    /// Epsilon of both LayerNorms.
+    pub eps: f32,
+}
+
+impl Shape {
+    /// Rows that come in.
+    fn rows_in(&self) -> usize {
+        self.batch * self.tokens
+    }
+
+    /// Rows that go out.
+    fn rows_out(&self) -> usize {
+        self.batch * self.keep
+    }
+}
+
+/// A linear layer's weight (out, in) and bias (out), or what belongs to them.
+#[derive(Clone, Debug, Default)]
+pub struct Linear<T> {
+    /// For the weight.
+    pub weight: T,
+    /// For the bias.
+    pub bias: T,
+}
+
+/// An adapter: down to its inner size, GELU, up again.
+#[derive(Clone, Debug, Default)]
+pub struct Adapter<T> {
+    /// (inner, D).
+    pub down: Linear<T>,
+    /// (D, inner).
+    pub up: Linear<T>,
+}
+
+/// One thing for each parameter of a block: its values, or its gradient.
+#[derive(Clone, Debug, Default)]
+pub struct Block<T> {
+    /// Prompt tokens, (prompts, D).
+    pub prompt: Option<T>,
+    /// LayerNorm before attention.
+    pub norm1: Linear<T>,
+    /// Packed projection to queries, keys and values, (3 D, D).
+    pub qkv: Linear<T>,
+    /// Projection after attention.
+    pub proj: Linear<T>,
+    /// Spatial Adapter, after attention.
+    pub spatial: Option<Adapter<T>>,
+    /// LayerNorm before the MLP.
+    pub norm2: Linear<T>,
+    /// First layer of the MLP, (H, D).
+    pub fc1: Linear<T>,
+    /// Second layer of the MLP, (D, H).
+    pub fc2: Linear<T>,
+    /// MLP Adapter, beside the MLP.
+    pub adapter: Option<Adapter<T>>,
+}
+
+impl<T> Linear<T> {
+    fn map<'a, U>(&'a self, f: &mut impl FnMut(&'a T) -> U) -> Linear<U> {
+        Linear { weight: f(&self.weight), bias: f(&self.bias) }
+    }
+
+    /// Builds one by name.
+    pub fn build<E>(name: &str, of: &mut impl FnMut(&str) -> Result<T, E>) -> Result<Self, E> {
+        Ok(Self { weight: of(&format!("{name}.weight"))?, bias: of(&format!("{name}.bias"))? })
+    }
+}
+
+impl<T> Adapter<T> {
+    fn map<'a, U>(&'a self, f: &mut impl FnMut(&'a T) -> U) -> Adapter<U> {
+        Adapter { down: self.down.map(f), up: self.up.map(f) }
+    }
+
+    /// Builds one by name.
+    pub fn build<E>(name: &str, of: &mut impl FnMut(&str) -> Result<T, E>) -> Result<Self, E> {
+        Ok(Self { down: Linear::build(&format!("{name}.down"), of)?, up: Linear::build(&format!("{name}.up"), of)? })
+    }
+}
+
+impl<T> Block<T> {
+    /// The same arrangement of other things.
+    pub fn map<'a, U>(&'a self, mut f: impl FnMut(&'a T) -> U) -> Block<U> {
+        let f = &mut f;
+        Block {
+            prompt: self.prompt.as_ref().map(&mut *f),
+            norm1: self.norm1.map(f),
+            qkv: self.qkv.map(f),
+            proj: self.proj.map(f),
+            spatial: self.spatial.as_ref().map(|adapter| adapter.map(f)),
+            norm2: self.norm2.map(f),
+            fc1: self.fc1.map(f),
+            fc2: self.fc2.map(f),
+            adapter: self.adapter.as_ref().map(|adapter| adapter.map(f)),
+        }
+    }
+}
+
+/// Gradients of a block's parameters: a buffer for each that trains. Backward adds to what they hold.
+pub type Gradients<'a> = Block<Option<&'a mut [f32]>>;
+
+/// What the backward pass of one block has to compute, and so what forward must keep: nothing more.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Needs {
+    /// The gradient of the block's input.
+    pub input: bool,
+    /// Anything at all.
+    pub any: bool,
+    /// Backward goes through attention: something before or in it trains.
+    attention: bool,
+    /// Backward reaches x2: something at or before the Spatial Adapter trains.
+    x2: bool,
+    /// The gradient of n = norm2(x2).
+    n: bool,
+    /// fc1's output, for the slope of GELU and for fc2's weight.
+    pre: bool,
+    /// GELU of it too, for fc2's weight.
+    act: bool,
+    /// `M.down`'s output.
+    adapter_pre: bool,
+    /// x2 itself, for norm2's backward pass and to recompute n.
+    x2_values: bool,
+    /// n, for the weights of fc1 and `M.down`.
+    n_values: bool,
+    /// fc1's weight or bias trains.
+    fc1: bool,
+    /// `S.down`'s output.
+    spatial_pre: bool,
+    /// h, for the weight of `S.down`.
+    h_values: bool,
+    /// proj's weight or bias trains.
+    proj: bool,
+}
+
+impl Needs {
+    /// From what trains in the block, and whether anything before it does.
+    pub fn of(trains: &Block<bool>, before: bool) -> Self {
+        let either = |linear: &Linear<bool>| linear.weight || linear.bias;
+        let adapter =
+            |adapter: &Option<Adapter<bool>>| adapter.as_ref().is_some_and(|a| either(&a.down) || either(&a.up));
+        let down = |adapter: &Option<Adapter<bool>>| adapter.as_ref().is_some_and(|a| a.down.weight);
+        let attention =
+            before || either(&trains.norm1) || either(&trains.qkv) || trains.prompt.is_some_and(|prompt| prompt);
+        let x2 = attention || either(&trains.proj) || adapter(&trains.spatial);
+        let n = x2 || either(&trains.norm2);
+        let n_values = trains.fc1.weight || down(&trains.adapter);
+        let late = n || either(&trains.fc1) || either(&trains.fc2);
+        Self {
+            input: before,
+            any: late || adapter(&trains.adapter),
+            attention,
+            x2,
+            n,
+            pre: late,
+            act: trains.fc2.weight,
+            adapter_pre: trains.adapter.is_some() && (n || adapter(&trains.adapter)),
+            x2_values: n || n_values,
+            n_values,
+            fc1: either(&trains.fc1),
+            spatial_pre: trains.spatial.is_some() && x2,
+            h_values: down(&trains.spatial),
+            proj: either(&trains.proj),
+        }
+    }
+}
+
+/// What forward keeps of one block for backward, each buffer only where [`Needs`] says so. Backward consumes it.
+#[derive(Debug, Default)]
+pub struct Tape {
+    /// The input, (batch, tokens, D).
+    x: Buffer,
+    /// Packed queries, keys and values, (batch, tokens + prompts, 3 D).
+    qkv: Buffer,
+    /// Log-sum-exp of each softmax, (batch, heads, keep).
+    lse: Buffer,
+    /// Attention's output, (batch, keep, D), for proj's weight.
+    mixed: Buffer,
+    /// (batch, keep, D).
+    h: Buffer,
+    /// (batch, keep, inner).
+    spatial_pre: Buffer,
+    /// (batch, keep, D).
+    x2: Buffer,
+    /// (batch, keep, H).
+    pre: Buffer,
+    /// (batch, keep, inner).
+    adapter_pre: Buffer,
+}
+
+/// Where forward keeps what backward is going to need, and what that is.
+#[derive(Debug)]
+pub struct Kept<'a> {
+    /// The buffers.
+    pub tape: &'a mut Tape,
+    /// What belongs in them.
+    pub needs: Needs,
+}
+
+impl Tape {
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        let Self { x, qkv, lse, mixed, h, spatial_pre, x2, pre, adapter_pre } = self;
+        [x, qkv, lse, mixed, h, spatial_pre, x2, pre, adapter_pre].into_iter().map(Buffer::bytes).sum()
+    }
+}
+
+/// Memory that every block uses in turn.
+#[derive(Debug, Default)]
+pub struct Workspace {
+    /// What a tape would hold, for blocks that need not keep it.
+    qkv: Buffer,
+    mixed: Buffer,
+    /// norm1 or norm2 of all rows, for weight gradients.
+    n: Buffer,
+    /// Prompts after norm1, and their packed projection.
+    prompts: [Buffer; 2],
+    /// Gradients of x2, of h, of attention's output, of fc1's output and of the adapters' inner pre-activations.
+    dx2: Buffer,
+    dh: Buffer,
+    dmixed: Buffer,
+    dpre: Buffer,
+    dadapter: Buffer,
+    dspatial: Buffer,
+}
+
+impl Workspace {
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        let Self { qkv, mixed, n, prompts: [a, b], dx2, dh, dmixed, dpre, dadapter, dspatial } = self;
+        let buffers = [qkv, mixed, n, a, b, dx2, dh, dmixed, dpre, dadapter, dspatial];
+        buffers.into_iter().map(Buffer::bytes).sum()
+    }
+}
+
+/// Sums of squares over the rows of one block, from which norms are made.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Squares {
+    /// What the Spatial Adapter adds.
+    pub spatial: f64,
+    /// The residual stream before attention's output is added.
+    pub x: f64,
+    /// What the MLP Adapter adds.
+    pub adapter: f64,
+    /// The residual stream before the MLP's output is added.
+    pub x2: f64,
+}

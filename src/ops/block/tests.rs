@@ -1,0 +1,196 @@
+//! Gradients of a whole block against differences of its forward pass, for everything that may train.
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::ops::stack::Stack;
+
+const D: usize = 24;
+const MLP: usize = 40;
+const INNER: usize = 6;
+const PROMPTS: usize = 3;
+
+fn wave(n: usize, seed: f32, scale: f32) -> Vec<f32> {
+    (0..n).map(|i| ((i as f32 + 1.0) * 0.7311 + seed * 5.1).sin() * scale).collect()
+}
+
+fn linear(outputs: usize, inputs: usize, seed: f32) -> Linear<Vec<f32>> {
+    let scale = 1.5 / (inputs as f32).sqrt();
+    Linear { weight: wave(outputs * inputs, seed, scale), bias: wave(outputs, seed + 0.5, 0.2) }
+}
+
+fn norm(seed: f32) -> Linear<Vec<f32>> {
+    let weight = wave(D, seed, 0.3).into_iter().map(|w| w + 1.0).collect();
+    Linear { weight, bias: wave(D, seed + 0.5, 0.2) }
+}
+
+fn block(seed: f32, adapters: bool, prompts: bool) -> Block<Vec<f32>> {
+    let adapter = |seed| Adapter { down: linear(INNER, D, seed), up: linear(D, INNER, seed + 0.1) };
+    Block {
+        prompt: prompts.then(|| wave(PROMPTS * D, seed, 1.0)),
+        norm1: norm(seed + 0.01),
+        qkv: linear(3 * D, D, seed + 0.02),
+        proj: linear(D, D, seed + 0.03),
+        spatial: adapters.then(|| adapter(seed + 0.04)),
+        norm2: norm(seed + 0.05),
+        fc1: linear(MLP, D, seed + 0.06),
+        fc2: linear(D, MLP, seed + 0.07),
+        adapter: adapters.then(|| adapter(seed + 0.08)),
+    }
+}
+
+/// Every parameter of a block, in a fixed order.
+fn list<T>(block: &Block<T>) -> Vec<&T> {
+    let mut all = Vec::new();
+    block.map(|one| all.push(one));
+    all
+}
+
+fn views(block: &mut Block<Option<Vec<f32>>>) -> Gradients<'_> {
+    fn linear(of: &mut Linear<Option<Vec<f32>>>) -> Linear<Option<&mut [f32]>> {
+        Linear { weight: of.weight.as_deref_mut(), bias: of.bias.as_deref_mut() }
+    }
+    fn adapter(of: &mut Adapter<Option<Vec<f32>>>) -> Adapter<Option<&mut [f32]>> {
+        Adapter { down: linear(&mut of.down), up: linear(&mut of.up) }
+    }
+    Block {
+        prompt: block.prompt.as_mut().map(Option::as_deref_mut),
+        norm1: linear(&mut block.norm1),
+        qkv: linear(&mut block.qkv),
+        proj: linear(&mut block.proj),
+        spatial: block.spatial.as_mut().map(adapter),
+        norm2: linear(&mut block.norm2),
+        fc1: linear(&mut block.fc1),
+        fc2: linear(&mut block.fc2),
+        adapter: block.adapter.as_mut().map(adapter),
+    }
+}
+
+/// Central differences of fourth order.
+fn slope(moved: &mut dyn FnMut(f32) -> f64, h: f32) -> f64 {
+    let near = moved(h) - moved(-h);
+    let far = moved(2.0 * h) - moved(-2.0 * h);
+    (8.0 * near - far) / (12.0 * f64::from(h))
+}
+
+fn check(shape: Shape, adapters: bool, prompts: bool, before: bool, trains: impl Fn(usize, usize) -> bool) {
+    let mut blocks = [block(1.0, adapters, prompts), block(2.0, adapters, prompts)];
+    let trains: Vec<Block<bool>> = blocks
+        .iter()
+        .enumerate()
+        .map(|(at, block)| {
+            let mut i = 0;
+            block.map(|_| {
+                i += 1;
+                trains(at, i - 1)
+            })
+        })
+        .collect();
+    let mut x = wave(shape.batch * shape.tokens * D, 0.3, 1.0);
+    let dy = wave(shape.batch * shape.keep * D, 9.0, 1.0);
+    let run = |stack: &mut Stack, blocks: &[Block<Vec<f32>>; 2], x: &[f32], train: bool| -> f64 {
+        let weights: Vec<_> = blocks.iter().map(|block| block.map(Vec::as_slice)).collect();
+        stack.tokens(&shape).copy_from_slice(x);
+        let y = stack.forward(&shape, &weights, train, &mut []);
+        y.iter().zip(&dy).map(|(y, dy)| f64::from(*y) * f64::from(*dy)).sum()
+    };
+    let mut found = Vec::new();
+    for checkpoint in [false, true] {
+        let mut stack = Stack::new(&trains, before, checkpoint);
+        let mut gradients: Vec<Block<Option<Vec<f32>>>> = blocks
+            .iter()
+            .zip(&trains)
+            .map(|(block, trains)| {
+                let mut trains = list(trains).into_iter();
+                block.map(|values| trains.next().unwrap().then(|| vec![0.0; values.len()]))
+            })
+            .collect();
+        // Twice: the second time in used memory, and added to the first.
+        let mut dx = None;
+        for _ in 0..2 {
+            run(&mut stack, &blocks, &x, true);
+            let weights: Vec<_> = blocks.iter().map(|block| block.map(Vec::as_slice)).collect();
+            let mut views: Vec<Gradients<'_>> = gradients.iter_mut().map(views).collect();
+            dx = stack.backward(&shape, &weights, &dy, &mut views).map(<[f32]>::to_vec);
+        }
+        assert_eq!(dx.is_some(), before);
+        found.push((gradients, dx));
+    }
+    let (again, (gradients, dx)) = (found.pop().unwrap(), found.pop().unwrap());
+    assert_eq!(dx, again.1, "checkpoints change the input's gradient");
+
+    let mut stack = Stack::new(&trains, before, false);
+    let close = |found: f64, differences: f64, what: &str| {
+        assert!((found - differences).abs() < 5e-3 * (1.0 + differences.abs()), "{what}: {found} {differences}");
+    };
+    for at in 0..2 {
+        let of_block = list(&gradients[at]);
+        for (i, gradient) in of_block.iter().enumerate() {
+            assert_eq!(*gradient, list(&again.0[at])[i], "checkpoints change gradient {i} of block {at}");
+            let Some(gradient) = gradient else { continue };
+            let direction = wave(gradient.len(), 3.3, 1.0);
+            let mut moved = |by: f32| {
+                let original = blocks[at].clone();
+                let mut j = 0;
+                blocks[at] = original.map(|values| {
+                    j += 1;
+                    if j - 1 != i {
+                        return values.clone();
+                    }
+                    values.iter().zip(&direction).map(|(v, d)| v + by * d).collect()
+                });
+                let loss = run(&mut stack, &blocks, &x, false);
+                blocks[at] = original;
+                loss
+            };
+            let differences = slope(&mut moved, 3e-3);
+            let along: f64 = gradient.iter().zip(&direction).map(|(g, d)| f64::from(g * d)).sum();
+            close(along / 2.0, differences, &format!("block {at}, parameter {i}"));
+        }
+    }
+    if let Some(dx) = dx {
+        for i in (0..x.len()).step_by(x.len() / 9 + 1) {
+            let mut moved = |by: f32| {
+                x[i] += by;
+                let loss = run(&mut stack, &blocks, &x, false);
+                x[i] -= by;
+                loss
+            };
+            close(f64::from(dx[i]), slope(&mut moved, 1e-2), &format!("input {i}"));
+        }
+    }
+}
+
+fn shape(batch: usize, tokens: usize, keep: usize) -> Shape {
+    Shape { batch, tokens, keep, hidden: D, heads: 3, eps: 1e-6 }
+}
+
+#[test]
+fn everything_trains() {
+    check(shape(3, 7, 7), false, false, true, |_, _| true);
+    check(shape(2, 35, 2), true, false, true, |_, _| true);
+}
+
+#[test]
+fn adapters_train() {
+    // Their four tensors come after norm1, qkv and proj, and at the end.
+    let adapters = |_, i: usize| (6..10).contains(&i) || i >= 16;
+    check(shape(1, 9, 2), true, false, false, adapters);
+    check(shape(5, 40, 40), true, false, false, adapters);
+    check(shape(2, 9, 2), true, false, false, |at, i| adapters(at, i) && i >= 16);
+}
+
+#[test]
+fn prompts_train() {
+    check(shape(2, 9, 2), false, true, false, |_, i| i == 0);
+    check(shape(3, 5, 5), false, true, true, |_, i| i == 0);
+}
+
+#[test]
+fn some_train() {
+    check(shape(2, 9, 2), false, false, false, |at, _| at == 1);
+    // Each tensor alone.
+    for alone in 0..20 {
+        check(shape(2, 5, 2), true, false, false, |at, i| at == 0 && i == alone);
+    }
+    check(shape(2, 5, 2), false, false, false, |_, _| false);
+}

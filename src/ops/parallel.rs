@@ -1,0 +1,137 @@
+//! Work for every core: tiles of rows, and scratch that each core keeps.
+
+use std::{cell::RefCell, ops::Range, sync::OnceLock};
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+/// Runs `f` on the threads that do the arithmetic, one a core.
+pub fn install<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+    static THREADS: OnceLock<Option<ThreadPool>> = OnceLock::new();
+    let threads = THREADS.get_or_init(|| ThreadPoolBuilder::new().thread_name(|i| format!("compute-{i}")).build().ok());
+    match threads {
+        Some(threads) => threads.install(f),
+        None => f(),
+    }
+}
+
+/// Fewest rows worth a task of their own: below, a product spends its time reading the weights.
+const LEAST_ROWS: usize = 16;
+
+/// Height of the tiles that `rows` are cut into: at most about `target`, equal, and as many tiles as keep every core
+/// busy to the end.
+pub fn tile_rows(rows: usize, target: usize) -> usize {
+    let threads = rayon::current_num_threads().max(1);
+    let tiles = rows.div_ceil(target.max(1)).next_multiple_of(threads);
+    rows.div_ceil(tiles).max(LEAST_ROWS.min(rows)).max(1)
+}
+
+/// The ranges of `0..rows` in steps of `height`.
+pub fn tiles(rows: usize, height: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..rows).step_by(height).map(move |from| from..(from + height).min(rows))
+}
+
+/// A buffer of rows from which tiles are taken off the front, one after another. An empty one stays empty: it stands
+/// for something that is not wanted.
+pub struct Rows<'a> {
+    rest: &'a mut [f32],
+    width: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// Rows of `width` values.
+    pub fn new(data: &'a mut [f32], width: usize) -> Self {
+        Self { rest: data, width }
+    }
+
+    /// The next `rows` rows.
+    pub fn take(&mut self, rows: usize) -> &'a mut [f32] {
+        let rest = std::mem::take(&mut self.rest);
+        if rest.is_empty() {
+            return rest;
+        }
+        let (taken, rest) = rest.split_at_mut(rows * self.width);
+        self.rest = rest;
+        taken
+    }
+}
+
+/// Memory that grows to what it was once asked for and then stays.
+#[derive(Debug, Default)]
+pub struct Buffer(Vec<f32>);
+
+impl Buffer {
+    /// `len` values, whatever they held before.
+    pub fn get(&mut self, len: usize) -> &mut [f32] {
+        if self.0.len() < len {
+            // A fresh zeroed allocation, not a resize: the old values need no copy, and the system's pages are zero.
+            self.0 = Vec::new();
+            self.0 = vec![0.0; len];
+        }
+        &mut self.0[..len]
+    }
+
+    /// `len` values when wanted, else none.
+    pub fn get_if(&mut self, wanted: bool, len: usize) -> &mut [f32] {
+        if wanted { self.get(len) } else { &mut [] }
+    }
+
+    /// The first `len` values as they are, or none where nothing was kept.
+    pub fn kept(&self, len: usize) -> &[f32] {
+        self.0.get(..len).unwrap_or_default()
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        size_of_val(self.0.as_slice())
+    }
+}
+
+/// Lends this core's scratch, `N` pieces of the given lengths, holding anything.
+pub fn with_scratch<const N: usize, R>(lengths: [usize; N], f: impl FnOnce([&mut [f32]; N]) -> R) -> R {
+    // A stack, so that each depth of nesting finds its own memory again.
+    thread_local! { static SCRATCH: RefCell<Vec<Buffer>> = const { RefCell::new(Vec::new()) } }
+    let mut buffer = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
+    let mut rest = buffer.get(lengths.iter().sum());
+    let pieces = lengths.map(|length| {
+        let (piece, others) = std::mem::take(&mut rest).split_at_mut(length);
+        rest = others;
+        piece
+    });
+    let result = f(pieces);
+    SCRATCH.with_borrow_mut(|stack| stack.push(buffer));
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_cover_the_rows_once() {
+        for (rows, target) in [(1, 100), (66, 32), (602, 128), (1056, 4000)] {
+            let height = tile_rows(rows, target);
+            assert!(height <= target.max(LEAST_ROWS));
+            let mut data = vec![0.0; rows * 3];
+            let mut taken = Rows::new(&mut data, 3);
+            let mut next = 0;
+            for tile in tiles(rows, height) {
+                assert_eq!(tile.start, next);
+                taken.take(tile.len()).fill(1.0);
+                next = tile.end;
+            }
+            assert_eq!(next, rows);
+            assert!(data.iter().all(|&x| x == 1.0));
+        }
+        assert!(Rows::new(&mut [], 3).take(5).is_empty());
+    }
+
+    #[test]
+    fn scratch_may_be_nested() {
+        with_scratch([2, 3], |[a, b]| {
+            a.fill(1.0);
+            with_scratch([4], |[c]| c.fill(2.0));
+            b.fill(3.0);
+            assert_eq!((a.len(), b.len(), a[1]), (2, 3, 1.0));
+        });
+    }
+}

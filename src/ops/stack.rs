@@ -1,0 +1,132 @@
+//! Blocks one after another: what flows between them, what is kept of each, in memory that lasts for the run.
+
+use super::{
+    block::{self, Block, Gradients, Kept, Needs, Shape, Squares, Tape, Workspace},
+    parallel::Buffer,
+};
+
+/// Forward and backward through a stack of blocks.
+#[derive(Debug)]
+pub struct Stack {
+    needs: Vec<Needs>,
+    /// Keep only each block's input, and compute the rest again when backward comes to it.
+    checkpoint: bool,
+    tapes: Vec<Tape>,
+    inputs: Vec<Buffer>,
+    work: Workspace,
+    /// The residual stream: what the next block reads and what it writes, in turn.
+    x: [Buffer; 2],
+    /// The same for its gradient.
+    dx: [Buffer; 2],
+}
+
+impl Stack {
+    /// A stack of blocks of which `trains` says what trains; `before` says whether anything before them does.
+    pub fn new(trains: &[Block<bool>], before: bool, checkpoint: bool) -> Self {
+        let mut before = before;
+        let needs: Vec<_> = trains
+            .iter()
+            .map(|trains| {
+                let needs = Needs::of(trains, before);
+                before |= needs.any;
+                needs
+            })
+            .collect();
+        let tapes = if checkpoint { 1 } else { needs.len() };
+        Self {
+            checkpoint,
+            tapes: (0..tapes).map(|_| Tape::default()).collect(),
+            inputs: (0..if checkpoint { needs.len() } else { 0 }).map(|_| Buffer::default()).collect(),
+            needs,
+            work: Workspace::default(),
+            x: Default::default(),
+            dx: Default::default(),
+        }
+    }
+
+    /// Where the tokens of `shape` are to be written, (batch, tokens, D).
+    pub fn tokens(&mut self, shape: &Shape) -> &mut [f32] {
+        self.x[0].get(shape.batch * shape.tokens * shape.hidden)
+    }
+
+    /// Sends the tokens through all blocks; the answer is (batch, keep, D), where `shape.keep` is the last block's.
+    /// With `train`, keeps what [`backward`](Self::backward) needs. `squares`, if not empty, has one for each block.
+    pub fn forward(
+        &mut self,
+        shape: &Shape,
+        weights: &[Block<&[f32]>],
+        train: bool,
+        squares: &mut [Squares],
+    ) -> &[f32] {
+        let mut squares = squares.iter_mut();
+        for (i, weights) in weights.iter().enumerate() {
+            let shape = self.shape_of(shape, i);
+            let [x, y] = &mut self.x;
+            let x = x.kept(shape.batch * shape.tokens * shape.hidden);
+            let y = y.get(shape.batch * shape.keep * shape.hidden);
+            let needs = self.needs[i];
+            let kept = if !train || !needs.any {
+                None
+            } else if self.checkpoint {
+                self.inputs[i].get(x.len()).copy_from_slice(x);
+                None
+            } else {
+                Some(Kept { tape: &mut self.tapes[i], needs })
+            };
+            block::forward(&shape, weights, x, y, &mut self.work, kept, squares.next());
+            self.x.swap(0, 1);
+        }
+        self.x[0].kept(shape.batch * shape.keep * shape.hidden)
+    }
+
+    /// From the gradient of [`forward`](Self::forward)'s answer adds every block's gradients to `gradients`, down to
+    /// the first that trains. Gives the gradient of the tokens if something before the blocks trains.
+    pub fn backward(
+        &mut self,
+        shape: &Shape,
+        weights: &[Block<&[f32]>],
+        dy: &[f32],
+        gradients: &mut [Gradients<'_>],
+    ) -> Option<&[f32]> {
+        self.dx[0].get(dy.len()).copy_from_slice(dy);
+        for (i, (weights, gradients)) in weights.iter().zip(gradients).enumerate().rev() {
+            let needs = self.needs[i];
+            if !needs.any {
+                return None;
+            }
+            let shape = self.shape_of(shape, i);
+            let (rows_in, rows_out) = (shape.batch * shape.tokens, shape.batch * shape.keep);
+            let tape = if self.checkpoint {
+                let x = self.inputs[i].kept(rows_in * shape.hidden);
+                let y = self.x[1].get(rows_out * shape.hidden);
+                let kept = Kept { tape: &mut self.tapes[0], needs };
+                block::forward(&shape, weights, x, y, &mut self.work, Some(kept), None);
+                &mut self.tapes[0]
+            } else {
+                &mut self.tapes[i]
+            };
+            let [dy, dx] = &mut self.dx;
+            let dy = dy.kept(rows_out * shape.hidden);
+            let dx = dx.get_if(needs.input, rows_in * shape.hidden);
+            block::backward(&shape, weights, Kept { tape, needs }, &mut self.work, dy, dx, gradients);
+            if !needs.input {
+                return None;
+            }
+            self.dx.swap(0, 1);
+        }
+        Some(self.dx[0].kept(shape.batch * shape.tokens * shape.hidden))
+    }
+
+    /// Bytes of activations, gradients of activations and other memory that lasts.
+    pub fn bytes(&self) -> usize {
+        let buffers = self.inputs.iter().chain(&self.x).chain(&self.dx);
+        self.tapes.iter().map(Tape::bytes).sum::<usize>()
+            + self.work.bytes()
+            + buffers.map(Buffer::bytes).sum::<usize>()
+    }
+
+    /// Every block carries on every token, but the last one those that are used.
+    fn shape_of(&self, shape: &Shape, block: usize) -> Shape {
+        if block + 1 == self.needs.len() { *shape } else { Shape { keep: shape.tokens, ..*shape } }
+    }
+}
