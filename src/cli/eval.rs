@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{CliError, Interrupt, Output, run_args::Place};
 use crate::{
     data::{self, DataError, Dataset, FeatureSet, Label, Loader, Split},
-    infer::{Classifier, Which},
+    infer::{Classifier, Gains, Which},
     session::RunConfig,
     train::{Answers, ClassReport, Criterion},
 };
@@ -32,6 +32,10 @@ pub struct Args {
     /// Which weights: those of the best epoch, or of the last checkpoint.
     #[arg(long, env = "AAT_TUI_WEIGHTS", value_enum, default_value_t = Weights::Best)]
     weights: Weights,
+    /// Multiply adapters' outputs: `3.spatial=0,7.mlp=0.5` (blocks counted from 0), `spatial=0` for every block, or a
+    /// file of gains.
+    #[arg(long, value_name = "GAINS", env = "AAT_TUI_GAINS")]
+    gains: Option<String>,
     /// Where the arithmetic is done: auto, cpu, cuda, cuda:N, metal.
     #[arg(long, env = "AAT_TUI_DEVICE", default_value = "auto")]
     device: String,
@@ -87,6 +91,10 @@ pub fn run(args: &Args) -> Result<(), CliError> {
         return Err(CliError::Failed(format!("{} is no session", args.session)));
     };
     let config = config.clone();
+    if let Some(given) = &args.gains {
+        let gains = Gains::read(given, config.shape.depth).map_err(|error| CliError::Usage(error.to_string()))?;
+        classifier.set_gains(&gains)?;
+    }
     let dataset = with_labels_of(&config, data::open(args.data.as_deref().unwrap_or(&config.data))?)?;
     let (split, items) = part(args, &config, &dataset)?;
     let report = evaluate(&mut classifier, &config, dataset, split, items)?;

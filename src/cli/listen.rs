@@ -1,22 +1,28 @@
 //! `aat-tui listen`: hears a microphone, or a file in real time, and says what it is at each hop.
 
 use std::{
+    fs::File,
+    io::Write,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use serde::Serialize;
 
-use super::{CliError, Interrupt, Output};
+use super::{CliError, Interrupt, Output, run_args::Place};
 use crate::{
     infer::{Classifier, Score},
-    live::{ClassifierListener, Listener, LiveEvent, LiveState, Pipeline, Settings, Source, source},
-    session::Store,
+    live::{
+        Change, ClassifierListener, Detection, Detector, Listener, LiveEvent, LiveState, Pipeline, Rule, Settings,
+        Source, audacity_label, source,
+    },
     stderr,
 };
 
 /// How long an interrupt or the time limit may go unnoticed.
 const PATIENCE: Duration = Duration::from_millis(50);
+/// Score from which a class counts as heard.
+const DEFAULT_THRESHOLD: f32 = 0.5;
 /// Extensions by which a file that is not there is told from a microphone that is not there.
 const SOUND_EXTENSIONS: [&str; 5] = ["wav", "flac", "ogg", "oga", "mp3"];
 
@@ -42,12 +48,20 @@ pub struct Args {
     /// Classes to tell, most likely first.
     #[arg(long, value_name = "K", default_value_t = 3, env = "AAT_TUI_TOP")]
     top: usize,
+    /// Tell sounds with their beginning and end as well: a class is heard from this score on.
+    #[arg(long, value_name = "SCORE", env = "AAT_TUI_THRESHOLD")]
+    threshold: Option<f32>,
+    /// Answers in a row that a sound takes to begin and to end.
+    #[arg(long, value_name = "N", default_value_t = 2, env = "AAT_TUI_DEBOUNCE")]
+    debounce: usize,
+    /// Write those sounds as a label track that Audacity opens (threshold 0.5 unless told otherwise).
+    #[arg(long, value_name = "FILE", env = "AAT_TUI_LABELS")]
+    labels: Option<PathBuf>,
     /// Where the arithmetic is done: auto, cpu, cuda, cuda:N, metal.
     #[arg(long, default_value = "auto", env = "AAT_TUI_DEVICE")]
     device: String,
-    /// Folder of the sessions.
-    #[arg(long, value_name = "DIR", env = "AAT_TUI_SESSIONS")]
-    sessions: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
     /// One JSON object a line.
     #[arg(long, env = "AAT_TUI_JSON")]
     json: bool,
@@ -73,6 +87,8 @@ enum Happened<'a> {
     Opened { source: &'a str, rate: u32, channels: u16, window_s: f32, hop_s: f32 },
     Problem { time: f64, message: &'a str },
     Recovered { time: f64, source: &'a str, rate: u32, channels: u16 },
+    Began { label: &'a str, start: f64 },
+    Ended(&'a Detection),
 }
 
 /// What it came to, as JSON.
@@ -101,8 +117,17 @@ pub fn run(args: Args) -> Result<(), CliError> {
     args.window.map_or(Ok(()), |seconds| positive("window", seconds))?;
     args.seconds.map_or(Ok(()), |seconds| positive("seconds", seconds))?;
 
+    if args.threshold.is_some_and(|threshold| !(0.0..=1.0).contains(&threshold)) {
+        return Err(CliError::Usage("--threshold is a score, from 0 to 1".into()));
+    }
+    let threshold = args.threshold.or(args.labels.is_some().then_some(DEFAULT_THRESHOLD));
+    let detectors = threshold.map_or_else(Vec::new, |threshold| {
+        let rule = Rule::new(threshold, args.debounce);
+        args.listeners.iter().map(|_| Detector::new(rule, f64::from(args.hop))).collect()
+    });
+
     let source = chosen(args.input.as_deref())?;
-    let store = args.sessions.map_or_else(Store::of_user, Store::at);
+    let store = args.place.store();
     let mut listeners: Vec<Box<dyn Listener>> = Vec::new();
     for name in &args.listeners {
         listeners.push(Box::new(ClassifierListener::new(name, Classifier::open(name, &store, &args.device)?)));
@@ -112,7 +137,16 @@ pub fn run(args: Args) -> Result<(), CliError> {
     let _quiet = stderr::discard();
     let pipeline = Pipeline::start(source, listeners, settings)?;
 
+    let labels = match args.labels {
+        Some(path) => {
+            let file = File::create(&path);
+            Some(file.map_err(|error| CliError::Failed(format!("{}: {error}", path.display())))?)
+        }
+        None => None,
+    };
     let mut told = Told {
+        detectors,
+        labels,
         output: Output::stdout(args.json),
         names: args.listeners,
         top: args.top,
@@ -169,6 +203,9 @@ struct Told {
     output: Output,
     names: Vec<String>,
     top: usize,
+    /// One for each ear, when sounds are to be told.
+    detectors: Vec<Detector>,
+    labels: Option<File>,
     state: LiveState,
     summary: Summary,
     compute_ms: f64,
@@ -197,7 +234,9 @@ impl Told {
                 self.output.object(&Hop { time: time_s, ear: name, top, latency_ms, compute_ms, dropped, skipped })?;
                 let classes: Vec<_> = top.iter().map(|top| format!("{} {:.2}", top.label, top.score)).collect();
                 let name = name.map_or_else(String::new, |name| format!("{name}  "));
-                self.output.line(format!("{time_s:8.2} s  {name}{}  ({latency_ms:.0} ms)", classes.join("  ")))
+                self.output.line(format!("{time_s:8.2} s  {name}{}  ({latency_ms:.0} ms)", classes.join("  ")))?;
+                let changes = self.detectors.get_mut(ear).map_or_else(Vec::new, |d| d.push(time_s, &scores));
+                changes.iter().try_for_each(|change| self.change(change))
             }
             LiveEvent::Problem(message) => {
                 self.output.object(&Happened::Problem { time: state.time_s, message: &message })?;
@@ -212,7 +251,29 @@ impl Told {
         }
     }
 
+    fn change(&mut self, change: &Change) -> Result<(), CliError> {
+        match change {
+            Change::Began { label, start } => {
+                self.output.object(&Happened::Began { label, start: *start })?;
+                self.output.line(format!("{start:8.2} s  {label} begins"))
+            }
+            Change::Ended(found) => {
+                if let Some(labels) = &mut self.labels {
+                    labels.write_all(audacity_label(found).as_bytes())?;
+                }
+                self.output.object(&Happened::Ended(found))?;
+                let Detection { label, start, end, peak } = found;
+                self.output.line(format!("{end:8.2} s  {label} ends, {:.2} s long, {peak:.2} at most", end - start))
+            }
+        }
+    }
+
     fn end(&mut self) -> Result<(), CliError> {
+        for ear in 0..self.detectors.len() {
+            for found in self.detectors[ear].finish() {
+                self.change(&Change::Ended(found))?;
+            }
+        }
         let summary = &mut self.summary;
         (summary.seconds, summary.dropped, summary.skipped) =
             (self.state.time_s, self.state.dropped, self.state.skipped);

@@ -2,7 +2,11 @@
 
 use std::path::Path;
 
-use super::{InferError, Score, weights::restore};
+use super::{
+    InferError, Score,
+    gains::{Desk, Gains},
+    weights::restore,
+};
 use crate::{
     audio::{Extractor, FrontEnd, LogMel, Normalisation},
     data::Loss,
@@ -33,6 +37,8 @@ pub struct Classifier {
     extractor: Extractor,
     engine: Box<dyn Engine>,
     store: ParamStore,
+    /// The adapters as they were trained, once one of them has been turned.
+    desk: Option<Desk>,
     session: Option<(RunConfig, Option<Best>)>,
 }
 
@@ -119,6 +125,7 @@ impl Classifier {
             extractor: front_end.extractor(),
             engine: opened.engine(),
             store: opened.store,
+            desk: None,
             session,
         })
     }
@@ -156,6 +163,21 @@ impl Classifier {
     /// What a session was trained on, and the epoch that these weights are of.
     pub fn session(&self) -> Option<(&RunConfig, Option<Best>)> {
         self.session.as_ref().map(|(config, reached)| (config, *reached))
+    }
+
+    /// Multiplies the adapters' outputs from now on; neutral gains bring back what was trained.
+    ///
+    /// # Errors
+    /// When the model has no adapters, or the arithmetic fails.
+    pub fn set_gains(&mut self, gains: &Gains) -> Result<(), InferError> {
+        if self.desk.is_none() {
+            self.desk = Desk::new(&self.store)?;
+        }
+        match &self.desk {
+            Some(desk) => Ok(desk.apply(gains, &self.store)?),
+            None if gains.are_neutral() => Ok(()),
+            None => Err(InferError::Unusable(format!("{} has no adapters whose gain could be set", self.name))),
+        }
     }
 
     /// All classes, most likely first, for 16 kHz mono samples; cut or padded to what the model hears.

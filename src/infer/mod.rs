@@ -1,9 +1,11 @@
 //! A trained session or a checkpoint as something that answers: sound in, labels with scores out.
 
 mod classifier;
+mod gains;
 mod weights;
 
 pub use classifier::{Classifier, Which};
+pub use gains::{Gains, GainsError, LOUDEST, Strip};
 pub use weights::{find, restore};
 
 use crate::{audio::AudioError, model::ModelError, session::SessionError};

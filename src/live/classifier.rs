@@ -3,7 +3,7 @@
 use super::{Listener, Window};
 use crate::{
     audio::MEL_BINS,
-    infer::{Classifier, Score},
+    infer::{Classifier, Gains, Score},
 };
 
 /// A [`Classifier`] and its name. One that hears this pipeline's 128 mel bins takes the frames as they came, computed
@@ -37,5 +37,9 @@ impl Listener for ClassifierListener {
             self.classifier.scores(window.sound(frames))
         };
         scores.map_err(|error| error.to_string())
+    }
+
+    fn set_gains(&mut self, gains: &Gains) -> Result<(), String> {
+        self.classifier.set_gains(gains).map_err(|error| error.to_string())
     }
 }

@@ -25,6 +25,8 @@ pub struct Hearing {
     base_s: f64,
     mono: MonoStream,
     fbank: FbankStream,
+    /// Samples at the end of `samples` that the last delivery brought.
+    fresh: usize,
     /// Resampled sound and its frames, as far back as a window reaches; `first_frame` counts those already let go.
     samples: Vec<f32>,
     frames: Vec<f32>,
@@ -55,6 +57,7 @@ impl Hearing {
             base_s,
             mono: MonoStream::new(rate, 1)?,
             fbank: FbankStream::new(),
+            fresh: 0,
             samples: Vec::new(),
             frames: Vec::new(),
             first_frame: 0,
@@ -70,6 +73,11 @@ impl Hearing {
     /// Seconds of the stream up to the last resampled sample.
     pub fn time_s(&self) -> f64 {
         self.base_s + self.heard as f64 / f64::from(SAMPLE_RATE)
+    }
+
+    /// The 16 kHz samples that the last delivery brought; fewer or more than it, since the resampler works in blocks.
+    pub fn fresh(&self) -> &[f32] {
+        &self.samples[self.samples.len() - self.fresh..]
     }
 
     /// Takes one delivery and the time at which its last sample was captured. Gives what was heard, unless the
@@ -102,6 +110,7 @@ impl Hearing {
     /// Takes in the samples from index `before` on.
     fn digest(&mut self, before: usize) -> (Option<LiveEvent>, Vec<Window>) {
         let fresh = &self.samples[before..];
+        self.fresh = fresh.len();
         if fresh.is_empty() {
             return (None, Vec::new());
         }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use crate::{
     audio::{FRAME_LENGTH, FRAME_SHIFT, LogMel, MEL_BINS},
-    infer::Score,
+    infer::{Gains, Score},
 };
 
 /// The newest stretch of a stream, as every listener gets it. Shorter than it wants while the stream is young.
@@ -59,4 +59,12 @@ pub trait Listener: Send {
     /// # Errors
     /// A reason for people.
     fn score(&mut self, window: &Window) -> Result<Vec<Score>, String>;
+
+    /// Multiplies its adapters' outputs from now on.
+    ///
+    /// # Errors
+    /// A reason for people, when it has no adapters.
+    fn set_gains(&mut self, _gains: &Gains) -> Result<(), String> {
+        Err("it has no adapters".into())
+    }
 }

@@ -13,7 +13,10 @@
 //! **Latency** of an answer runs from the capture of the window's last sample, as the driver tells it, to the answer's
 //! arrival in the [`Inbox`]. **Time to answer** of a sound adds at most one hop to it: the wait for the next window.
 
+mod bookmark;
 mod classifier;
+mod clip;
+mod detect;
 mod hearing;
 mod listener;
 mod outbox;
@@ -21,11 +24,16 @@ mod pipeline;
 mod scoring;
 mod source;
 mod state;
+mod teach;
 
+pub use bookmark::{Bookmark, Said};
 pub use classifier::ClassifierListener;
+pub use clip::ClipError;
+pub use detect::{Change, Detection, Detector, Rule, audacity_label};
 pub use hearing::Windows;
 pub use listener::{Listener, Window};
 pub use outbox::Inbox;
 pub use pipeline::{Pipeline, Settings};
 pub use source::{FileSource, Line, MicrophoneSource, Source, source};
 pub use state::{Ear, LiveEvent, LiveState, LiveStatus};
+pub use teach::{BACKGROUND, Example, Lesson};

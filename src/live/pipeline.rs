@@ -3,7 +3,7 @@
 use std::{
     io,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, Thread},
@@ -14,9 +14,10 @@ use super::{
     Listener, LiveEvent, Window, Windows,
     hearing::Hearing,
     outbox::{self, Inbox, Outbox},
-    scoring::Scoring,
+    scoring::{Desk, Scoring},
     source::{Line, Source},
 };
+use crate::{audio::SAMPLE_RATE, infer::Gains};
 
 /// How often the ring is emptied.
 const POLL: Duration = Duration::from_millis(8);
@@ -36,6 +37,9 @@ const SLEPT: Duration = Duration::from_secs(3);
 /// Window when nobody listens, frames.
 const IDLE_WINDOW: usize = 1000;
 
+/// Seconds after which a recording keeps no more: someone forgot it.
+pub const LONGEST_RECORDING_S: usize = 600;
+
 /// What can be set.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
@@ -52,9 +56,11 @@ impl Default for Settings {
 }
 
 /// A running pipeline. Dropping it stops it, without waiting for a driver that may hang.
-#[derive(Debug)]
 pub struct Pipeline {
     inbox: Inbox,
+    scored: Arc<Mutex<Option<Window>>>,
+    recording: Arc<Mutex<Option<Vec<f32>>>>,
+    desk: Arc<Desk>,
     stop: Arc<AtomicBool>,
     worker: Thread,
 }
@@ -71,13 +77,17 @@ impl Pipeline {
         let longest = listeners.iter().map(|listener| listener.frames()).max().unwrap_or(IDLE_WINDOW);
         let windows = Windows { frames: settings.window_s.map_or(longest, in_frames), hop: in_frames(settings.hop_s) };
         let names = listeners.iter().map(|listener| listener.name().to_owned()).collect();
-        let scoring = Scoring::start(listeners, outbox.clone())?;
+        let scored = Arc::new(Mutex::new(None));
+        let recording = Arc::new(Mutex::new(None));
+        let scoring = Scoring::start(listeners, outbox.clone(), scored.clone())?;
+        let desk = scoring.desk();
         let worker = Worker {
             source,
             outbox,
             windows,
             names,
             stop: stop.clone(),
+            recording: recording.clone(),
             opened: None,
             heard_to_s: 0.0,
             dropped_before: 0,
@@ -85,12 +95,34 @@ impl Pipeline {
             clocks: (Instant::now(), SystemTime::now()),
         };
         let handle = thread::Builder::new().name("live-hear".into()).spawn(move || worker.run(scoring))?;
-        Ok(Self { inbox, stop, worker: handle.thread().clone() })
+        Ok(Self { inbox, scored, recording, desk, stop, worker: handle.thread().clone() })
     }
 
     /// What the pipeline tells.
     pub fn events(&self) -> &Inbox {
         &self.inbox
+    }
+
+    /// Turns the adapters of one ear, counted from 0; the window on the screen is answered again at once. To show the
+    /// shift beside the untouched answer, let the same session listen twice and turn one of the two.
+    pub fn set_gains(&self, ear: usize, gains: Gains) {
+        Scoring::set_gains(&self.desk, ear, gains);
+    }
+
+    /// The window that was answered last, for a [`Bookmark`](super::Bookmark).
+    pub fn scored(&self) -> Option<Window> {
+        self.scored.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Begins to keep what is heard, for a [`Lesson`](super::Lesson); what was kept before and not taken is forgotten.
+    pub fn record(&self) {
+        *self.recording.lock().unwrap_or_else(PoisonError::into_inner) = Some(Vec::new());
+    }
+
+    /// Ends the recording and gives it: 16 kHz mono, as the ears heard it, at most [`LONGEST_RECORDING_S`] of it.
+    /// Nothing when [`Pipeline::record`] was not called.
+    pub fn recorded(&self) -> Vec<f32> {
+        self.recording.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()
     }
 
     /// Asks it to end: [`LiveEvent::Closed`] follows.
@@ -126,6 +158,8 @@ struct Worker {
     windows: Windows,
     names: Vec<String>,
     stop: Arc<AtomicBool>,
+    /// What is being recorded, while someone wants it.
+    recording: Arc<Mutex<Option<Vec<f32>>>>,
     /// When the source was first opened: second 0 of the stream.
     opened: Option<Instant>,
     heard_to_s: f64,
@@ -261,6 +295,10 @@ impl Worker {
         }
         up.delivered = true;
         let heard = up.hearing.push(delivery, captured);
+        if let Some(recording) = &mut *self.recording.lock().unwrap_or_else(PoisonError::into_inner) {
+            let room = (LONGEST_RECORDING_S * SAMPLE_RATE as usize).saturating_sub(recording.len());
+            recording.extend(up.hearing.fresh().iter().take(room));
+        }
         self.tell(heard, scoring);
     }
 
@@ -311,193 +349,5 @@ impl Worker {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic)]
-
-    use std::{
-        collections::VecDeque,
-        sync::mpsc::{self, Receiver, Sender},
-    };
-
-    use super::*;
-    use crate::{
-        audio::tap::{Feed, wire},
-        infer::Score,
-        live::{LiveState, LiveStatus},
-    };
-
-    /// What a scripted device does while it is open.
-    type Script = Box<dyn FnOnce(&mut Feed) + Send>;
-
-    /// A source whose every opening plays the next script; with none left it cannot be opened.
-    struct Scripted {
-        device: bool,
-        rate: u32,
-        channels: u16,
-        scripts: VecDeque<Script>,
-    }
-
-    impl Source for Scripted {
-        fn open(&mut self) -> Result<Line, String> {
-            let script = self.scripts.pop_front().ok_or("unplugged")?;
-            let (mut feed, tap) = wire(self.rate, self.channels);
-            thread::spawn(move || script(&mut feed));
-            Ok(Line { name: "scripted".into(), rate: self.rate, channels: self.channels, tap, kept: Box::new(()) })
-        }
-
-        fn is_device(&self) -> bool {
-            self.device
-        }
-    }
-
-    /// Answers with the number of frames and the first value that it got; waits for leave, if it was given a gate.
-    struct Counting {
-        frames: usize,
-        gate: Option<Receiver<()>>,
-    }
-
-    impl Listener for Counting {
-        fn name(&self) -> &str {
-            "counting"
-        }
-
-        fn frames(&self) -> usize {
-            self.frames
-        }
-
-        fn score(&mut self, window: &Window) -> Result<Vec<Score>, String> {
-            if let Some(gate) = &self.gate {
-                gate.recv().map_err(|_| "nobody opens the gate")?;
-            }
-            let heard = window.log_mel(self.frames);
-            Ok(vec![Score { label: heard.frames.to_string(), score: heard.data[0] }])
-        }
-    }
-
-    /// Feeds a tone of so many seconds as fast as there is room.
-    fn tone(feed: &mut Feed, rate: u32, channels: usize, seconds: f64) {
-        let frames = (f64::from(rate) * seconds) as usize;
-        let sound: Vec<i16> = (0..frames)
-            .flat_map(|n| {
-                let sample = (8000.0 * (n as f64 * 440.0 * std::f64::consts::TAU / f64::from(rate)).sin()) as i16;
-                std::iter::repeat_n(sample, channels)
-            })
-            .collect();
-        for piece in sound.chunks(480 * channels) {
-            while feed.room() < 480 {
-                thread::sleep(Duration::from_millis(1));
-            }
-            feed.take(piece, Duration::ZERO);
-        }
-    }
-
-    fn start(device: bool, format: (u32, u16), scripts: Vec<Script>, listeners: Vec<Box<dyn Listener>>) -> Pipeline {
-        let source = Scripted { device, rate: format.0, channels: format.1, scripts: scripts.into() };
-        Pipeline::start(Box::new(source), listeners, Settings { hop_s: 0.1, window_s: None }).unwrap()
-    }
-
-    /// Events up to and with the first that is wanted.
-    fn until(pipeline: &Pipeline, wanted: impl Fn(&LiveEvent) -> bool) -> Vec<LiveEvent> {
-        let mut events = Vec::new();
-        loop {
-            let Some(new) = pipeline.events().wait(Duration::from_secs(30)) else { panic!("ended with {events:?}") };
-            assert!(!new.is_empty(), "nothing came for 30 s after {events:?}");
-            let found = new.iter().any(&wanted);
-            events.extend(new);
-            if found {
-                return events;
-            }
-        }
-    }
-
-    #[test]
-    fn any_rate_and_channel_count_is_heard_to_the_last_sample_by_all_ears() {
-        for (rate, channels) in [(48_000, 2), (44_100, 1), (8_000, 1), (16_000, 6)] {
-            let script: Script = Box::new(move |feed| tone(feed, rate, usize::from(channels), 2.0));
-            let ear = |frames| Box::new(Counting { frames, gate: None }) as Box<dyn Listener>;
-            let pipeline = start(false, (rate, channels), vec![script], vec![ear(60), ear(40)]);
-            let events = until(&pipeline, |event| *event == LiveEvent::Closed);
-            assert!(pipeline.events().wait(Duration::from_secs(9)).is_none(), "nothing follows the end");
-
-            assert!(matches!(&events[0], LiveEvent::Opened { rate: r, channels: c, window_s, hop_s, ears, .. }
-                if (*r, *c, *window_s, *hop_s, ears.len()) == (rate, channels, 0.6, 0.1, 2)));
-            let mut state = LiveState::default();
-            events.into_iter().for_each(|event| state.apply(event));
-            assert_eq!(state.time_s, 2.0);
-            // 2 s give 198 frames, the last of which ends 15 ms before the end.
-            assert_eq!(state.frames.len(), 198);
-            assert_eq!(state.extremes.len(), 200);
-            let last = (197.0 * 160.0 + 400.0) / 16_000.0;
-            for (ear, frames) in state.ears.iter().zip(["60", "40"]) {
-                assert_eq!((ear.time_s, ear.scores[0].label.as_str()), (last, frames));
-                assert!(ear.latency_ms >= ear.compute_ms);
-            }
-            assert_eq!((state.dropped, state.status), (0, LiveStatus::Ended));
-        }
-    }
-
-    #[test]
-    fn a_slow_model_skips_windows_and_never_holds_up_hearing() {
-        let (open, gate) = mpsc::channel();
-        let script: Script = Box::new(|feed| tone(feed, 16_000, 1, 2.0));
-        let ear = Box::new(Counting { frames: 50, gate: Some(gate) });
-        let pipeline = start(false, (16_000, 1), vec![script], vec![ear]);
-        // Everything is heard before the first answer is allowed.
-        let events = until(&pipeline, |event| matches!(event, LiveEvent::Heard { time_s, .. } if *time_s == 2.0));
-        assert!(events.iter().all(|event| !matches!(event, LiveEvent::Answer { .. })));
-        for _ in 0..2 {
-            open.send(()).unwrap();
-        }
-        let events = until(&pipeline, |event| *event == LiveEvent::Closed);
-        let answers: Vec<f64> = events
-            .iter()
-            .filter_map(|event| if let LiveEvent::Answer { time_s, .. } = event { Some(*time_s) } else { None })
-            .collect();
-        // The window it was busy with, and the newest one; the others between were skipped.
-        assert_eq!(answers.last(), Some(&((197.0 * 160.0 + 400.0) / 16_000.0)));
-        assert_eq!(answers.len(), 2);
-    }
-
-    #[test]
-    fn a_device_that_fails_stops_or_falls_silent_is_named_and_comes_back() {
-        let (stop, stopped): (Sender<()>, Receiver<()>) = mpsc::channel();
-        let scripts: Vec<Script> = vec![
-            // Closed by the system.
-            Box::new(|feed| tone(feed, 16_000, 1, 0.5)),
-            // Stops calling back, without a word.
-            Box::new(move |feed| {
-                tone(feed, 16_000, 1, 0.5);
-                let _ = stopped.recv();
-            }),
-            // Muted, then not.
-            Box::new(|feed| {
-                for _ in 0..250 {
-                    feed.take(&[0i16; 160], Duration::ZERO);
-                    thread::sleep(Duration::from_millis(10));
-                }
-                tone(feed, 16_000, 1, 0.5);
-            }),
-        ];
-        let pipeline = start(true, (16_000, 1), scripts, vec![]);
-        let problem = |event: &LiveEvent| matches!(event, LiveEvent::Problem(_));
-        let recovered = |event: &LiveEvent| matches!(event, LiveEvent::Recovered { rate: 16_000, .. });
-        let mut told = Vec::new();
-        for wanted in ["closed", "stopped delivering", "muted", "closed", "unplugged"] {
-            let events = until(&pipeline, |event| matches!(event, LiveEvent::Problem(text) if text.contains(wanted)));
-            told.extend(events.into_iter().filter(|event| problem(event) || recovered(event)));
-        }
-        let order: Vec<bool> = told.iter().map(problem).collect();
-        // Each problem is told once, and each but the last is followed by its end.
-        assert_eq!(order, [true, false, true, false, true, false, true, true], "{told:?}");
-        drop(stop);
-        pipeline.stop();
-        until(&pipeline, |event| *event == LiveEvent::Closed);
-    }
-
-    #[test]
-    fn what_cannot_be_opened_says_why() {
-        let pipeline = start(false, (16_000, 1), vec![], vec![]);
-        let events = until(&pipeline, |event| *event == LiveEvent::Closed);
-        assert_eq!(events, [LiveEvent::Problem("unplugged".into()), LiveEvent::Closed]);
-    }
-}
+#[path = "pipeline_tests.rs"]
+mod tests;

@@ -15,16 +15,20 @@ use super::{
     listener::{Listener, Window},
     outbox::Outbox,
 };
+use crate::infer::Gains;
 
 #[derive(Default)]
 struct Waiting {
     window: Option<Window>,
+    /// Gains to be set before the next answer, by ear.
+    gains: Vec<(usize, Gains)>,
     closed: bool,
     skipped: u64,
 }
 
+/// What lies between those who hand in and the thread that answers.
 #[derive(Default)]
-struct Desk {
+pub(super) struct Desk {
     waiting: Mutex<Waiting>,
     bell: Condvar,
 }
@@ -44,11 +48,15 @@ pub(super) struct Scoring {
 
 impl Scoring {
     /// Starts the thread.
-    pub(super) fn start(ears: Vec<Box<dyn Listener>>, outbox: Outbox) -> io::Result<Self> {
+    pub(super) fn start(
+        ears: Vec<Box<dyn Listener>>,
+        outbox: Outbox,
+        scored: Arc<Mutex<Option<Window>>>,
+    ) -> io::Result<Self> {
         let desk = Arc::new(Desk::default());
         let thread = {
             let (desk, outbox) = (desk.clone(), outbox.clone());
-            thread::Builder::new().name("live-score".into()).spawn(move || run(ears, &desk, &outbox))?
+            thread::Builder::new().name("live-score".into()).spawn(move || run(ears, &desk, &outbox, &scored))?
         };
         Ok(Self { desk, outbox, thread })
     }
@@ -61,6 +69,20 @@ impl Scoring {
             self.outbox.send(LiveEvent::Skipped(waiting.skipped));
         }
         self.desk.bell.notify_one();
+    }
+
+    /// Sets an ear's gains and scores the newest window again at once.
+    pub(super) fn set_gains(desk: &Desk, ear: usize, gains: Gains) {
+        let mut waiting = desk.lock();
+        // Only the last position of a knob that is still being turned matters.
+        waiting.gains.retain(|(of, _)| *of != ear);
+        waiting.gains.push((ear, gains));
+        desk.bell.notify_one();
+    }
+
+    /// The way to [`Scoring::set_gains`] from other threads.
+    pub(super) fn desk(&self) -> Arc<Desk> {
+        self.desk.clone()
     }
 
     /// Lets the thread answer the window that waits, then ends it.
@@ -79,16 +101,36 @@ impl Scoring {
     }
 }
 
-fn run(mut ears: Vec<Box<dyn Listener>>, desk: &Desk, outbox: &Outbox) {
+fn run(mut ears: Vec<Box<dyn Listener>>, desk: &Desk, outbox: &Outbox, scored: &Mutex<Option<Window>>) {
     let mut failures = vec![None; ears.len()];
     loop {
-        let window = {
-            let waiting = desk.bell.wait_while(desk.lock(), |waiting| waiting.window.is_none() && !waiting.closed);
-            match waiting.unwrap_or_else(PoisonError::into_inner).window.take() {
-                Some(window) => window,
-                None => return,
-            }
+        let idle = |waiting: &mut Waiting| waiting.window.is_none() && waiting.gains.is_empty() && !waiting.closed;
+        let (window, gains) = {
+            let waiting = desk.bell.wait_while(desk.lock(), idle);
+            let mut waiting = waiting.unwrap_or_else(PoisonError::into_inner);
+            (waiting.window.take(), std::mem::take(&mut waiting.gains))
         };
+        for (index, gains) in &gains {
+            if let Some(ear) = ears.get_mut(*index)
+                && let Err(reason) = ear.set_gains(gains)
+            {
+                outbox.send(LiveEvent::Problem(format!("{}: {reason}", ear.name())));
+            }
+        }
+        // After a turn of the desk the window of the last answer is answered again, unless a newer one waits; its
+        // latency counts from the turn.
+        let again = || match &*lock(scored) {
+            Some(window) if !gains.is_empty() => Some(Window { captured: Instant::now(), ..window.clone() }),
+            _ => None,
+        };
+        let Some(window) = window.or_else(again) else {
+            if gains.is_empty() {
+                return;
+            }
+            continue;
+        };
+        // Before the answers: who asks for the window of the answer on the screen must not get an older one.
+        *lock(scored) = Some(window.clone());
         for (index, ear) in ears.iter_mut().enumerate() {
             let start = Instant::now();
             match ear.score(&window) {
@@ -109,6 +151,10 @@ fn run(mut ears: Vec<Box<dyn Listener>>, desk: &Desk, outbox: &Outbox) {
             }
         }
     }
+}
+
+fn lock(scored: &Mutex<Option<Window>>) -> MutexGuard<'_, Option<Window>> {
+    scored.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn ms(since: Instant) -> f32 {

@@ -89,6 +89,8 @@ pub struct Ear {
     pub name: String,
     /// Most likely first.
     pub scores: Vec<Score>,
+    /// The same classes, most likely first, averaged over the last second or so: steadier to look at, later to change.
+    pub smoothed: Vec<Score>,
     /// Time of that answer, seconds since opening.
     pub time_s: f64,
     /// From the last sample to the answer.
@@ -160,7 +162,9 @@ impl LiveState {
             }
             LiveEvent::Answer { ear, time_s, scores, latency_ms, compute_ms } => {
                 if let Some(ear) = self.ears.get_mut(ear) {
-                    *ear = Ear { name: std::mem::take(&mut ear.name), scores, time_s, latency_ms, compute_ms };
+                    let smoothed = smooth(ear, &scores, time_s);
+                    *ear =
+                        Ear { name: std::mem::take(&mut ear.name), scores, smoothed, time_s, latency_ms, compute_ms };
                 }
             }
             LiveEvent::Dropped(total) => self.dropped = total,
@@ -173,9 +177,90 @@ impl LiveState {
             LiveEvent::Closed => self.status = LiveStatus::Ended,
         }
     }
+
+    /// Whether all ears put the same class first, once they have answered about the same window; `None` before, and
+    /// with fewer than two ears.
+    pub fn agreement(&self) -> Option<bool> {
+        let (first, others) = self.ears.split_first()?;
+        let top = first.scores.first()?;
+        let comparable =
+            !others.is_empty() && others.iter().all(|ear| ear.time_s == first.time_s && !ear.scores.is_empty());
+        comparable.then(|| others.iter().all(|ear| ear.scores.first().is_some_and(|other| other.label == top.label)))
+    }
+}
+
+/// Time constant of smoothed scores, seconds.
+const SMOOTHING_S: f64 = 1.0;
+
+/// The ear's smoothed scores after another answer: an exponential average that weighs by time, so that it does not
+/// depend on the hop.
+fn smooth(ear: &Ear, scores: &[Score], time_s: f64) -> Vec<Score> {
+    let kept = if ear.smoothed.is_empty() { 0.0 } else { (-(time_s - ear.time_s).max(0.0) / SMOOTHING_S).exp() as f32 };
+    let before = |label: &str| ear.smoothed.iter().find(|score| score.label == label).map_or(0.0, |score| score.score);
+    let mut smoothed: Vec<_> = scores
+        .iter()
+        .map(|Score { label, score }| Score {
+            label: label.clone(),
+            score: kept * before(label) + (1.0 - kept) * score,
+        })
+        .collect();
+    smoothed.sort_by(|a, b| b.score.total_cmp(&a.score));
+    smoothed
 }
 
 fn keep<T>(queue: &mut VecDeque<T>, new: Vec<T>) {
     queue.extend(new);
     queue.drain(..queue.len().saturating_sub(KEPT_FRAMES));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(ear: usize, time_s: f64, scores: &[(&str, f32)]) -> LiveEvent {
+        let scores = scores.iter().map(|&(label, score)| Score { label: label.into(), score }).collect();
+        LiveEvent::Answer { ear, time_s, scores, latency_ms: 40.0, compute_ms: 30.0 }
+    }
+
+    fn listening() -> LiveState {
+        let mut state = LiveState::default();
+        state.apply(LiveEvent::Opened {
+            source: "mic".into(),
+            rate: 48_000,
+            channels: 2,
+            window_s: 5.0,
+            hop_s: 0.5,
+            ears: vec!["a".into(), "b".into()],
+        });
+        state
+    }
+
+    #[test]
+    fn ears_are_compared_on_one_window_only() {
+        let mut state = listening();
+        assert_eq!(state.agreement(), None);
+        state.apply(answer(0, 1.0, &[("dog", 0.9), ("rain", 0.1)]));
+        assert_eq!(state.agreement(), None);
+        state.apply(answer(1, 1.0, &[("dog", 0.6), ("rain", 0.4)]));
+        assert_eq!(state.agreement(), Some(true));
+        state.apply(answer(0, 1.5, &[("rain", 0.9), ("dog", 0.1)]));
+        assert_eq!(state.agreement(), None, "the other has not answered yet");
+        state.apply(answer(1, 1.5, &[("dog", 0.6), ("rain", 0.4)]));
+        assert_eq!(state.agreement(), Some(false));
+    }
+
+    #[test]
+    fn smoothed_scores_follow_by_time_and_not_by_count() {
+        let one = Score { label: "dog".into(), score: 1.0 };
+        let after = |times: &[f64]| {
+            let mut state = listening();
+            state.apply(answer(0, 0.0, &[("dog", 0.0)]));
+            times.iter().for_each(|&time| state.apply(answer(0, time, &[("dog", 1.0)])));
+            assert_eq!(state.ears[0].scores[0], one);
+            state.ears[0].smoothed[0].score
+        };
+        let expected = 1.0 - (-1.0f32).exp();
+        assert!((after(&[1.0]) - expected).abs() < 1e-6);
+        assert!((after(&[0.25, 0.5, 0.75, 1.0]) - expected).abs() < 1e-6);
+    }
 }

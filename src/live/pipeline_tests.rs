@@ -1,0 +1,255 @@
+//! The pipeline with scripted sources and listeners: everything but a real device and a real model.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::{
+    collections::VecDeque,
+    sync::mpsc::{self, Receiver, Sender},
+};
+
+use super::*;
+use crate::{
+    audio::tap::{Feed, wire},
+    infer::Score,
+    live::{LiveState, LiveStatus},
+};
+
+/// What a scripted device does while it is open.
+type Script = Box<dyn FnOnce(&mut Feed) + Send>;
+
+/// A source whose every opening plays the next script; with none left it cannot be opened.
+struct Scripted {
+    device: bool,
+    rate: u32,
+    channels: u16,
+    scripts: VecDeque<Script>,
+}
+
+impl Source for Scripted {
+    fn open(&mut self) -> Result<Line, String> {
+        let script = self.scripts.pop_front().ok_or("unplugged")?;
+        let (mut feed, tap) = wire(self.rate, self.channels);
+        thread::spawn(move || script(&mut feed));
+        Ok(Line { name: "scripted".into(), rate: self.rate, channels: self.channels, tap, kept: Box::new(()) })
+    }
+
+    fn is_device(&self) -> bool {
+        self.device
+    }
+}
+
+/// Answers with the number of frames and the first value that it got; waits for leave, if it was given a gate.
+struct Counting {
+    frames: usize,
+    gate: Option<Receiver<()>>,
+}
+
+impl Listener for Counting {
+    fn name(&self) -> &str {
+        "counting"
+    }
+
+    fn frames(&self) -> usize {
+        self.frames
+    }
+
+    fn score(&mut self, window: &Window) -> Result<Vec<Score>, String> {
+        if let Some(gate) = &self.gate {
+            gate.recv().map_err(|_| "nobody opens the gate")?;
+        }
+        let heard = window.log_mel(self.frames);
+        Ok(vec![Score { label: heard.frames.to_string(), score: heard.data[0] }])
+    }
+}
+
+/// Feeds a tone of so many seconds as fast as there is room.
+fn tone(feed: &mut Feed, rate: u32, channels: usize, seconds: f64) {
+    let frames = (f64::from(rate) * seconds) as usize;
+    let sound: Vec<i16> = (0..frames)
+        .flat_map(|n| {
+            let sample = (8000.0 * (n as f64 * 440.0 * std::f64::consts::TAU / f64::from(rate)).sin()) as i16;
+            std::iter::repeat_n(sample, channels)
+        })
+        .collect();
+    for piece in sound.chunks(480 * channels) {
+        while feed.room() < 480 {
+            thread::sleep(Duration::from_millis(1));
+        }
+        feed.take(piece, Duration::ZERO);
+    }
+}
+
+fn start(device: bool, format: (u32, u16), scripts: Vec<Script>, listeners: Vec<Box<dyn Listener>>) -> Pipeline {
+    let source = Scripted { device, rate: format.0, channels: format.1, scripts: scripts.into() };
+    Pipeline::start(Box::new(source), listeners, Settings { hop_s: 0.1, window_s: None }).unwrap()
+}
+
+/// Events up to and with the first that is wanted.
+fn until(pipeline: &Pipeline, wanted: impl Fn(&LiveEvent) -> bool) -> Vec<LiveEvent> {
+    let mut events = Vec::new();
+    loop {
+        let Some(new) = pipeline.events().wait(Duration::from_secs(30)) else { panic!("ended with {events:?}") };
+        assert!(!new.is_empty(), "nothing came for 30 s after {events:?}");
+        let found = new.iter().any(&wanted);
+        events.extend(new);
+        if found {
+            return events;
+        }
+    }
+}
+
+#[test]
+fn any_rate_and_channel_count_is_heard_to_the_last_sample_by_all_ears() {
+    for (rate, channels) in [(48_000, 2), (44_100, 1), (8_000, 1), (16_000, 6)] {
+        let script: Script = Box::new(move |feed| tone(feed, rate, usize::from(channels), 2.0));
+        let ear = |frames| Box::new(Counting { frames, gate: None }) as Box<dyn Listener>;
+        let pipeline = start(false, (rate, channels), vec![script], vec![ear(60), ear(40)]);
+        let events = until(&pipeline, |event| *event == LiveEvent::Closed);
+        assert!(pipeline.events().wait(Duration::from_secs(9)).is_none(), "nothing follows the end");
+
+        assert!(matches!(&events[0], LiveEvent::Opened { rate: r, channels: c, window_s, hop_s, ears, .. }
+            if (*r, *c, *window_s, *hop_s, ears.len()) == (rate, channels, 0.6, 0.1, 2)));
+        let mut state = LiveState::default();
+        events.into_iter().for_each(|event| state.apply(event));
+        assert_eq!(state.time_s, 2.0);
+        // 2 s give 198 frames, the last of which ends 15 ms before the end.
+        assert_eq!(state.frames.len(), 198);
+        assert_eq!(state.extremes.len(), 200);
+        let last = (197.0 * 160.0 + 400.0) / 16_000.0;
+        for (ear, frames) in state.ears.iter().zip(["60", "40"]) {
+            assert_eq!((ear.time_s, ear.scores[0].label.as_str()), (last, frames));
+            assert!(ear.latency_ms >= ear.compute_ms);
+        }
+        assert_eq!((state.dropped, state.status), (0, LiveStatus::Ended));
+    }
+}
+
+#[test]
+fn a_slow_model_skips_windows_and_never_holds_up_hearing() {
+    let (open, gate) = mpsc::channel();
+    let script: Script = Box::new(|feed| tone(feed, 16_000, 1, 2.0));
+    let ear = Box::new(Counting { frames: 50, gate: Some(gate) });
+    let pipeline = start(false, (16_000, 1), vec![script], vec![ear]);
+    // Everything is heard before the first answer is allowed.
+    let events = until(&pipeline, |event| matches!(event, LiveEvent::Heard { time_s, .. } if *time_s == 2.0));
+    assert!(events.iter().all(|event| !matches!(event, LiveEvent::Answer { .. })));
+    for _ in 0..50 {
+        open.send(()).unwrap();
+    }
+    let events = until(&pipeline, |event| *event == LiveEvent::Closed);
+    let answers: Vec<f64> = events
+        .iter()
+        .filter_map(|event| if let LiveEvent::Answer { time_s, .. } = event { Some(*time_s) } else { None })
+        .collect();
+    // Of twenty windows: the one it was busy with, the newest at that time and the last of all.
+    assert_eq!(answers.last(), Some(&((197.0 * 160.0 + 400.0) / 16_000.0)));
+    assert!((2..=3).contains(&answers.len()), "{answers:?}");
+}
+
+#[test]
+fn a_device_that_fails_stops_or_falls_silent_is_named_and_comes_back() {
+    let (stop, stopped): (Sender<()>, Receiver<()>) = mpsc::channel();
+    let scripts: Vec<Script> = vec![
+        // Closed by the system.
+        Box::new(|feed| tone(feed, 16_000, 1, 0.5)),
+        // Stops calling back, without a word.
+        Box::new(move |feed| {
+            tone(feed, 16_000, 1, 0.5);
+            let _ = stopped.recv();
+        }),
+        // Muted, then not.
+        Box::new(|feed| {
+            for _ in 0..250 {
+                feed.take(&[0i16; 160], Duration::ZERO);
+                thread::sleep(Duration::from_millis(10));
+            }
+            tone(feed, 16_000, 1, 0.5);
+        }),
+    ];
+    let pipeline = start(true, (16_000, 1), scripts, vec![]);
+    let problem = |event: &LiveEvent| matches!(event, LiveEvent::Problem(_));
+    let recovered = |event: &LiveEvent| matches!(event, LiveEvent::Recovered { rate: 16_000, .. });
+    let mut told = Vec::new();
+    for wanted in ["closed", "stopped delivering", "muted", "closed", "unplugged"] {
+        let events = until(&pipeline, |event| matches!(event, LiveEvent::Problem(text) if text.contains(wanted)));
+        told.extend(events.into_iter().filter(|event| problem(event) || recovered(event)));
+    }
+    let order: Vec<bool> = told.iter().map(problem).collect();
+    // Each problem is told once, and each but the last is followed by its end.
+    assert_eq!(order, [true, false, true, false, true, false, true, true], "{told:?}");
+    drop(stop);
+    pipeline.stop();
+    until(&pipeline, |event| *event == LiveEvent::Closed);
+}
+
+/// Answers with its gain; refuses blocks beyond the first.
+struct Turned(f32);
+
+impl Listener for Turned {
+    fn name(&self) -> &str {
+        "turned"
+    }
+
+    fn frames(&self) -> usize {
+        50
+    }
+
+    fn score(&mut self, _: &Window) -> Result<Vec<Score>, String> {
+        Ok(vec![Score { label: "gain".into(), score: self.0 }])
+    }
+
+    fn set_gains(&mut self, gains: &Gains) -> Result<(), String> {
+        self.0 = gains.strip(0).spatial;
+        Ok(())
+    }
+}
+
+#[test]
+fn a_turn_of_the_desk_answers_the_same_window_again() {
+    let (stop, stopped): (Sender<()>, Receiver<()>) = mpsc::channel();
+    let script: Script = Box::new(move |feed| {
+        tone(feed, 16_000, 1, 1.0);
+        let _ = stopped.recv();
+    });
+    let pipeline = start(false, (16_000, 1), vec![script], vec![Box::new(Turned(1.0)), Box::new(Turned(1.0))]);
+    let last = |events: &[LiveEvent], of: usize| {
+        events.iter().rev().find_map(|event| match event {
+            LiveEvent::Answer { ear, time_s, scores, .. } if *ear == of => Some((*time_s, scores[0].score)),
+            _ => None,
+        })
+    };
+    let end = (89.0 * 160.0 + 400.0) / 16_000.0;
+    let answered = |of: usize| move |event: &LiveEvent| matches!(event, LiveEvent::Answer { ear, time_s, .. } if (*ear, *time_s) == (of, end));
+    until(&pipeline, answered(1));
+    let mut gains = Gains::default();
+    gains.strip_mut(0).spatial = 0.25;
+    pipeline.set_gains(1, gains);
+    let events = until(&pipeline, answered(1));
+    assert_eq!((last(&events, 0), last(&events, 1)), (Some((end, 1.0)), Some((end, 0.25))));
+    drop(stop);
+    until(&pipeline, |event| *event == LiveEvent::Closed);
+}
+
+#[test]
+fn what_is_recorded_is_what_the_ears_hear() {
+    let (go, gone): (Sender<()>, Receiver<()>) = mpsc::channel();
+    let script: Script = Box::new(move |feed| {
+        let _ = gone.recv();
+        tone(feed, 48_000, 2, 1.0);
+    });
+    let pipeline = start(false, (48_000, 2), vec![script], vec![]);
+    assert!(pipeline.recorded().is_empty());
+    pipeline.record();
+    go.send(()).unwrap();
+    until(&pipeline, |event| *event == LiveEvent::Closed);
+    let recorded = pipeline.recorded();
+    // The resampler's last block comes with the end of the stream, which nobody records.
+    assert!((15_000..=16_000).contains(&recorded.len()), "{}", recorded.len());
+    assert!(recorded[8_000..8_036].iter().any(|sample| sample.abs() > 0.2));
+}
+
+#[test]
+fn what_cannot_be_opened_says_why() {
+    let pipeline = start(false, (16_000, 1), vec![], vec![]);
+    let events = until(&pipeline, |event| *event == LiveEvent::Closed);
+    assert_eq!(events, [LiveEvent::Problem("unplugged".into()), LiveEvent::Closed]);
+}
