@@ -2,6 +2,7 @@
 
 mod classify;
 mod compare;
+mod completions;
 mod data;
 mod devices;
 mod eval;
@@ -62,6 +63,10 @@ pub enum Command {
     Listen(listen::Args),
     /// List microphones and compute devices, with what is wrong with each.
     Devices(devices::Args),
+    /// Print completions for a shell.
+    Completions(completions::Args),
+    /// Print the manual page.
+    Man,
 }
 
 /// Parses the arguments, runs the subcommand, says what went wrong, and answers with the exit code:
@@ -88,6 +93,8 @@ pub fn main() -> ExitCode {
         Some(Command::Params(args)) => params::run(args),
         Some(Command::Listen(args)) => listen::run(args),
         Some(Command::Devices(args)) => devices::run(&args),
+        Some(Command::Completions(args)) => completions::run(&args),
+        Some(Command::Man) => completions::man(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
