@@ -41,5 +41,11 @@ doc: ## the library's documentation
 bench: packages ## criterion benchmarks of the hot paths
 	@$(CARGO) bench --locked
 
+bench-peers: build ## the same work here and in PyTorch (from PyPI), alternated, with ratios
+	@test -x $(PEERS_ENV)/bin/python || python3 -m venv $(PEERS_ENV)
+	@$(PEERS_ENV)/bin/python -c 'import torch, torchaudio' 2>/dev/null || \
+	    $(PEERS_ENV)/bin/pip install --quiet torch torchaudio numpy
+	@$(PEERS_ENV)/bin/python benches/peers/compare.py $(ARGS)
+
 packages:
 	@.ci/packages

@@ -1,5 +1,6 @@
 //! The command line: one file for each subcommand, each with its `Args` and its `run`.
 
+mod bench;
 mod classify;
 mod compare;
 mod completions;
@@ -61,6 +62,8 @@ pub enum Command {
     Features(features::Args),
     /// Hear a microphone, or a file in real time, and say what it is at each hop.
     Listen(listen::Args),
+    /// Measure the time and memory of a training step, an answer, a filter bank or a drawn frame.
+    Bench(bench::Args),
     /// List microphones and compute devices, with what is wrong with each.
     Devices(devices::Args),
     /// Print completions for a shell.
@@ -92,6 +95,7 @@ pub fn main() -> ExitCode {
         Some(Command::Sessions(args)) => sessions::run(&args),
         Some(Command::Params(args)) => params::run(args),
         Some(Command::Listen(args)) => listen::run(args),
+        Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Devices(args)) => devices::run(&args),
         Some(Command::Completions(args)) => completions::run(&args),
         Some(Command::Man) => completions::man(),

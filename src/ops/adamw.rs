@@ -22,27 +22,46 @@ pub struct AdamW {
     pub step: u64,
 }
 
+/// An AdamW step as multipliers of each value, whichever device does it.
+#[derive(Clone, Copy, Debug)]
+pub struct Coefficients {
+    /// Share of a weight that decay leaves.
+    pub keep: f32,
+    /// Learning rate over the first moment's bias correction.
+    pub rate: f32,
+    /// Share of the first moment that stays, and of the gradient that comes in.
+    pub beta1: [f32; 2],
+    /// The same for the second moment.
+    pub beta2: [f32; 2],
+    /// Reciprocal root of the second moment's bias correction.
+    pub unbias2: f32,
+    /// Added to the root of the second moment.
+    pub eps: f32,
+}
+
+impl From<AdamW> for Coefficients {
+    fn from(settings: AdamW) -> Self {
+        let AdamW { lr, beta1, beta2, eps, weight_decay, step } = settings;
+        // Bias corrections 1 - beta^t, in f64: in f32 the second one has lost half its digits at step 1.
+        let t = i32::try_from(step).unwrap_or(i32::MAX);
+        Self {
+            keep: (1.0 - lr * weight_decay) as f32,
+            rate: (lr / (1.0 - beta1.powi(t))) as f32,
+            beta1: [beta1 as f32, (1.0 - beta1) as f32],
+            beta2: [beta2 as f32, (1.0 - beta2) as f32],
+            unbias2: (1.0 / (1.0 - beta2.powi(t)).sqrt()) as f32,
+            eps: eps as f32,
+        }
+    }
+}
+
 /// A piece that one core takes at a time: its four streams fit the second-level cache.
 const PIECE: usize = 1 << 15;
 
 /// Moves `theta` by one step along `grad`, and the two moments with it. All four are of one length.
-pub fn update(theta: &mut [f32], grad: &[f32], m: &mut [f32], v: &mut [f32], settings: &AdamW) {
+pub fn update(theta: &mut [f32], grad: &[f32], m: &mut [f32], v: &mut [f32], step: Coefficients) {
     let n = theta.len();
     assert!(grad.len() == n && m.len() == n && v.len() == n, "{n}, {}, {}, {}", grad.len(), m.len(), v.len());
-    // Bias corrections 1 - beta^t, in f64: in f32 the second one has lost half its digits at step 1.
-    let t = i32::try_from(settings.step).unwrap_or(i32::MAX);
-    let first = 1.0 - settings.beta1.powi(t);
-    let second = 1.0 - settings.beta2.powi(t);
-    let step = Step {
-        keep: (1.0 - settings.lr * settings.weight_decay) as f32,
-        rate: (settings.lr / first) as f32,
-        beta1: settings.beta1 as f32,
-        beta2: settings.beta2 as f32,
-        new1: (1.0 - settings.beta1) as f32,
-        new2: (1.0 - settings.beta2) as f32,
-        unbias2: (1.0 / second.sqrt()) as f32,
-        eps: settings.eps as f32,
-    };
     if n <= PIECE {
         return piece(step, theta, grad, m, v);
     }
@@ -51,31 +70,19 @@ pub fn update(theta: &mut [f32], grad: &[f32], m: &mut [f32], v: &mut [f32], set
     pieces.zip(moments).for_each(|((theta, grad), (m, v))| piece(step, theta, grad, m, v));
 }
 
-#[derive(Clone, Copy)]
-struct Step {
-    keep: f32,
-    rate: f32,
-    beta1: f32,
-    beta2: f32,
-    new1: f32,
-    new2: f32,
-    unbias2: f32,
-    eps: f32,
-}
-
 #[pulp::with_simd(piece = Arch::new())]
 #[inline(always)]
 fn piece_with_simd<'a, S: Simd>(
     _simd: S,
-    step: Step,
+    step: Coefficients,
     theta: &'a mut [f32],
     grad: &'a [f32],
     m: &'a mut [f32],
     v: &'a mut [f32],
 ) {
     for (((theta, &grad), m), v) in theta.iter_mut().zip(grad).zip(m).zip(v) {
-        *m = fma::<S>(step.beta1, *m, step.new1 * grad);
-        *v = fma::<S>(step.beta2, *v, step.new2 * grad * grad);
+        *m = fma::<S>(step.beta1[0], *m, step.beta1[1] * grad);
+        *v = fma::<S>(step.beta2[0], *v, step.beta2[1] * grad * grad);
         let deviation = fma::<S>(v.sqrt(), step.unbias2, step.eps);
         *theta = fma::<S>(step.keep, *theta, -step.rate * *m / deviation);
     }
@@ -94,7 +101,7 @@ mod tests {
         for step in 1..=20 {
             let grad: Vec<f32> = (0..n).map(|i| ((i as f32 + 3.0) * step as f32 * 0.37).cos() * 0.1).collect();
             let settings = AdamW { lr: 1e-2, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.05, step };
-            update(&mut theta, &grad, &mut m, &mut v, &settings);
+            update(&mut theta, &grad, &mut m, &mut v, settings.into());
             for (state, &g) in exact.iter_mut().zip(&grad) {
                 let g = f64::from(g);
                 state[1] = 0.9 * state[1] + 0.1 * g;

@@ -28,6 +28,7 @@ pub use metrics::{Answers, ClassReport, mean, median, normal_quantile, top};
 pub use optim::AdamW;
 pub use plan::preview;
 pub use request::{Launch, Request};
+pub use run::peak_rss_bytes;
 pub use schedule::factor as lr_factor;
 pub use snapshot::{answers_of_best, answers_of_last};
 pub use trainer::Trainer;

@@ -3,9 +3,14 @@
 use std::{borrow::Cow, cell::RefCell};
 
 use candle_core::{CpuStorage, InplaceOp2, Layout, Tensor, Var, bail};
-use rayon::prelude::*;
 
-use crate::model::{ModelError, ParamSpec, ParamStore};
+use crate::{
+    model::{ModelError, ParamSpec, ParamStore},
+    ops::{
+        adamw::{self, Coefficients},
+        parallel,
+    },
+};
 
 /// AdamW (Loshchilov and Hutter, arXiv 1711.05101) with PyTorch's defaults.
 pub struct AdamW {
@@ -71,26 +76,21 @@ impl AdamW {
             return Err(ModelError::Shape(problem));
         }
         self.step += 1;
-        let t = i32::try_from(self.step).unwrap_or(i32::MAX);
         for (((spec, var), gradient), moments) in store.trainable().zip(gradients).zip(&mut self.moments) {
-            let lr = lr(spec);
-            let update = Update {
-                beta1: self.beta1 as f32,
-                beta2: self.beta2 as f32,
-                new1: (1.0 - self.beta1) as f32,
-                new2: (1.0 - self.beta2) as f32,
-                // Bias corrections in f64: in f32 the second one has lost half its digits at step 1.
-                rate: (lr / (1.0 - self.beta1.powi(t))) as f32,
-                unbias2: (1.0 / (1.0 - self.beta2.powi(t)).sqrt()) as f32,
-                keep: (1.0 - lr * self.weight_decay) as f32,
-                eps: self.eps as f32,
-            };
+            let update = Coefficients::from(adamw::AdamW {
+                lr: lr(spec),
+                beta1: self.beta1,
+                beta2: self.beta2,
+                eps: self.eps,
+                weight_decay: self.weight_decay,
+                step: self.step,
+            });
             match moments {
                 Moments::Host { first, second } => {
                     let op = InPlace { update, moments: RefCell::new((first, second)) };
                     var.inplace_op2(&gradient.contiguous()?, &op)?;
                 }
-                Moments::Device { first, second } => update.on_device(var, gradient, first, second)?,
+                Moments::Device { first, second } => on_device(update, var, gradient, first, second)?,
             }
         }
         Ok(())
@@ -150,53 +150,27 @@ fn to_vec(tensor: &Tensor) -> Result<Vec<f32>, ModelError> {
     Ok(tensor.flatten_all()?.to_vec1()?)
 }
 
-/// One step of one parameter.
-#[derive(Clone, Copy)]
-struct Update {
-    beta1: f32,
-    beta2: f32,
-    new1: f32,
-    new2: f32,
-    rate: f32,
-    unbias2: f32,
-    keep: f32,
-    eps: f32,
-}
-
-impl Update {
-    fn on_host(self, weights: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32]) {
-        const PIECE: usize = 1 << 15;
-        let pieces = weights.par_chunks_mut(PIECE).zip(gradient.par_chunks(PIECE));
-        let moments = first.par_chunks_mut(PIECE).zip(second.par_chunks_mut(PIECE));
-        pieces.zip(moments).for_each(|((weights, gradient), (first, second))| {
-            for (((w, &g), m), v) in weights.iter_mut().zip(gradient).zip(first).zip(second) {
-                *m = self.beta1 * *m + self.new1 * g;
-                *v = self.beta2 * *v + self.new2 * g * g;
-                *w = self.keep * *w - self.rate * *m / (v.sqrt() * self.unbias2 + self.eps);
-            }
-        });
-    }
-
-    fn on_device(
-        self,
-        var: &Var,
-        gradient: &Tensor,
-        first: &mut Tensor,
-        second: &mut Tensor,
-    ) -> Result<(), ModelError> {
-        let Self { beta1, beta2, new1, new2, rate, unbias2, keep, eps } = self;
-        let gradient = gradient.detach();
-        *first = (first.affine(f64::from(beta1), 0.0)? + gradient.affine(f64::from(new1), 0.0)?)?;
-        *second = (second.affine(f64::from(beta2), 0.0)? + gradient.sqr()?.affine(f64::from(new2), 0.0)?)?;
-        let direction = (&*first / second.sqrt()?.affine(f64::from(unbias2), f64::from(eps))?)?;
-        let weights = var.as_detached_tensor().affine(f64::from(keep), 0.0)?;
-        Ok(var.set(&(weights - direction.affine(f64::from(rate), 0.0)?)?)?)
-    }
+/// One step of one parameter that lives on a device.
+fn on_device(
+    update: Coefficients,
+    var: &Var,
+    gradient: &Tensor,
+    first: &mut Tensor,
+    second: &mut Tensor,
+) -> Result<(), ModelError> {
+    let Coefficients { beta1, beta2, rate, unbias2, keep, eps } = update;
+    let [beta1, new1, beta2, new2] = [beta1[0], beta1[1], beta2[0], beta2[1]].map(f64::from);
+    let gradient = gradient.detach();
+    *first = (first.affine(beta1, 0.0)? + gradient.affine(new1, 0.0)?)?;
+    *second = (second.affine(beta2, 0.0)? + gradient.sqr()?.affine(new2, 0.0)?)?;
+    let direction = (&*first / second.sqrt()?.affine(f64::from(unbias2), f64::from(eps))?)?;
+    let weights = var.as_detached_tensor().affine(f64::from(keep), 0.0)?;
+    Ok(var.set(&(weights - direction.affine(f64::from(rate), 0.0)?)?)?)
 }
 
 /// The update as candle's operation, so that a variable changes where it is.
 struct InPlace<'a> {
-    update: Update,
+    update: Coefficients,
     moments: RefCell<(&'a mut Vec<f32>, &'a mut Vec<f32>)>,
 }
 
@@ -222,7 +196,9 @@ impl InplaceOp2 for InPlace<'_> {
         if to.1 - to.0 != first.len() || from.1 - from.0 != first.len() {
             bail!("adamw: {} weights, {} gradients, {} moments", to.1 - to.0, from.1 - from.0, first.len());
         }
-        self.update.on_host(&mut weights[to.0..to.1], &gradient[from.0..from.1], first, second);
+        let (weights, gradient) = (&mut weights[to.0..to.1], &gradient[from.0..from.1]);
+        let update = self.update;
+        parallel::install(|| adamw::update(weights, gradient, first, second, update));
         Ok(())
     }
 }

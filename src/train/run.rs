@@ -349,7 +349,7 @@ fn add(sum: StepOutput, part: StepOutput) -> Result<StepOutput, TrainError> {
 }
 
 /// Peak resident memory of the process; 0 where the system does not tell.
-pub(super) fn peak_rss_bytes() -> u64 {
+pub fn peak_rss_bytes() -> u64 {
     #[cfg(unix)]
     {
         use nix::sys::resource::{UsageWho, getrusage};
