@@ -356,7 +356,7 @@ fn the_demo_set_is_not_given_away_by_its_mean_spectrum() {
         weights.iter().map(|row| row.iter().zip(x).map(|(w, x)| w * x).sum()).collect()
     };
     let mut weights = vec![vec![0.0f32; 129]; 12];
-    for _ in 0..1_500 {
+    for _ in 0..400 {
         let mut gradient = vec![vec![0.0f32; 129]; 12];
         for &item in &division.train {
             let scores = scores(&weights, &features[item]);
@@ -368,7 +368,7 @@ fn the_demo_set_is_not_given_away_by_its_mean_spectrum() {
             }
         }
         for (row, gradient) in weights.iter_mut().zip(&gradient) {
-            row.iter_mut().zip(gradient).for_each(|(w, g)| *w -= 0.05 * g);
+            row.iter_mut().zip(gradient).for_each(|(w, g)| *w -= 0.1 * g);
         }
     }
     let right = |items: &[usize]| {

@@ -113,8 +113,6 @@ fn gtzan_is_divided_by_the_fault_filtered_split() {
     assert_eq!((set.layout, set.recipe, set.classes.len()), ("gtzan", Some("gtzan"), 10));
     assert_eq!(sizes(&set, None), [443, 197, 290]);
     assert!(set.notes[0].starts_with("70 excerpts"), "{:?}", set.notes);
-    let corrupt = "jazz/jazz.00054.wav";
-    assert!(set.items.iter().all(|item| item.id != corrupt), "the excerpt that cannot be decoded is left out");
 }
 
 #[test]
