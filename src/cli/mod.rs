@@ -10,6 +10,7 @@ mod eval;
 mod features;
 mod interrupt;
 mod listen;
+mod models;
 mod output;
 mod params;
 mod resume;
@@ -60,6 +61,8 @@ pub enum Command {
     Data(data::Args),
     /// Write the log-mel spectrogram of sound files as .npy.
     Features(features::Args),
+    /// Tell what a checkpoint is, check it, convert it.
+    Models(models::Args),
     /// Hear a microphone, or a file in real time, and say what it is at each hop.
     Listen(listen::Args),
     /// Measure the time and memory of a training step, an answer, a filter bank or a drawn frame.
@@ -94,6 +97,7 @@ pub fn main() -> ExitCode {
         Some(Command::Classify(args)) => classify::run(&args),
         Some(Command::Sessions(args)) => sessions::run(&args),
         Some(Command::Params(args)) => params::run(args),
+        Some(Command::Models(args)) => models::run(args),
         Some(Command::Listen(args)) => listen::run(args),
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Devices(args)) => devices::run(&args),

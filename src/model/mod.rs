@@ -6,10 +6,13 @@
 
 pub mod checkpoint;
 mod config;
+mod convert;
+mod describe;
 mod device;
 mod engine;
 mod error;
 mod fast;
+pub mod hub;
 mod init;
 mod inventory;
 mod method;
@@ -17,11 +20,14 @@ mod open;
 mod param;
 mod portable;
 mod select;
+mod source;
 mod spec;
 mod stem;
 mod store;
 
 pub use config::{ModelConfig, Pooling, Stem};
+pub use convert::convert;
+pub use describe::{Description, Ignored, check, describe};
 pub use device::{device, device_name};
 pub use engine::{BlockNorms, Engine, Features, LossFn, StepOutput};
 pub use error::ModelError;
@@ -33,5 +39,6 @@ pub use open::{Opened, Request, open, shape};
 pub use param::{Init, ParamSpec, Part};
 pub use portable::Portable;
 pub use select::engine;
+pub use source::SIZES;
 pub use spec::specs;
 pub use store::ParamStore;

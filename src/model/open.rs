@@ -9,12 +9,11 @@ use sha2::{Digest, Sha256};
 use super::{
     Engine, Method, ModelConfig, ModelError, ParamSpec, ParamStore, Part, Stem, Thrift,
     checkpoint::{Adapter, Checkpoint},
-    engine, initial_values, initialise, specs,
+    engine, initial_values, initialise,
+    source::Source,
+    specs,
 };
 use crate::audio::Normalisation;
-
-/// Sizes that start from random weights, by name.
-const SIZES: [&str; 3] = ["tiny", "small", "base"];
 
 /// What is asked of a model.
 #[derive(Clone, Debug)]
@@ -74,12 +73,7 @@ impl Opened {
 /// When there is no such model, its file cannot be used, or it cannot do what is asked of it.
 pub fn open(request: &Request) -> Result<Opened, ModelError> {
     match Source::find(&request.source)? {
-        Source::Box => {
-            let mut opened = random("tiny", request)?;
-            opened.notes.push("no backbone is in the box yet: this is tiny, with random weights".into());
-            Ok(opened)
-        }
-        Source::Random(size) => random(size, request),
+        Source::Random { size, note, .. } => random(size, note, request),
         Source::File(checkpoint) => load(&checkpoint, request),
         Source::Adapter(adapter) => adapted(&adapter, request),
     }
@@ -91,37 +85,9 @@ pub fn open(request: &Request) -> Result<Opened, ModelError> {
 /// As [`open`].
 pub fn shape(request: &Request) -> Result<ModelConfig, ModelError> {
     match Source::find(&request.source)? {
-        Source::Box => random_shape("tiny", request),
-        Source::Random(size) => random_shape(size, request),
+        Source::Random { size, .. } => random_shape(size, request),
         Source::File(checkpoint) => wanted_shape(&checkpoint, request),
         Source::Adapter(adapter) => Ok(adapter.card.shape),
-    }
-}
-
-/// What the text after `--model` means.
-enum Source {
-    Box,
-    Random(&'static str),
-    File(Box<Checkpoint>),
-    Adapter(Box<Adapter>),
-}
-
-impl Source {
-    fn find(given: &str) -> Result<Self, ModelError> {
-        if given == "box" {
-            return Ok(Self::Box);
-        }
-        if let Some(size) = SIZES.into_iter().find(|size| *size == given) {
-            return Ok(Self::Random(size));
-        }
-        let path = Path::new(given);
-        if !path.exists() {
-            return Err(unknown(given));
-        }
-        Ok(match Adapter::find(path)? {
-            Some(adapter) => Self::Adapter(Box::new(adapter)),
-            None => Self::File(Box::new(Checkpoint::open(path)?)),
-        })
     }
 }
 
@@ -288,12 +254,13 @@ fn random_shape(size: &str, request: &Request) -> Result<ModelConfig, ModelError
         ModelError::Shape(format!("{size} has random weights and no labels: train it first, or open a checkpoint"))
     })?;
     let (frames, stride) = (request.frames.unwrap_or(1024), request.stride.unwrap_or([10, 10]));
-    let config = ModelConfig::ast(size, frames, stride, classes).ok_or_else(|| unknown(size))?;
+    let config = ModelConfig::ast(size, frames, stride, classes)
+        .ok_or_else(|| ModelError::Shape(format!("{size} is no size of AST")))?;
     config.check()?;
     Ok(config)
 }
 
-fn random(size: &str, request: &Request) -> Result<Opened, ModelError> {
+fn random(size: &str, note: Option<&str>, request: &Request) -> Result<Opened, ModelError> {
     let config = random_shape(size, request)?;
     let method = request.method.unwrap_or_else(Method::full);
     Ok(Opened {
@@ -302,19 +269,9 @@ fn random(size: &str, request: &Request) -> Result<Opened, ModelError> {
         method,
         labels: None,
         normalisation: None,
-        notes: Vec::new(),
+        notes: note.map(str::to_owned).into_iter().collect(),
         fingerprint: format!("random:{size}:{}", request.seed),
     })
-}
-
-fn unknown(given: &str) -> ModelError {
-    let near =
-        SIZES.into_iter().chain(["box"]).map(|name| (strsim::osa_distance(&given.to_lowercase(), name), name)).min();
-    let hint = match near {
-        Some((distance, name)) if distance <= 2 => format!("did you mean {name}?"),
-        _ => "give box, tiny, small, base, or the path of a checkpoint's file or folder".into(),
-    };
-    ModelError::Unknown { what: "model", given: given.to_owned(), hint }
 }
 
 #[cfg(test)]

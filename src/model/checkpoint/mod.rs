@@ -6,6 +6,7 @@
 
 mod card;
 mod deit;
+mod export;
 mod ggml;
 mod gong;
 mod hugging_face;
@@ -27,6 +28,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 pub use card::{Adapter, Card, save_adapter, save_model};
+pub use export::to_hugging_face;
 pub use tensors::{Dtype, Place, Tensors};
 
 use super::{Method, ModelConfig, ModelError, Stem};

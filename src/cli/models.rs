@@ -1,0 +1,172 @@
+//! `aat-tui models`: what a checkpoint is, whether it is whole, and into Hugging Face's form.
+
+use std::{
+    io::{self, IsTerminal},
+    path::PathBuf,
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use super::{CliError, Output, output::thousands};
+use crate::model::{
+    self, Description,
+    hub::{Hub, Watcher},
+};
+
+/// Tell what models there are, what a checkpoint is, check it, or convert it.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+    /// JSON objects instead of text.
+    #[arg(long, global = true, env = "AAT_TUI_JSON")]
+    json: bool,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// The models that have a name, and their sizes.
+    List,
+    /// What a model is: its shape, labels, parameters, and what of its file is not used.
+    Show {
+        /// box, tiny, small, base, a checkpoint's file or folder, or hf:ORG/NAME.
+        model: String,
+    },
+    /// Read every weight of a checkpoint.
+    Check {
+        /// A checkpoint's file or folder, or hf:ORG/NAME.
+        file: String,
+    },
+    /// Write a checkpoint as Hugging Face's AST, for transformers.
+    Convert {
+        /// A checkpoint's file or folder, or hf:ORG/NAME.
+        from: String,
+        /// The folder to write.
+        to: PathBuf,
+    },
+}
+
+/// Does what is asked.
+///
+/// # Errors
+/// When a model cannot be used or the output is closed.
+pub fn run(args: Args) -> Result<(), CliError> {
+    let mut output = Output::stdout(args.json);
+    match args.what {
+        What::List => list(&mut output),
+        What::Show { model } => {
+            fetch(&model)?;
+            let description = model::describe(&model)?;
+            output.object(&description)?;
+            lines(&description).into_iter().try_for_each(|line| output.line(line))
+        }
+        What::Check { file } => {
+            fetch(&file)?;
+            let weights = model::check(&file)?;
+            output.object(&json!({ "model": file, "ok": true, "weights": weights }))?;
+            output.line(format!("{file}: all {weights} weights are there and are numbers"))
+        }
+        What::Convert { from, to } => {
+            fetch(&from)?;
+            let notes = model::convert(&from, &to)?;
+            output.object(&json!({ "from": from, "to": to, "notes": notes }))?;
+            notes.iter().try_for_each(|note| output.line(note))?;
+            output.line(format!("{} loads with transformers: AutoModel.from_pretrained(\"{0}\")", to.display()))
+        }
+    }
+}
+
+fn list(output: &mut Output) -> Result<(), CliError> {
+    for name in ["box"].into_iter().chain(model::SIZES) {
+        let description = model::describe(name)?;
+        output.object(&json!({
+            "model": name,
+            "format": description.format,
+            "parameters": description.parameters,
+            "hidden": description.shape.hidden,
+            "blocks": description.shape.depth,
+            "heads": description.shape.heads,
+            "notes": description.notes,
+        }))?;
+        let parameters = thousands(description.parameters);
+        output.line(format!("{name:<8}{parameters:>12} parameters   {}", description.notes.join("; ")))?;
+    }
+    output.line("")?;
+    output.line(
+        "Also: a checkpoint's file or folder (AST, SSAST, distilled DeiT, Whisper's encoder, our own), or hf:ORG/NAME.",
+    )
+}
+
+fn lines(description: &Description) -> Vec<String> {
+    let shape = &description.shape;
+    let mut lines = vec![format!("{}: {}", description.model, description.format)];
+    let mut fact = |name: &str, value: String| lines.push(format!("  {name:<14}{value}"));
+    if let Some(file) = &description.file {
+        fact("file", file.clone());
+    }
+    if let Some(base) = &description.base {
+        fact("backbone", base.clone());
+    }
+    if let Some(method) = description.method {
+        fact("adapted by", method.to_string());
+    }
+    fact("shape", format!("{} blocks, hidden size {}, {} heads", shape.depth, shape.hidden, shape.heads));
+    fact("input", format!("{} frames of {} mel bins: {} tokens", shape.frames(), shape.mel_bins(), description.tokens));
+    fact("parameters", thousands(description.parameters));
+    fact(
+        "classes",
+        match (shape.classes, &description.labels) {
+            (0, _) => "no head".into(),
+            (n, None) => format!("{n}, without names"),
+            (n, Some(labels)) => format!(
+                "{n}: {}{}",
+                labels.iter().take(5).cloned().collect::<Vec<_>>().join(", "),
+                if n > 5 { ", ..." } else { "" }
+            ),
+        },
+    );
+    if let Some(n) = description.normalisation {
+        fact("features", format!("mean {}, standard deviation {}", n.mean, n.std));
+    }
+    for note in &description.notes {
+        fact("note", note.clone());
+    }
+    for ignored in &description.ignored {
+        fact("not used", format!("{} ({})", ignored.name, ignored.why));
+    }
+    lines
+}
+
+/// Downloads what `hf:` names, with a bar where a person watches; anything else is there already.
+pub(super) fn fetch(source: &str) -> Result<(), CliError> {
+    let Some(repository) = source.strip_prefix("hf:") else { return Ok(()) };
+    let mut bar = Bar(None);
+    Hub::from_env().fetch(repository, &mut bar)?;
+    Ok(())
+}
+
+/// A progress bar on standard error, once the first byte is here.
+struct Bar(Option<(String, ProgressBar)>);
+
+impl Watcher for Bar {
+    fn downloaded(&mut self, file: &str, done: u64, total: u64) {
+        if !io::stderr().is_terminal() {
+            return;
+        }
+        if self.0.as_ref().is_none_or(|(shown, _)| shown != file) {
+            let bar = ProgressBar::new(total);
+            if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {eta}") {
+                bar.set_style(style);
+            }
+            bar.set_message(file.to_owned());
+            self.0 = Some((file.to_owned(), bar));
+        }
+        if let Some((_, bar)) = &self.0 {
+            bar.set_position(done);
+            if done >= total {
+                bar.finish();
+            }
+        }
+    }
+}

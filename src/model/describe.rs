@@ -1,0 +1,131 @@
+//! What a model is, told without making it: for `models show` and `models check`.
+
+use serde::Serialize;
+
+use super::{
+    Method, ModelConfig, ModelError, Part,
+    checkpoint::{Adapter, Checkpoint, open_tensors},
+    source::Source,
+    specs,
+};
+use crate::audio::Normalisation;
+
+/// A tensor of the file that is of no use here.
+#[derive(Clone, Debug, Serialize)]
+pub struct Ignored {
+    /// Its name in the file.
+    pub name: String,
+    /// Why.
+    pub why: &'static str,
+}
+
+/// What a model is.
+#[derive(Clone, Debug, Serialize)]
+pub struct Description {
+    /// As it was given.
+    pub model: String,
+    /// Who wrote it, or what it is.
+    pub format: String,
+    /// The file of its tensors.
+    pub file: Option<String>,
+    /// Its shape; `classes` is 0 where it has no head.
+    pub shape: ModelConfig,
+    /// Tokens of a clip of its own length.
+    pub tokens: usize,
+    /// Parameters, head and additions included.
+    pub parameters: usize,
+    /// What it was adapted by.
+    pub method: Option<Method>,
+    /// What it was adapted from.
+    pub base: Option<String>,
+    /// Its class names.
+    pub labels: Option<Vec<String>>,
+    /// The feature statistics it was trained with.
+    pub normalisation: Option<Normalisation>,
+    /// What a person should know.
+    pub notes: Vec<String>,
+    /// What of the file is not used.
+    pub ignored: Vec<Ignored>,
+}
+
+/// Looks at what `--model` names, without reading its weights.
+///
+/// # Errors
+/// When there is no such model, or its file cannot be used.
+pub fn describe(source: &str) -> Result<Description, ModelError> {
+    Ok(match Source::find(source)? {
+        Source::Random { shape, note, .. } => Description {
+            notes: note.map(str::to_owned).into_iter().collect(),
+            ..blank(source, "random weights".into(), shape, None)
+        },
+        Source::File(checkpoint) => of_checkpoint(source, &checkpoint),
+        Source::Adapter(adapter) => of_adapter(source, &adapter),
+    })
+}
+
+/// Reads every weight of a model and answers with how many there are.
+///
+/// # Errors
+/// When one cannot be read or is no number.
+pub fn check(source: &str) -> Result<usize, ModelError> {
+    match Source::find(source)? {
+        Source::Random { .. } => Ok(0),
+        Source::File(checkpoint) => read_all(checkpoint.names().map(|name| checkpoint.read(name))),
+        Source::Adapter(adapter) => {
+            let tensors = open_tensors(adapter.path())?;
+            read_all(tensors.iter().map(|(name, _)| {
+                let mut values = Vec::new();
+                tensors.read(name, &mut values).map(|()| values)
+            }))
+        }
+    }
+}
+
+fn read_all(weights: impl Iterator<Item = Result<Vec<f32>, ModelError>>) -> Result<usize, ModelError> {
+    weights.map(|values| values.map(|_| 1)).sum()
+}
+
+fn blank(source: &str, format: String, shape: ModelConfig, method: Option<Method>) -> Description {
+    let counted = specs(&shape, method.unwrap_or_else(Method::full));
+    let parameters =
+        counted.iter().filter(|spec| shape.classes > 0 || spec.part != Part::Head).map(|spec| spec.count()).sum();
+    Description {
+        model: source.to_owned(),
+        format,
+        file: None,
+        tokens: shape.tokens(),
+        shape,
+        parameters,
+        method,
+        base: None,
+        labels: None,
+        normalisation: None,
+        notes: Vec::new(),
+        ignored: Vec::new(),
+    }
+}
+
+fn of_checkpoint(source: &str, checkpoint: &Checkpoint) -> Description {
+    let ignored = checkpoint.ignored.iter().map(|(name, why)| Ignored { name: name.clone(), why }).collect();
+    Description {
+        file: Some(checkpoint.path.display().to_string()),
+        labels: checkpoint.labels.clone(),
+        normalisation: checkpoint.normalisation,
+        notes: checkpoint.notes.clone(),
+        ignored,
+        ..blank(source, checkpoint.format.to_string(), checkpoint.config.clone(), checkpoint.method)
+    }
+}
+
+fn of_adapter(source: &str, adapter: &Adapter) -> Description {
+    let card = &adapter.card;
+    let base = format!("{} ({})", card.base, card.base_fingerprint);
+    Description {
+        file: Some(adapter.path().display().to_string()),
+        base: Some(base),
+        labels: Some(card.labels.clone()),
+        normalisation: card.normalisation,
+        notes: vec!["parallel adapters with a GELU inside cannot be folded into a backbone's weights: export the whole model instead".into()],
+        ..blank(source, "aat-tui adapters".into(), card.shape.clone(), Some(card.method))
+    }
+}

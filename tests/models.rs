@@ -1,0 +1,88 @@
+//! `aat-tui models`, as a user and a script see it.
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+
+use aat_tui::model::{self, Features, Portable, Request};
+use assert_cmd::Command;
+
+fn golden(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/models").join(file)
+}
+
+fn models(args: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::cargo_bin("aat-tui").unwrap().arg("models").args(args).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn list_names_what_has_a_name() {
+    let (code, text, _) = models(&["list"]);
+    assert_eq!(code, Some(0));
+    for name in ["box", "tiny", "small", "base", "hf:ORG/NAME"] {
+        assert!(text.contains(name), "{text}");
+    }
+    let (_, text, _) = models(&["list", "--json"]);
+    let parsed: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let base = parsed.iter().find(|model| model["model"] == "base").unwrap();
+    assert_eq!(base["parameters"], 85_254_912 + 768 * 1214);
+}
+
+#[test]
+fn show_tells_what_a_file_is() {
+    let (code, text, _) = models(&["show", golden("gong-ast/weights.pth").to_str().unwrap()]);
+    assert_eq!(code, Some(0));
+    for fact in ["Gong's AST", "2 blocks, hidden size 64", "7, without names", "module.v.head.weight (a head of DeiT's"]
+    {
+        assert!(text.contains(fact), "{fact}: {text}");
+    }
+    let (_, text, _) = models(&["show", golden("hf-ast").to_str().unwrap(), "--json"]);
+    let shown: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(shown["labels"][2], "clock tick");
+}
+
+#[test]
+fn check_reads_every_weight() {
+    let (code, text, _) = models(&["check", golden("ggml-whisper/weights.bin").to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{text}");
+    let (code, _, complaint) = models(&["check", golden("gong-ast").to_str().unwrap()]);
+    assert_eq!(code, Some(1));
+    assert!(complaint.contains("gong-ast") && complaint.contains("it needs model.safetensors"), "{complaint}");
+}
+
+/// What comes out answers as what went in; `tests/golden/check_convert.py` lets transformers say the same.
+#[test]
+fn convert_keeps_every_answer() {
+    for (source, frames) in [("gong-ast/weights.pth", 66), ("hf-ast", 64)] {
+        let folder = tempfile::tempdir().unwrap();
+        let to = folder.path().join("converted");
+        let (code, _, complaint) = models(&["convert", golden(source).to_str().unwrap(), to.to_str().unwrap()]);
+        assert_eq!(code, Some(0), "{complaint}");
+        let data = (0..frames * 128).map(|i| (i as f32 * 0.37).sin()).collect();
+        let input = Features { batch: 1, frames, bins: 128, data, valid: vec![frames] };
+        let answers = |source: &str| {
+            let opened = model::open(&Request::new(source)).unwrap();
+            let input = Features { frames: opened.config.frames(), ..input.clone() };
+            let input = Features { data: input.data[..input.frames * 128].to_vec(), ..input };
+            Portable::new(opened.config.clone(), opened.method).trace(&opened.store, &input).unwrap().1
+        };
+        for (a, b) in answers(golden(source).to_str().unwrap()).into_iter().zip(answers(to.to_str().unwrap())) {
+            assert!((a - b).abs() < 1e-4, "{source}: {a} {b}");
+        }
+    }
+}
+
+#[test]
+fn convert_says_what_it_cannot_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("out");
+    for (from, says) in [("hf-whisper", "no AST"), ("gong-ssast-frame/weights.pth", "square patches")] {
+        let (code, _, complaint) = models(&["convert", golden(from).to_str().unwrap(), to.to_str().unwrap()]);
+        assert_eq!(code, Some(1));
+        assert!(complaint.contains(says), "{complaint}");
+    }
+    let (_, _, complaint) = models(&["convert", "tiny", to.to_str().unwrap()]);
+    assert!(complaint.contains("no weights to convert"), "{complaint}");
+    assert!(!to.join("model.safetensors").exists());
+}
