@@ -3,4 +3,5 @@
 
 mod bad;
 mod golden;
+mod mutation;
 mod own;

@@ -196,6 +196,14 @@ pub fn open_tensors(path: &Path) -> Result<Tensors, ModelError> {
     }
 }
 
+/// How many tensors a pickled state dict describes: the reader of a `.pth` without the archive around it.
+///
+/// # Errors
+/// A sentence on what the pickle is or wants instead.
+pub fn tensors_of_pickle(pickle: &[u8]) -> Result<usize, String> {
+    pickle::tensors(pickle).map(|tensors| tensors.len())
+}
+
 fn recognise(tensors: Tensors) -> Result<Checkpoint, ModelError> {
     if card::recognise(&tensors) {
         card::open(tensors)
