@@ -6,7 +6,7 @@ use super::{
     fbank::{FRAME_LENGTH, FRAME_SHIFT, MEL_BINS},
 };
 
-/// Channels at any rate in, mono 16 kHz out: [`downmix`], then a [`Resampler`].
+/// Channels at any rate in, mono 16 kHz out: averaged to mono, then a [`Resampler`].
 #[derive(Debug)]
 pub struct MonoStream {
     channels: usize,

@@ -119,7 +119,7 @@ impl Pipeline {
         *self.recording.lock().unwrap_or_else(PoisonError::into_inner) = Some(Vec::new());
     }
 
-    /// Ends the recording and gives it: 16 kHz mono, as the ears heard it, at most [`LONGEST_RECORDING_S`] of it.
+    /// Ends the recording and gives it: 16 kHz mono, as the ears heard it, at most ten minutes.
     /// Nothing when [`Pipeline::record`] was not called.
     pub fn recorded(&self) -> Vec<f32> {
         self.recording.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()

@@ -210,7 +210,7 @@ fn io_error(path: &Path, source: std::io::Error) -> ModelError {
     ModelError::Io { path: path.to_owned(), source }
 }
 
-/// Names and shapes of parameters, as [`write`] takes them.
+/// Names and shapes of parameters, as [`write()`] takes them.
 pub fn table<'a>(specs: impl IntoIterator<Item = &'a ParamSpec>) -> Vec<(&'a str, &'a [usize])> {
     specs.into_iter().map(|spec| (spec.name.as_str(), spec.shape.as_slice())).collect()
 }
