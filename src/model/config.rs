@@ -94,6 +94,14 @@ impl ModelConfig {
         }
     }
 
+    /// Pixels of one patch; 0 for a convolutional stem.
+    pub fn patch_pixels(&self) -> usize {
+        match self.stem {
+            Stem::Patches { patch, .. } => patch[0] * patch[1],
+            Stem::Convolutions { .. } => 0,
+        }
+    }
+
     /// Class tokens before the patches: the class and the distillation token, or none.
     pub fn class_tokens(&self) -> usize {
         match self.stem {

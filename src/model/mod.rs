@@ -19,6 +19,7 @@ mod method;
 mod open;
 mod param;
 mod portable;
+pub mod pretrain;
 mod select;
 mod source;
 mod spec;

@@ -22,6 +22,8 @@ pub enum Part {
     FinalNorm,
     /// The classification head.
     Head,
+    /// A head of a pretraining objective, thrown away afterwards.
+    Objective,
 }
 
 /// How a parameter starts when no checkpoint gives it.

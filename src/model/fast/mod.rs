@@ -4,6 +4,7 @@
 //! It does less, exactly: backward ends at the first tensor that trains, frozen weights get no gradient, nothing is
 //! kept for what has no backward pass, and of the last block only the tokens that are pooled are computed.
 
+pub(in crate::model) mod encode;
 mod head;
 mod stem;
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::model::{ModelError, ParamStore};
 pub(super) struct Held<'a, G>(Vec<(&'a str, G, &'a Layout)>);
 
 /// The weights by name.
-pub(super) struct Weights<'a>(HashMap<&'a str, &'a [f32]>);
+pub(in crate::model) struct Weights<'a>(HashMap<&'a str, &'a [f32]>);
 
 impl Weights<'_> {
     /// Takes hold of a store's weights.
@@ -46,7 +46,7 @@ impl<G: Deref<Target = Storage>> Held<'_, G> {
 
 impl<'a> Weights<'a> {
     /// The weight of this name.
-    pub(super) fn get(&self, name: &str) -> Result<&'a [f32]> {
+    pub(in crate::model) fn get(&self, name: &str) -> Result<&'a [f32]> {
         self.0.get(name).copied().ok_or_else(|| ModelError::Shape(format!("the model has no parameter {name}")))
     }
 }

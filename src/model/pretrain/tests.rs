@@ -1,0 +1,149 @@
+#![allow(clippy::unwrap_used)]
+
+use candle_core::Device;
+
+use super::*;
+use crate::model::{Pooling, Stem, initial_values};
+
+const HEADS: Heads = Heads { classes: 3, teacher: 5 };
+
+/// Two blocks of width 8 over a grid of 2 x 4 patches.
+fn config() -> ModelConfig {
+    ModelConfig {
+        stem: Stem::Patches { mel_bins: 8, frames: 16, patch: [4, 4], stride: [4, 4] },
+        hidden: 8,
+        depth: 2,
+        heads: 2,
+        mlp_hidden: 16,
+        norm_eps: 1e-6,
+        head_eps: 1e-5,
+        pooling: Pooling::ClassTokens,
+        classes: HEADS.classes,
+    }
+}
+
+fn wave(count: usize, speed: f32) -> Vec<f32> {
+    (0..count).map(|i| (i as f32 * speed).sin()).collect()
+}
+
+/// Two sounds of three columns; the second one column of padding, begins at the second position, and has no label.
+fn sounds() -> Sounds {
+    let features = Features { batch: 2, frames: 12, bins: 8, data: wave(2 * 12 * 8, 0.7), valid: vec![12, 8] };
+    let patches = [[0, 0], [1, 0], [0, 1], [1, 2]];
+    let others = [[0, 0], [0, 1], [1, 1], [0, 2]];
+    Sounds {
+        features,
+        selection: Selection {
+            patches: [patches, others].concat(),
+            hidden: vec![true, false, true, true, false, true, true, false],
+            offsets: vec![0, 1],
+        },
+        labels: vec![Some(2), None],
+        teacher: wave(2 * 3 * HEADS.teacher, 1.3),
+        columns: vec![3, 2],
+    }
+}
+
+fn store(objectives: Objectives) -> ParamStore {
+    let specs = specs(&config(), objectives, HEADS);
+    let store = initialise(specs, 3, &Device::Cpu).unwrap();
+    // Weights large enough that no gradient drowns in rounding.
+    for (spec, var) in store.iter() {
+        let values: Vec<f32> = initial_values(&ParamSpec { init: Init::Uniform(0.5), ..spec.clone() }, 5);
+        let base = if spec.name.contains("norm") && spec.name.ends_with("weight") { 1.0 } else { 0.0 };
+        let values: Vec<f32> = values.into_iter().map(|value| base + value).collect();
+        var.set(&Tensor::from_vec(values, spec.shape.as_slice(), &Device::Cpu).unwrap()).unwrap();
+    }
+    store
+}
+
+fn check(objectives: Objectives) {
+    let store = store(objectives);
+    let mut pretrainer = Pretrainer::new(config(), objectives).unwrap();
+    let mut sounds = sounds();
+    if objectives.ssast == 0.0 {
+        sounds.selection.hidden.fill(false);
+    }
+    let (loss, gradients, outcomes) = pretrainer.step(&store, &sounds).unwrap();
+    assert_eq!(outcomes, pretrainer.outcomes(&store, &sounds).unwrap());
+    let sum: f64 = objectives.named().zip(&outcomes).map(|((_, weight), outcome)| weight * outcome.loss).sum();
+    assert!((f64::from(loss) - sum).abs() < 1e-6);
+    for ((spec, var), gradient) in store.trainable().zip(&gradients) {
+        let gradient = gradient.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let values = var.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let largest = gradient.iter().fold(0f32, |most, g| most.max(g.abs()));
+        assert!(largest > 0.0, "{} gets no gradient", spec.name);
+        // The entry that matters most, and one more.
+        let strongest = gradient.iter().position(|g| g.abs() == largest).unwrap();
+        for i in [strongest, values.len() / 2] {
+            let mut moved = |by: f32| -> f64 {
+                let mut values = values.clone();
+                values[i] += by;
+                var.set(&Tensor::from_vec(values, spec.shape.as_slice(), &Device::Cpu).unwrap()).unwrap();
+                let outcomes = pretrainer.outcomes(&store, &sounds).unwrap();
+                objectives.named().zip(&outcomes).map(|((_, weight), outcome)| weight * outcome.loss).sum()
+            };
+            let difference = (moved(4e-3) - moved(-4e-3)) / 8e-3;
+            moved(0.0);
+            let error = (difference - f64::from(gradient[i])).abs();
+            let scale = f64::from(largest).max(1e-2);
+            assert!(error < 2e-2 * scale, "{} {i}: {difference} {}", spec.name, gradient[i]);
+        }
+    }
+}
+
+#[test]
+fn gradients_of_labels_are_what_finite_differences_say() {
+    check(Objectives { labels: 1.0, ..Objectives::default() });
+}
+
+#[test]
+fn gradients_of_distillation_are_what_finite_differences_say() {
+    check(Objectives { distill: 0.7, ..Objectives::default() });
+}
+
+#[test]
+fn gradients_of_masked_patches_are_what_finite_differences_say() {
+    check(Objectives { ssast: 1.0, ..Objectives::default() });
+}
+
+#[test]
+fn objectives_add_up() {
+    check(Objectives { labels: 0.5, distill: 1.0, ssast: 0.25 });
+}
+
+#[test]
+fn patches_beyond_the_clip_are_refused() {
+    let objectives = Objectives { labels: 1.0, ..Objectives::default() };
+    let mut sounds = sounds();
+    sounds.selection.patches[3] = [0, 3];
+    assert!(Pretrainer::new(config(), objectives).unwrap().outcomes(&store(objectives), &sounds).is_err());
+}
+
+#[test]
+fn every_patch_in_place_gives_the_tokens_of_the_whole_model() {
+    let objectives = Objectives { labels: 1.0, ..Objectives::default() };
+    let store = store(objectives);
+    let features = Features { batch: 2, frames: 16, bins: 8, data: wave(2 * 16 * 8, 0.7), valid: vec![16; 2] };
+    let every: Vec<[usize; 2]> = (0..8).map(|i| [i / 4, i % 4]).collect();
+    let selection =
+        Selection { patches: [every.clone(), every].concat(), hidden: vec![false; 16], offsets: vec![0; 2] };
+    let mut engine = Fast::new(config(), Method::full(), Thrift::default()).unwrap();
+    let states = engine.states(&store, &features).unwrap();
+    let mut tokens = Vec::new();
+    engine
+        .tokens(&store, &features, &selection, &mut |seen, _| {
+            tokens = seen.to_vec();
+            Ok(())
+        })
+        .unwrap();
+    let values = |name: &str| store.get(name).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let mut normed = vec![0.0; states.len()];
+    let (weight, bias) = (values("norm.weight"), values("norm.bias"));
+    crate::ops::layer_norm::forward(
+        crate::ops::layer_norm::LayerNorm { weight: &weight, bias: &bias, eps: 1e-6 },
+        &states,
+        &mut normed,
+    );
+    assert!(tokens.iter().zip(&normed).all(|(a, b)| (a - b).abs() < 1e-5));
+}
