@@ -44,6 +44,14 @@ impl<'a> Mat<'a> {
         Self { start: data.as_ptr(), rows, columns, row_stride: columns, column_stride: 1, memory: PhantomData }
     }
 
+    /// Rows of `columns` values that begin `stride` apart, so that one may reach into the next: what a convolution
+    /// along rows of `stride` values (or every so many of them) reads.
+    pub fn windows(data: &'a [f32], columns: usize, stride: usize) -> Self {
+        let stride = stride.max(1);
+        let rows = data.len().checked_sub(columns).map_or(0, |room| room / stride + 1);
+        Self { start: data.as_ptr(), rows, columns, row_stride: stride, column_stride: 1, memory: PhantomData }
+    }
+
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.rows
@@ -232,6 +240,14 @@ mod tests {
         product(MatMut::new(&mut square, 5), Into::Set, 1.0, Mat::new(&a, 7), Mat::new(&a, 7).t());
         assert!((square[7] - square[11]).abs() < 1e-6);
         assert!((square[0] - a[..7].iter().map(|x| x * x).sum::<f32>()).abs() < 1e-5);
+    }
+
+    #[test]
+    fn windows_overlap_and_end_with_the_data() {
+        let data: Vec<f32> = (0..11).map(|i| i as f32).collect();
+        let view = Mat::windows(&data, 5, 2);
+        assert_eq!((view.rows(), view.row(0), view.row(3)), (4, &data[..5], &data[6..]));
+        assert_eq!(Mat::windows(&data[..4], 5, 2).rows(), 0);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use super::{Fast, Result, block, weights::Weights};
+use super::{Fast, Result, biases::Biases, block, blocks, weights::Weights};
 use crate::{
     model::{Features, ModelConfig, ModelError, ParamStore, Stem},
     ops::{
@@ -201,13 +201,13 @@ impl Fast {
         crate::model::stem::check(&self.config, input)?;
         let weights = Weights::of(store);
         let weights = weights.view()?;
-        let extras = self.extras;
-        let blocks = (0..self.config.depth)
-            .map(|i| block(&extras, i, &mut |name| weights.get(name)))
-            .collect::<Result<Vec<_>>>()?;
-        let shape = self.token_shape(input.batch, self.config.tokens());
+        let (config, extras) = (self.config.clone(), self.extras);
+        let biases = Biases::of(&config, &weights)?;
+        let blocks = blocks(&config, &extras, &weights, &biases)?;
+        let shape = self.token_shape(input.batch, config.tokens());
         parallel::install(|| {
-            super::stem::forward(&self.config, &weights, input, self.stack.tokens(&shape))?;
+            let tokens = self.stack.tokens(&shape);
+            super::stem::forward(&config, &weights, input, &mut self.convolutions, false, tokens)?;
             Ok(self.stack.forward(&shape, &blocks, false, &mut []).to_vec())
         })
     }

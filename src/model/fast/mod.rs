@@ -4,19 +4,24 @@
 //! It does less, exactly: backward ends at the first tensor that trains, frozen weights get no gradient, nothing is
 //! kept for what has no backward pass, and of the last block only the tokens that are pooled are computed.
 
+mod biases;
 pub(in crate::model) mod encode;
 mod head;
+mod pool;
 mod stem;
 #[cfg(test)]
 mod tests;
 mod weights;
 
-use std::{collections::HashMap, ops::Range};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::Range,
+};
 
 use candle_core::Tensor;
 
 use super::{
-    BlockNorms, Engine, Extras, Features, LossFn, Method, ModelConfig, ModelError, ParamStore, Pooling, Stem,
+    BlockNorms, Engine, Extras, Features, LossFn, Method, ModelConfig, ModelError, ParamStore, Part, Pooling, Stem,
     StepOutput, specs,
 };
 use crate::ops::{
@@ -24,7 +29,10 @@ use crate::ops::{
     parallel,
     stack::Stack,
 };
+use biases::Biases;
 use head::Head;
+use pool::Pool;
+use stem::Convolutions;
 use weights::Weights;
 
 type Result<T> = std::result::Result<T, ModelError>;
@@ -43,7 +51,11 @@ pub struct Fast {
     config: ModelConfig,
     extras: Extras,
     thrift: Thrift,
+    /// Whether anything before the first block trains, and anything before the head.
+    trains: [bool; 2],
+    convolutions: Convolutions,
     stack: Stack,
+    pool: Pool,
     head: Head,
 }
 
@@ -52,10 +64,7 @@ impl Fast {
     pub fn supports(config: &ModelConfig, method: Method) -> bool {
         let backbone_trains = || specs(config, method).iter().any(|spec| spec.trains && spec.name.contains(".attn."));
         let extras = method.extras(config);
-        matches!(config.stem, Stem::Patches { .. })
-            && extras.lora.is_none()
-            && config.depth > 0
-            && (extras.prompts == 0 || !backbone_trains())
+        extras.lora.is_none() && config.depth > 0 && (extras.prompts == 0 || !backbone_trains())
     }
 
     /// An engine for a model of this shape and method, which it must support.
@@ -67,36 +76,60 @@ impl Fast {
             return Err(ModelError::Shape(format!("the CPU kernels have no {method} for this backbone")));
         }
         let extras = method.extras(&config);
-        let trains: HashMap<_, _> = specs(&config, method).into_iter().map(|spec| (spec.name, spec.trains)).collect();
+        let specs = specs(&config, method);
+        let names: HashSet<_> = specs.iter().filter(|spec| spec.trains).map(|spec| spec.name.as_str()).collect();
+        let trains = |name: &str| names.contains(name);
         let blocks = (0..config.depth)
-            .map(|i| block(&extras, i, &mut |name| Ok(trains.get(name).copied().unwrap_or(false))))
+            .map(|i| {
+                let packed = !config.key_bias() && biases::trains(i, trains);
+                block(&extras, i, &mut |name| Ok(trains(name) || packed && name.ends_with(biases::PACKED)))
+            })
             .collect::<Result<Vec<Block<bool>>>>()?;
-        let stem = stem::PARAMETERS.iter().any(|name| trains.get(*name).copied().unwrap_or(false));
-        let stack = Stack::new(&blocks, stem, thrift.checkpoint);
-        Ok(Self { config, extras, thrift, stack, head: Head::default() })
+        let stem = stem::PARAMETERS.iter().any(|name| trains(name));
+        let backbone = specs.iter().any(|spec| spec.trains && spec.part != Part::Head);
+        Ok(Self {
+            stack: Stack::new(&blocks, stem, thrift.checkpoint),
+            config,
+            extras,
+            thrift,
+            trains: [stem, backbone],
+            convolutions: Convolutions::default(),
+            pool: Pool::default(),
+            head: Head::default(),
+        })
     }
 
     /// Bytes of activations and of everything else that lasts between steps, weights and gradients apart.
     pub fn bytes(&self) -> usize {
-        self.stack.bytes()
+        self.convolutions.bytes() + self.stack.bytes() + self.pool.bytes()
+    }
+
+    /// Of each clip, the tokens whose mean the head is given.
+    fn pooled(&self, input: &Features) -> Vec<Range<usize>> {
+        let (tokens, first) = (self.config.tokens(), self.config.class_tokens());
+        let of_clip = |clip: usize| match self.config.stem {
+            _ if self.config.pooling == Pooling::ClassTokens && first > 0 => 0..first,
+            Stem::Patches { .. } => first..tokens,
+            // Two frames make a token; a clip without sound is pooled over its first.
+            Stem::Convolutions { .. } => {
+                0..input.valid.get(clip).map_or(tokens, |frames| frames.div_ceil(2).clamp(1, tokens))
+            }
+        };
+        (0..input.batch).map(of_clip).collect()
     }
 
     /// Sizes of a batch; with `every`, the last block carries on every token, not only those that are pooled.
-    fn shape(&self, batch: usize, every: bool) -> Shape {
-        let (tokens, first) = (self.config.tokens(), self.config.class_tokens());
-        let pooled = if self.pools_class_tokens() { first } else { tokens };
+    fn shape(&self, pooled: &[Range<usize>], every: bool) -> Shape {
+        let tokens = self.config.tokens();
+        let last = pooled.iter().map(|range| range.end).max().unwrap_or(tokens);
         Shape {
-            batch,
+            batch: pooled.len(),
             tokens,
-            keep: if every { tokens } else { pooled },
+            keep: if every { tokens } else { last },
             hidden: self.config.hidden,
             heads: self.config.heads,
             eps: self.config.norm_eps as f32,
         }
-    }
-
-    fn pools_class_tokens(&self) -> bool {
-        self.config.pooling == Pooling::ClassTokens && self.config.class_tokens() > 0
     }
 
     /// The batch in parts that go through the model one after another.
@@ -105,21 +138,64 @@ impl Fast {
         (0..batch).step_by(size).map(move |from| from..(from + size).min(batch))
     }
 
+    /// Logits (clips, classes) of some clips, and the sizes they went through the blocks with.
     fn forward(
         &mut self,
         weights: &Weights<'_>,
         blocks: &[Block<&[f32]>],
-        shape: &Shape,
         input: &Features,
         train: bool,
         squares: &mut [Squares],
-    ) -> Result<Vec<f32>> {
-        stem::forward(&self.config, weights, input, self.stack.tokens(shape))?;
-        let first = self.config.class_tokens();
-        let pooled = if self.pools_class_tokens() { 0..first } else { first..shape.keep };
-        let tokens = self.stack.forward(shape, blocks, train, squares);
-        self.head.forward(&self.config, weights, tokens, shape, pooled)
+    ) -> Result<(Vec<f32>, Shape)> {
+        let config = &self.config;
+        let pooled = self.pooled(input);
+        let shape = self.shape(&pooled, !squares.is_empty());
+        let keep = train && self.trains[0];
+        stem::forward(config, weights, input, &mut self.convolutions, keep, self.stack.tokens(&shape))?;
+        let tokens = self.stack.forward(&shape, blocks, train, squares);
+        let of_clips = self.head.pooled(shape.batch, shape.hidden);
+        self.pool.forward(config, weights, tokens, &shape, pooled, of_clips)?;
+        Ok((self.head.forward(config, weights)?, shape))
     }
+
+    /// Adds to the gradients what logits' gradient says, of the clips of the last forward pass.
+    fn backward(
+        &mut self,
+        weights: &Weights<'_>,
+        blocks: &[Block<&[f32]>],
+        input: &Features,
+        shape: &Shape,
+        dlogits: &[f32],
+        of_blocks: &mut [Gradients<'_>],
+        gradients: &mut HashMap<&str, &mut [f32]>,
+    ) -> Result<()> {
+        let (config, backbone) = (&self.config, self.trains[1]);
+        let dpooled = self.head.backward(config, weights, dlogits, backbone, gradients)?;
+        if !backbone {
+            return Ok(());
+        }
+        let dtokens = self.pool.backward(config, weights, shape, &dpooled, gradients)?;
+        if let Some(dtokens) = self.stack.backward(shape, blocks, dtokens, of_blocks) {
+            stem::backward(config, weights, input, &mut self.convolutions, dtokens, gradients)?;
+        }
+        Ok(())
+    }
+}
+
+/// The weights of every block.
+fn blocks<'a>(
+    config: &ModelConfig,
+    extras: &Extras,
+    weights: &Weights<'a>,
+    biases: &'a Biases,
+) -> Result<Vec<Block<&'a [f32]>>> {
+    let of = |i: usize| {
+        block(extras, i, &mut |name| match biases.get(i) {
+            Some(packed) if name.ends_with(biases::PACKED) => Ok(packed),
+            _ => weights.get(name),
+        })
+    };
+    (0..config.depth).map(of).collect()
 }
 
 /// One thing for each parameter of block `i`, by name.
@@ -160,18 +236,25 @@ impl Engine for Fast {
         super::stem::check(&self.config, input)?;
         let weights = Weights::of(store);
         let weights = weights.view()?;
-        let extras = self.extras;
-        let blocks = (0..self.config.depth)
-            .map(|i| block(&extras, i, &mut |name| weights.get(name)))
-            .collect::<Result<Vec<_>>>()?;
+        let (config, extras) = (self.config.clone(), self.extras);
+        let biases = Biases::of(&config, &weights)?;
+        let blocks = blocks(&config, &extras, &weights, &biases)?;
         let mut buffers: Vec<Vec<f32>> = store.trainable().map(|(spec, _)| vec![0.0; spec.count()]).collect();
         let mut gradients: HashMap<&str, &mut [f32]> = store
             .trainable()
             .map(|(spec, _)| spec.name.as_str())
             .zip(buffers.iter_mut().map(Vec::as_mut_slice))
             .collect();
-        let mut of_blocks = (0..self.config.depth)
-            .map(|i| block(&extras, i, &mut |name| Ok(gradients.remove(name))))
+        let trains = |name: &str| gradients.contains_key(name);
+        let mut of_biases = Biases::zeros(&config, |i| biases::trains(i, trains));
+        let mut of_blocks = (0..config.depth)
+            .zip(of_biases.iter_mut())
+            .map(|(i, mut packed)| {
+                block(&extras, i, &mut |name| {
+                    let own = if name.ends_with(biases::PACKED) { packed.take() } else { None };
+                    Ok(own.or_else(|| gradients.remove(name)))
+                })
+            })
             .collect::<Result<Vec<Gradients<'_>>>>()?;
 
         let measured = norms && (extras.spatial.is_some() || extras.mlp.is_some());
@@ -180,19 +263,16 @@ impl Engine for Fast {
         let mut total = 0.0;
         for range in self.parts(input.batch) {
             let clips = part(input, &range);
-            let shape = self.shape(range.len(), measured);
-            let of_part = parallel::install(|| self.forward(&weights, &blocks, &shape, &clips, true, &mut squares))?;
+            let (of_part, shape) = parallel::install(|| self.forward(&weights, &blocks, &clips, true, &mut squares))?;
             let (share, dlogits) = loss(range, &of_part);
             total += share;
-            parallel::install(|| -> Result<()> {
-                let dy = self.head.backward(&self.config, &weights, &dlogits, &mut gradients)?;
-                if let Some(dtokens) = self.stack.backward(&shape, &blocks, dy, &mut of_blocks) {
-                    stem::backward(&self.config, &clips, dtokens, &mut gradients);
-                }
-                Ok(())
+            parallel::install(|| {
+                self.backward(&weights, &blocks, &clips, &shape, &dlogits, &mut of_blocks, &mut gradients)
             })?;
             logits.extend(of_part);
         }
+        drop(of_blocks);
+        of_biases.add_to(&config, &mut gradients);
         let rows = (input.batch * self.config.tokens() * self.config.hidden) as f64;
         let gradients = store
             .trainable()
@@ -207,15 +287,13 @@ impl Engine for Fast {
         super::stem::check(&self.config, input)?;
         let weights = Weights::of(store);
         let weights = weights.view()?;
-        let extras = self.extras;
-        let blocks = (0..self.config.depth)
-            .map(|i| block(&extras, i, &mut |name| weights.get(name)))
-            .collect::<Result<Vec<_>>>()?;
+        let (config, extras) = (self.config.clone(), self.extras);
+        let biases = Biases::of(&config, &weights)?;
+        let blocks = blocks(&config, &extras, &weights, &biases)?;
         let mut logits = Vec::with_capacity(input.batch * self.config.classes);
         for range in self.parts(input.batch) {
             let clips = part(input, &range);
-            let shape = self.shape(range.len(), false);
-            logits.extend(parallel::install(|| self.forward(&weights, &blocks, &shape, &clips, false, &mut []))?);
+            logits.extend(parallel::install(|| self.forward(&weights, &blocks, &clips, false, &mut []))?.0);
         }
         Ok(logits)
     }

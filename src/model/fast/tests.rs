@@ -20,10 +20,17 @@ fn config(frames: usize, stride: [usize; 2], depth: usize, pooling: Pooling) -> 
     }
 }
 
+fn whisper(frames: usize, depth: usize) -> ModelConfig {
+    let stem = Stem::Convolutions { mel_bins: 20, frames };
+    ModelConfig { stem, ..config(frames, [1, 1], depth, Pooling::Mean) }
+}
+
+/// Clips of differing lengths, the first as long as there is room.
 fn features(config: &ModelConfig, batch: usize) -> Features {
     let (frames, bins) = (config.frames(), config.mel_bins());
     let data = (0..batch * frames * bins).map(|i| ((i as f32 + 1.0) * 12.9898).sin()).collect();
-    Features { batch, frames, bins, data, valid: vec![frames; batch] }
+    let valid = (0..batch).map(|clip| frames.saturating_sub(5 * clip)).collect();
+    Features { batch, frames, bins, data, valid }
 }
 
 /// Weights with nothing left at zero or one.
@@ -98,11 +105,41 @@ fn agrees_with_the_portable_engine() {
 }
 
 #[test]
+fn agrees_with_the_portable_engine_on_whisper() {
+    for method in Method::all() {
+        assert!(Fast::supports(&whisper(8, 2), method), "{method}");
+        check(&whisper(12, 3), method, 3, Thrift::default());
+        // An odd number of frames, and more tokens than a tile.
+        check(&whisper(281, 2), method, 2, Thrift::default());
+        // One token, one clip.
+        check(&whisper(1, 2), method, 1, Thrift::default());
+    }
+}
+
+/// No clip fills its room: of the last block the tokens of the longest are computed and no more.
+#[test]
+fn short_clips_agree_too() {
+    let config = whisper(30, 2);
+    let (store, mut input) = (store(&config, Method::full()), features(&config, 3));
+    input.valid = vec![9, 0, 14];
+    let mut portable = Portable::new(config.clone(), Method::full());
+    let mut fast = Fast::new(config, Method::full(), Thrift::default()).unwrap();
+    let [found, expected] = [&mut fast as &mut dyn Engine, &mut portable]
+        .map(|engine| engine.step(&store, &input, &mut loss, false).unwrap());
+    assert!(difference(&found.logits, &expected.logits) < 1e-5);
+    for (a, b) in found.gradients.iter().zip(&expected.gradients) {
+        let [a, b] = [a, b].map(|t| t.flatten_all().unwrap().to_vec1::<f32>().unwrap());
+        assert!(difference(&a, &b) < 2e-5);
+    }
+}
+
+#[test]
 fn thrift_changes_nothing() {
-    let config = config(23, [5, 4], 3, Pooling::ClassTokens);
-    for method in Method::all().filter(|&method| Fast::supports(&config, method)) {
-        check(&config, method, 5, Thrift { micro_batch: Some(2), checkpoint: true });
-        check(&config, method, 3, Thrift { micro_batch: Some(1), checkpoint: false });
+    for config in [config(23, [5, 4], 3, Pooling::ClassTokens), whisper(23, 3)] {
+        for method in Method::all().filter(|&method| Fast::supports(&config, method)) {
+            check(&config, method, 5, Thrift { micro_batch: Some(2), checkpoint: true });
+            check(&config, method, 3, Thrift { micro_batch: Some(1), checkpoint: false });
+        }
     }
 }
 

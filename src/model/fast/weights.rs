@@ -5,7 +5,10 @@ use std::{collections::HashMap, ops::Deref};
 use candle_core::{CpuStorage, Layout, Storage};
 
 use super::Result;
-use crate::model::{ModelError, ParamStore};
+use crate::{
+    model::{ModelError, ParamStore},
+    ops::layer_norm::LayerNorm,
+};
 
 /// The weights, held against writing.
 pub(super) struct Held<'a, G>(Vec<(&'a str, G, &'a Layout)>);
@@ -48,5 +51,11 @@ impl<'a> Weights<'a> {
     /// The weight of this name.
     pub(in crate::model) fn get(&self, name: &str) -> Result<&'a [f32]> {
         self.0.get(name).copied().ok_or_else(|| ModelError::Shape(format!("the model has no parameter {name}")))
+    }
+
+    /// The LayerNorm of this name.
+    pub(super) fn norm(&self, name: &str, eps: f64) -> Result<LayerNorm<'a>> {
+        let [weight, bias] = ["weight", "bias"].map(|part| self.get(&format!("{name}.{part}")));
+        Ok(LayerNorm { weight: weight?, bias: bias?, eps: eps as f32 })
     }
 }

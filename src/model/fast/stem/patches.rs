@@ -1,34 +1,27 @@
-//! From spectrograms to tokens, and back to the patch embedding where it trains.
+//! Patches of the spectrogram, projected, after two class tokens.
 
 use std::collections::HashMap;
 
 use rayon::prelude::*;
 
-use super::{Result, weights::Weights};
+use super::{Result, Weights};
 use crate::{
-    model::{Features, ModelConfig, Stem, stem::unfold_patches},
+    model::{Features, ModelConfig, stem::unfold_patches},
     ops::{
         Mat, MatMut, columns,
         mat::{Into, product},
     },
 };
 
-/// What trains before the first block, if anything does.
-pub(super) const PARAMETERS: [&str; 5] = ["patch.weight", "patch.bias", "cls_token", "dist_token", "pos_embed"];
-
-fn unfold(config: &ModelConfig, input: &Features) -> (Vec<f32>, usize) {
-    match config.stem {
-        Stem::Patches { patch, stride, .. } => {
-            (unfold_patches(input, config.grid(), patch, stride), patch[0] * patch[1])
-        }
-        // `Fast::supports` says no before it comes to this.
-        Stem::Convolutions { .. } => (Vec::new(), 1),
-    }
-}
-
 /// Tokens (batch, tokens, D), class tokens first, positions added.
-pub(super) fn forward(config: &ModelConfig, weights: &Weights<'_>, input: &Features, out: &mut [f32]) -> Result<()> {
-    let (unfolded, pixels) = unfold(config, input);
+pub(super) fn forward(
+    config: &ModelConfig,
+    [patch, stride]: [[usize; 2]; 2],
+    weights: &Weights<'_>,
+    input: &Features,
+    out: &mut [f32],
+) -> Result<()> {
+    let (unfolded, pixels) = (unfold_patches(input, config.grid(), patch, stride), patch[0] * patch[1]);
     let (d, first) = (config.hidden, config.class_tokens());
     let matrix = Mat::new(weights.get("patch.weight")?, pixels);
     let bias = weights.get("patch.bias")?;
@@ -55,6 +48,7 @@ pub(super) fn forward(config: &ModelConfig, weights: &Weights<'_>, input: &Featu
 /// Adds the gradients of what trains, from that of the tokens.
 pub(super) fn backward(
     config: &ModelConfig,
+    [patch, stride]: [[usize; 2]; 2],
     input: &Features,
     dtokens: &[f32],
     gradients: &mut HashMap<&str, &mut [f32]>,
@@ -80,7 +74,7 @@ pub(super) fn backward(
         }
     }
     if let Some(gradient) = gradients.get_mut("patch.weight") {
-        let (unfolded, pixels) = unfold(config, input);
+        let (unfolded, pixels) = (unfold_patches(input, config.grid(), patch, stride), patch[0] * patch[1]);
         let unfolded: Vec<_> = unfolded.chunks_exact((tokens - first) * pixels).collect();
         gradient.par_chunks_mut(48 * pixels).enumerate().for_each(|(i, gradient)| {
             let outputs = gradient.len() / pixels;

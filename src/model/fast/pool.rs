@@ -1,0 +1,116 @@
+//! The final norm, and the mean of the tokens that are pooled: what a clip's sound is to the head.
+
+use std::{collections::HashMap, ops::Range};
+
+use rayon::prelude::*;
+
+use super::{Result, head::add_norm, weights::Weights};
+use crate::{
+    model::ModelConfig,
+    ops::{
+        Mat,
+        block::Shape,
+        columns, layer_norm,
+        parallel::{Buffer, Rows, with_scratch},
+    },
+};
+
+/// What the backward pass needs of the forward pass; small beside a block's.
+#[derive(Debug, Default)]
+pub(super) struct Pool {
+    /// The pooled tokens before the final norm, those of one clip after another, (.., D).
+    tokens: Buffer,
+    /// Of each clip, which of the (keep, D) they came from.
+    ranges: Vec<Range<usize>>,
+    /// The gradient of what came in, (batch, keep, D).
+    dtokens: Buffer,
+}
+
+impl Pool {
+    /// `pooled` (batch, D) from tokens (batch, keep, D): of each clip the mean over its range, after the final norm.
+    pub(super) fn forward(
+        &mut self,
+        config: &ModelConfig,
+        weights: &Weights<'_>,
+        tokens: &[f32],
+        shape: &Shape,
+        ranges: Vec<Range<usize>>,
+        pooled: &mut [f32],
+    ) -> Result<()> {
+        let d = shape.hidden;
+        let norm = weights.norm("norm", config.norm_eps)?;
+        let rows: usize = ranges.iter().map(ExactSizeIterator::len).sum();
+        let mut kept = Rows::new(self.tokens.get(rows * d), d);
+        let clips = tokens.chunks_exact(shape.keep * d).zip(pooled.chunks_exact_mut(d)).zip(&ranges);
+        let work: Vec<_> = clips
+            .map(|((clip, pooled), range)| (&clip[range.start * d..range.end * d], kept.take(range.len()), pooled))
+            .collect();
+        work.into_par_iter().for_each(|(clip, kept, pooled)| {
+            kept.copy_from_slice(clip);
+            with_scratch([clip.len()], |[normed]| {
+                layer_norm::forward(norm, clip, normed);
+                pooled.fill(0.0);
+                columns::add_sums(pooled, Mat::new(normed, d), 0);
+            });
+            let share = 1.0 / (clip.len() / d) as f32;
+            pooled.iter_mut().for_each(|mean| *mean *= share);
+        });
+        self.ranges = ranges;
+        Ok(())
+    }
+
+    /// From the gradient of `pooled` (batch, D) adds those of the final norm, where it trains, and gives that of the
+    /// tokens, (batch, keep, D).
+    pub(super) fn backward(
+        &mut self,
+        config: &ModelConfig,
+        weights: &Weights<'_>,
+        shape: &Shape,
+        dpooled: &[f32],
+        gradients: &mut HashMap<&str, &mut [f32]>,
+    ) -> Result<&[f32]> {
+        let d = shape.hidden;
+        let norm = weights.norm("norm", config.norm_eps)?;
+        let norm_trains = ["norm.weight", "norm.bias"].iter().any(|name| gradients.contains_key(name));
+        let rows: usize = self.ranges.iter().map(ExactSizeIterator::len).sum();
+        let mut tokens = self.tokens.kept(rows * d);
+        let mut work = Vec::with_capacity(shape.batch);
+        let dtokens = self.dtokens.get(shape.batch * shape.keep * d);
+        for ((dclip, dpooled), range) in
+            dtokens.chunks_exact_mut(shape.keep * d).zip(dpooled.chunks_exact(d)).zip(&self.ranges)
+        {
+            let (clip, rest) = tokens.split_at(range.len() * d);
+            tokens = rest;
+            work.push((clip, dclip, dpooled, range));
+        }
+        let of_norm: Vec<_> = work
+            .into_par_iter()
+            .map(|(clip, dclip, dpooled, range)| {
+                with_scratch([clip.len()], |[dnormed]| {
+                    // Every pooled token has an equal share of the mean's gradient.
+                    let share = 1.0 / range.len() as f32;
+                    for row in dnormed.chunks_exact_mut(d) {
+                        row.iter_mut().zip(dpooled).for_each(|(row, gradient)| *row = gradient * share);
+                    }
+                    dclip.fill(0.0);
+                    layer_norm::backward(norm, clip, dnormed, &mut dclip[range.start * d..range.end * d]);
+                    norm_trains.then(|| {
+                        let mut parts = [vec![0.0; d], vec![0.0; d]];
+                        let [weight, bias] = &mut parts;
+                        layer_norm::backward_weights(norm.eps, clip, dnormed, weight, bias);
+                        parts
+                    })
+                })
+            })
+            .collect();
+        for parts in of_norm.iter().flatten() {
+            add_norm("norm", parts, gradients);
+        }
+        Ok(dtokens)
+    }
+
+    /// Bytes held.
+    pub(super) fn bytes(&self) -> usize {
+        self.tokens.bytes() + self.dtokens.bytes()
+    }
+}
