@@ -13,6 +13,7 @@ mod listen;
 mod models;
 mod output;
 mod params;
+mod pretrain;
 mod resume;
 mod run_args;
 mod sessions;
@@ -47,6 +48,8 @@ pub enum Command {
     Train(train::Args),
     /// Train by several methods on the same batches and compare.
     Compare(compare::Args),
+    /// Let a backbone learn from sounds before it is adapted.
+    Pretrain(pretrain::Args),
     /// Go on from a session's last checkpoint.
     Resume(resume::Args),
     /// Evaluate a trained session.
@@ -92,6 +95,7 @@ pub fn main() -> ExitCode {
         Some(Command::Features(args)) => features::run(args),
         Some(Command::Train(args)) => train::run(&args),
         Some(Command::Compare(args)) => compare::run(&args),
+        Some(Command::Pretrain(args)) => pretrain::run(&args),
         Some(Command::Resume(args)) => resume::run(&args),
         Some(Command::Eval(args)) => eval::run(&args),
         Some(Command::Classify(args)) => classify::run(&args),

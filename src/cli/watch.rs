@@ -192,6 +192,13 @@ impl<'a> View<'a> {
                 output.line(started(state))
             }),
             Event::Epoch(epoch) => self.bars.aside(|| tell_epoch(output, state, epoch)),
+            Event::Objectives { epoch, outcomes } => self.bars.aside(|| {
+                let parts: Vec<String> = outcomes
+                    .iter()
+                    .map(|(name, outcome)| format!("{name} loss {:.4} score {:.4}", outcome.loss, outcome.score))
+                    .collect();
+                output.line(format!("{}: epoch {epoch} on held-out sound: {}", name(state), parts.join(", ")))
+            }),
             Event::Warning { message } => self.bars.aside(|| {
                 other(output, state, "warning", None, Some(message))?;
                 output.line(format!("{}: {message}", name(state)))

@@ -1,6 +1,7 @@
 //! The log-mels of a data set: computed once, on all cores, kept in memory within bounds and on disk.
 
 use std::{
+    collections::HashSet,
     fs,
     sync::{
         Arc, OnceLock,
@@ -29,6 +30,8 @@ pub struct FeatureSet {
     mels: Kept<LogMel>,
     /// Waveforms, for mixup only.
     sounds: Kept<Vec<f32>>,
+    /// What else was computed of the waveforms, for one purpose at a time.
+    derived: Kept<LogMel>,
 }
 
 /// What was computed, one place for each clip, as far as memory goes.
@@ -66,7 +69,15 @@ impl FeatureSet {
 
     pub(super) fn with_cache(dataset: Arc<Dataset>, front_end: FrontEnd, frames: usize, cache: Option<Cache>) -> Self {
         let clips = dataset.items.len();
-        Self { dataset, front_end, frames, cache, mels: Kept::new(clips), sounds: Kept::new(clips) }
+        Self {
+            dataset,
+            front_end,
+            frames,
+            cache,
+            mels: Kept::new(clips),
+            sounds: Kept::new(clips),
+            derived: Kept::new(clips),
+        }
     }
 
     /// The data set.
@@ -102,6 +113,23 @@ impl FeatureSet {
         problem::refuse(&spec, &problems)
     }
 
+    /// Those of these clips that cannot be read; computes the log-mels of the others on the way.
+    ///
+    /// # Errors
+    /// [`DataError::Cancelled`].
+    pub fn readable(&self, items: &[usize], progress: Progress<'_>) -> Result<HashSet<usize>, DataError> {
+        let work =
+            |extractor: &mut Extractor, place: usize| self.mel(items[place], extractor).err().map(|_| items[place]);
+        let bad =
+            parallel::map(items.len(), || self.front_end.extractor(), work, progress).ok_or(DataError::Cancelled)?;
+        Ok(bad.into_iter().flatten().collect())
+    }
+
+    /// Frames of a clip's log-mel, as far as they are kept; 0 for one that cannot be read.
+    pub fn frames_of(&self, item: usize) -> usize {
+        self.mel(item, &mut self.front_end.extractor()).map_or(0, |mel| mel.frames)
+    }
+
     /// A clip's log-mel, its first [`frames`](Self::frames) frames: from memory, from disk, or computed now.
     ///
     /// # Errors
@@ -133,6 +161,42 @@ impl FeatureSet {
         let mel = extractor.compute(&self.load_sound(item)?);
         cache.write(&key, &mel);
         Ok(mel)
+    }
+
+    /// A table of something else than log-mel that a clip's waveform decides, such as a teacher's features: from
+    /// memory, from disk, or computed now. `name` says everything else that decides it; a set is asked for one only.
+    ///
+    /// # Errors
+    /// When the clip cannot be read, or `compute` fails.
+    pub fn derived(
+        &self,
+        item: usize,
+        name: &str,
+        compute: &dyn Fn(&[f32]) -> Result<LogMel, DataError>,
+    ) -> Result<Arc<LogMel>, DataError> {
+        if let Some(table) = self.derived.get(item) {
+            return Ok(table);
+        }
+        let key = match (self.dataset.items.get(item).map(|item| &item.source), &self.cache) {
+            (Some(Source::File(path)), Some(_)) => {
+                let content = fs::read(path).map_err(|source| AudioError::Io { path: path.clone(), source })?;
+                Some(cache::key(&content, name))
+            }
+            _ => None,
+        };
+        let kept = key.as_ref().and_then(|key| self.cache.as_ref()?.read(key));
+        let table = match kept {
+            Some(table) => table,
+            None => {
+                let table = compute(&self.load_sound(item)?)?;
+                if let (Some(key), Some(cache)) = (&key, &self.cache) {
+                    cache.write(key, &table);
+                }
+                table
+            }
+        };
+        let bytes = 4 * table.data.len();
+        Ok(self.derived.keep(item, table, bytes))
     }
 
     /// A clip's waveform: mono at 16 kHz.

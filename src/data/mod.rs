@@ -5,6 +5,7 @@
 mod augment;
 mod cache;
 mod check;
+mod crops;
 mod dataset;
 mod error;
 mod features;
@@ -19,10 +20,11 @@ mod split;
 mod synth;
 
 pub use check::{Report, check};
+pub use crops::{Crops, Cut, PATCH, Stream, Teaching, divide_corpus};
 pub use dataset::{Dataset, Item, Label, Source, Split};
 pub use error::DataError;
 pub use features::FeatureSet;
-pub use layout::{LAYOUTS, Layout, Reading, open, read};
+pub use layout::{LAYOUTS, Layout, Reading, open, open_corpus, read};
 pub use loader::{Batch, Batches, Loader, Targets};
 pub use nearest::nearest;
 pub use parallel::Progress;

@@ -26,6 +26,8 @@ pub enum Metric {
     /// Mean over classes of average precision.
     #[serde(rename = "mAP")]
     MeanAveragePrecision,
+    /// Of pretraining: the mean over its objectives of how well held-out sound is met, at most 1.
+    Score,
 }
 
 impl Metric {
@@ -34,6 +36,7 @@ impl Metric {
         match self {
             Self::Accuracy => "accuracy",
             Self::MeanAveragePrecision => "mAP",
+            Self::Score => "score",
         }
     }
 }

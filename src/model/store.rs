@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use candle_core::{Device, Var};
 
-use super::{ModelError, ParamSpec};
+use super::{ModelConfig, ModelError, ParamSpec, checkpoint};
 
 /// The weights of one model in the order of their [`ParamSpec`]s: the only place they live.
 pub struct ParamStore {
@@ -28,6 +28,20 @@ impl ParamStore {
         }
         let index = specs.iter().enumerate().map(|(i, spec)| (spec.name.clone(), i)).collect();
         Ok(Self { specs, vars, index, device })
+    }
+
+    /// The same weights with positions for clips of another length.
+    ///
+    /// # Errors
+    /// When this model has no positions of the first shape.
+    pub fn resized(&self, from: &ModelConfig, to: &ModelConfig) -> Result<Self, ModelError> {
+        let (mut specs, mut vars) = (self.specs.clone(), self.vars.clone());
+        let at = *self.index.get("pos_embed").ok_or_else(|| ModelError::Shape("there are no positions".into()))?;
+        let own: Vec<f32> = vars[at].flatten_all()?.to_vec1()?;
+        let fitted = checkpoint::fit_positions(&own, from, to);
+        specs[at].shape[1] = to.tokens();
+        vars[at] = Var::from_vec(fitted, specs[at].shape.as_slice(), &self.device)?;
+        Self::new(specs, vars, self.device.clone())
     }
 
     /// The parameters' specifications, in order.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     audio::Normalisation,
     data::Recipe,
-    model::{Method, ModelConfig},
+    model::{Method, ModelConfig, pretrain::Objectives},
 };
 
 /// A run's full configuration: enough to run it again, to the bit on the same machine.
@@ -43,4 +43,26 @@ pub struct RunConfig {
     pub norms_every: u64,
     /// The session this one is paired with and shares its batches with.
     pub paired_with: Option<String>,
+    /// What only a pretraining has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pretrain: Option<Box<PretrainConfig>>,
+}
+
+/// What decides a pretraining beside what every run has.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PretrainConfig {
+    /// Where the sounds are.
+    pub data: Vec<String>,
+    /// What is learned.
+    pub objectives: Objectives,
+    /// The teacher as it was given.
+    pub teacher: Option<String>,
+    /// After which of its blocks.
+    pub teacher_layers: Vec<usize>,
+    /// Share of patches that are shown.
+    pub keep: f32,
+    /// Share of them that are hidden.
+    pub hide: f32,
+    /// Sounds that could not be read and were left out.
+    pub unreadable: usize,
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::RunConfig;
-use crate::model::{BlockNorms, Inventory};
+use crate::model::{BlockNorms, Inventory, pretrain::Outcome};
 
 /// An event with its time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -127,6 +127,13 @@ pub enum Event {
     },
     /// An epoch ended.
     Epoch(EpochRecord),
+    /// What each objective of a pretraining came to on held-out sound.
+    Objectives {
+        /// The epoch that this ends.
+        epoch: u32,
+        /// By name.
+        outcomes: Vec<(String, Outcome)>,
+    },
     /// A checkpoint is safely on disk.
     Checkpoint {
         /// After this step.

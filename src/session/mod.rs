@@ -13,7 +13,7 @@ mod store;
 pub(crate) mod testing;
 
 pub use checkpoint::{BEST_FILE, Checkpoint, Checkpoints, Position, Tensor};
-pub use config::RunConfig;
+pub use config::{PretrainConfig, RunConfig};
 pub use error::SessionError;
 pub use event::{Best, EpochRecord, Event, Record, StepRecord, Summary};
 pub use log::{LOG_FILE, LogReader, LogWriter, outline};

@@ -1,7 +1,7 @@
 //! The state of a run: a pure fold over its events.
 
 use super::{Best, EpochRecord, Event, Record, RunConfig, StepRecord, Summary};
-use crate::model::{BlockNorms, Inventory};
+use crate::model::{BlockNorms, Inventory, pretrain::Outcome};
 
 /// Where a run stands.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -59,6 +59,8 @@ pub struct RunState {
     pub epochs: Vec<(u64, EpochRecord)>,
     /// Measurements of the adapters.
     pub norms: Vec<NormsRecord>,
+    /// What each objective of a pretraining came to in the last epoch.
+    pub objectives: Vec<(String, Outcome)>,
     /// Step and file of the last checkpoint.
     pub checkpoint: Option<(u64, String)>,
     /// Warnings, in order.
@@ -105,6 +107,7 @@ impl RunState {
                 self.status = Status::Running;
                 self.epochs.push((at, *epoch));
             }
+            Event::Objectives { outcomes, .. } => self.objectives = outcomes.clone(),
             Event::Checkpoint { step, file, .. } => self.checkpoint = Some((*step, file.clone())),
             Event::Paused => self.status = Status::Paused,
             Event::Continued => self.status = Status::Running,

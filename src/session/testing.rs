@@ -50,6 +50,7 @@ pub(crate) fn config() -> RunConfig {
         micro_batch: 4,
         norms_every: 2,
         paired_with: None,
+        pretrain: None,
     }
 }
 

@@ -10,6 +10,7 @@ use super::{
     batches::{Batches, Shelf},
     journal::Journal,
     plan::{Plan, front_end, plan},
+    pretrain,
     run::{Run, Saved},
     snapshot,
     trainer::Job,
@@ -36,11 +37,18 @@ impl Group {
 
     /// Makes a run ready to advance, on the trainer's thread.
     pub(super) fn launch(&self, launch: Launch, journal: &mut Journal) -> Result<Box<dyn Job>, TrainError> {
-        let run = match launch {
-            Launch::New(request) => self.begin(&request, journal)?,
-            Launch::Resume(folder) => self.resume(&folder, journal)?,
-        };
-        Ok(Box::new(run))
+        Ok(match launch {
+            Launch::New(request) => Box::new(self.begin(&request, journal)?),
+            Launch::Pretrain(request) => Box::new(pretrain::begin(&self.store, &request, journal)?),
+            Launch::Resume(folder) => {
+                let lock = Lock::take(&folder)?;
+                let pretrains = session::load(&folder)?.config.is_some_and(|config| config.pretrain.is_some());
+                match pretrains {
+                    true => Box::new(pretrain::resume(lock, &folder, journal)?),
+                    false => Box::new(self.resume(lock, &folder, journal)?),
+                }
+            }
+        })
     }
 
     fn begin(&self, request: &Request, journal: &mut Journal) -> Result<Run, TrainError> {
@@ -74,8 +82,7 @@ impl Group {
         assemble(plan, model, optimizer, position, Saved::up_to(None), lock, journal)
     }
 
-    fn resume(&self, folder: &Path, journal: &mut Journal) -> Result<Run, TrainError> {
-        let lock = Lock::take(folder)?;
+    fn resume(&self, lock: Lock, folder: &Path, journal: &mut Journal) -> Result<Run, TrainError> {
         let state = session::load(folder)?;
         let config = state.config.ok_or_else(|| {
             TrainError::Request(format!("{}: the log does not say what was trained; train anew", folder.display()))

@@ -69,7 +69,10 @@ impl Answers {
     /// The metric's value over all clips.
     pub fn value(&self, metric: Metric) -> f64 {
         match metric {
-            Metric::Accuracy => mean(self.correct().into_iter().map(|hit| f64::from(u8::from(hit)))).unwrap_or(0.0),
+            // Pretraining has no answers to judge; its score is not computed from any.
+            Metric::Accuracy | Metric::Score => {
+                mean(self.correct().into_iter().map(|hit| f64::from(u8::from(hit)))).unwrap_or(0.0)
+            }
             Metric::MeanAveragePrecision => {
                 mean((0..self.classes).filter_map(|class| self.average_precision(class))).unwrap_or(0.0)
             }

@@ -80,6 +80,7 @@ pub(super) fn plan(
         device: model::device_name(&device),
         norms_every: request.norms_every,
         paired_with: request.paired_with.clone(),
+        pretrain: None,
     };
     Ok(Plan { config, features, division })
 }

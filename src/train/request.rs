@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::PretrainRequest;
 use crate::model::Method;
 
 /// Everything a person may set. `None` leaves it to the recipe, the data set or the machine.
@@ -66,6 +67,8 @@ impl Default for Request {
 pub enum Launch {
     /// Begins a session.
     New(Box<Request>),
+    /// Begins a session that pretrains a backbone.
+    Pretrain(Box<PretrainRequest>),
     /// Goes on with the session in this folder from its last checkpoint.
     Resume(PathBuf),
 }

@@ -67,6 +67,21 @@ impl Saved {
         let mark = position.map(|position| (position.step, position.step_in_epoch));
         Self { mark, at: Instant::now(), best: None }
     }
+
+    /// Whether everything up to this position is on disk.
+    pub(super) fn is_at(&self, position: &Position) -> bool {
+        self.mark == Some((position.step, position.step_in_epoch))
+    }
+
+    /// Time since the last checkpoint, or since the last that failed.
+    pub(super) fn age(&self) -> Duration {
+        self.at.elapsed()
+    }
+
+    /// A checkpoint failed: wait as long again before the next.
+    pub(super) fn again(&mut self) {
+        self.at = Instant::now();
+    }
 }
 
 impl Job for Run {
@@ -76,7 +91,7 @@ impl Job for Run {
         }
         if self.position.step_in_epoch < self.batches.steps_per_epoch() {
             self.step(journal)?;
-            if self.saved.at.elapsed() >= CHECKPOINT_EVERY {
+            if self.saved.age() >= CHECKPOINT_EVERY {
                 self.try_checkpoint(journal);
             }
         } else if self.evaluate(journal)? {
@@ -245,7 +260,7 @@ impl Run {
     /// refuses stops no training: it is said, what is there stays, and the next point tries again.
     fn try_checkpoint(&mut self, journal: &mut Journal) {
         if let Err(error) = self.save(journal) {
-            self.saved.at = Instant::now();
+            self.saved.again();
             journal.emit(Event::Warning { message: format!("no checkpoint of step {}: {error}", self.position.step) });
         }
     }
@@ -281,7 +296,7 @@ impl Run {
     }
 
     fn is_saved(&self) -> bool {
-        self.saved.mark == Some((self.position.step, self.position.step_in_epoch))
+        self.saved.is_at(&self.position)
     }
 
     /// The end: everything must be on disk.
@@ -319,7 +334,7 @@ fn part_of(features: &Features, start: usize, count: usize) -> Features {
 }
 
 /// Gradients scaled down so that their norm over all parameters is at most `most`; as they are when it is 0.
-fn clipped(gradients: Vec<Tensor>, most: f64) -> Result<Vec<Tensor>, TrainError> {
+pub(super) fn clipped(gradients: Vec<Tensor>, most: f64) -> Result<Vec<Tensor>, TrainError> {
     if most <= 0.0 {
         return Ok(gradients);
     }

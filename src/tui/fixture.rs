@@ -87,6 +87,7 @@ pub fn events(method: Method, steps: u64) -> Vec<Record> {
         micro_batch: 8,
         norms_every: 10,
         paired_with: aat.then(|| "esc10-f1-full".into()),
+        pretrain: None,
     };
     let moment_bytes = 8 * inventory.trainable as u64;
     let mut at = THEN;

@@ -1,5 +1,6 @@
 //! The layouts data sets come in, each recognised from its content by its own file.
 
+mod corpus;
 mod demo;
 mod esc50;
 mod folders;
@@ -13,6 +14,8 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
+
+pub use corpus::open_corpus;
 
 use super::{DataError, Dataset, Problem, problem};
 

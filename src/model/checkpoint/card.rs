@@ -5,7 +5,9 @@ use std::{fs, io::Write, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Checkpoint, Format, Mapping, Tensors, beside, ignored, mapping::some_of, open_tensors, safetensors};
+use super::{
+    Checkpoint, Dtype, Format, Mapping, Tensors, beside, ignored, mapping::some_of, open_tensors, safetensors,
+};
 use crate::{
     atomic,
     audio::Normalisation,
@@ -16,6 +18,7 @@ use crate::{
 const KEY: &str = "aat-tui";
 const MODEL: &str = "model";
 const ADAPTER: &str = "adapter";
+const BACKBONE: &str = "backbone";
 
 const MODEL_TENSORS: &str = "model.safetensors";
 const MODEL_CARD: &str = "config.json";
@@ -46,6 +49,9 @@ pub struct Card {
 impl Card {
     /// Whether it is of one piece.
     fn check(&self, path: &Path) -> Result<(), ModelError> {
+        if self.shape.classes == 0 && self.labels.is_empty() {
+            return self.shape.check_backbone();
+        }
         self.shape.check()?;
         if self.labels.len() == self.shape.classes {
             return Ok(());
@@ -67,7 +73,8 @@ pub(super) fn open(tensors: Tensors) -> Result<Checkpoint, ModelError> {
     let card: Card = beside(&tensors.path, MODEL_CARD)?.ok_or_else(|| no_card(&tensors.path, MODEL_CARD))?;
     card.check(&tensors.path)?;
     let mut map = Mapping::default();
-    for spec in specs(&card.shape, card.method) {
+    let has_head = card.shape.classes > 0;
+    for spec in specs(&card.shape, card.method).into_iter().filter(|spec| has_head || spec.part != Part::Head) {
         map.copy(spec.name.clone(), spec.name, &spec.shape);
     }
     let ignored = ignored(&tensors, &map, |_| "not part of the model");
@@ -77,7 +84,7 @@ pub(super) fn open(tensors: Tensors) -> Result<Checkpoint, ModelError> {
         grid: card.shape.grid(),
         method: Some(card.method),
         config: card.shape,
-        labels: Some(card.labels),
+        labels: Some(card.labels).filter(|_| has_head),
         normalisation: card.normalisation,
         notes: Vec::new(),
         ignored,
@@ -170,6 +177,15 @@ pub fn save_model(folder: &Path, card: &Card, store: &ParamStore) -> Result<(), 
     write(folder, card, store, MODEL, |_| true)
 }
 
+/// Writes a backbone without a head, in half precision: a start for others, not a result.
+///
+/// # Errors
+/// As [`save_model`].
+pub fn save_backbone(folder: &Path, card: &Card, store: &ParamStore) -> Result<(), ModelError> {
+    let of_backbone = |spec: &ParamSpec| matches!(spec.part, Part::Stem | Part::Block | Part::FinalNorm);
+    write(folder, card, store, BACKBONE, of_backbone)
+}
+
 /// Writes what a method added and trained, head included, without the backbone.
 ///
 /// # Errors
@@ -196,7 +212,9 @@ fn write(
         if kind == ADAPTER { (ADAPTER_TENSORS, ADAPTER_CARD) } else { (MODEL_TENSORS, MODEL_CARD) };
     let (specs, vars): (Vec<_>, Vec<_>) = store.iter().filter(|(spec, _)| wanted(spec)).unzip();
     let table = safetensors::table(specs);
-    safetensors::write(&folder.join(tensors), &[(KEY, kind)], &table, |i| {
+    // A backbone is a model to whoever reads it.
+    let (kind, dtype) = if kind == BACKBONE { (MODEL, Dtype::F16) } else { (kind, Dtype::F32) };
+    safetensors::write_as(dtype, &folder.join(tensors), &[(KEY, kind)], &table, |i| {
         Ok(vars[i].flatten_all()?.to_dtype(candle_core::DType::F32)?.to_vec1()?)
     })?;
     let card = serde_json::to_string_pretty(card).map_err(|why| io(why.into()))?;

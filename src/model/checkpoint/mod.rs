@@ -27,7 +27,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-pub use card::{Adapter, Card, save_adapter, save_model};
+pub use card::{Adapter, Card, save_adapter, save_backbone, save_model};
 pub use export::to_hugging_face;
 pub use tensors::{Dtype, Place, Tensors};
 
@@ -152,6 +152,15 @@ impl Checkpoint {
     pub fn tensors(&self) -> &Tensors {
         &self.tensors
     }
+}
+
+/// A position embedding of one shape for a model of another, (1, tokens, hidden): cut to a clip's beginning where
+/// positions are sinusoids, else cut to the middle or stretched.
+pub fn fit_positions(source: &[f32], from: &ModelConfig, to: &ModelConfig) -> Vec<f32> {
+    if let Stem::Convolutions { .. } = to.stem {
+        return source[..(to.tokens() * to.hidden).min(source.len())].to_vec();
+    }
+    positions::fit(source, to.class_tokens(), to.hidden, from.grid(), to.grid())
 }
 
 /// Every tensor that the mapping has no use for, with the first reason that fits its name.

@@ -143,8 +143,23 @@ pub fn write<'a>(
     path: &Path,
     metadata: &[(&str, &str)],
     tensors: &[(&str, &[usize])],
+    values: impl FnMut(usize) -> Result<Vec<f32>, ModelError> + 'a,
+) -> Result<(), ModelError> {
+    write_as(Dtype::F32, path, metadata, tensors, values)
+}
+
+/// The same in another precision: `F16` halves the file, everything else is written as `F32`.
+///
+/// # Errors
+/// As [`write()`].
+pub fn write_as<'a>(
+    dtype: Dtype,
+    path: &Path,
+    metadata: &[(&str, &str)],
+    tensors: &[(&str, &[usize])],
     mut values: impl FnMut(usize) -> Result<Vec<f32>, ModelError> + 'a,
 ) -> Result<(), ModelError> {
+    let (precision, size) = if dtype == Dtype::F16 { ("F16", 2) } else { ("F32", 4) };
     #[derive(serde::Serialize)]
     struct Written<'a> {
         dtype: &'static str,
@@ -160,8 +175,8 @@ pub fn write<'a>(
     let mut end = 0;
     for (name, shape) in tensors {
         let start = end;
-        end += 4 * shape.iter().product::<usize>();
-        let entry = Written { dtype: "F32", shape, data_offsets: [start, end] };
+        end += size * shape.iter().product::<usize>();
+        let entry = Written { dtype: precision, shape, data_offsets: [start, end] };
         header.insert(
             (*name).to_owned(),
             serde_json::to_value(entry).map_err(std::io::Error::from).map_err(|source| io_error(path, source))?,
@@ -180,7 +195,10 @@ pub fn write<'a>(
                 return Err(Failure::Model(ModelError::Shape(problem)));
             }
             for chunk in values.chunks(CHUNK) {
-                let bytes: Vec<u8> = chunk.iter().flat_map(|value| value.to_le_bytes()).collect();
+                let bytes: Vec<u8> = match size {
+                    2 => chunk.iter().flat_map(|value| half::f16::from_f32(*value).to_le_bytes()).collect(),
+                    _ => chunk.iter().flat_map(|value| value.to_le_bytes()).collect(),
+                };
                 file.write_all(&bytes).map_err(Failure::Io)?;
             }
         }

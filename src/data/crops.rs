@@ -1,0 +1,410 @@
+//! Batches to pretrain on: crops of sounds, each with its labels, its teacher's features and the patches to be shown.
+//!
+//! Every draw is a function of (seed, step, place), so that a run goes on anywhere. A batch's crops are all of one
+//! length; shorter ones come in larger numbers, so that every step hears as much sound.
+
+use std::{
+    sync::{
+        Arc,
+        mpsc::{self, Receiver},
+    },
+    thread,
+};
+
+use super::{DataError, Dataset, FeatureSet, Label, random::Dice};
+use crate::{
+    audio::{Extractor, LogMel, Normalisation},
+    model::{Features, pretrain::Sounds},
+};
+
+/// Side of a patch and stride, in mel bins and in frames: crops begin where patches do.
+pub const PATCH: usize = 16;
+/// Finished batches that each thread may hold ready.
+const AHEAD: usize = 2;
+/// Threads that make batches.
+const WORKERS: usize = 2;
+/// Labelled sounds that the unlabelled ones count as, when classes are drawn.
+const UNLABELLED_SIZE: f64 = 8.0;
+
+/// A teacher's features of whole sounds: columns of [`PATCH`] frames by features.
+pub struct Teaching {
+    /// Everything that decides them, for the cache.
+    pub name: String,
+    /// Features of each column.
+    pub features: usize,
+    /// Computes them from mono samples at 16 kHz.
+    pub compute: Box<dyn Fn(&[f32]) -> Result<LogMel, DataError> + Send + Sync>,
+    /// Mean and deviation of each feature; empty until they are known.
+    pub statistics: (Vec<f32>, Vec<f32>),
+}
+
+/// What decides a crop.
+#[derive(Clone, Copy, Debug)]
+pub struct Cut {
+    /// Frames of the longest crops.
+    pub frames: usize,
+    /// Longest crops in a batch.
+    pub batch: usize,
+    /// Share of patches that are shown.
+    pub keep: f32,
+    /// Share of the shown patches that are hidden.
+    pub hide: f32,
+    /// Statistics of the log-mels.
+    pub normalisation: Normalisation,
+    /// Seed of every draw.
+    pub seed: u64,
+}
+
+/// Makes crops of a corpus.
+#[derive(Clone)]
+pub struct Crops {
+    job: Arc<Job>,
+}
+
+struct Job {
+    set: Arc<FeatureSet>,
+    teaching: Option<Arc<Teaching>>,
+    cut: Cut,
+    train: Vec<usize>,
+    val: Vec<usize>,
+    /// Running sums of the training sounds' weights.
+    sums: Vec<f64>,
+}
+
+/// Divides a corpus into what trains and what validates: one sound of fifty, at most 256, chosen by name.
+pub fn divide_corpus(corpus: &Dataset, seed: u64) -> (Vec<usize>, Vec<usize>) {
+    const HELD_OUT: usize = 50;
+    const MOST: usize = 256;
+    let mut order: Vec<usize> = (0..corpus.items.len()).collect();
+    Dice::new(seed, "corpus", 0, 0).shuffle(&mut order);
+    let count = (corpus.items.len() / HELD_OUT).clamp(1, MOST).min(corpus.items.len().saturating_sub(1));
+    let (val, train) = order.split_at(count);
+    let sorted = |part: &[usize]| {
+        let mut part = part.to_vec();
+        part.sort_unstable();
+        part
+    };
+    (sorted(train), sorted(val))
+}
+
+impl Crops {
+    /// Crops of these sounds.
+    pub fn new(
+        set: Arc<FeatureSet>,
+        teaching: Option<Arc<Teaching>>,
+        cut: Cut,
+        train: Vec<usize>,
+        val: Vec<usize>,
+    ) -> Self {
+        let corpus = set.dataset();
+        let class = |item: usize| if let Label::One(class) = corpus.items[item].label { Some(class) } else { None };
+        let mut counts = vec![0usize; corpus.classes.len()];
+        train.iter().filter_map(|&item| class(item)).for_each(|class| counts[class] += 1);
+        // Between drawing sounds evenly and drawing classes evenly.
+        let weight = |item: usize| class(item).map_or(UNLABELLED_SIZE, |class| counts[class] as f64).powf(-0.5);
+        let mut sum = 0.0;
+        let sums = train
+            .iter()
+            .map(|&item| {
+                sum += weight(item);
+                sum
+            })
+            .collect();
+        Self { job: Arc::new(Job { set, teaching, cut, train, val, sums }) }
+    }
+
+    /// Batches from this step (counted from 0) on, without end, made ahead in the background.
+    pub fn from(&self, step: u64) -> Stream {
+        let (mut inboxes, mut threads) = (Vec::new(), Vec::new());
+        for worker in 0..WORKERS {
+            let (outbox, inbox) = mpsc::sync_channel(AHEAD);
+            let job = Arc::clone(&self.job);
+            let work = move || {
+                let mut extractor = job.set.front_end().extractor();
+                for step in (step + worker as u64..).step_by(WORKERS) {
+                    let made = job.batch(step, &mut extractor);
+                    let failed = made.is_err();
+                    if outbox.send(made).is_err() || failed {
+                        return;
+                    }
+                }
+            };
+            match thread::Builder::new().name("crops".into()).spawn(work) {
+                Ok(thread) => threads.push(thread),
+                Err(error) => tracing::warn!("no thread to load data on: {error}"),
+            }
+            inboxes.push(inbox);
+        }
+        Stream { inboxes, threads, next: 0 }
+    }
+
+    /// Batches of the validation sounds.
+    pub fn val_batches(&self) -> u64 {
+        self.job.val.len().div_ceil(self.job.cut.batch.max(1)) as u64
+    }
+
+    /// Sounds of the validation split.
+    pub fn val_clips(&self) -> usize {
+        self.job.val.len()
+    }
+
+    /// One batch of validation: every patch of the beginning of each sound, as it is, always the same.
+    ///
+    /// # Errors
+    /// When a sound cannot be read.
+    pub fn val(&self, number: u64) -> Result<Sounds, DataError> {
+        let job = &self.job;
+        let start = number as usize * job.cut.batch;
+        let items = &job.val[start..(start + job.cut.batch).min(job.val.len())];
+        let mut extractor = job.set.front_end().extractor();
+        let mut batch = job.empty(job.cut.frames / 2);
+        for (place, &item) in items.iter().enumerate() {
+            let mut dice = Dice::new(0, "validation", number, place as u64);
+            job.add(&mut batch, item, None, &mut dice, &mut extractor)?;
+        }
+        Ok(batch)
+    }
+}
+
+/// Batches in order. Dropping it ends the threads behind it.
+pub struct Stream {
+    inboxes: Vec<Receiver<Result<Sounds, DataError>>>,
+    threads: Vec<thread::JoinHandle<()>>,
+    next: usize,
+}
+
+impl Stream {
+    /// The next batch.
+    ///
+    /// # Errors
+    /// When a sound cannot be read.
+    pub fn next(&mut self) -> Result<Sounds, DataError> {
+        let inbox = &self.inboxes[self.next % self.inboxes.len()];
+        self.next += 1;
+        inbox
+            .recv()
+            .unwrap_or_else(|_| Err(DataError::Request("a loading thread ended early; the log says why".into())))
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.inboxes.clear();
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Job {
+    fn empty(&self, frames: usize) -> Sounds {
+        let features = Features { frames, bins: self.set.front_end().bins(), ..Features::default() };
+        Sounds { features, ..Sounds::default() }
+    }
+
+    fn batch(&self, step: u64, extractor: &mut Extractor) -> Result<Sounds, DataError> {
+        let Cut { frames, batch, seed, .. } = self.cut;
+        let parts = match Dice::new(seed, "length", 0, step).unit() {
+            draw if draw < 0.4 => 4,
+            draw if draw < 0.75 => 2,
+            _ => 1,
+        };
+        let mut sounds = self.empty(frames / parts);
+        for place in 0..batch * parts {
+            let mut dice = Dice::new(seed, "crop", step, place as u64);
+            let item = self.draw(&mut dice);
+            let other = dice.chance(0.4).then(|| self.draw(&mut dice));
+            self.add(&mut sounds, item, Some(other), &mut dice, extractor)?;
+        }
+        Ok(sounds)
+    }
+
+    fn draw(&self, dice: &mut Dice) -> usize {
+        let wanted = f64::from(dice.unit()) * self.sums.last().copied().unwrap_or(0.0);
+        self.train[self.sums.partition_point(|&sum| sum <= wanted).min(self.train.len() - 1)]
+    }
+
+    /// Adds a sound to a batch. `augment` says that it trains, and perhaps what is heard behind it.
+    fn add(
+        &self,
+        sounds: &mut Sounds,
+        item: usize,
+        augment: Option<Option<usize>>,
+        dice: &mut Dice,
+        extractor: &mut Extractor,
+    ) -> Result<(), DataError> {
+        let (frames, bins) = (sounds.features.frames, sounds.features.bins);
+        let mel = self.set.mel(item, extractor)?;
+        let spare = (mel.frames.saturating_sub(frames)) / PATCH;
+        let first = if augment.is_some() { dice.below(spare + 1) } else { 0 };
+        let begin = first * PATCH;
+        let heard = mel.frames.saturating_sub(begin).min(frames);
+        let mut crop = vec![0.0; frames * bins];
+        crop[..heard * bins].copy_from_slice(&mel.data[begin * bins..(begin + heard) * bins]);
+        if let Some(behind) = augment {
+            let behind = behind.map(|item| self.set.mel(item, extractor)).transpose()?;
+            change(&mut crop[..heard * bins], bins, behind.as_deref(), dice);
+        }
+        let Normalisation { mean, std } = self.cut.normalisation;
+        let stretch = if augment.is_some() { dice.between(0.85, 1.15) } else { 1.0 };
+        let scale = stretch / (2.0 * std);
+        crop.iter_mut().for_each(|value| *value = (*value - mean) * scale);
+        sounds.features.data.extend(crop);
+        sounds.features.valid.push(heard);
+        sounds.features.batch += 1;
+
+        let columns = frames / PATCH;
+        let of_sound = (heard / PATCH).clamp(1, columns);
+        sounds.columns.push(of_sound);
+        sounds.labels.push(match self.set.dataset().items[item].label {
+            Label::One(class) => Some(class),
+            Label::Many(_) => None,
+        });
+        if let Some(teaching) = &self.teaching {
+            let taught = self.set.derived(item, &teaching.name, &*teaching.compute)?;
+            let from = first.min(taught.frames.saturating_sub(1)) * taught.bins;
+            let to = (from + columns * taught.bins).min(taught.data.len());
+            let (means, deviations) = &teaching.statistics;
+            let known = taught.data[from..to].chunks_exact(taught.bins).flat_map(|column| {
+                let standardised = column.iter().zip(means.iter().zip(deviations));
+                standardised.map(|(value, (mean, deviation))| ((value - mean) / deviation).clamp(-5.0, 5.0))
+            });
+            let before = sounds.teacher.len();
+            sounds.teacher.extend(known);
+            sounds.teacher.resize(before + columns * teaching.features, 0.0);
+            let taught_columns = (to - from) / taught.bins.max(1);
+            if let Some(last) = sounds.columns.last_mut() {
+                *last = (*last).min(taught_columns.max(1));
+            }
+        }
+        self.select(sounds, [bins / PATCH, columns], augment.is_some(), dice);
+        Ok(())
+    }
+
+    /// Chooses the patches of a sound.
+    fn select(&self, sounds: &mut Sounds, [rows, columns]: [usize; 2], train: bool, dice: &mut Dice) {
+        let all = rows * columns;
+        let keep = if train { self.cut.keep } else { 1.0 };
+        let mut patches: Vec<usize> = (0..all).collect();
+        let kept = ((keep * all as f32).round() as usize).clamp(1, all);
+        if kept < all {
+            dice.shuffle(&mut patches);
+            patches.truncate(kept);
+            patches.sort_unstable();
+        }
+        let mut hidden = vec![false; kept];
+        if self.cut.hide > 0.0 {
+            let covered = clusters(rows, columns, self.cut.hide, dice);
+            hidden = patches.iter().map(|&patch| covered[patch]).collect();
+        }
+        sounds.selection.patches.extend(patches.into_iter().map(|patch| [patch / columns, patch % columns]));
+        sounds.selection.hidden.extend(hidden);
+        let spare = self.cut.frames / PATCH - columns;
+        sounds.selection.offsets.push(if train { dice.below(spare + 1) } else { spare / 2 });
+    }
+}
+
+/// SSAST's cluster masking (arXiv 2110.09784): squares of 3 to 5 patches until exactly this share is covered.
+fn clusters(rows: usize, columns: usize, share: f32, dice: &mut Dice) -> Vec<bool> {
+    let all = rows * columns;
+    let wanted = ((share * all as f32).round() as usize).min(all);
+    let side = 3 + dice.below(3);
+    let mut covered = vec![false; all];
+    let mut count = 0;
+    while count < wanted {
+        let (top, left) = (dice.below(rows), dice.below(columns));
+        for (row, column) in (top..(top + side).min(rows)).flat_map(|row| (left..left + side).map(move |c| (row, c))) {
+            if column < columns && count < wanted && !covered[row * columns + column] {
+                covered[row * columns + column] = true;
+                count += 1;
+            }
+        }
+    }
+    covered
+}
+
+/// Changes a log-mel as rooms, microphones and neighbours do: level, tilt, a cut-off, another sound behind it.
+fn change(crop: &mut [f32], bins: usize, behind: Option<&LogMel>, dice: &mut Dice) {
+    /// Natural logarithms of power in a decibel.
+    const DECIBEL: f32 = std::f32::consts::LN_10 / 10.0;
+    let level = dice.between(-10.0, 10.0) * DECIBEL;
+    let tilt = dice.between(-6.0, 6.0) * DECIBEL;
+    // 4 kHz lies near bin 97, where telephones and 8 kHz recordings end.
+    let end = if dice.chance(0.2) { 80 + dice.below(40) } else { bins };
+    let floor = f32::EPSILON.ln();
+    if let Some(behind) = behind.filter(|behind| behind.frames > 0) {
+        let loudness = |values: &[f32]| values.iter().sum::<f32>() / values.len().max(1) as f32;
+        let gap = dice.between(3.0, 25.0) * DECIBEL;
+        let shift = loudness(crop) - loudness(&behind.data) - gap;
+        let from = dice.below(behind.frames);
+        let others = behind.data.chunks_exact(bins).cycle().skip(from);
+        for (frame, other) in crop.chunks_exact_mut(bins).zip(others) {
+            for (value, other) in frame.iter_mut().zip(other) {
+                let (high, low) =
+                    if *value > other + shift { (*value, other + shift) } else { (other + shift, *value) };
+                *value = high + (low - high).exp().ln_1p();
+            }
+        }
+    }
+    for frame in crop.chunks_exact_mut(bins) {
+        for (bin, value) in frame.iter_mut().enumerate() {
+            *value += level + tilt * (2.0 * bin as f32 / bins as f32 - 1.0);
+            if bin >= end {
+                *value = floor;
+            }
+            *value = value.max(floor);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::{audio::FrontEnd, data::open_corpus};
+
+    fn crops(cut: Cut) -> Crops {
+        let corpus = open_corpus(&["demo".to_owned()]).unwrap();
+        let (train, val) = divide_corpus(&corpus, 1);
+        assert!(train.iter().all(|item| !val.contains(item)));
+        let set = Arc::new(FeatureSet::new(Arc::new(corpus), FrontEnd::Kaldi, 512));
+        let compute = |samples: &[f32]| Ok(LogMel { frames: 9, bins: 2, data: vec![samples[0] + 3.0; 18] });
+        let teaching = Teaching {
+            name: "test".into(),
+            features: 2,
+            compute: Box::new(compute),
+            statistics: (vec![3.0; 2], vec![0.5; 2]),
+        };
+        Crops::new(set, Some(Arc::new(teaching)), cut, train, val)
+    }
+
+    #[test]
+    fn batches_repeat_hear_as_much_and_go_on_anywhere() {
+        let normalisation = Normalisation { mean: -6.0, std: 5.0 };
+        let cut = Cut { frames: 256, batch: 2, keep: 0.5, hide: 0.0, normalisation, seed: 4 };
+        let crops = crops(cut);
+        let mut stream = crops.from(0);
+        let first: Vec<Sounds> = (0..5).map(|_| stream.next().unwrap()).collect();
+        assert_eq!(crops.from(3).next().unwrap(), first[3]);
+        assert_ne!(first[0].features.data, first[1].features.data);
+        for sounds in &first {
+            let Features { batch, frames, bins, data, .. } = &sounds.features;
+            assert_eq!((batch * frames, data.len()), (512, batch * frames * bins));
+            assert_eq!(sounds.selection.kept(), 8 * (frames / PATCH) / 2);
+            assert_eq!(sounds.teacher.len(), batch * (frames / PATCH) * 2);
+            assert!(sounds.columns.iter().all(|&columns| columns > 0 && columns <= frames / PATCH));
+        }
+        let val = crops.val(0).unwrap();
+        assert_eq!(val, crops.val(0).unwrap());
+        assert_eq!(val.selection.kept(), 8 * 128 / PATCH);
+    }
+
+    #[test]
+    fn clusters_cover_exactly_their_share() {
+        for (rows, columns) in [(8, 8), (8, 32)] {
+            let covered = clusters(rows, columns, 0.78, &mut Dice::new(1, "test", 0, 0));
+            let count = covered.iter().filter(|&&covered| covered).count();
+            assert_eq!(count, (0.78 * (rows * columns) as f32).round() as usize);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Sounds to pretrain on: whatever lies below some folders, labelled by folder where there are folders.
+
+use std::{collections::BTreeSet, path::Path};
+
+use super::{SOUND_ENDINGS, demo, ending_in, entries, file_name, files_below, id_of, name_of, open};
+use crate::data::{DataError, Dataset, Item, Label, Source};
+
+/// The class folder whose sounds are of unknown class.
+const UNLABELLED: &str = "unlabelled";
+
+/// The sounds below some folders, and `demo`'s where it is named. A folder directly below one of them is a class,
+/// unless it is called `unlabelled`; what lies in no such folder has no class.
+///
+/// # Errors
+/// When a folder cannot be read, or there is no sound at all.
+pub fn open_corpus(specs: &[String]) -> Result<Dataset, DataError> {
+    let mut found: Vec<(Option<String>, String, Source)> = Vec::new();
+    for spec in specs {
+        if spec == demo::NAME {
+            let demo = open(spec)?;
+            for item in demo.items {
+                let class = if let Label::One(class) = item.label { demo.classes.get(class).cloned() } else { None };
+                found.push((class, format!("demo/{}", item.id), item.source));
+            }
+            continue;
+        }
+        let root = Path::new(spec);
+        let name = name_of(root);
+        for entry in entries(root)? {
+            let (class, files) = if entry.is_dir() {
+                (Some(file_name(&entry)).filter(|class| class != UNLABELLED), files_below(&entry)?)
+            } else {
+                (None, vec![entry])
+            };
+            for path in files.into_iter().filter(|path| ending_in(path, SOUND_ENDINGS)) {
+                found.push((class.clone(), format!("{name}/{}", id_of(root, &path)), Source::File(path)));
+            }
+        }
+    }
+    if found.is_empty() {
+        return Err(DataError::Request(format!(
+            "there is no sound in {}; give folders with .wav, .flac, .ogg or .mp3 files",
+            specs.join(", ")
+        )));
+    }
+    let classes: Vec<String> =
+        found.iter().filter_map(|(class, ..)| class.clone()).collect::<BTreeSet<_>>().into_iter().collect();
+    let items = found
+        .into_iter()
+        .map(|(class, id, source)| {
+            let label = class.and_then(|class| classes.binary_search(&class).ok());
+            // Nothing annotated is nothing known.
+            let label = label.map_or(Label::Many(Vec::new()), Label::One);
+            Item { id, source, label, fold: None, split: None, group: None }
+        })
+        .collect();
+    Ok(Dataset {
+        name: specs.first().map_or_else(|| "sounds".into(), |spec| name_of(Path::new(spec))),
+        root: None,
+        layout: "corpus",
+        classes,
+        items,
+        recipe: None,
+        notes: Vec::new(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn folders_are_classes_and_the_rest_is_unlabelled() {
+        let root = tempfile::tempdir().unwrap();
+        for path in ["dog/a.wav", "dog/deep/b.flac", "cat/c.ogg", "unlabelled/d.wav", "e.mp3", "dog/notes.txt"] {
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, []).unwrap();
+        }
+        let corpus = open_corpus(&[root.path().display().to_string()]).unwrap();
+        assert_eq!(corpus.classes, ["cat", "dog"]);
+        let labels: Vec<&Label> = corpus.items.iter().map(|item| &item.label).collect();
+        let none = &Label::Many(Vec::new());
+        assert_eq!(labels, [&Label::One(0), &Label::One(1), &Label::One(1), none, none]);
+        let empty = tempfile::tempdir().unwrap();
+        assert!(open_corpus(&[empty.path().display().to_string()]).unwrap_err().to_string().contains("no sound"));
+    }
+}

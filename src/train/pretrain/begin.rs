@@ -1,0 +1,276 @@
+//! How a pretraining begins: anew from a request, or again from its last checkpoint.
+
+use std::{path::Path, sync::Arc};
+
+use super::{
+    PretrainRequest,
+    run::Pretraining,
+    teacher::{self, with_statistics},
+};
+use crate::{
+    audio::FrontEnd,
+    data::{
+        self, Crops, Cut, DataError, FeatureSet, Loss, Metric, PATCH, Recipe, Schedule, divide_corpus, open_corpus,
+    },
+    infer::restore,
+    model::{
+        self, Inventory, Method, ModelConfig,
+        pretrain::{Heads, Objectives, Pretrainer},
+    },
+    session::{
+        self, Checkpoints, Event, Lock, LogReader, LogWriter, Position, PretrainConfig, RunConfig, Status, Store,
+    },
+    train::{AdamW, TrainError, journal::Journal, run::Saved, snapshot},
+};
+
+/// Frames kept of each sound.
+const KEPT_FRAMES: usize = 1024;
+/// Weight decay and warm-up of every pretraining (SSAST trains with neither stated otherwise; DeiT's decay).
+const WEIGHT_DECAY: f64 = 0.05;
+const WARMUP_STEPS: u64 = 200;
+
+/// The corpus of a run, and what a run needs of it.
+struct Corpus {
+    set: Arc<FeatureSet>,
+    train: Vec<usize>,
+    val: Vec<usize>,
+    unreadable: usize,
+}
+
+/// Opens the sounds, decodes what is not cached, and leaves out what cannot be read.
+fn corpus(specs: &[String], seed: u64, journal: &Journal) -> Result<Corpus, TrainError> {
+    let corpus = open_corpus(specs)?;
+    let (train, val) = divide_corpus(&corpus, seed);
+    let set = Arc::new(FeatureSet::new(Arc::new(corpus), FrontEnd::Kaldi, KEPT_FRAMES));
+    let all = [train.as_slice(), &val].concat();
+    let bad = set.readable(&all, &mut |done, total| journal.preparing(done, total))?;
+    let good = |items: Vec<usize>| items.into_iter().filter(|item| !bad.contains(item)).collect::<Vec<_>>();
+    let (train, val) = (good(train), good(val));
+    if train.is_empty() || val.is_empty() {
+        return Err(TrainError::Request(format!("no two sounds of {} can be read", specs.join(", "))));
+    }
+    Ok(Corpus { set, train, val, unreadable: bad.len() })
+}
+
+/// The teacher's features of every sound, computed once.
+fn taught(
+    config: &PretrainConfig,
+    corpus: &Corpus,
+    journal: &Journal,
+) -> Result<Option<Arc<data::Teaching>>, TrainError> {
+    if config.objectives.distill <= 0.0 {
+        return Ok(None);
+    }
+    let Some(source) = &config.teacher else {
+        return Err(TrainError::Request("distillation needs a teacher: give --teacher, a checkpoint".into()));
+    };
+    let teaching = teacher::teaching(source, &config.teacher_layers)?;
+    let all = [corpus.train.as_slice(), &corpus.val].concat();
+    for (done, &item) in all.iter().enumerate() {
+        if done % 16 == 0 && journal.preparing(done, all.len()).is_break() {
+            return Err(DataError::Cancelled.into());
+        }
+        corpus.set.derived(item, &teaching.name, &*teaching.compute)?;
+    }
+    Ok(Some(with_statistics(teaching, &corpus.set, &corpus.train)?))
+}
+
+/// Begins a session.
+///
+/// # Errors
+/// When data, model and wishes do not fit together.
+pub(in crate::train) fn begin(
+    store: &Store,
+    request: &PretrainRequest,
+    journal: &mut Journal,
+) -> Result<Pretraining, TrainError> {
+    check(request)?;
+    let corpus = corpus(&request.data, request.seed, journal)?;
+    let own = PretrainConfig {
+        data: request.data.clone(),
+        objectives: request.objectives,
+        teacher: request.teacher.clone(),
+        teacher_layers: request.teacher_layers.clone(),
+        keep: request.keep,
+        hide: request.hide,
+        unreadable: corpus.unreadable,
+    };
+    let teaching = taught(&own, &corpus, journal)?;
+    let sample: Vec<usize> = corpus.train.iter().copied().step_by(corpus.train.len().div_ceil(1024).max(1)).collect();
+    let normalisation = corpus.set.statistics(&sample)?;
+    let labels = corpus.set.dataset().classes.clone();
+    if request.objectives.labels > 0.0 && labels.len() < 2 {
+        return Err(TrainError::Request("`labels` needs sounds in at least two class folders".into()));
+    }
+    let opened = open(&request.model, request.frames, labels.len().max(1), request.seed)?;
+    let shape = opened.config.clone();
+    let heads = Heads { classes: labels.len(), teacher: teaching.as_ref().map_or(0, |teaching| teaching.features) };
+    let weights = Pretrainer::store(&shape, &opened.store, request.objectives, heads, request.seed)?;
+    let name = request.name.clone().unwrap_or_else(|| format!("pretrain-{}", corpus.set.dataset().name));
+    let (session, lock) = store.create(&name)?;
+    let config = RunConfig {
+        session,
+        data: request.data.join(", "),
+        data_name: corpus.set.dataset().name.clone(),
+        labels,
+        fold: None,
+        model: request.model.clone(),
+        shape,
+        method: Method::full(),
+        micro_batch: request.batch,
+        recipe: recipe(request),
+        normalisation,
+        lr: request.lr,
+        seed: request.seed,
+        device: "cpu".into(),
+        norms_every: 0,
+        paired_with: None,
+        pretrain: Some(Box::new(own)),
+    };
+    let optimizer = AdamW::new(&weights, WEIGHT_DECAY)?;
+    journal.write_to(LogWriter::open(lock.folder())?);
+    let crops = crops(&config, &corpus, teaching);
+    let steps = steps_per_epoch(&corpus, &config);
+    journal.emit(Event::Started {
+        config: Box::new(config.clone()),
+        inventory: Inventory::of(weights.specs()),
+        tokens: config.shape.tokens(),
+        train_clips: corpus.train.len(),
+        val_clips: corpus.val.len(),
+        steps_per_epoch: steps,
+        moment_bytes: optimizer.bytes(),
+    });
+    if corpus.unreadable > 0 {
+        let message = format!("{} sounds cannot be read and are left out", corpus.unreadable);
+        journal.emit(Event::Warning { message });
+    }
+    let position = Position { backbone: opened.fingerprint, ..Position::default() };
+    let engine = Pretrainer::new(config.shape.clone(), request.objectives)?;
+    Ok(Pretraining::new(config, lock, engine, weights, optimizer, crops, steps, position, Saved::up_to(None)))
+}
+
+/// Goes on from a session's last checkpoint.
+///
+/// # Errors
+/// When the sounds or the teacher are no longer what they were.
+pub(in crate::train) fn resume(lock: Lock, folder: &Path, journal: &mut Journal) -> Result<Pretraining, TrainError> {
+    let state = session::load(folder)?;
+    let config = state.config.ok_or_else(|| TrainError::Request("the log does not say what was trained".into()))?;
+    if state.status == Status::Finished {
+        return Err(TrainError::Request(format!("{} is complete", config.session)));
+    }
+    let Some(own) = config.pretrain.as_deref() else {
+        return Err(TrainError::Request(format!("{} is no pretraining", config.session)));
+    };
+    let checkpoints = Checkpoints::of(folder);
+    checkpoints.sweep();
+    let (checkpoint, passed_over) = checkpoints.latest()?;
+    let corpus = corpus(&own.data, config.seed, journal)?;
+    if (corpus.train.len(), corpus.val.len()) != state.clips {
+        return Err(TrainError::Request(format!(
+            "{} no longer has the sounds that {} began with; restore them, or pretrain anew",
+            config.data, config.session
+        )));
+    }
+    let teaching = taught(own, &corpus, journal)?;
+    let opened = open(&config.model, config.shape.frames(), config.shape.classes, config.seed)?;
+    let heads =
+        Heads { classes: config.labels.len(), teacher: teaching.as_ref().map_or(0, |teaching| teaching.features) };
+    let weights = Pretrainer::store(&config.shape, &opened.store, own.objectives, heads, config.seed)?;
+    let position = checkpoint.position.clone();
+    restore(&weights, &checkpoint)?;
+    let optimizer = snapshot::restore_optimizer(&weights, &checkpoint, WEIGHT_DECAY)?;
+    for record in LogReader::new(folder).poll()? {
+        journal.replay(record);
+    }
+    journal.write_to(LogWriter::open(folder)?);
+    for error in passed_over {
+        journal.emit(Event::Warning { message: error.to_string() });
+    }
+    journal.emit(Event::Resumed { step: position.step, epochs: position.epochs });
+    let crops = crops(&config, &corpus, teaching);
+    let steps = steps_per_epoch(&corpus, &config);
+    let engine = Pretrainer::new(config.shape.clone(), own.objectives)?;
+    let saved = Saved::up_to(Some(&position));
+    Ok(Pretraining::new(*config, lock, engine, weights, optimizer, crops, steps, position, saved))
+}
+
+fn open(model: &str, frames: usize, classes: usize, seed: u64) -> Result<model::Opened, TrainError> {
+    Ok(model::open(&model::Request {
+        frames: Some(frames),
+        stride: Some([PATCH, PATCH]),
+        classes: Some(classes),
+        method: Some(Method::full()),
+        seed,
+        ..model::Request::new(model)
+    })?)
+}
+
+fn crops(config: &RunConfig, corpus: &Corpus, teaching: Option<Arc<data::Teaching>>) -> Crops {
+    let own = config.pretrain.as_deref();
+    let cut = Cut {
+        frames: config.shape.frames(),
+        batch: config.recipe.batch,
+        keep: own.map_or(1.0, |own| own.keep),
+        hide: own.map_or(0.0, |own| if own.objectives.ssast > 0.0 { own.hide } else { 0.0 }),
+        normalisation: config.normalisation,
+        seed: config.seed,
+    };
+    Crops::new(Arc::clone(&corpus.set), teaching, cut, corpus.train.clone(), corpus.val.clone())
+}
+
+/// Steps that hear as much sound as there is.
+fn steps_per_epoch(corpus: &Corpus, config: &RunConfig) -> u64 {
+    let frames: usize = corpus.train.iter().map(|&item| corpus.set.frames_of(item)).sum();
+    frames.div_ceil(config.shape.frames() * config.recipe.batch).max(1) as u64
+}
+
+fn recipe(request: &PretrainRequest) -> Recipe {
+    Recipe {
+        name: "pretrain".into(),
+        frames: request.frames,
+        stride: [PATCH, PATCH],
+        normalisation: None,
+        freq_mask: 0,
+        time_mask: 0,
+        mixup: 0.0,
+        noise: false,
+        loss: Loss::CrossEntropy,
+        metric: Metric::Score,
+        lr_full: request.lr,
+        lr: request.lr,
+        weight_decay: WEIGHT_DECAY,
+        schedule: Schedule { warmup_steps: WARMUP_STEPS, constant_until: request.epochs, factor: 1.0, every: 1 },
+        batch: request.batch,
+        epochs: request.epochs,
+        balanced: false,
+        average_last: 0,
+        clip_norm: 1.0,
+        patience: 0,
+    }
+}
+
+fn check(request: &PretrainRequest) -> Result<(), TrainError> {
+    let refuse = |problem: String| Err(TrainError::Request(problem));
+    let Objectives { labels, distill, ssast } = request.objectives;
+    if [labels, distill, ssast].iter().any(|weight| !weight.is_finite() || *weight < 0.0)
+        || labels + distill + ssast <= 0.0
+    {
+        return refuse("give at least one objective a weight above 0: labels, distill or ssast".into());
+    }
+    if request.frames < 4 * PATCH || !request.frames.is_multiple_of(4 * PATCH) {
+        return refuse(format!("frames is {} and must be a multiple of {}", request.frames, 4 * PATCH));
+    }
+    if request.batch == 0 || !(request.lr.is_finite() && request.lr > 0.0) {
+        return refuse("batch and lr must be above 0".into());
+    }
+    if !(request.keep > 0.0 && request.keep <= 1.0 && (0.0..1.0).contains(&request.hide)) {
+        return refuse("keep must be above 0 and at most 1, hide at least 0 and below 1".into());
+    }
+    Ok(())
+}
+
+/// Shape of a backbone without a head.
+pub(super) fn headless(shape: &ModelConfig) -> ModelConfig {
+    ModelConfig { classes: 0, ..shape.clone() }
+}

@@ -1,0 +1,266 @@
+//! A pretraining at work: each call of `advance` takes a step or validates a batch.
+
+use std::time::{Duration, Instant};
+
+use super::begin::headless;
+use crate::{
+    data::{Crops, Stream},
+    model::{
+        Method, ParamStore,
+        checkpoint::{Card, save_backbone},
+        pretrain::{Outcome, Pretrainer},
+    },
+    session::{Best, Checkpoint, Checkpoints, EpochRecord, Event, Lock, Position, RunConfig, StepRecord, Summary},
+    train::{
+        AdamW, TrainError,
+        journal::Journal,
+        median,
+        run::{Saved, clipped, peak_rss_bytes},
+        snapshot,
+        trainer::{Job, Progress},
+    },
+};
+
+/// Checkpoints within an epoch are this far apart.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(120);
+/// The learning rate ends at this share of its highest.
+const END: f64 = 0.01;
+/// Folder of the backbone in a session's folder.
+const BACKBONE: &str = "backbone";
+
+/// A run at work. It holds its session's lock.
+pub(in crate::train) struct Pretraining {
+    config: RunConfig,
+    lock: Lock,
+    engine: Pretrainer,
+    store: ParamStore,
+    optimizer: AdamW,
+    crops: Crops,
+    stream: Option<Stream>,
+    steps_per_epoch: u64,
+    position: Position,
+    saved: Saved,
+    validation: Option<Validation>,
+}
+
+/// Validation under way: sums over its batches, one for each objective.
+#[derive(Default)]
+struct Validation {
+    done: u64,
+    sums: Vec<Outcome>,
+    seconds: f64,
+}
+
+impl Pretraining {
+    #[allow(clippy::too_many_arguments)] // One place makes it, of what two places prepare.
+    pub(super) fn new(
+        config: RunConfig,
+        lock: Lock,
+        engine: Pretrainer,
+        store: ParamStore,
+        optimizer: AdamW,
+        crops: Crops,
+        steps_per_epoch: u64,
+        position: Position,
+        saved: Saved,
+    ) -> Self {
+        let (stream, validation) = (None, None);
+        Self { config, lock, engine, store, optimizer, crops, stream, steps_per_epoch, position, saved, validation }
+    }
+
+    /// Linear warm-up, then half a cosine down to a hundredth.
+    fn lr(&self) -> f64 {
+        let total = (self.steps_per_epoch * u64::from(self.config.recipe.epochs)).max(1);
+        let warm = self.config.recipe.schedule.warmup_steps.min(total / 5).max(1);
+        let step = self.position.step;
+        let warming = ((step + 1) as f64 / warm as f64).min(1.0);
+        let way = (step.saturating_sub(warm)) as f64 / (total - warm).max(1) as f64;
+        let cosine = 0.5 * (1.0 + (std::f64::consts::PI * way.min(1.0)).cos());
+        self.config.lr * warming * (END + (1.0 - END) * cosine)
+    }
+
+    fn step(&mut self, journal: &mut Journal) -> Result<(), TrainError> {
+        let begun = Instant::now();
+        let step = self.position.step;
+        let stream = self.stream.get_or_insert_with(|| self.crops.from(step));
+        let sounds = stream.next()?;
+        let data = begun.elapsed();
+        let lr = self.lr();
+        let (loss, gradients, _) = self.engine.step(&self.store, &sounds)?;
+        if !loss.is_finite() {
+            return Err(TrainError::Failed(format!(
+                "the loss of step {} is {loss}: training has diverged; try a lower --lr than {}",
+                step + 1,
+                self.config.lr
+            )));
+        }
+        let gradients = clipped(gradients, self.config.recipe.clip_norm)?;
+        self.optimizer.update(&self.store, &gradients, |_| lr)?;
+        let whole = begun.elapsed();
+        let position = &mut self.position;
+        position.step += 1;
+        position.step_in_epoch += 1;
+        position.loss_sum += f64::from(loss);
+        position.loss_weight += 1.0;
+        position.seconds += whole.as_secs_f64();
+        position.data_seconds += data.as_secs_f64();
+        journal.emit(Event::Step(StepRecord {
+            step: position.step,
+            epoch: position.epochs + 1,
+            loss,
+            lr,
+            data_ms: (data.as_secs_f64() * 1e3) as f32,
+            compute_ms: ((whole - data).as_secs_f64() * 1e3) as f32,
+        }));
+        Ok(())
+    }
+
+    /// Validates one batch; true when that ends the epoch.
+    fn validate(&mut self, journal: &mut Journal) -> Result<bool, TrainError> {
+        let begun = Instant::now();
+        let total = self.crops.val_batches();
+        let validation = self.validation.get_or_insert_default();
+        if validation.done < total {
+            let sounds = self.crops.val(validation.done)?;
+            let outcomes = self.engine.outcomes(&self.store, &sounds)?;
+            let nothing = Outcome { loss: 0.0, score: 0.0, terms: 0.0 };
+            validation.sums.resize(outcomes.len(), nothing);
+            for (sum, outcome) in validation.sums.iter_mut().zip(outcomes) {
+                sum.loss += outcome.loss * outcome.terms;
+                sum.score += outcome.score * outcome.terms;
+                sum.terms += outcome.terms;
+            }
+            validation.done += 1;
+            validation.seconds += begun.elapsed().as_secs_f64();
+            let clips = self.crops.val_clips();
+            let done = (validation.done as usize * self.config.recipe.batch).min(clips);
+            journal.show(Event::Evaluating { done, total: clips });
+        }
+        if validation.done < total {
+            return Ok(false);
+        }
+        if let Some(validation) = self.validation.take() {
+            self.end_epoch(&validation, journal);
+        }
+        Ok(true)
+    }
+
+    fn end_epoch(&mut self, validation: &Validation, journal: &mut Journal) {
+        let lr = self.lr();
+        let objectives = self.config.pretrain.as_ref().map(|own| own.objectives).unwrap_or_default();
+        let means: Vec<Outcome> = validation
+            .sums
+            .iter()
+            .map(|sum| {
+                let terms = sum.terms.max(1.0);
+                Outcome { loss: sum.loss / terms, score: sum.score / terms, terms: sum.terms }
+            })
+            .collect();
+        let value = means.iter().map(|mean| mean.score).sum::<f64>() / means.len().max(1) as f64;
+        let val_loss = objectives.named().zip(&means).map(|((_, weight), mean)| weight * mean.loss).sum::<f64>();
+        let position = &mut self.position;
+        let epoch = position.epochs + 1;
+        journal.emit(Event::Objectives {
+            epoch,
+            outcomes: objectives.named().map(|(name, _)| name.to_owned()).zip(means).collect(),
+        });
+        let record = EpochRecord {
+            epoch,
+            step: position.step,
+            train_loss: (position.loss_sum / position.loss_weight.max(1.0)) as f32,
+            val_loss: val_loss as f32,
+            value,
+            seconds: position.seconds,
+            data_seconds: position.data_seconds,
+            eval_seconds: validation.seconds,
+            lr,
+        };
+        let reached = Best { epoch, value };
+        position.epochs = epoch;
+        position.step_in_epoch = 0;
+        position.epoch_seconds.push(position.seconds);
+        (position.loss_sum, position.loss_weight, position.seconds, position.data_seconds) = (0.0, 0.0, 0.0, 0.0);
+        position.last = Some(reached);
+        if position.best.is_none_or(|best| value > best.value) {
+            position.best = Some(reached);
+        }
+        journal.emit(Event::Epoch(record));
+    }
+
+    fn save(&mut self, journal: &mut Journal) -> Result<(), TrainError> {
+        if self.saved.is_at(&self.position) {
+            return Ok(());
+        }
+        let checkpoints = Checkpoints::of(self.lock.folder());
+        let path = checkpoints.path(self.position.step);
+        let parts = snapshot::all(&self.store, &self.optimizer)?;
+        let bytes = Checkpoint::write(&path, &self.position, parts.iter().map(|(name, part)| (name, part)))?;
+        self.saved = Saved::up_to(Some(&self.position));
+        let file = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        journal.emit(Event::Checkpoint { step: self.position.step, file, bytes });
+        checkpoints.prune();
+        journal.sync()?;
+        Ok(())
+    }
+
+    /// A disk that refuses stops no training.
+    fn try_save(&mut self, journal: &mut Journal) {
+        if let Err(error) = self.save(journal) {
+            self.saved.again();
+            journal.emit(Event::Warning { message: format!("no checkpoint of step {}: {error}", self.position.step) });
+        }
+    }
+
+    /// The backbone alone, where `--model` finds it.
+    fn write_backbone(&self) -> Result<(), TrainError> {
+        let card = Card {
+            base: self.config.model.clone(),
+            base_fingerprint: self.position.backbone.clone(),
+            seed: self.config.seed,
+            method: Method::full(),
+            shape: headless(&self.config.shape),
+            labels: Vec::new(),
+            front_end: "kaldi-fbank-128".into(),
+            normalisation: Some(self.config.normalisation),
+        };
+        Ok(save_backbone(&self.lock.folder().join(BACKBONE), &card, &self.store)?)
+    }
+
+    fn finish(&mut self, journal: &mut Journal) -> Result<Progress, TrainError> {
+        self.save(journal)?;
+        self.write_backbone()?;
+        let summary = Summary {
+            best: self.position.best,
+            last: self.position.last,
+            trainable: self.store.trainable().map(|(spec, _)| spec.count()).sum(),
+            epoch_seconds: median(self.position.epoch_seconds.clone()).unwrap_or(0.0),
+            peak_rss_bytes: peak_rss_bytes(),
+        };
+        journal.emit(Event::Finished { summary });
+        journal.sync()?;
+        Ok(Progress::Done)
+    }
+}
+
+impl Job for Pretraining {
+    fn advance(&mut self, journal: &mut Journal) -> Result<Progress, TrainError> {
+        if self.position.epochs >= self.config.recipe.epochs {
+            return self.finish(journal);
+        }
+        if self.position.step_in_epoch < self.steps_per_epoch {
+            self.step(journal)?;
+            if self.saved.age() >= CHECKPOINT_EVERY {
+                self.try_save(journal);
+            }
+        } else if self.validate(journal)? {
+            self.try_save(journal);
+            self.write_backbone()?;
+        }
+        Ok(Progress::More)
+    }
+
+    fn checkpoint(&mut self, journal: &mut Journal) -> Result<(), TrainError> {
+        self.try_save(journal);
+        Ok(())
+    }
+}
