@@ -21,7 +21,7 @@ grep -v '^#' "$here/packages.txt" | while read -r p; do
         '*.wav' '*.WAV' '*.ogg' '*.oga' '*.opus' '*.mp3' '*.flac' '*.aif' \
         '*.aiff' '*.au' '*.snd' '*.g722' '*.gsm' '*.sf2' '*.sf3' '*.rcc' \
         '*.pk3' '*.wad' '*.zip' '*.ocs' '*.ocd' '*.wz' '*.pat' '*.tar' '*.raw' \
-        '*.dat' '*.ocg' '*.obs' \
+        '*.dat' '*.ocg' '*.cat' \
         '*/copyright' 2>/dev/null
     dpkg-deb -f "$deb" Package Version >"$build/x/$p/.control"
     rm -f "$deb"

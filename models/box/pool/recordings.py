@@ -15,7 +15,7 @@ import words
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOUNDS = (".wav", ".ogg", ".oga", ".opus", ".mp3", ".flac", ".aif", ".aiff", ".au", ".snd", ".g722", ".gsm")
-HOURS_A_PACKAGE = 0.45     # of music and unknown sounds; the rest comes whole
+HOURS_A_PACKAGE = 0.15     # of music and unknown sounds; the rest comes whole
 NAMES = {"zh": "cmn", "zh_tw": "cmn", "zh_cn": "cmn", "nn": "nb", "no": "nb"}
 
 
@@ -152,7 +152,9 @@ def unpack(folder):
                 elif f.endswith((".pk3", ".zip", ".wz")) and zipfile.is_zipfile(p):
                     z = zipfile.ZipFile(p)
                     inside = ((n, z.read(n)) for n in z.namelist() if n.lower().endswith(SOUNDS))
-                elif f.endswith((".cat", ".obs")):
+                elif f.endswith((".ocg", ".ocd", ".ocs")):
+                    inside = group_files(p)
+                elif f.endswith(".cat"):
                     inside = cat_files(p)
                 else:
                     continue
@@ -163,7 +165,7 @@ def unpack(folder):
                             os.makedirs(os.path.dirname(q), exist_ok=True)
                             with open(q, "wb") as out:
                                 out.write(raw)
-            except (OSError, ValueError, struct.error, zlib.error, zipfile.BadZipFile) as e:
+            except (OSError, ValueError, IndexError, struct.error, zlib.error, zipfile.BadZipFile) as e:
                 print("%s: %s" % (f, e), file=sys.stderr)
 
 
@@ -178,6 +180,34 @@ def cat_files(path):
         k = b[off]
         name = b[off + 1:off + k].decode("latin-1").rstrip("\0")
         yield "%03d-%s.wav" % (i, common.safe(name)), b[off + k + 1:off + k + 1 + n]
+
+
+def group_files(path):
+    """(name, bytes) of a Clonk group file: gzip under another magic number,
+    scrambled tables, groups in groups."""
+    with open(path, "rb") as f:
+        b = f.read()
+    if b[:2] != b"\x1e\x8c":
+        return
+    d = zlib.decompressobj(31)
+    todo = [("", d.decompress(b"\x1f\x8b" + b[2:]))]
+    while todo:
+        prefix, g = todo.pop()
+        head = bytearray(x ^ 237 for x in g[:204])
+        for i in range(0, 202, 3):
+            head[i], head[i + 2] = head[i + 2], head[i]
+        if not head.startswith(b"RedWolf"):
+            continue
+        count = struct.unpack("<i", head[36:40])[0]
+        for k in range(count):
+            e = g[204 + 316 * k:204 + 316 * (k + 1)]
+            name = prefix + "/" + e[:260].split(b"\0")[0].decode("latin-1")
+            _, child, size, _, off = struct.unpack("<5i", e[260:280])
+            raw = g[204 + 316 * count + off:][:size]
+            if child:
+                todo.append((name, raw))
+            else:
+                yield name, raw
 
 
 def main():
