@@ -169,7 +169,7 @@ KINDS = [("env-rain", rain), ("env-wind", wind), ("env-sea-waves", sea), ("env-f
 
 def main():
     pool = common.Pool(sys.argv[1], "nature")
-    count = int(sys.argv[2]) if len(sys.argv) > 2 else 50
+    count = int(sys.argv[2]) if len(sys.argv) > 2 else 40
     for i in range(count):
         for cls, make in KINDS:
             rng = random.Random("%s-%d" % (cls, i))

@@ -75,7 +75,7 @@ def main():
     stages = sys.argv[2:] or ["digits", "words", "letters", "running"]
     if "digits" in stages:
         rng = random.Random("digits-1")
-        for i in range(160):
+        for i in range(260):
             for w in words.DIGITS:
                 say(pool, "word-en-" + w, "tts-%04d" % i, w, rng, ENGLISH)
     if "words" in stages:
