@@ -29,7 +29,7 @@ def main():
             folder = os.path.join(build, "x", p)
             if os.path.exists(os.path.join(folder, ".control")):
                 version = re.search(r"Version: (\S+)", open(os.path.join(folder, ".control")).read()).group(1)
-            else:
+            elif p != "nature.py":
                 version = os.popen("dpkg-query -W -f '${Version}' %s" % p).read()
             notes = glob.glob(os.path.join(folder, "usr/share/doc/*/copyright")) or glob.glob("/usr/share/doc/%s/copyright" % p)
             if not licences and notes:
