@@ -119,6 +119,31 @@ impl Fast {
         let tokens = self.stack.forward(shape, blocks, train, squares);
         self.head.forward(&self.config, weights, tokens, shape, pooled)
     }
+
+    /// Logits, and norms inside each block where they are wanted and there are adapters.
+    fn answer(&mut self, store: &ParamStore, input: &Features, norms: bool) -> Result<(Vec<f32>, Vec<BlockNorms>)> {
+        super::stem::check(&self.config, input)?;
+        let weights = Weights::of(store);
+        let weights = weights.view()?;
+        let extras = self.extras;
+        let depth = self.config.depth;
+        let blocks = (0..depth)
+            .map(|i| block(&extras, i, &mut |name| weights.get(name)))
+            .collect::<Result<Vec<Block<&[f32]>>>>()?;
+        let measured = norms && (extras.spatial.is_some() || extras.mlp.is_some());
+        let mut squares = vec![Squares::default(); if measured { depth } else { 0 }];
+        let mut logits = Vec::with_capacity(input.batch * self.config.classes);
+        for range in self.parts(input.batch) {
+            let clips = part(input, &range);
+            let shape = self.shape(range.len(), false);
+            logits.extend(parallel::install(|| self.forward(&weights, &blocks, &shape, &clips, false, &mut squares))?);
+        }
+        // The last block computes only the tokens that are pooled, and its norms are over those.
+        let Shape { tokens, keep, hidden, .. } = self.shape(input.batch, false);
+        let values = |i: usize| (input.batch * if i + 1 == depth { keep } else { tokens } * hidden) as f64;
+        let norms = squares.iter().enumerate().map(|(i, squares)| block_norms(squares, values(i))).collect();
+        Ok((logits, norms))
+    }
 }
 
 /// One thing for each parameter of block `i`, by name.
@@ -203,20 +228,11 @@ impl Engine for Fast {
     }
 
     fn logits(&mut self, store: &ParamStore, input: &Features) -> Result<Vec<f32>> {
-        super::stem::check(&self.config, input)?;
-        let weights = Weights::of(store);
-        let weights = weights.view()?;
-        let extras = self.extras;
-        let blocks = (0..self.config.depth)
-            .map(|i| block(&extras, i, &mut |name| weights.get(name)))
-            .collect::<Result<Vec<_>>>()?;
-        let mut logits = Vec::with_capacity(input.batch * self.config.classes);
-        for range in self.parts(input.batch) {
-            let clips = part(input, &range);
-            let shape = self.shape(range.len(), false);
-            logits.extend(parallel::install(|| self.forward(&weights, &blocks, &shape, &clips, false, &mut []))?);
-        }
-        Ok(logits)
+        Ok(self.answer(store, input, false)?.0)
+    }
+
+    fn observe(&mut self, store: &ParamStore, input: &Features) -> Result<(Vec<f32>, Vec<BlockNorms>)> {
+        self.answer(store, input, true)
     }
 }
 
