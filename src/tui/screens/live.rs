@@ -60,8 +60,13 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
         }
         Part::Teach => {
             let answers = if state.ears.is_empty() { 0 } else { (area.height / 5).clamp(4, 8) };
-            let sound = if is_idle { 0 } else { (area.height / 4).clamp(6, 14) };
-            let [top, middle, bottom] = rows(area, [Length(sound), Length(if is_idle { 0 } else { answers }), Fill(1)]);
+            let classes = app.live.teaching.lesson.as_ref().map_or(0, |lesson| lesson.classes().count());
+            let [top, middle, bottom] = if is_idle {
+                rows(area, [Length(0), Length(0), Fill(1)])
+            } else {
+                let lesson = (classes as u16 + 6).clamp(10, area.height / 2);
+                rows(area, [Fill(1), Length(answers), Length(lesson)])
+            };
             if !is_idle {
                 heard(app, state, top, 0, buffer);
                 ears::draw(app, state, middle, buffer);
@@ -153,8 +158,8 @@ fn per_column(width: u16) -> usize {
 }
 
 fn trimmed(value: f64) -> String {
-    let text = format!("{value:.1}");
-    text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
+    let text = format!("{value:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 fn losses(app: &App, state: &LiveState) -> Line<'static> {

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Columns of one who answers in the table.
-const ANSWER: usize = 13;
+const ANSWER: usize = 12;
 
 /// Draws the list and, below it, the answers.
 pub(super) fn draw(app: &App, list: Rect, answers: Rect, buffer: &mut Buffer) {
@@ -69,11 +69,10 @@ fn rows(app: &App, list: &[Bookmark], area: Rect, buffer: &mut Buffer) {
             let words = format!("{} {score:.2} ({}{turned})", text::clean(label), text::clean(&said.ear));
             line.push_span(Span::styled(text::left(&words, each.saturating_sub(1)) + " ", theme.base()));
         }
+        buffer.set_line(area.x, y, &line, area.width);
         if at == row {
             buffer.set_style(Rect { y, height: 1, ..area }, theme.selected());
-            line = line.patch_style(theme.selected());
         }
-        buffer.set_line(area.x, y, &line, area.width);
     }
 }
 

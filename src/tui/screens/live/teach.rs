@@ -73,7 +73,7 @@ fn classes(app: &App, lesson: &Lesson, area: Rect, buffer: &mut Buffer) {
         let selected = at == teaching.class;
         let recorded = teaching.recording.as_ref().is_some_and(|recording| recording.class == name);
         let sign = if recorded { "●" } else if selected { "▸" } else { " " };
-        let seconds: f64 = examples.iter().map(|example| example.seconds).sum();
+        let seconds = examples.iter().fold(0.0, |sum, example| sum + example.seconds);
         let few = examples.len() < WANTED;
         let mut line = Line::from(vec![
             Span::styled(format!("{sign} "), if recorded { theme.bad() } else { theme.accent() }),
