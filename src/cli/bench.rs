@@ -2,6 +2,8 @@
 //!
 //! `benches/peers/torch_peer.py` does the same work in PyTorch and prints the same line.
 
+mod live;
+
 use std::{hint::black_box, time::Instant};
 
 use clap::ValueEnum;
@@ -11,7 +13,7 @@ use super::{CliError, Output};
 use crate::{
     audio::{Fbank, SAMPLE_RATE},
     data::{Loss, Targets},
-    model::{self, Features, Method, Opened, Request, Thrift},
+    model::{self, Engine, Features, Method, Opened, Request, Thrift},
     ops::parallel,
     train::{AdamW, Criterion, peak_rss_bytes},
     tui,
@@ -28,6 +30,10 @@ enum What {
     Step,
     /// One forward pass without a graph.
     Infer,
+    /// One forward pass that measures the adapters' norms as well, for the mixing desk.
+    Observe,
+    /// The latency of live answers, alone and beside training, in real time.
+    Live,
     /// The filter bank of ten seconds of sound.
     Fbank,
     /// One frame of every screen of the workbench, 120 x 40.
@@ -35,7 +41,7 @@ enum What {
 }
 
 /// Measure the time and memory of a training step, an answer, a filter bank or a drawn frame.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// What to measure.
     what: What,
@@ -68,6 +74,9 @@ pub struct Args {
     /// How often to do it before measuring.
     #[arg(long, env = "AAT_TUI_WARMUP", default_value_t = 2)]
     warmup: usize,
+    /// Seconds of each measurement of live answers.
+    #[arg(long, env = "AAT_TUI_SECONDS", default_value_t = 20)]
+    seconds: usize,
     /// One JSON object instead of a line.
     #[arg(long, env = "AAT_TUI_JSON")]
     json: bool,
@@ -93,8 +102,10 @@ struct Report {
 /// When there is no such model or device, arithmetic fails, or the output is closed.
 pub fn run(args: &Args) -> Result<(), CliError> {
     let (times, tokens) = match args.what {
-        What::Step => step(args)?,
-        What::Infer => infer(args)?,
+        What::Live => return live::run(args),
+        What::Step => step(args, || Ok(()))?,
+        What::Infer => infer(args, |engine, opened, features| Ok(engine.logits(&opened.store, features)?))?,
+        What::Observe => infer(args, |engine, opened, features| Ok(engine.observe(&opened.store, features)?.0))?,
         What::Fbank => (fbank(args)?, 0),
         What::Draw => (draw(args)?, 0),
     };
@@ -127,7 +138,7 @@ fn measure(args: &Args, mut work: impl FnMut() -> Result<(), CliError>) -> Resul
     for _ in 0..args.warmup {
         work()?;
     }
-    let mut times = Vec::with_capacity(args.repeats);
+    let mut times = Vec::with_capacity(args.repeats.min(1024));
     for _ in 0..args.repeats.max(1) {
         let start = Instant::now();
         work()?;
@@ -158,7 +169,8 @@ fn prepare(args: &Args) -> Result<(Opened, Features), CliError> {
     Ok((opened, features))
 }
 
-fn step(args: &Args) -> Result<(Vec<f64>, usize), CliError> {
+/// Training steps. `go_on` is asked before each and may break off.
+fn step(args: &Args, go_on: impl Fn() -> Result<(), CliError>) -> Result<(Vec<f64>, usize), CliError> {
     let (opened, features) = prepare(args)?;
     let thrift = Thrift { micro_batch: args.micro_batch, checkpoint: args.checkpoint };
     let mut engine = model::engine(&opened.config, args.method, opened.store.device(), thrift);
@@ -171,17 +183,21 @@ fn step(args: &Args) -> Result<(Vec<f64>, usize), CliError> {
     let criterion = Criterion::new(Loss::CrossEntropy, &targets);
     let times = measure(args, || {
         let mut loss = |range, logits: &[f32]| criterion.share(range, logits);
+        go_on()?;
         let output = engine.step(&opened.store, &features, &mut loss, false)?;
         Ok(optimizer.update(&opened.store, &output.gradients, |_| 1e-5)?)
     })?;
     Ok((times, opened.config.tokens()))
 }
 
-fn infer(args: &Args) -> Result<(Vec<f64>, usize), CliError> {
+fn infer(
+    args: &Args,
+    pass: impl Fn(&mut dyn Engine, &Opened, &Features) -> Result<Vec<f32>, CliError>,
+) -> Result<(Vec<f64>, usize), CliError> {
     let (opened, features) = prepare(args)?;
     let mut engine = model::engine(&opened.config, args.method, opened.store.device(), Thrift::default());
     let times = measure(args, || {
-        black_box(engine.logits(&opened.store, &features)?);
+        black_box(pass(&mut *engine, &opened, &features)?);
         Ok(())
     })?;
     Ok((times, opened.config.tokens()))

@@ -1,13 +1,13 @@
 //! `aat-tui eval`: how well a trained session does on a part of a data set.
 
-use std::{ops::ControlFlow, sync::Arc};
+use std::{ops::ControlFlow, path::Path, sync::Arc};
 
 use serde::Serialize;
 
 use super::{CliError, Interrupt, Output, run_args::Place};
 use crate::{
     data::{self, DataError, Dataset, FeatureSet, Label, Loader, Split},
-    infer::{Classifier, Gains, Which},
+    infer::{Classifier, Gains, Mix, Which},
     session::RunConfig,
     train::{Answers, ClassReport, Criterion},
 };
@@ -32,8 +32,8 @@ pub struct Args {
     /// Which weights: those of the best epoch, or of the last checkpoint.
     #[arg(long, env = "AAT_TUI_WEIGHTS", value_enum, default_value_t = Weights::Best)]
     weights: Weights,
-    /// Multiply adapters' outputs: `3.spatial=0,7.mlp=0.5` (blocks counted from 0), `spatial=0` for every block, or a
-    /// file of gains.
+    /// Multiply adapters' outputs: `3.spatial=0,7.mlp=0.5` (blocks counted from 0), `spatial=0` for every block, a file
+    /// of gains, or `saved`: the mixing desk that was saved with the session.
     #[arg(long, value_name = "GAINS", env = "AAT_TUI_GAINS")]
     gains: Option<String>,
     /// Where the arithmetic is done: auto, cpu, cuda, cuda:N, metal.
@@ -92,7 +92,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     };
     let config = config.clone();
     if let Some(given) = &args.gains {
-        let gains = Gains::read(given, config.shape.depth).map_err(|error| CliError::Usage(error.to_string()))?;
+        let gains = gains(given, &folder, config.shape.depth)?;
         classifier.set_gains(&gains)?;
     }
     let dataset = with_labels_of(&config, data::open(args.data.as_deref().unwrap_or(&config.data))?)?;
@@ -104,6 +104,19 @@ pub fn run(args: &Args) -> Result<(), CliError> {
         output.line(line)?;
     }
     Ok(())
+}
+
+/// The gains that are meant: the session's own desk, a file, or as they are written.
+fn gains(given: &str, session: &Path, blocks: usize) -> Result<Gains, CliError> {
+    let desk = Mix::path(session);
+    if given == "saved" && !desk.is_file() {
+        let name = session.file_name().unwrap_or(session.as_os_str()).to_string_lossy();
+        let remedy = "turn its mixing desk (Live, d) and save it with w";
+        return Err(CliError::Failed(format!("{name} has no mixing desk saved with it; {remedy}")));
+    }
+    let desk = desk.to_string_lossy();
+    let given = if given == "saved" { &desk } else { given };
+    Gains::read(given, blocks).map_err(|error| CliError::Usage(error.to_string()))
 }
 
 /// The data set with its labels in the order of the session's.

@@ -13,7 +13,7 @@ use super::{CliError, Interrupt, Output, run_args::Place};
 use crate::{
     infer::{Classifier, Score},
     live::{
-        Change, ClassifierListener, Detection, Detector, Listener, LiveEvent, LiveState, Pipeline, Rule, Settings,
+        Change, ClassifierListener, Detection, Detector, Listener, LiveEvent, LiveState, Opinion, Pipeline, Rule, Settings,
         Source, audacity_label, source,
     },
     stderr,
@@ -133,7 +133,7 @@ pub fn run(args: Args) -> Result<(), CliError> {
         listeners.push(Box::new(ClassifierListener::new(name, Classifier::open(name, &store, &args.device)?)));
     }
     let interrupt = Interrupt::watch()?;
-    let settings = Settings { hop_s: args.hop, window_s: args.window };
+    let settings = Settings { hop_s: args.hop, window_s: args.window, ..Settings::default() };
     let _quiet = stderr::discard();
     let pipeline = Pipeline::start(source, listeners, settings)?;
 
@@ -223,7 +223,7 @@ impl Told {
                     if channels == 1 { "" } else { "s" }
                 ))
             }
-            LiveEvent::Answer { ear, time_s, scores, latency_ms, compute_ms } => {
+            LiveEvent::Answer { ear, time_s, opinion: Opinion { scores, .. }, latency_ms, compute_ms } => {
                 self.summary.answers += 1;
                 self.summary.mean_latency_ms += f64::from(latency_ms);
                 self.summary.worst_latency_ms = self.summary.worst_latency_ms.max(latency_ms);

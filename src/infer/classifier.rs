@@ -10,7 +10,7 @@ use super::{
 use crate::{
     audio::{Extractor, FrontEnd, LogMel, Normalisation},
     data::Loss,
-    model::{self, Engine, Features, ModelError, Opened, ParamStore},
+    model::{self, BlockNorms, Engine, Features, ModelError, Opened, ParamStore},
     session::{self, Best, Checkpoint, Checkpoints, RunConfig, SessionError, Store},
 };
 
@@ -165,6 +165,24 @@ impl Classifier {
         self.session.as_ref().map(|(config, reached)| (config, *reached))
     }
 
+    /// Puts another checkpoint of the same session in; every adapter as it was trained.
+    ///
+    /// # Errors
+    /// When it is of another model.
+    pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), InferError> {
+        restore(&self.store, checkpoint)?;
+        self.desk = None;
+        if let Some((_, reached)) = &mut self.session {
+            *reached = checkpoint.position.last;
+        }
+        Ok(())
+    }
+
+    /// Number of blocks.
+    pub fn depth(&self) -> usize {
+        self.engine.config().depth
+    }
+
     /// Multiplies the adapters' outputs from now on; neutral gains bring back what was trained.
     ///
     /// # Errors
@@ -185,8 +203,13 @@ impl Classifier {
     /// # Errors
     /// When the arithmetic fails.
     pub fn scores(&mut self, samples: &[f32]) -> Result<Vec<Score>, InferError> {
-        let mel = self.extractor.compute(samples);
+        let mel = self.log_mel(samples);
         self.scores_of(&mel)
+    }
+
+    /// 16 kHz mono samples as this model hears them.
+    pub fn log_mel(&mut self, samples: &[f32]) -> LogMel {
+        self.extractor.compute(samples)
     }
 
     /// The same for log-mel frames that were computed already.
@@ -194,17 +217,28 @@ impl Classifier {
     /// # Errors
     /// When the frames have another number of mel bins, or the arithmetic fails.
     pub fn scores_of(&mut self, mel: &LogMel) -> Result<Vec<Score>, InferError> {
-        if mel.bins != self.mel_bins() {
-            let problem = format!("{} mel bins for a model that hears {}", mel.bins, self.mel_bins());
-            return Err(InferError::Unusable(problem));
-        }
-        let features = self.features(mel);
+        let features = self.features(mel)?;
         let logits = self.logits(&features)?;
-        let probabilities = probabilities(self.loss, &logits);
+        Ok(self.ranked(&logits))
+    }
+
+    /// As [`Classifier::scores_of`], with the norms of what the adapters add inside each block: none without adapters.
+    ///
+    /// # Errors
+    /// As [`Classifier::scores_of`].
+    pub fn observe(&mut self, mel: &LogMel) -> Result<(Vec<Score>, Vec<BlockNorms>), InferError> {
+        let features = self.features(mel)?;
+        let (logits, norms) = self.engine.observe(&self.store, &features)?;
+        Ok((self.ranked(&logits), norms))
+    }
+
+    /// The classes with their probabilities, most likely first.
+    fn ranked(&self, logits: &[f32]) -> Vec<Score> {
+        let probabilities = probabilities(self.loss, logits);
         let mut scores: Vec<Score> =
             self.labels.iter().zip(probabilities).map(|(label, score)| Score { label: label.clone(), score }).collect();
         scores.sort_by(|a, b| b.score.total_cmp(&a.score));
-        Ok(scores)
+        scores
     }
 
     /// Logits (batch, classes) of normalised features.
@@ -216,14 +250,17 @@ impl Classifier {
     }
 
     /// One clip as the model was trained to hear it: cut or padded, then normalised as (x - mean) / (2 std).
-    fn features(&self, mel: &LogMel) -> Features {
+    fn features(&self, mel: &LogMel) -> Result<Features, InferError> {
         let (frames, bins) = (self.frames(), self.mel_bins());
+        if mel.bins != bins {
+            return Err(InferError::Unusable(format!("{} mel bins for a model that hears {bins}", mel.bins)));
+        }
         let kept = mel.frames.min(frames);
         let mut data = vec![self.front_end.padding(mel); frames * bins];
         data[..kept * bins].copy_from_slice(&mel.data[..kept * bins]);
         let Normalisation { mean, std } = self.normalisation;
         data.iter_mut().for_each(|value| *value = (*value - mean) / (2.0 * std));
-        Features { batch: 1, frames, bins, data, valid: vec![kept] }
+        Ok(Features { batch: 1, frames, bins, data, valid: vec![kept] })
     }
 }
 

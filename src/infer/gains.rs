@@ -8,6 +8,7 @@ use std::{fmt, path::Path, str::FromStr};
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
+use super::Mix;
 use crate::model::{ModelError, ParamStore, Part};
 
 /// The loudest an adapter can be made.
@@ -65,15 +66,18 @@ impl Gains {
         }
     }
 
-    /// Reads `SPEC`, as below, or a file that [`Gains::to_json`] wrote.
+    /// Reads `SPEC`, as below, or a file that [`Gains::to_json`] or [`Mix::save`] wrote.
     ///
     /// # Errors
     /// When it is neither.
     pub fn read(given: &str, blocks: usize) -> Result<Self, GainsError> {
         if Path::new(given).is_file() {
             let text = std::fs::read(given).map_err(|error| GainsError(format!("{given}: {error}")))?;
-            let gains: Self = serde_json::from_slice(&text).map_err(|error| GainsError(format!("{given}: {error}")))?;
-            return gains.checked(blocks);
+            if let Ok(gains) = serde_json::from_slice::<Self>(&text) {
+                return gains.checked(blocks);
+            }
+            let mix: Mix = serde_json::from_slice(&text).map_err(|error| GainsError(format!("{given}: {error}")))?;
+            return mix.gains(mix.len().max(blocks)).checked(blocks);
         }
         let mut gains = Self::default();
         for part in given.split(',').map(str::trim).filter(|part| !part.is_empty()) {

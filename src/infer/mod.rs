@@ -2,10 +2,14 @@
 
 mod classifier;
 mod gains;
+mod mix;
+mod replay;
 mod weights;
 
 pub use classifier::{Classifier, Which};
 pub use gains::{Gains, GainsError, LOUDEST, Strip};
+pub use mix::{Channel, Fader, Mix};
+pub use replay::{Replay, replay};
 pub use weights::{find, restore};
 
 use crate::{audio::AudioError, model::ModelError, session::SessionError};

@@ -25,12 +25,16 @@ pub struct Said {
     pub ear: String,
     /// Class names and scores, most likely first.
     pub scores: Vec<(String, f32)>,
+    /// How its adapters were turned then, as `eval --gains` takes it; empty when they were not.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub gains: String,
 }
 
 impl Said {
-    /// An ear's answer.
+    /// An ear's answer, with its adapters as they were trained.
     pub fn new(ear: &str, scores: &[Score]) -> Self {
-        Self { ear: ear.to_owned(), scores: scores.iter().map(|s| (s.label.clone(), s.score)).collect() }
+        let scores = scores.iter().map(|s| (s.label.clone(), s.score)).collect();
+        Self { ear: ear.to_owned(), scores, gains: String::new() }
     }
 }
 

@@ -1,9 +1,10 @@
 //! A classifier that listens.
 
-use super::{Listener, Window};
+use super::{Listener, Opinion, Window};
 use crate::{
     audio::MEL_BINS,
-    infer::{Classifier, Gains, Score},
+    infer::{Classifier, Gains, InferError},
+    ops::parallel,
 };
 
 /// A [`Classifier`] and its name. One that hears this pipeline's 128 mel bins takes the frames as they came, computed
@@ -11,12 +12,31 @@ use crate::{
 pub struct ClassifierListener {
     name: String,
     classifier: Classifier,
+    gains: Gains,
 }
 
 impl ClassifierListener {
     /// Gives the classifier a name for people.
     pub fn new(name: impl Into<String>, classifier: Classifier) -> Self {
-        Self { name: name.into(), classifier }
+        Self { name: name.into(), classifier, gains: Gains::default() }
+    }
+
+    fn opinion(&mut self, window: &Window) -> Result<Opinion, InferError> {
+        let frames = self.classifier.frames();
+        let mel = match self.classifier.mel_bins() {
+            MEL_BINS => window.log_mel(frames),
+            _ => self.classifier.log_mel(window.sound(frames)),
+        };
+        let untouched = if self.gains.are_neutral() {
+            None
+        } else {
+            self.classifier.set_gains(&Gains::default())?;
+            let untouched = self.classifier.scores_of(&mel)?;
+            self.classifier.set_gains(&self.gains)?;
+            Some(untouched)
+        };
+        let (scores, norms) = self.classifier.observe(&mel)?;
+        Ok(Opinion { scores, untouched, norms })
     }
 }
 
@@ -29,17 +49,13 @@ impl Listener for ClassifierListener {
         self.classifier.frames()
     }
 
-    fn score(&mut self, window: &Window) -> Result<Vec<Score>, String> {
-        let frames = self.classifier.frames();
-        let scores = if self.classifier.mel_bins() == MEL_BINS {
-            self.classifier.scores_of(&window.log_mel(frames))
-        } else {
-            self.classifier.scores(window.sound(frames))
-        };
-        scores.map_err(|error| error.to_string())
+    fn score(&mut self, window: &Window) -> Result<Opinion, String> {
+        parallel::install_apart(|| self.opinion(window)).map_err(|error| error.to_string())
     }
 
     fn set_gains(&mut self, gains: &Gains) -> Result<(), String> {
-        self.classifier.set_gains(gains).map_err(|error| error.to_string())
+        self.classifier.set_gains(gains).map_err(|error| error.to_string())?;
+        self.gains = gains.clone();
+        Ok(())
     }
 }

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Instant};
 use crate::{
     audio::{FRAME_LENGTH, FRAME_SHIFT, LogMel, MEL_BINS},
     infer::{Gains, Score},
+    model::BlockNorms,
 };
 
 /// The newest stretch of a stream, as every listener gets it. Shorter than it wants while the stream is young.
@@ -46,6 +47,23 @@ impl Window {
     }
 }
 
+/// What one who listens says of a window.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Opinion {
+    /// All classes, most likely first.
+    pub scores: Vec<Score>,
+    /// What it would say with every adapter as it was trained, while some are turned.
+    pub untouched: Option<Vec<Score>>,
+    /// What the adapters add inside each block, gains included; nothing without adapters.
+    pub norms: Vec<BlockNorms>,
+}
+
+impl From<Vec<Score>> for Opinion {
+    fn from(scores: Vec<Score>) -> Self {
+        Self { scores, ..Self::default() }
+    }
+}
+
 /// One who listens. Lives on the scoring thread.
 pub trait Listener: Send {
     /// Name for people: a session or a model.
@@ -54,11 +72,11 @@ pub trait Listener: Send {
     /// Frames of 10 ms that it hears at once; it is given that many or, while the stream is young, fewer.
     fn frames(&self) -> usize;
 
-    /// All classes, most likely first.
+    /// What it says of a window.
     ///
     /// # Errors
     /// A reason for people.
-    fn score(&mut self, window: &Window) -> Result<Vec<Score>, String>;
+    fn score(&mut self, window: &Window) -> Result<Opinion, String>;
 
     /// Multiplies its adapters' outputs from now on.
     ///

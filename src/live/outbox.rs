@@ -130,6 +130,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::live::Opinion;
 
     fn heard(n: usize) -> LiveEvent {
         let level = n as f32;
@@ -143,7 +144,7 @@ mod tests {
     }
 
     fn answer(ear: usize, n: usize) -> LiveEvent {
-        LiveEvent::Answer { ear, time_s: n as f64, scores: Vec::new(), latency_ms: 1.0, compute_ms: 1.0 }
+        LiveEvent::Answer { ear, time_s: n as f64, opinion: Opinion::default(), latency_ms: 1.0, compute_ms: 1.0 }
     }
 
     #[test]

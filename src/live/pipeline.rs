@@ -3,7 +3,7 @@
 use std::{
     io,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, Thread},
@@ -14,10 +14,11 @@ use super::{
     Listener, LiveEvent, Window, Windows,
     hearing::Hearing,
     outbox::{self, Inbox, Outbox},
-    scoring::{Desk, Scoring},
+    recording::{Recent, Recording},
+    scoring::{Desk, Scored, Scoring},
     source::{Line, Source},
 };
-use crate::{audio::SAMPLE_RATE, infer::Gains};
+use crate::infer::Gains;
 
 /// How often the ring is emptied.
 const POLL: Duration = Duration::from_millis(8);
@@ -37,9 +38,6 @@ const SLEPT: Duration = Duration::from_secs(3);
 /// Window when nobody listens, frames.
 const IDLE_WINDOW: usize = 1000;
 
-/// Seconds after which a recording keeps no more: someone forgot it.
-pub const LONGEST_RECORDING_S: usize = 600;
-
 /// What can be set.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
@@ -47,19 +45,20 @@ pub struct Settings {
     pub hop_s: f32,
     /// Seconds of sound that are scored; `None`: what the longest listener hears at once.
     pub window_s: Option<f32>,
+    /// Whether the ears stay after a file's end, to answer its last window with other gains until they are stopped.
+    pub linger: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { hop_s: 0.25, window_s: None }
+        Self { hop_s: 0.25, window_s: None, linger: false }
     }
 }
 
 /// A running pipeline. Dropping it stops it, without waiting for a driver that may hang.
 pub struct Pipeline {
     inbox: Inbox,
-    scored: Arc<Mutex<Option<Window>>>,
-    recording: Arc<Mutex<Option<Vec<f32>>>>,
+    recording: Arc<Mutex<Option<Recording>>>,
     desk: Arc<Desk>,
     stop: Arc<AtomicBool>,
     worker: Thread,
@@ -72,30 +71,42 @@ impl Pipeline {
     /// # Errors
     /// When no thread can be started.
     pub fn start(source: Box<dyn Source>, listeners: Vec<Box<dyn Listener>>, settings: Settings) -> io::Result<Self> {
+        Self::start_by(SystemTime::now, source, listeners, settings)
+    }
+
+    /// The same by another calendar: a test has no machine to put to sleep.
+    fn start_by(
+        calendar: fn() -> SystemTime,
+        source: Box<dyn Source>,
+        listeners: Vec<Box<dyn Listener>>,
+        settings: Settings,
+    ) -> io::Result<Self> {
         let (outbox, inbox) = outbox::channel();
         let stop = Arc::new(AtomicBool::new(false));
         let longest = listeners.iter().map(|listener| listener.frames()).max().unwrap_or(IDLE_WINDOW);
         let windows = Windows { frames: settings.window_s.map_or(longest, in_frames), hop: in_frames(settings.hop_s) };
         let names = listeners.iter().map(|listener| listener.name().to_owned()).collect();
-        let scored = Arc::new(Mutex::new(None));
         let recording = Arc::new(Mutex::new(None));
-        let scoring = Scoring::start(listeners, outbox.clone(), scored.clone())?;
+        let scoring = Scoring::start(listeners, outbox.clone())?;
         let desk = scoring.desk();
         let worker = Worker {
             source,
             outbox,
             windows,
             names,
+            linger: settings.linger,
             stop: stop.clone(),
             recording: recording.clone(),
+            recent: Recent::default(),
             opened: None,
             heard_to_s: 0.0,
             dropped_before: 0,
             problem: None,
-            clocks: (Instant::now(), SystemTime::now()),
+            calendar,
+            clocks: (Instant::now(), calendar()),
         };
         let handle = thread::Builder::new().name("live-hear".into()).spawn(move || worker.run(scoring))?;
-        Ok(Self { inbox, scored, recording, desk, stop, worker: handle.thread().clone() })
+        Ok(Self { inbox, recording, desk, stop, worker: handle.thread().clone() })
     }
 
     /// What the pipeline tells.
@@ -103,26 +114,31 @@ impl Pipeline {
         &self.inbox
     }
 
-    /// Turns the adapters of one ear, counted from 0; the window on the screen is answered again at once. To show the
-    /// shift beside the untouched answer, let the same session listen twice and turn one of the two.
+    /// Turns the adapters of one ear, counted from 0; the window on the screen is answered again at once. While gains
+    /// are not neutral, answers come with the untouched one beside them.
     pub fn set_gains(&self, ear: usize, gains: Gains) {
-        Scoring::set_gains(&self.desk, ear, gains);
+        self.desk.set_gains(ear, gains);
     }
 
-    /// The window that was answered last, for a [`Bookmark`](super::Bookmark).
-    pub fn scored(&self) -> Option<Window> {
-        self.scored.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Keeps to the window that was answered last, or follows what is heard again. Hearing goes on meanwhile.
+    pub fn hold(&self, held: bool) {
+        self.desk.hold(held);
+    }
+
+    /// The window that was answered last, with what was said of it, for a [`Bookmark`](super::Bookmark).
+    pub fn scored(&self) -> Option<Scored> {
+        self.desk.scored()
     }
 
     /// Begins to keep what is heard, for a [`Lesson`](super::Lesson); what was kept before and not taken is forgotten.
     pub fn record(&self) {
-        *self.recording.lock().unwrap_or_else(PoisonError::into_inner) = Some(Vec::new());
+        *lock(&self.recording) = Some(Recording::default());
     }
 
-    /// Ends the recording and gives it: 16 kHz mono, as the ears heard it, at most ten minutes.
-    /// Nothing when [`Pipeline::record`] was not called.
+    /// Ends the recording and gives it: 16 kHz mono, as the ears heard it, from a little before it was asked for, a
+    /// second at least where so much was heard, at most ten minutes. Nothing when [`Pipeline::record`] was not called.
     pub fn recorded(&self) -> Vec<f32> {
-        self.recording.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()
+        lock(&self.recording).take().map(Recording::end).unwrap_or_default()
     }
 
     /// Asks it to end: [`LiveEvent::Closed`] follows.
@@ -136,6 +152,10 @@ impl Drop for Pipeline {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+fn lock(recording: &Mutex<Option<Recording>>) -> MutexGuard<'_, Option<Recording>> {
+    recording.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn in_frames(seconds: f32) -> usize {
@@ -157,9 +177,11 @@ struct Worker {
     outbox: Outbox,
     windows: Windows,
     names: Vec<String>,
+    linger: bool,
     stop: Arc<AtomicBool>,
     /// What is being recorded, while someone wants it.
-    recording: Arc<Mutex<Option<Vec<f32>>>>,
+    recording: Arc<Mutex<Option<Recording>>>,
+    recent: Recent,
     /// When the source was first opened: second 0 of the stream.
     opened: Option<Instant>,
     heard_to_s: f64,
@@ -167,6 +189,7 @@ struct Worker {
     dropped_before: u64,
     /// The problem that was told last and holds on.
     problem: Option<String>,
+    calendar: fn() -> SystemTime,
     /// Running time, which stands still while the machine sleeps, and the calendar's, which does not.
     clocks: (Instant, SystemTime),
 }
@@ -190,10 +213,7 @@ impl Worker {
             };
             let delivered = self.hear(up, &scoring, &mut deliveries);
             if !self.source.is_device() {
-                scoring.finish();
-                self.outbox.send(LiveEvent::Closed);
-                self.outbox.close();
-                return;
+                return self.end(scoring);
             }
             // A device that opens and delivers nothing is tried less and less often.
             pause = if delivered { FIRST_PAUSE } else { (pause * 2).min(LAST_PAUSE) };
@@ -201,6 +221,22 @@ impl Worker {
         }
         scoring.abandon();
         self.outbox.send(LiveEvent::Closed);
+        self.outbox.close();
+    }
+
+    /// The end of a file: its last window is answered, and with other gains as often as somebody likes.
+    fn end(&self, scoring: Scoring) {
+        if self.linger {
+            scoring.settle();
+            self.outbox.send(LiveEvent::Closed);
+            while !self.stopped() {
+                thread::park();
+            }
+            scoring.abandon();
+        } else {
+            scoring.finish();
+            self.outbox.send(LiveEvent::Closed);
+        }
         self.outbox.close();
     }
 
@@ -295,10 +331,11 @@ impl Worker {
         }
         up.delivered = true;
         let heard = up.hearing.push(delivery, captured);
-        if let Some(recording) = &mut *self.recording.lock().unwrap_or_else(PoisonError::into_inner) {
-            let room = (LONGEST_RECORDING_S * SAMPLE_RATE as usize).saturating_sub(recording.len());
-            recording.extend(up.hearing.fresh().iter().take(room));
+        let fresh = up.hearing.fresh();
+        if let Some(recording) = &mut *lock(&self.recording) {
+            recording.push(&self.recent, fresh);
         }
+        self.recent.push(fresh);
         self.tell(heard, scoring);
     }
 
@@ -334,8 +371,9 @@ impl Worker {
 
     /// How long the machine slept since this was last asked, if it did.
     fn slept(&mut self) -> Option<Duration> {
-        let (running, calendar) = std::mem::replace(&mut self.clocks, (Instant::now(), SystemTime::now()));
-        let ahead = calendar.elapsed().unwrap_or_default().saturating_sub(running.elapsed());
+        let now = (Instant::now(), (self.calendar)());
+        let (running, calendar) = std::mem::replace(&mut self.clocks, now);
+        let ahead = now.1.duration_since(calendar).unwrap_or_default().saturating_sub(now.0 - running);
         (ahead > SLEPT).then_some(ahead)
     }
 

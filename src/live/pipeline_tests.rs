@@ -10,7 +10,7 @@ use super::*;
 use crate::{
     audio::tap::{Feed, wire},
     infer::Score,
-    live::{LiveState, LiveStatus},
+    live::{LiveState, LiveStatus, Opinion},
 };
 
 /// What a scripted device does while it is open.
@@ -52,12 +52,12 @@ impl Listener for Counting {
         self.frames
     }
 
-    fn score(&mut self, window: &Window) -> Result<Vec<Score>, String> {
+    fn score(&mut self, window: &Window) -> Result<Opinion, String> {
         if let Some(gate) = &self.gate {
             gate.recv().map_err(|_| "nobody opens the gate")?;
         }
         let heard = window.log_mel(self.frames);
-        Ok(vec![Score { label: heard.frames.to_string(), score: heard.data[0] }])
+        Ok(vec![Score { label: heard.frames.to_string(), score: heard.data[0] }].into())
     }
 }
 
@@ -80,7 +80,7 @@ fn tone(feed: &mut Feed, rate: u32, channels: usize, seconds: f64) {
 
 fn start(device: bool, format: (u32, u16), scripts: Vec<Script>, listeners: Vec<Box<dyn Listener>>) -> Pipeline {
     let source = Scripted { device, rate: format.0, channels: format.1, scripts: scripts.into() };
-    Pipeline::start(Box::new(source), listeners, Settings { hop_s: 0.1, window_s: None }).unwrap()
+    Pipeline::start(Box::new(source), listeners, Settings { hop_s: 0.1, ..Settings::default() }).unwrap()
 }
 
 /// Events up to and with the first that is wanted.
@@ -193,8 +193,8 @@ impl Listener for Turned {
         50
     }
 
-    fn score(&mut self, _: &Window) -> Result<Vec<Score>, String> {
-        Ok(vec![Score { label: "gain".into(), score: self.0 }])
+    fn score(&mut self, _: &Window) -> Result<Opinion, String> {
+        Ok(vec![Score { label: "gain".into(), score: self.0 }].into())
     }
 
     fn set_gains(&mut self, gains: &Gains) -> Result<(), String> {
@@ -213,7 +213,7 @@ fn a_turn_of_the_desk_answers_the_same_window_again() {
     let pipeline = start(false, (16_000, 1), vec![script], vec![Box::new(Turned(1.0)), Box::new(Turned(1.0))]);
     let last = |events: &[LiveEvent], of: usize| {
         events.iter().rev().find_map(|event| match event {
-            LiveEvent::Answer { ear, time_s, scores, .. } if *ear == of => Some((*time_s, scores[0].score)),
+            LiveEvent::Answer { ear, time_s, opinion, .. } if *ear == of => Some((*time_s, opinion.scores[0].score)),
             _ => None,
         })
     };

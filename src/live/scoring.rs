@@ -7,21 +7,36 @@ use std::{
     io,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::{
     LiveEvent,
-    listener::{Listener, Window},
+    listener::{Listener, Opinion, Window},
     outbox::Outbox,
 };
 use crate::infer::Gains;
+
+/// How often a wait for the thread looks whether it is still alive.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A window with what every ear that could said of it, by name.
+#[derive(Clone, Debug)]
+pub struct Scored {
+    /// What was heard.
+    pub window: Window,
+    /// Name and opinion of each ear, in order.
+    pub said: Vec<(String, Opinion)>,
+}
 
 #[derive(Default)]
 struct Waiting {
     window: Option<Window>,
     /// Gains to be set before the next answer, by ear.
     gains: Vec<(usize, Gains)>,
+    /// Whether the window of the last answer stays, whatever is heard.
+    held: bool,
+    busy: bool,
     closed: bool,
     skipped: u64,
 }
@@ -31,11 +46,42 @@ struct Waiting {
 pub(super) struct Desk {
     waiting: Mutex<Waiting>,
     bell: Condvar,
+    /// Rung when nothing is left to do.
+    idle: Condvar,
+    /// The last window that all ears have answered.
+    scored: Mutex<Option<Scored>>,
 }
 
 impl Desk {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn scored_lock(&self) -> MutexGuard<'_, Option<Scored>> {
+        self.scored.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The last window that was answered.
+    pub(super) fn scored(&self) -> Option<Scored> {
+        self.scored_lock().clone()
+    }
+
+    /// Sets an ear's gains and scores the newest window again at once.
+    pub(super) fn set_gains(&self, ear: usize, gains: Gains) {
+        let mut waiting = self.lock();
+        // Only the last position of a knob that is still being turned matters.
+        waiting.gains.retain(|(of, _)| *of != ear);
+        waiting.gains.push((ear, gains));
+        self.bell.notify_one();
+    }
+
+    /// Keeps to the window of the last answer, or follows what is heard again.
+    pub(super) fn hold(&self, held: bool) {
+        let mut waiting = self.lock();
+        waiting.held = held;
+        if held {
+            waiting.window = None;
+        }
     }
 }
 
@@ -48,15 +94,11 @@ pub(super) struct Scoring {
 
 impl Scoring {
     /// Starts the thread.
-    pub(super) fn start(
-        ears: Vec<Box<dyn Listener>>,
-        outbox: Outbox,
-        scored: Arc<Mutex<Option<Window>>>,
-    ) -> io::Result<Self> {
+    pub(super) fn start(ears: Vec<Box<dyn Listener>>, outbox: Outbox) -> io::Result<Self> {
         let desk = Arc::new(Desk::default());
         let thread = {
             let (desk, outbox) = (desk.clone(), outbox.clone());
-            thread::Builder::new().name("live-score".into()).spawn(move || run(ears, &desk, &outbox, &scored))?
+            thread::Builder::new().name("live-score".into()).spawn(move || run(ears, &desk, &outbox))?
         };
         Ok(Self { desk, outbox, thread })
     }
@@ -64,6 +106,9 @@ impl Scoring {
     /// Hands over a window; one that still waits is given up.
     pub(super) fn submit(&self, window: Window) {
         let mut waiting = self.desk.lock();
+        if waiting.held {
+            return;
+        }
         if waiting.window.replace(window).is_some() {
             waiting.skipped += 1;
             self.outbox.send(LiveEvent::Skipped(waiting.skipped));
@@ -71,18 +116,18 @@ impl Scoring {
         self.desk.bell.notify_one();
     }
 
-    /// Sets an ear's gains and scores the newest window again at once.
-    pub(super) fn set_gains(desk: &Desk, ear: usize, gains: Gains) {
-        let mut waiting = desk.lock();
-        // Only the last position of a knob that is still being turned matters.
-        waiting.gains.retain(|(of, _)| *of != ear);
-        waiting.gains.push((ear, gains));
-        desk.bell.notify_one();
-    }
-
-    /// The way to [`Scoring::set_gains`] from other threads.
+    /// The way to it from other threads.
     pub(super) fn desk(&self) -> Arc<Desk> {
         self.desk.clone()
+    }
+
+    /// Waits until the window that waits is answered.
+    pub(super) fn settle(&self) {
+        let mut waiting = self.desk.lock();
+        // A thread that a model's panic ended will answer nothing more.
+        while (waiting.busy || waiting.window.is_some()) && !self.thread.is_finished() {
+            waiting = self.desk.idle.wait_timeout(waiting, LOOK).unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 
     /// Lets the thread answer the window that waits, then ends it.
@@ -101,13 +146,16 @@ impl Scoring {
     }
 }
 
-fn run(mut ears: Vec<Box<dyn Listener>>, desk: &Desk, outbox: &Outbox, scored: &Mutex<Option<Window>>) {
+fn run(mut ears: Vec<Box<dyn Listener>>, desk: &Desk, outbox: &Outbox) {
     let mut failures = vec![None; ears.len()];
     loop {
         let idle = |waiting: &mut Waiting| waiting.window.is_none() && waiting.gains.is_empty() && !waiting.closed;
         let (window, gains) = {
-            let waiting = desk.bell.wait_while(desk.lock(), idle);
-            let mut waiting = waiting.unwrap_or_else(PoisonError::into_inner);
+            let mut waiting = desk.lock();
+            waiting.busy = false;
+            desk.idle.notify_all();
+            let mut waiting = desk.bell.wait_while(waiting, idle).unwrap_or_else(PoisonError::into_inner);
+            waiting.busy = true;
             (waiting.window.take(), std::mem::take(&mut waiting.gains))
         };
         for (index, gains) in &gains {
@@ -119,42 +167,55 @@ fn run(mut ears: Vec<Box<dyn Listener>>, desk: &Desk, outbox: &Outbox, scored: &
         }
         // After a turn of the desk the window of the last answer is answered again, unless a newer one waits; its
         // latency counts from the turn.
-        let again = || match &*lock(scored) {
-            Some(window) if !gains.is_empty() => Some(Window { captured: Instant::now(), ..window.clone() }),
+        let again = || match &*desk.scored_lock() {
+            Some(scored) if !gains.is_empty() => Some(Window { captured: Instant::now(), ..scored.window.clone() }),
             _ => None,
         };
-        let Some(window) = window.or_else(again) else {
-            if gains.is_empty() {
-                return;
-            }
-            continue;
-        };
-        // Before the answers: who asks for the window of the answer on the screen must not get an older one.
-        *lock(scored) = Some(window.clone());
-        for (index, ear) in ears.iter_mut().enumerate() {
-            let start = Instant::now();
-            match ear.score(&window) {
-                Ok(scores) => outbox.send(LiveEvent::Answer {
-                    ear: index,
-                    time_s: window.end_s,
-                    scores,
-                    latency_ms: ms(window.captured),
-                    compute_ms: ms(start),
-                }),
-                Err(reason) => {
-                    // Told once, not at every hop.
-                    if failures[index].as_ref() != Some(&reason) {
-                        outbox.send(LiveEvent::Problem(format!("{}: {reason}", ear.name())));
-                        failures[index] = Some(reason);
-                    }
-                }
-            }
+        match window.or_else(again) {
+            Some(window) => answer(&mut ears, window, &mut failures, desk, outbox),
+            None if gains.is_empty() => return,
+            None => {}
         }
     }
 }
 
-fn lock(scored: &Mutex<Option<Window>>) -> MutexGuard<'_, Option<Window>> {
-    scored.lock().unwrap_or_else(PoisonError::into_inner)
+/// Every ear's answer to one window.
+fn answer(
+    ears: &mut [Box<dyn Listener>],
+    window: Window,
+    failures: &mut [Option<String>],
+    desk: &Desk,
+    outbox: &Outbox,
+) {
+    let mut said = Vec::with_capacity(ears.len());
+    let last = ears.len().saturating_sub(1);
+    for (index, ear) in ears.iter_mut().enumerate() {
+        let start = Instant::now();
+        let event = match ear.score(&window) {
+            Ok(opinion) => {
+                said.push((ear.name().to_owned(), opinion.clone()));
+                Some(LiveEvent::Answer {
+                    ear: index,
+                    time_s: window.end_s,
+                    opinion,
+                    latency_ms: ms(window.captured),
+                    compute_ms: ms(start),
+                })
+            }
+            // Told once, not at every hop.
+            Err(reason) if failures[index].as_ref() == Some(&reason) => None,
+            Err(reason) => {
+                let told = LiveEvent::Problem(format!("{}: {reason}", ear.name()));
+                failures[index] = Some(reason);
+                Some(told)
+            }
+        };
+        // Before the last answer is told: who asks for the window on the screen must not get an older one.
+        if index == last {
+            *desk.scored_lock() = Some(Scored { window: window.clone(), said: std::mem::take(&mut said) });
+        }
+        event.into_iter().for_each(|event| outbox.send(event));
+    }
 }
 
 fn ms(since: Instant) -> f32 {

@@ -2,7 +2,8 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use crate::infer::Score;
+use super::Opinion;
+use crate::{infer::Score, model::BlockNorms};
 
 /// What the live pipeline tells.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,8 +42,8 @@ pub enum LiveEvent {
         ear: usize,
         /// Seconds since opening, at the end of the window scored.
         time_s: f64,
-        /// All classes, most likely first.
-        scores: Vec<Score>,
+        /// What it says.
+        opinion: Opinion,
         /// Milliseconds from the capture of the window's last sample to this answer: what the driver, the resampler,
         /// waiting for a busy model and the model itself took.
         latency_ms: f32,
@@ -89,6 +90,12 @@ pub struct Ear {
     pub name: String,
     /// Most likely first.
     pub scores: Vec<Score>,
+    /// What it would say with every adapter as it was trained, while the desk turns some.
+    pub untouched: Option<Vec<Score>>,
+    /// What its adapters add inside each block.
+    pub norms: Vec<BlockNorms>,
+    /// The most that any of them has added so far, over the stream it is added to: the end of the meters' scale.
+    pub peak_ratio: f32,
     /// The same classes, most likely first, averaged over the last second or so: steadier to look at, later to change.
     pub smoothed: Vec<Score>,
     /// Time of that answer, seconds since opening.
@@ -160,11 +167,15 @@ impl LiveState {
                 keep(&mut self.extremes, extremes);
                 keep(&mut self.frames, frames);
             }
-            LiveEvent::Answer { ear, time_s, scores, latency_ms, compute_ms } => {
+            LiveEvent::Answer { ear, time_s, opinion, latency_ms, compute_ms } => {
                 if let Some(ear) = self.ears.get_mut(ear) {
+                    let Opinion { scores, untouched, norms } = opinion;
                     let smoothed = smooth(ear, &scores, time_s);
+                    let ratios = norms.iter().flat_map(|block| [block.spatial_ratio, block.mlp_ratio]);
+                    let peak_ratio = ratios.fold(ear.peak_ratio, f32::max);
+                    let name = std::mem::take(&mut ear.name);
                     *ear =
-                        Ear { name: std::mem::take(&mut ear.name), scores, smoothed, time_s, latency_ms, compute_ms };
+                        Ear { name, scores, untouched, norms, peak_ratio, smoothed, time_s, latency_ms, compute_ms };
                 }
             }
             LiveEvent::Dropped(total) => self.dropped = total,
@@ -178,13 +189,18 @@ impl LiveState {
         }
     }
 
-    /// Whether all ears put the same class first, once they have answered about the same window; `None` before, and
-    /// with fewer than two ears.
+    /// Whether all ears put the same class first, once they have answered about the same window; `None` before, with
+    /// fewer than two ears, and where they do not know the same classes.
     pub fn agreement(&self) -> Option<bool> {
         let (first, others) = self.ears.split_first()?;
         let top = first.scores.first()?;
-        let comparable =
-            !others.is_empty() && others.iter().all(|ear| ear.time_s == first.time_s && !ear.scores.is_empty());
+        let knows = |ear: &Ear, label: &str| ear.scores.iter().any(|score| score.label == label);
+        let comparable = !others.is_empty()
+            && others.iter().all(|ear| {
+                ear.time_s == first.time_s
+                    && ear.scores.len() == first.scores.len()
+                    && first.scores.iter().all(|score| knows(ear, &score.label))
+            });
         comparable.then(|| others.iter().all(|ear| ear.scores.first().is_some_and(|other| other.label == top.label)))
     }
 }
@@ -219,7 +235,8 @@ mod tests {
 
     fn answer(ear: usize, time_s: f64, scores: &[(&str, f32)]) -> LiveEvent {
         let scores = scores.iter().map(|&(label, score)| Score { label: label.into(), score }).collect();
-        LiveEvent::Answer { ear, time_s, scores, latency_ms: 40.0, compute_ms: 30.0 }
+        let opinion = Opinion { scores, ..Opinion::default() };
+        LiveEvent::Answer { ear, time_s, opinion, latency_ms: 40.0, compute_ms: 30.0 }
     }
 
     fn listening() -> LiveState {

@@ -10,6 +10,10 @@ use crate::audio::{self, FRAME_LENGTH, SAMPLE_RATE};
 
 /// Class of the room itself: what is there when nothing that is taught sounds.
 pub const BACKGROUND: &str = "background";
+/// Length of an example, seconds: what a model that learns a lesson hears at once.
+pub const EXAMPLE_S: f64 = 1.0;
+/// By how much a pause is quieter than the sounds around it, dB.
+const PAUSE_DB: f32 = 18.0;
 /// Longest class name.
 const LONGEST_NAME: usize = 64;
 
@@ -50,7 +54,13 @@ impl Lesson {
             });
             classes.insert(name, examples.collect());
         }
+        classes.entry(BACKGROUND.to_owned()).or_insert_with(Vec::new);
         Ok(Self { root, classes })
+    }
+
+    /// A lesson of which everything is known.
+    pub fn of(root: impl Into<PathBuf>, classes: impl IntoIterator<Item = (String, Vec<Example>)>) -> Self {
+        Self { root: root.into(), classes: classes.into_iter().collect() }
     }
 
     /// The data set's folder, as `--data` takes it.
@@ -61,6 +71,36 @@ impl Lesson {
     /// Every class with its examples, in the order of their names.
     pub fn classes(&self) -> impl Iterator<Item = (&str, &[Example])> {
         self.classes.iter().map(|(name, examples)| (name.as_str(), examples.as_slice()))
+    }
+
+    /// Names a class that has no examples yet.
+    ///
+    /// # Errors
+    /// When its name cannot be a folder's.
+    pub fn name(&mut self, class: &str) -> Result<(), ClipError> {
+        self.classes.entry(folder_name(class)?.to_owned()).or_default();
+        Ok(())
+    }
+
+    /// Keeps a recording as examples of a class, of [`EXAMPLE_S`] each or a little more; says how many. Of a class that
+    /// is taught, stretches much quieter than the loudest are the pauses between two sounds, and left out; of the
+    /// [`BACKGROUND`] all of it counts.
+    ///
+    /// # Errors
+    /// As [`Lesson::add`].
+    pub fn keep(&mut self, class: &str, samples: &[f32]) -> Result<usize, ClipError> {
+        let count = ((samples.len() as f64 / (EXAMPLE_S * f64::from(SAMPLE_RATE))) as usize).max(1);
+        let pieces: Vec<_> = samples.chunks_exact((samples.len() / count).max(1)).collect();
+        let loudest = pieces.iter().map(|piece| level(piece)).fold(f32::NEG_INFINITY, f32::max);
+        let sounds = |piece: &&[f32]| class.trim() == BACKGROUND || level(piece) >= loudest - PAUSE_DB;
+        let pieces: Vec<_> = pieces.into_iter().filter(sounds).collect();
+        for piece in &pieces {
+            self.add(class, piece)?;
+        }
+        match pieces.len() {
+            0 => self.add(class, samples).map(|_| 1),
+            kept => Ok(kept),
+        }
     }
 
     /// Keeps a recording as an example of a class.
@@ -81,23 +121,6 @@ impl Lesson {
         let examples = self.classes.entry(class.to_owned()).or_default();
         examples.push(example(path, samples));
         Ok(&examples[examples.len() - 1])
-    }
-
-    /// Cuts a stretch of the room into examples of the [`BACKGROUND`] class, each as long as `seconds`; says how many.
-    ///
-    /// # Errors
-    /// When nothing of that length is there, or it cannot be written.
-    pub fn add_background(&mut self, samples: &[f32], seconds: f64) -> Result<usize, ClipError> {
-        let length = ((seconds * f64::from(SAMPLE_RATE)) as usize).max(FRAME_LENGTH);
-        let pieces = samples.chunks_exact(length);
-        if pieces.len() == 0 {
-            return Err(ClipError::Request(format!("the room was heard for less than {seconds:.1} s; listen longer")));
-        }
-        let count = pieces.len();
-        for piece in pieces {
-            self.add(BACKGROUND, piece)?;
-        }
-        Ok(count)
     }
 
     /// Removes one example of a class, counted from 0; the file too.
@@ -125,9 +148,13 @@ impl Lesson {
 }
 
 fn example(path: PathBuf, samples: &[f32]) -> Example {
+    Example { path, seconds: samples.len() as f64 / f64::from(SAMPLE_RATE), rms_dbfs: level(samples) }
+}
+
+/// Root mean square, dB relative to full scale.
+fn level(samples: &[f32]) -> f32 {
     let energy: f64 = samples.iter().map(|&sample| f64::from(sample).powi(2)).sum();
-    let rms = (energy / samples.len().max(1) as f64).sqrt() as f32;
-    Example { path, seconds: samples.len() as f64 / f64::from(SAMPLE_RATE), rms_dbfs: 20.0 * rms.log10() }
+    20.0 * ((energy / samples.len().max(1) as f64).sqrt() as f32).log10()
 }
 
 /// A class's name, if it can be a folder's on every system.
@@ -169,7 +196,7 @@ mod tests {
         let loud = lesson.add("knock", &[0.5; 8_000]).unwrap();
         assert_eq!((loud.seconds, (loud.rms_dbfs * 100.0).round()), (0.5, -602.0));
         lesson.add(" knock ", &[0.25; 8_000]).unwrap();
-        assert_eq!(lesson.add_background(&[0.001; 40_000], 1.0).unwrap(), 2);
+        assert_eq!(lesson.keep(BACKGROUND, &[0.001; 40_000]).unwrap(), 2);
         lesson.add("whistle", &[0.1; 8_000]).unwrap();
         assert_eq!(lesson.missing(2).unwrap(), "whistle has 1 of 2 examples");
         lesson.add("whistle", &[0.1; 8_000]).unwrap();
@@ -187,6 +214,20 @@ mod tests {
     }
 
     #[test]
+    fn a_long_recording_is_cut_into_examples_without_its_pauses() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut lesson = Lesson::open(folder.path()).unwrap();
+        let mut knocks = vec![0.5; 16_000];
+        knocks.extend([0.001; 16_000]);
+        knocks.extend([0.3; 16_000]);
+        assert_eq!(lesson.keep("knock", &knocks).unwrap(), 2);
+        assert_eq!(lesson.keep("knock", &knocks[..20_000]).unwrap(), 1);
+        assert_eq!(lesson.keep(BACKGROUND, &knocks).unwrap(), 3);
+        lesson.name("bell").unwrap();
+        assert_eq!(lesson.classes().map(|(_, examples)| examples.len()).collect::<Vec<_>>(), [3, 0, 3]);
+    }
+
+    #[test]
     fn names_that_are_no_folders_and_recordings_of_nothing_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let mut lesson = Lesson::open(folder.path()).unwrap();
@@ -194,7 +235,7 @@ mod tests {
             assert!(lesson.add(name, &[0.1; 8_000]).is_err(), "{name:?}");
         }
         assert!(lesson.add("knock", &[0.1; 100]).is_err());
-        assert!(lesson.add_background(&[0.1; 100], 1.0).is_err());
-        assert_eq!(lesson.classes().count(), 0);
+        assert!(lesson.keep("knock", &[]).is_err() && lesson.name("a/b").is_err());
+        assert_eq!(lesson.classes().map(|(name, _)| name).collect::<Vec<_>>(), [BACKGROUND]);
     }
 }

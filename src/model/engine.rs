@@ -74,4 +74,12 @@ pub trait Engine: Send {
 
     /// Forward without a graph: logits (batch, classes), row-major.
     fn logits(&mut self, store: &super::ParamStore, input: &Features) -> Result<Vec<f32>, ModelError>;
+
+    /// As [`Engine::logits`], with the norms inside each block; none for a method without adapters. An engine may leave
+    /// tokens that nothing uses out of the last block's.
+    fn observe(
+        &mut self,
+        store: &super::ParamStore,
+        input: &Features,
+    ) -> Result<(Vec<f32>, Vec<BlockNorms>), ModelError>;
 }

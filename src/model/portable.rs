@@ -268,6 +268,11 @@ impl Engine for Portable {
     fn logits(&mut self, store: &ParamStore, input: &Features) -> Result<Vec<f32>> {
         to_host(&self.forward(store, input, false, Watch::default())?.logits)
     }
+
+    fn observe(&mut self, store: &ParamStore, input: &Features) -> Result<(Vec<f32>, Vec<BlockNorms>)> {
+        let pass = self.forward(store, input, false, Watch { norms: true, hidden: false })?;
+        Ok((to_host(&pass.logits)?, pass.norms))
+    }
 }
 
 #[cfg(test)]

@@ -1,13 +1,46 @@
 //! Work for every core: tiles of rows, and scratch that each core keeps.
 
-use std::{cell::RefCell, ops::Range, sync::OnceLock};
+use std::{
+    cell::{Cell, RefCell},
+    ops::Range,
+    sync::OnceLock,
+    thread::available_parallelism,
+};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-/// Runs `f` on the threads that do the arithmetic, one a core.
+/// Most threads that answer in real time: a small model has no work for more.
+const ANSWERING: usize = 4;
+
+thread_local! {
+    /// Whether this thread is one of those that answer in real time.
+    static ANSWERS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `f` on the threads that do the arithmetic, one a core. On a thread of [`install_apart`]'s it stays there.
 pub fn install<R: Send>(f: impl FnOnce() -> R + Send) -> R {
     static THREADS: OnceLock<Option<ThreadPool>> = OnceLock::new();
+    if ANSWERS.get() {
+        return f();
+    }
     let threads = THREADS.get_or_init(|| ThreadPoolBuilder::new().thread_name(|i| format!("compute-{i}")).build().ok());
+    match threads {
+        Some(threads) => threads.install(f),
+        None => f(),
+    }
+}
+
+/// Runs `f` on a few threads apart from the others, for answers that somebody waits for.
+///
+/// A pool works off what it has begun before it looks at what is new, so an answer among the steps of a training run
+/// waits for whole layers of them. Between two pools the system shares the cores out evenly, and within milliseconds.
+pub fn install_apart<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+    static THREADS: OnceLock<Option<ThreadPool>> = OnceLock::new();
+    let threads = THREADS.get_or_init(|| {
+        let cores = available_parallelism().map_or(1, usize::from);
+        let builder = ThreadPoolBuilder::new().num_threads(cores.min(ANSWERING));
+        builder.thread_name(|i| format!("answer-{i}")).start_handler(|_| ANSWERS.set(true)).build().ok()
+    });
     match threads {
         Some(threads) => threads.install(f),
         None => f(),
@@ -123,6 +156,14 @@ mod tests {
             assert!(data.iter().all(|&x| x == 1.0));
         }
         assert!(Rows::new(&mut [], 3).take(5).is_empty());
+    }
+
+    #[test]
+    fn answers_stay_on_threads_of_their_own() {
+        let name = || std::thread::current().name().unwrap_or_default().to_owned();
+        assert!(install(name).starts_with("compute-"));
+        assert!(install_apart(|| install(name)).starts_with("answer-"));
+        assert!(install(name).starts_with("compute-"));
     }
 
     #[test]

@@ -188,6 +188,12 @@ impl Checkpoints {
         Err(passed_over.into_iter().next().unwrap_or(none))
     }
 
+    /// Every checkpoint there is: the best weights, then the others, newest first.
+    pub fn all(&self) -> Vec<PathBuf> {
+        let best = Some(self.best_path()).filter(|path| path.exists());
+        best.into_iter().chain(self.newest_first().unwrap_or_default()).collect()
+    }
+
     /// Deletes all but the newest.
     pub fn prune(&self) {
         let old = self.newest_first().unwrap_or_default().into_iter().skip(KEPT);

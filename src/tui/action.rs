@@ -4,7 +4,8 @@ use std::{path::PathBuf, sync::Arc};
 
 use super::sessions::Listing;
 use crate::{
-    live::LiveEvent,
+    infer::{Mix, Replay},
+    live::{Bookmark, Lesson, LiveEvent},
     model::{Method, ModelConfig},
     plot::{Side, Trace},
     session::{Record, RunState},
@@ -38,6 +39,35 @@ impl Screen {
             Self::Parameters => "Parameters",
             Self::Live => "Live",
             Self::Sessions => "Sessions",
+        }
+    }
+}
+
+/// What the Live screen shows beneath the sound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// The classes, and a cursor over the sound.
+    #[default]
+    Hear,
+    /// The adapters' gains.
+    Desk,
+    /// Clips that were kept.
+    Bookmarks,
+    /// Classes to be learned.
+    Teach,
+}
+
+impl Part {
+    /// All.
+    pub const ALL: [Self; 4] = [Self::Hear, Self::Desk, Self::Bookmarks, Self::Teach];
+
+    /// Its name in the help.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hear => "Live: the sound",
+            Self::Desk => "Live: the mixing desk",
+            Self::Bookmarks => "Live: bookmarks",
+            Self::Teach => "Live: teaching",
         }
     }
 }
@@ -126,6 +156,38 @@ pub enum Action {
     Listen(Option<PathBuf>),
     /// Hold the waterfall still, or let it go on.
     Freeze,
+    /// Show this part of the Live screen, or the sound again.
+    Part(Part),
+    /// Keep the window on the screen with its answers.
+    Bookmark,
+    /// Ask every checkpoint about the bookmark under the cursor.
+    Replay,
+    /// Delete the bookmark under the cursor, after a question.
+    DeleteBookmark,
+    /// Turn the fader under the cursor by so many steps.
+    Turn(i32),
+    /// Silence the adapter under the cursor, or let it be heard.
+    Mute,
+    /// Hear the adapter under the cursor alone, or with the others.
+    Solo,
+    /// Every fader as it was trained.
+    ResetDesk,
+    /// Keep the desk with its session.
+    SaveDesk,
+    /// The desk as it was kept.
+    LoadDesk,
+    /// Begin to record an example, or end it.
+    Record,
+    /// Name a class to be taught.
+    NameClass(String),
+    /// Begin a command with these words.
+    Begin(&'static str),
+    /// Remove the example under the cursor, after a question.
+    RemoveExample,
+    /// Train on the lesson, then listen with the result.
+    Learn,
+    /// Open a lesson; without a folder, the one that is kept beside the sessions.
+    Teach(Option<PathBuf>),
     /// Train on this data.
     SetData(String),
     /// Adapt this backbone.
@@ -161,6 +223,16 @@ pub enum Message {
     Shape(Result<Box<ModelConfig>, String>),
     /// Something was heard or thought.
     Live(LiveEvent),
+    /// A key was let go, where the terminal tells.
+    Released(crossterm::event::KeyEvent),
+    /// A session's bookmarks were read.
+    Bookmarks(PathBuf, Vec<Bookmark>),
+    /// Every checkpoint was asked about the bookmark of this time.
+    Replayed(u64, Result<Vec<Replay>, String>),
+    /// The desk that a session keeps was read.
+    Desk(String, Mix),
+    /// The lesson as it now is.
+    Lesson(Box<Lesson>),
     /// Something worth telling.
     Notice(Arc<str>),
     /// Something went wrong.

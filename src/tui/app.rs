@@ -58,6 +58,10 @@ pub enum Pending {
     Quit,
     /// Delete this session.
     Delete(std::path::PathBuf),
+    /// Delete this bookmark of a session.
+    DeleteBookmark(std::path::PathBuf, Box<crate::live::Bookmark>),
+    /// Remove an example: its class, and its place among the class's.
+    RemoveExample(String, usize),
 }
 
 /// What lies over the screen.
@@ -198,6 +202,9 @@ impl App {
             Some(Overlay::Help(_)) => vec![Context::Help],
             Some(Overlay::Question { .. }) => vec![Context::Question],
             Some(Overlay::CommandLine(..)) => vec![Context::CommandLine],
+            None if self.screen == Screen::Live => {
+                vec![Context::In(self.live.part), Context::On(self.screen), Context::Everywhere]
+            }
             None => vec![Context::On(self.screen), Context::Everywhere],
         }
     }

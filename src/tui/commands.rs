@@ -8,7 +8,7 @@ use super::{
 };
 
 /// Words, what follows them, and what they do: for the parser's errors and the help.
-pub const COMMANDS: [(&str, &str, &str); 15] = [
+pub const COMMANDS: [(&str, &str, &str); 17] = [
     ("data", "D", "train on a folder, a manifest, or demo"),
     ("model", "M", "adapt box, tiny, small, base, or a checkpoint"),
     ("method", "X", "adapt by aat, full, aat-m, partial, prompt, lora, bitfit or head"),
@@ -18,6 +18,8 @@ pub const COMMANDS: [(&str, &str, &str); 15] = [
     ("pause", "", "pause, or go on"),
     ("stop", "", "stop the side in focus"),
     ("listen", "[FILE]", "to the microphone, or to a file played in real time"),
+    ("teach", "[FOLDER]", "classes of your own; their clips are kept in a folder"),
+    ("class", "NAME", "add a class to what is taught"),
     ("export", "[FILE]", "curves as .svg or .png"),
     ("theme", "NAME", "dark, light, colour-blind, monochrome, or your own"),
     ("sessions", "", "what ran"),
@@ -54,6 +56,8 @@ pub fn parse(line: &str) -> Result<Option<Action>, String> {
         "pause" => Action::Pause,
         "stop" => Action::Stop,
         "listen" => Action::Listen(path()),
+        "teach" => Action::Teach(path()),
+        "class" => Action::NameClass(needed("a name")?),
         "export" => Action::Export(path()),
         "theme" => Action::SetTheme(needed("a name")?),
         "sessions" => Action::Show(Screen::Sessions),

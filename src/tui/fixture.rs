@@ -14,8 +14,8 @@ use super::{
 use crate::{
     audio::Normalisation,
     data::{Loss, Metric, Recipe, Schedule},
-    infer::Score,
-    live::LiveEvent,
+    infer::{Replay, Score},
+    live::{Bookmark, Example, Lesson, LiveEvent, Opinion, Said},
     model::{BlockNorms, Inventory, Method, ModelConfig, specs},
     plot::{Side, Trace},
     session::{Best, EpochRecord, Event, Record, RunConfig, RunState, Status, StepRecord, Summary},
@@ -222,6 +222,9 @@ pub fn listings() -> Vec<Listing> {
 /// The Live screen hears a dog, or a siren.
 pub fn listening(app: &mut App) {
     let ears = vec!["esc10-f1-aat".to_owned(), "esc10-f1-full".to_owned()];
+    if app.live.sides.is_empty() {
+        app.live.sides = Side::BOTH.into();
+    }
     let tell = |app: &mut App, event| update(app, Message::Live(event));
     tell(
         app,
@@ -257,12 +260,66 @@ pub fn listening(app: &mut App) {
             },
         );
     }
-    let scores = |given: &[(&str, f32)]| {
+    let scores = |given: &[(&str, f32)]| -> Vec<Score> {
         given.iter().map(|(label, score)| Score { label: (*label).into(), score: *score }).collect()
     };
     let a = scores(&[("dog", 0.91), ("rooster", 0.04), ("crying_baby", 0.02), ("sneezing", 0.01), ("rain", 0.01)]);
     let b = scores(&[("crying_baby", 0.58), ("dog", 0.29), ("rooster", 0.06), ("sneezing", 0.04), ("rain", 0.02)]);
-    for (ear, scores) in [a, b].into_iter().enumerate() {
-        tell(app, LiveEvent::Answer { ear, time_s: 7.0, scores, latency_ms: 41.0 + ear as f32, compute_ms: 28.0 });
+    let norms = (0..12u64).map(|block| {
+        let [spatial_ratio, mlp_ratio] = [noise(block * 3 + 1) + 0.55, 0.3 + 0.05 * block as f32];
+        BlockNorms { spatial: 2.0 * spatial_ratio, spatial_ratio, mlp: 3.0 * mlp_ratio, mlp_ratio }
+    });
+    let opinions = [Opinion { norms: norms.collect(), ..a.into() }, b.into()];
+    for (ear, opinion) in opinions.into_iter().enumerate() {
+        tell(app, LiveEvent::Answer { ear, time_s: 7.0, opinion, latency_ms: 41.0 + ear as f32, compute_ms: 28.0 });
     }
+}
+
+/// Two bookmarks, oldest first: on the newer one the ears disagreed.
+pub fn bookmarks() -> Vec<Bookmark> {
+    let said = |ear: &str, scores: &[(&str, f32)]| Said {
+        ear: ear.into(),
+        scores: scores.iter().map(|(label, score)| ((*label).into(), *score)).collect(),
+        gains: String::new(),
+    };
+    let bookmark = |ago: u64, source: &str, time_s, said| Bookmark {
+        at_ms: THEN + 600_000 - ago * 1000,
+        source: source.into(),
+        time_s,
+        said,
+    };
+    let dog = [("dog", 0.91), ("rooster", 0.04), ("crying_baby", 0.02)];
+    let baby = [("crying_baby", 0.58), ("dog", 0.29), ("rooster", 0.06)];
+    vec![
+        bookmark(900, "street.flac", 41.2, vec![said("esc10-f1-aat", &dog)]),
+        bookmark(40, "built-in mic", 7.0, vec![said("esc10-f1-aat", &dog), said("esc10-f1-full", &baby)]),
+    ]
+}
+
+/// What three checkpoints say of the newer bookmark.
+pub fn replays() -> Vec<Replay> {
+    let score = |(label, score): &(&str, f32)| Score { label: (*label).into(), score: *score };
+    let said = |scores: &[(&str, f32)]| Ok(scores.iter().map(score).collect());
+    let epoch = |epoch| Some(Best { epoch, value: 0.8 });
+    vec![
+        Replay {
+            best: true,
+            step: 840,
+            epoch: epoch(21),
+            said: said(&[("dog", 0.91), ("rooster", 0.04), ("crying_baby", 0.02)]),
+        },
+        Replay { best: false, step: 1000, epoch: epoch(25), said: said(&[("dog", 0.72), ("crying_baby", 0.2)]) },
+        Replay { best: false, step: 960, epoch: epoch(24), said: Err("cut short".into()) },
+    ]
+}
+
+/// A lesson half recorded: one class has enough, one has a silent example, one has none.
+pub fn lesson() -> Lesson {
+    let example = |class: &str, n: u64| Example {
+        path: PathBuf::from(format!("/lessons/mine/{class}/{n:04}.wav")),
+        seconds: 1.0 + 0.25 * (n % 3) as f64,
+        rms_dbfs: if (class, n) == ("whistle", 3) { -71.0 } else { -24.0 + 20.0 * noise(n * 7 + class.len() as u64) },
+    };
+    let class = |name: &str, clips: u64| (name.to_owned(), (1..=clips).map(|n| example(name, n)).collect());
+    Lesson::of("/lessons/mine", [class("background", 12), class("knock", 6), class("whistle", 4), class("kettle", 0)])
 }

@@ -2,7 +2,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::action::{Action, Move, Screen};
+use super::action::{Action, Move, Part, Screen};
 use crate::plot::Side;
 
 /// Where a key means something. The first context that knows a key decides.
@@ -12,6 +12,8 @@ pub enum Context {
     Everywhere,
     /// On one screen.
     On(Screen),
+    /// In one part of the Live screen.
+    In(Part),
     /// While the keys are shown.
     Help,
     /// While a question is asked.
@@ -22,12 +24,16 @@ pub enum Context {
 
 impl Context {
     /// Every context, in the order of the documentation.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::Everywhere,
         Self::On(Screen::Train),
         Self::On(Screen::Layers),
         Self::On(Screen::Parameters),
         Self::On(Screen::Live),
+        Self::In(Part::Hear),
+        Self::In(Part::Desk),
+        Self::In(Part::Bookmarks),
+        Self::In(Part::Teach),
         Self::On(Screen::Sessions),
         Self::Help,
         Self::Question,
@@ -39,6 +45,7 @@ impl Context {
         match self {
             Self::Everywhere => "Everywhere",
             Self::On(screen) => screen.name(),
+            Self::In(part) => part.name(),
             Self::Help => "In the help",
             Self::Question => "At a question",
             Self::CommandLine => "In the command line",
@@ -129,6 +136,10 @@ const TRAIN: Context = Context::On(Screen::Train);
 const LAYERS: Context = Context::On(Screen::Layers);
 const PARAMETERS: Context = Context::On(Screen::Parameters);
 const LIVE: Context = Context::On(Screen::Live);
+const HEAR: Context = Context::In(Part::Hear);
+const DESK: Context = Context::In(Part::Desk);
+const BOOKMARKS: Context = Context::In(Part::Bookmarks);
+const TEACH: Context = Context::In(Part::Teach);
 const SESSIONS: Context = Context::On(Screen::Sessions);
 
 /// Every key of the workbench.
@@ -171,12 +182,56 @@ pub static BINDINGS: &[Binding] = bindings! {
         [letter('m')] Action::NextMethod, "the next method: the numbers answer at once", "method";
     }
     LIVE => {
-        [key(KeyCode::Enter), letter('r')] Action::Listen(None), "listen to the microphone, or stop listening", "listen";
-        [letter('f'), letter(' ')] Action::Freeze, "hold the waterfall still, or let it go on", "freeze";
+        [letter('r'), key(KeyCode::Enter)] Action::Listen(None), "listen to the microphone, or stop listening", "listen";
+        [letter('f'), letter(' ')] Action::Freeze, "hold the sound still, or let it go on", "freeze";
+        [letter('b')] Action::Bookmark, "bookmark what was heard last, with both answers", "bookmark";
+        [letter('d')] Action::Part(Part::Desk), "the mixing desk of the side in focus, or the sound again", "desk";
+        [letter('B')] Action::Part(Part::Bookmarks), "the bookmarks of the side in focus, or the sound again", "bookmarks";
+        [letter('T')] Action::Part(Part::Teach), "teach new classes, or the sound again", "teach";
+        [key(KeyCode::Esc)] Action::Part(Part::Hear), "the sound again";
+    }
+    HEAR => {
         [key(KeyCode::Left), letter('h')] Action::Move(Move::Left), "cursor back in time, over a held waterfall", "cursor";
         [key(KeyCode::Right), letter('l')] Action::Move(Move::Right), "cursor forward in time";
         [key(KeyCode::Up), letter('k')] Action::Move(Move::Up), "cursor to higher frequencies";
         [key(KeyCode::Down), letter('j')] Action::Move(Move::Down), "cursor to lower frequencies";
+    }
+    DESK => {
+        [key(KeyCode::Left), letter('h')] Action::Move(Move::Left), "the block before", "block";
+        [key(KeyCode::Right), letter('l')] Action::Move(Move::Right), "the block after";
+        [key(KeyCode::Up), letter('k')] Action::Move(Move::Up), "its Spatial Adapter";
+        [key(KeyCode::Down), letter('j')] Action::Move(Move::Down), "its MLP Adapter";
+        [key(KeyCode::Home), letter('g')] Action::Move(Move::Home), "the first block";
+        [key(KeyCode::End), letter('G')] Action::Move(Move::End), "the last block";
+        [letter('+'), letter('=')] Action::Turn(1), "more of this adapter, by a tenth", "more";
+        [letter('-')] Action::Turn(-1), "less of it", "less";
+        [letter('m'), letter('M')] Action::Mute, "mute it, or not", "mute";
+        [letter('s'), letter('S')] Action::Solo, "hear it alone, with the others that are, or not", "solo";
+        [letter('0')] Action::ResetDesk, "every fader as it was trained", "reset";
+        [letter('w')] Action::SaveDesk, "save the desk with its session, for eval --gains saved", "save";
+        [letter('o')] Action::LoadDesk, "open the desk that was saved", "load";
+    }
+    BOOKMARKS => {
+        [key(KeyCode::Up), letter('k')] Action::Move(Move::Up), "the bookmark above";
+        [key(KeyCode::Down), letter('j')] Action::Move(Move::Down), "the bookmark below", "move";
+        [key(KeyCode::PageUp)] Action::Move(Move::PageUp), "a page up";
+        [key(KeyCode::PageDown)] Action::Move(Move::PageDown), "a page down";
+        [key(KeyCode::Home), letter('g')] Action::Move(Move::Home), "the newest bookmark";
+        [key(KeyCode::End), letter('G')] Action::Move(Move::End), "the oldest bookmark";
+        [key(KeyCode::Enter)] Action::Replay, "replay it through every checkpoint that the session has", "replay";
+        [letter('x'), key(KeyCode::Delete)] Action::DeleteBookmark, "delete it, after a question", "delete";
+    }
+    TEACH => {
+        [letter(' ')] Action::Record, "record examples of this class: press, or hold, while it sounds", "record";
+        [letter('a')] Action::Begin("class "), "add a class", "class";
+        [key(KeyCode::Up), letter('k')] Action::Move(Move::Up), "the class above";
+        [key(KeyCode::Down), letter('j')] Action::Move(Move::Down), "the class below";
+        [key(KeyCode::Left), letter('h')] Action::Move(Move::Left), "the example before";
+        [key(KeyCode::Right), letter('l')] Action::Move(Move::Right), "the example after";
+        [key(KeyCode::Home), letter('g')] Action::Move(Move::Home), "the first example";
+        [key(KeyCode::End), letter('G')] Action::Move(Move::End), "the last example";
+        [letter('x'), key(KeyCode::Delete)] Action::RemoveExample, "remove this example, after a question", "remove";
+        [key(KeyCode::Enter)] Action::Learn, "train AAT on them in the side in focus, then listen with it", "learn";
     }
     SESSIONS => {
         [key(KeyCode::Up), letter('k')] Action::Move(Move::Up), "the session above";
@@ -285,9 +340,10 @@ mod tests {
     #[test]
     fn no_screen_hides_a_key_that_works_everywhere() {
         let keys = |context| BINDINGS.iter().filter(move |b| b.context == context).flat_map(|b| b.keys);
-        for screen in Screen::ALL {
-            for key in keys(Context::On(screen)) {
-                assert!(!keys(Context::Everywhere).any(|other| other == key), "{} on {}", key.text(), screen.name());
+        let contexts = Screen::ALL.map(Context::On).into_iter().chain(Part::ALL.map(Context::In));
+        for context in contexts {
+            for key in keys(context) {
+                assert!(!keys(Context::Everywhere).any(|other| other == key), "{} on {}", key.text(), context.title());
             }
         }
     }

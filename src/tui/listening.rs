@@ -1,8 +1,15 @@
 //! The Live screen: what is heard, and the cursor over it.
 
-use super::action::Move;
+use std::path::PathBuf;
+
+use super::{
+    action::{Move, Part},
+    bookmarks::Bookmarks,
+    desk::Desk,
+    teaching::Teaching,
+};
 use crate::{
-    live::{LiveState, LiveStatus},
+    live::{LiveEvent, LiveState, LiveStatus},
     plot::Side,
 };
 
@@ -28,12 +35,37 @@ pub struct Listening {
     pub sides: Vec<Side>,
     /// Whether the pipeline was asked for and has not answered yet.
     pub starting: bool,
+    /// The file that is played instead of the microphone.
+    pub file: Option<PathBuf>,
+    /// What is shown beneath the sound.
+    pub part: Part,
+    /// The mixing desk.
+    pub desk: Desk,
+    /// What was kept.
+    pub bookmarks: Bookmarks,
+    /// What is taught.
+    pub teaching: Teaching,
 }
 
 impl Listening {
     /// What is to be drawn.
     pub fn shown(&self) -> &LiveState {
         self.held.as_deref().unwrap_or(&self.state)
+    }
+
+    /// Folds one event. While the sound is held, answers are about the held window.
+    pub fn apply(&mut self, event: LiveEvent) {
+        match (&mut self.held, &event) {
+            (Some(held), LiveEvent::Answer { .. }) => held.apply(event.clone()),
+            (held @ Some(_), LiveEvent::Opened { .. }) => *held = None,
+            _ => {}
+        }
+        self.state.apply(event);
+    }
+
+    /// The ear that is a side's.
+    pub fn ear_of(&self, side: Side) -> Option<usize> {
+        self.sides.iter().position(|of| *of == side).filter(|ear| *ear < self.state.ears.len())
     }
 
     /// Whether the pipeline is at work.

@@ -10,12 +10,12 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
 use super::{
-    action::{Action, Message, Screen},
+    action::{Action, Message, Move, Part, Screen},
     app::App,
     fixture, theme, update, view,
 };
 use crate::{
-    live::LiveEvent,
+    live::{Lesson, LiveEvent, Opinion},
     model::Method,
     plot::Side,
     session::{Event, Summary},
@@ -197,7 +197,6 @@ fn layers() {
 fn parameters() {
     both_sizes("parameters", |size| {
         let mut app = on(fixture::training(size, (10, 0)), Screen::Parameters);
-        use super::action::Move;
         act(&mut app, [Move::Home, Move::Down, Move::Down, Move::Down, Move::Down, Move::Down].map(Action::Move));
         act(&mut app, [Move::Right, Move::Down, Move::Right].map(Action::Move));
         app
@@ -217,13 +216,120 @@ fn live() {
         fixture::listening(&mut app);
         let why = "built-in mic: the device was closed";
         update(&mut app, Message::Live(LiveEvent::Problem(why.into())));
-        act(&mut app, [Action::Freeze, Action::Move(super::action::Move::Left)]);
+        act(&mut app, [Action::Freeze, Action::Move(Move::Left)]);
         app
     });
     let mut app = on(fixture::training(LARGE, (10, 10)), Screen::Live);
     fixture::listening(&mut app);
     app.theme = 3;
     check("live_monochrome_120x40", &app);
+}
+
+/// The Live screen with this part beneath the sound.
+fn part(size: (u16, u16), part: Part) -> App {
+    let mut app = fixture::training(size, (10, 10));
+    fixture::listening(&mut app);
+    act(&mut app, [Action::Show(Screen::Live), Action::Part(part)]);
+    app
+}
+
+/// A desk with something muted, something alone and something louder, and what that changed.
+fn desk(size: (u16, u16)) -> App {
+    let mut app = part(size, Part::Desk);
+    act(&mut app, [Action::Turn(3), Action::Move(Move::Right), Action::Move(Move::Right), Action::Mute]);
+    act(&mut app, [Action::Move(Move::Down), Action::Move(Move::Right), Action::Turn(-4)]);
+    let mut opinion = Opinion { norms: app.live.state.ears[0].norms.clone(), ..Opinion::default() };
+    opinion.untouched = Some(app.live.state.ears[0].scores.clone());
+    opinion.scores = opinion.untouched.clone().unwrap();
+    for (score, moved) in opinion.scores.iter_mut().zip([-0.14, 0.13, 0.01, 0.0, 0.0]) {
+        score.score += moved;
+    }
+    opinion.norms[2].spatial_ratio = 0.0;
+    let answer = LiveEvent::Answer { ear: 0, time_s: 7.0, opinion, latency_ms: 29.0, compute_ms: 28.0 };
+    update(&mut app, Message::Live(answer));
+    app
+}
+
+#[test]
+fn live_desk() {
+    both_sizes("live_desk", desk);
+    both_sizes("live_desk_solo", |size| {
+        let mut app = desk(size);
+        act(&mut app, [Action::Solo]);
+        app
+    });
+    both_sizes("live_desk_without_adapters", |size| {
+        let mut app = part(size, Part::Desk);
+        act(&mut app, [Action::NextFocus]);
+        app
+    });
+    for (theme, name) in [(2, "colour_blind"), (3, "monochrome")] {
+        let mut app = desk(LARGE);
+        app.theme = theme;
+        check(&format!("live_desk_{name}_120x40"), &app);
+    }
+}
+
+#[test]
+fn live_bookmarks() {
+    let session = std::path::PathBuf::from("esc10-f1-aat");
+    both_sizes("live_bookmarks_empty", |size| {
+        let mut app = part(size, Part::Bookmarks);
+        update(&mut app, Message::Bookmarks(session.clone(), Vec::new()));
+        app
+    });
+    let replayed = |size| {
+        let mut app = part(size, Part::Bookmarks);
+        update(&mut app, Message::Bookmarks(session.clone(), fixture::bookmarks()));
+        let at_ms = fixture::bookmarks()[1].at_ms;
+        act(&mut app, [Action::Replay]);
+        update(&mut app, Message::Replayed(at_ms, Ok(fixture::replays())));
+        app
+    };
+    both_sizes("live_bookmarks_replayed", replayed);
+    both_sizes("live_bookmarks_delete", |size| {
+        let mut app = replayed(size);
+        act(&mut app, [Action::Move(Move::Down), Action::DeleteBookmark]);
+        app
+    });
+    let mut app = replayed(LARGE);
+    app.theme = 3;
+    check("live_bookmarks_monochrome_120x40", &app);
+}
+
+#[test]
+fn live_teach() {
+    let taught = |size| {
+        let mut app = part(size, Part::Teach);
+        update(&mut app, Message::Lesson(Box::new(fixture::lesson())));
+        act(&mut app, [Move::Down, Move::Down, Move::Down, Move::Right, Move::Right].map(Action::Move));
+        app
+    };
+    both_sizes("live_teach_not_listening", |size| {
+        let mut app = on(fixture::app(size), Screen::Live);
+        act(&mut app, [Action::Part(Part::Teach)]);
+        update(&mut app, Message::Lesson(Box::new(Lesson::of("/lessons/mine", [("background".into(), vec![])]))));
+        app
+    });
+    both_sizes("live_teach", taught);
+    both_sizes("live_teach_recording", |size| {
+        let mut app = taught(size);
+        act(&mut app, [Action::Record]);
+        app.live.state.time_s += 1.3;
+        app
+    });
+    both_sizes("live_teach_learning", |size| {
+        let mut app = taught(size);
+        update(&mut app, Message::RunOver(Side::A));
+        act(&mut app, [Action::Learn]);
+        for record in fixture::events(Method::aat(), 410) {
+            update(&mut app, Message::Event(Side::A, Box::new(record)));
+        }
+        app
+    });
+    let mut app = taught(LARGE);
+    app.theme = 3;
+    check("live_teach_monochrome_120x40", &app);
 }
 
 #[test]
@@ -236,13 +342,13 @@ fn sessions() {
     both_sizes("sessions", |size| {
         let mut app = on(fixture::training(size, (275, 192)), Screen::Sessions);
         update(&mut app, Message::Sessions(Ok(fixture::listings())));
-        act(&mut app, [Action::Move(super::action::Move::Down), Action::Move(super::action::Move::Down)]);
+        act(&mut app, [Action::Move(Move::Down), Action::Move(Move::Down)]);
         app
     });
     both_sizes("sessions_delete", |size| {
         let mut app = on(fixture::app(size), Screen::Sessions);
         update(&mut app, Message::Sessions(Ok(fixture::listings())));
-        act(&mut app, [super::action::Move::Down; 2].map(Action::Move));
+        act(&mut app, [Move::Down; 2].map(Action::Move));
         act(&mut app, [Action::DeleteSession]);
         app
     });
@@ -277,6 +383,13 @@ fn a_frame_never_panics_at_any_size() {
             update(&mut app, Message::Sessions(Ok(fixture::listings())));
             act(&mut app, [Action::Freeze, Action::Help]);
             frame(&app);
+            update(&mut app, Message::Bookmarks("session".into(), fixture::bookmarks()));
+            update(&mut app, Message::Lesson(Box::new(fixture::lesson())));
+            for part in Part::ALL {
+                app.live.part = part;
+                act(&mut app, [Action::Cancel, Action::Move(Move::Right), Action::Replay]);
+                frame(&app);
+            }
         }
     }
 }

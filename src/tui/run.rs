@@ -163,6 +163,8 @@ async fn events(
                 continue;
             }
         };
+        // How long a key is held is told from the time of its presses.
+        handle(app, world, Message::Tick(world::now_ms()));
         handle(app, world, message);
         changed = true;
         if app.quitting {
@@ -181,7 +183,8 @@ fn handle(app: &mut App, world: &mut World, message: Message) {
 
 fn translate(event: Event) -> Option<Message> {
     match event {
-        Event::Key(key) if key.kind != KeyEventKind::Release => Some(Message::Key(key)),
+        Event::Key(key) if key.kind == KeyEventKind::Release => Some(Message::Released(key)),
+        Event::Key(key) => Some(Message::Key(key)),
         Event::Paste(text) => Some(Message::Paste(text)),
         Event::Resize(columns, rows) => Some(Message::Resized(columns, rows)),
         _ => None,

@@ -1,7 +1,11 @@
 //! update(state, message) -> effects: the only code that changes the state. Pure; what touches the
 //! world is left to the [`Effect`]s it returns.
 
+mod live;
+
 use std::path::PathBuf;
+
+pub(super) use live::{blocks, desk_side, has_adapters};
 
 use super::{
     action::{Action, Message, Move, Screen},
@@ -11,7 +15,8 @@ use super::{
     slot::Origin,
 };
 use crate::{
-    live::LiveEvent,
+    infer::{Gains, Mix},
+    live::Bookmark,
     model::Method,
     plot::{self, Chart, Side},
     session::Status,
@@ -44,6 +49,32 @@ pub enum Effect {
     Listen(Option<PathBuf>, Vec<PathBuf>, Setup),
     /// Stop listening.
     StopListening,
+    /// Keep to the window that was answered last, or follow what is heard again.
+    Hold(bool),
+    /// Turn the adapters of an ear.
+    Gains(usize, Gains),
+    /// Keep a desk with its session.
+    SaveDesk(PathBuf, Mix),
+    /// Read the desk that a session keeps; its name comes back with it.
+    LoadDesk(PathBuf, String),
+    /// Keep the window that was answered last with a session: what was heard, and the gains of each ear.
+    Bookmark(PathBuf, String, Vec<String>),
+    /// Read a session's bookmarks.
+    Bookmarks(PathBuf),
+    /// Ask a session's checkpoints about a bookmark, on this device.
+    Replay(PathBuf, Box<Bookmark>, String),
+    /// Delete a session's bookmark, then list again.
+    RemoveBookmark(PathBuf, Box<Bookmark>),
+    /// Open a lesson; without a folder, the one beside the sessions.
+    OpenLesson(Option<PathBuf>),
+    /// Name a class of the lesson.
+    NameClass(String),
+    /// Begin to record.
+    Record,
+    /// End the recording and keep it, but for its last milliseconds, as examples of this class.
+    Recorded(String, u64),
+    /// Remove an example: its class, and its place among the class's.
+    RemoveExample(String, usize),
     /// Draw charts to a file.
     Export(PathBuf, Vec<Chart>),
     /// Leave.
@@ -60,11 +91,17 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
                 line.extend(text.chars().filter(|c| !c.is_control()));
             }
         }
+        Message::Released(event) => {
+            if keymap::lookup(&app.contexts(), event.into()) == Some(Action::Record) {
+                return live::released(app);
+            }
+        }
         Message::Tick(now) => {
             app.now_ms = now;
             if app.notice.as_ref().is_some_and(|notice| notice.until_ms <= now) {
                 app.notice = None;
             }
+            return live::tick(app);
         }
         Message::Resized(columns, rows) => app.size = (columns, rows),
         Message::Event(side, record) => {
@@ -93,6 +130,7 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
                 slot.problem = Some(why.clone());
                 slot.origin = Origin::Empty;
             }
+            return live::run_over(app, side);
         }
         Message::Sessions(Ok(list)) => app.sessions.show(list),
         Message::Sessions(Err(problem)) => app.sessions.problem = Some(problem),
@@ -114,17 +152,20 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             app.parameters.show(*shape, method);
         }
         Message::Shape(Err(problem)) => notify(app, problem, true),
-        Message::Live(event) => {
-            app.live.starting = false;
-            // A side whose session could not be opened is missing among the ears.
-            if let LiveEvent::Opened { ears, .. } = &event {
-                let named = |side: &Side| ears.iter().position(|ear| app.slot(*side).is_called(ear));
-                let mut sides: Vec<_> = app.live.sides.iter().filter_map(|side| Some((named(side)?, *side))).collect();
-                sides.sort_by_key(|(ear, _)| *ear);
-                app.live.sides = sides.into_iter().map(|(_, side)| side).collect();
+        Message::Live(event) => return live::heard(app, event),
+        Message::Bookmarks(session, list) => app.live.bookmarks.show(session, list),
+        Message::Replayed(at_ms, answers) => {
+            let replayed = &mut app.live.bookmarks.replayed;
+            if replayed.as_ref().is_some_and(|(asked, _)| *asked == at_ms) {
+                *replayed = Some((at_ms, Some(answers)));
             }
-            app.live.state.apply(event);
         }
+        Message::Desk(name, mix) => {
+            app.live.desk.set(&name, mix);
+            notify(app, format!("the desk of {name} is as it was saved"), false);
+            return live::gains_of(app, &name);
+        }
+        Message::Lesson(lesson) => app.live.teaching.show(*lesson),
         Message::Notice(text) => notify(app, text.to_string(), false),
         Message::Trouble(text) => {
             app.live.starting = false;
@@ -141,8 +182,10 @@ fn notify(app: &mut App, text: String, trouble: bool) {
 }
 
 fn pressed(app: &mut App, event: crossterm::event::KeyEvent) -> Vec<Effect> {
-    use crossterm::event::{KeyCode, KeyModifiers};
+    use crossterm::event::{KeyCode, KeyEventKind, KeyModifiers};
     match keymap::lookup(&app.contexts(), event.into()) {
+        // Where the terminal tells a key's repetition from a press, its release is told as well.
+        Some(Action::Record) if event.kind == KeyEventKind::Repeat => Vec::new(),
         Some(action) => act(app, action),
         None => match event.code {
             KeyCode::Char(c) if !event.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) => {
@@ -160,8 +203,9 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         Action::NextFocus => {
             app.focus = app.focus.other();
             app.refresh_parameters();
+            return live::refocused(app);
         }
-        Action::Move(to) => go(app, to),
+        Action::Move(to) => return go(app, to),
         Action::Start => return start(app, &[app.focus]),
         Action::StartBoth => return start(app, &Side::BOTH),
         Action::Pause => return pause(app),
@@ -233,16 +277,6 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         Action::ResumeSession => return resume_selected(app),
         Action::DeleteSession => ask_to_delete(app),
         Action::Refresh => return vec![Effect::List],
-        Action::Listen(None) if app.live.is_on() => return vec![Effect::StopListening],
-        Action::Listen(file) => {
-            app.live.held = None;
-            app.live.starting = true;
-            app.screen = Screen::Live;
-            let (sides, folders) = ears(app).into_iter().unzip();
-            app.live.sides = sides;
-            return vec![Effect::Listen(file, folders, app.setup.clone())];
-        }
-        Action::Freeze => app.live.freeze(),
         Action::SetData(data) => {
             notify(app, format!("the next run trains on {data}"), false);
             app.setup.data = data;
@@ -257,6 +291,7 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
             Ok(()) => notify(app, format!("{name} of the next run: {value}"), false),
             Err(problem) => notify(app, problem, true),
         },
+        other => return live::act(app, other),
     }
     Vec::new()
 }
@@ -320,7 +355,7 @@ fn set_method(app: &mut App, method: Method) -> Vec<Effect> {
     Vec::new()
 }
 
-fn go(app: &mut App, to: Move) {
+fn go(app: &mut App, to: Move) -> Vec<Effect> {
     match (&mut app.overlay, app.screen) {
         (Some(Overlay::Help(scroll)), _) => {
             *scroll = match to {
@@ -340,9 +375,10 @@ fn go(app: &mut App, to: Move) {
             _ => move_cursor(app, to),
         },
         (None, Screen::Parameters) => app.parameters.go(to, PAGE),
-        (None, Screen::Live) => app.live.go(to),
+        (None, Screen::Live) => return live::go(app, to),
         (None, Screen::Sessions) => app.sessions.go(to, PAGE),
     }
+    Vec::new()
 }
 
 /// Moves the crosshair by a fortieth of the longest run; it comes from beyond the newest step and goes there.
@@ -395,6 +431,12 @@ fn confirm(app: &mut App) -> Vec<Effect> {
     match app.overlay.take() {
         Some(Overlay::Question { then: Pending::Quit, .. }) => act(app, Action::QuitNow),
         Some(Overlay::Question { then: Pending::Delete(path), .. }) => vec![Effect::Remove(path)],
+        Some(Overlay::Question { then: Pending::DeleteBookmark(session, bookmark), .. }) => {
+            vec![Effect::RemoveBookmark(session, bookmark)]
+        }
+        Some(Overlay::Question { then: Pending::RemoveExample(class, place), .. }) => {
+            vec![Effect::RemoveExample(class, place)]
+        }
         Some(Overlay::CommandLine(line, _)) => match commands::parse(&line) {
             Ok(Some(action)) => act(app, action),
             Ok(None) => Vec::new(),
@@ -437,16 +479,6 @@ fn ask_to_delete(app: &mut App) {
         detail: "Its curves, checkpoints and weights go for good.".into(),
         then: Pending::Delete(session.path.clone()),
     });
-}
-
-/// Folders, or names, of the sessions on show: they are who listens.
-fn ears(app: &App) -> Vec<(Side, PathBuf)> {
-    let folder = |slot: &super::slot::Slot| match &slot.origin {
-        Origin::Disk(path) => Some(path.clone()),
-        Origin::Here => slot.state.config.as_ref().map(|config| PathBuf::from(&config.session)),
-        Origin::Empty | Origin::Starting => None,
-    };
-    app.slots.iter().filter_map(|slot| Some((slot.side, folder(slot)?))).collect()
 }
 
 #[cfg(test)]
@@ -581,16 +613,5 @@ mod tests {
         let [Effect::Export(path, charts)] = effects.as_slice() else { panic!("{effects:?}") };
         assert_eq!(path, &PathBuf::from("esc10-f1-aat-vs-esc10-f1-full.svg"));
         assert_eq!(charts.len(), 2);
-    }
-
-    #[test]
-    fn listening_is_with_the_runs_on_show() {
-        let mut app = fixture::training(SIZE, (0, 40));
-        app.slots[0] = super::super::slot::Slot::new(Side::A, Method::aat());
-        let effects = press(&mut app, "4\n");
-        assert_eq!(effects, [Effect::Listen(None, vec![PathBuf::from("esc10-f1-full")], Setup::default())]);
-        assert_eq!(app.live.sides, [Side::B]);
-        fixture::listening(&mut app);
-        assert_eq!(press(&mut app, "\n"), [Effect::StopListening]);
     }
 }

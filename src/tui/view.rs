@@ -132,7 +132,7 @@ fn footer(app: &App, area: Rect, buffer: &mut Buffer) {
     let mut x = area.x + 1;
     let hints = contexts.iter().flat_map(|context| keymap::footer(*context)).chain(
         // The command line is worth a place at the end of every screen's row.
-        matches!(contexts[0], Context::On(_)).then(|| (":".to_owned(), "command")),
+        matches!(contexts[0], Context::On(_) | Context::In(_)).then(|| (":".to_owned(), "command")),
     );
     for (key, word) in hints {
         let line = Line::from(vec![

@@ -2,10 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -15,12 +12,12 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::{
     action::{Message, Opened},
     app::Setup,
+    hearing::Hearing,
+    keeping::{self, Taught},
     sessions::Listing,
     update::Effect,
 };
 use crate::{
-    infer::Classifier,
-    live::{self, ClassifierListener, Listener, LiveEvent, Pipeline, Settings},
     model::Method,
     plot::{self, Side, Trace},
     session::{LogReader, RunState, SessionInfo, Status, Store},
@@ -39,14 +36,15 @@ pub struct World {
     inbox: Inbox,
     /// Trainers at work, each with the sides of its runs in order.
     trainers: Vec<(Trainer, Vec<Side>)>,
-    /// Raised to end what is heard now.
-    listening: Option<Arc<AtomicBool>>,
+    /// What is heard now.
+    hearing: Option<Hearing>,
+    taught: Taught,
 }
 
 impl World {
     /// A world with these sessions, answering here.
     pub fn new(store: Store, inbox: Inbox) -> Self {
-        Self { store, inbox, trainers: Vec::new(), listening: None }
+        Self { store, inbox, trainers: Vec::new(), hearing: None, taught: Taught::default() }
     }
 
     /// Does one thing. Quick, or on another thread.
@@ -76,10 +74,12 @@ impl World {
                 Message::Shape(shape.map(Box::new).map_err(|error| error.to_string()))
             }),
             Effect::Listen(file, ears, setup) => {
-                self.stop_listening();
-                let stop = Arc::new(AtomicBool::new(false));
-                self.listening = Some(stop.clone());
-                self.aside(move |store, inbox| listen(file, &ears, &setup, store, inbox, &stop));
+                if let Some(before) = self.hearing.take() {
+                    before.stop(true);
+                }
+                let hearing = Hearing::default();
+                self.hearing = Some(hearing.clone());
+                self.spawn("live", move |store, inbox| hearing.run(file, &ears, &setup, store, inbox));
             }
             Effect::StopListening => self.stop_listening(),
             Effect::Export(path, charts) => self.aside(move |_, _| match plot::export(&path, &charts) {
@@ -87,6 +87,50 @@ impl World {
                 Err(error) => Message::Trouble(error.to_string().into()),
             }),
             Effect::Quit => {}
+            other => self.live(other),
+        }
+    }
+
+    /// What is asked of the Live screen's pipeline and of what it keeps.
+    fn live(&mut self, effect: Effect) {
+        let hearing = self.hearing.clone();
+        let pipeline = || hearing.as_ref().and_then(Hearing::pipeline);
+        let taught = self.taught.clone();
+        match effect {
+            Effect::Hold(held) => pipeline().into_iter().for_each(|pipeline| pipeline.hold(held)),
+            Effect::Gains(ear, gains) => {
+                if let Some(pipeline) = pipeline() {
+                    pipeline.set_gains(ear, gains);
+                }
+            }
+            Effect::Record => pipeline().into_iter().for_each(|pipeline| pipeline.record()),
+            Effect::Recorded(class, without_ms) => {
+                // Taken at once: the pipeline may be another one in a moment.
+                let samples = pipeline().map(|pipeline| pipeline.recorded()).unwrap_or_default();
+                self.aside(move |store, inbox| taught.keep(store, inbox, &class, samples, without_ms));
+            }
+            Effect::SaveDesk(session, mix) => {
+                self.aside(move |store, _| keeping::save_desk(store, &session, &mix));
+            }
+            Effect::LoadDesk(session, name) => {
+                self.aside(move |store, _| keeping::load_desk(store, &session, name));
+            }
+            Effect::Bookmark(session, source, gains) => self.aside(move |store, inbox| {
+                keeping::bookmark(store, inbox, hearing.as_ref(), session, &source, &gains)
+            }),
+            Effect::Bookmarks(session) => self.aside(move |store, _| keeping::bookmarks(store, session)),
+            Effect::Replay(session, bookmark, device) => {
+                self.aside(move |store, _| keeping::replay(store, &session, &bookmark, &device));
+            }
+            Effect::RemoveBookmark(session, bookmark) => {
+                self.aside(move |store, inbox| keeping::remove_bookmark(store, inbox, session, *bookmark));
+            }
+            Effect::OpenLesson(folder) => self.aside(move |store, _| taught.open(store, folder)),
+            Effect::NameClass(name) => self.aside(move |store, _| taught.change(store, |lesson| lesson.name(&name))),
+            Effect::RemoveExample(class, place) => {
+                self.aside(move |store, _| taught.change(store, |lesson| lesson.remove(&class, place)));
+            }
+            _ => {}
         }
     }
 
@@ -105,8 +149,9 @@ impl World {
     }
 
     fn stop_listening(&mut self) {
-        if let Some(stop) = self.listening.take() {
-            stop.store(true, Ordering::Relaxed);
+        // The handle stays: what was recorded until now is still to be fetched.
+        if let Some(hearing) = &self.hearing {
+            hearing.stop(false);
         }
     }
 
@@ -117,11 +162,15 @@ impl World {
 
     /// Works on a thread of its own and tells the result.
     fn aside(&self, work: impl FnOnce(&Store, &Inbox) -> Message + Send + 'static) {
-        let (store, inbox) = (self.store.clone(), self.inbox.clone());
-        let spawned = thread::Builder::new().name("aside".into()).spawn(move || {
-            let message = work(&store, &inbox);
+        self.spawn("aside", move |store, inbox| {
+            let message = work(store, inbox);
             let _ = inbox.send(message);
         });
+    }
+
+    fn spawn(&self, name: &str, work: impl FnOnce(&Store, &Inbox) + Send + 'static) {
+        let (store, inbox) = (self.store.clone(), self.inbox.clone());
+        let spawned = thread::Builder::new().name(name.into()).spawn(move || work(&store, &inbox));
         if let Err(error) = spawned {
             self.tell(Message::Trouble(format!("the system gave no thread: {error}").into()));
         }
@@ -187,45 +236,6 @@ fn request(setup: &Setup, method: Method) -> Request {
     }
 }
 
-/// Hears until it is stopped or the file ends, and tells what is heard. The last word is the end.
-fn listen(
-    file: Option<PathBuf>,
-    ears: &[PathBuf],
-    setup: &Setup,
-    store: &Store,
-    inbox: &Inbox,
-    stop: &AtomicBool,
-) -> Message {
-    if let Some(file) = file.as_ref().filter(|file| !file.is_file()) {
-        return trouble(format!("{}: there is no such file", file.display()));
-    }
-    let mut listeners: Vec<Box<dyn Listener>> = Vec::new();
-    for ear in ears {
-        match Classifier::open(&ear.to_string_lossy(), store, &setup.device) {
-            Ok(classifier) => listeners.push(Box::new(ClassifierListener::new(name_of(ear), classifier))),
-            Err(error) => {
-                let _ = inbox.send(trouble(error.to_string()));
-            }
-        }
-    }
-    let file = file.map(|file| file.to_string_lossy().into_owned());
-    let pipeline = match Pipeline::start(live::source(file.as_deref()), listeners, Settings::default()) {
-        Ok(pipeline) => pipeline,
-        Err(error) => return trouble(format!("listening could not begin: {error}")),
-    };
-    while let Some(events) = pipeline.events().wait(PATIENCE) {
-        if stop.load(Ordering::Relaxed) {
-            break;
-        }
-        for event in events {
-            if inbox.send(Message::Live(event)).is_err() {
-                break;
-            }
-        }
-    }
-    Message::Live(LiveEvent::Closed)
-}
-
 fn list(store: &Store) -> Result<Vec<Listing>, String> {
     let sessions = store.list().map_err(|error| error.to_string())?;
     Ok(sessions.into_iter().map(listing).collect())
@@ -264,7 +274,8 @@ fn open(path: &Path) -> Result<Opened, String> {
     Ok(Opened { name: name_of(path), path: path.to_owned(), state, trace, resume: false })
 }
 
-fn name_of(path: &Path) -> String {
+/// A session's name: its folder's.
+pub fn name_of(path: &Path) -> String {
     path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
 }
 

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use aat_tui::{
     infer::Score,
-    live::{Listener, LiveEvent, Pipeline, Settings, Window, source},
+    live::{Listener, LiveEvent, Opinion, Pipeline, Settings, Window, source},
 };
 
 use crate::virtual_mic::{Heard, PATIENCE, Sound, VirtualMic};
@@ -21,7 +21,7 @@ impl Listener for Pitch {
         50
     }
 
-    fn score(&mut self, window: &Window) -> Result<Vec<Score>, String> {
+    fn score(&mut self, window: &Window) -> Result<Opinion, String> {
         let heard = window.log_mel(self.frames());
         let energy =
             |bin: usize| (0..heard.frames).map(|frame| heard.row(frame)[bin]).sum::<f32>() / heard.frames as f32;
@@ -32,7 +32,7 @@ impl Listener for Pitch {
             (true, ..60) => "low",
             (true, _) => "high",
         };
-        Ok(vec![Score { label: label.into(), score: 1.0 }])
+        Ok(vec![Score { label: label.into(), score: 1.0 }].into())
     }
 }
 
@@ -40,13 +40,13 @@ impl Listener for Pitch {
 #[test]
 #[ignore = "run by the other tests, in a process of its own"]
 fn child() {
-    let settings = Settings { hop_s: 0.1, window_s: None };
+    let settings = Settings { hop_s: 0.1, ..Settings::default() };
     let pipeline = Pipeline::start(source(None), vec![Box::new(Pitch)], settings).unwrap();
     while let Some(events) = pipeline.events().wait(PATIENCE) {
         for event in events {
             match event {
-                LiveEvent::Answer { scores, latency_ms, .. } => {
-                    println!("\nhears {} after {latency_ms}", scores[0].label)
+                LiveEvent::Answer { opinion, latency_ms, .. } => {
+                    println!("\nhears {} after {latency_ms}", opinion.scores[0].label)
                 }
                 LiveEvent::Opened { source, rate, .. } => println!("\nopened {source} {rate}"),
                 LiveEvent::Problem(problem) => println!("\nproblem {problem}"),

@@ -180,6 +180,25 @@ impl Fast {
         }
         Ok(())
     }
+
+    /// Logits, and norms inside each block where they are wanted and there are adapters.
+    fn answer(&mut self, store: &ParamStore, input: &Features, norms: bool) -> Result<(Vec<f32>, Vec<BlockNorms>)> {
+        super::stem::check(&self.config, input)?;
+        let weights = Weights::of(store);
+        let weights = weights.view()?;
+        let (config, extras) = (self.config.clone(), self.extras);
+        let biases = Biases::of(&config, &weights)?;
+        let blocks = blocks(&config, &extras, &weights, &biases)?;
+        let measured = norms && (extras.spatial.is_some() || extras.mlp.is_some());
+        let mut squares = vec![Squares::default(); if measured { config.depth } else { 0 }];
+        let mut logits = Vec::with_capacity(input.batch * config.classes);
+        for range in self.parts(input.batch) {
+            let clips = part(input, &range);
+            logits.extend(parallel::install(|| self.forward(&weights, &blocks, &clips, false, &mut squares))?.0);
+        }
+        let values = (input.batch * config.tokens() * config.hidden) as f64;
+        Ok((logits, squares.iter().map(|squares| block_norms(squares, values)).collect()))
+    }
 }
 
 /// The weights of every block.
@@ -284,18 +303,11 @@ impl Engine for Fast {
     }
 
     fn logits(&mut self, store: &ParamStore, input: &Features) -> Result<Vec<f32>> {
-        super::stem::check(&self.config, input)?;
-        let weights = Weights::of(store);
-        let weights = weights.view()?;
-        let (config, extras) = (self.config.clone(), self.extras);
-        let biases = Biases::of(&config, &weights)?;
-        let blocks = blocks(&config, &extras, &weights, &biases)?;
-        let mut logits = Vec::with_capacity(input.batch * self.config.classes);
-        for range in self.parts(input.batch) {
-            let clips = part(input, &range);
-            logits.extend(parallel::install(|| self.forward(&weights, &blocks, &clips, false, &mut []))?.0);
-        }
-        Ok(logits)
+        Ok(self.answer(store, input, false)?.0)
+    }
+
+    fn observe(&mut self, store: &ParamStore, input: &Features) -> Result<(Vec<f32>, Vec<BlockNorms>)> {
+        self.answer(store, input, true)
     }
 }
 

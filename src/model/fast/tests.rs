@@ -91,6 +91,15 @@ fn check(config: &ModelConfig, method: Method, batch: usize, thrift: Thrift) {
         }
         let logits = fast.logits(&store, &input).unwrap();
         assert!(difference(&logits, &expected.logits) < 1e-5, "inference of {what}");
+        let (logits, seen) = fast.observe(&store, &input).unwrap();
+        let (_, all) = portable.observe(&store, &input).unwrap();
+        assert!(difference(&logits, &expected.logits) < 1e-5 && seen.len() == all.len(), "observation of {what}");
+        // Of the last block only the tokens that are pooled are looked at.
+        let same = if config.pooling == Pooling::Mean { seen.len() } else { seen.len().saturating_sub(1) };
+        for (a, b) in seen.iter().zip(&all).take(same) {
+            let [a, b] = [a, b].map(|n| [n.spatial, n.spatial_ratio, n.mlp, n.mlp_ratio]);
+            assert!(difference(&a, &b) < 1e-5, "observed norms of {what}: {a:?} {b:?}");
+        }
     }
 }
 

@@ -1,20 +1,27 @@
-//! Live: what is heard, and what both ears think of it.
+//! Live: what is heard, and beneath it what the ears think of it, the mixing desk, bookmarks or a lesson.
+
+mod bookmarks;
+mod desk;
+mod ears;
+mod teach;
 
 use ratatui::{
     buffer::Buffer,
-    layout::{Constraint, Layout, Rect},
-    style::Style,
+    layout::{
+        Constraint::{self, Fill, Length},
+        Layout, Rect,
+    },
     text::{Line, Span},
 };
 
 use crate::{
-    live::{Ear, LiveState, LiveStatus},
-    plot::Side,
+    live::{LiveState, LiveStatus},
     tui::{
+        action::Part,
         app::App,
         text,
         widgets::{
-            Panel, bar, gauge, hint, paragraph,
+            Panel, gauge, hint, paragraph,
             waterfall::{TICKS, Waterfall, hz_of_bin},
         },
     },
@@ -22,20 +29,55 @@ use crate::{
 
 /// Below this the meter shows nothing, dB relative to full scale.
 const FLOOR_DBFS: f32 = -60.0;
-/// Scores of two ears further apart than this on the same class are worth a sign.
-const CLEAR: f32 = 0.5;
 
 /// Draws the screen.
 pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
     let state = app.live.shown();
-    if state.status == LiveStatus::Idle {
-        return empty(app, area, buffer);
+    let is_idle = state.status == LiveStatus::Idle;
+    match app.live.part {
+        Part::Hear if is_idle => empty(app, area, buffer),
+        Part::Hear => {
+            let wave = if area.height >= 30 { 4 } else { 0 };
+            let [top, bottom] = rows(area, [Fill(1), Length((area.height / 3).clamp(6, 12))]);
+            heard(app, state, top, wave, buffer);
+            ears::draw(app, state, bottom, buffer);
+        }
+        Part::Desk if is_idle => empty(app, area, buffer),
+        Part::Desk => {
+            let desk = if area.height >= 30 { 15 } else { 10 };
+            let [top, middle, bottom] = rows(area, [Fill(1), Length((area.height / 5).clamp(5, 9)), Length(desk)]);
+            heard(app, state, top, 0, buffer);
+            ears::draw(app, state, middle, buffer);
+            desk::draw(app, bottom, buffer);
+        }
+        Part::Bookmarks => {
+            let sound = if is_idle || area.height < 30 { 0 } else { area.height / 3 };
+            let [top, list, bottom] = rows(area, [Length(sound), Fill(1), Fill(1)]);
+            if sound > 0 {
+                heard(app, state, top, 0, buffer);
+            }
+            bookmarks::draw(app, list, bottom, buffer);
+        }
+        Part::Teach => {
+            let answers = if state.ears.is_empty() { 0 } else { (area.height / 5).clamp(4, 8) };
+            let classes = app.live.teaching.lesson.as_ref().map_or(0, |lesson| lesson.classes().count());
+            let [top, middle, bottom] = if is_idle {
+                rows(area, [Length(0), Length(0), Fill(1)])
+            } else {
+                let lesson = (classes as u16 + 6).clamp(10, area.height / 2);
+                rows(area, [Fill(1), Length(answers), Length(lesson)])
+            };
+            if !is_idle {
+                heard(app, state, top, 0, buffer);
+                ears::draw(app, state, middle, buffer);
+            }
+            teach::draw(app, bottom, buffer);
+        }
     }
-    let answers = (area.height / 3).clamp(6, 12);
-    let wave = if area.height >= 30 { 4 } else { 0 };
-    let [top, bottom] = Layout::vertical([Constraint::Fill(1), Constraint::Length(answers)]).areas(area);
-    heard(app, state, top, wave, buffer);
-    ears(app, state, bottom, buffer);
+}
+
+fn rows<const N: usize>(area: Rect, heights: [Constraint; N]) -> [Rect; N] {
+    Layout::vertical(heights).areas(area)
 }
 
 fn empty(app: &App, area: Rect, buffer: &mut Buffer) {
@@ -49,6 +91,7 @@ fn empty(app: &App, area: Rect, buffer: &mut Buffer) {
         ("Enter", "listen to the microphone".to_owned()),
         (":listen", "FILE  hear a recording, played in real time".to_owned()),
         ("5", "Sessions: choose who listens, as A ● and B ▲".to_owned()),
+        ("T", "teach: classes of your own, from this microphone".to_owned()),
     ];
     let heading = if trained {
         "Hear the room as the runs on show hear it."
@@ -115,8 +158,8 @@ fn per_column(width: u16) -> usize {
 }
 
 fn trimmed(value: f64) -> String {
-    let text = format!("{value:.1}");
-    text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
+    let text = format!("{value:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 fn losses(app: &App, state: &LiveState) -> Line<'static> {
@@ -209,73 +252,13 @@ fn time_axis(app: &App, row: Rect, per_column: usize, buffer: &mut Buffer) {
         let Some(frame) = held.frames.len().checked_sub(place.frame + 1).and_then(|at| held.frames.get(at)) else {
             return;
         };
+        // The filter bank's energies are natural logarithms.
+        let level = frame.get(place.bin).map_or(f32::NAN, |value| value * 10.0 / std::f32::consts::LN_10);
         let words = format!(
-            " cursor: {:.2} s ago, {:.0} Hz, {:.1} ln ",
+            " cursor: {:.2} s ago, {:.0} Hz, {level:.0} dB ",
             place.frame as f64 / 100.0,
             hz_of_bin(place.bin, frame.len()),
-            frame.get(place.bin).copied().unwrap_or(f32::NAN),
         );
         buffer.set_string(row.x, row.y, words, theme.accent());
-    }
-}
-
-/// What the ears think, side by side.
-fn ears(app: &App, state: &LiveState, area: Rect, buffer: &mut Buffer) {
-    let theme = app.theme();
-    if state.ears.is_empty() {
-        let inner = Panel::new("classes", theme).draw(area, buffer);
-        return hint(inner, "Nobody listens: open sessions as A ● and B ▲ first (5).", &[], theme, buffer);
-    }
-    let disagree = match state.ears.as_slice() {
-        [a, b] => matches!((a.scores.first(), b.scores.first()), (Some(a), Some(b)) if a.label != b.label),
-        _ => false,
-    };
-    let n = state.ears.len().min(2);
-    let areas = Layout::horizontal(vec![Constraint::Fill(1); n]).split(area);
-    for (i, (ear, area)) in state.ears.iter().zip(areas.iter()).enumerate() {
-        let side = app.live.sides.get(i).copied().unwrap_or(Side::BOTH[i.min(1)]);
-        let other = state.ears.get(1 - i.min(1)).filter(|_| disagree);
-        classes(app, ear, side, other, *area, buffer);
-    }
-}
-
-/// The most likely classes of one ear. When the other ear thinks otherwise, both leading classes carry a sign.
-fn classes(app: &App, ear: &Ear, side: Side, disagrees_with: Option<&Ear>, area: Rect, buffer: &mut Buffer) {
-    let theme = app.theme();
-    let title = super::side_title(app, side, &text::fit(&ear.name, 36));
-    let mut right = Line::default();
-    if disagrees_with.is_some() {
-        right.push_span(Span::styled(if area.width > 50 { "◆ they disagree   " } else { "◆  " }, theme.warn()));
-    }
-    if !ear.scores.is_empty() {
-        let of_model = if area.width > 50 { format!(", model {:.0}", ear.compute_ms) } else { String::new() };
-        right.push_span(Span::styled(format!("{:.0} ms{of_model}", ear.latency_ms), theme.dim()));
-    }
-    let border = if disagrees_with.is_some() { theme.warn() } else { theme.border() };
-    let inner = Panel::new(title, theme).border(border).right(right).draw(area, buffer);
-    if ear.scores.is_empty() {
-        buffer.set_string(inner.x, inner.y, "listening to its first window …", theme.dim());
-        return;
-    }
-    let names = ear.scores.iter().take(usize::from(inner.height)).map(|score| text::width(&text::clean(&score.label)));
-    let name_width = names.max().unwrap_or(0).clamp(8, usize::from(inner.width / 3).max(8));
-    let room = usize::from(inner.width).saturating_sub(name_width + 2 + 7);
-    let lead_of_other = disagrees_with.and_then(|other| other.scores.first());
-    for (row, score) in ear.scores.iter().take(usize::from(inner.height)).enumerate() {
-        let leads = row == 0;
-        let shared = lead_of_other.is_some_and(|lead| lead.label == score.label);
-        let far = lead_of_other.is_some_and(|lead| shared && (lead.score - score.score).abs() > CLEAR);
-        let name = if leads { theme.strong() } else { theme.base() };
-        let style: Style = if leads || score.score > 0.1 { theme.side(side) } else { theme.side_thin(side) };
-        let mut line = Line::from(vec![
-            Span::styled(text::left(&score.label, name_width), name),
-            Span::raw("  "),
-            Span::styled(text::left(&bar(f64::from(score.score), room), room), style),
-            Span::styled(format!("  {:>4.2}", score.score), if leads { theme.strong() } else { theme.dim() }),
-        ]);
-        if shared {
-            line.push_span(Span::styled(if far { "◆" } else { "◇" }, theme.warn()));
-        }
-        buffer.set_line(inner.x, inner.y + row as u16, &line, inner.width);
     }
 }

@@ -1,0 +1,350 @@
+//! What people and the world do to the Live screen.
+
+use std::path::PathBuf;
+
+use super::{Effect, PAGE, notify};
+use crate::{
+    live::{Lesson, LiveEvent, LiveStatus},
+    model::Method,
+    plot::Side,
+    session::Status,
+    tui::{
+        action::{Action, Move, Part, Screen},
+        app::{App, Overlay, Pending, Setup},
+        slot::{Origin, Slot},
+    },
+};
+
+/// Examples that each class needs before training makes sense: one to learn from, one to choose by.
+const EXAMPLES: usize = 2;
+/// The recipe for lessons.
+const RECIPE: &str = "lesson";
+
+/// Does what a person asks for on the Live screen.
+pub(super) fn act(app: &mut App, action: Action) -> Vec<Effect> {
+    match action {
+        Action::Listen(None) if app.live.is_on() => return stop(app),
+        Action::Listen(file) => {
+            app.live.file = file;
+            return listen(app);
+        }
+        Action::Freeze => {
+            app.live.freeze();
+            return vec![Effect::Hold(app.live.held.is_some())];
+        }
+        Action::Part(part) => return show(app, part),
+        Action::Bookmark => return bookmark(app),
+        Action::Replay => {
+            let bookmarks = &mut app.live.bookmarks;
+            let Some(bookmark) = bookmarks.selected().cloned() else { return Vec::new() };
+            bookmarks.replayed = Some((bookmark.at_ms, None));
+            return vec![Effect::Replay(bookmarks.session.clone(), Box::new(bookmark), app.setup.device.clone())];
+        }
+        Action::DeleteBookmark => ask_to_delete(app),
+        Action::Turn(_) | Action::Mute | Action::Solo | Action::ResetDesk => return turn(app, &action),
+        Action::SaveDesk => {
+            let Some((session, name)) = desk_of(app) else { return Vec::new() };
+            return vec![Effect::SaveDesk(session, app.live.desk.mix(&name))];
+        }
+        Action::LoadDesk => {
+            let Some((session, name)) = desk_of(app) else { return Vec::new() };
+            return vec![Effect::LoadDesk(session, name)];
+        }
+        Action::Record => return record(app),
+        Action::NameClass(name) => {
+            let opened = show_part(app, Part::Teach);
+            return opened.into_iter().chain([Effect::NameClass(name)]).collect();
+        }
+        Action::Begin(words) => app.overlay = Some(Overlay::CommandLine(words.to_owned(), None)),
+        Action::RemoveExample => ask_to_remove(app),
+        Action::Learn => return learn(app),
+        Action::Teach(folder) => {
+            app.live.teaching = Default::default();
+            show_part(app, Part::Teach);
+            return vec![Effect::OpenLesson(folder)];
+        }
+        _ => {}
+    }
+    Vec::new()
+}
+
+/// Moves the cursor of the part on show.
+pub(super) fn go(app: &mut App, to: Move) -> Vec<Effect> {
+    let live = &mut app.live;
+    match live.part {
+        Part::Hear => {
+            let was_held = live.held.is_some();
+            live.go(to);
+            if live.held.is_some() != was_held {
+                return vec![Effect::Hold(true)];
+            }
+        }
+        Part::Desk => {
+            let blocks = desk_side(app).map_or(0, |side| blocks(app, side));
+            app.live.desk.go(to, blocks);
+        }
+        Part::Bookmarks => live.bookmarks.go(to, PAGE),
+        Part::Teach => live.teaching.go(to),
+    }
+    Vec::new()
+}
+
+/// The keyboard turned to the other side.
+pub(super) fn refocused(app: &App) -> Vec<Effect> {
+    match (app.screen, app.live.part) {
+        (Screen::Live, Part::Bookmarks) => folder(app.focused()).map(Effect::Bookmarks).into_iter().collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Something was heard or thought.
+pub(super) fn heard(app: &mut App, event: LiveEvent) -> Vec<Effect> {
+    app.live.starting = false;
+    let mut effects = Vec::new();
+    if let LiveEvent::Opened { ears, .. } = &event {
+        // A side whose session could not be opened is missing among the ears.
+        let named = |side: &Side| ears.iter().position(|ear| app.slot(*side).is_called(ear));
+        let mut sides: Vec<_> = app.live.sides.iter().filter_map(|side| Some((named(side)?, *side))).collect();
+        sides.sort_by_key(|(ear, _)| *ear);
+        // The ears are fresh: they hear of a desk that was turned before.
+        for (ear, side) in &sides {
+            let mix = app.live.desk.mix(&ears[*ear]);
+            if !mix.is_neutral() {
+                effects.push(Effect::Gains(*ear, mix.gains(blocks(app, *side))));
+            }
+        }
+        app.live.sides = sides.into_iter().map(|(_, side)| side).collect();
+    }
+    app.live.apply(event);
+    effects
+}
+
+/// The clock, for a key that was held down.
+pub(super) fn tick(app: &mut App) -> Vec<Effect> {
+    match app.live.teaching.let_go(app.now_ms) {
+        Some(still) => end_recording(app, still),
+        None => Vec::new(),
+    }
+}
+
+/// The key that records was let go.
+pub(super) fn released(app: &mut App) -> Vec<Effect> {
+    if app.live.teaching.release_ends(app.now_ms) { end_recording(app, 0) } else { Vec::new() }
+}
+
+/// A run's thread is gone: if it learned a lesson, the result listens.
+pub(super) fn run_over(app: &mut App, side: Side) -> Vec<Effect> {
+    if app.live.teaching.learning != Some(side) {
+        return Vec::new();
+    }
+    app.live.teaching.learning = None;
+    if app.slot(side).state.status != Status::Finished {
+        return Vec::new();
+    }
+    if app.screen == Screen::Live {
+        notify(app, "learned: it listens now".to_owned(), false);
+    }
+    let screen = app.screen;
+    let effects = listen(app);
+    app.screen = screen;
+    effects
+}
+
+fn listen(app: &mut App) -> Vec<Effect> {
+    let mut effects = end_recording(app, 0);
+    app.live.held = None;
+    app.live.starting = true;
+    app.screen = Screen::Live;
+    let (sides, folders) = ears(app).into_iter().unzip();
+    app.live.sides = sides;
+    effects.push(Effect::Listen(app.live.file.clone(), folders, app.setup.clone()));
+    effects
+}
+
+fn stop(app: &mut App) -> Vec<Effect> {
+    let mut effects = end_recording(app, 0);
+    effects.push(Effect::StopListening);
+    effects
+}
+
+/// Shows a part, or the sound again when it is on show already.
+fn show(app: &mut App, part: Part) -> Vec<Effect> {
+    let part = if app.live.part == part { Part::Hear } else { part };
+    show_part(app, part)
+}
+
+fn show_part(app: &mut App, part: Part) -> Vec<Effect> {
+    (app.screen, app.live.part) = (Screen::Live, part);
+    match part {
+        Part::Bookmarks => folder(app.focused()).map(Effect::Bookmarks).into_iter().collect(),
+        Part::Teach if app.live.teaching.lesson.is_none() => vec![Effect::OpenLesson(None)],
+        _ => Vec::new(),
+    }
+}
+
+fn bookmark(app: &mut App) -> Vec<Effect> {
+    let state = app.live.shown();
+    let Some(side) = desk_side(app).filter(|_| state.ears.iter().any(|ear| !ear.scores.is_empty())) else {
+        notify(app, "nothing was answered yet: a bookmark keeps a clip with its answers".to_owned(), false);
+        return Vec::new();
+    };
+    let gains = app.live.sides.iter().zip(&state.ears).map(|(side, ear)| {
+        let mix = app.live.desk.mix(&ear.name);
+        if mix.is_neutral() { String::new() } else { mix.gains(blocks(app, *side)).to_string() }
+    });
+    let (source, gains) = (state.source.clone(), gains.collect());
+    folder(app.slot(side)).map(|session| Effect::Bookmark(session, source, gains)).into_iter().collect()
+}
+
+fn ask_to_delete(app: &mut App) {
+    let bookmarks = &app.live.bookmarks;
+    if let Some(bookmark) = bookmarks.selected() {
+        app.overlay = Some(Overlay::Question {
+            question: format!("Delete the bookmark of {}?", bookmark.source),
+            detail: "Its clip and what was said of it go for good.".into(),
+            then: Pending::DeleteBookmark(bookmarks.session.clone(), Box::new(bookmark.clone())),
+        });
+    }
+}
+
+/// The side whose desk is on show: the one in focus, if it listens, else the other.
+pub(in crate::tui) fn desk_side(app: &App) -> Option<Side> {
+    let listens = |side: &Side| app.live.ear_of(*side).is_some();
+    [app.focus, app.focus.other()].into_iter().find(listens)
+}
+
+/// Blocks of a side's model; as far as its run says.
+pub(in crate::tui) fn blocks(app: &App, side: Side) -> usize {
+    app.slot(side).state.config.as_ref().map_or(0, |config| config.shape.depth)
+}
+
+/// Folder and name of the session whose desk is on show.
+fn desk_of(app: &mut App) -> Option<(PathBuf, String)> {
+    let side = desk_side(app).filter(|side| has_adapters(app, *side));
+    let Some(side) = side else {
+        notify(app, "no adapters to turn: listen (r) with a session that has some".to_owned(), false);
+        return None;
+    };
+    let name = app.live.ear_of(side).and_then(|ear| app.live.state.ears.get(ear)).map(|ear| ear.name.clone())?;
+    Some((folder(app.slot(side))?, name))
+}
+
+/// Whether a side's run has adapters.
+pub(in crate::tui) fn has_adapters(app: &App, side: Side) -> bool {
+    let config = app.slot(side).state.config.as_ref();
+    config.is_some_and(|config| {
+        let extras = config.method.extras(&config.shape);
+        extras.spatial.is_some() || extras.mlp.is_some()
+    })
+}
+
+fn turn(app: &mut App, action: &Action) -> Vec<Effect> {
+    let Some((_, name)) = desk_of(app) else { return Vec::new() };
+    let desk = &mut app.live.desk;
+    match action {
+        Action::Turn(steps) => desk.fader_mut(&name).turn(*steps),
+        Action::Mute => {
+            let fader = desk.fader_mut(&name);
+            fader.muted = !fader.muted;
+        }
+        Action::Solo => {
+            let fader = desk.fader_mut(&name);
+            fader.solo = !fader.solo;
+        }
+        _ => desk.set(&name, Default::default()),
+    }
+    gains_of(app, &name)
+}
+
+/// Tells an ear how its desk stands.
+pub(super) fn gains_of(app: &App, name: &str) -> Vec<Effect> {
+    let ear = app.live.state.ears.iter().position(|ear| ear.name == name);
+    let side = ear.and_then(|ear| app.live.sides.get(ear));
+    let effect = ear.zip(side).map(|(ear, side)| Effect::Gains(ear, app.live.desk.mix(name).gains(blocks(app, *side))));
+    effect.into_iter().collect()
+}
+
+fn record(app: &mut App) -> Vec<Effect> {
+    if app.live.teaching.recording.is_some() {
+        return if app.live.teaching.press_ends(app.now_ms) { end_recording(app, 0) } else { Vec::new() };
+    }
+    if app.live.state.status != LiveStatus::Listening {
+        notify(app, "nothing is heard: r listens to the microphone, :listen FILE to a recording".to_owned(), false);
+        return Vec::new();
+    }
+    app.live.teaching.begin(app.live.state.time_s, app.now_ms);
+    if app.live.teaching.recording.is_some() { vec![Effect::Record] } else { Vec::new() }
+}
+
+/// Ends what is being recorded, but for its last milliseconds.
+fn end_recording(app: &mut App, without_ms: u64) -> Vec<Effect> {
+    let recording = app.live.teaching.recording.take();
+    recording.map(|recording| Effect::Recorded(recording.class, without_ms)).into_iter().collect()
+}
+
+fn ask_to_remove(app: &mut App) {
+    let teaching = &app.live.teaching;
+    if let Some((class, examples)) = teaching.selected().filter(|(_, examples)| !examples.is_empty()) {
+        app.overlay = Some(Overlay::Question {
+            question: format!("Remove example {} of {} of {class}?", teaching.example + 1, examples.len()),
+            detail: "Its wav file goes for good.".into(),
+            then: Pending::RemoveExample(class.to_owned(), teaching.example),
+        });
+    }
+}
+
+fn learn(app: &mut App) -> Vec<Effect> {
+    let mut effects = end_recording(app, 0);
+    let focus = app.focus;
+    let missing = match app.live.teaching.lesson.as_deref() {
+        None => Some("the lesson is not read yet".to_owned()),
+        // What was recorded last is on its way to the lesson.
+        Some(_) if !effects.is_empty() => Some("one moment: the last recording is being kept".to_owned()),
+        Some(lesson) => lesson.missing(EXAMPLES),
+    };
+    if app.slot(focus).is_busy() {
+        notify(app, format!("{} still trains: stop it first (S on Train), or Tab to the other side", focus.letter()), true);
+        return effects;
+    }
+    if let Some(missing) = missing {
+        notify(app, missing, false);
+        return effects;
+    }
+    let Some(data) = app.live.teaching.lesson.as_deref().map(Lesson::root).map(|root| root.display().to_string()) else {
+        return effects;
+    };
+    // The backbone that is heard with.
+    let model = app.focused().state.config.as_ref().map_or_else(|| app.setup.model.clone(), |c| c.model.clone());
+    let setup = Setup {
+        data,
+        model,
+        recipe: Some(RECIPE.to_owned()),
+        seed: app.setup.seed,
+        device: app.setup.device.clone(),
+        ..Setup::default()
+    };
+    let slot = app.slot_mut(focus);
+    slot.method = Method::aat();
+    slot.start();
+    app.live.teaching.learning = Some(focus);
+    effects.push(Effect::Start(vec![(focus, Method::aat())], setup));
+    effects
+}
+
+/// Folder, or name, of a slot's session.
+pub(super) fn folder(slot: &Slot) -> Option<PathBuf> {
+    match &slot.origin {
+        Origin::Disk(path) => Some(path.clone()),
+        Origin::Here => slot.state.config.as_ref().map(|config| PathBuf::from(&config.session)),
+        Origin::Empty | Origin::Starting => None,
+    }
+}
+
+/// The sessions on show: they are who listens.
+fn ears(app: &App) -> Vec<(Side, PathBuf)> {
+    app.slots.iter().filter_map(|slot| Some((slot.side, folder(slot)?))).collect()
+}
+
+#[cfg(test)]
+#[path = "live_tests.rs"]
+mod tests;
