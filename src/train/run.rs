@@ -9,7 +9,9 @@ use candle_core::Tensor;
 
 use super::{
     AdamW, Answers, Criterion, TrainError,
+    average::Average,
     batches::Batches,
+    evaluation::Evaluation,
     journal::Journal,
     lr_factor, median,
     snapshot::{self, Part},
@@ -18,7 +20,9 @@ use super::{
 use crate::{
     data::Batch,
     model::{BlockNorms, Engine, Features, ParamStore, StepOutput},
-    session::{Best, Checkpoint, Checkpoints, EpochRecord, Event, Lock, Position, RunConfig, StepRecord, Summary},
+    session::{
+        Averaged, Best, Checkpoint, Checkpoints, EpochRecord, Event, Lock, Position, RunConfig, StepRecord, Summary,
+    },
 };
 
 /// Checkpoints within an epoch are this far apart.
@@ -36,20 +40,16 @@ pub(super) struct Run {
     pub(super) batches: Batches,
     pub(super) position: Position,
     pub(super) evaluation: Option<Evaluation>,
+    /// The mean of the last epochs' weights, where the recipe asks for it.
+    pub(super) average: Average,
+    /// A model of that mean, under evaluation when every epoch is done.
+    pub(super) averaging: Option<(ParamStore, Evaluation)>,
+    /// What that mean is worth, once it was evaluated.
+    pub(super) averaged: Option<Averaged>,
     /// The answers of the last complete epoch.
     pub(super) answers: Option<Answers>,
     pub(super) usual_ms: Vec<f64>,
     pub(super) saved: Saved,
-}
-
-/// Validation under way.
-pub(super) struct Evaluation {
-    answers: Answers,
-    /// Batches done.
-    done: u64,
-    loss_sum: f64,
-    loss_weight: f64,
-    seconds: f64,
 }
 
 /// What is safe on disk, and what is still to be written.
@@ -72,6 +72,10 @@ impl Saved {
 impl Job for Run {
     fn advance(&mut self, journal: &mut Journal) -> Result<Progress, TrainError> {
         if self.is_complete() {
+            if self.average.epochs() > 0 && self.averaged.is_none() {
+                self.evaluate_average(journal)?;
+                return Ok(Progress::More);
+            }
             return self.finish(journal);
         }
         if self.position.step_in_epoch < self.batches.steps_per_epoch() {
@@ -111,7 +115,8 @@ impl Run {
             )));
         }
         let gradients = clipped(output.gradients, self.config.recipe.clip_norm)?;
-        self.optimizer.update(&self.store, &gradients, |_| lr)?;
+        let rates = self.config.recipe.rates;
+        self.optimizer.update(&self.store, &gradients, |spec| lr * rates.of(spec.part))?;
 
         let whole = begun.elapsed();
         let compute_ms = (whole - data).as_secs_f64() * 1e3;
@@ -175,29 +180,9 @@ impl Run {
 
     /// Evaluates one batch of the validation split; true when that ends the epoch.
     fn evaluate(&mut self, journal: &mut Journal) -> Result<bool, TrainError> {
-        let begun = Instant::now();
-        let classes = self.config.shape.classes;
-        let evaluation = self.evaluation.get_or_insert_with(|| Evaluation {
-            answers: Answers::new(classes),
-            done: 0,
-            loss_sum: 0.0,
-            loss_weight: 0.0,
-            seconds: 0.0,
-        });
-        if evaluation.done < self.batches.val_batches() {
-            let batch = self.batches.val(evaluation.done)?;
-            let logits = self.engine.logits(&self.store, &batch.features)?;
-            let criterion = Criterion::new(self.config.recipe.loss, &batch.targets);
-            let (loss, _) = criterion.share(0..batch.features.batch, &logits);
-            evaluation.answers.extend(&logits, &batch.targets);
-            evaluation.loss_sum += f64::from(loss) * criterion.terms();
-            evaluation.loss_weight += criterion.terms();
-            evaluation.done += 1;
-            evaluation.seconds += begun.elapsed().as_secs_f64();
-            let done = evaluation.answers.clips();
-            journal.show(Event::Evaluating { done, total: self.batches.val_clips() });
-        }
-        if evaluation.done < self.batches.val_batches() {
+        let (classes, loss) = (self.config.shape.classes, self.config.recipe.loss);
+        let evaluation = self.evaluation.get_or_insert_with(|| Evaluation::new(classes));
+        if !evaluation.advance(self.engine.as_mut(), &self.store, &mut self.batches, loss, journal)? {
             return Ok(false);
         }
         if let Some(evaluation) = self.evaluation.take() {
@@ -206,18 +191,48 @@ impl Run {
         Ok(true)
     }
 
+    /// The same for the averaged weights, which are then written and told of.
+    fn evaluate_average(&mut self, journal: &mut Journal) -> Result<(), TrainError> {
+        let (classes, loss) = (self.config.shape.classes, self.config.recipe.loss);
+        let (mean, mut evaluation) = match self.averaging.take() {
+            Some(begun) => begun,
+            None => (self.average.store(&self.store)?, Evaluation::new(classes)),
+        };
+        if !evaluation.advance(self.engine.as_mut(), &mean, &mut self.batches, loss, journal)? {
+            self.averaging = Some((mean, evaluation));
+            return Ok(());
+        }
+        let averaged = Averaged {
+            epochs: self.average.epochs(),
+            value: evaluation.answers.value(self.config.recipe.metric),
+            val_loss: evaluation.loss() as f32,
+            eval_seconds: evaluation.seconds,
+        };
+        let mut parts = snapshot::weights(&mean)?;
+        parts.extend(snapshot::answers(&evaluation.answers));
+        let path = Checkpoints::of(self.lock.folder()).averaged_path();
+        Checkpoint::write(&path, &self.position, parts.iter().map(|(name, part)| (name, part)))?;
+        self.averaged = Some(averaged);
+        journal.emit(Event::Averaged(averaged));
+        Ok(())
+    }
+
     /// Sums the epoch up.
     fn end_epoch(&mut self, evaluation: Evaluation, journal: &mut Journal) -> Result<(), TrainError> {
         let recipe = &self.config.recipe;
         let value = evaluation.answers.value(recipe.metric);
         let position = &mut self.position;
         let epoch = position.epochs + 1;
+        if epoch + recipe.average_last > recipe.epochs {
+            self.average.add(&self.store)?;
+            position.averaged = self.average.epochs();
+        }
         let mean = |sum: f64, weight: f64| if weight > 0.0 { sum / weight } else { 0.0 };
         let record = EpochRecord {
             epoch,
             step: position.step,
             train_loss: mean(position.loss_sum, position.loss_weight) as f32,
-            val_loss: mean(evaluation.loss_sum, evaluation.loss_weight) as f32,
+            val_loss: evaluation.loss() as f32,
             value,
             seconds: position.seconds,
             data_seconds: position.data_seconds,
@@ -261,6 +276,7 @@ impl Run {
         }
         let path = checkpoints.path(self.position.step);
         let mut parts = snapshot::all(&self.store, &self.optimizer)?;
+        parts.extend(self.average.parts(&self.store));
         parts.extend(self.answers.iter().flat_map(snapshot::answers));
         let bytes = Checkpoint::write(&path, &self.position, parts.iter().map(|(name, part)| (name, part)))?;
         drop(parts);
@@ -295,6 +311,7 @@ impl Run {
         let summary = Summary {
             best: self.position.best,
             last: self.position.last,
+            averaged: self.averaged,
             trainable: self.store.trainable().map(|(spec, _)| spec.count()).sum(),
             epoch_seconds: median(self.position.epoch_seconds.clone()).unwrap_or(0.0),
             peak_rss_bytes: peak_rss_bytes(),
