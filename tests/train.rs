@@ -11,7 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aat_tui::session::{Checkpoint, Checkpoints, Event, LogReader, RunState, Tensor};
+use aat_tui::{
+    model::Pooling,
+    session::{Checkpoint, Checkpoints, Event, LogReader, RunState, Tensor},
+};
 use serde_json::Value;
 
 /// A folder with a small labelled set of tones, and room for sessions.
@@ -331,6 +334,23 @@ fn the_last_epochs_weights_are_averaged_and_resumed_exactly() {
     let mean = |name: &str| fs::read(bench.session(name).join("averaged.safetensors")).unwrap();
     let tensors = |bytes: &[u8]| bytes[8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize..].to_vec();
     assert_eq!(tensors(&mean("broken")), tensors(&mean("whole")));
+}
+
+/// What a recipe says of random weights holds for them, and is in the session as what was used.
+#[test]
+fn random_weights_have_figures_of_their_own() {
+    let bench = Bench::new();
+    let line = "train --data tones --model tiny --frames 32 --batch 8 --epochs 1 --json";
+    bench.json(&format!("{line} --name own"));
+    let config = state(&bench.session("own")).config.unwrap();
+    assert_eq!((config.lr, config.recipe.clip_norm, config.recipe.schedule.warmup_steps), (2e-3, 1.0, 50));
+    assert_eq!((config.recipe.random, config.shape.pooling), (None, Pooling::Mean));
+    // The weights are read back into a model of the same pooling.
+    let evaluation = &bench.json("eval own --split val --json")[0];
+    assert_eq!(evaluation["value"].as_f64(), state(&bench.session("own")).best().map(|best| best.value));
+    bench.json(&format!("{line} --name published --recipe esc50"));
+    let config = state(&bench.session("published")).config.unwrap();
+    assert_eq!((config.lr, config.shape.pooling), (1e-4, Pooling::ClassTokens));
 }
 
 /// Rates of single parts reach the parameters of that part and no others.

@@ -65,7 +65,7 @@ fn row(states: &[RunState], first: Option<&[RunState]>, store: &Store) -> Option
     let config = states.first()?.config.as_deref()?;
     let seconds = states.iter().filter_map(|state| Some(state.summary.as_ref()?.epoch_seconds)).collect();
     let values = |of: fn(&RunState) -> Option<Best>| -> Vec<f64> {
-        states.iter().filter_map(|state| of(state)).map(|best| best.value).collect()
+        states.iter().filter_map(of).map(|best| best.value).collect()
     };
     let averaged: Vec<f64> = states.iter().filter_map(|state| Some(state.averaged?.value)).collect();
     let difference = |answers| difference(first?, states, store, config.recipe.metric, answers);

@@ -187,6 +187,7 @@ impl Recipe {
         own.entry("name").or_insert_with(|| {
             toml::Value::String(path.file_stem().map_or_else(|| base, |stem| stem.to_string_lossy().into_owned()))
         });
+        own_words_for_random_weights(&own, &mut table);
         for (key, value) in own {
             overlay(&mut table, &key, value, "").map_err(|problem| unusable(problem, "correct the key".into()))?;
         }
@@ -290,6 +291,17 @@ fn embedded(name: &str) -> Option<toml::Table> {
         table.insert("rates".to_owned(), toml::Value::try_from(Rates::default()).ok()?);
     }
     Some(table)
+}
+
+/// What a file says of `lr` and its like holds for random weights too, whatever its base says of them.
+fn own_words_for_random_weights(own: &toml::Table, table: &mut toml::Table) {
+    let Some(toml::Value::Table(random)) = table.get_mut("random") else { return };
+    let schedule = own.get("schedule").and_then(toml::Value::as_table);
+    for (key, value) in random.iter_mut() {
+        if let Some(own) = own.get(key).or_else(|| schedule?.get(key)) {
+            *value = own.clone();
+        }
+    }
 }
 
 /// Keys that a recipe may have and the embedded files may leave out.

@@ -14,6 +14,7 @@ mod launch;
 mod loss;
 mod metrics;
 mod optim;
+mod parts;
 mod plan;
 mod prior;
 mod request;

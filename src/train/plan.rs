@@ -90,25 +90,39 @@ pub(super) fn plan(
     Ok(Plan { config, features, division })
 }
 
-/// The name that a request's session would like to have, and whether a run with this configuration over this many
-/// clips to train and validate on is the very run that is asked for: how it shows its progress may differ.
-///
-/// # Errors
-/// As [`plan`].
-pub(super) fn same_run(request: &Request) -> Result<(String, impl Fn(&RunConfig, (usize, usize)) -> bool), TrainError> {
-    let Settled { division, config, .. } = settle(request)?;
-    let clips = (division.train.len(), division.val.len());
-    let name = config.session.clone();
-    Ok((name, move |other: &RunConfig, their_clips| {
+/// A request, to be recognised again in sessions.
+pub(super) struct Asked {
+    config: RunConfig,
+    clips: (usize, usize),
+}
+
+impl Asked {
+    /// Settles a request.
+    ///
+    /// # Errors
+    /// As [`plan`].
+    pub(super) fn of(request: &Request) -> Result<Self, TrainError> {
+        let Settled { division, config, .. } = settle(request)?;
+        Ok(Self { config, clips: (division.train.len(), division.val.len()) })
+    }
+
+    /// The name that its session would like to have.
+    pub(super) fn name(&self) -> &str {
+        &self.config.session
+    }
+
+    /// Whether a run with this configuration over this many clips to train and validate on is the very run that is
+    /// asked for; how it shows its progress may differ.
+    pub(super) fn is(&self, other: &RunConfig, clips: (usize, usize)) -> bool {
         let asked = RunConfig {
             session: other.session.clone(),
             normalisation: other.normalisation,
             norms_every: other.norms_every,
             paired_with: other.paired_with.clone(),
-            ..config.clone()
+            ..self.config.clone()
         };
-        asked == *other && clips == their_clips
-    }))
+        asked == *other && self.clips == clips
+    }
 }
 
 /// The shape of the model that a request would train: its data set is listed, nothing is decoded.

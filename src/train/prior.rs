@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Request, TrainError, plan::same_run};
+use super::{Request, TrainError, plan::Asked};
 use crate::session::{Checkpoints, SessionInfo, Status, Store};
 
 /// The furthest that earlier runs of a request came.
@@ -23,10 +23,10 @@ impl Prior {
     /// # Errors
     /// When the request cannot be settled, or the sessions cannot be read.
     pub fn of(request: &Request, store: &Store) -> Result<Self, TrainError> {
-        let (name, is_same) = same_run(request)?;
+        let asked = Asked::of(request)?;
         let mut furthest = Self::Nothing;
-        for session in store.named(&name)? {
-            if !session.state.config.as_ref().is_some_and(|config| is_same(config, session.state.clips)) {
+        for session in store.named(asked.name())? {
+            if !session.state.config.as_ref().is_some_and(|config| asked.is(config, session.state.clips)) {
                 continue;
             }
             match Self::from(session) {
