@@ -220,7 +220,21 @@ fn a_recipe_file_says_only_what_differs() {
     let schedule = data::Schedule { every: 2, ..base.schedule };
     assert_eq!(mine, Recipe { name: "mine".into(), epochs: 3, schedule, ..base });
 
+    let random = |text: &str| {
+        let mut recipe = read(text).unwrap();
+        recipe.settle_start(true);
+        (recipe.lr, recipe.lr_full, recipe.schedule.warmup_steps)
+    };
+    assert_eq!(random("epochs = 3"), (2e-3, 5e-4, 50));
+    assert_eq!(random("lr = 3e-4\n[schedule]\nwarmup_steps = 7"), (3e-4, 5e-4, 7));
+    assert_eq!(random("lr = 3e-4\n[random]\nlr = 4e-4"), (4e-4, 5e-4, 50));
+
     for (text, wanted) in [
+        ("[random]\nlr_ful = 3", "`random.lr_ful` (did you mean `lr_full`?)"),
+        ("[rates]\nhed = 3.0", "`rates.hed` (did you mean `head`?)"),
+        ("[rates]\nhead = -1.0", "must not be negative"),
+        ("clip_norm = -1.0", "clip_norm is -1"),
+        ("average_last = 2\npatience = 2", "set patience to 0"),
         ("epocs = 3", "`epocs` (did you mean `epochs`?)"),
         ("[schedule]\nwarmup = 3", "`schedule.warmup` (did you mean `warmup_steps`?)"),
         ("base = \"esc5\"", "did you mean `esc50`?"),

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     f32::consts::TAU,
     fs,
     path::{Path, PathBuf},
@@ -11,7 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aat_tui::session::{Checkpoints, Event, LogReader, RunState};
+use aat_tui::{
+    model::Pooling,
+    session::{Checkpoint, Checkpoints, Event, LogReader, RunState, Tensor},
+};
 use serde_json::Value;
 
 /// A folder with a small labelled set of tones, and room for sessions.
@@ -200,9 +203,8 @@ fn compared_runs_start_alike_and_see_the_same_batches() {
     assert!(table.starts_with("method,folds,metric,best_mean") && table.lines().count() == 4, "{table}");
 }
 
-#[test]
-fn every_fold_in_one_command() {
-    let bench = Bench::new();
+/// Twelve of the tones in two folds.
+fn in_folds(bench: &Bench) -> String {
     let mut manifest = "path,label,fold\n".to_owned();
     for class in ["low", "mid", "high"] {
         for clip in 0..4 {
@@ -210,16 +212,78 @@ fn every_fold_in_one_command() {
         }
     }
     fs::write(bench.path("folds.csv"), manifest).unwrap();
-    let small = SMALL.replace("tones", "folds.csv");
-    let told = bench.json(&format!("compare {small} --epochs 1 --methods aat-m,head --folds all --json"));
+    SMALL.replace("tones", "folds.csv")
+}
+
+#[test]
+fn every_fold_in_one_command() {
+    let bench = Bench::new();
+    let small = in_folds(&bench);
+    let line = format!(
+        "compare {small} --epochs 1 --methods aat-m,head,lora,bitfit --folds all --export c.csv --export c.png"
+    );
+    let told = bench.json(&format!("{line} --json"));
     let summaries: Vec<_> = told.iter().filter(|line| line["summary"] == true).map(|line| &line["fold"]).collect();
-    assert_eq!(summaries, [1, 1, 2, 2]);
+    assert_eq!(summaries, [1, 1, 1, 1, 2, 2, 2, 2]);
     let row = told.iter().find(|line| line["aggregate"] == true).unwrap();
     assert_eq!(row["folds"], serde_json::json!([1, 2]));
-    assert!(row["last"]["std"].is_number() && row["best"]["mean"].is_number());
+    assert!(row["last"]["std"].is_number() && row["best"]["mean"].is_number() && row["share"].is_number());
+    assert!(fs::read(bench.path("c.png")).unwrap().starts_with(b"\x89PNG"));
 
-    let output = bench.run(&format!("compare {SMALL} --methods aat,head --folds all"));
-    assert!(text(&output).contains("has no folds"), "{}", text(&output));
+    // The same command again trains nothing, and tells the same; people read it as a table.
+    let again = bench.json(&format!("{line} --json"));
+    assert_eq!((of(&again, "reused").len(), of(&again, "started").len()), (8, 0));
+    let rows = |told: &[Value]| told.iter().filter(|line| line["aggregate"] == true).cloned().collect::<Vec<_>>();
+    assert_eq!(rows(&again), rows(&told));
+    let table = text(&bench.run(&line));
+    let row = table.lines().find(|line| line.starts_with("lora ")).unwrap();
+    assert!(row.contains('±') && row.contains('%') && row.contains('['), "{table}");
+    assert!(table.contains("mean ± std over 2 folds") && table.contains("written: c.png"), "{table}");
+
+    // Several sessions are a comparison too.
+    let output = bench.run("sessions export folds-f1-aat-m folds-f1-head folds-f2-head folds-f2-aat-m --to d.csv");
+    assert!(output.status.success(), "{}", text(&output));
+    let file = |name: &str| {
+        fs::read_to_string(bench.path(name)).unwrap().lines().take(3).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(file("d.csv"), file("c.csv"));
+
+    let said = |line: &str| text(&bench.run(line));
+    assert!(said(&format!("compare {SMALL} --methods aat,head --folds all")).contains("has no folds"));
+    assert!(said(&format!("compare {small} --methods aat,head --folds 1,4")).contains("no fold 4"));
+    assert!(said(&format!("compare {small} --methods aat,head,aat")).contains("names aat twice"));
+    assert!(said(&format!("compare {small} --methods aat --export c.pdf")).contains(".csv, .svg or .png"));
+}
+
+/// Killed in the middle of the second fold, a comparison goes on there when the same command is given again.
+#[test]
+fn a_comparison_goes_on_where_it_was_killed() {
+    let bench = Bench::new();
+    let small = in_folds(&bench);
+    let line = |name: &str| {
+        format!("compare {small} --epochs 3 --methods aat-m,lora-r2,head --folds all --name {name} --json")
+    };
+    let whole = bench.json(&line("whole"));
+    let folder = bench.session("broken-f2-lora-r2");
+    let mut child = bench.start(&line("broken"));
+    wait_until(&folder, &mut child, |state| state.checkpoint.is_some());
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    let told = bench.json(&line("broken"));
+    assert_eq!(of(&told, "reused").len(), 3, "the first fold is complete");
+    assert!(!of(&told, "resumed").is_empty());
+    let rows = |told: &[Value]| -> Vec<Value> {
+        let rows = told.iter().filter(|line| line["aggregate"] == true);
+        rows.map(|row| serde_json::json!([row["method"], row["best"], row["last"], row["last_difference"]])).collect()
+    };
+    assert_eq!(rows(&told), rows(&whole));
+    // Two comparisons of six runs; one more, if the kill came before its first checkpoint.
+    let listed = bench.json("sessions list --json");
+    assert_eq!(listed.iter().filter(|row| row["status"] == "finished").count(), 12, "nothing was trained twice");
+    // Another rate is another run.
+    let other = line("broken").replace("3e-4", "2e-4");
+    assert_eq!(of(&bench.json(&other), "started").len(), 6);
 }
 
 #[test]
@@ -230,10 +294,81 @@ fn a_recipe_ends_early_when_its_patience_is_over() {
     let told = bench.json(&format!("train {small} --method head --epochs 9 --recipe patient.toml --json"));
     assert_eq!(of(&told, "epoch").len(), 3);
     assert!(of(&told, "warning")[0]["message"].as_str().unwrap().contains("2 epochs without a better metric"));
+}
 
+/// Averaged weights are the mean of the last epochs', are evaluated by their own name, and survive a stop to the bit.
+#[cfg(unix)]
+#[test]
+fn the_last_epochs_weights_are_averaged_and_resumed_exactly() {
+    use nix::{
+        sys::signal::{Signal, kill},
+        unistd::Pid,
+    };
+    let bench = Bench::new();
     fs::write(bench.path("average.toml"), "average_last = 2\n").unwrap();
-    let output = bench.run(&format!("train {SMALL} --recipe average.toml"));
-    assert!(!output.status.success() && text(&output).contains("average_last"), "{}", text(&output));
+    let train = |name: &str| format!("train {SMALL} --epochs 3 --recipe average.toml --name {name} --json");
+    let summary = bench.json(&train("whole")).pop().unwrap();
+    assert_eq!(summary["averaged"]["epochs"], 2);
+    let folder = bench.session("whole");
+    let read = |file: &str| Checkpoint::read(&folder.join(file)).unwrap().tensors;
+    let (mean, ends) =
+        (read("averaged.safetensors"), [6, 9].map(|step| read(&format!("checkpoint-{step:08}.safetensors"))));
+    let of = |tensors: &HashMap<String, Tensor>| tensors["blocks.3.adapter.up.weight"].data.clone();
+    for ((mean, a), b) in of(&mean).iter().zip(of(&ends[0])).zip(of(&ends[1])) {
+        assert!((mean - (a + b) / 2.0).abs() < 1e-7);
+    }
+    let evaluation = &bench.json("eval whole --split val --weights averaged --json")[0];
+    assert_eq!(evaluation["value"], summary["averaged"]["value"]);
+
+    // Stopped when the mean holds one epoch.
+    let folder = bench.session("broken");
+    let mut child = bench.start(&train("broken"));
+    wait_until(&folder, &mut child, |state| state.epochs.len() >= 2);
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM).unwrap();
+    child.wait().unwrap();
+    bench.json("resume broken --json");
+    let averaged =
+        |name: &str| state(&bench.session(name)).averaged.map(|mean| (mean.epochs, mean.value, mean.val_loss));
+    assert!(averaged("whole").is_some());
+    assert_eq!(averaged("broken"), averaged("whole"));
+    let mean = |name: &str| fs::read(bench.session(name).join("averaged.safetensors")).unwrap();
+    let tensors = |bytes: &[u8]| bytes[8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize..].to_vec();
+    assert_eq!(tensors(&mean("broken")), tensors(&mean("whole")));
+}
+
+/// What a recipe says of random weights holds for them, and is in the session as what was used.
+#[test]
+fn random_weights_have_figures_of_their_own() {
+    let bench = Bench::new();
+    let line = "train --data tones --model tiny --frames 32 --batch 8 --epochs 1 --json";
+    bench.json(&format!("{line} --name own"));
+    let config = state(&bench.session("own")).config.unwrap();
+    assert_eq!((config.lr, config.recipe.clip_norm, config.recipe.schedule.warmup_steps), (2e-3, 1.0, 50));
+    assert_eq!((config.recipe.random, config.shape.pooling), (None, Pooling::Mean));
+    // The weights are read back into a model of the same pooling.
+    let evaluation = &bench.json("eval own --split val --json")[0];
+    assert_eq!(evaluation["value"].as_f64(), state(&bench.session("own")).best().map(|best| best.value));
+    bench.json(&format!("{line} --name published --recipe esc50"));
+    let config = state(&bench.session("published")).config.unwrap();
+    assert_eq!((config.lr, config.shape.pooling), (1e-4, Pooling::ClassTokens));
+}
+
+/// Rates of single parts reach the parameters of that part and no others.
+#[test]
+fn a_part_whose_rate_is_nothing_holds_still() {
+    let bench = Bench::new();
+    fs::write(bench.path("still.toml"), "[rates]\nspatial = 0.0\n").unwrap();
+    bench.json(&format!("train {SMALL} --epochs 1 --recipe still.toml --name still --json"));
+    let (checkpoint, _) = Checkpoints::of(&bench.session("still")).latest().unwrap();
+    let moved = |name: &str| checkpoint.tensors[name].data.iter().any(|value| *value != 0.0);
+    assert!(!moved("blocks.3.spatial.up.weight") && moved("blocks.3.adapter.up.weight") && moved("head.linear.bias"));
+
+    fs::write(bench.path("misspelt.toml"), "[rates]\nspacial = 0.0\n").unwrap();
+    let said = text(&bench.run(&format!("train {SMALL} --recipe misspelt.toml")));
+    assert!(said.contains("misspelt.toml") && said.contains("did you mean `spatial`?"), "{said}");
+    fs::write(bench.path("both.toml"), "average_last = 2\npatience = 3\n").unwrap();
+    let said = text(&bench.run(&format!("train {SMALL} --recipe both.toml")));
+    assert!(said.contains("set patience to 0"), "{said}");
 }
 
 #[cfg(unix)]
@@ -336,15 +471,21 @@ fn what_cannot_be_trained_is_said_with_its_remedy() {
     let bench = Bench::new();
     fs::create_dir_all(bench.path("one/only")).unwrap();
     fs::copy(bench.path("tones/low/0.wav"), bench.path("one/only/0.wav")).unwrap();
-    let cases: [(&str, i32, &str); 8] = [
+    in_folds(&bench);
+    fs::write(bench.path("mine.toml"), "epochs = 2\nwarmup = 20\n[schedule]\nwarmup_step = 3\n").unwrap();
+    let cases: [(&str, i32, &str); 12] = [
         ("train --data nowhere", 1, "nowhere"),
         ("train --data tones --method adapter", 2, "known: aat"),
+        ("train --data tones --method bitfot", 2, "did you mean bitfit?"),
+        ("compare --data tones --methods aat,lora-8", 2, "lora-r4-a8"),
+        ("train --data folds.csv --fold 7", 1, "no fold 7 (did you mean 2?); its folds are 1, 2"),
+        ("train --data tones --recipe mine.toml", 1, "(did you mean `warmup_steps`?)"),
         ("train --data tones --model tinny", 1, "did you mean tiny"),
         ("train --data tones --fold 3", 1, "has no folds"),
         ("train --data tones --recipe esc5", 1, "esc50"),
         ("train --data tones --lr 0", 1, "must be above 0"),
         ("resume nobody", 1, "no session"),
-        ("train --data one", 1, "class"),
+        ("train --data one", 1, "only the class \"only\""),
     ];
     for (line, code, hint) in cases {
         let output = bench.run(line);

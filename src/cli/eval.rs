@@ -29,7 +29,7 @@ pub struct Args {
     /// The clips of this part; without it test where the data set has one, else val.
     #[arg(long, env = "AAT_TUI_SPLIT", value_enum)]
     split: Option<Part>,
-    /// Which weights: those of the best epoch, or of the last checkpoint.
+    /// Which weights: those of the best epoch, of the last checkpoint, or the mean of the last epochs'.
     #[arg(long, env = "AAT_TUI_WEIGHTS", value_enum, default_value_t = Weights::Best)]
     weights: Weights,
     /// Multiply adapters' outputs: `3.spatial=0,7.mlp=0.5` (blocks counted from 0), `spatial=0` for every block, a file
@@ -59,6 +59,7 @@ enum Part {
 enum Weights {
     Best,
     Last,
+    Averaged,
 }
 
 #[derive(Serialize)]
@@ -85,6 +86,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     let which = match args.weights {
         Weights::Best => Which::Best,
         Weights::Last => Which::Last,
+        Weights::Averaged => Which::Averaged,
     };
     let mut classifier = Classifier::of_session(&folder, which, &args.device)?;
     let Some((config, _)) = classifier.session() else {

@@ -4,11 +4,11 @@ use std::{fs, path::PathBuf, time::UNIX_EPOCH};
 
 use serde::Serialize;
 
-use super::{CliError, Output, output::thousands, run_args::Place};
+use super::{CliError, Output, comparison, output::thousands, run_args::Place};
 use crate::{
     model::Method,
     plot::{self, Run, Side, Trace, View},
-    session::{self, Best, EpochRecord, LogReader, RunConfig, RunState, SessionInfo, Status, Summary},
+    session::{self, Best, EpochRecord, LogReader, RunConfig, RunState, SessionInfo, Status, Store, Summary},
 };
 
 /// List, show, export or remove sessions.
@@ -32,10 +32,12 @@ enum Action {
         /// Its name, its folder, or `last`.
         session: String,
     },
-    /// Write a session's epochs as a table (.csv), all of it (.json), or its curves (.svg, .png).
+    /// Write a session's epochs as a table (.csv), all of it (.json), or its curves (.svg, .png); of several sessions,
+    /// what their methods came to over folds, as a table (.csv) or a figure (.svg, .png).
     Export {
-        /// Its name, its folder, or `last`.
-        session: String,
+        /// Their names, their folders, or `last`.
+        #[arg(required = true, value_name = "SESSION")]
+        sessions: Vec<String>,
         /// The file; its extension decides.
         #[arg(long, value_name = "FILE")]
         to: PathBuf,
@@ -67,8 +69,11 @@ pub fn run(args: &Args) -> Result<(), CliError> {
             Ok(())
         }
         Action::Show { session } => show(&store.describe(&store.find(session)?)?, &mut output),
-        Action::Export { session, to } => {
-            export(&store.find(session)?, to)?;
+        Action::Export { sessions, to } => {
+            match sessions.as_slice() {
+                [session] => export(&store.find(session)?, to)?,
+                several => compare(several, &store, to)?,
+            }
             output.line(format!("written: {}", to.display()))
         }
         Action::Remove { session } => {
@@ -207,7 +212,42 @@ fn show(info: &SessionInfo, output: &mut Output) -> Result<(), CliError> {
             epoch.epoch, epoch.train_loss, epoch.val_loss, epoch.value, epoch.seconds
         ))?;
     }
+    if let Some(mean) = &state.averaged {
+        output.line(format!(
+            "averaged over the last {} epochs' weights: val loss {:.4}, value {:.4}",
+            mean.epochs, mean.val_loss, mean.value
+        ))?;
+    }
     Ok(())
+}
+
+/// The methods of several complete sessions, each over its folds.
+fn compare(sessions: &[String], store: &Store, to: &std::path::Path) -> Result<(), CliError> {
+    comparison::check_name(to)?;
+    let mut by_method: Vec<(Method, Vec<RunState>)> = Vec::new();
+    let (mut about, mut metrics) = (String::new(), Vec::new());
+    for given in sessions {
+        let state = session::outline(&store.find(given)?)?;
+        let (Some(config), Status::Finished) = (&state.config, &state.status) else {
+            return Err(CliError::Failed(format!("{given} is not complete: aat-tui resume {given} finishes it")));
+        };
+        about = format!("{} on {}", config.model, config.data_name);
+        metrics.push((config.data_name.clone(), config.recipe.metric));
+        let method = config.method;
+        match by_method.iter_mut().find(|(known, _)| *known == method) {
+            Some((_, runs)) => runs.push(state),
+            None => by_method.push((method, vec![state])),
+        }
+    }
+    if metrics.iter().any(|other| *other != metrics[0]) {
+        return Err(CliError::Failed("sessions of different data sets or metrics cannot be compared".to_owned()));
+    }
+    let by_fold = |(_, mut runs): (_, Vec<RunState>)| {
+        runs.sort_by_key(|run| run.config.as_ref().and_then(|config| config.fold));
+        runs
+    };
+    let runs: Vec<_> = by_method.into_iter().map(by_fold).collect();
+    comparison::write(to, &comparison::rows(&runs, store), &about)
 }
 
 fn export(folder: &std::path::Path, to: &std::path::Path) -> Result<(), CliError> {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::{CliError, Interrupt, Output, output::thousands, printable};
 use crate::{
     model::Method,
-    session::{Best, EpochRecord, Event, RunState, Status, Store},
+    session::{Averaged, Best, EpochRecord, Event, RunState, Status, Store},
     train::{Command, Trainer, Update},
 };
 
@@ -59,6 +59,8 @@ struct SummaryLine<'a> {
     metric: &'static str,
     best: Option<Best>,
     last: Option<Best>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    averaged: Option<Averaged>,
     trainable: usize,
     epoch_seconds: f64,
     peak_rss_bytes: u64,
@@ -147,13 +149,17 @@ pub fn summarise(state: &RunState, output: &mut Output) -> Result<(), CliError> 
         metric: config.recipe.metric.name(),
         best: summary.best,
         last: summary.last,
+        averaged: summary.averaged,
         trainable: summary.trainable,
         epoch_seconds: summary.epoch_seconds,
         peak_rss_bytes: summary.peak_rss_bytes,
     })?;
     let at = |best: Option<Best>| best.map_or("none".to_owned(), |b| format!("{:.4} (epoch {})", b.value, b.epoch));
+    let averaged = summary.averaged.map_or_else(String::new, |mean| {
+        format!(", averaged {:.4} (last {} epochs' weights)", mean.value, mean.epochs)
+    });
     output.line(format!(
-        "{}: {} best {}, last {}; {} parameters train, {:.1} s an epoch",
+        "{}: {} best {}, last {}{averaged}; {} parameters train, {:.1} s an epoch",
         config.session,
         config.recipe.metric.name(),
         at(summary.best),
@@ -161,6 +167,15 @@ pub fn summarise(state: &RunState, output: &mut Output) -> Result<(), CliError> 
         thousands(summary.trainable),
         summary.epoch_seconds
     ))
+}
+
+/// Tells of a run that was complete before and is used as it is.
+///
+/// # Errors
+/// When the output is closed.
+pub fn tell_reused(state: &RunState, output: &mut Output) -> Result<(), CliError> {
+    other(output, state, "reused", Some(state.step()), None)?;
+    output.line(format!("{}: complete already, used as it is (--anew trains it again)", name(state)))
 }
 
 /// The runs as they are shown.

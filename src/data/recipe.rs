@@ -4,8 +4,11 @@ use std::{fs, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::{DataError, Dataset, Source, nearest::did_you_mean};
-use crate::audio::{self, Normalisation};
+use super::{DataError, Dataset, RandomStart, Rates, Source, nearest::did_you_mean};
+use crate::{
+    audio::{self, Normalisation},
+    model::Pooling,
+};
 
 /// What is minimised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +68,9 @@ pub struct Recipe {
     pub frames: usize,
     /// Stride of the patches along mel bins and frames.
     pub stride: [usize; 2],
+    /// How tokens become one vector; `None`: as the backbone's maker does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pooling: Option<Pooling>,
     /// Feature statistics; `None`: computed from the training split.
     pub normalisation: Option<Normalisation>,
     /// SpecAugment: widest frequency mask in mel bins (0: none).
@@ -83,6 +89,12 @@ pub struct Recipe {
     pub lr_full: f64,
     /// Learning rate of adapters, prompts and heads.
     pub lr: f64,
+    /// What those are multiplied by in each part of the model.
+    #[serde(default)]
+    pub rates: Rates,
+    /// What is otherwise when the backbone has random weights; settled into the fields above before a run begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub random: Option<RandomStart>,
     /// AdamW's decoupled weight decay, on every trainable parameter.
     pub weight_decay: f64,
     /// Learning rate over time.
@@ -94,7 +106,7 @@ pub struct Recipe {
     /// Draw classes equally often instead of clips, where classes differ in size.
     #[serde(default)]
     pub balanced: bool,
-    /// Average the weights of this many last epochs for the final model (0: none).
+    /// Evaluate the mean of the weights at the ends of this many last epochs too (0: no).
     #[serde(default)]
     pub average_last: u32,
     /// Scale gradients down to this norm over all parameters (0: never).
@@ -179,6 +191,7 @@ impl Recipe {
         own.entry("name").or_insert_with(|| {
             toml::Value::String(path.file_stem().map_or_else(|| base, |stem| stem.to_string_lossy().into_owned()))
         });
+        own_words_for_random_weights(&own, &mut table);
         for (key, value) in own {
             overlay(&mut table, &key, value, "").map_err(|problem| unusable(problem, "correct the key".into()))?;
         }
@@ -216,6 +229,13 @@ impl Recipe {
         Ok(())
     }
 
+    /// Settles what a recipe says of backbones with random weights.
+    pub fn settle_start(&mut self, is_random: bool) {
+        if let Some(random) = self.random.take().filter(|_| is_random) {
+            random.settle(self);
+        }
+    }
+
     /// Whether every figure is in its range; a reason for people otherwise.
     ///
     /// # Errors
@@ -231,6 +251,10 @@ impl Recipe {
         rate("lr", self.lr)?;
         rate("lr_full", self.lr_full)?;
         rate("schedule.factor", self.schedule.factor)?;
+        if let Some(random) = self.random {
+            rate("random.lr", random.lr)?;
+            rate("random.lr_full", random.lr_full)?;
+        }
         let at_least_one = [
             ("batch", self.batch as u64),
             ("epochs", self.epochs.into()),
@@ -250,6 +274,13 @@ impl Recipe {
         if !self.weight_decay.is_finite() || self.weight_decay < 0.0 {
             return Err(format!("weight_decay is {} and must not be negative", self.weight_decay));
         }
+        if !self.clip_norm.is_finite() || self.clip_norm < 0.0 {
+            return Err(format!("clip_norm is {} and must not be negative; 0 never clips", self.clip_norm));
+        }
+        if self.average_last > 0 && self.patience > 0 {
+            return Err("average_last needs to know which epochs are the last: set patience to 0".into());
+        }
+        self.rates.check()?;
         if self.normalisation.is_some_and(|n| !n.mean.is_finite() || !n.std.is_finite() || n.std <= 0.0) {
             return Err("normalisation needs a mean and a std above 0".into());
         }
@@ -257,12 +288,28 @@ impl Recipe {
     }
 }
 
+/// A recipe of the program as a table, with every key of `rates` there to be changed.
 fn embedded(name: &str) -> Option<toml::Table> {
-    EMBEDDED.iter().find(|(known, _)| *known == name).and_then(|(_, text)| text.parse().ok())
+    let mut table: toml::Table = EMBEDDED.iter().find(|(known, _)| *known == name)?.1.parse().ok()?;
+    if !table.contains_key("rates") {
+        table.insert("rates".to_owned(), toml::Value::try_from(Rates::default()).ok()?);
+    }
+    Some(table)
+}
+
+/// What a file says of `lr` and its like holds for random weights too, whatever its base says of them.
+fn own_words_for_random_weights(own: &toml::Table, table: &mut toml::Table) {
+    let Some(toml::Value::Table(random)) = table.get_mut("random") else { return };
+    let schedule = own.get("schedule").and_then(toml::Value::as_table);
+    for (key, value) in random.iter_mut() {
+        if let Some(own) = own.get(key).or_else(|| schedule?.get(key)) {
+            *value = own.clone();
+        }
+    }
 }
 
 /// Keys that a recipe may have and the embedded files may leave out.
-const OPTIONAL: &[&str] = &["normalisation", "balanced", "average_last", "clip_norm", "patience"];
+const OPTIONAL: &[&str] = &["normalisation", "pooling", "random", "balanced", "average_last", "clip_norm", "patience"];
 
 /// Replaces one value of a recipe; tables are merged key by key. The error names the nearest valid key.
 fn overlay(table: &mut toml::Table, key: &str, value: toml::Value, within: &str) -> Result<(), String> {

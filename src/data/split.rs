@@ -44,7 +44,9 @@ impl Dataset {
         let division = match (fold, folds.first()) {
             (Some(fold), Some(_)) if !folds.contains(&fold) => {
                 let list: Vec<String> = folds.iter().map(u32::to_string).collect();
-                let problem = format!("{} has no fold {fold}; its folds are {}", self.name, list.join(", "));
+                let nearest = folds.iter().min_by_key(|known| known.abs_diff(fold)).copied().unwrap_or_default();
+                let (name, list) = (&self.name, list.join(", "));
+                let problem = format!("{name} has no fold {fold} (did you mean {nearest}?); its folds are {list}");
                 return Err(DataError::Request(problem));
             }
             (Some(fold), None) => {

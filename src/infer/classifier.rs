@@ -25,6 +25,8 @@ pub enum Which {
     Best,
     /// Those of the newest checkpoint.
     Last,
+    /// The mean of the last epochs' weights, where the recipe asked for it.
+    Averaged,
 }
 
 /// A model that is ready to answer: labels, front end, normalisation, weights.
@@ -73,11 +75,16 @@ impl Classifier {
             // Before its first epoch is over a session has no best weights.
             Which::Best if checkpoints.best_path().exists() => Checkpoint::read(&checkpoints.best_path())?,
             Which::Best | Which::Last => checkpoints.latest()?.0,
+            Which::Averaged if checkpoints.averaged_path().exists() => Checkpoint::read(&checkpoints.averaged_path())?,
+            Which::Averaged => {
+                return Err(unusable("it has no averaged weights; train with average_last in the recipe, to its end"));
+            }
         };
         let opened = model::open(&model::Request {
             source: config.model.clone(),
             frames: Some(config.shape.frames()),
             stride: Some(config.recipe.stride),
+            pooling: Some(config.shape.pooling),
             classes: Some(config.shape.classes),
             method: Some(config.method),
             seed: config.seed,

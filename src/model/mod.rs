@@ -40,6 +40,6 @@ pub use open::{Opened, Request, open, shape};
 pub use param::{Init, ParamSpec, Part};
 pub use portable::Portable;
 pub use select::engine;
-pub use source::SIZES;
+pub use source::{SIZES, is_random};
 pub use spec::specs;
 pub use store::ParamStore;

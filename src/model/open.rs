@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Engine, Method, ModelConfig, ModelError, ParamSpec, ParamStore, Part, Stem, Thrift,
+    Engine, Method, ModelConfig, ModelError, ParamSpec, ParamStore, Part, Pooling, Stem, Thrift,
     checkpoint::{Adapter, Checkpoint},
     engine, initial_values, initialise,
     source::Source,
@@ -24,6 +24,8 @@ pub struct Request {
     pub frames: Option<usize>,
     /// Stride of the patches along mel bins and frames; `None`: the checkpoint's own.
     pub stride: Option<[usize; 2]>,
+    /// How tokens become one vector; `None`: as the checkpoint does, or by class tokens.
+    pub pooling: Option<Pooling>,
     /// A fresh head of this many classes; `None`: the checkpoint's own head and labels.
     pub classes: Option<usize>,
     /// How the backbone is adapted; `None`: as the checkpoint says, else as it stands.
@@ -37,8 +39,8 @@ pub struct Request {
 impl Request {
     /// What the source is by itself, on the CPU.
     pub fn new(source: impl Into<String>) -> Self {
-        let (frames, stride, classes, method) = (None, None, None, None);
-        Self { source: source.into(), frames, stride, classes, method, seed: 0, device: Device::Cpu }
+        let (frames, stride, pooling, classes, method) = (None, None, None, None, None);
+        Self { source: source.into(), frames, stride, pooling, classes, method, seed: 0, device: Device::Cpu }
     }
 }
 
@@ -104,6 +106,7 @@ fn wanted_shape(checkpoint: &Checkpoint, request: &Request) -> Result<ModelConfi
         }
         Stem::Convolutions { frames, .. } => *frames = request.frames.unwrap_or(*frames),
     }
+    config.pooling = pooling(&config, request);
     config.classes = request.classes.unwrap_or(config.classes);
     if config.classes == 0 {
         let problem = "this backbone has no head, so it has no answers";
@@ -168,6 +171,7 @@ fn adapted(adapter: &Adapter, request: &Request) -> Result<Opened, ModelError> {
         source: card.base.clone(),
         frames: Some(card.shape.frames()),
         stride,
+        pooling: Some(card.shape.pooling),
         classes: Some(card.shape.classes),
         method: Some(card.method),
         seed: card.seed,
@@ -249,6 +253,11 @@ fn notes(checkpoint: &Checkpoint, config: &ModelConfig, method: Method, own_head
     notes
 }
 
+/// The pooling asked for, where the backbone has class tokens to choose between.
+fn pooling(config: &ModelConfig, request: &Request) -> Pooling {
+    request.pooling.filter(|_| config.class_tokens() > 0).unwrap_or(config.pooling)
+}
+
 fn random_shape(size: &str, request: &Request) -> Result<ModelConfig, ModelError> {
     let classes = request.classes.ok_or_else(|| {
         ModelError::Shape(format!("{size} has random weights and no labels: train it first, or open a checkpoint"))
@@ -256,6 +265,7 @@ fn random_shape(size: &str, request: &Request) -> Result<ModelConfig, ModelError
     let (frames, stride) = (request.frames.unwrap_or(1024), request.stride.unwrap_or([10, 10]));
     let config = ModelConfig::ast(size, frames, stride, classes)
         .ok_or_else(|| ModelError::Shape(format!("{size} is no size of AST")))?;
+    let config = ModelConfig { pooling: pooling(&config, request), ..config };
     config.check()?;
     Ok(config)
 }

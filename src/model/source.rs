@@ -54,6 +54,11 @@ impl Source {
     }
 }
 
+/// Whether what `--model` names starts from random weights, where no training is to be preserved.
+pub fn is_random(given: &str) -> bool {
+    given == "box" || SIZES.contains(&given)
+}
+
 fn unknown(given: &str) -> ModelError {
     let names = SIZES.into_iter().chain(["box"]);
     let near = names.map(|name| (strsim::osa_distance(&given.to_lowercase(), name), name)).min();

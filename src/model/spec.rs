@@ -34,6 +34,9 @@ use super::{Extras, Init, LowRank, Method, ModelConfig, ParamSpec, Part, Stem};
 
 /// Standard deviation of a backbone's random weights (timm) and of an adapter's `down` (AAT's code).
 const WEIGHT_STD: f32 = 0.02;
+/// Standard deviation of random learnt positions: as large as the patches they are added to. At a sound's timm's 0.02
+/// they would drown, and a spectrogram whose rows cannot be told apart says little of what sounds.
+const POSITION_STD: f32 = 0.3;
 /// Standard deviation of the head's random weights (AAT's code).
 const HEAD_STD: f32 = 0.01;
 
@@ -102,7 +105,7 @@ impl List {
                 self.push("patch.bias", &[d], bound(pixels));
                 self.push("cls_token", &[1, 1, d], Init::TruncatedNormal(WEIGHT_STD));
                 self.push("dist_token", &[1, 1, d], Init::TruncatedNormal(WEIGHT_STD));
-                self.push("pos_embed", &[1, config.tokens(), d], Init::TruncatedNormal(WEIGHT_STD));
+                self.push("pos_embed", &[1, config.tokens(), d], Init::TruncatedNormal(POSITION_STD));
             }
             Stem::Convolutions { mel_bins, .. } => {
                 self.push("stem.conv1.weight", &[d, *mel_bins, 3], bound(3 * mel_bins));

@@ -12,6 +12,8 @@ pub enum Unit {
     Number,
     /// Whole things: steps, epochs.
     Count,
+    /// Many things, read in thousands or millions: parameters.
+    Amount,
     /// Seconds, read as 0:30 or 1:05:00.
     Seconds,
 }
@@ -86,6 +88,7 @@ impl Axis {
     pub fn text(&self, value: f64) -> String {
         match self.unit {
             Unit::Count => thousands(value),
+            Unit::Amount => amount(value),
             Unit::Seconds => clock(value),
             Unit::Number => {
                 let step = match self.ticks.as_slice() {
@@ -143,7 +146,7 @@ fn ticks_of(unit: Unit, log: bool, min: f64, max: f64, wanted: usize) -> Vec<f64
     let raw = (max - min) / wanted as f64;
     let step = match unit {
         Unit::Seconds => clock_step(raw),
-        Unit::Count => round_step(raw).max(1.0),
+        Unit::Count | Unit::Amount => round_step(raw).max(1.0),
         Unit::Number => round_step(raw),
     };
     let first = (min / step - 1e-9).ceil();
@@ -217,6 +220,18 @@ fn thousands(value: f64) -> String {
     out
 }
 
+/// 950, 40 k, 7.1 M: two digits where they say more than one.
+fn amount(value: f64) -> String {
+    let (value, unit) = match value.abs() {
+        large if large >= 1e9 => (value / 1e9, " G"),
+        large if large >= 1e6 => (value / 1e6, " M"),
+        large if large >= 1e3 => (value / 1e3, " k"),
+        _ => (value, ""),
+    };
+    let whole = value.abs() >= 10.0 || (value - value.round()).abs() < 0.05;
+    if whole { format!("{value:.0}{unit}") } else { format!("{value:.1}{unit}") }
+}
+
 /// 1:05 or 1:02:03.
 fn clock(seconds: f64) -> String {
     let s = seconds.max(0.0).round() as u64;
@@ -249,6 +264,7 @@ mod tests {
         };
         assert_eq!(text(0.001, 10.0), ["0.001", "0.01", "0.1", "1", "10"]);
         assert_eq!(text(0.2, 2.0), ["0.2", "0.5", "1", "2"]);
+        assert_eq!([950.0, 4e4, 1.5e5, 7.14e6, 1e8].map(amount), ["950", "40 k", "150 k", "7.1 M", "100 M"]);
     }
 
     #[test]

@@ -14,13 +14,16 @@ use plotters::{
     },
 };
 
-use super::{Chart, Ink, Look, Side, draw};
+use super::{Chart, Ink, Look, Scatter, Side, draw, scatter::draw_scatter};
 
 /// Inter, under the SIL Open Font License 1.1 (`assets/fonts/Inter-OFL.txt`).
 static FONT: &[u8] = include_bytes!("../../assets/fonts/Inter-Regular.otf");
 
 /// Width and height of one chart in an exported file, pixels.
 const SIZE: (u32, u32) = (960, 600);
+
+/// Of a figure of points.
+const SCATTER_SIZE: (u32, u32) = (1000, 640);
 
 /// The kind of picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,8 +74,45 @@ pub enum ExportError {
 /// # Errors
 /// When the name has another extension, or the file cannot be written.
 pub fn export(path: &Path, charts: &[Chart]) -> Result<(), ExportError> {
+    write(path, &Figure::Charts(charts))
+}
+
+/// Writes a figure of points as a picture, as [`export`] does.
+///
+/// # Errors
+/// When the name has another extension, or the file cannot be written.
+pub fn export_scatter(path: &Path, figure: &Scatter) -> Result<(), ExportError> {
+    write(path, &Figure::Scatter(figure))
+}
+
+/// What is on a picture.
+enum Figure<'a> {
+    Charts(&'a [Chart]),
+    Scatter(&'a Scatter),
+}
+
+impl Figure<'_> {
+    fn size(&self) -> (u32, u32) {
+        match self {
+            Self::Charts(charts) => (SIZE.0 * charts.len().max(1) as u32, SIZE.1),
+            Self::Scatter(_) => SCATTER_SIZE,
+        }
+    }
+
+    fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, plotters::coord::Shift>) -> Result<(), String> {
+        let text = |error: DrawingAreaErrorKind<DB::ErrorType>| error.to_string();
+        area.fill(&WHITE).map_err(text)?;
+        match self {
+            Self::Charts(charts) => panels(area, charts)?,
+            Self::Scatter(figure) => draw_scatter(area, figure).map_err(text)?,
+        }
+        area.present().map_err(text)
+    }
+}
+
+fn write(path: &Path, figure: &Figure<'_>) -> Result<(), ExportError> {
     let format = Format::of(path).ok_or_else(|| ExportError::Format(path.to_owned()))?;
-    let bytes = render(format, charts).map_err(|why| ExportError::Draw { path: path.to_owned(), why })?;
+    let bytes = render(format, figure).map_err(|why| ExportError::Draw { path: path.to_owned(), why })?;
     let failed = |source| ExportError::Write { path: path.to_owned(), source };
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
@@ -85,22 +125,22 @@ pub fn export(path: &Path, charts: &[Chart]) -> Result<(), ExportError> {
     Ok(())
 }
 
-fn render(format: Format, charts: &[Chart]) -> Result<Vec<u8>, String> {
+fn render(format: Format, figure: &Figure<'_>) -> Result<Vec<u8>, String> {
     static REGISTERED: OnceLock<bool> = OnceLock::new();
     if !REGISTERED.get_or_init(|| register_font("sans-serif", FontStyle::Normal, FONT).is_ok()) {
         return Err("the font could not be read".into());
     }
-    let size = (SIZE.0 * charts.len().max(1) as u32, SIZE.1);
+    let size = figure.size();
     match format {
         Format::Svg => {
             let mut svg = String::new();
-            panels(&SVGBackend::with_string(&mut svg, size).into_drawing_area(), charts)?;
+            figure.draw(&SVGBackend::with_string(&mut svg, size).into_drawing_area())?;
             Ok(svg.into_bytes())
         }
         Format::Png => {
             // plotters encodes to a path only: through a file that is ours alone.
             let file = tempfile::Builder::new().suffix(".png").tempfile().map_err(|error| error.to_string())?;
-            panels(&BitMapBackend::new(file.path(), size).into_drawing_area(), charts)?;
+            figure.draw(&BitMapBackend::new(file.path(), size).into_drawing_area())?;
             std::fs::read(file.path()).map_err(|error| error.to_string())
         }
     }
@@ -108,13 +148,12 @@ fn render(format: Format, charts: &[Chart]) -> Result<Vec<u8>, String> {
 
 fn panels<DB: DrawingBackend>(area: &DrawingArea<DB, plotters::coord::Shift>, charts: &[Chart]) -> Result<(), String> {
     let text = |error: DrawingAreaErrorKind<DB::ErrorType>| error.to_string();
-    area.fill(&WHITE).map_err(text)?;
     for (panel, chart) in area.split_evenly((1, charts.len().max(1))).iter().zip(charts) {
         let (head, body) = panel.margin(20, 20, 24, 24).split_vertically(64);
         caption(&head, chart).map_err(text)?;
         draw(&body, chart, &PAPER).map_err(text)?;
     }
-    area.present().map_err(text)
+    Ok(())
 }
 
 /// Title with the axes' names, and whose curve is which.
@@ -171,7 +210,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::plot::{Axis, Curve, Kind, Unit};
+    use crate::plot::{Axis, Curve, Kind, Point, Unit};
 
     fn chart() -> Chart {
         let points: Vec<_> = (1..=8).map(|i| (f64::from(i), 1.0 / f64::from(i))).collect();
@@ -194,11 +233,30 @@ mod tests {
 
     #[test]
     fn an_svg_has_both_curves_their_names_and_no_loose_markup() {
-        let svg = String::from_utf8(render(Format::Svg, &[chart(), chart()]).unwrap()).unwrap();
+        let svg = String::from_utf8(render(Format::Svg, &Figure::Charts(&[chart(), chart()])).unwrap()).unwrap();
         assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
         assert!(svg.contains("#0072B2") && svg.contains("#D55E00"));
         assert!(svg.contains("full &lt;fine&gt; &amp; tuned"));
         assert!(svg.contains("0.125"));
+    }
+
+    #[test]
+    fn a_figure_of_points_names_each_of_them() {
+        let point = |name: &str, x, y, look| Point {
+            name: name.into(),
+            remark: "0.957 ± 0.012, 114 s/epoch".into(),
+            x,
+            y,
+            spread: Some(0.012),
+            look,
+        };
+        let points = vec![point("aat", 7.1e6, 0.957, 0), point("full", 8.7e7, 0.941, 1), point("head", 4e4, 0.568, 7)];
+        let figure = Scatter::new("esc10 on base".into(), ("trainable parameters", "accuracy"), points);
+        let svg = String::from_utf8(render(Format::Svg, &Figure::Scatter(&figure)).unwrap()).unwrap();
+        for text in ["aat", "full", "head", "trainable parameters", "accuracy", "100 k", "10 M", "114 s/epoch"] {
+            assert!(svg.contains(text), "{text}");
+        }
+        assert!(render(Format::Png, &Figure::Scatter(&figure)).unwrap().starts_with(b"\x89PNG"));
     }
 
     #[test]

@@ -17,6 +17,8 @@ use super::{Best, SessionError};
 
 /// Name of the best weights in a session's folder.
 pub const BEST_FILE: &str = "best.safetensors";
+/// Name of the mean of the last epochs' weights.
+const AVERAGED_FILE: &str = "averaged.safetensors";
 
 /// Checkpoints of this many steps are kept.
 const KEPT: usize = 2;
@@ -46,6 +48,9 @@ pub struct Position {
     pub best: Option<Best>,
     /// The last complete epoch.
     pub last: Option<Best>,
+    /// Epochs whose weights are in the running mean.
+    #[serde(default)]
+    pub averaged: u32,
     /// Fingerprint of the backbone: a run goes on only from the one it began with.
     pub backbone: String,
 }
@@ -168,6 +173,11 @@ impl Checkpoints {
         self.folder.join(BEST_FILE)
     }
 
+    /// Where the mean of the last epochs' weights is kept.
+    pub fn averaged_path(&self) -> PathBuf {
+        self.folder.join(AVERAGED_FILE)
+    }
+
     /// The newest checkpoint that can be used, and what was wrong with newer ones.
     ///
     /// # Errors
@@ -192,6 +202,11 @@ impl Checkpoints {
     pub fn all(&self) -> Vec<PathBuf> {
         let best = Some(self.best_path()).filter(|path| path.exists());
         best.into_iter().chain(self.newest_first().unwrap_or_default()).collect()
+    }
+
+    /// Whether there is any, good or damaged.
+    pub fn any(&self) -> bool {
+        self.newest_first().is_ok_and(|found| !found.is_empty())
     }
 
     /// Deletes all but the newest.

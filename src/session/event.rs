@@ -64,6 +64,19 @@ pub struct Best {
     pub value: f64,
 }
 
+/// What the mean of the last epochs' weights is worth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Averaged {
+    /// Epochs in the mean.
+    pub epochs: u32,
+    /// The recipe's metric on the validation split.
+    pub value: f64,
+    /// Loss on the validation split.
+    pub val_loss: f32,
+    /// Seconds of the evaluation.
+    pub eval_seconds: f64,
+}
+
 /// What a run came to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
@@ -71,6 +84,9 @@ pub struct Summary {
     pub best: Option<Best>,
     /// The last epoch.
     pub last: Option<Best>,
+    /// The mean of the last epochs' weights, where the recipe asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub averaged: Option<Averaged>,
     /// Parameters that train.
     pub trainable: usize,
     /// Median seconds of an epoch's training.
@@ -134,6 +150,8 @@ pub enum Event {
         /// By name.
         outcomes: Vec<(String, Outcome)>,
     },
+    /// The mean of the last epochs' weights was evaluated.
+    Averaged(Averaged),
     /// A checkpoint is safely on disk.
     Checkpoint {
         /// After this step.

@@ -15,7 +15,7 @@ pub(crate) mod testing;
 pub use checkpoint::{BEST_FILE, Checkpoint, Checkpoints, Position, Tensor};
 pub use config::{PretrainConfig, RunConfig};
 pub use error::SessionError;
-pub use event::{Best, EpochRecord, Event, Record, StepRecord, Summary};
+pub use event::{Averaged, Best, EpochRecord, Event, Record, StepRecord, Summary};
 pub use log::{LOG_FILE, LogReader, LogWriter, outline};
 pub use state::{NormsRecord, RunState, Status};
 pub use store::{Lock, SessionInfo, Store, load};

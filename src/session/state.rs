@@ -1,6 +1,6 @@
 //! The state of a run: a pure fold over its events.
 
-use super::{Best, EpochRecord, Event, Record, RunConfig, StepRecord, Summary};
+use super::{Averaged, Best, EpochRecord, Event, Record, RunConfig, StepRecord, Summary};
 use crate::model::{BlockNorms, Inventory, pretrain::Outcome};
 
 /// Where a run stands.
@@ -57,6 +57,8 @@ pub struct RunState {
     pub steps: Vec<(u64, StepRecord)>,
     /// Every finished epoch, with its time.
     pub epochs: Vec<(u64, EpochRecord)>,
+    /// What the mean of the last epochs' weights is worth.
+    pub averaged: Option<Averaged>,
     /// Measurements of the adapters.
     pub norms: Vec<NormsRecord>,
     /// What each objective of a pretraining came to in the last epoch.
@@ -108,6 +110,10 @@ impl RunState {
                 self.epochs.push((at, *epoch));
             }
             Event::Objectives { outcomes, .. } => self.objectives = outcomes.clone(),
+            Event::Averaged(averaged) => {
+                self.status = Status::Running;
+                self.averaged = Some(*averaged);
+            }
             Event::Checkpoint { step, file, .. } => self.checkpoint = Some((*step, file.clone())),
             Event::Paused => self.status = Status::Paused,
             Event::Continued => self.status = Status::Running,
@@ -127,6 +133,7 @@ impl RunState {
         self.steps.retain(|(_, record)| record.step <= step);
         self.epochs.retain(|(_, record)| record.epoch <= epochs);
         self.norms.retain(|record| record.step <= step);
+        self.averaged = None;
         self.summary = None;
         self.status = Status::Running;
     }

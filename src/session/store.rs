@@ -125,6 +125,23 @@ impl Store {
         Err(self.unknown(given, &names))
     }
 
+    /// The sessions that [`create`](Self::create) made for this wished name, with or without a number.
+    ///
+    /// # Errors
+    /// When the folder is there and cannot be read.
+    pub fn named(&self, wanted: &str) -> Result<Vec<SessionInfo>, SessionError> {
+        let wanted = folder_name(wanted);
+        let is_number = |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit());
+        let fits = |folder: &PathBuf| {
+            let name = name_of(folder);
+            let rest = name.strip_prefix(&wanted);
+            rest.is_some_and(|rest| rest.is_empty() || rest.strip_prefix('-').is_some_and(is_number))
+        };
+        let mut folders: Vec<_> = self.folders()?.into_iter().filter(fits).collect();
+        folders.sort();
+        Ok(folders.iter().filter_map(|folder| describe(folder).ok()).collect())
+    }
+
     /// What one session's log says, in outline.
     ///
     /// # Errors
@@ -263,9 +280,15 @@ mod tests {
     #[test]
     fn names_are_unique_and_safe_as_folders() {
         let (_folder, store) = store();
-        let (first, _a) = store.create("esc10 f1/aat").unwrap();
-        let (second, _b) = store.create("esc10 f1/aat").unwrap();
+        let (first, one) = store.create("esc10 f1/aat").unwrap();
+        let (second, two) = store.create("esc10 f1/aat").unwrap();
         assert_eq!((first.as_str(), second.as_str()), ("esc10-f1-aat", "esc10-f1-aat-2"));
+        let file = |lock: &Lock| fs::write(lock.folder().join(LOG_FILE), "{}\n").unwrap();
+        [&one, &two].into_iter().for_each(file);
+        let (_, other) = store.create("esc10-f1-aat-m").unwrap();
+        file(&other);
+        let names: Vec<_> = store.named("esc10 f1/aat").unwrap().into_iter().map(|session| session.name).collect();
+        assert_eq!(names, ["esc10-f1-aat", "esc10-f1-aat-2"]);
         assert_eq!(store.create("../..").unwrap().0, "session");
         assert_eq!(store.create("last").unwrap().0, "session-2");
     }

@@ -28,6 +28,9 @@ pub(crate) fn config() -> RunConfig {
         epochs: 2,
         balanced: false,
         average_last: 0,
+        rates: Default::default(),
+        pooling: None,
+        random: None,
         clip_norm: 0.0,
         patience: 0,
     };
@@ -76,6 +79,7 @@ pub(crate) fn records() -> Vec<Record> {
     let summary = Summary {
         best: Some(Best { epoch: 1, value: 0.75 }),
         last: Some(Best { epoch: 2, value: 0.5 }),
+        averaged: None,
         trainable: 10,
         epoch_seconds: 0.04,
         peak_rss_bytes: 1 << 20,

@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     AdamW, Launch, Request, TrainError,
+    average::Average,
     batches::{Batches, Shelf},
     journal::Journal,
     plan::{Plan, front_end, plan},
@@ -118,6 +119,7 @@ impl Group {
         let plan = Plan { config: *config, features, division };
         let mut run = assemble(plan, model, optimizer, position, saved, lock, journal)?;
         run.answers = snapshot::answers_in(&checkpoint);
+        run.average = Average::restore(&run.store, &checkpoint, run.position.averaged)?;
         Ok(run)
     }
 
@@ -147,6 +149,7 @@ fn open(config: &RunConfig) -> Result<Opened, TrainError> {
         source: config.model.clone(),
         frames: Some(config.shape.frames()),
         stride: Some(config.recipe.stride),
+        pooling: Some(config.shape.pooling),
         classes: Some(config.shape.classes),
         method: Some(config.method),
         seed: config.seed,
@@ -173,6 +176,9 @@ fn assemble(
         batches,
         position,
         evaluation: None,
+        average: Average::default(),
+        averaging: None,
+        averaged: None,
         answers: None,
         usual_ms: Vec::new(),
         saved,

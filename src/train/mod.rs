@@ -2,18 +2,22 @@
 //!
 //! Emits [`session::Event`](crate::session::Event)s, obeys [`Command`]s, never prints, knows nothing of terminals.
 
+mod average;
 mod batches;
 mod bootstrap;
 mod command;
 mod error;
+mod evaluation;
 mod feed;
 mod journal;
 mod launch;
 mod loss;
 mod metrics;
 mod optim;
+mod parts;
 mod plan;
 mod pretrain;
+mod prior;
 mod request;
 mod run;
 mod schedule;
@@ -29,8 +33,9 @@ pub use metrics::{Answers, ClassReport, mean, median, normal_quantile, top};
 pub use optim::AdamW;
 pub use plan::preview;
 pub use pretrain::PretrainRequest;
+pub use prior::Prior;
 pub use request::{Launch, Request};
 pub use run::peak_rss_bytes;
 pub use schedule::factor as lr_factor;
-pub use snapshot::{answers_of_best, answers_of_last};
+pub use snapshot::{answers_of_averaged, answers_of_best, answers_of_last};
 pub use trainer::Trainer;

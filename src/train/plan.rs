@@ -4,7 +4,7 @@ use std::{ops::ControlFlow, sync::Arc};
 
 use super::{Request, TrainError, batches::Shelf};
 use crate::{
-    audio::FrontEnd,
+    audio::{FrontEnd, Normalisation},
     data::{self, Dataset, Division, FeatureSet, Recipe},
     model::{self, Method, ModelConfig, Part},
     session::RunConfig,
@@ -24,8 +24,52 @@ pub(super) struct Plan {
     pub(super) division: Division,
 }
 
-/// Settles a request: opens the data set, finds the recipe, applies what was asked for, computes feature
-/// statistics where the recipe has none. `progress` hears of clips decoded for these (done, in all) and may break off.
+/// What a request comes to before any clip is decoded.
+struct Settled {
+    dataset: Dataset,
+    division: Division,
+    /// Everything that decides the result but the features' statistics, which only the clips can tell.
+    config: RunConfig,
+}
+
+/// Opens the data set, finds the recipe, applies what was asked for. Statistics that the recipe does not have are
+/// left at 0 and 1.
+fn settle(request: &Request) -> Result<Settled, TrainError> {
+    let dataset = data::open(&request.data)?;
+    if let [] | [_] = dataset.classes.as_slice() {
+        return Err(TrainError::Request(too_few_classes(request, &dataset)));
+    }
+    let recipe = recipe(request, &dataset)?;
+    let fold = request.fold.or_else(|| dataset.folds().first().copied());
+    let division = dataset.divide(fold, request.seed)?;
+    let device = model::device(&request.device)?;
+    let shape = shape(request, &recipe, dataset.classes.len())?;
+    let lr = request.lr.unwrap_or(if trains_backbone(&shape, request.method) { recipe.lr_full } else { recipe.lr });
+    let fits = IN_MEMORY / (shape.hidden * shape.tokens()).max(1);
+    let config = RunConfig {
+        session: request.name.clone().unwrap_or_else(|| session_name(request, &dataset.name, fold)),
+        data: request.data.clone(),
+        data_name: dataset.name.clone(),
+        labels: dataset.classes.clone(),
+        fold,
+        model: request.model.clone(),
+        method: request.method,
+        micro_batch: request.micro_batch.unwrap_or(fits).clamp(1, recipe.batch),
+        normalisation: recipe.normalisation.unwrap_or(Normalisation { mean: 0.0, std: 1.0 }),
+        shape,
+        recipe,
+        lr,
+        seed: request.seed,
+        device: model::device_name(&device),
+        norms_every: request.norms_every,
+        paired_with: request.paired_with.clone(),
+        pretrain: None,
+    };
+    Ok(Settled { dataset, division, config })
+}
+
+/// Settles a request for good: computes feature statistics where the recipe has none. `progress` hears of clips
+/// decoded for these (done, in all) and may break off.
 ///
 /// # Errors
 /// When data, recipe, model and wishes do not fit together; the message says what to change.
@@ -34,53 +78,52 @@ pub(super) fn plan(
     shelf: &Shelf,
     progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
 ) -> Result<Plan, TrainError> {
-    let dataset = data::open(&request.data)?;
-    if dataset.classes.len() < 2 {
-        return Err(TrainError::Request(format!(
-            "{} has {} class; a classifier needs at least two: add a folder or label for another",
-            request.data,
-            dataset.classes.len()
-        )));
-    }
-    let recipe = recipe(request, &dataset)?;
-    let fold = request.fold.or_else(|| dataset.folds().first().copied());
-    let division = dataset.divide(fold, request.seed)?;
-    let device = model::device(&request.device)?;
-    let shape = shape(request, &recipe, dataset.classes.len())?;
-    let (data_name, labels) = (dataset.name.clone(), dataset.classes.clone());
-    let session = request.name.clone().unwrap_or_else(|| session_name(request, &data_name, fold));
-    let front_end = front_end(&shape)?;
-    let features = shelf.take(dataset, front_end, recipe.frames);
-    let normalisation = match front_end.normalisation().or(recipe.normalisation) {
+    let Settled { dataset, division, mut config } = settle(request)?;
+    let front_end = front_end(&config.shape)?;
+    let features = shelf.take(dataset, front_end, config.recipe.frames);
+    config.normalisation = match front_end.normalisation().or(config.recipe.normalisation) {
         Some(given) => given,
         None => {
             features.prepare(&division.train, progress)?;
             features.statistics(&division.train)?
         }
     };
-    let lr = request.lr.unwrap_or(if trains_backbone(&shape, request.method) { recipe.lr_full } else { recipe.lr });
-    let fits = IN_MEMORY / (shape.hidden * shape.tokens()).max(1);
-    let micro_batch = request.micro_batch.unwrap_or(fits).clamp(1, recipe.batch);
-    let config = RunConfig {
-        session,
-        data: request.data.clone(),
-        data_name,
-        labels,
-        fold,
-        model: request.model.clone(),
-        shape,
-        method: request.method,
-        micro_batch,
-        recipe,
-        normalisation,
-        lr,
-        seed: request.seed,
-        device: model::device_name(&device),
-        norms_every: request.norms_every,
-        paired_with: request.paired_with.clone(),
-        pretrain: None,
-    };
     Ok(Plan { config, features, division })
+}
+
+/// A request, to be recognised again in sessions.
+pub(super) struct Asked {
+    config: RunConfig,
+    clips: (usize, usize),
+}
+
+impl Asked {
+    /// Settles a request.
+    ///
+    /// # Errors
+    /// As [`plan`].
+    pub(super) fn of(request: &Request) -> Result<Self, TrainError> {
+        let Settled { division, config, .. } = settle(request)?;
+        Ok(Self { config, clips: (division.train.len(), division.val.len()) })
+    }
+
+    /// The name that its session would like to have.
+    pub(super) fn name(&self) -> &str {
+        &self.config.session
+    }
+
+    /// Whether a run with this configuration over this many clips to train and validate on is the very run that is
+    /// asked for; how it shows its progress may differ.
+    pub(super) fn is(&self, other: &RunConfig, clips: (usize, usize)) -> bool {
+        let asked = RunConfig {
+            session: other.session.clone(),
+            normalisation: other.normalisation,
+            norms_every: other.norms_every,
+            paired_with: other.paired_with.clone(),
+            ..self.config.clone()
+        };
+        asked == *other && self.clips == clips
+    }
 }
 
 /// The shape of the model that a request would train: its data set is listed, nothing is decoded.
@@ -103,14 +146,11 @@ fn recipe(request: &Request, dataset: &Dataset) -> Result<Recipe, TrainError> {
         }
         None => Recipe::for_dataset(dataset)?,
     };
+    recipe.settle_start(model::is_random(&request.model));
     recipe.epochs = request.epochs.unwrap_or(recipe.epochs);
     recipe.batch = request.batch.unwrap_or(recipe.batch);
     recipe.frames = request.frames.unwrap_or(recipe.frames);
     recipe.check().map_err(TrainError::Request)?;
-    if recipe.average_last > 0 {
-        let problem = "average_last: this version does not average the weights of several epochs; set it to 0";
-        return Err(TrainError::Request(problem.to_owned()));
-    }
     if let Some(lr) = request.lr.filter(|lr| !lr.is_finite() || *lr <= 0.0) {
         return Err(TrainError::Request(format!("the learning rate is {lr} and must be above 0")));
     }
@@ -121,6 +161,7 @@ fn shape(request: &Request, recipe: &Recipe, classes: usize) -> Result<ModelConf
     let wanted = model::Request {
         frames: Some(recipe.frames),
         stride: Some(recipe.stride),
+        pooling: recipe.pooling,
         classes: Some(classes),
         method: Some(request.method),
         seed: request.seed,
@@ -145,4 +186,13 @@ pub(super) fn front_end(shape: &ModelConfig) -> Result<FrontEnd, TrainError> {
 fn session_name(request: &Request, data_name: &str, fold: Option<u32>) -> String {
     let fold = fold.map_or_else(String::new, |fold| format!("-f{fold}"));
     format!("{data_name}{fold}-{}", request.method)
+}
+
+/// Why one class is not enough, and which one it is.
+fn too_few_classes(request: &Request, dataset: &Dataset) -> String {
+    let there = match dataset.classes.first() {
+        Some(class) => format!("only the class \"{class}\""),
+        None => "no class".to_owned(),
+    };
+    format!("{} has {there}; a classifier needs at least two classes: add a folder or label for another", request.data)
 }

@@ -5,20 +5,23 @@
 
 use std::time::{Duration, Instant};
 
-use candle_core::Tensor;
-
 use super::{
     AdamW, Answers, Criterion, TrainError,
+    average::Average,
     batches::Batches,
+    evaluation::Evaluation,
     journal::Journal,
     lr_factor, median,
+    parts::{add, clipped, part_of},
     snapshot::{self, Part},
     trainer::{Job, Progress},
 };
 use crate::{
     data::Batch,
-    model::{BlockNorms, Engine, Features, ParamStore, StepOutput},
-    session::{Best, Checkpoint, Checkpoints, EpochRecord, Event, Lock, Position, RunConfig, StepRecord, Summary},
+    model::{BlockNorms, Engine, ParamStore, StepOutput},
+    session::{
+        Averaged, Best, Checkpoint, Checkpoints, EpochRecord, Event, Lock, Position, RunConfig, StepRecord, Summary,
+    },
 };
 
 /// Checkpoints within an epoch are this far apart.
@@ -36,20 +39,16 @@ pub(super) struct Run {
     pub(super) batches: Batches,
     pub(super) position: Position,
     pub(super) evaluation: Option<Evaluation>,
+    /// The mean of the last epochs' weights, where the recipe asks for it.
+    pub(super) average: Average,
+    /// A model of that mean, under evaluation when every epoch is done.
+    pub(super) averaging: Option<(ParamStore, Evaluation)>,
+    /// What that mean is worth, once it was evaluated.
+    pub(super) averaged: Option<Averaged>,
     /// The answers of the last complete epoch.
     pub(super) answers: Option<Answers>,
     pub(super) usual_ms: Vec<f64>,
     pub(super) saved: Saved,
-}
-
-/// Validation under way.
-pub(super) struct Evaluation {
-    answers: Answers,
-    /// Batches done.
-    done: u64,
-    loss_sum: f64,
-    loss_weight: f64,
-    seconds: f64,
 }
 
 /// What is safe on disk, and what is still to be written.
@@ -87,6 +86,10 @@ impl Saved {
 impl Job for Run {
     fn advance(&mut self, journal: &mut Journal) -> Result<Progress, TrainError> {
         if self.is_complete() {
+            if self.average.epochs() > 0 && self.averaged.is_none() {
+                self.evaluate_average(journal)?;
+                return Ok(Progress::More);
+            }
             return self.finish(journal);
         }
         if self.position.step_in_epoch < self.batches.steps_per_epoch() {
@@ -126,7 +129,8 @@ impl Run {
             )));
         }
         let gradients = clipped(output.gradients, self.config.recipe.clip_norm)?;
-        self.optimizer.update(&self.store, &gradients, |_| lr)?;
+        let rates = self.config.recipe.rates;
+        self.optimizer.update(&self.store, &gradients, |spec| lr * rates.of(spec.part))?;
 
         let whole = begun.elapsed();
         let compute_ms = (whole - data).as_secs_f64() * 1e3;
@@ -190,29 +194,9 @@ impl Run {
 
     /// Evaluates one batch of the validation split; true when that ends the epoch.
     fn evaluate(&mut self, journal: &mut Journal) -> Result<bool, TrainError> {
-        let begun = Instant::now();
-        let classes = self.config.shape.classes;
-        let evaluation = self.evaluation.get_or_insert_with(|| Evaluation {
-            answers: Answers::new(classes),
-            done: 0,
-            loss_sum: 0.0,
-            loss_weight: 0.0,
-            seconds: 0.0,
-        });
-        if evaluation.done < self.batches.val_batches() {
-            let batch = self.batches.val(evaluation.done)?;
-            let logits = self.engine.logits(&self.store, &batch.features)?;
-            let criterion = Criterion::new(self.config.recipe.loss, &batch.targets);
-            let (loss, _) = criterion.share(0..batch.features.batch, &logits);
-            evaluation.answers.extend(&logits, &batch.targets);
-            evaluation.loss_sum += f64::from(loss) * criterion.terms();
-            evaluation.loss_weight += criterion.terms();
-            evaluation.done += 1;
-            evaluation.seconds += begun.elapsed().as_secs_f64();
-            let done = evaluation.answers.clips();
-            journal.show(Event::Evaluating { done, total: self.batches.val_clips() });
-        }
-        if evaluation.done < self.batches.val_batches() {
+        let (classes, loss) = (self.config.shape.classes, self.config.recipe.loss);
+        let evaluation = self.evaluation.get_or_insert_with(|| Evaluation::new(classes));
+        if !evaluation.advance(self.engine.as_mut(), &self.store, &mut self.batches, loss, journal)? {
             return Ok(false);
         }
         if let Some(evaluation) = self.evaluation.take() {
@@ -221,18 +205,48 @@ impl Run {
         Ok(true)
     }
 
+    /// The same for the averaged weights, which are then written and told of.
+    fn evaluate_average(&mut self, journal: &mut Journal) -> Result<(), TrainError> {
+        let (classes, loss) = (self.config.shape.classes, self.config.recipe.loss);
+        let (mean, mut evaluation) = match self.averaging.take() {
+            Some(begun) => begun,
+            None => (self.average.store(&self.store)?, Evaluation::new(classes)),
+        };
+        if !evaluation.advance(self.engine.as_mut(), &mean, &mut self.batches, loss, journal)? {
+            self.averaging = Some((mean, evaluation));
+            return Ok(());
+        }
+        let averaged = Averaged {
+            epochs: self.average.epochs(),
+            value: evaluation.answers.value(self.config.recipe.metric),
+            val_loss: evaluation.loss() as f32,
+            eval_seconds: evaluation.seconds,
+        };
+        let mut parts = snapshot::weights(&mean)?;
+        parts.extend(snapshot::answers(&evaluation.answers));
+        let path = Checkpoints::of(self.lock.folder()).averaged_path();
+        Checkpoint::write(&path, &self.position, parts.iter().map(|(name, part)| (name, part)))?;
+        self.averaged = Some(averaged);
+        journal.emit(Event::Averaged(averaged));
+        Ok(())
+    }
+
     /// Sums the epoch up.
     fn end_epoch(&mut self, evaluation: Evaluation, journal: &mut Journal) -> Result<(), TrainError> {
         let recipe = &self.config.recipe;
         let value = evaluation.answers.value(recipe.metric);
         let position = &mut self.position;
         let epoch = position.epochs + 1;
+        if epoch + recipe.average_last > recipe.epochs {
+            self.average.add(&self.store)?;
+            position.averaged = self.average.epochs();
+        }
         let mean = |sum: f64, weight: f64| if weight > 0.0 { sum / weight } else { 0.0 };
         let record = EpochRecord {
             epoch,
             step: position.step,
             train_loss: mean(position.loss_sum, position.loss_weight) as f32,
-            val_loss: mean(evaluation.loss_sum, evaluation.loss_weight) as f32,
+            val_loss: evaluation.loss() as f32,
             value,
             seconds: position.seconds,
             data_seconds: position.data_seconds,
@@ -276,6 +290,7 @@ impl Run {
         }
         let path = checkpoints.path(self.position.step);
         let mut parts = snapshot::all(&self.store, &self.optimizer)?;
+        parts.extend(self.average.parts(&self.store));
         parts.extend(self.answers.iter().flat_map(snapshot::answers));
         let bytes = Checkpoint::write(&path, &self.position, parts.iter().map(|(name, part)| (name, part)))?;
         drop(parts);
@@ -310,6 +325,7 @@ impl Run {
         let summary = Summary {
             best: self.position.best,
             last: self.position.last,
+            averaged: self.averaged,
             trainable: self.store.trainable().map(|(spec, _)| spec.count()).sum(),
             epoch_seconds: median(self.position.epoch_seconds.clone()).unwrap_or(0.0),
             peak_rss_bytes: peak_rss_bytes(),
@@ -318,49 +334,6 @@ impl Run {
         journal.sync()?;
         Ok(Progress::Done)
     }
-}
-
-/// `count` clips from `start`, or what there is.
-fn part_of(features: &Features, start: usize, count: usize) -> Features {
-    let end = (start + count).min(features.batch);
-    let clip = features.frames * features.bins;
-    Features {
-        batch: end - start,
-        frames: features.frames,
-        bins: features.bins,
-        data: features.data[start * clip..end * clip].to_vec(),
-        valid: features.valid[start..end].to_vec(),
-    }
-}
-
-/// Gradients scaled down so that their norm over all parameters is at most `most`; as they are when it is 0.
-pub(super) fn clipped(gradients: Vec<Tensor>, most: f64) -> Result<Vec<Tensor>, TrainError> {
-    if most <= 0.0 {
-        return Ok(gradients);
-    }
-    let mut squares = 0.0;
-    for gradient in &gradients {
-        squares += f64::from(gradient.sqr()?.sum_all()?.to_scalar::<f32>()?);
-    }
-    let norm = squares.sqrt();
-    if !norm.is_finite() {
-        return Err(TrainError::Failed("a gradient is no number: train again with a lower --lr".to_owned()));
-    }
-    if norm <= most {
-        return Ok(gradients);
-    }
-    Ok(gradients.iter().map(|gradient| gradient.affine(most / norm, 0.0)).collect::<Result<_, _>>()?)
-}
-
-/// Two parts of a batch together.
-fn add(sum: StepOutput, part: StepOutput) -> Result<StepOutput, TrainError> {
-    let gradients = sum.gradients.iter().zip(&part.gradients).map(|(a, b)| a + b).collect::<Result<_, _>>()?;
-    Ok(StepOutput {
-        loss: sum.loss + part.loss,
-        logits: [sum.logits, part.logits].concat(),
-        gradients,
-        norms: sum.norms,
-    })
 }
 
 /// Peak resident memory of the process; 0 where the system does not tell.
@@ -374,36 +347,4 @@ pub fn peak_rss_bytes() -> u64 {
     }
     #[cfg(not(unix))]
     0
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use candle_core::Device;
-
-    use super::*;
-
-    #[test]
-    fn clipping_scales_all_gradients_alike_and_leaves_small_ones() {
-        let gradients =
-            || vec![Tensor::new(&[3f32], &Device::Cpu).unwrap(), Tensor::new(&[4f32], &Device::Cpu).unwrap()];
-        let values = |most| -> Vec<f32> {
-            let clipped = clipped(gradients(), most).unwrap();
-            clipped.iter().map(|gradient| gradient.to_vec1::<f32>().unwrap()[0]).collect()
-        };
-        assert_eq!(values(0.0), [3.0, 4.0]);
-        assert_eq!(values(5.0), [3.0, 4.0]);
-        assert!((values(1.0)[0] - 0.6).abs() < 1e-6 && (values(1.0)[1] - 0.8).abs() < 1e-6);
-        let wild = vec![Tensor::new(&[f32::NAN], &Device::Cpu).unwrap()];
-        assert!(clipped(wild, 1.0).unwrap_err().to_string().contains("lower --lr"));
-    }
-
-    #[test]
-    fn parts_of_a_batch_are_its_clips_in_order() {
-        let features =
-            Features { batch: 3, frames: 2, bins: 1, data: vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0], valid: vec![1, 2, 2] };
-        let part = part_of(&features, 2, 2);
-        assert_eq!((part.batch, part.data, part.valid), (1, vec![5.0, 6.0], vec![2]));
-        assert_eq!(part_of(&features, 0, 2).data, [1.0, 2.0, 3.0, 4.0]);
-    }
 }

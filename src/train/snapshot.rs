@@ -39,6 +39,11 @@ impl View for &Part<'_> {
     }
 }
 
+/// One parameter's values, borrowed.
+pub(super) fn part<'a>(shape: &[usize], values: &'a [f32]) -> Part<'a> {
+    Part { shape: shape.to_vec(), values: values.into() }
+}
+
 /// Names of a validation's answers in a checkpoint: scores and targets, (clips, classes).
 const ANSWERS: [&str; 2] = ["answers.scores", "answers.targets"];
 
@@ -63,6 +68,14 @@ pub(super) fn answers_in(checkpoint: &Checkpoint) -> Option<Answers> {
 /// When its best weights cannot be read.
 pub fn answers_of_best(folder: &Path) -> Result<Option<Answers>, SessionError> {
     Ok(answers_in(&Checkpoint::read(&Checkpoints::of(folder).best_path())?))
+}
+
+/// A session's answers to its validation clips with the averaged weights, where it has them.
+///
+/// # Errors
+/// When they cannot be read.
+pub fn answers_of_averaged(folder: &Path) -> Result<Option<Answers>, SessionError> {
+    Ok(answers_in(&Checkpoint::read(&Checkpoints::of(folder).averaged_path())?))
 }
 
 /// A session's answers to its validation clips in its last complete epoch.

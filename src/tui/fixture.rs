@@ -60,6 +60,9 @@ fn recipe() -> Recipe {
         epochs: EPOCHS,
         balanced: false,
         average_last: 0,
+        rates: Default::default(),
+        pooling: None,
+        random: None,
         clip_norm: 0.0,
         patience: 0,
     }
@@ -140,6 +143,7 @@ pub fn events(method: Method, steps: u64) -> Vec<Record> {
             summary: Summary {
                 best: Some(Best { epoch: 21, value: 0.9 }),
                 last: Some(Best { epoch: EPOCHS, value: 0.89 }),
+                averaged: None,
                 trainable: 450_442,
                 epoch_seconds: 6.1,
                 peak_rss_bytes: 300_000_000,

@@ -1,0 +1,286 @@
+//! What several methods came to over folds: the table for people, the rows of a file, the figure.
+
+use std::{fmt::Display, path::Path};
+
+use serde::Serialize;
+
+use super::{CliError, output::thousands, sessions};
+use crate::{
+    data::Metric,
+    model::Method,
+    plot::{self, Point, Scatter},
+    session::{Best, RunState, Store},
+    train::{self, Answers, Difference, mean, median},
+};
+
+/// Mean and spread over folds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub(super) struct Spread {
+    mean: f64,
+    /// Standard deviation over folds (of a sample); none of a single one.
+    std: Option<f64>,
+}
+
+impl Spread {
+    fn of(values: &[f64]) -> Self {
+        let average = mean(values.iter().copied()).unwrap_or(0.0);
+        let squares: f64 = values.iter().map(|value| (value - average).powi(2)).sum();
+        let std = (values.len() > 1).then(|| (squares / (values.len() - 1) as f64).sqrt());
+        Self { mean: average, std }
+    }
+}
+
+/// What one method came to, over folds.
+#[derive(Debug, Serialize)]
+pub(super) struct Row {
+    aggregate: bool,
+    method: Method,
+    folds: Vec<Option<u32>>,
+    metric: &'static str,
+    /// The best epoch on the validation split of each fold: the paper's protocol, optimistic.
+    best: Spread,
+    /// The last epoch of each fold.
+    last: Spread,
+    /// The mean of the last epochs' weights, where the recipe asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    averaged: Option<Spread>,
+    trainable: usize,
+    total: usize,
+    /// `trainable / total`.
+    share: f64,
+    epoch_seconds: f64,
+    /// The first method's value less this one's, by the paired bootstrap over validation clips; none of the first.
+    best_difference: Option<Difference>,
+    last_difference: Option<Difference>,
+}
+
+/// A row for each method; `runs` holds each method's complete runs, one for each fold, in one order of folds.
+pub(super) fn rows(runs: &[Vec<RunState>], store: &Store) -> Vec<Row> {
+    let of = |i: usize| row(&runs[i], (i > 0).then(|| runs[0].as_slice()), store);
+    (0..runs.len()).filter_map(of).collect()
+}
+
+/// One method over folds; `first` holds the runs that it is compared with.
+fn row(states: &[RunState], first: Option<&[RunState]>, store: &Store) -> Option<Row> {
+    let config = states.first()?.config.as_deref()?;
+    let seconds = states.iter().filter_map(|state| Some(state.summary.as_ref()?.epoch_seconds)).collect();
+    let values = |of: fn(&RunState) -> Option<Best>| -> Vec<f64> {
+        states.iter().filter_map(of).map(|best| best.value).collect()
+    };
+    let averaged: Vec<f64> = states.iter().filter_map(|state| Some(state.averaged?.value)).collect();
+    let difference = |answers| difference(first?, states, store, config.recipe.metric, answers);
+    let inventory = &states.first()?.inventory;
+    Some(Row {
+        aggregate: true,
+        method: config.method,
+        folds: states.iter().filter_map(|state| Some(state.config.as_ref()?.fold)).collect(),
+        metric: config.recipe.metric.name(),
+        best: Spread::of(&values(RunState::best)),
+        last: Spread::of(&values(RunState::last)),
+        averaged: (averaged.len() == states.len()).then(|| Spread::of(&averaged)),
+        trainable: inventory.trainable,
+        total: inventory.total,
+        share: inventory.trainable as f64 / inventory.total.max(1) as f64,
+        epoch_seconds: median(seconds)?,
+        best_difference: difference(|folder| train::answers_of_best(folder).ok().flatten()),
+        last_difference: difference(|folder| train::answers_of_last(folder).ok().flatten()),
+    })
+}
+
+/// The paired difference over folds, where both methods' answers to every fold are on disk.
+fn difference(
+    first: &[RunState],
+    second: &[RunState],
+    store: &Store,
+    metric: Metric,
+    answers: fn(&Path) -> Option<Answers>,
+) -> Option<Difference> {
+    let of = |state: &RunState| answers(&store.root().join(&state.config.as_ref()?.session));
+    if first.len() != second.len() {
+        return None;
+    }
+    let pairs: Option<Vec<_>> = first.iter().zip(second).map(|(a, b)| Some((of(a)?, of(b)?))).collect();
+    train::paired_difference(&pairs?, metric)
+}
+
+/// The comparison for people, in the paper's order: score, trainable, seconds for an epoch.
+pub(super) fn table(rows: &[Row]) -> Vec<String> {
+    let Some(first) = rows.first() else { return Vec::new() };
+    let value = |spread: Spread| match spread.std {
+        Some(std) => format!("{:.4} ± {std:.4}", spread.mean),
+        None => format!("{:.4}", spread.mean),
+    };
+    let interval = |difference: Option<Difference>| {
+        difference.map_or_else(String::new, |d| format!("{:+.4} [{:+.4}, {:+.4}]", d.difference, d.low, d.high))
+    };
+    let over = match first.folds.len() {
+        0 | 1 => String::new(),
+        folds => format!(", mean ± std over {folds} folds"),
+    };
+    let metric = first.metric;
+    let (best, last, mean) = (format!("best {metric}"), format!("last {metric}"), format!("averaged {metric}"));
+    let any_averaged = rows.iter().any(|row| row.averaged.is_some());
+    let to = format!("{} less it, last", first.method);
+    let line = |cells: [&dyn Display; 8]| {
+        let [method, best, last, averaged, trainable, share, seconds, to] = cells;
+        let averaged = if any_averaged { format!("{averaged:>20}") } else { String::new() };
+        format!("{method:<14}{best:>18}{last:>18}{averaged}{trainable:>13}{share:>10}{seconds:>10}   {to}")
+            .trim_end()
+            .to_owned()
+    };
+    let mut lines = vec![
+        String::new(),
+        format!("best: the best epoch on the validation clips (the paper's protocol); last: the last epoch{over}"),
+        line([
+            &"method",
+            &best,
+            &last,
+            &mean,
+            &"trainable",
+            &"of all",
+            &"s/epoch",
+            if rows.len() > 1 { &to } else { &"" },
+        ]),
+    ];
+    lines.extend(rows.iter().map(|row| {
+        line([
+            &row.method,
+            &value(row.best),
+            &value(row.last),
+            &row.averaged.map_or_else(|| "-".to_owned(), value),
+            &thousands(row.trainable),
+            &format!("{:.3} %", 100.0 * row.share),
+            &format!("{:.2}", row.epoch_seconds),
+            &interval(row.last_difference),
+        ])
+    }));
+    if rows.len() > 1 {
+        lines.push("in brackets: 95 % confidence by the paired bootstrap over validation clips".to_owned());
+    }
+    lines
+}
+
+/// One row of the file.
+#[derive(Serialize)]
+struct CsvRow {
+    method: Method,
+    folds: usize,
+    metric: &'static str,
+    best_mean: f64,
+    best_std: Option<f64>,
+    last_mean: f64,
+    last_std: Option<f64>,
+    averaged_mean: Option<f64>,
+    averaged_std: Option<f64>,
+    trainable: usize,
+    total: usize,
+    share: f64,
+    epoch_seconds: f64,
+    best_difference: Option<f64>,
+    best_low: Option<f64>,
+    best_high: Option<f64>,
+    last_difference: Option<f64>,
+    last_low: Option<f64>,
+    last_high: Option<f64>,
+}
+
+impl From<&Row> for CsvRow {
+    fn from(row: &Row) -> Self {
+        Self {
+            method: row.method,
+            folds: row.folds.len(),
+            metric: row.metric,
+            best_mean: row.best.mean,
+            best_std: row.best.std,
+            last_mean: row.last.mean,
+            last_std: row.last.std,
+            averaged_mean: row.averaged.map(|spread| spread.mean),
+            averaged_std: row.averaged.and_then(|spread| spread.std),
+            trainable: row.trainable,
+            total: row.total,
+            share: row.share,
+            epoch_seconds: row.epoch_seconds,
+            best_difference: row.best_difference.map(|d| d.difference),
+            best_low: row.best_difference.map(|d| d.low),
+            best_high: row.best_difference.map(|d| d.high),
+            last_difference: row.last_difference.map(|d| d.difference),
+            last_low: row.last_difference.map(|d| d.low),
+            last_high: row.last_difference.map(|d| d.high),
+        }
+    }
+}
+
+/// Whether a comparison can be written to a file of this name.
+///
+/// # Errors
+/// A message for people when it cannot.
+pub(super) fn check_name(to: &Path) -> Result<(), CliError> {
+    match extension(to).as_str() {
+        "csv" | "svg" | "png" => Ok(()),
+        _ => Err(CliError::Usage(format!("{}: a comparison's file ends in .csv, .svg or .png", to.display()))),
+    }
+}
+
+/// Writes the rows as a table (.csv), or as the figure (.svg, .png); `about` names the data and the model.
+///
+/// # Errors
+/// When the file cannot be written.
+pub(super) fn write(to: &Path, rows: &[Row], about: &str) -> Result<(), CliError> {
+    if extension(to) == "csv" {
+        return sessions::write(to, &sessions::csv_of(rows.iter().map(CsvRow::from))?);
+    }
+    plot::export_scatter(to, &figure(rows, about)).map_err(|error| CliError::Failed(error.to_string()))
+}
+
+fn extension(path: &Path) -> String {
+    path.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_ascii_lowercase()
+}
+
+/// Score against trainable parameters, with the seconds of an epoch: the paper's figure.
+fn figure(rows: &[Row], about: &str) -> Scatter {
+    let metric = rows.first().map_or("metric", |row| row.metric);
+    let folds = rows.first().map_or(0, |row| row.folds.len());
+    let over = if folds > 1 { format!(", mean ± std over {folds} folds") } else { String::new() };
+    let mut looks = Vec::new();
+    let points = rows.iter().map(|row| {
+        // Each method keeps its look in every figure; another size of the same one takes the next that is free.
+        let own = Method::all().position(|method| method.id() == row.method.id()).unwrap_or_default();
+        let look = (own..).find(|look| !looks.contains(look)).unwrap_or(own);
+        looks.push(look);
+        let spread = row.last.std.map_or_else(String::new, |std| format!(" ± {std:.3}"));
+        Point {
+            name: row.method.to_string(),
+            remark: format!("{:.3}{spread}, {} s/epoch", row.last.mean, seconds(row.epoch_seconds)),
+            x: row.trainable as f64,
+            y: row.last.mean,
+            spread: row.last.std,
+            look,
+        }
+    });
+    let points = points.collect();
+    let about = format!("{about}: {metric} after the last epoch{over}");
+    Scatter::new(about, ("trainable parameters", metric), points)
+}
+
+/// Three digits: 0.123, 1.23, 12.3, 123.
+fn seconds(value: f64) -> String {
+    let decimals = (2 - value.max(0.1).log10().floor() as i32).clamp(0, 3) as usize;
+    format!("{value:.decimals$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_spread_is_that_of_a_sample() {
+        assert_eq!(Spread::of(&[0.5]), Spread { mean: 0.5, std: None });
+        let spread = Spread::of(&[1.0, 2.0, 3.0]);
+        assert_eq!((spread.mean, spread.std), (2.0, Some(1.0)));
+    }
+
+    #[test]
+    fn seconds_have_three_digits() {
+        assert_eq!([0.05, 0.25, 1.234, 45.67, 146.2].map(seconds), ["0.050", "0.250", "1.23", "45.7", "146"]);
+    }
+}
