@@ -34,6 +34,9 @@ pub struct RunArgs {
     /// Frames of 10 ms that a clip is cut or padded to.
     #[arg(long, value_name = "T", env = "AAT_TUI_FRAMES")]
     frames: Option<usize>,
+    /// Stride of the patches: 10 as published, 16 for two and a half times fewer tokens.
+    #[arg(long, value_name = "P", env = "AAT_TUI_STRIDE")]
+    stride: Option<usize>,
     /// Seed of initial weights, batch order and augmentation.
     #[arg(long, value_name = "S", env = "AAT_TUI_SEED", default_value_t = 1)]
     seed: u64,
@@ -82,6 +85,7 @@ impl RunArgs {
             micro_batch: self.micro_batch,
             lr: self.lr,
             frames: self.frames,
+            stride: self.stride,
             seed: self.seed,
             device: self.device.clone(),
             norms_every: self.norms_every,

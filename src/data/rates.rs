@@ -42,7 +42,8 @@ impl Rates {
             Part::Prompt => self.prompt,
             Part::Lora => self.lora,
             Part::FinalNorm => self.final_norm,
-            Part::Head => self.head,
+            // An objective of pretraining is a head too.
+            Part::Head | Part::Objective => self.head,
         }
     }
 

@@ -80,6 +80,26 @@ pub(super) fn sinusoids(positions: usize, hidden: usize) -> Vec<f32> {
         .collect()
 }
 
+/// Positions of a grid of patches, (rows x columns, hidden): sines and cosines of the row in the first half of the
+/// features and of the column in the second (as MAE's, arXiv 2111.06377), of periods from 2 pi to 200 pi patches,
+/// scaled to the size of a random patch's embedding. They vary smoothly, so they stretch to grids of other strides.
+pub fn grid_sinusoids(rows: usize, columns: usize, hidden: usize) -> Vec<f32> {
+    const SCALE: f32 = 0.42;
+    const SLOWEST: f32 = 100.0;
+    let quarter = hidden / 4;
+    let mut table = vec![0.0; rows * columns * hidden];
+    for (patch, out) in table.chunks_exact_mut(hidden).enumerate() {
+        for (half, place) in [patch / columns, patch % columns].into_iter().enumerate() {
+            for i in 0..quarter {
+                let angle = place as f32 * SLOWEST.powf(-(i as f32) / quarter as f32);
+                out[half * hidden / 2 + i] = SCALE * angle.sin();
+                out[half * hidden / 2 + quarter + i] = SCALE * angle.cos();
+            }
+        }
+    }
+    table
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

@@ -33,7 +33,7 @@ pub use device::{device, device_name};
 pub use engine::{BlockNorms, Engine, Features, LossFn, StepOutput};
 pub use error::ModelError;
 pub use fast::{Fast, Thrift};
-pub use init::{initial_values, initialise};
+pub use init::{grid_sinusoids, initial_values, initialise};
 pub use inventory::{GroupCount, Inventory};
 pub use method::{Extras, LowRank, METHODS, Method, Tuning};
 pub use open::{Opened, Request, open, shape};

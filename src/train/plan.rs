@@ -150,6 +150,7 @@ fn recipe(request: &Request, dataset: &Dataset) -> Result<Recipe, TrainError> {
     recipe.epochs = request.epochs.unwrap_or(recipe.epochs);
     recipe.batch = request.batch.unwrap_or(recipe.batch);
     recipe.frames = request.frames.unwrap_or(recipe.frames);
+    recipe.stride = request.stride.map_or(recipe.stride, |stride| [stride; 2]);
     recipe.check().map_err(TrainError::Request)?;
     if let Some(lr) = request.lr.filter(|lr| !lr.is_finite() || *lr <= 0.0) {
         return Err(TrainError::Request(format!("the learning rate is {lr} and must be above 0")));

@@ -28,6 +28,8 @@ pub struct Request {
     pub lr: Option<f64>,
     /// Frames of 10 ms a clip is cut or padded to.
     pub frames: Option<usize>,
+    /// Stride of the patches, along mel bins and frames alike.
+    pub stride: Option<usize>,
     /// Seed of initial weights, batch order and augmentation.
     pub seed: u64,
     /// `auto`, `cpu`, `cuda`, `cuda:0`, `metal`.
@@ -53,6 +55,7 @@ impl Default for Request {
             micro_batch: None,
             lr: None,
             frames: None,
+            stride: None,
             seed: 1,
             device: "auto".to_owned(),
             norms_every: 10,

@@ -1,5 +1,5 @@
 //! What a frozen teacher makes of the same sound: its features at each column of patches, from the mean of the
-//! column's patches; and their mean and deviation over the sound, from the class tokens.
+//! column's patches; and their mean and deviation over the sound, from the tokens that the head pools.
 //!
 //! Both are squared distances, means over features; the teacher's are standardised, so that guessing their mean costs 1.
 

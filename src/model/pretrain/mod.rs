@@ -11,11 +11,13 @@ mod masked;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
+
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Fast, Features, Init, Method, ModelConfig, ModelError, ParamSpec, ParamStore, Part, Thrift,
+    Fast, Features, Init, Method, ModelConfig, ModelError, ParamSpec, ParamStore, Part, Pooling, Thrift,
     fast::encode::{GradientsByName, MASK_TOKEN, WeightsByName, pixels},
     initialise,
 };
@@ -27,7 +29,7 @@ type Result<T> = std::result::Result<T, ModelError>;
 /// How much each objective counts; 0 leaves it out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Objectives {
-    /// Cross entropy of the sounds' classes, from the class tokens.
+    /// Cross entropy of the sounds' classes, from the pooled tokens.
     pub labels: f64,
     /// Squared distance from a teacher's standardised features.
     pub distill: f64,
@@ -191,6 +193,8 @@ struct View<'a> {
     first: usize,
     /// Patches of each clip.
     kept: usize,
+    /// Tokens of each clip that are pooled.
+    pooled: Range<usize>,
 }
 
 impl View<'_> {
@@ -204,24 +208,25 @@ impl View<'_> {
         from..from + self.hidden
     }
 
-    /// Mean of the class tokens, (batch, D).
+    /// Mean of the tokens that the model's own head will be given, (batch, D).
     fn pooled(&self) -> Vec<f32> {
         let mut pooled = vec![0.0; self.batch() * self.hidden];
         for (clip, out) in pooled.chunks_exact_mut(self.hidden).enumerate() {
-            for token in 0..self.first {
+            for token in self.pooled.clone() {
                 out.iter_mut().zip(&self.tokens[self.at(clip, token)]).for_each(|(sum, x)| *sum += x);
             }
-            out.iter_mut().for_each(|sum| *sum /= self.first as f32);
+            out.iter_mut().for_each(|sum| *sum /= self.pooled.len() as f32);
         }
         pooled
     }
 
     /// Adds the gradient of [`pooled`](Self::pooled), scaled, to that of the tokens.
     fn add_pooled(&self, dpooled: &[f32], dtokens: &mut [f32]) {
+        let share = 1.0 / self.pooled.len() as f32;
         for (clip, dpooled) in dpooled.chunks_exact(self.hidden).enumerate() {
-            for token in 0..self.first {
+            for token in self.pooled.clone() {
                 let out = &mut dtokens[self.at(clip, token)];
-                out.iter_mut().zip(dpooled).for_each(|(sum, x)| *sum += x / self.first as f32);
+                out.iter_mut().zip(dpooled).for_each(|(sum, x)| *sum += share * x);
             }
         }
     }
@@ -236,7 +241,12 @@ fn outcomes_of(
     mut into: Into<'_, '_>,
 ) -> Result<Vec<Outcome>> {
     let kept = sounds.selection.kept();
-    let view = View { tokens, sounds, hidden: config.hidden, first: config.class_tokens(), kept };
+    let first = config.class_tokens();
+    let pooled = match config.pooling {
+        Pooling::ClassTokens => 0..first,
+        Pooling::Mean => first..first + kept,
+    };
+    let view = View { tokens, sounds, hidden: config.hidden, first, kept, pooled };
     let mut outcomes = Vec::new();
     for (name, weight) in objectives.named() {
         let into = into.as_mut().map(|(gradients, dtokens)| (&mut **gradients, &mut **dtokens));

@@ -58,8 +58,12 @@ fn store(objectives: Objectives) -> ParamStore {
 }
 
 fn check(objectives: Objectives) {
+    check_of(&config(), objectives);
+}
+
+fn check_of(config: &ModelConfig, objectives: Objectives) {
     let store = store(objectives);
-    let mut pretrainer = Pretrainer::new(config(), objectives).unwrap();
+    let mut pretrainer = Pretrainer::new(config.clone(), objectives).unwrap();
     let mut sounds = sounds();
     if objectives.ssast == 0.0 {
         sounds.selection.hidden.fill(false);
@@ -110,6 +114,12 @@ fn gradients_of_masked_patches_are_what_finite_differences_say() {
 #[test]
 fn objectives_add_up() {
     check(Objectives { labels: 0.5, distill: 1.0, ssast: 0.25 });
+}
+
+#[test]
+fn gradients_of_pooled_patches_are_what_finite_differences_say() {
+    let config = ModelConfig { pooling: Pooling::Mean, ..config() };
+    check_of(&config, Objectives { labels: 1.0, distill: 1.0, ..Objectives::default() });
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::{path::Path, sync::Arc};
 
+use candle_core::Tensor;
+
 use super::{
     PretrainRequest,
     run::Pretraining,
@@ -9,12 +11,10 @@ use super::{
 };
 use crate::{
     audio::FrontEnd,
-    data::{
-        self, Crops, Cut, DataError, FeatureSet, Loss, Metric, PATCH, Recipe, Schedule, divide_corpus, open_corpus,
-    },
+    data::{self, Crops, Cut, DataError, FeatureSet, Metric, PATCH, Recipe, Schedule, divide_corpus, open_corpus},
     infer::restore,
     model::{
-        self, Inventory, Method, ModelConfig,
+        self, Inventory, Method, ModelConfig, Pooling, grid_sinusoids,
         pretrain::{Heads, Objectives, Pretrainer},
     },
     session::{
@@ -118,7 +118,7 @@ pub(in crate::train) fn begin(
         shape,
         method: Method::full(),
         micro_batch: request.batch,
-        recipe: recipe(request),
+        recipe: recipe(request)?,
         normalisation,
         lr: request.lr,
         seed: request.seed,
@@ -195,15 +195,29 @@ pub(in crate::train) fn resume(lock: Lock, folder: &Path, journal: &mut Journal)
     Ok(Pretraining::new(*config, lock, engine, weights, optimizer, crops, steps, position, saved))
 }
 
+/// The backbone to begin with. Random positions tell a fresh one too little of where a patch stands, and sinusoids
+/// are known to it from the first step.
 fn open(model: &str, frames: usize, classes: usize, seed: u64) -> Result<model::Opened, TrainError> {
-    Ok(model::open(&model::Request {
+    let mut opened = model::open(&model::Request {
         frames: Some(frames),
         stride: Some([PATCH, PATCH]),
         classes: Some(classes),
         method: Some(Method::full()),
         seed,
         ..model::Request::new(model)
-    })?)
+    })?;
+    if model::is_random(model) {
+        // The mean of the patches knows something of them at once; class tokens must first learn to look.
+        opened.config.pooling = Pooling::Mean;
+    }
+    if let Some(positions) = opened.store.get("pos_embed").filter(|_| model::is_random(model)) {
+        let ([rows, columns], hidden) = (opened.config.grid(), opened.config.hidden);
+        let mut values: Vec<f32> = positions.flatten_all()?.to_vec1()?;
+        let first = opened.config.class_tokens() * hidden;
+        values[first..].copy_from_slice(&grid_sinusoids(rows, columns, hidden));
+        positions.set(&Tensor::from_vec(values, positions.shape(), positions.device())?)?;
+    }
+    Ok(opened)
 }
 
 fn crops(config: &RunConfig, corpus: &Corpus, teaching: Option<Arc<data::Teaching>>) -> Crops {
@@ -225,29 +239,25 @@ fn steps_per_epoch(corpus: &Corpus, config: &RunConfig) -> u64 {
     frames.div_ceil(config.shape.frames() * config.recipe.batch).max(1) as u64
 }
 
-fn recipe(request: &PretrainRequest) -> Recipe {
-    Recipe {
+/// The figures of a pretraining; what only labelled sets need stays as `default` has it.
+fn recipe(request: &PretrainRequest) -> Result<Recipe, TrainError> {
+    Ok(Recipe {
         name: "pretrain".into(),
         frames: request.frames,
         stride: [PATCH, PATCH],
-        normalisation: None,
         freq_mask: 0,
         time_mask: 0,
-        mixup: 0.0,
-        noise: false,
-        loss: Loss::CrossEntropy,
         metric: Metric::Score,
         lr_full: request.lr,
         lr: request.lr,
+        random: None,
         weight_decay: WEIGHT_DECAY,
         schedule: Schedule { warmup_steps: WARMUP_STEPS, constant_until: request.epochs, factor: 1.0, every: 1 },
         batch: request.batch,
         epochs: request.epochs,
-        balanced: false,
-        average_last: 0,
         clip_norm: 1.0,
-        patience: 0,
-    }
+        ..Recipe::named("default")?
+    })
 }
 
 fn check(request: &PretrainRequest) -> Result<(), TrainError> {

@@ -15,7 +15,8 @@ use crate::{
         AdamW, TrainError,
         journal::Journal,
         median,
-        run::{Saved, clipped, peak_rss_bytes},
+        parts::clipped,
+        run::{Saved, peak_rss_bytes},
         snapshot,
         trainer::{Job, Progress},
     },
@@ -232,6 +233,7 @@ impl Pretraining {
         let summary = Summary {
             best: self.position.best,
             last: self.position.last,
+            averaged: None,
             trainable: self.store.trainable().map(|(spec, _)| spec.count()).sum(),
             epoch_seconds: median(self.position.epoch_seconds.clone()).unwrap_or(0.0),
             peak_rss_bytes: peak_rss_bytes(),
