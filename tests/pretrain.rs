@@ -146,8 +146,9 @@ fn an_interrupted_run_goes_on_to_the_same_bits() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    for line in lines {
+    // Held until the end: a closed pipe would end the run by itself.
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    for line in lines.by_ref() {
         if line.unwrap().contains("\"event\":\"epoch\"") {
             kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
             break;
