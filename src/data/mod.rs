@@ -27,5 +27,5 @@ pub use loader::{Batch, Batches, Loader, Targets};
 pub use nearest::nearest;
 pub use parallel::Progress;
 pub use problem::{Problem, Severity};
-pub use recipe::{Loss, Metric, Recipe, Schedule};
+pub use recipe::{LESSON, Loss, Metric, Recipe, Schedule};
 pub use split::Division;
