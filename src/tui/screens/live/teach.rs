@@ -42,6 +42,19 @@ pub(super) fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
     let [table, detail, status] =
         Layout::vertical([Constraint::Fill(1), Constraint::Length(1), Constraint::Length(1)]).areas(inner);
     classes(app, lesson, table, buffer);
+    if lesson.classes().all(|(_, examples)| examples.is_empty()) {
+        let used = (lesson.classes().count() as u16 + 1).min(table.height);
+        let rest = Rect { y: table.y + used, height: table.height - used, ..table };
+        let keys = [
+            ("r", "listen to the microphone; :listen FILE plays a recording".to_owned()),
+            ("a", "name a class; the background is the room itself".to_owned()),
+            ("Space", "record the class under ▸: press, or hold, while it sounds".to_owned()),
+            ("Enter", "learn, then listen with the result".to_owned()),
+        ];
+        if rest.height >= 6 {
+            hint(rest, "A few seconds of each class, a minute of training:", &keys, theme, buffer);
+        }
+    }
     self::detail(app, detail, buffer);
     progress(app, lesson, status, buffer);
 }
