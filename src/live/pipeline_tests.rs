@@ -249,7 +249,7 @@ fn a_machine_that_slept_opens_its_microphone_again() {
     let pipeline = Pipeline::start_by(calendar, Box::new(source), vec![], settings).unwrap();
     until(&pipeline, |event| matches!(event, LiveEvent::Heard { .. }));
     AHEAD_S.store(90, Ordering::Relaxed);
-    until(&pipeline, |event| matches!(event, LiveEvent::Problem(text) if text.contains("slept for 90 s")));
+    until(&pipeline, |event| matches!(event, LiveEvent::Problem(text) if text.contains("the machine slept for")));
     until(&pipeline, |event| matches!(event, LiveEvent::Recovered { .. }));
     drop(stop);
 }
@@ -268,8 +268,10 @@ fn ears_stay_after_a_file_and_answer_its_last_window_with_other_gains() {
         let mut gains = Gains::default();
         gains.strip_mut(0).spatial = gain;
         pipeline.set_gains(0, gains);
-        let again = |event: &LiveEvent| matches!(event, LiveEvent::Answer { time_s, opinion, .. }
-            if (*time_s, opinion.scores[0].score) == (end, gain));
+        let again = |event: &LiveEvent| {
+            matches!(event, LiveEvent::Answer { time_s, opinion, .. }
+            if (*time_s, opinion.scores[0].score) == (end, gain))
+        };
         until(&pipeline, again);
         assert_eq!(pipeline.scored().unwrap().said[0].1.scores[0].score, gain);
     }
@@ -288,7 +290,8 @@ fn a_held_window_stays_while_hearing_goes_on() {
     });
     let pipeline = start(false, (16_000, 1), vec![script], vec![Box::new(Turned(1.0))]);
     let answer = |event: &LiveEvent| matches!(event, LiveEvent::Answer { .. });
-    let heard = |until_s: f64| move |event: &LiveEvent| matches!(event, LiveEvent::Heard { time_s, .. } if *time_s >= until_s);
+    let heard =
+        |until_s: f64| move |event: &LiveEvent| matches!(event, LiveEvent::Heard { time_s, .. } if *time_s >= until_s);
     let end = (89.0 * 160.0 + 400.0) / 16_000.0;
     until(&pipeline, |event| matches!(event, LiveEvent::Answer { time_s, .. } if *time_s == end));
     pipeline.hold(true);

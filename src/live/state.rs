@@ -176,8 +176,7 @@ impl LiveState {
                         [spatial.max(block.spatial_ratio), mlp.max(block.mlp_ratio)]
                     });
                     let name = std::mem::take(&mut ear.name);
-                    *ear =
-                        Ear { name, scores, untouched, norms, peaks, smoothed, time_s, latency_ms, compute_ms };
+                    *ear = Ear { name, scores, untouched, norms, peaks, smoothed, time_s, latency_ms, compute_ms };
                 }
             }
             LiveEvent::Dropped(total) => self.dropped = total,

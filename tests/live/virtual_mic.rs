@@ -59,11 +59,6 @@ impl VirtualMic {
         assert!(Command::new("pactl").args(words).envs(&self.env).status().unwrap().success(), "pactl {words:?}");
     }
 
-    /// Variables with which a program hears it.
-    pub fn env(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.env.iter().map(|(name, value)| (name.as_str(), value.as_str()))
-    }
-
     /// Plays a sound of so many seconds, in the background.
     pub fn play(&self, sound: Sound, seconds: f64) -> Child {
         let path = self.folder.path().join(format!("{sound:?}.wav"));

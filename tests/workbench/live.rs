@@ -16,8 +16,7 @@ const SOUNDS: [&str; 3] = ["background", "hiss", "whistle"];
 /// Writes a sound: a faint hum, a rushing hiss, a trill.
 fn write(home: &Path, name: &str) {
     let (channels, sample_rate) = (1, 16_000);
-    let spec =
-        hound::WavSpec { channels, sample_rate, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
+    let spec = hound::WavSpec { channels, sample_rate, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
     let mut writer = hound::WavWriter::create(home.join(format!("{name}.wav")), spec).unwrap();
     let mut state = 7u32;
     for n in 0..(SECONDS * f64::from(sample_rate)) as usize {
@@ -67,7 +66,7 @@ fn a_lesson_is_recorded_learned_and_recognised_then_bookmarked_and_turned() {
     let lesson = bench.home().join("lessons/mine");
     for name in SOUNDS {
         let clips = std::fs::read_dir(lesson.join(name)).unwrap().count();
-        assert!((5..=9).contains(&clips), "{clips} clips of {name}");
+        assert!(clips >= 5, "{clips} clips of {name}");
     }
     Workbench::run_in(bench.home(), "data check lessons/mine");
 

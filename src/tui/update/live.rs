@@ -313,14 +313,19 @@ fn learn(app: &mut App) -> Vec<Effect> {
         Some(lesson) => lesson.missing(EXAMPLES),
     };
     if app.slot(focus).is_busy() {
-        notify(app, format!("{} still trains: stop it first (S on Train), or Tab to the other side", focus.letter()), true);
+        notify(
+            app,
+            format!("{} still trains: stop it first (S on Train), or Tab to the other side", focus.letter()),
+            true,
+        );
         return effects;
     }
     if let Some(missing) = missing {
         notify(app, missing, false);
         return effects;
     }
-    let Some(data) = app.live.teaching.lesson.as_deref().map(Lesson::root).map(|root| root.display().to_string()) else {
+    let Some(data) = app.live.teaching.lesson.as_deref().map(Lesson::root).map(|root| root.display().to_string())
+    else {
         return effects;
     };
     // The backbone that is heard with.

@@ -48,7 +48,10 @@ pub(super) fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
         .border(theme.accent())
         .right(Line::from(vec![
             Span::styled(turned, style),
-            Span::styled(if area.width < 100 { "" } else { "   meters: what each adapter adds, over the stream" }, theme.dim()),
+            Span::styled(
+                if area.width < 100 { "" } else { "   meters: what each adapter adds, over the stream" },
+                theme.dim(),
+            ),
         ]))
         .draw(area, buffer);
     if !update::has_adapters(app, side) {
