@@ -13,8 +13,8 @@ use super::{CliError, Interrupt, Output, run_args::Place};
 use crate::{
     infer::{Classifier, Score},
     live::{
-        Change, ClassifierListener, Detection, Detector, Listener, LiveEvent, LiveState, Opinion, Pipeline, Rule, Settings,
-        Source, audacity_label, source,
+        Change, ClassifierListener, Detection, Detector, Listener, LiveEvent, LiveState, Opinion, Pipeline, Rule,
+        Settings, Source, audacity_label, source,
     },
     stderr,
 };

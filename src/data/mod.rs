@@ -33,5 +33,5 @@ pub use parallel::Progress;
 pub use problem::{Problem, Severity};
 pub use random_start::RandomStart;
 pub use rates::Rates;
-pub use recipe::{Loss, Metric, Recipe, Schedule};
+pub use recipe::{LESSON, Loss, Metric, Recipe, Schedule};
 pub use split::Division;

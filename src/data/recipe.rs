@@ -117,11 +117,14 @@ pub struct Recipe {
     pub patience: u32,
 }
 
+/// The recipe for what is taught at the microphone.
+pub const LESSON: &str = "lesson";
+
 /// The recipes inside the program, by name.
 const EMBEDDED: &[(&str, &str)] = &[
     ("default", include_str!("recipes/default.toml")),
     ("demo", include_str!("recipes/demo.toml")),
-    ("lesson", include_str!("recipes/lesson.toml")),
+    (LESSON, include_str!("recipes/lesson.toml")),
     ("esc50", include_str!("recipes/esc50.toml")),
     ("urbansound8k", include_str!("recipes/urbansound8k.toml")),
     ("speech-commands-v1", include_str!("recipes/speech-commands-v1.toml")),

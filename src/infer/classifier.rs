@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     audio::{Extractor, FrontEnd, LogMel, Normalisation},
-    data::Loss,
+    data::{self, Loss},
     model::{self, BlockNorms, Engine, Features, ModelError, Opened, ParamStore},
     session::{self, Best, Checkpoint, Checkpoints, RunConfig, SessionError, Store},
 };
@@ -45,14 +45,14 @@ pub struct Classifier {
 }
 
 impl Classifier {
-    /// Opens a session (its best weights), or a model whose checkpoint has labels. `device` as in
+    /// Opens a session (its best weights; those of a lesson are its last), or a model whose checkpoint has labels. `device` as in
     /// [`model::device`].
     ///
     /// # Errors
     /// When there is neither, or its weights cannot be used.
     pub fn open(source: &str, store: &Store, device: &str) -> Result<Self, InferError> {
         match store.find(source) {
-            Ok(folder) => Self::of_session(&folder, Which::Best, device),
+            Ok(folder) => Self::of_session(&folder, usual(&folder)?, device),
             Err(absent @ SessionError::Unknown { .. }) => match Self::of_model(source, device) {
                 // It is no model either: the nearest session's name helps more often.
                 Err(InferError::Model(ModelError::Unknown { .. })) => Err(absent.into()),
@@ -269,6 +269,14 @@ impl Classifier {
         data.iter_mut().for_each(|value| *value = (*value - mean) / (2.0 * std));
         Ok(Features { batch: 1, frames, bins, data, valid: vec![kept] })
     }
+}
+
+/// The weights that a session is heard with. A lesson has so few clips to choose by that every epoch soon gets all of
+/// them right, and the first of equals would count as the best: its last epoch has learned more.
+fn usual(folder: &Path) -> Result<Which, InferError> {
+    let state = session::outline(folder)?;
+    let is_lesson = state.config.is_some_and(|config| config.recipe.name == data::LESSON);
+    Ok(if is_lesson { Which::Last } else { Which::Best })
 }
 
 /// What an opened model needs beside itself to answer.

@@ -229,6 +229,86 @@ fn a_turn_of_the_desk_answers_the_same_window_again() {
     until(&pipeline, |event| *event == LiveEvent::Closed);
 }
 
+/// Seconds by which this test's calendar runs ahead.
+static AHEAD_S: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+
+fn calendar() -> SystemTime {
+    SystemTime::now() + Duration::from_secs(AHEAD_S.load(Ordering::Relaxed))
+}
+
+#[test]
+fn a_machine_that_slept_opens_its_microphone_again() {
+    let (stop, stopped): (Sender<()>, Receiver<()>) = mpsc::channel();
+    let before: Script = Box::new(move |feed| {
+        tone(feed, 16_000, 1, 0.5);
+        let _ = stopped.recv();
+    });
+    let after: Script = Box::new(|feed| tone(feed, 16_000, 1, 0.5));
+    let source = Scripted { device: true, rate: 16_000, channels: 1, scripts: [before, after].into() };
+    let settings = Settings { hop_s: 0.1, ..Settings::default() };
+    let pipeline = Pipeline::start_by(calendar, Box::new(source), vec![], settings).unwrap();
+    until(&pipeline, |event| matches!(event, LiveEvent::Heard { .. }));
+    AHEAD_S.store(90, Ordering::Relaxed);
+    until(&pipeline, |event| matches!(event, LiveEvent::Problem(text) if text.contains("the machine slept for")));
+    until(&pipeline, |event| matches!(event, LiveEvent::Recovered { .. }));
+    drop(stop);
+}
+
+#[test]
+fn ears_stay_after_a_file_and_answer_its_last_window_with_other_gains() {
+    let script: Script = Box::new(|feed| tone(feed, 16_000, 1, 1.0));
+    let source = Scripted { device: false, rate: 16_000, channels: 1, scripts: [script].into() };
+    let settings = Settings { hop_s: 0.1, linger: true, ..Settings::default() };
+    let pipeline = Pipeline::start(Box::new(source), vec![Box::new(Turned(1.0))], settings).unwrap();
+    until(&pipeline, |event| *event == LiveEvent::Closed);
+    let scored = pipeline.scored().unwrap();
+    let end = (97.0 * 160.0 + 400.0) / 16_000.0;
+    assert_eq!((scored.window.end_s, scored.said[0].0.as_str()), (end, "turned"));
+    for gain in [0.5, 0.25] {
+        let mut gains = Gains::default();
+        gains.strip_mut(0).spatial = gain;
+        pipeline.set_gains(0, gains);
+        let again = |event: &LiveEvent| {
+            matches!(event, LiveEvent::Answer { time_s, opinion, .. }
+            if (*time_s, opinion.scores[0].score) == (end, gain))
+        };
+        until(&pipeline, again);
+        assert_eq!(pipeline.scored().unwrap().said[0].1.scores[0].score, gain);
+    }
+    pipeline.stop();
+    assert!(pipeline.events().wait(Duration::from_secs(9)).is_none());
+}
+
+#[test]
+fn a_held_window_stays_while_hearing_goes_on() {
+    let (go, gone): (Sender<()>, Receiver<()>) = mpsc::channel();
+    let script: Script = Box::new(move |feed| {
+        for _ in 0..3 {
+            tone(feed, 16_000, 1, 1.0);
+            let _ = gone.recv();
+        }
+    });
+    let pipeline = start(false, (16_000, 1), vec![script], vec![Box::new(Turned(1.0))]);
+    let answer = |event: &LiveEvent| matches!(event, LiveEvent::Answer { .. });
+    let heard =
+        |until_s: f64| move |event: &LiveEvent| matches!(event, LiveEvent::Heard { time_s, .. } if *time_s >= until_s);
+    let end = (89.0 * 160.0 + 400.0) / 16_000.0;
+    until(&pipeline, |event| matches!(event, LiveEvent::Answer { time_s, .. } if *time_s == end));
+    pipeline.hold(true);
+    go.send(()).unwrap();
+    let events = until(&pipeline, heard(2.0));
+    assert!(!events.iter().any(answer), "{events:?}");
+    assert_eq!(pipeline.scored().unwrap().window.end_s, end);
+    pipeline.set_gains(0, Gains::read("0.spatial=0.5", 1).unwrap());
+    let events = until(&pipeline, answer);
+    assert!(matches!(events.last(), Some(LiveEvent::Answer { time_s, .. }) if *time_s == end));
+    pipeline.hold(false);
+    go.send(()).unwrap();
+    until(&pipeline, |event| matches!(event, LiveEvent::Answer { time_s, .. } if *time_s > 2.0));
+    drop(go);
+    until(&pipeline, |event| *event == LiveEvent::Closed);
+}
+
 #[test]
 fn what_is_recorded_is_what_the_ears_hear() {
     let (go, gone): (Sender<()>, Receiver<()>) = mpsc::channel();

@@ -94,8 +94,9 @@ pub struct Ear {
     pub untouched: Option<Vec<Score>>,
     /// What its adapters add inside each block.
     pub norms: Vec<BlockNorms>,
-    /// The most that any of them has added so far, over the stream it is added to: the end of the meters' scale.
-    pub peak_ratio: f32,
+    /// The most that any Spatial Adapter and any MLP Adapter has added so far, over the stream it is added to: where
+    /// the scales of their meters end.
+    pub peaks: [f32; 2],
     /// The same classes, most likely first, averaged over the last second or so: steadier to look at, later to change.
     pub smoothed: Vec<Score>,
     /// Time of that answer, seconds since opening.
@@ -171,11 +172,11 @@ impl LiveState {
                 if let Some(ear) = self.ears.get_mut(ear) {
                     let Opinion { scores, untouched, norms } = opinion;
                     let smoothed = smooth(ear, &scores, time_s);
-                    let ratios = norms.iter().flat_map(|block| [block.spatial_ratio, block.mlp_ratio]);
-                    let peak_ratio = ratios.fold(ear.peak_ratio, f32::max);
+                    let peaks = norms.iter().fold(ear.peaks, |[spatial, mlp], block| {
+                        [spatial.max(block.spatial_ratio), mlp.max(block.mlp_ratio)]
+                    });
                     let name = std::mem::take(&mut ear.name);
-                    *ear =
-                        Ear { name, scores, untouched, norms, peak_ratio, smoothed, time_s, latency_ms, compute_ms };
+                    *ear = Ear { name, scores, untouched, norms, peaks, smoothed, time_s, latency_ms, compute_ms };
                 }
             }
             LiveEvent::Dropped(total) => self.dropped = total,

@@ -133,6 +133,10 @@ impl Lesson {
         let path = &examples[index].path;
         std::fs::remove_file(path).map_err(ClipError::io(path))?;
         examples.remove(index);
+        if examples.is_empty() {
+            // A class folder without sounds is a fault of a data set. One that holds other files stays.
+            let _ = std::fs::remove_dir(self.root.join(class));
+        }
         Ok(())
     }
 
@@ -211,6 +215,10 @@ mod tests {
         let third = lesson.add("knock", &[0.5; 8_000]).unwrap();
         assert!(third.path.ends_with("knock/0003.wav"), "a number is not used twice");
         assert_eq!(Lesson::open(&root).unwrap(), lesson);
+        for _ in 0..2 {
+            lesson.remove("whistle", 0).unwrap();
+        }
+        assert!(!root.join("whistle").exists(), "a class without examples is no class folder");
     }
 
     #[test]

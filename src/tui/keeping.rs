@@ -138,14 +138,7 @@ impl Taught {
     }
 
     /// Keeps what was recorded, but for its last milliseconds.
-    pub fn keep(
-        &self,
-        store: &Store,
-        inbox: &Inbox,
-        class: &str,
-        mut samples: Vec<f32>,
-        without_ms: u64,
-    ) -> Message {
+    pub fn keep(&self, store: &Store, inbox: &Inbox, class: &str, mut samples: Vec<f32>, without_ms: u64) -> Message {
         let surplus = without_ms as usize * SAMPLE_RATE as usize / 1000;
         // Never shorter than the example that a tap gives.
         samples.truncate(samples.len().saturating_sub(surplus).max(samples.len().min(SAMPLE_RATE as usize)));

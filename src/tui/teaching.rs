@@ -86,8 +86,7 @@ impl Teaching {
     /// Begins to record for the class under the cursor.
     pub fn begin(&mut self, since_s: f64, now_ms: u64) {
         let class = self.selected().map(|(name, _)| name.to_owned());
-        self.recording =
-            class.map(|class| Recording { class, since_s, pressed_ms: (now_ms, now_ms), held: false });
+        self.recording = class.map(|class| Recording { class, since_s, pressed_ms: (now_ms, now_ms), held: false });
     }
 
     /// The key was pressed again, or repeats itself; whether that ends the recording.

@@ -17,7 +17,10 @@ use std::{
 
 use crossterm::{
     cursor::{Hide, Show},
-    event::{DisableBracketedPaste, EnableBracketedPaste},
+    event::{
+        DisableBracketedPaste, EnableBracketedPaste, KeyboardEnhancementFlags, PopKeyboardEnhancementFlags,
+        PushKeyboardEnhancementFlags,
+    },
     execute,
     terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
 };
@@ -48,6 +51,11 @@ impl Guard {
         let guard = Self { _stderr: redirected };
         enable_raw_mode()?;
         execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste, Hide)?;
+        if tells_releases(|name| std::env::var(name).ok()) {
+            let flags =
+                KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES | KeyboardEnhancementFlags::REPORT_EVENT_TYPES;
+            execute!(stdout(), PushKeyboardEnhancementFlags(flags))?;
+        }
         let screen = ratatui::Terminal::new(CrosstermBackend::new(io::BufWriter::with_capacity(1 << 16, stdout())))?;
         Ok((guard, screen))
     }
@@ -59,10 +67,21 @@ impl Drop for Guard {
     }
 }
 
+/// Whether the terminal is one that is known to tell when a key is let go. To ask it would take until it answers, and
+/// one that does not know the question never does.
+fn tells_releases(variable: impl Fn(&str) -> Option<String>) -> bool {
+    let term = variable("TERM").unwrap_or_default();
+    let program = variable("TERM_PROGRAM").unwrap_or_default();
+    ["kitty", "ghostty", "foot"].iter().any(|name| term.contains(name)) || matches!(&*program, "ghostty" | "WezTerm")
+}
+
 /// Gives the terminal back, if it is ours. May be called more than once and from a panic hook.
 fn give_back() {
     if OURS.swap(false, Ordering::SeqCst) {
         // Nothing could be done about a failure, and nobody could be told.
+        if tells_releases(|name| std::env::var(name).ok()) {
+            let _ = execute!(stdout(), PopKeyboardEnhancementFlags);
+        }
         let _ = execute!(stdout(), DisableBracketedPaste, LeaveAlternateScreen, Show);
         let _ = disable_raw_mode();
         let _ = stdout().flush();

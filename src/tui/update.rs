@@ -121,6 +121,7 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
                 slot.origin = Origin::Empty;
             }
             slot.problem = Some(why);
+            return live::run_over(app, side);
         }
         Message::RunOver(side) => {
             let slot = app.slot_mut(side);

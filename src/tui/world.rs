@@ -115,9 +115,8 @@ impl World {
             Effect::LoadDesk(session, name) => {
                 self.aside(move |store, _| keeping::load_desk(store, &session, name));
             }
-            Effect::Bookmark(session, source, gains) => self.aside(move |store, inbox| {
-                keeping::bookmark(store, inbox, hearing.as_ref(), session, &source, &gains)
-            }),
+            Effect::Bookmark(session, source, gains) => self
+                .aside(move |store, inbox| keeping::bookmark(store, inbox, hearing.as_ref(), session, &source, &gains)),
             Effect::Bookmarks(session) => self.aside(move |store, _| keeping::bookmarks(store, session)),
             Effect::Replay(session, bookmark, device) => {
                 self.aside(move |store, _| keeping::replay(store, &session, &bookmark, &device));

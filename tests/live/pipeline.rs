@@ -98,6 +98,26 @@ fn what_is_played_into_a_real_microphone_is_heard_and_unplugging_is_survived() {
 }
 
 #[test]
+fn another_default_microphone_is_named_and_heard() {
+    let Some(mic) = VirtualMic::start() else { return };
+    let mut heard = Heard::start(&mic, &mut child_process());
+    heard.until(&["hears"]);
+    mic.pactl(&["load-module", "module-null-sink", "sink_name=desk"]);
+    let description = "source_properties=device.description=Desk";
+    mic.pactl(&["load-module", "module-remap-source", "source_name=other", "master=desk.monitor", description]);
+    mic.pactl(&["set-default-source", "other"]);
+    heard.until(&["problem", "the default microphone is now Desk"]);
+    heard.until(&["recovered", "Desk"]);
+    // The first microphone is not listened to any more; the second is.
+    mic.pactl(&["set-default-source", "mic"]);
+    heard.until(&["problem", "the default microphone is now"]);
+    heard.until(&["recovered"]);
+    let mut player = mic.play(Sound::Tone(400.0), 3.0);
+    heard.until(&["hears low"]);
+    player.wait().unwrap();
+}
+
+#[test]
 fn the_end_of_the_sound_server_is_named() {
     let Some(mic) = VirtualMic::start() else { return };
     let mut heard = Heard::start(&mic, &mut child_process());

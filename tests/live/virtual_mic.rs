@@ -54,6 +54,11 @@ impl VirtualMic {
         assert!(self.command(verb, rest).status().unwrap().success(), "virtual-mic {verb} {rest:?}");
     }
 
+    /// Asks the server itself for something.
+    pub fn pactl(&self, words: &[&str]) {
+        assert!(Command::new("pactl").args(words).envs(&self.env).status().unwrap().success(), "pactl {words:?}");
+    }
+
     /// Plays a sound of so many seconds, in the background.
     pub fn play(&self, sound: Sound, seconds: f64) -> Child {
         let path = self.folder.path().join(format!("{sound:?}.wav"));

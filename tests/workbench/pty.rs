@@ -28,6 +28,15 @@ impl Workbench {
         Self::open_in(tempfile::tempdir().unwrap(), columns, rows, arguments)
     }
 
+    /// Runs the binary without a screen in this home, and gives its standard output.
+    pub fn run_in(home: &Path, line: &str) -> String {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_aat-tui"));
+        command.args(line.split_whitespace()).current_dir(home).env("AAT_TUI_SESSIONS", home.join("sessions"));
+        let output = command.env("HOME", home).output().unwrap();
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// Opens it in a home that an earlier one left.
     pub fn open_in(home: tempfile::TempDir, columns: u16, rows: u16, arguments: &[&str]) -> Self {
         let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
@@ -58,6 +67,10 @@ impl Workbench {
             }
         });
         Self { master: pty.master, child, keys, screen, raw, home }
+    }
+
+    pub fn home(&self) -> &Path {
+        self.home.path()
     }
 
     pub fn sessions(&self) -> PathBuf {

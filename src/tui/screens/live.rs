@@ -44,7 +44,7 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
         }
         Part::Desk if is_idle => empty(app, area, buffer),
         Part::Desk => {
-            let desk = if area.height >= 30 { 15 } else { 10 };
+            let desk = if area.height >= 30 { 15 } else { 9 };
             let [top, middle, bottom] = rows(area, [Fill(1), Length((area.height / 5).clamp(5, 9)), Length(desk)]);
             heard(app, state, top, 0, buffer);
             ears::draw(app, state, middle, buffer);
@@ -69,6 +69,8 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
             };
             if !is_idle {
                 heard(app, state, top, 0, buffer);
+            }
+            if !is_idle && answers > 0 {
                 ears::draw(app, state, middle, buffer);
             }
             teach::draw(app, bottom, buffer);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::{Effect, PAGE, notify};
 use crate::{
+    data,
     live::{Lesson, LiveEvent, LiveStatus},
     model::Method,
     plot::Side,
@@ -11,15 +12,13 @@ use crate::{
     tui::{
         action::{Action, Move, Part, Screen},
         app::{App, Overlay, Pending, Setup},
+        bookmarks::Bookmarks,
         slot::{Origin, Slot},
     },
 };
 
 /// Examples that each class needs before training makes sense: one to learn from, one to choose by.
 const EXAMPLES: usize = 2;
-/// The recipe for lessons.
-const RECIPE: &str = "lesson";
-
 /// Does what a person asks for on the Live screen.
 pub(super) fn act(app: &mut App, action: Action) -> Vec<Effect> {
     match action {
@@ -90,9 +89,9 @@ pub(super) fn go(app: &mut App, to: Move) -> Vec<Effect> {
 }
 
 /// The keyboard turned to the other side.
-pub(super) fn refocused(app: &App) -> Vec<Effect> {
+pub(super) fn refocused(app: &mut App) -> Vec<Effect> {
     match (app.screen, app.live.part) {
-        (Screen::Live, Part::Bookmarks) => folder(app.focused()).map(Effect::Bookmarks).into_iter().collect(),
+        (Screen::Live, Part::Bookmarks) => show_part(app, Part::Bookmarks),
         _ => Vec::new(),
     }
 }
@@ -138,8 +137,13 @@ pub(super) fn run_over(app: &mut App, side: Side) -> Vec<Effect> {
         return Vec::new();
     }
     app.live.teaching.learning = None;
-    if app.slot(side).state.status != Status::Finished {
-        return Vec::new();
+    match app.slot(side).state.status.clone() {
+        Status::Finished => {}
+        Status::Failed(why) => {
+            notify(app, format!("the lesson was not learned: {why}"), true);
+            return Vec::new();
+        }
+        _ => return Vec::new(),
     }
     if app.screen == Screen::Live {
         notify(app, "learned: it listens now".to_owned(), false);
@@ -176,7 +180,13 @@ fn show(app: &mut App, part: Part) -> Vec<Effect> {
 fn show_part(app: &mut App, part: Part) -> Vec<Effect> {
     (app.screen, app.live.part) = (Screen::Live, part);
     match part {
-        Part::Bookmarks => folder(app.focused()).map(Effect::Bookmarks).into_iter().collect(),
+        Part::Bookmarks => {
+            let session = folder(app.focused());
+            if session.as_ref() != Some(&app.live.bookmarks.session) {
+                app.live.bookmarks = Bookmarks::default();
+            }
+            session.map(Effect::Bookmarks).into_iter().collect()
+        }
         Part::Teach if app.live.teaching.lesson.is_none() => vec![Effect::OpenLesson(None)],
         _ => Vec::new(),
     }
@@ -303,14 +313,19 @@ fn learn(app: &mut App) -> Vec<Effect> {
         Some(lesson) => lesson.missing(EXAMPLES),
     };
     if app.slot(focus).is_busy() {
-        notify(app, format!("{} still trains: stop it first (S on Train), or Tab to the other side", focus.letter()), true);
+        notify(
+            app,
+            format!("{} still trains: stop it first (S on Train), or Tab to the other side", focus.letter()),
+            true,
+        );
         return effects;
     }
     if let Some(missing) = missing {
         notify(app, missing, false);
         return effects;
     }
-    let Some(data) = app.live.teaching.lesson.as_deref().map(Lesson::root).map(|root| root.display().to_string()) else {
+    let Some(data) = app.live.teaching.lesson.as_deref().map(Lesson::root).map(|root| root.display().to_string())
+    else {
         return effects;
     };
     // The backbone that is heard with.
@@ -318,7 +333,8 @@ fn learn(app: &mut App) -> Vec<Effect> {
     let setup = Setup {
         data,
         model,
-        recipe: Some(RECIPE.to_owned()),
+        recipe: Some(data::LESSON.to_owned()),
+        epochs: app.setup.epochs,
         seed: app.setup.seed,
         device: app.setup.device.clone(),
         ..Setup::default()

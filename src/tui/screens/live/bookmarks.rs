@@ -34,7 +34,13 @@ pub(super) fn draw(app: &App, list: Rect, answers: Rect, buffer: &mut Buffer) {
     let inner = Panel::new(title, theme).border(theme.accent()).right(right).draw(list, buffer);
     match &bookmarks.list {
         _ if app.focused().is_empty() => {
-            hint(inner, "No session on this side: bookmarks are kept in one.", &[("5", "Sessions".into())], theme, buffer);
+            hint(
+                inner,
+                "No session on this side: bookmarks are kept in one.",
+                &[("5", "Sessions".into())],
+                theme,
+                buffer,
+            );
         }
         None => hint(inner, "reading …", &[], theme, buffer),
         Some(list) if list.is_empty() => {

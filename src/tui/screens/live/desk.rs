@@ -25,7 +25,7 @@ const NAMES: u16 = 9;
 /// Columns right of them for the meters' scale.
 const SCALE: u16 = 7;
 /// The narrowest and the widest strip.
-const STRIP: (u16, u16) = (5, 9);
+const STRIP: (u16, u16) = (5, 13);
 
 /// Draws the desk of the side in focus.
 pub(super) fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
@@ -46,7 +46,13 @@ pub(super) fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
     let style = if mix.is_neutral() { theme.dim() } else { theme.warn() };
     let inner = Panel::new(title, theme)
         .border(theme.accent())
-        .right(Line::styled(format!("{turned}   meters: what each adapter adds, over the stream"), style))
+        .right(Line::from(vec![
+            Span::styled(turned, style),
+            Span::styled(
+                if area.width < 100 { "" } else { "   meters: what each adapter adds, over the stream" },
+                theme.dim(),
+            ),
+        ]))
         .draw(area, buffer);
     if !update::has_adapters(app, side) {
         let heading = "This run has no adapters to turn: it was trained without any.";
@@ -74,7 +80,6 @@ fn strips(app: &App, ear: &Ear, side: Side, mix: &Mix, area: Rect, buffer: &mut 
         buffer.set_string(x_of(block), area.y, text::right(&block.to_string(), usize::from(wide) - 1), style);
     }
     let meters = area.height.saturating_sub(3) / 2;
-    let scale = f64::from(ear.peak_ratio).max(1e-6);
     for (row, adapter) in Adapter::BOTH.into_iter().enumerate() {
         let y = area.y + 1 + row as u16 * (meters + 1);
         if y + meters >= area.bottom() {
@@ -82,11 +87,12 @@ fn strips(app: &App, ear: &Ear, side: Side, mix: &Mix, area: Rect, buffer: &mut 
         }
         buffer.set_string(area.x, y + meters - 1, adapter.short_name(), theme.base());
         buffer.set_string(area.x, y + meters, "gain", theme.dim());
-        if row == 0 {
-            let top = if ear.norms.is_empty() { String::new() } else { format!("{scale:.2}") };
-            buffer.set_string(area.right() - SCALE + 1, y, text::right(&top, 6), theme.dim());
+        let scale = f64::from(ear.peaks[row]).max(1e-6);
+        let top = if ear.norms.is_empty() { String::new() } else { text::value(scale) };
+        buffer.set_string(area.right() - SCALE + 1, y, text::right(&top, 6), theme.dim());
+        if meters > 1 {
+            buffer.set_string(area.right() - SCALE + 1, y + meters - 1, text::right("0", 6), theme.faint());
         }
-        buffer.set_string(area.right() - SCALE + 1, y + meters - 1, text::right("0", 6), theme.faint());
         for block in first..last {
             let fader = fader(mix.channel(block), adapter);
             let heard = mix.heard(fader) > 0.0;

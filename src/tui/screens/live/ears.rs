@@ -52,7 +52,8 @@ fn classes(app: &App, ear: &Ear, side: Side, disagrees_with: Option<&Ear>, area:
         let of_model = if area.width > 50 { format!(", model {:.0}", ear.compute_ms) } else { String::new() };
         right.push_span(Span::styled(format!("{:.0} ms{of_model}", ear.latency_ms), theme.dim()));
         if ear.untouched.is_some() {
-            right = Line::from(Span::styled("with the desk, untouched, shift", theme.warn()));
+            let words = if area.width > 50 { "with the desk, untouched, shift" } else { "now  was  shift" };
+            right = Line::from(Span::styled(words, theme.warn()));
         }
     }
     let border = if disagrees_with.is_some() { theme.warn() } else { theme.border() };
@@ -82,8 +83,8 @@ fn classes(app: &App, ear: &Ear, side: Side, disagrees_with: Option<&Ear>, area:
             let before = untouched.iter().find(|before| before.label == score.label).map_or(0.0, |before| before.score);
             let moved = score.score - before;
             let (sign, style) = match moved {
-                0.005.. => ("▲", theme.good()),
-                ..=-0.005 => ("▼", theme.bad()),
+                0.005.. => ("▲", theme.accent()),
+                ..=-0.005 => ("▼", theme.warn()),
                 _ => ("=", theme.dim()),
             };
             line.push_span(Span::styled(format!("  {before:>4.2} "), theme.dim()));

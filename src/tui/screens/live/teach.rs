@@ -42,6 +42,19 @@ pub(super) fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
     let [table, detail, status] =
         Layout::vertical([Constraint::Fill(1), Constraint::Length(1), Constraint::Length(1)]).areas(inner);
     classes(app, lesson, table, buffer);
+    if lesson.classes().all(|(_, examples)| examples.is_empty()) {
+        let used = (lesson.classes().count() as u16 + 1).min(table.height);
+        let rest = Rect { y: table.y + used, height: table.height - used, ..table };
+        let keys = [
+            ("r", "listen to the microphone; :listen FILE plays a recording".to_owned()),
+            ("a", "name a class; the background is the room itself".to_owned()),
+            ("Space", "record the class under ▸: press, or hold, while it sounds".to_owned()),
+            ("Enter", "learn, then listen with the result".to_owned()),
+        ];
+        if rest.height >= 6 {
+            hint(rest, "A few seconds of each class, a minute of training:", &keys, theme, buffer);
+        }
+    }
     self::detail(app, detail, buffer);
     progress(app, lesson, status, buffer);
 }
@@ -64,7 +77,13 @@ fn classes(app: &App, lesson: &Lesson, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let teaching = &app.live.teaching;
     let names = lesson.classes().map(|(name, _)| text::width(name)).max().unwrap_or(0).clamp(10, 20);
-    let heading = format!("  {}{:>7}{:>9}{:>11}   each, -60 to 0 dBFS", text::left("class", names), "clips", "seconds", "mean dBFS");
+    let heading = format!(
+        "  {}{:>7}{:>9}{:>11}   each, -60 to 0 dBFS",
+        text::left("class", names),
+        "clips",
+        "seconds",
+        "mean dBFS"
+    );
     buffer.set_stringn(area.x, area.y, heading, usize::from(area.width), theme.dim());
     let height = usize::from(area.height.saturating_sub(1));
     let first = (teaching.class + 1).saturating_sub(height);
@@ -72,7 +91,13 @@ fn classes(app: &App, lesson: &Lesson, area: Rect, buffer: &mut Buffer) {
         let y = area.y + 1 + (at - first) as u16;
         let selected = at == teaching.class;
         let recorded = teaching.recording.as_ref().is_some_and(|recording| recording.class == name);
-        let sign = if recorded { "●" } else if selected { "▸" } else { " " };
+        let sign = if recorded {
+            "●"
+        } else if selected {
+            "▸"
+        } else {
+            " "
+        };
         let seconds = examples.iter().fold(0.0, |sum, example| sum + example.seconds);
         let few = examples.len() < WANTED;
         let mut line = Line::from(vec![
@@ -119,8 +144,14 @@ fn detail(app: &App, row: Rect, buffer: &mut Buffer) {
     let file = example.path.file_name().unwrap_or_default().to_string_lossy();
     let quiet = example.rms_dbfs < QUIET_DBFS;
     let line = Line::from(vec![
-        Span::styled(format!("  {} {} of {}: ", text::fit(class, 20), teaching.example + 1, examples.len()), theme.dim()),
-        Span::styled(format!("{:.1} s, {:.0} dBFS, {}", example.seconds, level(example), text::clean(&file)), theme.base()),
+        Span::styled(
+            format!("  {} {} of {}: ", text::fit(class, 20), teaching.example + 1, examples.len()),
+            theme.dim(),
+        ),
+        Span::styled(
+            format!("{:.1} s, {:.0} dBFS, {}", example.seconds, level(example), text::clean(&file)),
+            theme.base(),
+        ),
         Span::styled(if quiet { "   ◇ nearly silent: x removes it" } else { "" }, theme.warn()),
     ]);
     buffer.set_line(row.x, row.y, &line, row.width);

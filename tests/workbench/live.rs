@@ -1,0 +1,118 @@
+//! The Live screen of the real binary, on files played in real time: a lesson is recorded, learned and recognised; a
+//! clip is bookmarked and replayed; adapters are turned, and the desk is evaluated.
+
+use std::{f64::consts::TAU, path::Path, thread, time::Duration};
+
+use crate::pty::Workbench;
+
+/// Seconds of each recording: some examples, and enough to press keys by.
+const SECONDS: f64 = 30.0;
+/// How long a class is recorded.
+const RECORDED: Duration = Duration::from_secs(7);
+
+/// Sounds that even a backbone of random weights tells apart.
+const SOUNDS: [&str; 3] = ["background", "hiss", "whistle"];
+
+/// Writes a sound: a faint hum, a rushing hiss, a trill.
+fn write(home: &Path, name: &str) {
+    let (channels, sample_rate) = (1, 16_000);
+    let spec = hound::WavSpec { channels, sample_rate, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
+    let mut writer = hound::WavWriter::create(home.join(format!("{name}.wav")), spec).unwrap();
+    let mut state = 7u32;
+    for n in 0..(SECONDS * f64::from(sample_rate)) as usize {
+        let t = n as f64 / f64::from(sample_rate);
+        // The constants of Numerical Recipes' generator.
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let noise = f64::from(state >> 8) / f64::from(1 << 23) - 1.0;
+        let value = match name {
+            "background" => 300.0 * (TAU * 120.0 * t).sin() + 30.0 * noise,
+            "hiss" => 9_000.0 * noise,
+            _ => 12_000.0 * (TAU * (2_000.0 * t + 8.0 * (TAU * 4.0 * t).sin())).sin(),
+        };
+        writer.write_sample(value as i16).unwrap();
+    }
+    writer.finalize().unwrap();
+}
+
+/// The row of the screen with these words.
+fn row(text: &str, words: &str) -> String {
+    text.lines().find(|line| line.contains(words)).unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_lesson_is_recorded_learned_and_recognised_then_bookmarked_and_turned() {
+    let mut bench = Workbench::open(120, 40, &["--model", "tiny", "--epochs", "12"]);
+    bench.wait_for("the first frame", |text| text.contains("Sessions"));
+    SOUNDS.iter().for_each(|name| write(bench.home(), name));
+
+    // Record: a class each, from a file that is played.
+    bench.press("4");
+    bench.press("T");
+    bench.wait_for("the lesson", |text| text.contains("background"));
+    for name in SOUNDS {
+        bench.press(&format!(":class {name}\r"));
+        bench.wait_for("the class under the cursor", |text| text.contains(&format!("▸ {name}")));
+        bench.press(&format!(":listen {name}.wav\r"));
+        bench.wait_for("the file being played", |text| text.contains(&format!("listening  {name}.wav")));
+        bench.press(" ");
+        bench.wait_for("the recording", |text| text.contains(&format!("recording {name}")));
+        thread::sleep(RECORDED);
+        bench.press(" ");
+        bench.wait_for("its examples", |text| {
+            let row = row(text, &format!("▸ {name}"));
+            !row.is_empty() && !row.contains("Space records")
+        });
+    }
+    let lesson = bench.home().join("lessons/mine");
+    for name in SOUNDS {
+        let clips = std::fs::read_dir(lesson.join(name)).unwrap().count();
+        assert!(clips >= 5, "{clips} clips of {name}");
+    }
+    Workbench::run_in(bench.home(), "data check lessons/mine");
+
+    // Learn.
+    bench.press("\r");
+    bench.wait_for("the learning", |text| text.contains("learns, epoch"));
+    bench.wait_for("the result", |text| text.contains("it listens now"));
+
+    // Recognise: what leads is what is played.
+    bench.press("T");
+    for name in ["whistle", "hiss"] {
+        bench.press(&format!(":listen {name}.wav\r"));
+        bench.wait_for("the file being played", |text| text.contains(&format!("listening  {name}.wav")));
+        bench.wait_for("the right class", |text| {
+            let first = text.lines().skip_while(|line| !line.contains("A ●")).nth(1).unwrap_or_default();
+            first.contains(name) && first.contains("▇▇▇▇▇▇")
+        });
+    }
+
+    // Bookmark and replay.
+    bench.press("f");
+    bench.wait_for("the held sound", |text| text.contains("held"));
+    bench.press("b");
+    bench.wait_for("the bookmark", |text| text.contains("bookmarked"));
+    bench.press("B");
+    bench.wait_for("the list", |text| text.contains("1 clip"));
+    bench.press("\r");
+    let text = bench.wait_for("every checkpoint's answer", |text| text.contains("epoch"));
+    assert!(row(&text, "then").contains("best") && text.contains("step"), "{text}");
+    bench.press("xy");
+    bench.wait_for("its end", |text| text.contains("No bookmarks yet"));
+
+    // Turn the desk: everything but one adapter is silent, the held window is answered again, with the shift.
+    bench.press("d");
+    bench.wait_for("the desk", |text| text.contains("Spatial") && text.contains("MLP"));
+    bench.press("s-");
+    bench.wait_for("the shift", |text| text.contains("untouched") && text.contains("S0.9"));
+    bench.press("w");
+    bench.wait_for("the desk to be saved", |text| text.contains("saved with"));
+    let session = crate::pty::session_names(&bench.sessions()).pop().unwrap();
+    let told = Workbench::run_in(bench.home(), &format!("eval {session} --gains saved"));
+    assert!(told.contains("accuracy"), "{told}");
+    bench.press("0");
+    bench.wait_for("the desk as it was", |text| text.contains("as trained"));
+
+    bench.press("q");
+    assert_eq!(bench.wait_for_end(), 0);
+    bench.assert_restored();
+}
