@@ -60,7 +60,7 @@ pub struct RunArgs {
 #[derive(Clone, Debug, clap::Args)]
 pub struct Place {
     /// Folder of the sessions.
-    #[arg(long, global = true, value_name = "DIR", env = "AAT_TUI_SESSIONS")]
+    #[arg(long, value_name = "DIR", env = "AAT_TUI_SESSIONS")]
     sessions: Option<PathBuf>,
 }
 

@@ -36,8 +36,9 @@ enum Action {
     /// what their methods came to over folds, as a table (.csv) or a figure (.svg, .png).
     Export {
         /// Their names, their folders, or `last`.
+        // Not `sessions`: that is the folder's flag.
         #[arg(required = true, value_name = "SESSION")]
-        sessions: Vec<String>,
+        which: Vec<String>,
         /// The file; its extension decides.
         #[arg(long, value_name = "FILE")]
         to: PathBuf,
@@ -69,8 +70,8 @@ pub fn run(args: &Args) -> Result<(), CliError> {
             Ok(())
         }
         Action::Show { session } => show(&store.describe(&store.find(session)?)?, &mut output),
-        Action::Export { sessions, to } => {
-            match sessions.as_slice() {
+        Action::Export { which, to } => {
+            match which.as_slice() {
                 [session] => export(&store.find(session)?, to)?,
                 several => compare(several, &store, to)?,
             }

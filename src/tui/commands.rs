@@ -118,7 +118,7 @@ mod tests {
     fn what_is_wrong_is_said() {
         assert!(parse("dta x").unwrap_err().contains("no command \"dta\""));
         assert_eq!(parse("set epochs many").unwrap_err(), "epochs cannot be \"many\"");
-        assert!(parse("method lora").unwrap_err().contains("aat-m"));
+        assert!(parse("method adapter").unwrap_err().contains("aat-m"));
         assert!(parse("model").unwrap_err().contains("needs"));
     }
 
