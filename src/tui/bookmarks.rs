@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use super::action::Move;
 use crate::{infer::Replay, live::Bookmark};
 
+/// What every checkpoint says, or why none was asked.
+pub type Answers = Result<Vec<Replay>, String>;
+
 /// What the list shows.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Bookmarks {
@@ -15,7 +18,7 @@ pub struct Bookmarks {
     /// The row under the cursor.
     pub row: usize,
     /// What the checkpoints say of a bookmark, by its time; nothing yet while they are asked.
-    pub replayed: Option<(u64, Option<Result<Vec<Replay>, String>>)>,
+    pub replayed: Option<(u64, Option<Answers>)>,
 }
 
 impl Bookmarks {
@@ -37,7 +40,7 @@ impl Bookmarks {
     }
 
     /// What the checkpoints say of the one under the cursor, if they were asked: nothing yet, or their answers.
-    pub fn answers(&self) -> Option<Option<&Result<Vec<Replay>, String>>> {
+    pub fn answers(&self) -> Option<Option<&Answers>> {
         let (at_ms, answers) = self.replayed.as_ref()?;
         (self.selected()?.at_ms == *at_ms).then_some(answers.as_ref())
     }

@@ -84,7 +84,8 @@ fn a_trained_session_hears_a_file_as_classify_does_and_then_the_microphone() {
     samples[start..end].iter().for_each(|&sample| window.write_sample(sample).unwrap());
     window.finalize().unwrap();
 
-    let told = trained.json("listen ear --input clip.wav --hop 0.1 --threshold 0.5 --labels labels.txt --json");
+    let told =
+        trained.json("listen ear --input clip.wav --hop 0.1 --threshold 0.5 --debounce 1 --labels labels.txt --json");
     let answers: Vec<_> = told.iter().filter(|line| line["top"].is_array()).collect();
     let last = answers.last().unwrap();
     for key in ["time", "latency_ms", "dropped"] {

@@ -112,7 +112,7 @@ fn classes(app: &App, lesson: &Lesson, area: Rect, buffer: &mut Buffer) {
             buffer.set_line(area.x, y, &line, area.width);
             continue;
         }
-        let mean = examples.iter().map(|example| level(example)).sum::<f32>() / examples.len() as f32;
+        let mean = examples.iter().map(level).sum::<f32>() / examples.len() as f32;
         line.push_span(Span::styled(format!("{mean:>11.0}   "), theme.base()));
         let x = area.x + line.width() as u16;
         buffer.set_line(area.x, y, &line, area.width);
