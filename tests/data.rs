@@ -233,6 +233,7 @@ fn a_recipe_file_says_only_what_differs() {
         ("[random]\nlr_ful = 3", "`random.lr_ful` (did you mean `lr_full`?)"),
         ("[rates]\nhed = 3.0", "`rates.hed` (did you mean `head`?)"),
         ("[rates]\nhead = -1.0", "must not be negative"),
+        ("gain = -3.0", "gain is -3"),
         ("clip_norm = -1.0", "clip_norm is -1"),
         ("average_last = 2\npatience = 2", "set patience to 0"),
         ("epocs = 3", "`epocs` (did you mean `epochs`?)"),

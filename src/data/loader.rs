@@ -15,7 +15,7 @@ use super::{
     split::present,
 };
 use crate::{
-    audio::{Extractor, Normalisation},
+    audio::{Extractor, FrontEnd, Normalisation},
     model::Features,
 };
 
@@ -270,7 +270,12 @@ impl Job {
             self.set.mel(item, extractor)?
         };
         let masks = Masks::draw(&mut dice, front_end.bins(), recipe.frames, recipe.freq_mask, recipe.time_mask);
-        augment::place(&mel, front_end.padding(&mel), masks, self.normalisation, out);
+        // Whisper's log-mel is relative to its loudest value already.
+        let gain = if front_end == FrontEnd::Kaldi { augment::gain(&mut dice, recipe.gain) } else { 0.0 };
+        let Normalisation { mean, std } = self.normalisation;
+        // What is added to the sound is taken from its mean; padding and masks stay as they are.
+        let normalisation = Normalisation { mean: mean - gain, std };
+        augment::place(&mel, front_end.padding(&mel) - gain, masks, normalisation, out);
         if recipe.noise {
             augment::noise_and_roll(&mut dice, front_end.bins(), out);
         }

@@ -79,6 +79,9 @@ pub struct Recipe {
     pub time_mask: usize,
     /// Share of training clips that are mixed with another, lambda from Beta(10, 10).
     pub mixup: f32,
+    /// Make training clips louder or softer by up to this many decibels (0: as they are).
+    #[serde(default)]
+    pub gain: f32,
     /// Add noise and roll time.
     pub noise: bool,
     /// What is minimised.
@@ -277,6 +280,9 @@ impl Recipe {
         if !self.weight_decay.is_finite() || self.weight_decay < 0.0 {
             return Err(format!("weight_decay is {} and must not be negative", self.weight_decay));
         }
+        if !(0.0..=60.0).contains(&self.gain) {
+            return Err(format!("gain is {} and must be between 0 and 60 decibels", self.gain));
+        }
         if !self.clip_norm.is_finite() || self.clip_norm < 0.0 {
             return Err(format!("clip_norm is {} and must not be negative; 0 never clips", self.clip_norm));
         }
@@ -312,7 +318,8 @@ fn own_words_for_random_weights(own: &toml::Table, table: &mut toml::Table) {
 }
 
 /// Keys that a recipe may have and the embedded files may leave out.
-const OPTIONAL: &[&str] = &["normalisation", "pooling", "random", "balanced", "average_last", "clip_norm", "patience"];
+const OPTIONAL: &[&str] =
+    &["normalisation", "pooling", "random", "gain", "balanced", "average_last", "clip_norm", "patience"];
 
 /// Replaces one value of a recipe; tables are merged key by key. The error names the nearest valid key.
 fn overlay(table: &mut toml::Table, key: &str, value: toml::Value, within: &str) -> Result<(), String> {

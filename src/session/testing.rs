@@ -31,6 +31,7 @@ pub(crate) fn config() -> RunConfig {
         rates: Default::default(),
         pooling: None,
         random: None,
+        gain: 0.0,
         clip_norm: 0.0,
         patience: 0,
     };

@@ -63,6 +63,7 @@ fn recipe() -> Recipe {
         rates: Default::default(),
         pooling: None,
         random: None,
+        gain: 0.0,
         clip_norm: 0.0,
         patience: 0,
     }
