@@ -50,3 +50,17 @@ fn text_is_for_people_and_mistakes_have_hints() {
     assert_eq!(code, Some(2));
     assert!(complaint.contains("no method called \"aatt\"") && complaint.contains("aat-m"), "{complaint}");
 }
+
+#[test]
+fn low_rank_updates_and_biases_are_groups_of_their_own_counts() {
+    let report = |method: &str| params(&["--model", "base", "--method", method, "--classes", "50"]);
+    let lora = report("lora-r4-a32");
+    assert_eq!((lora["method"].as_str(), lora["trainable"].as_u64()), (Some("lora-r4-a32"), Some(147_456 + 39_986)));
+    let group = lora["groups"].as_array().unwrap().iter().find(|group| group["name"] == "lora").unwrap();
+    assert_eq!((group["total"].as_u64(), group["trainable"].as_u64()), (Some(147_456), Some(147_456)));
+    assert!(lora["layers"].as_array().unwrap().iter().all(|layer| layer["lora"] == 12_288));
+
+    let bitfit = report("bitfit");
+    assert_eq!(bitfit["trainable"], 102_912 + 39_986);
+    assert_eq!(bitfit["total"].as_u64().unwrap() + 147_456, lora["total"].as_u64().unwrap());
+}

@@ -42,8 +42,7 @@ pub struct Args {
     /// The backbone: tiny, small, base, or a checkpoint's file or folder.
     #[arg(long, env = "AAT_TUI_MODEL", default_value = "tiny")]
     model: String,
-    /// How it is adapted: aat, full, aat-m, partial, prompt or head.
-    #[arg(long, env = "AAT_TUI_METHOD", default_value = "aat")]
+    #[arg(long, help = super::run_args::methods(), env = "AAT_TUI_METHOD", default_value = "aat")]
     method: Method,
     /// Frames of 10 ms of a clip.
     #[arg(long, env = "AAT_TUI_FRAMES", default_value_t = 128)]

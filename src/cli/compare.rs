@@ -27,8 +27,7 @@ use crate::{
 pub struct Args {
     #[command(flatten)]
     run: RunArgs,
-    /// The methods, with commas between: aat,full,aat-m,partial,prompt,head. Differences are to the first of them.
-    #[arg(long, value_name = "X,Y,...", env = "AAT_TUI_METHODS", value_delimiter = ',', required = true)]
+    #[arg(long, help = methods(), value_name = "X,Y,...", env = "AAT_TUI_METHODS", value_delimiter = ',', required = true)]
     methods: Vec<Method>,
     /// The folds held out in turn: `all`, or some with commas between.
     #[arg(long, value_name = "all|K,...", env = "AAT_TUI_FOLDS", conflicts_with = "fold")]
@@ -36,6 +35,11 @@ pub struct Args {
     /// Write the comparison as a table to this file (.csv).
     #[arg(long, value_name = "FILE.csv", env = "AAT_TUI_TO")]
     to: Option<PathBuf>,
+}
+
+/// Help of `--methods`.
+fn methods() -> String {
+    format!("The methods, with commas between: {}. Differences are to the first of them", Method::names())
 }
 
 /// Folds on the command line.

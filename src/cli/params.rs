@@ -13,8 +13,7 @@ pub struct Args {
     /// The backbone: box, tiny, small, base, or a checkpoint's file or folder.
     #[arg(long, env = "AAT_TUI_MODEL", default_value = "box")]
     model: String,
-    /// How it is adapted: aat, full, aat-m, partial, prompt or head.
-    #[arg(long, env = "AAT_TUI_METHOD", default_value = "aat")]
+    #[arg(long, help = super::run_args::methods(), env = "AAT_TUI_METHOD", default_value = "aat")]
     method: Method,
     /// Classes of the head; a checkpoint's own, if it has a head and this is left out.
     #[arg(long, env = "AAT_TUI_CLASSES")]
@@ -49,13 +48,14 @@ struct Group {
     trainable: usize,
 }
 
-/// A block: scalars that are frozen, and those of its adapters.
+/// A block: scalars that are frozen, and those that a method added.
 #[derive(Serialize)]
 struct Layer {
     index: usize,
     frozen: usize,
     spatial: usize,
     mlp: usize,
+    lora: usize,
 }
 
 /// The parts in the order of the table, by the names of the JSON and for people.
@@ -121,6 +121,7 @@ fn layer(specs: &[ParamSpec], index: usize) -> Layer {
         frozen: sum(&|spec| !spec.trains),
         spatial: sum(&|spec| spec.part == Part::Spatial),
         mlp: sum(&|spec| spec.part == Part::Mlp),
+        lora: sum(&|spec| spec.part == Part::Lora),
     }
 }
 

@@ -90,3 +90,8 @@ impl RunArgs {
         }
     }
 }
+
+/// Help of `--method`: the list is the methods' own.
+pub(super) fn methods() -> String {
+    format!("How the backbone is adapted: {}; lora-r4-a8 is LoRA of rank 4, alpha 8", Method::names())
+}

@@ -11,8 +11,7 @@ use crate::{
 pub struct Args {
     #[command(flatten)]
     run: RunArgs,
-    /// How the backbone is adapted: aat, full, aat-m, partial, prompt or head.
-    #[arg(long, value_name = "X", env = "AAT_TUI_METHOD", default_value = "aat")]
+    #[arg(long, help = super::run_args::methods(), value_name = "X", env = "AAT_TUI_METHOD", default_value = "aat")]
     method: Method,
 }
 

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::{
-    Method, ModelConfig, ModelError, Part,
-    checkpoint::{Adapter, Checkpoint, open_tensors},
+    Extras, Method, ModelConfig, ModelError, Part,
+    checkpoint::{Adapter, Card, Checkpoint, open_tensors},
     source::Source,
     specs,
 };
@@ -125,7 +125,20 @@ fn of_adapter(source: &str, adapter: &Adapter) -> Description {
         base: Some(base),
         labels: Some(card.labels.clone()),
         normalisation: card.normalisation,
-        notes: vec!["parallel adapters with a GELU inside cannot be folded into a backbone's weights: export the whole model instead".into()],
+        notes: vec![foldable(card).to_owned()],
         ..blank(source, "aat-tui adapters".into(), card.shape.clone(), Some(card.method))
+    }
+}
+
+/// Whether the backbone's weights can take up what was added.
+fn foldable(card: &Card) -> &'static str {
+    match card.method.extras(&card.shape) {
+        Extras { spatial: None, mlp: None, prompts: 0, .. } => {
+            "`models convert` folds it into the backbone's weights: a plain model for Hugging Face's transformers"
+        }
+        _ => {
+            "what has a GELU inside or tokens of its own cannot be folded into a backbone's weights: export the whole \
+             model instead"
+        }
     }
 }

@@ -34,7 +34,7 @@ pub use error::ModelError;
 pub use fast::{Fast, Thrift};
 pub use init::{initial_values, initialise};
 pub use inventory::{GroupCount, Inventory};
-pub use method::{Extras, METHODS, Method, Tuning};
+pub use method::{Extras, LowRank, METHODS, Method, Tuning};
 pub use open::{Opened, Request, open, shape};
 pub use param::{Init, ParamSpec, Part};
 pub use portable::Portable;

@@ -64,6 +64,12 @@ impl Weights<'_> {
         self.linear(&format!("{name}.up"), &inner)
     }
 
+    /// up(down(x)), without biases.
+    fn low_rank(&self, name: &str, x: &Tensor) -> Result<Tensor> {
+        let inner = linear(x, &self.get(&format!("{name}.down.weight"))?, None)?;
+        Ok(linear(&inner, &self.get(&format!("{name}.up.weight"))?, None)?)
+    }
+
     /// The type the weights have and computation is done in.
     pub(super) fn dtype(&self) -> DType {
         self.store.iter().next().map_or(DType::F32, |(_, var)| var.dtype())
@@ -163,9 +169,15 @@ impl Portable {
             Tensor::cat(&[&q, &q.detach().zeros_like()?, &v], 0)?
         };
         let qkv = linear(n, &weight, Some(&bias))?;
-        let qkv = qkv.reshape((batch, tokens, 3, heads, size))?.permute((2, 0, 3, 1, 4))?;
-        let part = |i: usize| qkv.narrow(0, i, 1)?.squeeze(0)?.contiguous();
-        let (q, k, v) = (part(0)?, part(1)?, part(2)?);
+        // (batch, tokens, D) to (batch, heads, tokens, D / heads), with the method's update.
+        let part = |i: usize, update: &str| -> Result<Tensor> {
+            let mut part = qkv.narrow(2, i * hidden, hidden)?;
+            if let Some(size) = self.extras.lora.filter(|_| !update.is_empty()) {
+                part = (part + (weights.low_rank(&format!("{name}.{update}"), n)? * size.scale())?)?;
+            }
+            Ok(part.reshape((batch, tokens, heads, size))?.transpose(1, 2)?.contiguous()?)
+        };
+        let (q, k, v) = (part(0, "lora_q")?, part(1, "")?, part(2, "lora_v")?);
         let scores = (q * (size as f64).powf(-0.5))?.matmul(&k.t()?.contiguous()?)?;
         let mixed = softmax(&scores)?.matmul(&v)?;
         let mixed = mixed.transpose(1, 2)?.reshape((batch, tokens, hidden))?;

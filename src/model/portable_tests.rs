@@ -139,7 +139,7 @@ fn untrained_adapters_change_nothing() {
         Portable::new(config.clone(), method).logits(&store, &input).unwrap()
     };
     let backbone = logits(Method::full());
-    for method in ["aat", "aat-m", "head", "partial"] {
+    for method in ["aat", "aat-m", "head", "partial", "lora", "lora-r3-a1", "bitfit"] {
         assert_eq!(logits(method.parse().unwrap()), backbone, "{method}");
     }
     assert_ne!(logits("prompt".parse().unwrap()), backbone);

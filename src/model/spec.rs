@@ -17,6 +17,8 @@
 //! | `blocks.i.attn.qkv.bias` | (3 D) | patch stem |
 //! | `blocks.i.attn.q_bias`, `blocks.i.attn.v_bias` | (D) | convolutional stem: Whisper's keys have no bias |
 //! | `blocks.i.attn.proj.weight`, `.bias` | (D, D), (D) | |
+//! | `blocks.i.attn.lora_q.down.weight`, `blocks.i.attn.lora_v.down.weight` | (r, D) | method `lora`, rank r: added to queries and values |
+//! | `blocks.i.attn.lora_q.up.weight`, `blocks.i.attn.lora_v.up.weight` | (D, r) | |
 //! | `blocks.i.spatial.down.weight`, `.bias` | (A, D), (A) | Spatial Adapter |
 //! | `blocks.i.spatial.up.weight`, `.bias` | (D, A), (D) | |
 //! | `blocks.i.norm2.weight`, `.bias` | (D) | |
@@ -28,7 +30,7 @@
 //! | `head.norm.weight`, `head.norm.bias` | (D) | |
 //! | `head.linear.weight`, `head.linear.bias` | (n, D), (n) | |
 
-use super::{Extras, Init, Method, ModelConfig, ParamSpec, Part, Stem};
+use super::{Extras, Init, LowRank, Method, ModelConfig, ParamSpec, Part, Stem};
 
 /// Standard deviation of a backbone's random weights (timm) and of an adapter's `down` (AAT's code).
 const WEIGHT_STD: f32 = 0.02;
@@ -131,6 +133,14 @@ impl List {
             self.push("attn.v_bias", &[d], Init::Zeros);
         }
         self.linear("attn.proj", d, d, weights);
+        if let Some(LowRank { rank, .. }) = extras.lora {
+            self.part = Part::Lora;
+            for name in ["attn.lora_q", "attn.lora_v"] {
+                // LoRA's own code: Kaiming's uniform with a = sqrt 5, whose bound is 1 / sqrt(fan in); `up` at zero.
+                self.push(format!("{name}.down.weight"), &[rank, d], Init::Uniform(1.0 / (d as f32).sqrt()));
+                self.push(format!("{name}.up.weight"), &[d, rank], Init::Zeros);
+            }
+        }
         if let Some(inner) = extras.spatial {
             self.adapter(Part::Spatial, "spatial", d, inner);
         }
@@ -197,6 +207,16 @@ mod tests {
         assert_eq!(trainable("full", 512, 50) + 1_538_000, 87_295_234);
     }
 
+    /// Two updates of 2 r D in each of 12 blocks; 11 D biases in a block, the stem's and the final norm's.
+    #[test]
+    fn low_rank_updates_and_biases_are_counted() {
+        let head = 1_536 + 769 * 50;
+        assert_eq!(trainable("lora", 512, 50), 12 * 2 * 2 * 8 * 768 + head);
+        assert_eq!(trainable("lora-r4", 512, 50), 12 * 2 * 2 * 4 * 768 + head);
+        // In a block: two norms, qkv 3 D, proj D, fc1 4 D, fc2 D.
+        assert_eq!(trainable("bitfit", 512, 50), 768 * (12 * 11 + 2) + head);
+    }
+
     #[test]
     fn names_are_unique_and_order_does_not_depend_on_the_method() {
         let config = ModelConfig::ast("tiny", 128, [16, 16], 3).unwrap();
@@ -227,5 +247,9 @@ mod tests {
         assert_eq!(fixed, ["pos_embed"]);
         assert!(specs.iter().any(|spec| spec.name == "blocks.3.attn.v_bias"));
         assert!(specs.iter().all(|spec| !spec.name.ends_with("qkv.bias")));
+        let biases = super::specs(&config, "bitfit".parse().unwrap());
+        let count = biases.iter().filter(|spec| spec.trains && spec.part != Part::Head).map(ParamSpec::count);
+        // A key bias less than AST has, and two convolutions' for the patches'.
+        assert_eq!(count.sum::<usize>(), 384 * (4 * 10 + 3));
     }
 }

@@ -6,7 +6,7 @@ use super::{Request, TrainError, batches::Shelf};
 use crate::{
     audio::FrontEnd,
     data::{self, Dataset, Division, FeatureSet, Recipe},
-    model::{self, ModelConfig, Part},
+    model::{self, Method, ModelConfig, Part},
     session::RunConfig,
 };
 
@@ -58,9 +58,7 @@ pub(super) fn plan(
             features.statistics(&division.train)?
         }
     };
-    let trains_backbone =
-        model::specs(&shape, request.method).iter().any(|spec| spec.trains && spec.part == Part::Block);
-    let lr = request.lr.unwrap_or(if trains_backbone { recipe.lr_full } else { recipe.lr });
+    let lr = request.lr.unwrap_or(if trains_backbone(&shape, request.method) { recipe.lr_full } else { recipe.lr });
     let fits = IN_MEMORY / (shape.hidden * shape.tokens()).max(1);
     let micro_batch = request.micro_batch.unwrap_or(fits).clamp(1, recipe.batch);
     let config = RunConfig {
@@ -128,6 +126,12 @@ fn shape(request: &Request, recipe: &Recipe, classes: usize) -> Result<ModelConf
         ..model::Request::new(request.model.as_str())
     };
     Ok(model::shape(&wanted)?)
+}
+
+/// Whether a method trains the backbone's matrices, which takes a lower rate than what is added beside them, or than
+/// biases alone.
+fn trains_backbone(shape: &ModelConfig, method: Method) -> bool {
+    model::specs(shape, method).iter().any(|spec| spec.trains && spec.part == Part::Block && spec.shape.len() > 1)
 }
 
 /// The log-mel that a model of this shape hears.

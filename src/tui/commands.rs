@@ -11,7 +11,7 @@ use super::{
 pub const COMMANDS: [(&str, &str, &str); 15] = [
     ("data", "D", "train on a folder, a manifest, or demo"),
     ("model", "M", "adapt box, tiny, small, base, or a checkpoint"),
-    ("method", "X", "adapt by aat, full, aat-m, partial, prompt or head"),
+    ("method", "X", "adapt by aat, full, aat-m, partial, prompt, lora, bitfit or head"),
     ("set", "NAME VALUE", "epochs, batch, lr, fold, seed, recipe or device of the next run"),
     ("start", "", "start the side in focus"),
     ("both", "", "start both, paired"),

@@ -67,7 +67,7 @@ fn a_model_comes_back_as_it_was() {
 #[test]
 fn adapters_come_back_on_their_backbone_and_on_no_other() {
     let folder = tempfile::tempdir().unwrap();
-    for method in ["aat", "aat-m", "prompt", "head"] {
+    for method in ["aat", "aat-m", "prompt", "lora", "lora-r4-a2", "bitfit", "head"] {
         let before = opened("tiny", method.parse().unwrap(), 5);
         save_adapter(folder.path(), &card("tiny", 5, &before), &before.store).unwrap();
         let after = model::open(&Request::new(folder.path().to_str().unwrap())).unwrap();
@@ -111,4 +111,22 @@ fn an_adapter_on_a_file_follows_the_files_weights() {
     save_adapter(folder.path(), &other, &before.store).unwrap();
     let refusal = model::open(&Request::new(folder.path().to_str().unwrap())).err().unwrap().to_string();
     assert!(refusal.contains("were trained on the backbone"), "{refusal}");
+}
+
+/// Low-rank updates fold into queries and values: the plain model that is written answers as the adapted one.
+#[test]
+fn low_rank_updates_are_folded_into_a_plain_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let before = opened("tiny", "lora-r4-a2".parse().unwrap(), 5);
+    save_model(&folder.path().join("own"), &card("tiny", 5, &before), &before.store).unwrap();
+    let [own, plain] = ["own", "plain"].map(|name| folder.path().join(name));
+    model::convert(own.to_str().unwrap(), &plain).unwrap();
+    let after = model::open(&Request::new(plain.to_str().unwrap())).unwrap();
+    assert!(after.store.specs().iter().all(|spec| !spec.name.contains("lora")));
+    let data = (0..48 * 128).map(|i| (i as f32 * 0.37).sin()).collect();
+    let input = model::Features { batch: 1, frames: 48, bins: 128, data, valid: vec![48] };
+    let logits = |opened: &Opened| opened.engine().logits(&opened.store, &input).unwrap();
+    for (a, b) in logits(&before).iter().zip(logits(&after)) {
+        assert!((a - b).abs() < 1e-3 * (1.0 + b.abs()), "{a} {b}");
+    }
 }

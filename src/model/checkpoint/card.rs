@@ -170,13 +170,13 @@ pub fn save_model(folder: &Path, card: &Card, store: &ParamStore) -> Result<(), 
     write(folder, card, store, MODEL, |_| true)
 }
 
-/// Writes what a method added and trained, head included, without the backbone.
+/// Writes what a method added and trained, head and the backbone's biases included, without the rest of the backbone.
 ///
 /// # Errors
-/// When the method changes the backbone itself, so that a whole model is needed; when the disk refuses.
+/// When the method trains the backbone's matrices, so that a whole model is needed; when the disk refuses.
 pub fn save_adapter(folder: &Path, card: &Card, store: &ParamStore) -> Result<(), ModelError> {
     let of_backbone = |spec: &ParamSpec| matches!(spec.part, Part::Stem | Part::Block | Part::FinalNorm);
-    if store.trainable().any(|(spec, _)| of_backbone(spec)) {
+    if store.trainable().any(|(spec, _)| of_backbone(spec) && spec.shape.len() > 1) {
         let problem = format!("{} trains the backbone's own weights, which no adapter file holds", card.method);
         return Err(ModelError::checkpoint(folder, problem, "export the whole model instead"));
     }

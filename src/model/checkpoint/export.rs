@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fs, io::Write, path::Path};
 
+use candle_core::{DType, Tensor};
 use serde_json::json;
 
 use super::safetensors;
@@ -17,7 +18,8 @@ struct Target {
     third: Option<usize>,
 }
 
-/// Writes a model as Hugging Face's `ASTForAudioClassification`, or as `ASTModel` when `head` is false.
+/// Writes a model as Hugging Face's `ASTForAudioClassification`, or as `ASTModel` when `head` is false. Low-rank updates
+/// are added to the queries' and values' weights.
 ///
 /// # Errors
 /// When that form cannot hold it: a Whisper encoder, patches that are not square, adapters or prompts; when the disk
@@ -30,11 +32,7 @@ pub fn to_hugging_face(folder: &Path, opened: &Opened, head: bool) -> Result<(),
     if patch[0] != patch[1] {
         return refuse("Hugging Face's AST has square patches only", "keep it in the form it has");
     }
-    let added = opened
-        .store
-        .specs()
-        .iter()
-        .find(|spec| matches!(spec.part, Part::Spatial | Part::Mlp | Part::Prompt | Part::Lora));
+    let added = opened.store.specs().iter().find(|spec| matches!(spec.part, Part::Spatial | Part::Mlp | Part::Prompt));
     if let Some(spec) = added {
         return refuse(
             &format!(
@@ -56,10 +54,13 @@ pub fn to_hugging_face(folder: &Path, opened: &Opened, head: bool) -> Result<(),
     safetensors::write(&folder.join("model.safetensors"), &[("format", "pt")], &table, |i| {
         let (target, ours) = &tensors[i];
         let var = opened.store.get(ours).ok_or_else(|| ModelError::Shape(format!("there is no {ours}")))?;
-        let mut values: Vec<f32> = var.flatten_all()?.to_dtype(candle_core::DType::F32)?.to_vec1()?;
+        let mut values = values(var)?;
         if let Some(third) = target.third {
             let size = values.len() / 3;
             values = values[third * size..(third + 1) * size].to_vec();
+            if let Some(update) = low_rank(opened, ours, third)? {
+                values.iter_mut().zip(update).for_each(|(value, update)| *value += update);
+            }
         }
         Ok(values)
     })?;
@@ -110,6 +111,27 @@ pub fn to_hugging_face(folder: &Path, opened: &Opened, head: bool) -> Result<(),
         front_end["std"] = json!(normalisation.std);
     }
     write(&folder.join("preprocessor_config.json"), &front_end)
+}
+
+fn values(tensor: &Tensor) -> Result<Vec<f32>, ModelError> {
+    Ok(tensor.flatten_all()?.to_dtype(DType::F32)?.to_vec1()?)
+}
+
+/// What a low-rank update adds to a third of `blocks.i.attn.qkv.weight`: (D, D) row-major; nothing to keys, to biases,
+/// or by another method.
+fn low_rank(opened: &Opened, ours: &str, third: usize) -> Result<Option<Vec<f32>>, ModelError> {
+    let size = opened.method.extras(&opened.config).lora;
+    let (Some(size), Some(attention), Some(name)) =
+        (size, ours.strip_suffix("qkv.weight"), [Some("lora_q"), None, Some("lora_v")][third])
+    else {
+        return Ok(None);
+    };
+    let get = |part: &str| {
+        let name = format!("{attention}{name}.{part}.weight");
+        opened.store.get(&name).ok_or_else(|| ModelError::Shape(format!("there is no {name}")))
+    };
+    let update = get("up")?.as_detached_tensor().matmul(&get("down")?.as_detached_tensor())?;
+    Ok(Some(values(&(update * size.scale())?)?))
 }
 
 fn write(path: &Path, settings: &serde_json::Value) -> Result<(), ModelError> {

@@ -7,6 +7,7 @@ use ratatui::{
 };
 
 use super::side_title;
+use crate::model::METHODS;
 use crate::tui::{
     app::App,
     parameters::{MOMENT_BYTES, MethodCount, Node},
@@ -16,14 +17,16 @@ use crate::tui::{
 
 /// Draws the screen.
 pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
+    // The methods, their header and the panel's frame.
+    let table = METHODS.len() as u16 + 3;
     if area.width >= 112 {
         let [left, right] = Layout::horizontal([Constraint::Fill(1), Constraint::Length(48)]).areas(area);
         tree(app, left, buffer);
-        let [top, bottom] = Layout::vertical([Constraint::Length(11), Constraint::Fill(1)]).areas(right);
+        let [top, bottom] = Layout::vertical([Constraint::Length(table + 2), Constraint::Fill(1)]).areas(right);
         methods(app, top, buffer);
         facts(app, bottom, buffer);
     } else {
-        let [top, bottom] = Layout::vertical([Constraint::Fill(1), Constraint::Length(9)]).areas(area);
+        let [top, bottom] = Layout::vertical([Constraint::Fill(1), Constraint::Length(table)]).areas(area);
         tree(app, top, buffer);
         methods(app, bottom, buffer);
     }
@@ -167,7 +170,7 @@ fn methods(app: &App, area: Rect, buffer: &mut Buffer) {
         ));
         buffer.set_line(inner.x, y, &line, inner.width);
     }
-    if inner.height >= 9 {
+    if usize::from(inner.height) >= METHODS.len() + 3 {
         let line = Line::from(vec![
             Span::styled("m", theme.accent()),
             Span::styled(" the next one; what runs is not touched", theme.dim()),
