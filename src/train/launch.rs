@@ -8,6 +8,7 @@ use std::{
 use super::{
     AdamW, Launch, Request, TrainError,
     batches::{Batches, Shelf},
+    frozen::Frozen,
     journal::Journal,
     plan::{Plan, front_end, plan},
     run::{Run, Saved},
@@ -43,7 +44,7 @@ impl Group {
         Ok(Box::new(run))
     }
 
-    fn begin(&self, request: &Request, journal: &mut Journal) -> Result<Run, TrainError> {
+    pub(super) fn begin(&self, request: &Request, journal: &mut Journal) -> Result<Run, TrainError> {
         let Plan { mut config, features, division } =
             plan(request, &self.shelf, &mut |done, total| journal.preparing(done, total))?;
         let model = open(&config)?;
@@ -74,7 +75,7 @@ impl Group {
         assemble(plan, model, optimizer, position, Saved::up_to(None), lock, journal)
     }
 
-    fn resume(&self, folder: &Path, journal: &mut Journal) -> Result<Run, TrainError> {
+    pub(super) fn resume(&self, folder: &Path, journal: &mut Journal) -> Result<Run, TrainError> {
         let lock = Lock::take(folder)?;
         let state = session::load(folder)?;
         let config = state.config.ok_or_else(|| {
@@ -160,6 +161,7 @@ fn assemble(
     Ok(Run {
         engine: model.engine(),
         store: model.store,
+        frozen: Frozen::of(&plan.config),
         config: plan.config,
         lock,
         optimizer,

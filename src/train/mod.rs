@@ -7,6 +7,7 @@ mod bootstrap;
 mod command;
 mod error;
 mod feed;
+mod frozen;
 mod journal;
 mod launch;
 mod loss;

@@ -10,6 +10,7 @@ use candle_core::Tensor;
 use super::{
     AdamW, Answers, Criterion, TrainError,
     batches::Batches,
+    frozen::Frozen,
     journal::Journal,
     lr_factor, median,
     snapshot::{self, Part},
@@ -17,7 +18,7 @@ use super::{
 };
 use crate::{
     data::Batch,
-    model::{BlockNorms, Engine, Features, ParamStore, StepOutput},
+    model::{BlockNorms, Engine, ParamStore, StepOutput},
     session::{Best, Checkpoint, Checkpoints, EpochRecord, Event, Lock, Position, RunConfig, StepRecord, Summary},
 };
 
@@ -34,6 +35,8 @@ pub(super) struct Run {
     pub(super) store: ParamStore,
     pub(super) optimizer: AdamW,
     pub(super) batches: Batches,
+    /// What the backbone makes of each clip, where it never changes.
+    pub(super) frozen: Option<Frozen>,
     pub(super) position: Position,
     pub(super) evaluation: Option<Evaluation>,
     /// The answers of the last complete epoch.
@@ -96,14 +99,20 @@ impl Run {
     fn step(&mut self, journal: &mut Journal) -> Result<(), TrainError> {
         let begun = Instant::now();
         let epoch = self.position.epochs + 1;
-        let batch = self.batches.train(epoch, self.position.step_in_epoch)?;
+        let (batch, kept) = self.training_batch(epoch)?;
         let data = begun.elapsed();
+        let pooled = match &mut self.frozen {
+            Some(frozen) if frozen.trains && kept.is_none() => {
+                Some(frozen.pooled(self.engine.as_mut(), &self.store, &batch)?)
+            }
+            _ => kept,
+        };
         let factor = lr_factor(&self.config.recipe.schedule, self.position.step, epoch);
         let lr = self.config.lr * factor;
         let step = self.position.step + 1;
         let wants_norms = self.config.norms_every > 0 && step.is_multiple_of(self.config.norms_every);
         let criterion = Criterion::new(self.config.recipe.loss, &batch.targets);
-        let output = self.forward_and_backward(&batch, &criterion, wants_norms)?;
+        let output = self.forward_and_backward(&batch, pooled.as_deref(), &criterion, wants_norms)?;
         if !output.loss.is_finite() {
             return Err(TrainError::Failed(format!(
                 "the loss of step {step} is {}: training has diverged; train again with a lower --lr than {}",
@@ -133,21 +142,43 @@ impl Run {
         Ok(())
     }
 
+    /// The next batch, and what the backbone makes of its clips where that is kept: then its sound is left out.
+    fn training_batch(&mut self, epoch: u32) -> Result<(Batch, Option<Vec<f32>>), TrainError> {
+        let step = self.position.step_in_epoch;
+        let mut ahead = true;
+        if let Some(frozen) = self.frozen.as_ref().filter(|frozen| frozen.trains) {
+            let labels = self.batches.train_labels(epoch, step);
+            if let Some(kept) = frozen.kept(&labels.items) {
+                return Ok((labels, Some(kept)));
+            }
+            ahead = false;
+        }
+        Ok((self.batches.train(epoch, step, ahead)?, None))
+    }
+
     /// The gradient of a whole batch, by way of as many parts as memory asks for.
     fn forward_and_backward(
         &mut self,
         batch: &Batch,
+        pooled: Option<&[f32]>,
         criterion: &Criterion<'_>,
         norms: bool,
     ) -> Result<StepOutput, TrainError> {
         let mut whole: Option<StepOutput> = None;
-        for start in (0..batch.features.batch).step_by(self.config.micro_batch.max(1)) {
-            let part = part_of(&batch.features, start, self.config.micro_batch);
+        let (clips, size, d) = (batch.items.len(), self.config.micro_batch.max(1), self.config.shape.hidden);
+        for start in (0..clips).step_by(size) {
+            let end = (start + size).min(clips);
             let mut loss = |range: std::ops::Range<usize>, logits: &[f32]| {
                 criterion.share(start + range.start..start + range.end, logits)
             };
             // Norms of the first part stand for the batch: the measurement shall cost little.
-            let output = self.engine.step(&self.store, &part, &mut loss, norms && start == 0)?;
+            let output = match pooled {
+                Some(pooled) => self.engine.head_step(&self.store, &pooled[start * d..end * d], &mut loss)?,
+                None => {
+                    let part = batch.features.part(start..end);
+                    self.engine.step(&self.store, &part, &mut loss, norms && start == 0)?
+                }
+            };
             whole = Some(match whole {
                 None => output,
                 Some(sum) => add(sum, output)?,
@@ -185,10 +216,19 @@ impl Run {
             seconds: 0.0,
         });
         if evaluation.done < self.batches.val_batches() {
-            let batch = self.batches.val(evaluation.done)?;
-            let logits = self.engine.logits(&self.store, &batch.features)?;
+            let labels = self.batches.val_labels(evaluation.done);
+            let kept = self.frozen.as_ref().and_then(|frozen| frozen.kept(&labels.items));
+            let batch = if kept.is_some() { labels } else { self.batches.val(evaluation.done)? };
+            let pooled = match &mut self.frozen {
+                Some(frozen) if kept.is_none() => Some(frozen.pooled(self.engine.as_mut(), &self.store, &batch)?),
+                _ => kept,
+            };
+            let logits = match pooled {
+                Some(pooled) => self.engine.head_logits(&self.store, &pooled)?,
+                None => self.engine.logits(&self.store, &batch.features)?,
+            };
             let criterion = Criterion::new(self.config.recipe.loss, &batch.targets);
-            let (loss, _) = criterion.share(0..batch.features.batch, &logits);
+            let (loss, _) = criterion.share(0..batch.items.len(), &logits);
             evaluation.answers.extend(&logits, &batch.targets);
             evaluation.loss_sum += f64::from(loss) * criterion.terms();
             evaluation.loss_weight += criterion.terms();
@@ -305,19 +345,6 @@ impl Run {
     }
 }
 
-/// `count` clips from `start`, or what there is.
-fn part_of(features: &Features, start: usize, count: usize) -> Features {
-    let end = (start + count).min(features.batch);
-    let clip = features.frames * features.bins;
-    Features {
-        batch: end - start,
-        frames: features.frames,
-        bins: features.bins,
-        data: features.data[start * clip..end * clip].to_vec(),
-        valid: features.valid[start..end].to_vec(),
-    }
-}
-
 /// Gradients scaled down so that their norm over all parameters is at most `most`; as they are when it is 0.
 fn clipped(gradients: Vec<Tensor>, most: f64) -> Result<Vec<Tensor>, TrainError> {
     if most <= 0.0 {
@@ -381,14 +408,5 @@ mod tests {
         assert!((values(1.0)[0] - 0.6).abs() < 1e-6 && (values(1.0)[1] - 0.8).abs() < 1e-6);
         let wild = vec![Tensor::new(&[f32::NAN], &Device::Cpu).unwrap()];
         assert!(clipped(wild, 1.0).unwrap_err().to_string().contains("lower --lr"));
-    }
-
-    #[test]
-    fn parts_of_a_batch_are_its_clips_in_order() {
-        let features =
-            Features { batch: 3, frames: 2, bins: 1, data: vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0], valid: vec![1, 2, 2] };
-        let part = part_of(&features, 2, 2);
-        assert_eq!((part.batch, part.data, part.valid), (1, vec![5.0, 6.0], vec![2]));
-        assert_eq!(part_of(&features, 0, 2).data, [1.0, 2.0, 3.0, 4.0]);
     }
 }
