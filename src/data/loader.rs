@@ -97,6 +97,11 @@ impl Loader {
         self.job.items.len()
     }
 
+    /// The batches of an epoch without their sound.
+    pub fn labels(&self, epoch: u32) -> Labels {
+        Labels { job: Arc::clone(&self.job), order: self.job.order(epoch) }
+    }
+
     /// The batches of an epoch from the `first` on, made ahead in the background.
     ///
     /// A run that goes on at batch `first` gets exactly the batches that an uninterrupted one would have got.
@@ -120,6 +125,28 @@ impl Loader {
             inboxes.push(inbox);
         }
         Batches { inboxes, threads, next: first, first, total }
+    }
+}
+
+/// An epoch's batches without their sound.
+pub struct Labels {
+    job: Arc<Job>,
+    order: Vec<usize>,
+}
+
+impl Labels {
+    /// Batch `number` (from 0), its features empty: for whoever knows already what to make of these clips. Targets
+    /// are those of clips as they are, unmixed.
+    pub fn batch(&self, number: u64) -> Batch {
+        let mut batch = Batch::default();
+        let mut targets = Vec::new();
+        for &place in self.job.places(&self.order, number as usize) {
+            let item = self.job.items[place];
+            targets.push(Target::of(self.job.label(item), self.job.set.dataset().classes.len()));
+            batch.items.push(item);
+        }
+        batch.targets = self.job.targets(targets);
+        batch
     }
 }
 
@@ -218,14 +245,12 @@ impl Job {
     }
 
     fn batch(&self, epoch: u32, order: &[usize], number: usize, extractor: &mut Extractor) -> Result<Batch, DataError> {
-        let start = number * self.batch;
-        let places = &order[start..(start + self.batch).min(order.len())];
+        let (start, places) = (number * self.batch, self.places(order, number));
         let (frames, bins) = (self.recipe.frames, self.set.front_end().bins());
         let classes = self.set.dataset().classes.len();
         let mut features = Features { batch: places.len(), frames, bins, ..Features::default() };
         features.data = vec![0.0; places.len() * frames * bins];
-        let mut targets = Targets { classes, values: Vec::with_capacity(places.len() * classes), mask: None };
-        let mut weights = Vec::with_capacity(places.len() * classes);
+        let mut targets = Vec::with_capacity(places.len());
         let mut items = Vec::with_capacity(places.len());
         for (row, (&place, out)) in places.iter().zip(features.data.chunks_exact_mut(frames * bins)).enumerate() {
             let item = self.items[place];
@@ -242,12 +267,28 @@ impl Job {
                 }
             };
             features.valid.push(target.0.min(frames));
-            targets.values.extend(target.1.values);
-            weights.extend(target.1.weights);
+            targets.push(target.1);
             items.push(item);
         }
-        targets.mask = weights.iter().any(|&weight| weight != 1.0).then_some(weights);
-        Ok(Batch { features, targets, items })
+        Ok(Batch { features, targets: self.targets(targets), items })
+    }
+
+    /// The part of an epoch's order that is batch `number`.
+    fn places<'a>(&self, order: &'a [usize], number: usize) -> &'a [usize] {
+        let start = (number * self.batch).min(order.len());
+        &order[start..(start + self.batch).min(order.len())]
+    }
+
+    /// The targets of a batch's clips together.
+    fn targets(&self, of_clips: Vec<Target>) -> Targets {
+        let classes = self.set.dataset().classes.len();
+        let mut values = Vec::with_capacity(of_clips.len() * classes);
+        let mut weights = Vec::with_capacity(of_clips.len() * classes);
+        for target in of_clips {
+            values.extend(target.values);
+            weights.extend(target.weights);
+        }
+        Targets { classes, values, mask: weights.iter().any(|&weight| weight != 1.0).then_some(weights) }
     }
 
     /// One training clip into its place: its frames of sound and its target.

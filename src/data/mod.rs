@@ -27,7 +27,7 @@ pub use dataset::{Dataset, Item, Label, Source, Split};
 pub use error::DataError;
 pub use features::FeatureSet;
 pub use layout::{LAYOUTS, Layout, Reading, open, open_corpus, read};
-pub use loader::{Batch, Batches, Loader, Targets};
+pub use loader::{Batch, Batches, Labels, Loader, Targets};
 pub use nearest::nearest;
 pub use parallel::Progress;
 pub use problem::{Problem, Severity};

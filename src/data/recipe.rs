@@ -242,6 +242,11 @@ impl Recipe {
         }
     }
 
+    /// Whether a clip to train on is another in every epoch: masked, mixed or noisy.
+    pub fn augments(&self) -> bool {
+        self.freq_mask > 0 || self.time_mask > 0 || self.mixup > 0.0 || self.gain > 0.0 || self.noise
+    }
+
     /// Whether every figure is in its range; a reason for people otherwise.
     ///
     /// # Errors

@@ -21,6 +21,20 @@ pub struct Features {
     pub valid: Vec<usize>,
 }
 
+impl Features {
+    /// The clips of a range as a batch of their own.
+    pub fn part(&self, range: Range<usize>) -> Self {
+        let clip = self.frames * self.bins;
+        Self {
+            batch: range.len(),
+            frames: self.frames,
+            bins: self.bins,
+            data: self.data[range.start * clip..range.end * clip].to_vec(),
+            valid: self.valid.get(range).unwrap_or_default().to_vec(),
+        }
+    }
+}
+
 /// Root-mean-square norms inside one block, means over the batch's tokens, for the Layers screen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct BlockNorms {
@@ -82,4 +96,34 @@ pub trait Engine: Send {
         store: &super::ParamStore,
         input: &Features,
     ) -> Result<(Vec<f32>, Vec<BlockNorms>), ModelError>;
+
+    /// What the backbone makes of each clip, (batch, D) row-major: the mean of its pooled tokens, before the head's
+    /// norm. A clip goes through alone, so its vector is the same to the bit whatever is beside it; where nothing
+    /// before the head trains it never changes, and may be kept.
+    fn pooled(&mut self, store: &super::ParamStore, input: &Features) -> Result<Vec<f32>, ModelError>;
+
+    /// [`step`](Self::step) from pooled vectors (batch, D) on, for a method that trains nothing before the head.
+    fn head_step(
+        &mut self,
+        store: &super::ParamStore,
+        pooled: &[f32],
+        loss: LossFn<'_>,
+    ) -> Result<StepOutput, ModelError>;
+
+    /// [`logits`](Self::logits) from pooled vectors (batch, D) on.
+    fn head_logits(&mut self, store: &super::ParamStore, pooled: &[f32]) -> Result<Vec<f32>, ModelError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_a_batch_are_its_clips_in_order() {
+        let features =
+            Features { batch: 3, frames: 2, bins: 1, data: vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0], valid: vec![1, 2, 2] };
+        let part = features.part(2..3);
+        assert_eq!((part.batch, part.data, part.valid), (1, vec![5.0, 6.0], vec![2]));
+        assert_eq!(features.part(0..2).data, [1.0, 2.0, 3.0, 4.0]);
+    }
 }

@@ -101,19 +101,58 @@ impl Portable {
     /// The whole forward pass; `graph` says whether gradients will be asked for.
     pub(super) fn forward(&self, store: &ParamStore, input: &Features, graph: bool, watch: Watch) -> Result<Pass> {
         let weights = Weights { store, graph };
-        let mut x = stem::tokens(&self.config, &weights, input)?;
         let (mut norms, mut hidden) = (Vec::new(), Vec::new());
+        let pooled = self.backbone(&weights, input, watch, &mut norms, &mut hidden)?;
+        Ok(Pass { logits: self.head(&weights, &pooled)?, norms, hidden })
+    }
+
+    /// From spectrograms to pooled vectors (batch, D).
+    fn backbone(
+        &self,
+        weights: &Weights<'_>,
+        input: &Features,
+        watch: Watch,
+        norms: &mut Vec<BlockNorms>,
+        hidden: &mut Vec<Tensor>,
+    ) -> Result<Tensor> {
+        let mut x = stem::tokens(&self.config, weights, input)?;
         for block in 0..self.config.depth {
-            let measured = self.block(&weights, &format!("blocks.{block}"), &mut x, watch.norms)?;
-            norms.extend(measured);
+            norms.extend(self.block(weights, &format!("blocks.{block}"), &mut x, watch.norms)?);
             if watch.hidden {
                 hidden.push(x.detach());
             }
         }
         let x = weights.norm("norm", &x, self.config.norm_eps)?;
-        let pooled = self.pool(&weights, &x, input)?;
-        let pooled = weights.norm("head.norm", &pooled, self.config.head_eps)?;
-        Ok(Pass { logits: weights.linear("head.linear", &pooled)?, norms, hidden })
+        self.pool(weights, &x, input)
+    }
+
+    /// Logits (batch, classes) of pooled vectors (batch, D).
+    fn head(&self, weights: &Weights<'_>, pooled: &Tensor) -> Result<Tensor> {
+        let normed = weights.norm("head.norm", pooled, self.config.head_eps)?;
+        weights.linear("head.linear", &normed)
+    }
+
+    /// Pooled vectors on the device.
+    fn to_device(&self, store: &ParamStore, pooled: &[f32]) -> Result<Tensor> {
+        let d = self.config.hidden;
+        Ok(Tensor::from_slice(pooled, (pooled.len() / d, d), store.device())?)
+    }
+
+    /// Loss and gradients from a pass with its graph.
+    fn finish(store: &ParamStore, pass: Pass, loss: LossFn<'_>) -> Result<StepOutput> {
+        let logits = to_host(&pass.logits)?;
+        let (loss, towards) = loss(0..pass.logits.dim(0)?, &logits);
+        let towards = Tensor::from_vec(towards, pass.logits.dims(), store.device())?.to_dtype(pass.logits.dtype())?;
+        // The gradient of sum(logits * d loss / d logits) is that of the loss itself.
+        let mut found = (pass.logits * towards)?.sum_all()?.backward()?;
+        let gradients = store
+            .trainable()
+            .map(|(spec, var)| {
+                found.remove(var).ok_or_else(|| ModelError::Shape(format!("{} received no gradient", spec.name)))
+            })
+            .collect::<Result<_>>()?;
+        let norms = (!pass.norms.is_empty()).then_some(pass.norms);
+        Ok(StepOutput { loss, logits, gradients, norms })
     }
 
     /// One pre-norm block on x (batch, tokens, D), with the method's additions.
@@ -250,19 +289,7 @@ impl Engine for Portable {
 
     fn step(&mut self, store: &ParamStore, input: &Features, loss: LossFn<'_>, norms: bool) -> Result<StepOutput> {
         let pass = self.forward(store, input, true, Watch { norms, hidden: false })?;
-        let logits = to_host(&pass.logits)?;
-        let (loss, towards) = loss(0..input.batch, &logits);
-        let towards = Tensor::from_vec(towards, pass.logits.dims(), store.device())?.to_dtype(pass.logits.dtype())?;
-        // The gradient of sum(logits * d loss / d logits) is that of the loss itself.
-        let mut found = (pass.logits * towards)?.sum_all()?.backward()?;
-        let gradients = store
-            .trainable()
-            .map(|(spec, var)| {
-                found.remove(var).ok_or_else(|| ModelError::Shape(format!("{} received no gradient", spec.name)))
-            })
-            .collect::<Result<_>>()?;
-        let norms = (!pass.norms.is_empty()).then_some(pass.norms);
-        Ok(StepOutput { loss, logits, gradients, norms })
+        Self::finish(store, pass, loss)
     }
 
     fn logits(&mut self, store: &ParamStore, input: &Features) -> Result<Vec<f32>> {
@@ -272,6 +299,28 @@ impl Engine for Portable {
     fn observe(&mut self, store: &ParamStore, input: &Features) -> Result<(Vec<f32>, Vec<BlockNorms>)> {
         let pass = self.forward(store, input, false, Watch { norms: true, hidden: false })?;
         Ok((to_host(&pass.logits)?, pass.norms))
+    }
+
+    fn pooled(&mut self, store: &ParamStore, input: &Features) -> Result<Vec<f32>> {
+        let weights = Weights { store, graph: false };
+        let mut all = Vec::with_capacity(input.batch * self.config.hidden);
+        for clip in 0..input.batch {
+            let (mut norms, mut hidden) = (Vec::new(), Vec::new());
+            let clip = input.part(clip..clip + 1);
+            let pooled = self.backbone(&weights, &clip, Watch::default(), &mut norms, &mut hidden)?;
+            all.extend(to_host(&pooled)?);
+        }
+        Ok(all)
+    }
+
+    fn head_step(&mut self, store: &ParamStore, pooled: &[f32], loss: LossFn<'_>) -> Result<StepOutput> {
+        let weights = Weights { store, graph: true };
+        let logits = self.head(&weights, &self.to_device(store, pooled)?)?;
+        Self::finish(store, Pass { logits, norms: Vec::new(), hidden: Vec::new() }, loss)
+    }
+
+    fn head_logits(&mut self, store: &ParamStore, pooled: &[f32]) -> Result<Vec<f32>> {
+        to_host(&self.head(&Weights { store, graph: false }, &self.to_device(store, pooled)?)?)
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 use super::{TrainError, plan::Plan};
 use crate::{
     audio::FrontEnd,
-    data::{self, DataError, Dataset, FeatureSet, Loader},
+    data::{self, DataError, Dataset, FeatureSet, Labels, Loader},
 };
 
 /// Clips of a batch that is only evaluated.
@@ -44,6 +44,9 @@ pub(super) struct Batches {
     training: Option<(u32, data::Batches)>,
     /// The validation split being evaluated.
     validating: Option<data::Batches>,
+    /// Who is in which batch of an epoch to train on, and of the validation split.
+    train_labels: Option<(u32, Labels)>,
+    val_labels: Labels,
 }
 
 impl Batches {
@@ -57,11 +60,14 @@ impl Batches {
         let (train, val) = (plan.division.train.clone(), plan.division.val.clone());
         set.prepare(&[train.as_slice(), &val].concat(), progress)?;
         let normalisation = config.normalisation;
+        let val = Loader::evaluation(Arc::clone(set), val, &config.recipe, normalisation, EVALUATED);
         Ok(Self {
             train: Loader::training(Arc::clone(set), train, &config.recipe, normalisation, config.seed),
-            val: Loader::evaluation(Arc::clone(set), val, &config.recipe, normalisation, EVALUATED),
+            val_labels: val.labels(1),
+            val,
             training: None,
             validating: None,
+            train_labels: None,
         })
     }
 
@@ -77,8 +83,8 @@ impl Batches {
         self.val.clips()
     }
 
-    /// Batch `step` (from 0) of an epoch (from 1).
-    pub(super) fn train(&mut self, epoch: u32, step: u64) -> Result<data::Batch, TrainError> {
+    /// Batch `step` (from 0) of an epoch (from 1). `ahead` says whether the next epoch will want its batches.
+    pub(super) fn train(&mut self, epoch: u32, step: u64, ahead: bool) -> Result<data::Batch, TrainError> {
         let at = |(at_epoch, stream): &(u32, data::Batches)| *at_epoch == epoch && stream.position() == step;
         if !self.training.as_ref().is_some_and(at) {
             // The old threads end before new ones start.
@@ -86,11 +92,27 @@ impl Batches {
             self.training = Some((epoch, self.train.epoch(epoch, step)));
         }
         let batch = self.training.as_mut().and_then(|(_, stream)| stream.next());
-        if step + 1 == self.train.batches() {
+        if ahead && step + 1 == self.train.batches() {
             // The next epoch's first batches are made while this one is evaluated.
             self.training = Some((epoch + 1, self.train.epoch(epoch + 1, 0)));
         }
         batch.unwrap_or_else(|| Err(missing(step))).map_err(TrainError::from)
+    }
+
+    /// The same batch without its sound and, if its clips were mixed, without that.
+    pub(super) fn train_labels(&mut self, epoch: u32, step: u64) -> data::Batch {
+        let labels = match self.train_labels.take() {
+            Some((at, labels)) if at == epoch => labels,
+            _ => self.train.labels(epoch),
+        };
+        let batch = labels.batch(step);
+        self.train_labels = Some((epoch, labels));
+        batch
+    }
+
+    /// Batch `number` (from 0) of the validation split, without its sound.
+    pub(super) fn val_labels(&self, number: u64) -> data::Batch {
+        self.val_labels.batch(number)
     }
 
     /// Batch `number` (from 0) of the validation split.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Answers, Criterion, TrainError, batches::Batches, journal::Journal};
+use super::{Answers, Criterion, TrainError, batches::Batches, frozen::Frozen, journal::Journal};
 use crate::{
     data::Loss,
     model::{Engine, ParamStore},
@@ -33,16 +33,32 @@ impl Evaluation {
         engine: &mut dyn Engine,
         store: &ParamStore,
         batches: &mut Batches,
+        frozen: Option<&mut Frozen>,
         loss: Loss,
         journal: &Journal,
     ) -> Result<bool, TrainError> {
         let begun = Instant::now();
         if self.done < batches.val_batches() {
-            let batch = batches.val(self.done)?;
-            let logits = engine.logits(store, &batch.features)?;
-            let criterion = Criterion::new(loss, &batch.targets);
-            let (loss, _) = criterion.share(0..batch.features.batch, &logits);
-            self.answers.extend(&logits, &batch.targets);
+            let (logits, targets) = match frozen {
+                None => {
+                    let batch = batches.val(self.done)?;
+                    (engine.logits(store, &batch.features)?, batch.targets)
+                }
+                Some(frozen) => {
+                    let labels = batches.val_labels(self.done);
+                    let (pooled, targets) = match frozen.kept(&labels.items) {
+                        Some(kept) => (kept, labels.targets),
+                        None => {
+                            let batch = batches.val(self.done)?;
+                            (frozen.pooled(engine, store, &batch)?, batch.targets)
+                        }
+                    };
+                    (engine.head_logits(store, &pooled)?, targets)
+                }
+            };
+            let criterion = Criterion::new(loss, &targets);
+            let (loss, _) = criterion.share(0..logits.len() / self.answers.classes.max(1), &logits);
+            self.answers.extend(&logits, &targets);
             self.loss_sum += f64::from(loss) * criterion.terms();
             self.loss_weight += criterion.terms();
             self.done += 1;

@@ -9,6 +9,7 @@ use super::{
     AdamW, Launch, Request, TrainError,
     average::Average,
     batches::{Batches, Shelf},
+    frozen::Frozen,
     journal::Journal,
     plan::{Plan, front_end, plan},
     pretrain,
@@ -52,7 +53,7 @@ impl Group {
         })
     }
 
-    fn begin(&self, request: &Request, journal: &mut Journal) -> Result<Run, TrainError> {
+    pub(super) fn begin(&self, request: &Request, journal: &mut Journal) -> Result<Run, TrainError> {
         let Plan { mut config, features, division } =
             plan(request, &self.shelf, &mut |done, total| journal.preparing(done, total))?;
         let model = open(&config)?;
@@ -83,7 +84,7 @@ impl Group {
         assemble(plan, model, optimizer, position, Saved::up_to(None), lock, journal)
     }
 
-    fn resume(&self, lock: Lock, folder: &Path, journal: &mut Journal) -> Result<Run, TrainError> {
+    pub(super) fn resume(&self, lock: Lock, folder: &Path, journal: &mut Journal) -> Result<Run, TrainError> {
         let state = session::load(folder)?;
         let config = state.config.ok_or_else(|| {
             TrainError::Request(format!("{}: the log does not say what was trained; train anew", folder.display()))
@@ -170,6 +171,7 @@ fn assemble(
     Ok(Run {
         engine: model.engine(),
         store: model.store,
+        frozen: Frozen::of(&plan.config),
         config: plan.config,
         lock,
         optimizer,

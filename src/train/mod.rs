@@ -9,6 +9,7 @@ mod command;
 mod error;
 mod evaluation;
 mod feed;
+mod frozen;
 mod journal;
 mod launch;
 mod loss;

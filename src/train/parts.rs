@@ -1,22 +1,9 @@
-//! A batch taken in parts, and what their gradients come to.
+//! What the gradients of a batch's parts come to.
 
 use candle_core::Tensor;
 
 use super::TrainError;
-use crate::model::{Features, StepOutput};
-
-/// `count` clips from `start`, or what there is.
-pub(super) fn part_of(features: &Features, start: usize, count: usize) -> Features {
-    let end = (start + count).min(features.batch);
-    let clip = features.frames * features.bins;
-    Features {
-        batch: end - start,
-        frames: features.frames,
-        bins: features.bins,
-        data: features.data[start * clip..end * clip].to_vec(),
-        valid: features.valid[start..end].to_vec(),
-    }
-}
+use crate::model::StepOutput;
 
 /// Gradients scaled down so that their norm over all parameters is at most `most`; as they are when it is 0.
 pub(super) fn clipped(gradients: Vec<Tensor>, most: f64) -> Result<Vec<Tensor>, TrainError> {
@@ -68,14 +55,5 @@ mod tests {
         assert!((values(1.0)[0] - 0.6).abs() < 1e-6 && (values(1.0)[1] - 0.8).abs() < 1e-6);
         let wild = vec![Tensor::new(&[f32::NAN], &Device::Cpu).unwrap()];
         assert!(clipped(wild, 1.0).unwrap_err().to_string().contains("lower --lr"));
-    }
-
-    #[test]
-    fn parts_of_a_batch_are_its_clips_in_order() {
-        let features =
-            Features { batch: 3, frames: 2, bins: 1, data: vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0], valid: vec![1, 2, 2] };
-        let part = part_of(&features, 2, 2);
-        assert_eq!((part.batch, part.data, part.valid), (1, vec![5.0, 6.0], vec![2]));
-        assert_eq!(part_of(&features, 0, 2).data, [1.0, 2.0, 3.0, 4.0]);
     }
 }

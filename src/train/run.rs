@@ -10,9 +10,10 @@ use super::{
     average::Average,
     batches::Batches,
     evaluation::Evaluation,
+    frozen::Frozen,
     journal::Journal,
     lr_factor, median,
-    parts::{add, clipped, part_of},
+    parts::{add, clipped},
     snapshot::{self, Part},
     trainer::{Job, Progress},
 };
@@ -37,6 +38,8 @@ pub(super) struct Run {
     pub(super) store: ParamStore,
     pub(super) optimizer: AdamW,
     pub(super) batches: Batches,
+    /// What the backbone makes of each clip, where it never changes.
+    pub(super) frozen: Option<Frozen>,
     pub(super) position: Position,
     pub(super) evaluation: Option<Evaluation>,
     /// The mean of the last epochs' weights, where the recipe asks for it.
@@ -114,14 +117,20 @@ impl Run {
     fn step(&mut self, journal: &mut Journal) -> Result<(), TrainError> {
         let begun = Instant::now();
         let epoch = self.position.epochs + 1;
-        let batch = self.batches.train(epoch, self.position.step_in_epoch)?;
+        let (batch, kept) = self.training_batch(epoch)?;
         let data = begun.elapsed();
+        let pooled = match &mut self.frozen {
+            Some(frozen) if frozen.trains && kept.is_none() => {
+                Some(frozen.pooled(self.engine.as_mut(), &self.store, &batch)?)
+            }
+            _ => kept,
+        };
         let factor = lr_factor(&self.config.recipe.schedule, self.position.step, epoch);
         let lr = self.config.lr * factor;
         let step = self.position.step + 1;
         let wants_norms = self.config.norms_every > 0 && step.is_multiple_of(self.config.norms_every);
         let criterion = Criterion::new(self.config.recipe.loss, &batch.targets);
-        let output = self.forward_and_backward(&batch, &criterion, wants_norms)?;
+        let output = self.forward_and_backward(&batch, pooled.as_deref(), &criterion, wants_norms)?;
         if !output.loss.is_finite() {
             return Err(TrainError::Failed(format!(
                 "the loss of step {step} is {}: training has diverged; train again with a lower --lr than {}",
@@ -152,21 +161,43 @@ impl Run {
         Ok(())
     }
 
+    /// The next batch, and what the backbone makes of its clips where that is kept: then its sound is left out.
+    fn training_batch(&mut self, epoch: u32) -> Result<(Batch, Option<Vec<f32>>), TrainError> {
+        let step = self.position.step_in_epoch;
+        let mut ahead = true;
+        if let Some(frozen) = self.frozen.as_ref().filter(|frozen| frozen.trains) {
+            let labels = self.batches.train_labels(epoch, step);
+            if let Some(kept) = frozen.kept(&labels.items) {
+                return Ok((labels, Some(kept)));
+            }
+            ahead = false;
+        }
+        Ok((self.batches.train(epoch, step, ahead)?, None))
+    }
+
     /// The gradient of a whole batch, by way of as many parts as memory asks for.
     fn forward_and_backward(
         &mut self,
         batch: &Batch,
+        pooled: Option<&[f32]>,
         criterion: &Criterion<'_>,
         norms: bool,
     ) -> Result<StepOutput, TrainError> {
         let mut whole: Option<StepOutput> = None;
-        for start in (0..batch.features.batch).step_by(self.config.micro_batch.max(1)) {
-            let part = part_of(&batch.features, start, self.config.micro_batch);
+        let (clips, size, d) = (batch.items.len(), self.config.micro_batch.max(1), self.config.shape.hidden);
+        for start in (0..clips).step_by(size) {
+            let end = (start + size).min(clips);
             let mut loss = |range: std::ops::Range<usize>, logits: &[f32]| {
                 criterion.share(start + range.start..start + range.end, logits)
             };
             // Norms of the first part stand for the batch: the measurement shall cost little.
-            let output = self.engine.step(&self.store, &part, &mut loss, norms && start == 0)?;
+            let output = match pooled {
+                Some(pooled) => self.engine.head_step(&self.store, &pooled[start * d..end * d], &mut loss)?,
+                None => {
+                    let part = batch.features.part(start..end);
+                    self.engine.step(&self.store, &part, &mut loss, norms && start == 0)?
+                }
+            };
             whole = Some(match whole {
                 None => output,
                 Some(sum) => add(sum, output)?,
@@ -196,7 +227,14 @@ impl Run {
     fn evaluate(&mut self, journal: &mut Journal) -> Result<bool, TrainError> {
         let (classes, loss) = (self.config.shape.classes, self.config.recipe.loss);
         let evaluation = self.evaluation.get_or_insert_with(|| Evaluation::new(classes));
-        if !evaluation.advance(self.engine.as_mut(), &self.store, &mut self.batches, loss, journal)? {
+        if !evaluation.advance(
+            self.engine.as_mut(),
+            &self.store,
+            &mut self.batches,
+            self.frozen.as_mut(),
+            loss,
+            journal,
+        )? {
             return Ok(false);
         }
         if let Some(evaluation) = self.evaluation.take() {
@@ -212,7 +250,7 @@ impl Run {
             Some(begun) => begun,
             None => (self.average.store(&self.store)?, Evaluation::new(classes)),
         };
-        if !evaluation.advance(self.engine.as_mut(), &mean, &mut self.batches, loss, journal)? {
+        if !evaluation.advance(self.engine.as_mut(), &mean, &mut self.batches, self.frozen.as_mut(), loss, journal)? {
             self.averaging = Some((mean, evaluation));
             return Ok(());
         }

@@ -220,6 +220,7 @@ impl Fast {
             hidden: self.config.hidden,
             heads: self.config.heads,
             eps: self.config.norm_eps as f32,
+            lora_scale: 0.0,
         }
     }
 }

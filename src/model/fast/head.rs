@@ -28,6 +28,11 @@ impl Head {
         &mut self.pooled
     }
 
+    /// The pooled vectors as they were written.
+    pub(super) fn last(&self) -> &[f32] {
+        &self.pooled
+    }
+
     /// Logits (batch, classes) of the pooled vectors.
     pub(super) fn forward(&mut self, config: &ModelConfig, weights: &Weights<'_>) -> Result<Vec<f32>> {
         let d = config.hidden;
@@ -66,7 +71,10 @@ impl Head {
         let [weight, bias] = &mut parts;
         layer_norm::backward_weights(norm.eps, &self.pooled, &dnormed, weight, bias);
         add_norm("head.norm", &parts, gradients);
-        let mut dpooled = vec![0.0; if wanted { self.pooled.len() } else { 0 }];
+        if !wanted {
+            return Ok(Vec::new());
+        }
+        let mut dpooled = vec![0.0; self.pooled.len()];
         layer_norm::backward(norm, &self.pooled, &dnormed, &mut dpooled);
         Ok(dpooled)
     }

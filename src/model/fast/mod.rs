@@ -64,7 +64,7 @@ impl Fast {
     pub fn supports(config: &ModelConfig, method: Method) -> bool {
         let backbone_trains = || specs(config, method).iter().any(|spec| spec.trains && spec.name.contains(".attn."));
         let extras = method.extras(config);
-        extras.lora.is_none() && config.depth > 0 && (extras.prompts == 0 || !backbone_trains())
+        config.depth > 0 && (extras.prompts == 0 || extras.lora.is_none() && !backbone_trains())
     }
 
     /// An engine for a model of this shape and method, which it must support.
@@ -105,7 +105,7 @@ impl Fast {
     }
 
     /// Of each clip, the tokens whose mean the head is given.
-    fn pooled(&self, input: &Features) -> Vec<Range<usize>> {
+    fn pooled_tokens(&self, input: &Features) -> Vec<Range<usize>> {
         let (tokens, first) = (self.config.tokens(), self.config.class_tokens());
         let of_clip = |clip: usize| match self.config.stem {
             _ if self.config.pooling == Pooling::ClassTokens && first > 0 => 0..first,
@@ -129,6 +129,7 @@ impl Fast {
             hidden: self.config.hidden,
             heads: self.config.heads,
             eps: self.config.norm_eps as f32,
+            lora_scale: self.extras.lora.map_or(0.0, |size| size.scale() as f32),
         }
     }
 
@@ -138,24 +139,24 @@ impl Fast {
         (0..batch).step_by(size).map(move |from| from..(from + size).min(batch))
     }
 
-    /// Logits (clips, classes) of some clips, and the sizes they went through the blocks with.
-    fn forward(
+    /// Leaves what the backbone makes of some clips with the head, and gives the sizes they went through blocks with.
+    fn backbone(
         &mut self,
         weights: &Weights<'_>,
         blocks: &[Block<&[f32]>],
         input: &Features,
         train: bool,
         squares: &mut [Squares],
-    ) -> Result<(Vec<f32>, Shape)> {
+    ) -> Result<Shape> {
         let config = &self.config;
-        let pooled = self.pooled(input);
+        let pooled = self.pooled_tokens(input);
         let shape = self.shape(&pooled, !squares.is_empty());
         let keep = train && self.trains[0];
         stem::forward(config, weights, input, &mut self.convolutions, keep, self.stack.tokens(&shape))?;
         let tokens = self.stack.forward(&shape, blocks, train, squares);
         let of_clips = self.head.pooled(shape.batch, shape.hidden);
         self.pool.forward(config, weights, tokens, &shape, pooled, of_clips)?;
-        Ok((self.head.forward(config, weights)?, shape))
+        Ok(shape)
     }
 
     /// Adds to the gradients what logits' gradient says, of the clips of the last forward pass.
@@ -183,6 +184,11 @@ impl Fast {
 
     /// Logits, and norms inside each block where they are wanted and there are adapters.
     fn answer(&mut self, store: &ParamStore, input: &Features, norms: bool) -> Result<(Vec<f32>, Vec<BlockNorms>)> {
+        if !self.trains[1] {
+            // As in training, where what is kept of a clip must be what it would be now.
+            let pooled = self.pooled(store, input)?;
+            return Ok((self.head_logits(store, &pooled)?, Vec::new()));
+        }
         super::stem::check(&self.config, input)?;
         let weights = Weights::of(store);
         let weights = weights.view()?;
@@ -193,8 +199,12 @@ impl Fast {
         let mut squares = vec![Squares::default(); if measured { config.depth } else { 0 }];
         let mut logits = Vec::with_capacity(input.batch * config.classes);
         for range in self.parts(input.batch) {
-            let clips = part(input, &range);
-            logits.extend(parallel::install(|| self.forward(&weights, &blocks, &clips, false, &mut squares))?.0);
+            let clips = input.part(range);
+            let of_part = parallel::install(|| -> Result<_> {
+                self.backbone(&weights, &blocks, &clips, false, &mut squares)?;
+                self.head.forward(&config, &weights)
+            })?;
+            logits.extend(of_part);
         }
         let values = (input.batch * config.tokens() * config.hidden) as f64;
         Ok((logits, squares.iter().map(|squares| block_norms(squares, values)).collect()))
@@ -219,13 +229,14 @@ fn blocks<'a>(
 
 /// One thing for each parameter of block `i`, by name.
 fn block<T>(extras: &Extras, i: usize, of: &mut impl FnMut(&str) -> Result<T>) -> Result<Block<T>> {
-    use crate::ops::block::{Adapter, Linear};
+    use crate::ops::block::{Adapter, Linear, Lora};
     let name = |part: &str| format!("blocks.{i}.{part}");
     Ok(Block {
         prompt: if extras.prompts > 0 { Some(of(&name("prompt"))?) } else { None },
         norm1: Linear::build(&name("norm1"), of)?,
         qkv: Linear::build(&name("attn.qkv"), of)?,
         proj: Linear::build(&name("attn.proj"), of)?,
+        lora: extras.lora.map(|_| Lora::build(&name("attn"), of)).transpose()?,
         spatial: extras.spatial.map(|_| Adapter::build(&name("spatial"), of)).transpose()?,
         norm2: Linear::build(&name("norm2"), of)?,
         fc1: Linear::build(&name("mlp.fc1"), of)?,
@@ -234,24 +245,16 @@ fn block<T>(extras: &Extras, i: usize, of: &mut impl FnMut(&str) -> Result<T>) -
     })
 }
 
-/// The clips of a range as a batch of their own.
-fn part(input: &Features, range: &Range<usize>) -> Features {
-    let clip = input.frames * input.bins;
-    Features {
-        batch: range.len(),
-        frames: input.frames,
-        bins: input.bins,
-        data: input.data[range.start * clip..range.end * clip].to_vec(),
-        valid: input.valid.get(range.clone()).unwrap_or_default().to_vec(),
-    }
-}
-
 impl Engine for Fast {
     fn config(&self) -> &ModelConfig {
         &self.config
     }
 
     fn step(&mut self, store: &ParamStore, input: &Features, loss: LossFn<'_>, norms: bool) -> Result<StepOutput> {
+        if !self.trains[1] {
+            let pooled = self.pooled(store, input)?;
+            return self.head_step(store, &pooled, loss);
+        }
         super::stem::check(&self.config, input)?;
         let weights = Weights::of(store);
         let weights = weights.view()?;
@@ -281,8 +284,11 @@ impl Engine for Fast {
         let mut logits = Vec::with_capacity(input.batch * self.config.classes);
         let mut total = 0.0;
         for range in self.parts(input.batch) {
-            let clips = part(input, &range);
-            let (of_part, shape) = parallel::install(|| self.forward(&weights, &blocks, &clips, true, &mut squares))?;
+            let clips = input.part(range.clone());
+            let (of_part, shape) = parallel::install(|| -> Result<_> {
+                let shape = self.backbone(&weights, &blocks, &clips, true, &mut squares)?;
+                Ok((self.head.forward(&config, &weights)?, shape))
+            })?;
             let (share, dlogits) = loss(range, &of_part);
             total += share;
             parallel::install(|| {
@@ -293,11 +299,7 @@ impl Engine for Fast {
         drop(of_blocks);
         of_biases.add_to(&config, &mut gradients);
         let rows = (input.batch * self.config.tokens() * self.config.hidden) as f64;
-        let gradients = store
-            .trainable()
-            .zip(buffers)
-            .map(|((spec, _), buffer)| Ok(Tensor::from_vec(buffer, spec.shape.as_slice(), store.device())?))
-            .collect::<Result<_>>()?;
+        let gradients = tensors(store, buffers)?;
         let norms = measured.then(|| squares.iter().map(|squares| block_norms(squares, rows)).collect());
         Ok(StepOutput { loss: total, logits, gradients, norms })
     }
@@ -309,6 +311,58 @@ impl Engine for Fast {
     fn observe(&mut self, store: &ParamStore, input: &Features) -> Result<(Vec<f32>, Vec<BlockNorms>)> {
         self.answer(store, input, true)
     }
+
+    fn pooled(&mut self, store: &ParamStore, input: &Features) -> Result<Vec<f32>> {
+        super::stem::check(&self.config, input)?;
+        let weights = Weights::of(store);
+        let weights = weights.view()?;
+        let (config, extras) = (self.config.clone(), self.extras);
+        let biases = Biases::of(&config, &weights)?;
+        let blocks = blocks(&config, &extras, &weights, &biases)?;
+        let mut pooled = Vec::with_capacity(input.batch * config.hidden);
+        for clip in 0..input.batch {
+            let clip = input.part(clip..clip + 1);
+            parallel::install(|| self.backbone(&weights, &blocks, &clip, false, &mut []))?;
+            pooled.extend_from_slice(self.head.last());
+        }
+        Ok(pooled)
+    }
+
+    fn head_step(&mut self, store: &ParamStore, pooled: &[f32], loss: LossFn<'_>) -> Result<StepOutput> {
+        if self.trains[1] {
+            return Err(ModelError::Shape("a step of the head alone is for what trains nothing else".into()));
+        }
+        let weights = Weights::of(store);
+        let weights = weights.view()?;
+        let mut buffers: Vec<Vec<f32>> = store.trainable().map(|(spec, _)| vec![0.0; spec.count()]).collect();
+        let mut gradients: HashMap<&str, &mut [f32]> = store
+            .trainable()
+            .map(|(spec, _)| spec.name.as_str())
+            .zip(buffers.iter_mut().map(Vec::as_mut_slice))
+            .collect();
+        let batch = pooled.len() / self.config.hidden;
+        self.head.pooled(batch, self.config.hidden).copy_from_slice(pooled);
+        let logits = self.head.forward(&self.config, &weights)?;
+        let (loss, dlogits) = loss(0..batch, &logits);
+        self.head.backward(&self.config, &weights, &dlogits, false, &mut gradients)?;
+        Ok(StepOutput { loss, logits, gradients: tensors(store, buffers)?, norms: None })
+    }
+
+    fn head_logits(&mut self, store: &ParamStore, pooled: &[f32]) -> Result<Vec<f32>> {
+        let weights = Weights::of(store);
+        let d = self.config.hidden;
+        self.head.pooled(pooled.len() / d, d).copy_from_slice(pooled);
+        self.head.forward(&self.config, &weights.view()?)
+    }
+}
+
+/// Gradients as the trainer is given them.
+fn tensors(store: &ParamStore, buffers: Vec<Vec<f32>>) -> Result<Vec<Tensor>> {
+    store
+        .trainable()
+        .zip(buffers)
+        .map(|((spec, _), buffer)| Ok(Tensor::from_vec(buffer, spec.shape.as_slice(), store.device())?))
+        .collect()
 }
 
 /// Norms from sums of squares over `values` values.

@@ -49,6 +49,19 @@ fn store(config: &ModelConfig, method: Method) -> ParamStore {
     ParamStore::new(specs, vars, Device::Cpu).unwrap()
 }
 
+/// The same weights in double precision, for an oracle without rounding.
+fn double(store: &ParamStore) -> ParamStore {
+    let vars = store
+        .iter()
+        .map(|(_, var)| Var::from_tensor(&var.as_detached_tensor().to_dtype(DType::F64).unwrap()).unwrap())
+        .collect();
+    ParamStore::new(store.specs().to_vec(), vars, Device::Cpu).unwrap()
+}
+
+fn values(tensor: &Tensor) -> Vec<f32> {
+    tensor.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+}
+
 /// The largest difference, relative to the largest value.
 fn difference(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len());
@@ -67,17 +80,20 @@ fn check(config: &ModelConfig, method: Method, batch: usize, thrift: Thrift) {
     let what = format!("{method}, {config:?}, batch {batch}, {thrift:?}");
     let mut portable = Portable::new(config.clone(), method);
     let mut fast = Fast::new(config.clone(), method, thrift).unwrap();
+    let exact = double(&store);
     for norms in [false, true] {
-        let expected = portable.step(&store, &input, &mut loss, norms).unwrap();
+        let expected = portable.step(&exact, &input, &mut loss, norms).unwrap();
         let found = fast.step(&store, &input, &mut loss, norms).unwrap();
         assert!(difference(&found.logits, &expected.logits) < 1e-5, "logits of {what}");
         assert!((found.loss - expected.loss).abs() < 1e-4 * expected.loss.abs().max(1.0), "loss of {what}");
         assert_eq!(found.gradients.len(), expected.gradients.len());
         for (((spec, _), a), b) in store.trainable().zip(&found.gradients).zip(&expected.gradients) {
             assert_eq!((a.dims(), a.dtype()), (spec.shape.as_slice(), DType::F32));
-            let [a, b] = [a, b].map(|t| t.flatten_all().unwrap().to_vec1::<f32>().unwrap());
-            let difference = difference(&a, &b);
-            assert!(difference < 2e-5, "{} differs by {difference} in {what}", spec.name);
+            let difference = difference(&values(a), &values(b));
+            // A query's gradient is the little that softmax leaves of large terms. Elsewhere it is seen beside those
+            // of values, a low-rank update has it alone.
+            let most = if spec.name.contains("lora_q") { 1e-4 } else { 2e-5 };
+            assert!(difference < most, "{} differs by {difference} in {what}", spec.name);
         }
         match (found.norms, expected.norms) {
             (None, None) => {}
@@ -118,8 +134,8 @@ fn agrees_with_the_portable_engine_on_whisper() {
     for method in Method::all() {
         assert!(Fast::supports(&whisper(8, 2), method), "{method}");
         check(&whisper(12, 3), method, 3, Thrift::default());
-        // An odd number of frames, and more tokens than a tile.
-        check(&whisper(281, 2), method, 2, Thrift::default());
+        // An odd number of frames, more tokens than a tile, and enough for weights to be laid out anew.
+        check(&whisper(281, 2), method, 3, Thrift::default());
         // One token, one clip.
         check(&whisper(1, 2), method, 1, Thrift::default());
     }
@@ -137,9 +153,44 @@ fn short_clips_agree_too() {
         .map(|engine| engine.step(&store, &input, &mut loss, false).unwrap());
     assert!(difference(&found.logits, &expected.logits) < 1e-5);
     for (a, b) in found.gradients.iter().zip(&expected.gradients) {
-        let [a, b] = [a, b].map(|t| t.flatten_all().unwrap().to_vec1::<f32>().unwrap());
+        let [a, b] = [a, b].map(values);
         assert!(difference(&a, &b) < 2e-5);
     }
+}
+
+/// A clip's vector depends on that clip alone, to the bit, and leads to the same step and the same answers.
+#[test]
+fn what_a_frozen_backbone_makes_of_a_clip_may_be_kept() {
+    let method: Method = "head".parse().unwrap();
+    for config in [config(43, [3, 4], 2, Pooling::ClassTokens), whisper(30, 2)] {
+        let (store, input) = (store(&config, method), features(&config, 5));
+        let mut fast = Fast::new(config.clone(), method, Thrift::default()).unwrap();
+        let mut portable = Portable::new(config.clone(), method);
+        let pooled = fast.pooled(&store, &input).unwrap();
+        for (clip, kept) in pooled.chunks(config.hidden).enumerate() {
+            assert_eq!(fast.pooled(&store, &input.part(clip..clip + 1)).unwrap(), kept);
+        }
+        assert!(difference(&pooled, &portable.pooled(&store, &input).unwrap()) < 1e-5);
+
+        let whole = fast.step(&store, &input, &mut loss, true).unwrap();
+        let logits = fast.logits(&store, &input).unwrap();
+        let head = fast.head_step(&store, &pooled, &mut loss).unwrap();
+        assert_eq!((&whole.logits, whole.loss), (&head.logits, head.loss));
+        assert_eq!(whole.logits, logits);
+        assert_eq!(fast.head_logits(&store, &pooled).unwrap(), logits);
+        let theirs = portable.head_step(&store, &pooled, &mut loss).unwrap();
+        assert!(difference(&portable.head_logits(&store, &pooled).unwrap(), &logits) < 1e-5);
+        for ((a, b), c) in whole.gradients.iter().zip(&head.gradients).zip(&theirs.gradients) {
+            let [a, b, c] = [a, b, c].map(values);
+            assert_eq!(a, b);
+            assert!(difference(&a, &c) < 1e-5);
+        }
+    }
+    let config = config(43, [3, 4], 2, Pooling::ClassTokens);
+    let (aat, input) = (store(&config, Method::aat()), features(&config, 1));
+    let mut fast = Fast::new(config, Method::aat(), Thrift::default()).unwrap();
+    let pooled = fast.pooled(&aat, &input).unwrap();
+    assert!(fast.head_step(&aat, &pooled, &mut loss).is_err());
 }
 
 #[test]
@@ -166,7 +217,7 @@ fn batches_of_different_sizes_follow_one_another() {
             fresh().step(&store, &input, &mut loss, false).unwrap(),
         );
         for (a, b) in a.gradients.iter().zip(&b.gradients) {
-            let [a, b] = [a, b].map(|t| t.flatten_all().unwrap().to_vec1::<f32>().unwrap());
+            let [a, b] = [a, b].map(values);
             assert!(difference(&a, &b) < 1e-5);
         }
     }

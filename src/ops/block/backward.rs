@@ -95,17 +95,19 @@ fn after_attention(
 
     let mut jobs = Jobs::default();
     let Gradients { proj, fc1, fc2, spatial: of_spatial, adapter: of_adapter, .. } = gradients;
-    jobs.push(fc2, dy, pre, mlp);
-    jobs.push(fc1, dpre, n, d);
+    let [dy, n] = [dy, n].map(|rows| Mat::new(rows, d));
+    jobs.push(fc2, dy, Mat::new(pre, mlp));
+    jobs.push(fc1, Mat::new(dpre, mlp), n);
     if let Some(of) = of_adapter {
-        jobs.push(&mut of.up, dy, adapter_pre, adapter);
-        jobs.push(&mut of.down, dadapter, n, d);
+        jobs.push(&mut of.up, dy, Mat::new(adapter_pre, adapter));
+        jobs.push(&mut of.down, Mat::new(dadapter, adapter), n);
     }
     if let Some(of) = of_spatial {
-        jobs.push(&mut of.up, dx2, spatial_pre, spatial);
-        jobs.push(&mut of.down, dspatial, tape.h.kept(rows * d), d);
+        jobs.push(&mut of.up, Mat::new(dx2, d), Mat::new(spatial_pre, spatial));
+        jobs.push(&mut of.down, Mat::new(dspatial, spatial), Mat::new(tape.h.kept(rows * d), d));
     }
-    jobs.push(proj, dh, tape.mixed.kept(rows * d), d);
+    let mixed = if needs.mixed { tape.mixed.kept(rows * d) } else { &[] };
+    jobs.push(proj, Mat::new(dh, d), Mat::new(mixed, d));
     jobs.run();
 }
 
@@ -190,7 +192,7 @@ impl Tile<'_> {
     }
 }
 
-/// Attention, qkv, norm1 and prompts.
+/// Attention, qkv, its low-rank updates, norm1 and prompts.
 fn through_attention(
     shape: &Shape,
     weights: &Block<&[f32]>,
@@ -212,9 +214,19 @@ fn through_attention(
         prompt_back(shape, weights, prompt, dqkv, gradient);
     }
 
-    let weights_train = gradients.qkv.weight.is_some();
+    if needs.lora || gradients.qkv.weight.is_some() || gradients.qkv.bias.is_some() {
+        // Tokens that are not carried on have no query.
+        for clip in dqkv.chunks_exact_mut(keys * 3 * d) {
+            for token in clip.chunks_exact_mut(3 * d).skip(shape.keep) {
+                token[..d].fill(0.0);
+            }
+        }
+    }
+    let weights_train = gradients.qkv.weight.is_some() || needs.lora;
     let norm1 = gradients.norm1.weight.is_some() || gradients.norm1.bias.is_some();
     let n = work.n.get_if(weights_train, rows * d);
+    let rank = weights.lora.as_ref().map_or(0, |lora| lora.q.rank(d));
+    let [inner, dinner] = work.lora.each_mut().map(|buffer| buffer.get_if(needs.lora, rows * 2 * rank));
     if needs.input || norm1 || weights_train {
         let dx2 = work.dx2.kept(shape.rows_out() * d);
         let x = tape.x.kept(rows * d);
@@ -222,6 +234,7 @@ fn through_attention(
         let height = tile_rows(tokens, ROWS);
         let mut n = Rows::new(n, d);
         let mut dx = Rows::new(if needs.input { dx } else { &mut [] }, d);
+        let [mut inner, mut dinner] = [&mut *inner, &mut *dinner].map(|rows| Rows::new(rows, 2 * rank));
         let mut tasks = Vec::new();
         for clip in 0..clips {
             for range in tiles(tokens, height) {
@@ -235,6 +248,8 @@ fn through_attention(
                     dx2: &dx2[kept..kept + queries * d],
                     n: n.take(count),
                     dx: dx.take(count),
+                    inner: inner.take(count),
+                    dinner: dinner.take(count),
                 });
             }
         }
@@ -242,17 +257,17 @@ fn through_attention(
             tasks.into_par_iter().with_max_len(1).map(|tile| tile.backward(shape, weights, norm1)).collect();
         add_norm(&mut gradients.norm1, &of_norm1);
     }
-    if gradients.qkv.weight.is_some() || gradients.qkv.bias.is_some() {
-        // Tokens that are not carried on have no query.
-        for clip in dqkv.chunks_exact_mut(keys * 3 * d) {
-            for token in clip.chunks_exact_mut(3 * d).skip(shape.keep) {
-                token[..d].fill(0.0);
-            }
+    let mut jobs = Jobs::default();
+    let (dqkv, n) = (Mat::new(dqkv, 3 * d), Mat::new(n, d));
+    jobs.push(&mut gradients.qkv, dqkv, n);
+    if let (Some(of), true) = (&mut gradients.lora, needs.lora) {
+        let (inner, dinner) = (Mat::new(inner, 2 * rank), Mat::new(dinner, 2 * rank));
+        for (of, at, place) in [(&mut of.q, 0, 0), (&mut of.v, rank, 2 * d)] {
+            jobs.push_weight(of.up.as_deref_mut(), dqkv.columns_at(place, d), inner.columns_at(at, rank));
+            jobs.push_weight(of.down.as_deref_mut(), dinner.columns_at(at, rank), n);
         }
-        let mut jobs = Jobs::default();
-        jobs.push(&mut gradients.qkv, dqkv, n, d);
-        jobs.run();
     }
+    jobs.run();
 }
 
 /// Turns queries, keys and values into their gradients, head by head.
@@ -300,6 +315,9 @@ struct InputTile<'a> {
     dx2: &'a [f32],
     n: &'a mut [f32],
     dx: &'a mut [f32],
+    /// Of both low-rank updates, if they train.
+    inner: &'a mut [f32],
+    dinner: &'a mut [f32],
 }
 
 impl InputTile<'_> {
@@ -309,19 +327,41 @@ impl InputTile<'_> {
         if !self.n.is_empty() {
             layer_norm::forward(norm, self.x, self.n);
         }
-        if self.dx.is_empty() && !norm1 {
-            return None;
-        }
-        let queries = self.dx2.len() / d;
-        with_scratch([self.x.len()], |[dn]| {
+        let (rows, queries) = (self.dqkv.rows(), self.dx2.len() / d);
+        let rank = weights.lora.as_ref().map_or(0, |lora| lora.q.rank(d));
+        let unkept = if self.dinner.is_empty() { rows * 2 * rank } else { 0 };
+        with_scratch([unkept, self.x.len()], |[dinner, dn]| {
+            let dinner = if self.dinner.is_empty() { dinner } else { self.dinner };
+            if let Some(lora) = &weights.lora {
+                if !self.inner.is_empty() {
+                    let (q, v) = MatMut::new(self.inner, 2 * rank).split_columns(rank);
+                    lora.q.inside(shape.lora_scale, Mat::new(self.n, d), q);
+                    lora.v.inside(shape.lora_scale, Mat::new(self.n, d), v);
+                }
+                dinner.fill(0.0);
+                let (q, v) = MatMut::new(dinner, 2 * rank).split_columns(rank);
+                let (dq, dv) = (self.dqkv.columns_at(0, d).rows_at(0, queries), self.dqkv.columns_at(2 * d, d));
+                product(q.split_rows(queries).0, Into::Set, shape.lora_scale, dq, lora.q.matrix(d));
+                product(v, Into::Set, shape.lora_scale, dv, lora.v.matrix(d));
+            }
+            if self.dx.is_empty() && !norm1 {
+                return None;
+            }
             let matrix = weights.qkv.matrix();
-            if queries == self.dqkv.rows() {
+            if queries == rows {
                 product(MatMut::new(dn, d), Into::Set, 1.0, self.dqkv, matrix);
             } else {
                 let dkv = self.dqkv.columns_at(d, 2 * d);
                 product(MatMut::new(dn, d), Into::Set, 1.0, dkv, matrix.rows_at(d, 2 * d));
                 let dq = self.dqkv.columns_at(0, d).rows_at(0, queries);
                 product(MatMut::new(&mut dn[..queries * d], d), Into::Add, 1.0, dq, matrix.rows_at(0, d));
+            }
+            if let Some(lora) = &weights.lora {
+                let dinner = Mat::new(dinner, 2 * rank);
+                for (update, at) in [(&lora.q, 0), (&lora.v, rank)] {
+                    let down = Mat::new(update.down, d);
+                    product(MatMut::new(dn, d), Into::Add, 1.0, dinner.columns_at(at, rank), down);
+                }
             }
             if !self.dx.is_empty() {
                 let (kept, rest) = self.dx.split_at_mut(self.dx2.len());
@@ -379,17 +419,24 @@ const OUTPUTS: usize = 96;
 
 impl<'a> Jobs<'a> {
     /// Adds `dy^T x` to the weight's gradient and the column sums of `dy` to the bias's, where they train.
-    pub fn push(&mut self, of: &'a mut Linear<Option<&mut [f32]>>, dy: &'a [f32], x: &'a [f32], inputs: usize) {
+    pub fn push(&mut self, of: &'a mut Linear<Option<&mut [f32]>>, dy: Mat<'a>, x: Mat<'a>) {
         let Linear { weight, bias } = of;
-        let outputs = match (&weight, &bias) {
-            (Some(weight), _) => weight.len() / inputs,
-            (None, Some(bias)) => bias.len(),
-            (None, None) => return,
-        };
-        let (dy, x) = (Mat::new(dy, outputs), Mat::new(x, inputs));
+        self.cut(weight.as_deref_mut(), bias.as_deref_mut(), dy, x);
+    }
+
+    /// The same for a layer without bias.
+    pub fn push_weight(&mut self, weight: Option<&'a mut [f32]>, dy: Mat<'a>, x: Mat<'a>) {
+        self.cut(weight, None, dy, x);
+    }
+
+    fn cut(&mut self, weight: Option<&'a mut [f32]>, bias: Option<&'a mut [f32]>, dy: Mat<'a>, x: Mat<'a>) {
+        if weight.is_none() && bias.is_none() {
+            return;
+        }
+        let (outputs, inputs) = (dy.columns(), x.columns());
         let step = outputs.div_ceil(rayon::current_num_threads().max(1)).next_multiple_of(OUTPUTS);
-        let mut weight = weight.as_mut().map(|weight| weight.chunks_mut(step * inputs));
-        let mut bias = bias.as_mut().map(|bias| bias.chunks_mut(step));
+        let mut weight = weight.map(|weight| weight.chunks_mut(step * inputs));
+        let mut bias = bias.map(|bias| bias.chunks_mut(step));
         for first in (0..outputs).step_by(step) {
             let weight = weight.as_mut().and_then(Iterator::next);
             let bias = bias.as_mut().and_then(Iterator::next);

@@ -2,9 +2,12 @@
 
 use rayon::prelude::*;
 
-use super::{Adapter, Block, Kept, Linear, Needs, Shape, Squares, Tape, Workspace};
+use super::{
+    Adapter, Block, Kept, Linear, LowRank, Needs, Shape, Squares, Tape, Workspace,
+    layers::{Layer, Layers, add_adapter},
+};
 use crate::ops::{
-    attention, columns, gelu,
+    attention, columns,
     layer_norm::{self, LayerNorm},
     mat::{Into, Mat, MatMut, product},
     parallel::{Rows, tile_rows, tiles, with_scratch},
@@ -28,45 +31,31 @@ impl<'a> Linear<&'a [f32]> {
     pub(super) fn outputs(&self) -> usize {
         self.bias.len()
     }
-
-    /// `out = x weight^T + bias`.
-    fn apply(&self, x: Mat<'_>, out: &mut [f32]) {
-        columns::fill(out, self.bias);
-        product(MatMut::new(out, self.outputs()), Into::Add, 1.0, x, self.matrix().t());
-    }
-
-    /// `out += x weight^T + bias`.
-    fn add(&self, x: Mat<'_>, out: &mut [f32]) {
-        columns::add_to_rows(out, self.bias);
-        product(MatMut::new(out, self.outputs()), Into::Add, 1.0, x, self.matrix().t());
-    }
-
-    /// `out = GELU(x weight^T + bias)`; `pre`, if not empty, receives what GELU is of.
-    fn apply_gelu(&self, x: Mat<'_>, pre: &mut [f32], out: &mut [f32]) {
-        let to = if pre.is_empty() { &mut *out } else { &mut *pre };
-        product(MatMut::new(to, self.outputs()), Into::Set, 1.0, x, self.matrix().t());
-        if pre.is_empty() {
-            gelu::bias_gelu_in_place(out, self.bias);
-        } else {
-            gelu::bias_gelu(pre, self.bias, out);
-        }
-    }
 }
 
-impl Adapter<&[f32]> {
-    /// `out += up(GELU(down(x)))`. Where asked, gives the sum of squares of what is added.
-    fn add(&self, x: Mat<'_>, pre: &mut [f32], out: &mut [f32], measure: bool) -> f64 {
-        let inner = self.down.outputs();
-        with_scratch([x.rows() * inner, if measure { out.len() } else { 0 }], |[act, added]| {
-            self.down.apply_gelu(x, pre, act);
-            if !measure {
-                self.up.add(Mat::new(act, inner), out);
-                return 0.0;
-            }
-            self.up.apply(Mat::new(act, inner), added);
-            columns::add(out, added);
-            columns::squares(added).into()
-        })
+impl<'a> LowRank<&'a [f32]> {
+    /// Its inner width, in a model of this hidden size.
+    pub(super) fn rank(&self, d: usize) -> usize {
+        self.down.len() / d
+    }
+
+    /// `inner = scale x down^T`.
+    pub(super) fn inside(&self, scale: f32, x: Mat<'_>, inner: MatMut<'_>) {
+        product(inner, Into::Set, scale, x, Mat::new(self.down, x.columns()).t());
+    }
+
+    /// `up` (D, rank).
+    pub(super) fn matrix(&self, d: usize) -> Mat<'a> {
+        Mat::new(self.up, self.rank(d))
+    }
+
+    /// `out += scale x down^T up^T`.
+    fn add(&self, scale: f32, x: Mat<'_>, out: MatMut<'_>) {
+        let (d, rank) = (x.columns(), self.rank(x.columns()));
+        with_scratch([x.rows() * rank], |[inner]| {
+            self.inside(scale, x, MatMut::new(inner, rank));
+            product(out, Into::Add, 1.0, Mat::new(inner, rank), self.matrix(d).t());
+        });
     }
 }
 
@@ -87,19 +76,20 @@ pub fn forward(
     let prompts = weights.prompt.map_or(0, |prompt| prompt.len() / d);
     let keys = shape.tokens + prompts;
 
+    let layers = Layers::of(weights, [shape.rows_in(), rows], &mut work.across);
     let qkv = if needs.attention { &mut tape.qkv } else { &mut work.qkv };
     let qkv = qkv.get(shape.batch * keys * 3 * d);
-    project(shape, weights, x, tape.x.get_if(needs.attention, x.len()), qkv);
+    project(shape, weights, &layers.qkv, x, tape.x.get_if(needs.attention, x.len()), qkv);
     if let Some(prompt) = weights.prompt {
         let [n, projected] = &mut work.prompts;
         let (n, projected) = (n.get(prompts * d), projected.get(prompts * 3 * d));
         layer_norm::forward(weights.norm1.norm(shape.eps), prompt, n);
-        weights.qkv.apply(Mat::new(n, d), projected);
+        layers.qkv.apply(Mat::new(n, d), projected);
         for clip in qkv.chunks_exact_mut(keys * 3 * d) {
             clip[shape.tokens * 3 * d..].copy_from_slice(projected);
         }
     }
-    let mixed = if needs.proj { &mut tape.mixed } else { &mut work.mixed };
+    let mixed = if needs.mixed { &mut tape.mixed } else { &mut work.mixed };
     let mixed = mixed.get(rows * d);
     attend(shape, qkv, mixed, tape.lse.get_if(needs.attention, rows * shape.heads));
 
@@ -130,7 +120,7 @@ pub fn forward(
         })
         .collect();
     let measured: Vec<Squares> =
-        work.into_par_iter().with_max_len(1).map(|tile| tile.forward(shape, weights, x, measure)).collect();
+        work.into_par_iter().with_max_len(1).map(|tile| tile.forward(shape, weights, &layers, x, measure)).collect();
     if let Some(squares) = squares {
         for tile in measured {
             squares.spatial += tile.spatial;
@@ -152,7 +142,7 @@ pub(super) fn groups(shape: &Shape, prompts: usize) -> (usize, usize, usize) {
 }
 
 /// `qkv` of norm1(x): keys and values of every token, queries of the first `keep` of each clip.
-fn project(shape: &Shape, weights: &Block<&[f32]>, x: &[f32], kept: &mut [f32], qkv: &mut [f32]) {
+fn project(shape: &Shape, weights: &Block<&[f32]>, layer: &Layer<'_>, x: &[f32], kept: &mut [f32], qkv: &mut [f32]) {
     let d = shape.hidden;
     let prompts = weights.prompt.map_or(0, |prompt| prompt.len() / d);
     let (clips, tokens, keep) = groups(shape, prompts);
@@ -169,7 +159,6 @@ fn project(shape: &Shape, weights: &Block<&[f32]>, x: &[f32], kept: &mut [f32], 
         }
         qkv.take(prompts);
     }
-    let linear = &weights.qkv;
     work.into_par_iter().with_max_len(1).for_each(|(x, kept, qkv, queries)| {
         if !kept.is_empty() {
             kept.copy_from_slice(x);
@@ -177,14 +166,21 @@ fn project(shape: &Shape, weights: &Block<&[f32]>, x: &[f32], kept: &mut [f32], 
         with_scratch([x.len()], |[n]| {
             layer_norm::forward(weights.norm1.norm(shape.eps), x, n);
             let rows = x.len() / d;
+            let n = Mat::new(n, d);
             if queries == rows {
-                return linear.apply(Mat::new(n, d), qkv);
+                layer.apply(n, qkv);
+            } else {
+                columns::fill(qkv, layer.bias);
+                let (q, kv) = MatMut::new(qkv, 3 * d).split_columns(d);
+                product(kv, Into::Add, 1.0, n, layer.weight.columns_at(d, 2 * d));
+                let q = q.split_rows(queries).0;
+                product(q, Into::Add, 1.0, n.rows_at(0, queries), layer.weight.columns_at(0, d));
             }
-            columns::fill(qkv, linear.bias);
-            let (q, kv) = MatMut::new(qkv, 3 * d).split_columns(d);
-            product(kv, Into::Add, 1.0, Mat::new(n, d), linear.matrix().rows_at(d, 2 * d).t());
-            let q = q.split_rows(queries).0;
-            product(q, Into::Add, 1.0, Mat::new(n, d).rows_at(0, queries), linear.matrix().rows_at(0, d).t());
+            if let Some(lora) = &weights.lora {
+                let (q, kv) = MatMut::new(qkv, 3 * d).split_columns(d);
+                lora.q.add(shape.lora_scale, n.rows_at(0, queries), q.split_rows(queries).0);
+                lora.v.add(shape.lora_scale, n, kv.split_columns(d).1);
+            }
         });
     });
 }
@@ -206,7 +202,7 @@ fn attend(shape: &Shape, qkv: &[f32], mixed: &mut [f32], lse: &mut [f32]) {
         }
     }
     work.into_par_iter().with_max_len(1).for_each(|(q, k, v, out, lse)| {
-        with_scratch([attention::forward_scratch(q.rows(), k.rows())], |[scratch]| {
+        with_scratch([attention::forward_scratch(q.rows(), k.rows(), size)], |[scratch]| {
             attention::forward(q, k, v, out, lse, scratch);
         });
     });
@@ -225,7 +221,7 @@ struct Tile<'a> {
 }
 
 impl Tile<'_> {
-    fn forward(self, shape: &Shape, weights: &Block<&[f32]>, x: &[f32], measure: bool) -> Squares {
+    fn forward(self, shape: &Shape, weights: &Block<&[f32]>, layers: &Layers<'_>, x: &[f32], measure: bool) -> Squares {
         let Tile { from, mixed, y, h, spatial_pre, x2, pre, adapter_pre } = self;
         let (d, rows) = (shape.hidden, mixed.rows());
         let mut squares = Squares::default();
@@ -238,13 +234,13 @@ impl Tile<'_> {
         let unkept = if h.is_empty() { rows * d } else { 0 };
         with_scratch([unkept, rows * d, rows * weights.fc1.outputs()], |[scratch, n, act]| {
             let h = if h.is_empty() { scratch } else { h };
-            weights.proj.apply(mixed, h);
+            layers.proj.apply(mixed, h);
             if measure {
                 squares.x = columns::squares(y).into();
             }
             columns::add(y, h);
-            if let Some(spatial) = &weights.spatial {
-                squares.spatial = spatial.add(Mat::new(h, d), spatial_pre, y, measure);
+            if let Some(spatial) = &layers.spatial {
+                squares.spatial = add_adapter(spatial, Mat::new(h, d), spatial_pre, y, measure);
             }
             if !x2.is_empty() {
                 x2.copy_from_slice(y);
@@ -254,10 +250,10 @@ impl Tile<'_> {
             }
             layer_norm::forward(weights.norm2.norm(shape.eps), y, n);
             let n = Mat::new(n, d);
-            weights.fc1.apply_gelu(n, pre, act);
-            weights.fc2.add(Mat::new(act, weights.fc1.outputs()), y);
-            if let Some(adapter) = &weights.adapter {
-                squares.adapter = adapter.add(n, adapter_pre, y, measure);
+            layers.fc1.apply_gelu(n, pre, act);
+            layers.fc2.add(Mat::new(act, weights.fc1.outputs()), y);
+            if let Some(adapter) = &layers.adapter {
+                squares.adapter = add_adapter(adapter, n, adapter_pre, y, measure);
             }
         });
         squares

@@ -3,7 +3,7 @@
 //! With `S` and `M` the adapters (reference: AAT, arXiv 2401.10544) and x the tokens (batch, tokens, D):
 //!
 //! ```text
-//! h  = proj(attention(qkv(norm1(x))))
+//! h  = proj(attention(qkv(norm1(x))))         queries and values with their low-rank updates, where there are any
 //! x2 = x + h + S.up(GELU(S.down(h)))
 //! n  = norm2(x2)
 //! y  = x2 + fc2(GELU(fc1(n))) + M.up(GELU(M.down(n)))
@@ -15,6 +15,7 @@
 
 mod backward;
 mod forward;
+mod layers;
 #[cfg(test)]
 mod tests;
 
@@ -38,6 +39,8 @@ pub struct Shape {
     pub heads: usize,
     /// Epsilon of both LayerNorms.
     pub eps: f32,
+    /// What a low-rank update is multiplied by.
+    pub lora_scale: f32,
 }
 
 impl Shape {
@@ -70,6 +73,24 @@ pub struct Adapter<T> {
     pub up: Linear<T>,
 }
 
+/// A low-rank update (LoRA, arXiv 2106.09685): down to its rank and up again, without biases.
+#[derive(Clone, Debug, Default)]
+pub struct LowRank<T> {
+    /// (rank, D).
+    pub down: T,
+    /// (D, rank).
+    pub up: T,
+}
+
+/// The low-rank updates of a block's queries and values. They see norm1's output; prompts have none.
+#[derive(Clone, Debug, Default)]
+pub struct Lora<T> {
+    /// Added to the queries.
+    pub q: LowRank<T>,
+    /// Added to the values.
+    pub v: LowRank<T>,
+}
+
 /// One thing for each parameter of a block: its values, or its gradient.
 #[derive(Clone, Debug, Default)]
 pub struct Block<T> {
@@ -81,6 +102,8 @@ pub struct Block<T> {
     pub qkv: Linear<T>,
     /// Projection after attention.
     pub proj: Linear<T>,
+    /// Low-rank updates of queries and values.
+    pub lora: Option<Lora<T>>,
     /// Spatial Adapter, after attention.
     pub spatial: Option<Adapter<T>>,
     /// LayerNorm before the MLP.
@@ -115,6 +138,30 @@ impl<T> Adapter<T> {
     }
 }
 
+impl<T> LowRank<T> {
+    fn map<'a, U>(&'a self, f: &mut impl FnMut(&'a T) -> U) -> LowRank<U> {
+        LowRank { down: f(&self.down), up: f(&self.up) }
+    }
+
+    fn build<E>(name: &str, of: &mut impl FnMut(&str) -> Result<T, E>) -> Result<Self, E> {
+        Ok(Self { down: of(&format!("{name}.down.weight"))?, up: of(&format!("{name}.up.weight"))? })
+    }
+}
+
+impl<T> Lora<T> {
+    fn map<'a, U>(&'a self, f: &mut impl FnMut(&'a T) -> U) -> Lora<U> {
+        Lora { q: self.q.map(f), v: self.v.map(f) }
+    }
+
+    /// Builds one by name.
+    pub fn build<E>(name: &str, of: &mut impl FnMut(&str) -> Result<T, E>) -> Result<Self, E> {
+        Ok(Self {
+            q: LowRank::build(&format!("{name}.lora_q"), of)?,
+            v: LowRank::build(&format!("{name}.lora_v"), of)?,
+        })
+    }
+}
+
 impl<T> Block<T> {
     /// The same arrangement of other things.
     pub fn map<'a, U>(&'a self, mut f: impl FnMut(&'a T) -> U) -> Block<U> {
@@ -124,6 +171,7 @@ impl<T> Block<T> {
             norm1: self.norm1.map(f),
             qkv: self.qkv.map(f),
             proj: self.proj.map(f),
+            lora: self.lora.as_ref().map(|lora| lora.map(f)),
             spatial: self.spatial.as_ref().map(|adapter| adapter.map(f)),
             norm2: self.norm2.map(f),
             fc1: self.fc1.map(f),
@@ -167,6 +215,10 @@ pub struct Needs {
     h_values: bool,
     /// proj's weight or bias trains.
     proj: bool,
+    /// Attention's output, for proj's weight.
+    mixed: bool,
+    /// A low-rank update trains.
+    lora: bool,
 }
 
 impl Needs {
@@ -176,8 +228,9 @@ impl Needs {
         let adapter =
             |adapter: &Option<Adapter<bool>>| adapter.as_ref().is_some_and(|a| either(&a.down) || either(&a.up));
         let down = |adapter: &Option<Adapter<bool>>| adapter.as_ref().is_some_and(|a| a.down.weight);
-        let attention =
-            before || either(&trains.norm1) || either(&trains.qkv) || trains.prompt.is_some_and(|prompt| prompt);
+        let lora = trains.lora.as_ref().is_some_and(|Lora { q, v }| q.down || q.up || v.down || v.up);
+        let prompt = trains.prompt.is_some_and(|prompt| prompt);
+        let attention = before || either(&trains.norm1) || either(&trains.qkv) || lora || prompt;
         let x2 = attention || either(&trains.proj) || adapter(&trains.spatial);
         let n = x2 || either(&trains.norm2);
         let n_values = trains.fc1.weight || down(&trains.adapter);
@@ -197,6 +250,8 @@ impl Needs {
             spatial_pre: trains.spatial.is_some() && x2,
             h_values: down(&trains.spatial),
             proj: either(&trains.proj),
+            mixed: trains.proj.weight,
+            lora,
         }
     }
 }
@@ -258,13 +313,18 @@ pub struct Workspace {
     dpre: Buffer,
     dadapter: Buffer,
     dspatial: Buffer,
+    /// The inside of both low-rank updates, scaled, (batch, tokens, 2 rank), and its gradient.
+    lora: [Buffer; 2],
+    /// The weights as the forward pass wants them.
+    across: Buffer,
 }
 
 impl Workspace {
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        let Self { qkv, mixed, n, prompts: [a, b], dx2, dh, dmixed, dpre, dadapter, dspatial } = self;
-        let buffers = [qkv, mixed, n, a, b, dx2, dh, dmixed, dpre, dadapter, dspatial];
+        let Self { qkv, mixed, n, prompts: [a, b], dx2, dh, dmixed, dpre, dadapter, dspatial, lora, across } = self;
+        let [inner, dinner] = lora;
+        let buffers = [qkv, mixed, n, a, b, dx2, dh, dmixed, dpre, dadapter, dspatial, inner, dinner, across];
         buffers.into_iter().map(Buffer::bytes).sum()
     }
 }

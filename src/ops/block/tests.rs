@@ -8,6 +8,7 @@ const D: usize = 24;
 const MLP: usize = 40;
 const INNER: usize = 6;
 const PROMPTS: usize = 3;
+const RANK: usize = 2;
 
 fn wave(n: usize, seed: f32, scale: f32) -> Vec<f32> {
     (0..n).map(|i| ((i as f32 + 1.0) * 0.7311 + seed * 5.1).sin() * scale).collect()
@@ -30,12 +31,18 @@ fn block(seed: f32, adapters: bool, prompts: bool) -> Block<Vec<f32>> {
         norm1: norm(seed + 0.01),
         qkv: linear(3 * D, D, seed + 0.02),
         proj: linear(D, D, seed + 0.03),
+        lora: None,
         spatial: adapters.then(|| adapter(seed + 0.04)),
         norm2: norm(seed + 0.05),
         fc1: linear(MLP, D, seed + 0.06),
         fc2: linear(D, MLP, seed + 0.07),
         adapter: adapters.then(|| adapter(seed + 0.08)),
     }
+}
+
+fn with_lora(seed: f32) -> Block<Vec<f32>> {
+    let update = |seed| LowRank { down: wave(RANK * D, seed, 0.2), up: wave(D * RANK, seed + 0.1, 0.3) };
+    Block { lora: Some(Lora { q: update(seed + 0.2), v: update(seed + 0.3) }), ..block(seed, false, false) }
 }
 
 /// Every parameter of a block, in a fixed order.
@@ -52,11 +59,15 @@ fn views(block: &mut Block<Option<Vec<f32>>>) -> Gradients<'_> {
     fn adapter(of: &mut Adapter<Option<Vec<f32>>>) -> Adapter<Option<&mut [f32]>> {
         Adapter { down: linear(&mut of.down), up: linear(&mut of.up) }
     }
+    fn low_rank(of: &mut LowRank<Option<Vec<f32>>>) -> LowRank<Option<&mut [f32]>> {
+        LowRank { down: of.down.as_deref_mut(), up: of.up.as_deref_mut() }
+    }
     Block {
         prompt: block.prompt.as_mut().map(Option::as_deref_mut),
         norm1: linear(&mut block.norm1),
         qkv: linear(&mut block.qkv),
         proj: linear(&mut block.proj),
+        lora: block.lora.as_mut().map(|lora| Lora { q: low_rank(&mut lora.q), v: low_rank(&mut lora.v) }),
         spatial: block.spatial.as_mut().map(adapter),
         norm2: linear(&mut block.norm2),
         fc1: linear(&mut block.fc1),
@@ -73,7 +84,10 @@ fn slope(moved: &mut dyn FnMut(f32) -> f64, h: f32) -> f64 {
 }
 
 fn check(shape: Shape, adapters: bool, prompts: bool, before: bool, trains: impl Fn(usize, usize) -> bool) {
-    let mut blocks = [block(1.0, adapters, prompts), block(2.0, adapters, prompts)];
+    check_blocks(shape, [block(1.0, adapters, prompts), block(2.0, adapters, prompts)], before, trains);
+}
+
+fn check_blocks(shape: Shape, mut blocks: [Block<Vec<f32>>; 2], before: bool, trains: impl Fn(usize, usize) -> bool) {
     let trains: Vec<Block<bool>> = blocks
         .iter()
         .enumerate()
@@ -142,7 +156,9 @@ fn check(shape: Shape, adapters: bool, prompts: bool, before: bool, trains: impl
                 blocks[at] = original;
                 loss
             };
-            let differences = slope(&mut moved, 3e-3);
+            // Low-rank updates of queries move scores far.
+            let step = if trains[at].lora.is_some() && (6..8).contains(&i) { 1e-3 } else { 3e-3 };
+            let differences = slope(&mut moved, step);
             let along: f64 = gradient.iter().zip(&direction).map(|(g, d)| f64::from(g * d)).sum();
             close(along / 2.0, differences, &format!("block {at}, parameter {i}"));
         }
@@ -161,7 +177,7 @@ fn check(shape: Shape, adapters: bool, prompts: bool, before: bool, trains: impl
 }
 
 fn shape(batch: usize, tokens: usize, keep: usize) -> Shape {
-    Shape { batch, tokens, keep, hidden: D, heads: 3, eps: 1e-6 }
+    Shape { batch, tokens, keep, hidden: D, heads: 3, eps: 1e-6, lora_scale: 1.6 }
 }
 
 #[test]
@@ -183,6 +199,28 @@ fn adapters_train() {
 fn prompts_train() {
     check(shape(2, 9, 2), false, true, false, |_, i| i == 0);
     check(shape(3, 5, 5), false, true, true, |_, i| i == 0);
+}
+
+#[test]
+fn low_rank_updates_train() {
+    // Their four tensors come after norm1, qkv and proj.
+    let lora = |i: usize| (6..10).contains(&i);
+    let blocks = || [with_lora(1.0), with_lora(2.0)];
+    check_blocks(shape(2, 9, 2), blocks(), false, |_, i| lora(i));
+    check_blocks(shape(3, 40, 40), blocks(), true, |_, i| lora(i));
+    check_blocks(shape(2, 7, 3), blocks(), true, |_, _| true);
+    // Frozen, but on the way to what trains.
+    check_blocks(shape(2, 7, 3), blocks(), true, |_, _| false);
+    for alone in 0..20 {
+        check_blocks(shape(2, 5, 2), blocks(), false, |at, i| at == 0 && i == alone);
+    }
+}
+
+#[test]
+fn biases_train() {
+    // Norms, qkv, proj and both layers of the MLP, each a weight and then a bias.
+    check(shape(2, 9, 2), false, false, true, |_, i| i % 2 == 1);
+    check(shape(2, 9, 9), false, false, false, |_, i| i % 2 == 1);
 }
 
 #[test]

@@ -1,0 +1,189 @@
+//! What a frozen backbone makes of each clip: computed once, for a run that trains the head alone.
+
+use std::collections::HashMap;
+
+use super::TrainError;
+use crate::{
+    data::Batch,
+    model::{self, Engine, ParamStore, Part},
+    session::RunConfig,
+};
+
+/// Bytes of vectors that are kept: 80,000 clips of a base model. Clips beyond go through the backbone each time.
+const MEMORY: usize = 256 << 20;
+
+/// The vectors by clip, for as long as the run lasts. A run that is taken up again computes them anew: to the same
+/// bits, because each clip goes through the backbone alone.
+pub(super) struct Frozen {
+    kept: HashMap<usize, Box<[f32]>>,
+    /// Values of a clip.
+    hidden: usize,
+    /// Clips that may be kept.
+    room: usize,
+    /// Whether clips to train on are the same in every epoch; those to validate on always are.
+    pub(super) trains: bool,
+}
+
+impl Frozen {
+    /// For a run that trains nothing before the head; none for another.
+    pub(super) fn of(config: &RunConfig) -> Option<Self> {
+        let specs = model::specs(&config.shape, config.method);
+        let head_alone = specs.iter().all(|spec| !spec.trains || spec.part == Part::Head);
+        head_alone.then(|| {
+            let hidden = config.shape.hidden;
+            Self { kept: HashMap::new(), hidden, room: MEMORY / (4 * hidden), trains: !config.recipe.augments() }
+        })
+    }
+
+    /// The vectors of these clips, (clips, D), if every one is kept.
+    pub(super) fn kept(&self, items: &[usize]) -> Option<Vec<f32>> {
+        let mut all = Vec::with_capacity(items.len() * self.hidden);
+        for item in items {
+            all.extend_from_slice(self.kept.get(item)?);
+        }
+        Some(all)
+    }
+
+    /// The vectors of a batch of clips as they are, (clips, D).
+    pub(super) fn pooled(
+        &mut self,
+        engine: &mut dyn Engine,
+        store: &ParamStore,
+        batch: &Batch,
+    ) -> Result<Vec<f32>, TrainError> {
+        let mut all = Vec::with_capacity(batch.items.len() * self.hidden);
+        for (clip, item) in batch.items.iter().enumerate() {
+            if let Some(kept) = self.kept.get(item) {
+                all.extend_from_slice(kept);
+                continue;
+            }
+            let vector = engine.pooled(store, &batch.features.part(clip..clip + 1))?;
+            all.extend_from_slice(&vector);
+            if self.kept.len() < self.room {
+                self.kept.insert(*item, vector.into());
+            }
+        }
+        Ok(all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::{f32::consts::TAU, fs, path::Path, sync::Arc};
+
+    use crate::{
+        session::{Lock, Store},
+        train::{
+            Feed, Request,
+            journal::Journal,
+            launch::Group,
+            run::Run,
+            trainer::{Job, Progress},
+        },
+    };
+
+    fn tones(folder: &Path) {
+        for (class, hz) in [("low", 220.0), ("high", 3000.0)] {
+            fs::create_dir_all(folder.join(class)).unwrap();
+            for clip in 0..5 {
+                let spec = hound::WavSpec {
+                    channels: 1,
+                    sample_rate: 16_000,
+                    bits_per_sample: 16,
+                    sample_format: hound::SampleFormat::Int,
+                };
+                let mut wav = hound::WavWriter::create(folder.join(class).join(format!("{clip}.wav")), spec).unwrap();
+                for i in 0..4_000 {
+                    let wave = (TAU * (hz + 10.0 * clip as f32) * i as f32 / 16_000.0).sin();
+                    wav.write_sample((wave * 9_000.0) as i16).unwrap();
+                }
+                wav.finalize().unwrap();
+            }
+        }
+    }
+
+    /// A folder with clips and a recipe, and room for sessions.
+    struct Bench {
+        folder: tempfile::TempDir,
+    }
+
+    impl Bench {
+        fn new(recipe: &str) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            tones(&folder.path().join("tones"));
+            fs::write(folder.path().join("recipe.toml"), recipe).unwrap();
+            Self { folder }
+        }
+
+        fn group(&self) -> Group {
+            Group::new(Store::at(self.folder.path().join("sessions")))
+        }
+
+        fn begin(&self) -> (Run, Journal) {
+            let path = |name: &str| self.folder.path().join(name).display().to_string();
+            let request = Request {
+                data: path("tones"),
+                model: "tiny".into(),
+                method: "head".parse().unwrap(),
+                recipe: Some(path("recipe.toml")),
+                epochs: Some(3),
+                batch: Some(3),
+                micro_batch: Some(2),
+                frames: Some(32),
+                device: "cpu".into(),
+                ..Request::default()
+            };
+            let mut journal = Journal::new(0, Feed::new(), Arc::default());
+            let run = self.group().begin(&request, &mut journal).unwrap();
+            (run, journal)
+        }
+    }
+
+    /// Every trained weight and every score of the last epoch, to the bit.
+    fn ended(mut run: Run, mut journal: Journal) -> Vec<u32> {
+        while run.advance(&mut journal).unwrap() == Progress::More {}
+        let weights = run.store.trainable().flat_map(|(_, var)| var.flatten_all().unwrap().to_vec1::<f32>().unwrap());
+        let scores = run.answers.as_ref().unwrap().scores.clone();
+        weights.chain(scores).map(f32::to_bits).collect()
+    }
+
+    const PLAIN: &str = "freq_mask = 0\ntime_mask = 0\nmixup = 0.0\nnoise = false\n";
+
+    #[test]
+    fn what_is_kept_changes_no_bit() {
+        let bench = Bench::new(PLAIN);
+        let with = |change: &dyn Fn(&mut Run)| {
+            let (mut run, journal) = bench.begin();
+            change(&mut run);
+            ended(run, journal)
+        };
+        let kept = with(&|run| assert!(run.frozen.as_ref().unwrap().trains));
+        assert_eq!(kept, with(&|run| run.frozen = None), "without keeping anything");
+        assert_eq!(kept, with(&|run| run.frozen.as_mut().unwrap().room = 2), "with room for two clips");
+
+        // Broken off in the middle of an epoch and taken up again.
+        let (mut run, mut journal) = bench.begin();
+        (0..6).for_each(|_| assert_eq!(run.advance(&mut journal).unwrap(), Progress::More));
+        run.checkpoint(&mut journal).unwrap();
+        let folder = run.lock.folder().to_owned();
+        drop((run, journal));
+        let mut journal = Journal::new(0, Feed::new(), Arc::default());
+        let run = bench.group().resume(Lock::take(&folder).unwrap(), &folder, &mut journal).unwrap();
+        assert_eq!(kept, ended(run, journal), "taken up again");
+    }
+
+    #[test]
+    fn augmented_clips_are_never_kept_and_validation_always_is() {
+        let bench = Bench::new("freq_mask = 24\n");
+        let (mut run, mut journal) = bench.begin();
+        while run.advance(&mut journal).unwrap() == Progress::More {}
+        let frozen = run.frozen.as_ref().unwrap();
+        assert!(!frozen.trains);
+        assert_eq!(frozen.kept.len(), run.batches.val_clips());
+        let kept = ended(run, journal);
+        let (mut run, journal) = bench.begin();
+        run.frozen = None;
+        assert_eq!(kept, ended(run, journal));
+    }
+}
