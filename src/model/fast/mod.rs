@@ -159,7 +159,8 @@ impl Fast {
         Ok(shape)
     }
 
-    /// Adds to the gradients what logits' gradient says, of the clips of the last forward pass.
+    /// Adds to the gradients, the blocks' and the others, what logits' gradient says of the clips of the last forward
+    /// pass.
     fn backward(
         &mut self,
         weights: &Weights<'_>,
@@ -167,8 +168,7 @@ impl Fast {
         input: &Features,
         shape: &Shape,
         dlogits: &[f32],
-        of_blocks: &mut [Gradients<'_>],
-        gradients: &mut HashMap<&str, &mut [f32]>,
+        (of_blocks, gradients): (&mut [Gradients<'_>], &mut HashMap<&str, &mut [f32]>),
     ) -> Result<()> {
         let (config, backbone) = (&self.config, self.trains[1]);
         let dpooled = self.head.backward(config, weights, dlogits, backbone, gradients)?;
@@ -292,7 +292,7 @@ impl Engine for Fast {
             let (share, dlogits) = loss(range, &of_part);
             total += share;
             parallel::install(|| {
-                self.backward(&weights, &blocks, &clips, &shape, &dlogits, &mut of_blocks, &mut gradients)
+                self.backward(&weights, &blocks, &clips, &shape, &dlogits, (&mut of_blocks, &mut gradients))
             })?;
             logits.extend(of_part);
         }
