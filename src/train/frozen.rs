@@ -148,7 +148,7 @@ mod tests {
         weights.chain(scores).map(f32::to_bits).collect()
     }
 
-    const PLAIN: &str = "freq_mask = 0\ntime_mask = 0\nmixup = 0.0\nnoise = false\n";
+    const PLAIN: &str = "freq_mask = 0\ntime_mask = 0\nmixup = 0.0\ngain = 0.0\nnoise = false\n";
 
     #[test]
     fn what_is_kept_changes_no_bit() {
