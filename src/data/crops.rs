@@ -26,6 +26,9 @@ const WORKERS: usize = 2;
 /// Labelled sounds that the unlabelled ones count as, when classes are drawn.
 const UNLABELLED_SIZE: f64 = 8.0;
 
+/// Makes a teacher's features of mono samples at 16 kHz.
+pub type Compute = dyn Fn(&[f32]) -> Result<LogMel, DataError> + Send + Sync;
+
 /// A teacher's features of whole sounds: columns of [`PATCH`] frames by features.
 pub struct Teaching {
     /// Everything that decides them, for the cache.
@@ -33,7 +36,7 @@ pub struct Teaching {
     /// Features of each column.
     pub features: usize,
     /// Computes them from mono samples at 16 kHz.
-    pub compute: Box<dyn Fn(&[f32]) -> Result<LogMel, DataError> + Send + Sync>,
+    pub compute: Box<Compute>,
     /// Mean and deviation of each feature; empty until they are known.
     pub statistics: (Vec<f32>, Vec<f32>),
 }
@@ -178,7 +181,7 @@ impl Stream {
     ///
     /// # Errors
     /// When a sound cannot be read.
-    pub fn next(&mut self) -> Result<Sounds, DataError> {
+    pub fn take(&mut self) -> Result<Sounds, DataError> {
         let inbox = &self.inboxes[self.next % self.inboxes.len()];
         self.next += 1;
         inbox
@@ -384,8 +387,8 @@ mod tests {
         let cut = Cut { frames: 256, batch: 2, keep: 0.5, hide: 0.0, normalisation, seed: 4 };
         let crops = crops(cut);
         let mut stream = crops.from(0);
-        let first: Vec<Sounds> = (0..5).map(|_| stream.next().unwrap()).collect();
-        assert_eq!(crops.from(3).next().unwrap(), first[3]);
+        let first: Vec<Sounds> = (0..5).map(|_| stream.take().unwrap()).collect();
+        assert_eq!(crops.from(3).take().unwrap(), first[3]);
         assert_ne!(first[0].features.data, first[1].features.data);
         for sounds in &first {
             let Features { batch, frames, bins, data, .. } = &sounds.features;

@@ -65,7 +65,7 @@ pub(super) fn outcome(
     let found = answer(weights, "ssast.find", &tokens, d)?;
     let drawn = answer(weights, "ssast.draw", &tokens, d)?;
 
-    let (mut nce, mut right) = (0.0, 0usize);
+    let (mut finding, mut right) = (0.0, 0usize);
     let mut dfound = vec![0.0; found.out.len()];
     let mut from = 0;
     for n in hidden.iter().map(Vec::len) {
@@ -79,7 +79,7 @@ pub(super) fn outcome(
             let top = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             right += usize::from(row[i] >= top);
             let total: f64 = row.iter().map(|x| f64::from(x - top).exp()).sum();
-            nce -= (f64::from(row[i] - top) - total.ln()) / count.max(1) as f64;
+            finding -= (f64::from(row[i] - top) - total.ln()) / count.max(1) as f64;
             let scale = weight / count.max(1) as f64;
             for x in row.iter_mut() {
                 *x = (scale * f64::from(*x - top).exp() / total) as f32;
@@ -111,5 +111,5 @@ pub(super) fn outcome(
             out.iter_mut().zip(a.iter().zip(b)).for_each(|(sum, (a, b))| *sum += a + b);
         }
     }
-    Ok(Outcome { loss: nce + DRAW * error, score: right as f64 / count.max(1) as f64, terms: count as f64 })
+    Ok(Outcome { loss: finding + DRAW * error, score: right as f64 / count.max(1) as f64, terms: count as f64 })
 }

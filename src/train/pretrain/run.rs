@@ -84,7 +84,7 @@ impl Pretraining {
         let begun = Instant::now();
         let step = self.position.step;
         let stream = self.stream.get_or_insert_with(|| self.crops.from(step));
-        let sounds = stream.next()?;
+        let sounds = stream.take()?;
         let data = begun.elapsed();
         let lr = self.lr();
         let (loss, gradients, _) = self.engine.step(&self.store, &sounds)?;
