@@ -91,7 +91,7 @@ fn empty(app: &App, area: Rect, buffer: &mut Buffer) {
     let trained = app.slots.iter().any(|slot| !slot.is_empty());
     let keys = [
         ("Enter", "listen to the microphone".to_owned()),
-        (":listen", "FILE  hear a recording, played in real time".to_owned()),
+        (":listen FILE", "hear a recording, played in real time".to_owned()),
         ("5", "Sessions: choose who listens, as A ● and B ▲".to_owned()),
         ("T", "teach: classes of your own, from this microphone".to_owned()),
     ];

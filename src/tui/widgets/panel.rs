@@ -115,7 +115,8 @@ pub fn fields(row: Rect, stops: &[u16], fields: &[Field<'_>], theme: &Theme, buf
 
 /// Words that say what to press: `[key] what it does`, one a line, in the middle of the area.
 pub fn hint(area: Rect, heading: &str, keys: &[(&str, String)], theme: &Theme, buffer: &mut Buffer) {
-    let widest = keys.iter().map(|(key, what)| text::width(key).max(6) + 3 + text::width(what)).max().unwrap_or(0);
+    let column = keys.iter().map(|(key, _)| text::width(key)).max().unwrap_or(0).max(6);
+    let widest = keys.iter().map(|(_, what)| column + 3 + text::width(what)).max().unwrap_or(0);
     let widest = widest.max(text::width(heading)).min(usize::from(area.width)) as u16;
     let gap = u16::from(!heading.is_empty() && !keys.is_empty() && area.height > keys.len() as u16 + 2);
     let height = keys.len() as u16 + u16::from(!heading.is_empty()) + gap;
@@ -132,9 +133,9 @@ pub fn hint(area: Rect, heading: &str, keys: &[(&str, String)], theme: &Theme, b
             break;
         }
         let line = Line::from(vec![
-            Span::styled(text::right(key, 6), theme.accent()),
+            Span::styled(text::right(key, column), theme.accent()),
             Span::raw("   "),
-            Span::styled(text::fit(what, usize::from(widest).saturating_sub(9)), theme.dim()),
+            Span::styled(text::fit(what, usize::from(widest).saturating_sub(column + 3)), theme.dim()),
         ]);
         buffer.set_line(x, y, &line, widest);
         y += 1;
