@@ -508,3 +508,23 @@ fn a_loss_that_is_no_number_ends_the_run_with_its_reason() {
     let failed = LogReader::new(&bench.session("wild")).poll().unwrap();
     assert!(matches!(failed.last().unwrap().event, Event::Failed { .. }));
 }
+
+/// The demonstration that comes with the project opens everywhere, without weights, and names no machine's paths.
+#[test]
+fn the_demonstration_session_opens() {
+    let bench = Bench::new();
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("sessions");
+    for (name, method) in [("demo-aat", "aat"), ("demo-full", "full")] {
+        let folder = place.join(name);
+        let output =
+            bench.command(&format!("sessions show {name} --json")).env("AAT_TUI_SESSIONS", &place).output().unwrap();
+        let shown = &lines(&output)[0];
+        assert_eq!((shown["status"].as_str(), shown["method"].as_str()), (Some("finished"), Some(method)));
+        assert!(shown["epoch_records"].as_array().unwrap().len() >= 3);
+        let log = fs::read_to_string(folder.join("events.jsonl")).unwrap();
+        assert!(log.len() < 150_000 && !log.contains("/home/") && !log.contains("/root/"), "{}", log.len());
+    }
+    let export = "sessions export demo-aat demo-full --to demo.svg";
+    let output = bench.command(export).env("AAT_TUI_SESSIONS", &place).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+}
