@@ -87,6 +87,9 @@ fn every_objective_at_once_leaves_a_backbone_to_train_on() {
     assert!(again.contains("labels loss"));
     assert_eq!(place.backbone("one"), place.backbone("two"));
 
+    let (code, _, errors) = place.run(&["eval", "one"]);
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("was pretrained"), "{errors}");
     let backbone = place.path("sessions/one/backbone").display().to_string();
     let (code, text, errors) =
         place.run(&["train", "--data", "demo", "--model", &backbone, "--epochs", "1", "--method", "head"]);

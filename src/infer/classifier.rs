@@ -70,6 +70,9 @@ impl Classifier {
         let state = session::outline(folder)?;
         let unusable = |problem: &str| InferError::Unusable(format!("{}: {problem}", folder.display()));
         let config = *state.config.ok_or_else(|| unusable("the log does not say what was trained; train anew"))?;
+        if config.pretrain.is_some() {
+            return Err(unusable("it was pretrained and has no answers; train its backbone/ on labelled sounds first"));
+        }
         let checkpoints = Checkpoints::of(folder);
         let checkpoint = match which {
             // Before its first epoch is over a session has no best weights.

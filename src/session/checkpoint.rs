@@ -55,6 +55,23 @@ pub struct Position {
     pub backbone: String,
 }
 
+impl Position {
+    /// Counts an epoch that came to this value, evaluation included; true when none was better.
+    pub fn end_epoch(&mut self, value: f64) -> bool {
+        self.epochs += 1;
+        let reached = Best { epoch: self.epochs, value };
+        self.step_in_epoch = 0;
+        self.epoch_seconds.push(self.seconds);
+        (self.loss_sum, self.loss_weight, self.seconds, self.data_seconds) = (0.0, 0.0, 0.0, 0.0);
+        self.last = Some(reached);
+        let best = self.best.is_none_or(|best| value > best.value);
+        if best {
+            self.best = Some(reached);
+        }
+        best
+    }
+}
+
 /// A tensor of a checkpoint.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tensor {

@@ -2,6 +2,7 @@
 
 use std::{
     ops::ControlFlow,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -10,7 +11,7 @@ use std::{
 };
 
 use super::{Feed, feed::Update};
-use crate::session::{Event, LogWriter, Record, SessionError};
+use crate::session::{Event, LogReader, LogWriter, Position, Record, SessionError};
 
 /// Stamps a run's events and sends them to its log, once it has one, and to the feed.
 pub(super) struct Journal {
@@ -63,6 +64,28 @@ impl Journal {
     /// Shows a record that the log holds already.
     pub(super) fn replay(&self, record: Record) {
         self.feed.push(Update { run: self.run, record, past: true });
+    }
+
+    /// Goes on with the log of a session that is taken up again at this position: whoever follows only this trainer
+    /// learns the past from it, and what was wrong with newer checkpoints.
+    ///
+    /// # Errors
+    /// When the log cannot be read or written.
+    pub(super) fn take_up(
+        &mut self,
+        folder: &Path,
+        position: &Position,
+        passed_over: Vec<SessionError>,
+    ) -> Result<(), SessionError> {
+        for record in LogReader::new(folder).poll()? {
+            self.replay(record);
+        }
+        self.write_to(LogWriter::open(folder)?);
+        for error in passed_over {
+            self.emit(Event::Warning { message: error.to_string() });
+        }
+        self.emit(Event::Resumed { step: position.step, epochs: position.epochs });
+        Ok(())
     }
 
     /// Waits until the log is on the medium.

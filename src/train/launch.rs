@@ -21,7 +21,7 @@ use crate::{
     data::{self, Division, FeatureSet},
     infer::restore,
     model::{self, Inventory, Opened},
-    session::{self, Checkpoints, Event, Lock, LogReader, LogWriter, Position, RunConfig, Status, Store},
+    session::{self, Checkpoints, Event, Lock, LogWriter, Position, RunConfig, Status, Store},
 };
 
 /// The runs of one trainer: they share features, and the first lends the others its name as their pair.
@@ -107,15 +107,7 @@ impl Group {
         }
         restore(&model.store, &checkpoint)?;
         let optimizer = snapshot::restore_optimizer(&model.store, &checkpoint, config.recipe.weight_decay)?;
-        // Whoever follows only this trainer learns the run's past from its log.
-        for record in LogReader::new(folder).poll()? {
-            journal.replay(record);
-        }
-        journal.write_to(LogWriter::open(folder)?);
-        for error in passed_over {
-            journal.emit(Event::Warning { message: error.to_string() });
-        }
-        journal.emit(Event::Resumed { step: position.step, epochs: position.epochs });
+        journal.take_up(folder, &position, passed_over)?;
         let saved = Saved::up_to(Some(&position));
         let plan = Plan { config: *config, features, division };
         let mut run = assemble(plan, model, optimizer, position, saved, lock, journal)?;

@@ -20,9 +20,7 @@ use super::{
 use crate::{
     data::Batch,
     model::{BlockNorms, Engine, ParamStore, StepOutput},
-    session::{
-        Averaged, Best, Checkpoint, Checkpoints, EpochRecord, Event, Lock, Position, RunConfig, StepRecord, Summary,
-    },
+    session::{Averaged, Checkpoint, Checkpoints, EpochRecord, Event, Lock, Position, RunConfig, StepRecord, Summary},
 };
 
 /// Checkpoints within an epoch are this far apart.
@@ -291,14 +289,7 @@ impl Run {
             eval_seconds: evaluation.seconds,
             lr: self.config.lr * lr_factor(&recipe.schedule, position.step.saturating_sub(1), epoch),
         };
-        let reached = Best { epoch, value };
-        position.epochs = epoch;
-        position.step_in_epoch = 0;
-        position.epoch_seconds.push(position.seconds);
-        (position.loss_sum, position.loss_weight, position.seconds, position.data_seconds) = (0.0, 0.0, 0.0, 0.0);
-        position.last = Some(reached);
-        if position.best.is_none_or(|best| value > best.value) {
-            position.best = Some(reached);
+        if position.end_epoch(value) {
             let mut parts = snapshot::weights(&self.store)?;
             parts.extend(snapshot::answers(&evaluation.answers));
             self.saved.best = Some((position.clone(), parts));

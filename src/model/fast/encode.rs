@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use super::{Fast, Result, biases::Biases, block, blocks, weights::Weights};
+use super::{Fast, Result, biases::Biases, block, blocks, tensors, weights::Weights};
 use crate::{
     model::{Features, ModelConfig, ModelError, ParamStore, Stem},
     ops::{
@@ -124,10 +124,9 @@ impl Fast {
         let places = Places::new(&self.config, input, selection)?;
         let weights = Weights::of(store);
         let weights = weights.view()?;
-        let extras = self.extras;
-        let blocks = (0..self.config.depth)
-            .map(|i| block(&extras, i, &mut |name| weights.get(name)))
-            .collect::<Result<Vec<_>>>()?;
+        let (config, extras) = (self.config.clone(), self.extras);
+        let biases = Biases::of(&config, &weights)?;
+        let blocks = blocks(&config, &extras, &weights, &biases)?;
         let mut buffers: Vec<Vec<f32>> = store.trainable().map(|(spec, _)| vec![0.0; spec.count()]).collect();
         let names = store.trainable().map(|(spec, _)| spec.name.as_str());
         let mut gradients: GradientsByName<'_> = names.zip(buffers.iter_mut().map(Vec::as_mut_slice)).collect();
@@ -159,12 +158,7 @@ impl Fast {
             Ok(total)
         })?;
         drop((gradients, of_blocks));
-        let gradients = store
-            .trainable()
-            .zip(buffers)
-            .map(|((spec, _), buffer)| Ok(Tensor::from_vec(buffer, spec.shape.as_slice(), store.device())?))
-            .collect::<Result<_>>()?;
-        Ok((total, gradients))
+        Ok((total, tensors(store, buffers)?))
     }
 
     /// The final norm's tokens of the chosen patches, (batch, class tokens + kept, D), for whoever only looks.
@@ -178,10 +172,9 @@ impl Fast {
         let places = Places::new(&self.config, input, selection)?;
         let weights = Weights::of(store);
         let weights = weights.view()?;
-        let extras = self.extras;
-        let blocks = (0..self.config.depth)
-            .map(|i| block(&extras, i, &mut |name| weights.get(name)))
-            .collect::<Result<Vec<_>>>()?;
+        let (config, extras) = (self.config.clone(), self.extras);
+        let biases = Biases::of(&config, &weights)?;
+        let blocks = blocks(&config, &extras, &weights, &biases)?;
         let shape = self.token_shape(input.batch, self.config.class_tokens() + selection.kept());
         let normed = parallel::install(|| -> Result<Vec<f32>> {
             embed(&self.config, &weights, &places, self.stack.tokens(&shape))?;

@@ -17,9 +17,7 @@ use crate::{
         self, Inventory, Method, ModelConfig, Pooling, grid_sinusoids,
         pretrain::{Heads, Objectives, Pretrainer},
     },
-    session::{
-        self, Checkpoints, Event, Lock, LogReader, LogWriter, Position, PretrainConfig, RunConfig, Status, Store,
-    },
+    session::{self, Checkpoints, Event, Lock, LogWriter, Position, PretrainConfig, RunConfig, Status, Store},
     train::{AdamW, TrainError, journal::Journal, run::Saved, snapshot},
 };
 
@@ -146,7 +144,19 @@ pub(in crate::train) fn begin(
     }
     let position = Position { backbone: opened.fingerprint, ..Position::default() };
     let engine = Pretrainer::new(config.shape.clone(), request.objectives)?;
-    Ok(Pretraining::new(config, lock, engine, weights, optimizer, crops, steps, position, Saved::up_to(None)))
+    Ok(Pretraining {
+        config,
+        lock,
+        engine,
+        store: weights,
+        optimizer,
+        crops,
+        stream: None,
+        steps_per_epoch: steps,
+        position,
+        saved: Saved::up_to(None),
+        validation: None,
+    })
 }
 
 /// Goes on from a session's last checkpoint.
@@ -178,21 +188,31 @@ pub(in crate::train) fn resume(lock: Lock, folder: &Path, journal: &mut Journal)
         Heads { classes: config.labels.len(), teacher: teaching.as_ref().map_or(0, |teaching| teaching.features) };
     let weights = Pretrainer::store(&config.shape, &opened.store, own.objectives, heads, config.seed)?;
     let position = checkpoint.position.clone();
+    if opened.fingerprint != position.backbone {
+        return Err(TrainError::Request(format!(
+            "the backbone {} is not the one that {} began with; restore its file, or pretrain anew",
+            config.model, config.session
+        )));
+    }
     restore(&weights, &checkpoint)?;
     let optimizer = snapshot::restore_optimizer(&weights, &checkpoint, WEIGHT_DECAY)?;
-    for record in LogReader::new(folder).poll()? {
-        journal.replay(record);
-    }
-    journal.write_to(LogWriter::open(folder)?);
-    for error in passed_over {
-        journal.emit(Event::Warning { message: error.to_string() });
-    }
-    journal.emit(Event::Resumed { step: position.step, epochs: position.epochs });
+    journal.take_up(folder, &position, passed_over)?;
     let crops = crops(&config, &corpus, teaching);
     let steps = steps_per_epoch(&corpus, &config);
     let engine = Pretrainer::new(config.shape.clone(), own.objectives)?;
-    let saved = Saved::up_to(Some(&position));
-    Ok(Pretraining::new(*config, lock, engine, weights, optimizer, crops, steps, position, saved))
+    Ok(Pretraining {
+        config: *config,
+        lock,
+        engine,
+        store: weights,
+        optimizer,
+        crops,
+        stream: None,
+        steps_per_epoch: steps,
+        saved: Saved::up_to(Some(&position)),
+        position,
+        validation: None,
+    })
 }
 
 /// The backbone to begin with. Random positions tell a fresh one too little of where a patch stands, and sinusoids

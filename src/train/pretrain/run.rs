@@ -10,7 +10,7 @@ use crate::{
         checkpoint::{Card, save_backbone},
         pretrain::{Outcome, Pretrainer},
     },
-    session::{Best, Checkpoint, Checkpoints, EpochRecord, Event, Lock, Position, RunConfig, StepRecord, Summary},
+    session::{Checkpoint, Checkpoints, EpochRecord, Event, Lock, Position, RunConfig, StepRecord, Summary},
     train::{
         AdamW, TrainError,
         journal::Journal,
@@ -31,44 +31,28 @@ const BACKBONE: &str = "backbone";
 
 /// A run at work. It holds its session's lock.
 pub(in crate::train) struct Pretraining {
-    config: RunConfig,
-    lock: Lock,
-    engine: Pretrainer,
-    store: ParamStore,
-    optimizer: AdamW,
-    crops: Crops,
-    stream: Option<Stream>,
-    steps_per_epoch: u64,
-    position: Position,
-    saved: Saved,
-    validation: Option<Validation>,
+    pub(super) config: RunConfig,
+    pub(super) lock: Lock,
+    pub(super) engine: Pretrainer,
+    pub(super) store: ParamStore,
+    pub(super) optimizer: AdamW,
+    pub(super) crops: Crops,
+    pub(super) stream: Option<Stream>,
+    pub(super) steps_per_epoch: u64,
+    pub(super) position: Position,
+    pub(super) saved: Saved,
+    pub(super) validation: Option<Validation>,
 }
 
 /// Validation under way: sums over its batches, one for each objective.
 #[derive(Default)]
-struct Validation {
+pub(super) struct Validation {
     done: u64,
     sums: Vec<Outcome>,
     seconds: f64,
 }
 
 impl Pretraining {
-    #[allow(clippy::too_many_arguments)] // One place makes it, of what two places prepare.
-    pub(super) fn new(
-        config: RunConfig,
-        lock: Lock,
-        engine: Pretrainer,
-        store: ParamStore,
-        optimizer: AdamW,
-        crops: Crops,
-        steps_per_epoch: u64,
-        position: Position,
-        saved: Saved,
-    ) -> Self {
-        let (stream, validation) = (None, None);
-        Self { config, lock, engine, store, optimizer, crops, stream, steps_per_epoch, position, saved, validation }
-    }
-
     /// Linear warm-up, then half a cosine down to a hundredth.
     fn lr(&self) -> f64 {
         let total = (self.steps_per_epoch * u64::from(self.config.recipe.epochs)).max(1);
@@ -176,15 +160,7 @@ impl Pretraining {
             eval_seconds: validation.seconds,
             lr,
         };
-        let reached = Best { epoch, value };
-        position.epochs = epoch;
-        position.step_in_epoch = 0;
-        position.epoch_seconds.push(position.seconds);
-        (position.loss_sum, position.loss_weight, position.seconds, position.data_seconds) = (0.0, 0.0, 0.0, 0.0);
-        position.last = Some(reached);
-        if position.best.is_none_or(|best| value > best.value) {
-            position.best = Some(reached);
-        }
+        position.end_epoch(value);
         journal.emit(Event::Epoch(record));
     }
 

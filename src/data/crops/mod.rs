@@ -3,6 +3,9 @@
 //! Every draw is a function of (seed, step, place), so that a run goes on anywhere. A batch's crops are all of one
 //! length; shorter ones come in larger numbers, so that every step hears as much sound.
 
+mod change;
+mod clusters;
+
 use std::{
     sync::{
         Arc,
@@ -10,6 +13,9 @@ use std::{
     },
     thread,
 };
+
+use change::change;
+use clusters::clusters;
 
 use super::{DataError, Dataset, FeatureSet, Label, random::Dice};
 use crate::{
@@ -307,59 +313,6 @@ impl Job {
     }
 }
 
-/// SSAST's cluster masking (arXiv 2110.09784): squares of 3 to 5 patches until exactly this share is covered.
-fn clusters(rows: usize, columns: usize, share: f32, dice: &mut Dice) -> Vec<bool> {
-    let all = rows * columns;
-    let wanted = ((share * all as f32).round() as usize).min(all);
-    let side = 3 + dice.below(3);
-    let mut covered = vec![false; all];
-    let mut count = 0;
-    while count < wanted {
-        let (top, left) = (dice.below(rows), dice.below(columns));
-        for (row, column) in (top..(top + side).min(rows)).flat_map(|row| (left..left + side).map(move |c| (row, c))) {
-            if column < columns && count < wanted && !covered[row * columns + column] {
-                covered[row * columns + column] = true;
-                count += 1;
-            }
-        }
-    }
-    covered
-}
-
-/// Changes a log-mel as rooms, microphones and neighbours do: level, tilt, a cut-off, another sound behind it.
-fn change(crop: &mut [f32], bins: usize, behind: Option<&LogMel>, dice: &mut Dice) {
-    /// Natural logarithms of power in a decibel.
-    const DECIBEL: f32 = std::f32::consts::LN_10 / 10.0;
-    let level = dice.between(-10.0, 10.0) * DECIBEL;
-    let tilt = dice.between(-6.0, 6.0) * DECIBEL;
-    // 4 kHz lies near bin 97, where telephones and 8 kHz recordings end.
-    let end = if dice.chance(0.2) { 80 + dice.below(40) } else { bins };
-    let floor = f32::EPSILON.ln();
-    if let Some(behind) = behind.filter(|behind| behind.frames > 0) {
-        let loudness = |values: &[f32]| values.iter().sum::<f32>() / values.len().max(1) as f32;
-        let gap = dice.between(3.0, 25.0) * DECIBEL;
-        let shift = loudness(crop) - loudness(&behind.data) - gap;
-        let from = dice.below(behind.frames);
-        let others = behind.data.chunks_exact(bins).cycle().skip(from);
-        for (frame, other) in crop.chunks_exact_mut(bins).zip(others) {
-            for (value, other) in frame.iter_mut().zip(other) {
-                let (high, low) =
-                    if *value > other + shift { (*value, other + shift) } else { (other + shift, *value) };
-                *value = high + (low - high).exp().ln_1p();
-            }
-        }
-    }
-    for frame in crop.chunks_exact_mut(bins) {
-        for (bin, value) in frame.iter_mut().enumerate() {
-            *value += level + tilt * (2.0 * bin as f32 / bins as f32 - 1.0);
-            if bin >= end {
-                *value = floor;
-            }
-            *value = value.max(floor);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -400,14 +353,5 @@ mod tests {
         let val = crops.val(0).unwrap();
         assert_eq!(val, crops.val(0).unwrap());
         assert_eq!(val.selection.kept(), 8 * 128 / PATCH);
-    }
-
-    #[test]
-    fn clusters_cover_exactly_their_share() {
-        for (rows, columns) in [(8, 8), (8, 32)] {
-            let covered = clusters(rows, columns, 0.78, &mut Dice::new(1, "test", 0, 0));
-            let count = covered.iter().filter(|&&covered| covered).count();
-            assert_eq!(count, (0.78 * (rows * columns) as f32).round() as usize);
-        }
     }
 }
