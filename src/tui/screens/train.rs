@@ -171,20 +171,21 @@ fn not_yet(app: &App, slot: &Slot, inner: Rect, buffer: &mut Buffer) {
         }
         return;
     }
-    buffer.set_stringn(
-        inner.x,
-        inner.y,
-        format!("trains {}", slot.method.trains_what()),
-        usize::from(inner.width),
-        theme.base(),
-    );
+    let width = usize::from(inner.width);
+    let trains = text::fit(&format!("trains {}", slot.method.trains_what()), width);
+    buffer.set_string(inner.x, inner.y, trains, theme.base());
+    /// Columns before the name of the other method.
+    const BEFORE: usize = 19;
     let other = slot.method.next().title();
+    let room = width.saturating_sub(BEFORE);
+    let whole = format!(" {other} instead");
+    let other = if text::width(&whole) <= room { whole } else { text::fit(&format!(" {other}"), room) };
     let line = if app.focus == slot.side {
         Line::from(vec![
             Span::styled("Enter", theme.accent()),
-            Span::styled(" starts it    ", theme.dim()),
+            Span::styled(" starts it   ", theme.dim()),
             Span::styled("m", theme.accent()),
-            Span::styled(format!(" {other} instead"), theme.dim()),
+            Span::styled(other, theme.dim()),
         ])
     } else {
         Line::from(vec![Span::styled("Tab", theme.accent()), Span::styled(" turns to this side", theme.dim())])
