@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use super::{SOUND_ENDINGS, demo, ending_in, entries, file_name, files_below, id_of, name_of, open};
+use super::{SOUND_ENDINGS, demo, ending_in, entries, file_name, files_below, id_of, name_of};
 use crate::data::{DataError, Dataset, Item, Label, Source};
 
 /// The class folder whose sounds are of unknown class.
 const UNLABELLED: &str = "unlabelled";
 
-/// The sounds below some folders, and `demo`'s where it is named. A folder directly below one of them is a class,
+/// The sounds below some folders, and others like `demo`'s where it is named. A folder directly below one of them is a class,
 /// unless it is called `unlabelled`; what lies in no such folder has no class.
 ///
 /// # Errors
@@ -17,7 +17,7 @@ pub fn open_corpus(specs: &[String]) -> Result<Dataset, DataError> {
     let mut found: Vec<(Option<String>, String, Source)> = Vec::new();
     for spec in specs {
         if spec == demo::NAME {
-            let demo = open(spec)?;
+            let demo = demo::pretraining();
             for item in demo.items {
                 let class = if let Label::One(class) = item.label { demo.classes.get(class).cloned() } else { None };
                 found.push((class, format!("demo/{}", item.id), item.source));

@@ -7,11 +7,23 @@ pub(super) const NAME: &str = "demo";
 
 /// Clips of each class.
 const CLIPS: u64 = 40;
+/// What is pretrained on begins here, so that no backbone has heard what `demo` judges it by.
+const PRETRAINING: std::ops::Range<u64> = 1000..1100;
 
+/// What is adapted to, and judged by.
 pub(super) fn dataset() -> Dataset {
+    clips(0..CLIPS)
+}
+
+/// Other sounds of the same classes, to pretrain on.
+pub(super) fn pretraining() -> Dataset {
+    clips(PRETRAINING)
+}
+
+fn clips(indices: std::ops::Range<u64>) -> Dataset {
     let classes: Vec<String> = synth::CLASSES.iter().map(|class| class.name.to_owned()).collect();
     let items = (0..classes.len())
-        .flat_map(|class| (0..CLIPS).map(move |index| (class, index)))
+        .flat_map(|class| indices.clone().map(move |index| (class, index)))
         .map(|(class, index)| Item {
             id: format!("{}/{index:02}", classes[class]),
             source: Source::Demo { class, index },
