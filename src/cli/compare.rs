@@ -1,14 +1,13 @@
 //! `aat-tui compare`: several methods on the same data, paired, over one fold or all of them.
 
-use std::{path::PathBuf, str::FromStr};
+use std::path::PathBuf;
 
 use super::{
     CliError, Output, comparison,
-    run_args::RunArgs,
+    run_args::{Folds, RunArgs},
     watch::{summarise, tell_reused, watch},
 };
 use crate::{
-    data,
     model::Method,
     session::{self, RunState, Store},
     train::{Launch, Prior, Request, Trainer},
@@ -45,25 +44,6 @@ fn methods() -> String {
     format!("The methods, with commas between: {}. Differences are to the first of them", Method::names())
 }
 
-/// Folds on the command line.
-#[derive(Clone, Debug, PartialEq)]
-enum Folds {
-    All,
-    These(Vec<u32>),
-}
-
-impl FromStr for Folds {
-    type Err = String;
-
-    fn from_str(given: &str) -> Result<Self, Self::Err> {
-        if given == "all" {
-            return Ok(Self::All);
-        }
-        let numbers = given.split(',').map(|fold| fold.trim().parse()).collect::<Result<_, _>>();
-        numbers.map(Self::These).map_err(|_| "give `all`, or numbers with commas between".to_owned())
-    }
-}
-
 /// Trains all of them to the end and compares.
 ///
 /// # Errors
@@ -77,7 +57,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     let mut output = Output::stdout(args.run.json);
     let mut by_method: Vec<Vec<RunState>> = vec![Vec::new(); args.methods.len()];
     let mut outcome = Ok(());
-    for fold in folds(args)? {
+    for fold in Folds::each(args.folds.as_ref(), args.run.fold, &args.run.data)? {
         let done;
         (done, outcome) = one_fold(args, fold, &store, &mut output)?;
         by_method.iter_mut().zip(done).for_each(|(of_method, state)| of_method.push(state));
@@ -143,20 +123,6 @@ fn without_steps(mut state: RunState) -> RunState {
     state
 }
 
-/// The folds to go through; `None` leaves the choice to the data set.
-fn folds(args: &Args) -> Result<Vec<Option<u32>>, CliError> {
-    match &args.folds {
-        None => Ok(vec![args.run.fold]),
-        Some(Folds::These(folds)) => Ok(folds.iter().copied().map(Some).collect()),
-        Some(Folds::All) => match data::open(&args.run.data)?.folds() {
-            folds if folds.is_empty() => {
-                Err(CliError::Failed(format!("{} has no folds; leave --folds away", args.run.data)))
-            }
-            folds => Ok(folds.into_iter().map(Some).collect()),
-        },
-    }
-}
-
 fn request(args: &Args, method: Method, fold: Option<u32>) -> Request {
     let mut request = args.run.request(method);
     request.fold = fold;
@@ -164,16 +130,4 @@ fn request(args: &Args, method: Method, fold: Option<u32>) -> Request {
     let fold = fold.filter(|_| args.folds.is_some()).map_or_else(String::new, |fold| format!("-f{fold}"));
     request.name = request.name.map(|name| format!("{name}{fold}-{method}"));
     request
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn folds_are_all_or_a_list() {
-        assert_eq!("all".parse(), Ok(Folds::All));
-        assert_eq!("1, 3".parse(), Ok(Folds::These(vec![1, 3])));
-        assert!("one".parse::<Folds>().is_err());
-    }
 }

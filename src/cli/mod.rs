@@ -15,6 +15,7 @@ mod models;
 mod output;
 mod params;
 mod pretrain;
+mod probe;
 mod resume;
 mod run_args;
 mod sessions;
@@ -51,6 +52,8 @@ pub enum Command {
     Compare(compare::Args),
     /// Let a backbone learn from sounds before it is adapted.
     Pretrain(pretrain::Args),
+    /// Measure what a frozen backbone makes of a data set, without training it.
+    Probe(probe::Args),
     /// Go on from a session's last checkpoint.
     Resume(resume::Args),
     /// Evaluate a trained session.
@@ -97,6 +100,7 @@ pub fn main() -> ExitCode {
         Some(Command::Train(args)) => train::run(&args),
         Some(Command::Compare(args)) => compare::run(&args),
         Some(Command::Pretrain(args)) => pretrain::run(&args),
+        Some(Command::Probe(args)) => probe::run(&args),
         Some(Command::Resume(args)) => resume::run(&args),
         Some(Command::Eval(args)) => eval::run(&args),
         Some(Command::Classify(args)) => classify::run(&args),

@@ -42,6 +42,9 @@ pub struct Args {
     /// Share of patches that ssast hides (400 of 512 in the paper).
     #[arg(long, value_name = "P", env = "AAT_TUI_HIDE", default_value_t = 0.78)]
     hide: f32,
+    /// How far crops are changed in level, tilt, band and by what is heard behind them, from 0 to 1.
+    #[arg(long, value_name = "A", env = "AAT_TUI_AUGMENT", default_value_t = 1.0)]
+    augment: f32,
     /// Seed of weights, crops and everything else random.
     #[arg(long, value_name = "S", env = "AAT_TUI_SEED", default_value_t = 1)]
     seed: u64,
@@ -89,6 +92,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
         lr: args.lr,
         keep: args.keep.unwrap_or(if args.objective.ssast > 0.0 { 1.0 } else { 0.5 }),
         hide: args.hide,
+        augment: args.augment,
         seed: args.seed,
         name: args.name.clone(),
     };

@@ -1,8 +1,9 @@
 //! What `train`, `compare` and their kin all ask for.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, str::FromStr};
 
-use crate::{model::Method, session::Store, train::Request};
+use super::CliError;
+use crate::{data, model::Method, session::Store, train::Request};
 
 /// Flags of everything that trains.
 #[derive(Clone, Debug, clap::Args)]
@@ -98,4 +99,51 @@ impl RunArgs {
 /// Help of `--method`: the list is the methods' own.
 pub(super) fn methods() -> String {
     format!("How the backbone is adapted: {}; lora-r4-a8 is LoRA of rank 4, alpha 8", Method::names())
+}
+
+/// Folds on the command line.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Folds {
+    /// Every one that the data set has.
+    All,
+    /// These.
+    These(Vec<u32>),
+}
+
+impl FromStr for Folds {
+    type Err = String;
+
+    fn from_str(given: &str) -> Result<Self, Self::Err> {
+        if given == "all" {
+            return Ok(Self::All);
+        }
+        let numbers = given.split(',').map(|fold| fold.trim().parse()).collect::<Result<_, _>>();
+        numbers.map(Self::These).map_err(|_| "give `all`, or numbers with commas between".to_owned())
+    }
+}
+
+impl Folds {
+    /// The folds to go through: those asked for, else the one; `None` leaves the choice to the data set.
+    pub(super) fn each(asked: Option<&Self>, one: Option<u32>, spec: &str) -> Result<Vec<Option<u32>>, CliError> {
+        match asked {
+            None => Ok(vec![one]),
+            Some(Self::These(folds)) => Ok(folds.iter().copied().map(Some).collect()),
+            Some(Self::All) => match data::open(spec)?.folds() {
+                folds if folds.is_empty() => Err(CliError::Failed(format!("{spec} has no folds; leave --folds away"))),
+                folds => Ok(folds.into_iter().map(Some).collect()),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folds_are_all_or_a_list() {
+        assert_eq!("all".parse(), Ok(Folds::All));
+        assert_eq!("1, 3".parse(), Ok(Folds::These(vec![1, 3])));
+        assert!("one".parse::<Folds>().is_err());
+    }
 }

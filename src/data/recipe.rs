@@ -128,6 +128,7 @@ const EMBEDDED: &[(&str, &str)] = &[
     ("default", include_str!("recipes/default.toml")),
     ("demo", include_str!("recipes/demo.toml")),
     (LESSON, include_str!("recipes/lesson.toml")),
+    ("few", include_str!("recipes/few.toml")),
     ("esc50", include_str!("recipes/esc50.toml")),
     ("urbansound8k", include_str!("recipes/urbansound8k.toml")),
     ("speech-commands-v1", include_str!("recipes/speech-commands-v1.toml")),

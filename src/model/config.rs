@@ -35,7 +35,7 @@ pub enum Stem {
 pub enum Pooling {
     /// Mean of the two class tokens (AST, AAT).
     ClassTokens,
-    /// Mean of every token that is not a class token (SSAST, Whisper).
+    /// Mean of the tokens that hold sound: class tokens and padding apart.
     Mean,
 }
 
@@ -110,6 +110,23 @@ impl ModelConfig {
         }
     }
 
+    /// The tokens whose mean the head is given, ascending: the class tokens, or those that begin within the `valid`
+    /// frames of a clip, the first column's where there are none.
+    pub fn pooled_tokens(&self, valid: Option<usize>) -> Vec<usize> {
+        let first = self.class_tokens();
+        if self.pooling == Pooling::ClassTokens && first > 0 {
+            return (0..first).collect();
+        }
+        let [rows, columns] = self.grid();
+        let hop = match self.stem {
+            Stem::Patches { stride, .. } => stride[1],
+            // Two frames make a token.
+            Stem::Convolutions { .. } => 2,
+        };
+        let heard = valid.map_or(columns, |frames| frames.div_ceil(hop).clamp(1, columns));
+        (0..rows).flat_map(|row| (0..heard).map(move |column| first + row * columns + column)).collect()
+    }
+
     /// Whether a model of this shape can be.
     ///
     /// # Errors
@@ -178,6 +195,26 @@ impl ModelConfig {
     pub fn mel_bins(&self) -> usize {
         match self.stem {
             Stem::Patches { mel_bins, .. } | Stem::Convolutions { mel_bins, .. } => mel_bins,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn tokens_of_padding_are_not_pooled() {
+        let config = ModelConfig::ast("tiny", 64, [16, 16], 2).unwrap();
+        assert_eq!(config.pooled_tokens(Some(40)), [0, 1]);
+        let config = ModelConfig { pooling: Pooling::Mean, ..config };
+        // Eight rows of four columns after two class tokens; the third column begins at frame 32.
+        let of_row = |row: usize, columns: usize| (0..columns).map(move |column| 2 + 4 * row + column);
+        let tokens = |columns: usize| (0..8).flat_map(|row| of_row(row, columns)).collect::<Vec<_>>();
+        assert_eq!(config.pooled_tokens(None), tokens(4));
+        for (valid, columns) in [(64, 4), (49, 4), (48, 3), (40, 3), (1, 1), (0, 1), (1000, 4)] {
+            assert_eq!(config.pooled_tokens(Some(valid)), tokens(columns), "{valid}");
         }
     }
 }

@@ -3,8 +3,7 @@
 use candle_core::{D, DType, Device, Tensor};
 
 use super::{
-    BlockNorms, Engine, Extras, Features, LossFn, Method, ModelConfig, ModelError, ParamStore, Pooling, Stem,
-    StepOutput, stem,
+    BlockNorms, Engine, Extras, Features, LossFn, Method, ModelConfig, ModelError, ParamStore, StepOutput, stem,
 };
 use crate::ops::portable::{gelu, layer_norm, linear, softmax};
 
@@ -246,24 +245,13 @@ impl Portable {
     /// x (batch, tokens, D) to (batch, D).
     fn pool(&self, weights: &Weights<'_>, x: &Tensor, input: &Features) -> Result<Tensor> {
         let (batch, tokens, hidden) = x.dims3()?;
-        let first = self.config.class_tokens();
-        if self.config.pooling == Pooling::ClassTokens && first > 0 {
-            return Ok(x.narrow(1, 0, first)?.mean(1)?);
+        let mut shares = vec![0f32; batch * tokens];
+        for (clip, shares) in shares.chunks_mut(tokens).enumerate() {
+            let places = self.config.pooled_tokens(input.valid.get(clip).copied());
+            places.iter().for_each(|place| shares[*place] = 1.0 / places.len() as f32);
         }
-        let patches = tokens - first;
-        let mut shares = vec![0f32; batch * patches];
-        for (clip, shares) in shares.chunks_mut(patches).enumerate() {
-            let valid = match self.config.stem {
-                // Two frames make a token; a clip without sound is pooled over its first.
-                Stem::Convolutions { .. } => {
-                    input.valid.get(clip).map_or(patches, |frames| frames.div_ceil(2).clamp(1, patches))
-                }
-                Stem::Patches { .. } => patches,
-            };
-            shares[..valid].fill(1.0 / valid as f32);
-        }
-        let shares = Tensor::from_vec(shares, (batch, 1, patches), weights.device())?.to_dtype(weights.dtype())?;
-        Ok(shares.matmul(&x.narrow(1, first, patches)?.contiguous()?)?.reshape((batch, hidden))?)
+        let shares = Tensor::from_vec(shares, (batch, 1, tokens), weights.device())?.to_dtype(weights.dtype())?;
+        Ok(shares.matmul(&x.contiguous()?)?.reshape((batch, hidden))?)
     }
 }
 

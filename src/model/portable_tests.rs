@@ -5,7 +5,7 @@ use candle_core::Var;
 
 use super::*;
 use crate::{
-    model::{ParamSpec, Part, initialise, specs},
+    model::{ParamSpec, Part, Pooling, Stem, initialise, specs},
     ops::portable::Multiplications,
 };
 

@@ -63,6 +63,8 @@ pub struct PretrainConfig {
     pub keep: f32,
     /// Share of them that are hidden.
     pub hide: f32,
+    /// How far crops are changed, from 0 to 1.
+    pub augment: f32,
     /// Sounds that could not be read and were left out.
     pub unreadable: usize,
 }

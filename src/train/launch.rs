@@ -137,7 +137,8 @@ impl Group {
     }
 }
 
-fn open(config: &RunConfig) -> Result<Opened, TrainError> {
+/// The backbone that a run's configuration names.
+pub(super) fn open(config: &RunConfig) -> Result<Opened, TrainError> {
     Ok(model::open(&model::Request {
         source: config.model.clone(),
         frames: Some(config.shape.frames()),

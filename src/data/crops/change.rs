@@ -2,14 +2,15 @@
 
 use crate::{audio::LogMel, data::random::Dice};
 
-/// Changes a log-mel as rooms, microphones and neighbours do: level, tilt, a cut-off, another sound behind it.
-pub(super) fn change(crop: &mut [f32], bins: usize, behind: Option<&LogMel>, dice: &mut Dice) {
+/// Changes a log-mel as rooms, microphones and neighbours do: level, tilt, a cut-off, another sound behind it; each as
+/// far as `strength` says, from 0 (not at all) to 1.
+pub(super) fn change(crop: &mut [f32], bins: usize, behind: Option<&LogMel>, strength: f32, dice: &mut Dice) {
     /// Natural logarithms of power in a decibel.
     const DECIBEL: f32 = std::f32::consts::LN_10 / 10.0;
-    let level = dice.between(-10.0, 10.0) * DECIBEL;
-    let tilt = dice.between(-6.0, 6.0) * DECIBEL;
+    let level = strength * dice.between(-10.0, 10.0) * DECIBEL;
+    let tilt = strength * dice.between(-6.0, 6.0) * DECIBEL;
     // 4 kHz lies near bin 97, where telephones and 8 kHz recordings end.
-    let end = if dice.chance(0.2) { 80 + dice.below(40) } else { bins };
+    let end = if dice.chance(0.2 * strength) { 80 + dice.below(40) } else { bins };
     let floor = f32::EPSILON.ln();
     if let Some(behind) = behind.filter(|behind| behind.frames > 0) {
         let loudness = |values: &[f32]| values.iter().sum::<f32>() / values.len().max(1) as f32;

@@ -58,6 +58,8 @@ pub struct Cut {
     pub keep: f32,
     /// Share of the shown patches that are hidden.
     pub hide: f32,
+    /// How far crops are changed, from 0 to 1.
+    pub augment: f32,
     /// Statistics of the log-mels.
     pub normalisation: Normalisation,
     /// Seed of every draw.
@@ -222,7 +224,7 @@ impl Job {
         for place in 0..batch * parts {
             let mut dice = Dice::new(seed, "crop", step, place as u64);
             let item = self.draw(&mut dice);
-            let other = dice.chance(0.4).then(|| self.draw(&mut dice));
+            let other = dice.chance(0.4 * self.cut.augment).then(|| self.draw(&mut dice));
             self.add(&mut sounds, item, Some(other), &mut dice, extractor)?;
         }
         Ok(sounds)
@@ -252,10 +254,11 @@ impl Job {
         crop[..heard * bins].copy_from_slice(&mel.data[begin * bins..(begin + heard) * bins]);
         if let Some(behind) = augment {
             let behind = behind.map(|item| self.set.mel(item, extractor)).transpose()?;
-            change(&mut crop[..heard * bins], bins, behind.as_deref(), dice);
+            change(&mut crop[..heard * bins], bins, behind.as_deref(), self.cut.augment, dice);
         }
         let Normalisation { mean, std } = self.cut.normalisation;
-        let stretch = if augment.is_some() { dice.between(0.85, 1.15) } else { 1.0 };
+        let by = if augment.is_some() { 0.15 * self.cut.augment } else { 0.0 };
+        let stretch = 1.0 + by * dice.between(-1.0, 1.0);
         let scale = stretch / (2.0 * std);
         crop.iter_mut().for_each(|value| *value = (*value - mean) * scale);
         sounds.features.data.extend(crop);
@@ -337,7 +340,7 @@ mod tests {
     #[test]
     fn batches_repeat_hear_as_much_and_go_on_anywhere() {
         let normalisation = Normalisation { mean: -6.0, std: 5.0 };
-        let cut = Cut { frames: 256, batch: 2, keep: 0.5, hide: 0.0, normalisation, seed: 4 };
+        let cut = Cut { frames: 256, batch: 2, keep: 0.5, hide: 0.0, augment: 1.0, normalisation, seed: 4 };
         let crops = crops(cut);
         let mut stream = crops.from(0);
         let first: Vec<Sounds> = (0..5).map(|_| stream.take().unwrap()).collect();

@@ -21,8 +21,7 @@ use std::{
 use candle_core::Tensor;
 
 use super::{
-    BlockNorms, Engine, Extras, Features, LossFn, Method, ModelConfig, ModelError, ParamStore, Part, Pooling, Stem,
-    StepOutput, specs,
+    BlockNorms, Engine, Extras, Features, LossFn, Method, ModelConfig, ModelError, ParamStore, Part, StepOutput, specs,
 };
 use crate::ops::{
     block::{Block, Gradients, Shape, Squares},
@@ -105,23 +104,14 @@ impl Fast {
     }
 
     /// Of each clip, the tokens whose mean the head is given.
-    fn pooled_tokens(&self, input: &Features) -> Vec<Range<usize>> {
-        let (tokens, first) = (self.config.tokens(), self.config.class_tokens());
-        let of_clip = |clip: usize| match self.config.stem {
-            _ if self.config.pooling == Pooling::ClassTokens && first > 0 => 0..first,
-            Stem::Patches { .. } => first..tokens,
-            // Two frames make a token; a clip without sound is pooled over its first.
-            Stem::Convolutions { .. } => {
-                0..input.valid.get(clip).map_or(tokens, |frames| frames.div_ceil(2).clamp(1, tokens))
-            }
-        };
-        (0..input.batch).map(of_clip).collect()
+    fn pooled_tokens(&self, input: &Features) -> Vec<Vec<usize>> {
+        (0..input.batch).map(|clip| self.config.pooled_tokens(input.valid.get(clip).copied())).collect()
     }
 
     /// Sizes of a batch; with `every`, the last block carries on every token, not only those that are pooled.
-    fn shape(&self, pooled: &[Range<usize>], every: bool) -> Shape {
+    fn shape(&self, pooled: &[Vec<usize>], every: bool) -> Shape {
         let tokens = self.config.tokens();
-        let last = pooled.iter().map(|range| range.end).max().unwrap_or(tokens);
+        let last = pooled.iter().filter_map(|places| places.last()).max().map_or(tokens, |last| last + 1);
         Shape {
             batch: pooled.len(),
             tokens,

@@ -1,6 +1,6 @@
 //! The final norm, and the mean of the tokens that are pooled: what a clip's sound is to the head.
 
-use std::{collections::HashMap, ops::Range};
+use std::collections::HashMap;
 
 use rayon::prelude::*;
 
@@ -20,42 +20,44 @@ use crate::{
 pub(super) struct Pool {
     /// The pooled tokens before the final norm, those of one clip after another, (.., D).
     tokens: Buffer,
-    /// Of each clip, which of the (keep, D) they came from.
-    ranges: Vec<Range<usize>>,
+    /// Of each clip, which of the (keep, D) they came from, ascending.
+    places: Vec<Vec<usize>>,
     /// The gradient of what came in, (batch, keep, D).
     dtokens: Buffer,
 }
 
 impl Pool {
-    /// `pooled` (batch, D) from tokens (batch, keep, D): of each clip the mean over its range, after the final norm.
+    /// `pooled` (batch, D) from tokens (batch, keep, D): of each clip the mean over its places, after the final
+    /// norm.
     pub(super) fn forward(
         &mut self,
         config: &ModelConfig,
         weights: &Weights<'_>,
         tokens: &[f32],
         shape: &Shape,
-        ranges: Vec<Range<usize>>,
+        places: Vec<Vec<usize>>,
         pooled: &mut [f32],
     ) -> Result<()> {
         let d = shape.hidden;
         let norm = weights.norm("norm", config.norm_eps)?;
-        let rows: usize = ranges.iter().map(ExactSizeIterator::len).sum();
+        let rows: usize = places.iter().map(Vec::len).sum();
         let mut kept = Rows::new(self.tokens.get(rows * d), d);
-        let clips = tokens.chunks_exact(shape.keep * d).zip(pooled.chunks_exact_mut(d)).zip(&ranges);
-        let work: Vec<_> = clips
-            .map(|((clip, pooled), range)| (&clip[range.start * d..range.end * d], kept.take(range.len()), pooled))
-            .collect();
-        work.into_par_iter().for_each(|(clip, kept, pooled)| {
-            kept.copy_from_slice(clip);
-            with_scratch([clip.len()], |[normed]| {
-                layer_norm::forward(norm, clip, normed);
+        let clips = tokens.chunks_exact(shape.keep * d).zip(pooled.chunks_exact_mut(d)).zip(&places);
+        let work: Vec<_> =
+            clips.map(|((clip, pooled), places)| (clip, places, kept.take(places.len()), pooled)).collect();
+        work.into_par_iter().for_each(|(clip, places, kept, pooled)| {
+            for (kept, place) in kept.chunks_exact_mut(d).zip(places) {
+                kept.copy_from_slice(&clip[place * d..(place + 1) * d]);
+            }
+            with_scratch([kept.len()], |[normed]| {
+                layer_norm::forward(norm, kept, normed);
                 pooled.fill(0.0);
                 columns::add_sums(pooled, Mat::new(normed, d), 0);
             });
-            let share = 1.0 / (clip.len() / d) as f32;
+            let share = 1.0 / places.len() as f32;
             pooled.iter_mut().for_each(|mean| *mean *= share);
         });
-        self.ranges = ranges;
+        self.places = places;
         Ok(())
     }
 
@@ -72,28 +74,32 @@ impl Pool {
         let d = shape.hidden;
         let norm = weights.norm("norm", config.norm_eps)?;
         let norm_trains = ["norm.weight", "norm.bias"].iter().any(|name| gradients.contains_key(name));
-        let rows: usize = self.ranges.iter().map(ExactSizeIterator::len).sum();
+        let rows: usize = self.places.iter().map(Vec::len).sum();
         let mut tokens = self.tokens.kept(rows * d);
         let mut work = Vec::with_capacity(shape.batch);
         let dtokens = self.dtokens.get(shape.batch * shape.keep * d);
-        for ((dclip, dpooled), range) in
-            dtokens.chunks_exact_mut(shape.keep * d).zip(dpooled.chunks_exact(d)).zip(&self.ranges)
+        for ((dclip, dpooled), places) in
+            dtokens.chunks_exact_mut(shape.keep * d).zip(dpooled.chunks_exact(d)).zip(&self.places)
         {
-            let (clip, rest) = tokens.split_at(range.len() * d);
+            let (clip, rest) = tokens.split_at(places.len() * d);
             tokens = rest;
-            work.push((clip, dclip, dpooled, range));
+            work.push((clip, dclip, dpooled, places));
         }
         let of_norm: Vec<_> = work
             .into_par_iter()
-            .map(|(clip, dclip, dpooled, range)| {
-                with_scratch([clip.len()], |[dnormed]| {
+            .map(|(clip, dclip, dpooled, places)| {
+                with_scratch([clip.len(), clip.len()], |[dnormed, dkept]| {
                     // Every pooled token has an equal share of the mean's gradient.
-                    let share = 1.0 / range.len() as f32;
+                    let share = 1.0 / places.len() as f32;
                     for row in dnormed.chunks_exact_mut(d) {
                         row.iter_mut().zip(dpooled).for_each(|(row, gradient)| *row = gradient * share);
                     }
                     dclip.fill(0.0);
-                    layer_norm::backward(norm, clip, dnormed, &mut dclip[range.start * d..range.end * d]);
+                    dkept.fill(0.0);
+                    layer_norm::backward(norm, clip, dnormed, dkept);
+                    for (dkept, place) in dkept.chunks_exact(d).zip(places) {
+                        dclip[place * d..(place + 1) * d].copy_from_slice(dkept);
+                    }
                     norm_trains.then(|| {
                         let mut parts = [vec![0.0; d], vec![0.0; d]];
                         let [weight, bias] = &mut parts;

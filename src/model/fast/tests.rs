@@ -4,7 +4,7 @@
 use candle_core::{DType, Device, Var};
 
 use super::*;
-use crate::model::{Portable, initialise};
+use crate::model::{Pooling, Portable, Stem, initialise};
 
 fn config(frames: usize, stride: [usize; 2], depth: usize, pooling: Pooling) -> ModelConfig {
     ModelConfig {
@@ -144,7 +144,11 @@ fn agrees_with_the_portable_engine_on_whisper() {
 /// No clip fills its room: of the last block the tokens of the longest are computed and no more.
 #[test]
 fn short_clips_agree_too() {
-    let config = whisper(30, 2);
+    short_clips_agree(whisper(30, 2));
+    short_clips_agree(config(30, [7, 5], 2, Pooling::Mean));
+}
+
+fn short_clips_agree(config: ModelConfig) {
     let (store, mut input) = (store(&config, Method::full()), features(&config, 3));
     input.valid = vec![9, 0, 14];
     let mut portable = Portable::new(config.clone(), Method::full());

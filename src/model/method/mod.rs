@@ -81,6 +81,11 @@ impl Method {
         Self::of(&full::Full)
     }
 
+    /// The head alone, on a frozen backbone.
+    pub fn head() -> Self {
+        Self::of(&head::Head)
+    }
+
     /// The method after this one in the list, around the end.
     pub fn next(self) -> Self {
         let at = METHODS.iter().position(|m| m.id() == self.id()).unwrap_or_default();

@@ -11,8 +11,6 @@ mod masked;
 #[cfg(test)]
 mod tests;
 
-use std::ops::Range;
-
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -194,7 +192,7 @@ struct View<'a> {
     /// Patches of each clip.
     kept: usize,
     /// Tokens of each clip that are pooled.
-    pooled: Range<usize>,
+    pooled: Vec<Vec<usize>>,
 }
 
 impl View<'_> {
@@ -212,19 +210,19 @@ impl View<'_> {
     fn pooled(&self) -> Vec<f32> {
         let mut pooled = vec![0.0; self.batch() * self.hidden];
         for (clip, out) in pooled.chunks_exact_mut(self.hidden).enumerate() {
-            for token in self.pooled.clone() {
+            for &token in &self.pooled[clip] {
                 out.iter_mut().zip(&self.tokens[self.at(clip, token)]).for_each(|(sum, x)| *sum += x);
             }
-            out.iter_mut().for_each(|sum| *sum /= self.pooled.len() as f32);
+            out.iter_mut().for_each(|sum| *sum /= self.pooled[clip].len() as f32);
         }
         pooled
     }
 
     /// Adds the gradient of [`pooled`](Self::pooled), scaled, to that of the tokens.
     fn add_pooled(&self, dpooled: &[f32], dtokens: &mut [f32]) {
-        let share = 1.0 / self.pooled.len() as f32;
         for (clip, dpooled) in dpooled.chunks_exact(self.hidden).enumerate() {
-            for token in self.pooled.clone() {
+            let share = 1.0 / self.pooled[clip].len() as f32;
+            for &token in &self.pooled[clip] {
                 let out = &mut dtokens[self.at(clip, token)];
                 out.iter_mut().zip(dpooled).for_each(|(sum, x)| *sum += share * x);
             }
@@ -242,9 +240,15 @@ fn outcomes_of(
 ) -> Result<Vec<Outcome>> {
     let kept = sounds.selection.kept();
     let first = config.class_tokens();
+    // Of the patches that are shown, those that hold sound; all of them where none does.
+    let sound = |clip: usize| -> Vec<usize> {
+        let patches = sounds.selection.patches[clip * kept..(clip + 1) * kept].iter().enumerate();
+        let heard = patches.filter(|(_, [_, column])| *column < sounds.columns[clip]).map(|(i, _)| first + i);
+        Some(heard.collect()).filter(|heard: &Vec<usize>| !heard.is_empty()).unwrap_or((first..first + kept).collect())
+    };
     let pooled = match config.pooling {
-        Pooling::ClassTokens => 0..first,
-        Pooling::Mean => first..first + kept,
+        Pooling::ClassTokens => vec![(0..first).collect(); sounds.features.batch],
+        Pooling::Mean => (0..sounds.features.batch).map(sound).collect(),
     };
     let view = View { tokens, sounds, hidden: config.hidden, first, kept, pooled };
     let mut outcomes = Vec::new();

@@ -91,6 +91,7 @@ pub(in crate::train) fn begin(
         teacher_layers: request.teacher_layers.clone(),
         keep: request.keep,
         hide: request.hide,
+        augment: request.augment,
         unreadable: corpus.unreadable,
     };
     let teaching = taught(&own, &corpus, journal)?;
@@ -247,6 +248,7 @@ fn crops(config: &RunConfig, corpus: &Corpus, teaching: Option<Arc<data::Teachin
         batch: config.recipe.batch,
         keep: own.map_or(1.0, |own| own.keep),
         hide: own.map_or(0.0, |own| if own.objectives.ssast > 0.0 { own.hide } else { 0.0 }),
+        augment: own.map_or(1.0, |own| own.augment),
         normalisation: config.normalisation,
         seed: config.seed,
     };
@@ -296,6 +298,9 @@ fn check(request: &PretrainRequest) -> Result<(), TrainError> {
     }
     if !(request.keep > 0.0 && request.keep <= 1.0 && (0.0..1.0).contains(&request.hide)) {
         return refuse("keep must be above 0 and at most 1, hide at least 0 and below 1".into());
+    }
+    if !(0.0..=1.0).contains(&request.augment) {
+        return refuse(format!("augment is {} and must be from 0 to 1", request.augment));
     }
     Ok(())
 }

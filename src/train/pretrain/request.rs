@@ -27,6 +27,8 @@ pub struct PretrainRequest {
     pub keep: f32,
     /// Share of the shown patches that are hidden, for `ssast`.
     pub hide: f32,
+    /// How far crops are changed in level, tilt, band and by what is heard behind them, from 0 to 1.
+    pub augment: f32,
     /// Seed of weights, crops and everything else random.
     pub seed: u64,
     /// The session's name.

@@ -1,0 +1,60 @@
+//! `probe` from the outside: what a frozen backbone makes of a data set, beside the log-mel's own statistics.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::{f32::consts::TAU, path::Path};
+
+use assert_cmd::Command;
+use serde_json::Value;
+
+/// Two classes of ten tones, in folders.
+fn tones(root: &Path) {
+    for (class, pitch) in [("low", 200.0), ("high", 2000.0)] {
+        let folder = root.join(class);
+        std::fs::create_dir_all(&folder).unwrap();
+        for clip in 0..10 {
+            let spec = hound::WavSpec {
+                channels: 1,
+                sample_rate: 16_000,
+                bits_per_sample: 16,
+                sample_format: hound::SampleFormat::Int,
+            };
+            let mut file = hound::WavWriter::create(folder.join(format!("{clip}.wav")), spec).unwrap();
+            for i in 0..8_000 {
+                let phase = TAU * (pitch + 20.0 * clip as f32) * i as f32 / 16_000.0;
+                file.write_sample((8000.0 * phase.sin()) as i16).unwrap();
+            }
+            file.finalize().unwrap();
+        }
+    }
+}
+
+fn probe(root: &Path, args: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::cargo_bin("aat-tui").unwrap();
+    command.arg("probe").arg("--data").arg(root).args(args).env("AAT_TUI_CACHE", "off");
+    let output = command.output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn tones_are_told_apart_without_training() {
+    let root = tempfile::tempdir().unwrap();
+    tones(root.path());
+    let (code, text, _) = probe(root.path(), &["--model", "tiny", "--frames", "48", "--json"]);
+    assert_eq!(code, Some(0));
+    let objects: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [found, mean] = objects.as_slice() else { panic!("{text}") };
+    assert_eq!((&found["train_clips"], &found["clips"], &found["metric"]), (&16.into(), &4.into(), &"accuracy".into()));
+    assert_eq!((&found["log_mel"], &mean["log_mel"], &mean["aggregate"]), (&1.0.into(), &1.0.into(), &true.into()));
+    // Even random weights know a low tone from a high one.
+    assert!(found["backbone"].as_f64().unwrap() > 0.5, "{text}");
+}
+
+#[test]
+fn folds_that_are_not_there_are_named() {
+    let root = tempfile::tempdir().unwrap();
+    tones(root.path());
+    let (code, _, complaint) = probe(root.path(), &["--folds", "all"]);
+    assert_eq!(code, Some(1));
+    assert!(complaint.contains("has no folds; leave --folds away"), "{complaint}");
+}
