@@ -10,6 +10,7 @@ pub mod bench;
 pub mod bookmarks;
 pub mod commands;
 pub mod desk;
+mod effect;
 pub mod fixture;
 mod hearing;
 mod keeping;
@@ -32,5 +33,6 @@ pub mod view;
 pub mod widgets;
 mod world;
 
+pub use effect::Effect;
 pub use run::{Options, TuiError, run};
-pub use update::{Effect, update};
+pub use update::update;

@@ -16,9 +16,10 @@ use tokio::{
 use super::{
     action::{Action, Message},
     app::{App, Setup},
+    effect::Effect,
     terminal::{self, Guard, Screen},
     theme::{Depth, Theme},
-    update::{Effect, update},
+    update::update,
     view,
     world::{self, World},
 };

@@ -12,10 +12,10 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::{
     action::{Message, Opened},
     app::Setup,
+    effect::Effect,
     hearing::Hearing,
     keeping::{self, Taught},
     sessions::Listing,
-    update::Effect,
 };
 use crate::{
     model::Method,

@@ -1,0 +1,65 @@
+//! What the state asks of the world: trainer, sound, files.
+
+use std::path::PathBuf;
+
+use super::app::Setup;
+use crate::{
+    infer::{Gains, Mix},
+    live::Bookmark,
+    model::Method,
+    plot::{Chart, Side},
+    train::Command,
+};
+
+/// Something to be done in the world.
+#[derive(Debug, PartialEq)]
+pub enum Effect {
+    /// Train these, step about when there are two.
+    Start(Vec<(Side, Method)>, Setup),
+    /// Go on training the session in this folder.
+    Resume(Side, PathBuf),
+    /// Tell a run.
+    Command(Side, Command),
+    /// Read the list of sessions.
+    List,
+    /// Read a session; go on training it, if so asked.
+    Open(Side, PathBuf, bool),
+    /// Delete a session, then list again.
+    Remove(PathBuf),
+    /// Find out the shape of the model that would be trained.
+    Shape(Setup, Method),
+    /// Listen with these sessions to the microphone or a file.
+    Listen(Option<PathBuf>, Vec<PathBuf>, Setup),
+    /// Stop listening.
+    StopListening,
+    /// Keep to the window that was answered last, or follow what is heard again.
+    Hold(bool),
+    /// Turn the adapters of an ear.
+    Gains(usize, Gains),
+    /// Keep a desk with its session.
+    SaveDesk(PathBuf, Mix),
+    /// Read the desk that a session keeps; its name comes back with it.
+    LoadDesk(PathBuf, String),
+    /// Keep the window that was answered last with a session: what was heard, and the gains of each ear.
+    Bookmark(PathBuf, String, Vec<String>),
+    /// Read a session's bookmarks.
+    Bookmarks(PathBuf),
+    /// Ask a session's checkpoints about a bookmark, on this device.
+    Replay(PathBuf, Box<Bookmark>, String),
+    /// Delete a session's bookmark, then list again.
+    RemoveBookmark(PathBuf, Box<Bookmark>),
+    /// Open a lesson; without a folder, the one beside the sessions.
+    OpenLesson(Option<PathBuf>),
+    /// Name a class of the lesson.
+    NameClass(String),
+    /// Begin to record.
+    Record,
+    /// End the recording and keep it, but for its last milliseconds, as examples of this class.
+    Recorded(String, u64),
+    /// Remove an example: its class, and its place among the class's.
+    RemoveExample(String, usize),
+    /// Draw charts to a file.
+    Export(PathBuf, Vec<Chart>),
+    /// Leave.
+    Quit,
+}

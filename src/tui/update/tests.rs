@@ -1,0 +1,138 @@
+//! What keys and events make of the state.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use std::path::PathBuf;
+
+use super::*;
+use crate::{
+    model::Method,
+    plot::XAxis,
+    session::Event,
+    tui::{app::Setup, fixture},
+};
+
+const SIZE: (u16, u16) = (120, 36);
+
+fn press(app: &mut App, keys: &str) -> Vec<Effect> {
+    let key = |c| match c {
+        '\n' => KeyCode::Enter,
+        '\t' => KeyCode::Tab,
+        '\x1b' => KeyCode::Esc,
+        c => KeyCode::Char(c),
+    };
+    keys.chars().flat_map(|c| update(app, Message::Key(KeyEvent::new(key(c), KeyModifiers::NONE)))).collect()
+}
+
+#[test]
+fn one_key_after_opening_a_run_begins_on_the_demo() {
+    let mut app = fixture::app(SIZE);
+    let effects = press(&mut app, "\n");
+    assert_eq!(effects, [Effect::Start(vec![(Side::A, Method::aat())], Setup::default())]);
+    assert_eq!(app.setup.data, "demo");
+    assert!(app.slot(Side::A).is_busy() && !app.slot(Side::B).is_busy());
+    assert_eq!(press(&mut app, "\n"), [], "a side trains once");
+}
+
+#[test]
+fn both_start_as_one_pair() {
+    let mut app = fixture::app(SIZE);
+    let effects = press(&mut app, "b");
+    let sides = vec![(Side::A, Method::aat()), (Side::B, Method::full())];
+    assert_eq!(effects, [Effect::Start(sides, Setup::default())]);
+}
+
+#[test]
+fn space_pauses_what_runs_and_lets_it_go_on() {
+    let mut app = fixture::training(SIZE, (10, 10));
+    assert_eq!(press(&mut app, " "), Side::BOTH.map(|side| Effect::Command(side, Command::Pause)));
+    fixture::tell(&mut app, Side::A, Event::Paused);
+    assert_eq!(press(&mut app, " "), Side::BOTH.map(|side| Effect::Command(side, Command::Pause)));
+    fixture::tell(&mut app, Side::B, Event::Paused);
+    assert_eq!(press(&mut app, " "), Side::BOTH.map(|side| Effect::Command(side, Command::Continue)));
+}
+
+#[test]
+fn quitting_asks_only_when_something_would_be_lost() {
+    let mut app = fixture::app(SIZE);
+    assert_eq!(press(&mut app, "q"), [Effect::Quit]);
+    let mut app = fixture::training(SIZE, (10, 0));
+    assert_eq!(press(&mut app, "q"), []);
+    assert_eq!(press(&mut app, "n"), []);
+    assert!(app.overlay.is_none() && !app.quitting);
+    assert_eq!(press(&mut app, "qy"), [Effect::Quit]);
+    assert!(app.quitting);
+}
+
+#[test]
+fn methods_of_a_side_change_and_the_numbers_answer_at_once() {
+    let mut app = fixture::app(SIZE);
+    let before = app.parameters.totals();
+    press(&mut app, "3m");
+    assert_eq!(app.slot(Side::A).method, Method::full());
+    let (total, trains) = app.parameters.totals();
+    assert!(total == trains && before.1 < before.0);
+    press(&mut app, "\t");
+    assert_eq!(app.parameters.method(), app.slot(Side::B).method);
+    let mut app = fixture::training(SIZE, (10, 10));
+    press(&mut app, "m");
+    assert_eq!(app.slot(Side::A).method, Method::aat(), "what trains keeps its method on Train");
+}
+
+#[test]
+fn views_change_by_their_keys() {
+    let mut app = fixture::training(SIZE, (100, 100));
+    press(&mut app, "xls");
+    assert_eq!((app.x, app.log, app.smooth), (XAxis::Clock, true, 2));
+    update(&mut app, Message::Do(Action::Move(Move::Left)));
+    assert_eq!(app.cursor, Some(98));
+    update(&mut app, Message::Do(Action::Move(Move::End)));
+    assert_eq!(app.cursor, None);
+}
+
+#[test]
+fn a_session_is_deleted_after_a_question_and_never_while_it_trains() {
+    let mut app = fixture::app(SIZE);
+    assert_eq!(press(&mut app, "5"), [Effect::List]);
+    update(&mut app, Message::Sessions(Ok(fixture::listings())));
+    assert_eq!(press(&mut app, "d"), []);
+    assert!(app.overlay.is_none(), "the first one is in use");
+    assert_eq!(press(&mut app, "jjdy"), [Effect::Remove(fixture::listings()[2].path.clone())]);
+}
+
+#[test]
+fn an_interrupted_session_is_read_then_resumed() {
+    let mut app = fixture::app(SIZE);
+    update(&mut app, Message::Sessions(Ok(fixture::listings())));
+    press(&mut app, "5jjj");
+    let path = fixture::listings()[3].path.clone();
+    assert_eq!(press(&mut app, "r"), [Effect::Open(Side::A, path.clone(), true)]);
+    let opened = super::super::action::Opened { path: path.clone(), resume: true, ..fixture::opened(Method::aat()) };
+    let effects = update(&mut app, Message::Opened(Side::A, Box::new(opened)));
+    assert_eq!(effects, [Effect::Resume(Side::A, path)]);
+    assert!(app.slot(Side::A).alive);
+}
+
+#[test]
+fn the_command_line_takes_letters_that_are_keys_elsewhere() {
+    let mut app = fixture::app(SIZE);
+    let effects = press(&mut app, ":data ../q sounds\n");
+    assert_eq!(app.setup.data, "../q sounds");
+    assert!(matches!(effects.as_slice(), [Effect::Shape(..)]) && app.overlay.is_none());
+    press(&mut app, ":nonsense\n");
+    assert!(matches!(&app.overlay, Some(Overlay::CommandLine(line, Some(_))) if line == "nonsense"));
+    press(&mut app, "\x1b");
+    assert!(app.overlay.is_none());
+}
+
+#[test]
+fn curves_are_exported_with_a_name_of_their_runs() {
+    let mut app = fixture::app(SIZE);
+    assert_eq!(press(&mut app, "e"), []);
+    let mut app = fixture::training(SIZE, (100, 100));
+    let effects = press(&mut app, "e");
+    let [Effect::Export(path, charts)] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!(path, &PathBuf::from("esc10-f1-aat-vs-esc10-f1-full.svg"));
+    assert_eq!(charts.len(), 2);
+}
