@@ -63,6 +63,14 @@ fn broken_safetensors() {
 }
 
 #[test]
+fn a_ggml_filter_bank_larger_than_a_number_can_say() {
+    let mut bytes = golden("ggml-whisper/weights.bin");
+    // Rows and columns of the filter bank, after the magic and eleven sizes.
+    bytes[48..56].copy_from_slice(&[i32::MAX.to_le_bytes(), i32::MAX.to_le_bytes()].concat());
+    assert!(refusal(&bytes).contains("ends within its header"));
+}
+
+#[test]
 fn every_way_to_cut_a_good_file_short() {
     for file in ["hf-whisper/model.safetensors", "ggml-whisper/weights.bin", "gong-ssast-frame/weights.pth"] {
         let whole = golden(file);

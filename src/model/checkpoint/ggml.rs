@@ -51,7 +51,12 @@ fn read_table(
     let header: [i32; 11] = numbers(&mut reader).map_err(failed)?;
     let [_, positions, _, heads, _, _, _, _, _, mel_bins, _] = header;
     let [rows, columns] = numbers::<2>(&mut reader).map_err(failed)?;
-    skip(&mut reader, i64::from(rows.max(0)) * i64::from(columns.max(0)) * 4)?;
+    // A filter bank may claim more values than an i64 counts bytes of.
+    let filters = (i64::from(rows.max(0)) * i64::from(columns.max(0))).saturating_mul(4);
+    if u64::try_from(filters).is_ok_and(|bytes| bytes > length) {
+        return Err(broken("the file ends within its header"));
+    }
+    skip(&mut reader, filters)?;
     let [words] = numbers::<1>(&mut reader).map_err(failed)?;
     for _ in 0..words.max(0) {
         let [bytes] = numbers::<1>(&mut reader).map_err(failed)?;
