@@ -1,6 +1,9 @@
 //! `aat-tui compare`: several methods on the same data, paired, over one fold or all of them.
 
-use std::path::PathBuf;
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+};
 
 use super::{
     CliError, Output, comparison,
@@ -76,7 +79,10 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     }
     outcome?;
     let first = by_method.first().and_then(|of| of.first()).and_then(|state| state.config.as_deref());
-    let about = first.map_or_else(String::new, |config| format!("{} on {}", config.model, config.data_name));
+    // Where a checkpoint lies is nobody's business in a figure.
+    let name =
+        |model: &str| Path::new(model).file_name().map_or_else(|| model.into(), OsStr::to_string_lossy).into_owned();
+    let about = first.map_or_else(String::new, |config| format!("{} on {}", name(&config.model), config.data_name));
     args.export.iter().try_for_each(|to| comparison::write(to, &rows, &about))?;
     args.export.iter().try_for_each(|to| output.line(format!("written: {}", to.display())))
 }
