@@ -36,8 +36,8 @@ pub struct Probe {
     pub log_mel: f64,
 }
 
-/// Probes the backbone on one division of the data set. `progress` hears of clips done (done, in all) and may break
-/// off.
+/// Probes the backbone on one division of the data set. `progress` hears of clips decoded, then of clips done
+/// (done, in all), and may break off.
 ///
 /// # Errors
 /// When data, recipe and model do not fit together, or a clip cannot be read.
@@ -46,14 +46,14 @@ pub fn probe(
     progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
 ) -> Result<Probe, TrainError> {
     let request = Request { method: Method::head(), ..request.clone() };
-    let plan = plan(&request, &Shelf::default(), &mut |_, _| ControlFlow::Continue(()))?;
+    let plan = plan(&request, &Shelf::default(), progress)?;
     let (config, division) = (&plan.config, &plan.division);
     let opened = launch::open(config)?;
     let mut engine = opened.engine();
     let total = division.train.len() + division.val.len();
     let mut done = 0;
     let mut side = |items: &[usize]| -> Result<Side, TrainError> {
-        plan.features.prepare(items, &mut |_, _| ControlFlow::Continue(()))?;
+        plan.features.prepare(items, progress)?;
         let loader =
             Loader::evaluation(plan.features.clone(), items.to_vec(), &config.recipe, config.normalisation, BATCH);
         let mut side = Side::new(config.labels.len());

@@ -1,9 +1,9 @@
 //! What keys and events make of the state.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-
 use std::path::PathBuf;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::*;
 use crate::{
