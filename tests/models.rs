@@ -42,6 +42,41 @@ fn show_tells_what_a_file_is() {
     assert_eq!(shown["labels"][2], "clock tick");
 }
 
+/// A checkpoint with class names, as AST trained on AudioSet has 527 of, answers in them without any session.
+#[test]
+fn classify_answers_in_the_labels_of_the_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tone.wav");
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 16_000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut wav = hound::WavWriter::create(&file, spec).unwrap();
+    (0..16_000).for_each(|i| wav.write_sample(((i as f32 * 0.17).sin() * 9000.0) as i16).unwrap());
+    wav.finalize().unwrap();
+    let mut command = Command::cargo_bin("aat-tui").unwrap();
+    let output =
+        command.arg("classify").arg(golden("hf-ast")).arg(&file).args(["--top", "3", "--json"]).output().unwrap();
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let mut labels: Vec<_> = told["top"].as_array().unwrap().iter().map(|top| top["label"].as_str().unwrap()).collect();
+    labels.sort_unstable();
+    assert_eq!(labels, ["clock tick", "dog", "rain"]);
+}
+
+/// The backbone in the box is whole, says what it is, and needs no file beside the program.
+#[test]
+fn the_box_holds_the_encoder_of_whisper() {
+    let (code, text, _) = models(&["show", "box"]);
+    assert_eq!(code, Some(0));
+    for fact in ["Whisper", "MIT", "4 blocks, hidden size 384, 6 heads", "80 mel bins"] {
+        assert!(text.contains(fact), "{fact}: {text}");
+    }
+    let (code, text, _) = models(&["check", "box"]);
+    assert_eq!((code, text.contains("all 59 weights")), (Some(0), true), "{text}");
+}
+
 #[test]
 fn check_reads_every_weight() {
     let (code, text, _) = models(&["check", golden("ggml-whisper/weights.bin").to_str().unwrap()]);

@@ -78,7 +78,7 @@ pub fn run(args: Args) -> Result<(), CliError> {
 }
 
 fn list(output: &mut Output) -> Result<(), CliError> {
-    for name in ["box"].into_iter().chain(model::SIZES) {
+    for name in model::names() {
         let description = model::describe(name)?;
         output.object(&json!({
             "model": name,

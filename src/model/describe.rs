@@ -54,10 +54,7 @@ pub struct Description {
 /// When there is no such model, or its file cannot be used.
 pub fn describe(source: &str) -> Result<Description, ModelError> {
     Ok(match Source::find(source)? {
-        Source::Random { shape, note, .. } => Description {
-            notes: note.map(str::to_owned).into_iter().collect(),
-            ..blank(source, "random weights".into(), shape, None)
-        },
+        Source::Random { shape, .. } => blank(source, "random weights".into(), shape, None),
         Source::File(checkpoint) => of_checkpoint(source, &checkpoint),
         Source::Adapter(adapter) => of_adapter(source, &adapter),
     })
@@ -108,7 +105,7 @@ fn blank(source: &str, format: String, shape: ModelConfig, method: Option<Method
 fn of_checkpoint(source: &str, checkpoint: &Checkpoint) -> Description {
     let ignored = checkpoint.ignored.iter().map(|(name, why)| Ignored { name: name.clone(), why }).collect();
     Description {
-        file: Some(checkpoint.path.display().to_string()),
+        file: checkpoint.file().map(|file| file.display().to_string()),
         labels: checkpoint.labels.clone(),
         normalisation: checkpoint.normalisation,
         notes: checkpoint.notes.clone(),

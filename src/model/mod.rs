@@ -4,6 +4,7 @@
 //! the list of parameters ([`specs`]), which alone decides counts, initialisation, what the
 //! optimizer sees and what a checkpoint holds. An [`Engine`] does the arithmetic.
 
+mod boxed;
 pub mod checkpoint;
 mod config;
 mod convert;
@@ -40,6 +41,6 @@ pub use open::{Opened, Request, open, shape};
 pub use param::{Init, ParamSpec, Part};
 pub use portable::Portable;
 pub use select::engine;
-pub use source::{SIZES, is_random};
+pub use source::{SIZES, is_random, names};
 pub use spec::specs;
 pub use store::ParamStore;

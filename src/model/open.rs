@@ -75,7 +75,7 @@ impl Opened {
 /// When there is no such model, its file cannot be used, or it cannot do what is asked of it.
 pub fn open(request: &Request) -> Result<Opened, ModelError> {
     match Source::find(&request.source)? {
-        Source::Random { size, note, .. } => random(size, note, request),
+        Source::Random { size, .. } => random(size, request),
         Source::File(checkpoint) => load(&checkpoint, request),
         Source::Adapter(adapter) => adapted(&adapter, request),
     }
@@ -270,7 +270,7 @@ fn random_shape(size: &str, request: &Request) -> Result<ModelConfig, ModelError
     Ok(config)
 }
 
-fn random(size: &str, note: Option<&str>, request: &Request) -> Result<Opened, ModelError> {
+fn random(size: &str, request: &Request) -> Result<Opened, ModelError> {
     let config = random_shape(size, request)?;
     let method = request.method.unwrap_or_else(Method::full);
     Ok(Opened {
@@ -279,7 +279,7 @@ fn random(size: &str, note: Option<&str>, request: &Request) -> Result<Opened, M
         method,
         labels: None,
         normalisation: None,
-        notes: note.map(str::to_owned).into_iter().collect(),
+        notes: Vec::new(),
         fingerprint: format!("random:{size}:{}", request.seed),
     })
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{
     ModelConfig, ModelError,
+    boxed::{BOXED, Boxed},
     checkpoint::{Adapter, Checkpoint},
     hub,
 };
@@ -19,8 +20,6 @@ pub(super) enum Source {
         size: &'static str,
         /// AST as trained on AudioSet, of that size, without a head.
         shape: ModelConfig,
-        /// What a person should know.
-        note: Option<&'static str>,
     },
     /// A whole model or backbone in a file.
     File(Box<Checkpoint>),
@@ -31,13 +30,12 @@ pub(super) enum Source {
 impl Source {
     /// Finds what is named; from the hub, what is there already or can be downloaded.
     pub(super) fn find(given: &str) -> Result<Self, ModelError> {
-        let (name, note) = match given {
-            "box" => ("tiny", Some("no backbone is in the box yet: this is tiny, with random weights")),
-            other => (other, None),
-        };
-        if let Some(size) = SIZES.into_iter().find(|size| *size == name) {
+        if let Some(boxed) = Boxed::find(given) {
+            return Ok(Self::File(Box::new(boxed.open()?)));
+        }
+        if let Some(size) = SIZES.into_iter().find(|size| *size == given) {
             let shape = ModelConfig::ast(size, 1024, [10, 10], 0).ok_or_else(|| unknown(given))?;
-            return Ok(Self::Random { size, shape, note });
+            return Ok(Self::Random { size, shape });
         }
         if let Some(repository) = given.strip_prefix("hf:") {
             let folder = hub::Hub::from_env().fetch(repository, &mut hub::Silent)?;
@@ -54,13 +52,18 @@ impl Source {
     }
 }
 
+/// What `--model` can name without a file or a network.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    BOXED.iter().map(|boxed| boxed.name).chain(SIZES)
+}
+
 /// Whether what `--model` names starts from random weights, where no training is to be preserved.
 pub fn is_random(given: &str) -> bool {
-    given == "box" || SIZES.contains(&given)
+    SIZES.contains(&given)
 }
 
 fn unknown(given: &str) -> ModelError {
-    let names = SIZES.into_iter().chain(["box"]);
+    let names = names();
     let near = names.map(|name| (strsim::osa_distance(&given.to_lowercase(), name), name)).min();
     let hint = match near {
         Some((distance, name)) if distance <= 2 => format!("did you mean {name}?"),

@@ -70,7 +70,7 @@ pub(super) fn open(tensors: Tensors) -> Result<Checkpoint, ModelError> {
         let problem = "these are adapters alone, no whole model";
         return Err(ModelError::checkpoint(&tensors.path, problem, "open the folder they are in"));
     }
-    let card: Card = beside(&tensors.path, MODEL_CARD)?.ok_or_else(|| no_card(&tensors.path, MODEL_CARD))?;
+    let card: Card = beside(&tensors, MODEL_CARD)?.ok_or_else(|| no_card(&tensors.path, MODEL_CARD))?;
     card.check(&tensors.path)?;
     let mut map = Mapping::default();
     let has_head = card.shape.classes > 0;
@@ -117,7 +117,7 @@ impl Adapter {
             return Ok(None);
         }
         let tensors = open_tensors(&file)?;
-        let card: Card = beside(&file, ADAPTER_CARD)?.ok_or_else(|| no_card(&file, ADAPTER_CARD))?;
+        let card: Card = beside(&tensors, ADAPTER_CARD)?.ok_or_else(|| no_card(&file, ADAPTER_CARD))?;
         card.check(&file)?;
         let (mut map, mut missing) = (Mapping::default(), Vec::new());
         for spec in specs(&card.shape, card.method).into_iter().filter(|spec| spec.trains) {

@@ -85,13 +85,13 @@ pub(super) fn recognise(tensors: &Tensors) -> bool {
 
 pub(super) fn open(tensors: Tensors) -> Result<Checkpoint, ModelError> {
     let prefix = prefix(&tensors).unwrap_or(PREFIX);
-    let has_settings: Option<Settings> = beside(&tensors.path, "config.json")?;
+    let has_settings: Option<Settings> = beside(&tensors, "config.json")?;
     let mut notes = Vec::new();
     if has_settings.is_none() {
         notes.push("no config.json beside it: strides and length are taken to be AST's own".to_owned());
     }
     let settings = has_settings.unwrap_or_default();
-    let preprocessor: Option<Preprocessor> = beside(&tensors.path, "preprocessor_config.json")?;
+    let preprocessor: Option<Preprocessor> = beside(&tensors, "preprocessor_config.json")?;
 
     let names = if tensors.has(&format!("{prefix}layers.0.layernorm_before.weight")) { &IN_MEMORY } else { &PUBLISHED };
     let block = |i: usize| format!("{prefix}{}{i}", names.block);

@@ -34,6 +34,7 @@ pub use tensors::{Dtype, Place, Tensors};
 use super::{Method, ModelConfig, ModelError, Stem};
 use crate::audio::Normalisation;
 use mapping::Mapping;
+use tensors::Bytes;
 
 /// Who wrote a checkpoint, and of what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,13 +102,29 @@ impl Checkpoint {
     /// When it cannot be read, is of no known kind, or misses something.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
         let file = file_of(path)?;
-        let checkpoint = match Tables::open(&file)? {
+        Self::checked(match Tables::open(&file)? {
             Tables::Ggml(tensors, hyperparameters) => whisper::ggml(tensors, &hyperparameters)?,
             Tables::Named(tensors) => recognise(tensors)?,
-        };
+        })
+    }
+
+    /// Looks at safetensors that lie in the program, under this name: nothing is beside them.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn inside(name: &str, tensors: &'static [u8]) -> Result<Self, ModelError> {
+        Self::checked(recognise(safetensors::open(Path::new(name), Bytes::Inside(tensors))?)?)
+    }
+
+    fn checked(checkpoint: Self) -> Result<Self, ModelError> {
         checkpoint.config.check_backbone()?;
         checkpoint.mapping.check(&checkpoint.tensors)?;
         Ok(checkpoint)
+    }
+
+    /// The file it is read from; `None` where that is the program itself.
+    pub fn file(&self) -> Option<&Path> {
+        (!self.tensors.is_inside()).then_some(&self.path)
     }
 
     /// Whether it gives this parameter of ours.
@@ -250,10 +267,13 @@ fn file_of(path: &Path) -> Result<PathBuf, ModelError> {
 }
 
 /// A JSON file beside the tensors, if there is one.
-fn beside<T: serde::de::DeserializeOwned>(tensors: &Path, name: &str) -> Result<Option<T>, ModelError> {
+fn beside<T: serde::de::DeserializeOwned>(tensors: &Tensors, name: &str) -> Result<Option<T>, ModelError> {
     /// Settings are small; AudioSet's labels are the largest.
     const LARGEST: u64 = 16 << 20;
-    let path = tensors.with_file_name(name);
+    if tensors.is_inside() {
+        return Ok(None);
+    }
+    let path = tensors.path.with_file_name(name);
     let Ok(file) = File::open(&path) else { return Ok(None) };
     let mut text = String::new();
     file.take(LARGEST).read_to_string(&mut text).map_err(|source| ModelError::Io { path: path.clone(), source })?;

@@ -6,8 +6,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
-    fs::File,
-    io::{Read, Write},
+    io::Write,
     path::Path,
 };
 
@@ -16,7 +15,7 @@ use serde::{
     de::{MapAccess, Visitor},
 };
 
-use super::tensors::{CUT_SHORT, Dtype, Place, Tensors};
+use super::tensors::{Bytes, CUT_SHORT, Dtype, Place, Tensors};
 use crate::{
     atomic,
     model::{ModelError, ParamSpec},
@@ -73,12 +72,13 @@ pub(super) fn recognise(first: &[u8]) -> bool {
 /// # Errors
 /// When the file is not what it says: cut short, a header beyond the file, tensors that overlap, are given twice or
 /// have a size that is not their shape's.
-pub(super) fn open(path: &Path, mut file: File) -> Result<Tensors, ModelError> {
+pub(super) fn open(path: &Path, bytes: impl Into<Bytes>) -> Result<Tensors, ModelError> {
+    let bytes = bytes.into();
     let io = |source| ModelError::Io { path: path.to_owned(), source };
     let broken = |problem: String| ModelError::checkpoint(path, problem, CUT_SHORT);
-    let length = file.metadata().map_err(io)?.len();
+    let length = bytes.length().map_err(io)?;
     let mut prefix = [0; 8];
-    file.read_exact(&mut prefix).map_err(io)?;
+    bytes.read_exact_at(&mut prefix, 0).map_err(io)?;
     let header_length = u64::from_le_bytes(prefix);
     let data = header_length.saturating_add(8);
     if header_length > LONGEST_HEADER || data > length {
@@ -86,7 +86,7 @@ pub(super) fn open(path: &Path, mut file: File) -> Result<Tensors, ModelError> {
     }
     // No larger than the file, which was just looked at.
     let mut header = vec![0; header_length as usize];
-    file.read_exact(&mut header).map_err(io)?;
+    bytes.read_exact_at(&mut header, 8).map_err(io)?;
     let header: Header = serde_json::from_slice(&header).map_err(|why| broken(format!("its header: {why}")))?;
 
     let mut order: Vec<&(String, Entry)> = header.tensors.iter().collect();
@@ -119,7 +119,7 @@ pub(super) fn open(path: &Path, mut file: File) -> Result<Tensors, ModelError> {
             return Err(broken(format!("{name} is there twice")));
         }
     }
-    Tensors::new(path, file, table, header.metadata)
+    Tensors::new(path, bytes, table, header.metadata)
 }
 
 fn dtype(name: &str) -> Option<Dtype> {

@@ -133,6 +133,39 @@ fn row_major(shape: &[usize]) -> Vec<usize> {
     strides
 }
 
+/// Where a file's bytes are: on the disk, or in the program.
+#[derive(Debug)]
+pub(super) enum Bytes {
+    File(File),
+    Inside(&'static [u8]),
+}
+
+impl From<File> for Bytes {
+    fn from(file: File) -> Self {
+        Self::File(file)
+    }
+}
+
+impl Bytes {
+    pub(super) fn length(&self) -> io::Result<u64> {
+        match self {
+            Self::File(file) => Ok(file.metadata()?.len()),
+            Self::Inside(bytes) => Ok(bytes.len() as u64),
+        }
+    }
+
+    pub(super) fn read_exact_at(&self, buffer: &mut [u8], at: u64) -> io::Result<()> {
+        match self {
+            Self::File(file) => read_exact_at(file, buffer, at),
+            Self::Inside(bytes) => {
+                let from = usize::try_from(at).ok().and_then(|at| bytes.get(at..)?.get(..buffer.len()));
+                buffer.copy_from_slice(from.ok_or(io::ErrorKind::UnexpectedEof)?);
+                Ok(())
+            }
+        }
+    }
+}
+
 /// A file of named tensors.
 #[derive(Debug)]
 pub struct Tensors {
@@ -140,7 +173,7 @@ pub struct Tensors {
     pub path: PathBuf,
     /// What the file says about itself (safetensors' metadata).
     pub metadata: HashMap<String, String>,
-    file: File,
+    bytes: Bytes,
     table: BTreeMap<String, Place>,
 }
 
@@ -149,17 +182,23 @@ impl Tensors {
     ///
     /// # Errors
     /// When a tensor lies beyond the file's end.
-    pub fn new(
+    pub(super) fn new(
         path: &Path,
-        file: File,
+        bytes: impl Into<Bytes>,
         table: BTreeMap<String, Place>,
         metadata: HashMap<String, String>,
     ) -> Result<Self, ModelError> {
-        let length = file.metadata().map_err(|source| ModelError::Io { path: path.to_owned(), source })?.len();
+        let bytes = bytes.into();
+        let length = bytes.length().map_err(|source| ModelError::Io { path: path.to_owned(), source })?;
         if let Some((name, _)) = table.iter().find(|(_, place)| !place.fits(length)) {
             return Err(ModelError::checkpoint(path, format!("{name} lies beyond the file's end"), CUT_SHORT));
         }
-        Ok(Self { path: path.to_owned(), metadata, file, table })
+        Ok(Self { path: path.to_owned(), metadata, bytes, table })
+    }
+
+    /// Whether they lie in the program, with no folder around them.
+    pub(super) fn is_inside(&self) -> bool {
+        matches!(self.bytes, Bytes::Inside(_))
     }
 
     /// Every tensor, in the order of names.
@@ -228,8 +267,7 @@ impl Tensors {
         let mut buffer = vec![0; left.min(CHUNK)];
         while left > 0 {
             let bytes = &mut buffer[..left.min(CHUNK)];
-            read_exact_at(&self.file, bytes, at)
-                .map_err(|source| ModelError::Io { path: self.path.clone(), source })?;
+            self.bytes.read_exact_at(bytes, at).map_err(|source| ModelError::Io { path: self.path.clone(), source })?;
             place.dtype.convert(bytes, to);
             at += bytes.len() as u64;
             left -= bytes.len();

@@ -21,7 +21,7 @@ pub(super) fn recognise(tensors: &Tensors) -> bool {
 }
 
 pub(super) fn open(tensors: Tensors) -> Result<Checkpoint, ModelError> {
-    let settings: Option<Settings> = beside(&tensors.path, "config.json")?;
+    let settings: Option<Settings> = beside(&tensors, "config.json")?;
     let heads = settings.and_then(|settings| settings.encoder_attention_heads);
     encoder(tensors, Format::HuggingFaceWhisper, heads)
 }
