@@ -13,8 +13,9 @@ use crate::ops::{
     parallel::{Rows, tile_rows, tiles, with_scratch},
 };
 
-/// Rows that a core takes through a chain of kernels at a time.
-pub(super) const ROWS: usize = 192;
+/// Rows that a core takes through a chain of kernels at a time: enough for the packing of a weight, once a tile, to be a
+/// small part of the product.
+pub(super) const ROWS: usize = 640;
 
 impl<'a> Linear<&'a [f32]> {
     /// This as a LayerNorm.
@@ -76,7 +77,7 @@ pub fn forward(
     let prompts = weights.prompt.map_or(0, |prompt| prompt.len() / d);
     let keys = shape.tokens + prompts;
 
-    let layers = Layers::of(weights, [shape.rows_in(), rows], &mut work.across);
+    let layers = Layers::of(weights);
     let qkv = if needs.attention { &mut tape.qkv } else { &mut work.qkv };
     let qkv = qkv.get(shape.batch * keys * 3 * d);
     project(shape, weights, &layers.qkv, x, tape.x.get_if(needs.attention, x.len()), qkv);

@@ -1,21 +1,11 @@
 //! A block's linear layers as the forward pass multiplies by them.
-//!
-//! A product packs its operands for each tile of rows, and is slow about a weight (out, in) that is to be multiplied
-//! by (in, out): element by element. Where many tiles will ask for it, it is laid out so once.
 
-use rayon::prelude::*;
-
-use super::{Adapter, Block, Linear, forward::ROWS};
+use super::{Adapter, Block, Linear};
 use crate::ops::{
     Mat, MatMut, columns, gelu,
     mat::{Into, product},
-    parallel::{Buffer, with_scratch},
+    parallel::with_scratch,
 };
-
-/// Fewest rows for which a weight is laid out anew: as many as make it be packed three times or more.
-const WORTH: usize = 2 * ROWS + 1;
-/// Inputs whose weights a core lays out at a time.
-const INPUTS: usize = 64;
 
 /// `x weight + bias`.
 #[derive(Clone, Copy, Debug)]
@@ -38,66 +28,24 @@ pub(super) struct Layers<'a> {
 }
 
 impl<'a> Layers<'a> {
-    /// The layers of a block through which `rows` go before attention, and after it.
-    pub fn of(weights: &Block<&'a [f32]>, [before, after]: [usize; 2], memory: &'a mut Buffer) -> Self {
-        let laid_out = |rows: usize| rows >= WORTH;
-        let pair = |adapter: &Adapter<&'a [f32]>| [adapter.down.clone(), adapter.up.clone()];
-        let spatial = weights.spatial.as_ref().map(pair);
-        let adapter = weights.adapter.as_ref().map(pair);
-        let main = [&weights.proj, &weights.fc1, &weights.fc2];
-        let late = || main.into_iter().chain(spatial.iter().flatten()).chain(adapter.iter().flatten());
-        let early = if laid_out(before) { weights.qkv.weight.len() } else { 0 };
-        let total = early + if laid_out(after) { late().map(|linear| linear.weight.len()).sum() } else { 0 };
-        let mut rest = memory.get(total);
-        let mut work = Vec::new();
-        let mut layer = |linear: &Linear<&'a [f32]>, rows: usize| {
-            if !laid_out(rows) {
-                return Place { linear: linear.clone(), across: None };
-            }
-            let (across, others) = std::mem::take(&mut rest).split_at_mut(linear.weight.len());
-            rest = others;
-            Place { linear: linear.clone(), across: Some(across) }
-        };
-        let mut qkv = layer(&weights.qkv, before);
-        let mut proj = layer(&weights.proj, after);
-        let mut fc1 = layer(&weights.fc1, after);
-        let mut fc2 = layer(&weights.fc2, after);
-        let mut spatial = spatial.as_ref().map(|pair| pair.each_ref().map(|linear| layer(linear, after)));
-        let mut adapter = adapter.as_ref().map(|pair| pair.each_ref().map(|linear| layer(linear, after)));
-        let others = spatial.iter_mut().flatten().chain(adapter.iter_mut().flatten());
-        for place in [&mut qkv, &mut proj, &mut fc1, &mut fc2].into_iter().chain(others) {
-            let (matrix, outputs) = (place.linear.matrix(), place.linear.outputs());
-            for (i, across) in
-                place.across.iter_mut().flat_map(|across| across.chunks_mut(INPUTS * outputs)).enumerate()
-            {
-                work.push((matrix.columns_at(i * INPUTS, across.len() / outputs), across));
-            }
-        }
-        work.into_par_iter().for_each(|(matrix, across)| columns::transpose(matrix, across));
+    /// The layers of a block. Nothing is copied: the product packs what it needs of a weight (out, in) as fast as it
+    /// packs one that lies the other way round.
+    pub fn of(weights: &Block<&'a [f32]>) -> Self {
+        let pair = |adapter: &Adapter<&'a [f32]>| [Layer::of(&adapter.down), Layer::of(&adapter.up)];
         Self {
-            qkv: qkv.layer(),
-            proj: proj.layer(),
-            spatial: spatial.map(|pair| pair.map(Place::layer)),
-            fc1: fc1.layer(),
-            fc2: fc2.layer(),
-            adapter: adapter.map(|pair| pair.map(Place::layer)),
+            qkv: Layer::of(&weights.qkv),
+            proj: Layer::of(&weights.proj),
+            spatial: weights.spatial.as_ref().map(pair),
+            fc1: Layer::of(&weights.fc1),
+            fc2: Layer::of(&weights.fc2),
+            adapter: weights.adapter.as_ref().map(pair),
         }
     }
 }
 
-/// A layer on its way: its weight, and where it is laid out anew, if it is.
-struct Place<'a> {
-    linear: Linear<&'a [f32]>,
-    across: Option<&'a mut [f32]>,
-}
-
-impl<'a> Place<'a> {
-    fn layer(self) -> Layer<'a> {
-        let weight = match self.across {
-            Some(across) => Mat::new(across, self.linear.outputs()),
-            None => self.linear.matrix().t(),
-        };
-        Layer { weight, bias: self.linear.bias }
+impl<'a> Layer<'a> {
+    fn of(linear: &Linear<&'a [f32]>) -> Self {
+        Self { weight: linear.matrix().t(), bias: linear.bias }
     }
 }
 

@@ -315,16 +315,14 @@ pub struct Workspace {
     dspatial: Buffer,
     /// The inside of both low-rank updates, scaled, (batch, tokens, 2 rank), and its gradient.
     lora: [Buffer; 2],
-    /// The weights as the forward pass wants them.
-    across: Buffer,
 }
 
 impl Workspace {
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        let Self { qkv, mixed, n, prompts: [a, b], dx2, dh, dmixed, dpre, dadapter, dspatial, lora, across } = self;
+        let Self { qkv, mixed, n, prompts: [a, b], dx2, dh, dmixed, dpre, dadapter, dspatial, lora } = self;
         let [inner, dinner] = lora;
-        let buffers = [qkv, mixed, n, a, b, dx2, dh, dmixed, dpre, dadapter, dspatial, inner, dinner, across];
+        let buffers = [qkv, mixed, n, a, b, dx2, dh, dmixed, dpre, dadapter, dspatial, inner, dinner];
         buffers.into_iter().map(Buffer::bytes).sum()
     }
 }
