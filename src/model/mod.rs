@@ -29,7 +29,7 @@ mod store;
 pub use config::{ModelConfig, Pooling, Stem};
 pub use convert::convert;
 pub use describe::{Description, Ignored, check, describe};
-pub use device::{device, device_name};
+pub use device::{accelerator, describe_device, device, device_name};
 pub use engine::{BlockNorms, Engine, Features, LossFn, StepOutput};
 pub use error::ModelError;
 pub use fast::{Fast, Thrift};
