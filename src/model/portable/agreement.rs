@@ -91,8 +91,7 @@ proptest! {
             let (exact, _) = outcome(&mut Portable::new(config.clone(), method), &double(&store), &input);
             let all = |output: &StepOutput| output.gradients.iter().flat_map(values).collect::<Vec<_>>();
             let logits = |output: &StepOutput| output.logits.clone();
-            let of: [(&str, &dyn Fn(&StepOutput) -> Vec<f32>); 2] = [("logits", &logits), ("gradients", &all)];
-            for (what, of) in of {
+            for (what, of) in [("logits", &logits as &dyn Fn(&_) -> _), ("gradients", &all)] {
                 let [found, single] = [&found, &single].map(|side| difference(of(side).iter().zip(&of(&exact))));
                 prop_assert!(found > 1e-5, "{method}: {what} were not rounded");
                 let most = f64::from(1 << 17) * (single + f64::powi(2.0, -21));
