@@ -5,7 +5,7 @@ CARGO ?= cargo
 # The peers' benchmark compares with PyTorch in an environment of its own.
 PEERS_ENV ?= target/peers-env
 
-.PHONY: help run build test test-slow lint doc bench bench-peers packages
+.PHONY: help run build test test-slow lint doc bench bench-peers cuda check-cuda gpu-kit gpu-check packages
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -46,6 +46,18 @@ bench-peers: build ## the same work here and in PyTorch (from PyPI), alternated,
 	@$(PEERS_ENV)/bin/python -c 'import torch, torchaudio' 2>/dev/null || \
 	    $(PEERS_ENV)/bin/pip install --quiet torch torchaudio numpy
 	@$(PEERS_ENV)/bin/python benches/peers/compare.py $(ARGS)
+
+cuda: packages ## the program with CUDA, no GPU needed to build it: target/cuda/release/aat-tui
+	@.ci/cuda build
+
+check-cuda: packages ## clippy over what the feature `cuda` compiles, without CUDA
+	@.ci/cuda check
+
+gpu-kit: cuda ## all that an NVIDIA machine needs to check the program: target/gpu-kit
+	@.ci/cuda kit
+
+gpu-check: gpu-kit ## on an NVIDIA machine with PyTorch: does it compute what the CPU does, how fast is it
+	@python3 target/gpu-kit/gpu_check.py $(ARGS)
 
 packages:
 	@.ci/packages

@@ -3,13 +3,17 @@
     python torch_peer.py step  --model tiny --method aat --frames 128 --batch 16
     python torch_peer.py infer --model base --frames 512
     python torch_peer.py fbank
+    python torch_peer.py step  --model base --frames 1024 --batch 12 --device cuda --dtype bf16 --compile
+    python torch_peer.py matmul --device cuda --dtype bf16
 
-The model is AST with AAT's adapters as a PyTorch user would write it: modules, fused attention
+`matmul` is the product of two large square matrices, whose rate nothing else can exceed. With `--dtype bf16` models
+go through autocast; on CUDA times are taken after synchronisation. The model is AST with AAT's adapters as a PyTorch user would write it: modules, fused attention
 (scaled_dot_product_attention), frozen parameters without gradients, fused AdamW. `--compile` puts it
 through torch.compile.
 """
 
 import argparse
+import contextlib
 import json
 import resource
 import statistics
@@ -83,17 +87,24 @@ class Ast(nn.Module):
         return self.head(self.norm(x[:, :2]).mean(1))
 
 
+def precision(args):
+    if args.dtype == "bf16":
+        return torch.autocast(args.device, torch.bfloat16)
+    return contextlib.nullcontext()
+
+
 def step(args):
     torch.manual_seed(0)
-    model = Ast(args.model, args.method, args.frames)
+    model = Ast(args.model, args.method, args.frames).to(args.device)
     trainable = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trainable, lr=1e-5, weight_decay=0.05, fused=True)
     forward = torch.compile(model) if args.compile else model
-    features = torch.randn(args.batch, args.frames, MEL_BINS)
-    targets = torch.randint(0, 50, (args.batch,))
+    features = torch.randn(args.batch, args.frames, MEL_BINS, device=args.device)
+    targets = torch.randint(0, 50, (args.batch,), device=args.device)
 
     def run():
-        loss = F.cross_entropy(forward(features), targets)
+        with precision(args):
+            loss = F.cross_entropy(forward(features), targets)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -103,13 +114,13 @@ def step(args):
 
 def infer(args):
     torch.manual_seed(0)
-    model = Ast(args.model, args.method, args.frames).eval()
+    model = Ast(args.model, args.method, args.frames).eval().to(args.device)
     forward = torch.compile(model) if args.compile else model
-    features = torch.randn(args.batch, args.frames, MEL_BINS)
+    features = torch.randn(args.batch, args.frames, MEL_BINS, device=args.device)
 
     def run():
-        with torch.inference_mode():
-            forward(features)
+        with torch.inference_mode(), precision(args):
+            forward(features).float().cpu()
 
     return run, model.tokens
 
@@ -128,9 +139,15 @@ def fbank(args):
     return run, 0
 
 
+def matmul(args):
+    dtype = torch.bfloat16 if args.dtype == "bf16" else torch.float32
+    a, b = (torch.randn(args.size, args.size, device=args.device, dtype=dtype) for _ in range(2))
+    return lambda: a @ b, args.size
+
+
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=["step", "infer", "fbank"])
+    parser.add_argument("what", choices=["step", "infer", "fbank", "matmul"])
     parser.add_argument("--model", default="tiny", choices=SIZES)
     parser.add_argument("--method", default="aat", choices=["full", "head", "partial", "aat-m", "aat"])
     parser.add_argument("--frames", type=int, default=128)
@@ -139,15 +156,21 @@ def main():
     parser.add_argument("--warmup", type=int, default=2)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--dtype", default="f32", choices=["f32", "bf16"])
+    parser.add_argument("--size", type=int, default=8192, help="rows and columns of matmul's matrices")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    run, tokens = {"step": step, "infer": infer, "fbank": fbank}[args.what](args)
+    wait = torch.cuda.synchronize if args.device == "cuda" else lambda: None
+    run, tokens = {"step": step, "infer": infer, "fbank": fbank, "matmul": matmul}[args.what](args)
     for _ in range(args.warmup):
         run()
+    wait()
     times = []
     for _ in range(args.repeats):
         start = time.perf_counter()
         run()
+        wait()
         times.append((time.perf_counter() - start) * 1e3)
     ms = statistics.median(times)
     print(
@@ -162,7 +185,9 @@ def main():
                 "ms_min": min(times),
                 "samples_per_s": args.batch * 1e3 / ms,
                 "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-                "device": f"PyTorch {torch.__version__}, {args.threads} threads",
+                "dtype": args.dtype,
+                "device": f"PyTorch {torch.__version__}, "
+                + (torch.cuda.get_device_name() if args.device == "cuda" else f"{args.threads} threads"),
             }
         )
     )

@@ -2,6 +2,7 @@
 //!
 //! `benches/peers/torch_peer.py` does the same work in PyTorch and prints the same line.
 
+mod agree;
 mod live;
 
 use std::{hint::black_box, time::Instant};
@@ -13,7 +14,7 @@ use super::{CliError, Output};
 use crate::{
     audio::{Fbank, SAMPLE_RATE},
     data::{Loss, Targets},
-    model::{self, Engine, Features, Method, Opened, Request, Thrift},
+    model::{self, Engine, Features, Method, ModelError, Opened, Precision, Request, Thrift},
     ops::parallel,
     train::{AdamW, Criterion, peak_rss_bytes},
     tui,
@@ -34,6 +35,8 @@ enum What {
     Observe,
     /// The latency of live answers, alone and beside training, in real time.
     Live,
+    /// Whether a device computes what the CPU does: logits, gradients and steps of every method, in f32 and bf16.
+    Agree,
     /// The filter bank of ten seconds of sound.
     Fbank,
     /// One frame of every screen of the workbench, 120 x 40.
@@ -68,18 +71,31 @@ pub struct Args {
     /// Where to compute: auto, cpu, cuda, cuda:N or metal.
     #[arg(long, env = "AAT_TUI_DEVICE", default_value = "cpu")]
     device: String,
+    /// In what the backbone multiplies: f32, bf16, or auto: bf16 on CUDA, else f32.
+    #[arg(long, env = "AAT_TUI_DTYPE", default_value = "auto")]
+    dtype: String,
     /// How often to measure; the median counts.
     #[arg(long, env = "AAT_TUI_REPEATS", default_value_t = 5)]
     repeats: usize,
     /// How often to do it before measuring.
     #[arg(long, env = "AAT_TUI_WARMUP", default_value_t = 2)]
     warmup: usize,
+    /// Training steps that have to agree.
+    #[arg(long, env = "AAT_TUI_STEPS", default_value_t = 20)]
+    steps: usize,
     /// Seconds of each measurement of live answers.
     #[arg(long, env = "AAT_TUI_SECONDS", default_value_t = 20)]
     seconds: usize,
     /// One JSON object instead of a line.
     #[arg(long, env = "AAT_TUI_JSON")]
     json: bool,
+}
+
+/// Milliseconds of each repetition in order of size, tokens of a clip, and in what the backbone multiplied.
+struct Measured {
+    times: Vec<f64>,
+    tokens: usize,
+    dtype: Precision,
 }
 
 #[derive(Serialize)]
@@ -93,6 +109,7 @@ struct Report {
     ms_min: f64,
     samples_per_s: f64,
     peak_rss_bytes: u64,
+    dtype: Precision,
     device: String,
 }
 
@@ -101,13 +118,14 @@ struct Report {
 /// # Errors
 /// When there is no such model or device, arithmetic fails, or the output is closed.
 pub fn run(args: &Args) -> Result<(), CliError> {
-    let (times, tokens) = match args.what {
+    let Measured { times, tokens, dtype } = match args.what {
         What::Live => return live::run(args),
+        What::Agree => return agree::run(args),
         What::Step => step(args, || Ok(()))?,
         What::Infer => infer(args, |engine, opened, features| Ok(engine.logits(&opened.store, features)?))?,
         What::Observe => infer(args, |engine, opened, features| Ok(engine.observe(&opened.store, features)?.0))?,
-        What::Fbank => (fbank(args)?, 0),
-        What::Draw => (draw(args)?, 0),
+        What::Fbank => Measured { times: fbank(args)?, tokens: 0, dtype: Precision::F32 },
+        What::Draw => Measured { times: draw(args)?, tokens: 0, dtype: Precision::F32 },
     };
     let ms = times.get(times.len() / 2).copied().unwrap_or_default();
     let threads = parallel::install(rayon::current_num_threads);
@@ -121,6 +139,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
         ms_min: times.first().copied().unwrap_or_default(),
         samples_per_s: args.batch as f64 * 1e3 / ms,
         peak_rss_bytes: peak_rss_bytes(),
+        dtype,
         device: format!("{}, {threads} threads", args.device),
     };
     let mut output = Output::stdout(args.json);
@@ -154,12 +173,14 @@ fn prepare(args: &Args) -> Result<(Opened, Features), CliError> {
         "tiny" => Some(16),
         _ => None,
     });
+    let device = model::device(&args.device)?;
     let opened = model::open(&Request {
         frames: Some(args.frames),
         stride: stride.map(|stride| [stride; 2]),
         classes: Some(CLASSES),
         method: Some(args.method),
-        device: model::device(&args.device)?,
+        precision: Some(Precision::named(&args.dtype, &device)?),
+        device,
         ..Request::new(args.model.as_str())
     })?;
     let (frames, bins) = (opened.config.frames(), opened.config.mel_bins());
@@ -169,38 +190,48 @@ fn prepare(args: &Args) -> Result<(Opened, Features), CliError> {
     Ok((opened, features))
 }
 
-/// Training steps. `go_on` is asked before each and may break off.
-fn step(args: &Args, go_on: impl Fn() -> Result<(), CliError>) -> Result<(Vec<f64>, usize), CliError> {
-    let (opened, features) = prepare(args)?;
-    let thrift = Thrift { micro_batch: args.micro_batch, checkpoint: args.checkpoint };
-    let mut engine = model::engine(&opened.config, args.method, opened.store.device(), thrift);
-    let mut optimizer = AdamW::new(&opened.store, 0.05)?;
-    let mut values = vec![0.0; args.batch * CLASSES];
+/// One class for each clip.
+fn targets(batch: usize) -> Targets {
+    let mut values = vec![0.0; batch * CLASSES];
     for (clip, values) in values.chunks_exact_mut(CLASSES).enumerate() {
         values[clip % CLASSES] = 1.0;
     }
-    let targets = Targets { classes: CLASSES, values, mask: None };
+    Targets { classes: CLASSES, values, mask: None }
+}
+
+/// Training steps. `go_on` is asked before each and may break off.
+fn step(args: &Args, go_on: impl Fn() -> Result<(), CliError>) -> Result<Measured, CliError> {
+    let (opened, features) = prepare(args)?;
+    let thrift = Thrift { micro_batch: args.micro_batch, checkpoint: args.checkpoint, precision: opened.precision };
+    let mut engine = model::engine(&opened.config, args.method, opened.store.device(), thrift);
+    let mut optimizer = AdamW::new(&opened.store, 0.05)?;
+    let targets = targets(args.batch);
     let criterion = Criterion::new(Loss::CrossEntropy, &targets);
     let times = measure(args, || {
         let mut loss = |range, logits: &[f32]| criterion.share(range, logits);
         go_on()?;
         let output = engine.step(&opened.store, &features, &mut loss, false)?;
-        Ok(optimizer.update(&opened.store, &output.gradients, |_| 1e-5)?)
+        optimizer.update(&opened.store, &output.gradients, |_| 1e-5)?;
+        // An accelerator is still at it when the host is done.
+        Ok(opened.store.device().synchronize().map_err(ModelError::from)?)
     })?;
-    Ok((times, opened.config.tokens()))
+    if let Some(note) = engine.note() {
+        return Err(CliError::Failed(note));
+    }
+    Ok(Measured { times, tokens: opened.config.tokens(), dtype: opened.precision })
 }
 
 fn infer(
     args: &Args,
     pass: impl Fn(&mut dyn Engine, &Opened, &Features) -> Result<Vec<f32>, CliError>,
-) -> Result<(Vec<f64>, usize), CliError> {
+) -> Result<Measured, CliError> {
     let (opened, features) = prepare(args)?;
-    let mut engine = model::engine(&opened.config, args.method, opened.store.device(), Thrift::default());
+    let mut engine = opened.engine();
     let times = measure(args, || {
         black_box(pass(&mut *engine, &opened, &features)?);
         Ok(())
     })?;
-    Ok((times, opened.config.tokens()))
+    Ok(Measured { times, tokens: opened.config.tokens(), dtype: opened.precision })
 }
 
 fn fbank(args: &Args) -> Result<Vec<f64>, CliError> {

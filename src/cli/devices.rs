@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{CliError, Output};
 use crate::{
     audio::capture::{self, Listed},
-    stderr,
+    model, stderr,
 };
 
 /// Lists microphones and compute devices, with what is wrong with each.
@@ -75,26 +75,21 @@ fn microphone(listed: Listed) -> Device {
     Device { kind: "microphone", name: listed.name, id: listed.id, default: listed.is_default, ok, detail }
 }
 
-/// The processor, and whatever accelerator this build could use.
+/// The processor, and whatever accelerator there could be.
 fn compute() -> Vec<Device> {
-    use candle_core::{Device as Accelerator, utils};
-
     let device = |name: &str, outcome: Result<String, String>| {
         let (ok, detail) = outcome.map_or_else(|problem| (false, problem), |detail| (true, detail));
         Device { kind: "compute", name: name.into(), id: name.into(), default: false, ok, detail }
     };
-    let absent = |feature: &str| Err(format!("not in this build; build with --features {feature}"));
-    let tried = |found: candle_core::Result<Accelerator>| match found {
-        Ok(_) => Ok("ready".to_owned()),
-        Err(error) => Err(error.to_string()),
+    let tried = |kind: &str| {
+        let found = model::accelerator(kind, 0)?;
+        Ok(model::describe_device(&found).unwrap_or_else(|| "ready".to_owned()))
     };
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let cpu = device("cpu", Ok(format!("{threads} threads, {}", std::env::consts::ARCH)));
-    let cuda = if utils::cuda_is_available() { tried(Accelerator::new_cuda(0)) } else { absent("cuda") };
-    let metal = if utils::metal_is_available() { tried(Accelerator::new_metal(0)) } else { absent("metal") };
-    let mut devices = vec![cpu, device("cuda", cuda)];
+    let mut devices = vec![device("cpu", Ok(format!("{threads} threads, {}", std::env::consts::ARCH)))];
+    devices.push(device("cuda", tried("cuda")));
     if cfg!(target_os = "macos") {
-        devices.push(device("metal", metal));
+        devices.push(device("metal", tried("metal")));
     }
     // What is used when nothing is asked for: an accelerator that works, else the processor.
     let default = devices.iter().rposition(|device| device.ok).unwrap_or(0);

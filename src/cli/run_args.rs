@@ -44,6 +44,9 @@ pub struct RunArgs {
     /// Where the arithmetic is done: auto, cpu, cuda, cuda:N, metal.
     #[arg(long, env = "AAT_TUI_DEVICE", default_value = "auto")]
     device: String,
+    /// In what the backbone multiplies: f32, bf16, or auto: bf16 on CUDA, else f32.
+    #[arg(long, env = "AAT_TUI_DTYPE", default_value = "auto")]
+    dtype: String,
     /// Steps between two measurements of the adapters' norms (0: never).
     #[arg(long, value_name = "N", env = "AAT_TUI_NORMS_EVERY", default_value_t = 10)]
     norms_every: u64,
@@ -89,6 +92,7 @@ impl RunArgs {
             stride: self.stride,
             seed: self.seed,
             device: self.device.clone(),
+            dtype: self.dtype.clone(),
             norms_every: self.norms_every,
             name: self.name.clone(),
             paired_with: None,

@@ -92,6 +92,7 @@ impl Classifier {
             method: Some(config.method),
             seed: config.seed,
             device: model::device(device)?,
+            precision: None,
         })?;
         if opened.fingerprint != checkpoint.position.backbone {
             let changed = format!("its backbone {} is not the one it was trained on; restore that file", config.model);

@@ -61,12 +61,26 @@ pub struct StepOutput {
     pub norms: Option<Vec<BlockNorms>>,
 }
 
+impl StepOutput {
+    /// Adds the part of the batch that comes next; norms stay those of the first.
+    ///
+    /// # Errors
+    /// When the device fails, or the parts are not of one model; then this one is as it was.
+    pub fn add(&mut self, part: Self) -> Result<(), ModelError> {
+        self.gradients = self.gradients.iter().zip(&part.gradients).map(|(a, b)| a + b).collect::<Result<_, _>>()?;
+        self.loss += part.loss;
+        self.logits.extend(part.logits);
+        Ok(())
+    }
+}
+
 /// Loss of the clips in a range of the batch, from their logits (clips, classes): returns that range's share of
 /// the whole batch's loss, and the gradient of that share with respect to these logits.
 ///
 /// An engine may take a batch in parts to save memory, so it may call this several times, with consecutive
 /// ranges that cover the batch; the loss is the sum of what it returns. A mean is therefore taken over the whole
-/// batch: divide by the batch's size, not by the range's.
+/// batch: divide by the batch's size, not by the range's. What a device had no memory for is asked for again in
+/// smaller ranges, so the answer may depend on nothing but the arguments.
 pub type LossFn<'a> = &'a mut dyn FnMut(Range<usize>, &[f32]) -> (f32, Vec<f32>);
 
 /// A model ready to compute. Implementations: the portable one on candle's operations (any device,
@@ -112,6 +126,11 @@ pub trait Engine: Send {
 
     /// [`logits`](Self::logits) from pooled vectors (batch, D) on.
     fn head_logits(&mut self, store: &super::ParamStore, pooled: &[f32]) -> Result<Vec<f32>, ModelError>;
+
+    /// What a person should know of the passes since this was last asked: that a batch had to be taken in parts.
+    fn note(&mut self) -> Option<String> {
+        None
+    }
 }
 
 #[cfg(test)]

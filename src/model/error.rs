@@ -35,12 +35,28 @@ pub enum ModelError {
     /// Sizes that do not fit together.
     #[error("{0}")]
     Shape(String),
+    /// A device without memory for even one clip.
+    #[error(
+        "the device's memory is too small for one clip ({0}); take fewer --frames, a larger --stride or a smaller \
+         model, or --device cpu"
+    )]
+    Memory(String),
     /// An arithmetic failure below.
     #[error("arithmetic failed: {0}")]
     Compute(#[from] candle_core::Error),
 }
 
 impl ModelError {
+    /// Whether a device had too little memory. CUDA, cuBLAS and Metal each say so in words of their own, and without
+    /// their features their types are not there to ask.
+    pub fn is_out_of_memory(&self) -> bool {
+        let Self::Compute(error) = self else { return false };
+        let error = error.to_string();
+        ["OUT_OF_MEMORY", "out of memory", "ALLOC_FAILED", "Failed to create metal resource"]
+            .iter()
+            .any(|sign| error.contains(sign))
+    }
+
     /// A checkpoint that cannot be used: what is wrong and what to do.
     pub(super) fn checkpoint(path: &Path, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::Checkpoint { path: path.to_owned(), problem: problem.into(), remedy: remedy.into() }

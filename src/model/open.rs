@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Engine, Method, ModelConfig, ModelError, ParamSpec, ParamStore, Part, Pooling, Stem, Thrift,
+    Engine, Method, ModelConfig, ModelError, ParamSpec, ParamStore, Part, Pooling, Precision, Stem, Thrift,
     checkpoint::{Adapter, Checkpoint},
     engine, initial_values, initialise,
     source::Source,
@@ -34,13 +34,16 @@ pub struct Request {
     pub seed: u64,
     /// Where the weights go.
     pub device: Device,
+    /// In what numbers the backbone multiplies; `None`: what suits the device.
+    pub precision: Option<Precision>,
 }
 
 impl Request {
     /// What the source is by itself, on the CPU.
     pub fn new(source: impl Into<String>) -> Self {
-        let (frames, stride, pooling, classes, method) = (None, None, None, None, None);
-        Self { source: source.into(), frames, stride, pooling, classes, method, seed: 0, device: Device::Cpu }
+        let (frames, stride, pooling, classes, method, precision) = (None, None, None, None, None, None);
+        let (source, device) = (source.into(), Device::Cpu);
+        Self { source, frames, stride, pooling, classes, method, seed: 0, device, precision }
     }
 }
 
@@ -52,6 +55,8 @@ pub struct Opened {
     pub method: Method,
     /// Its weights.
     pub store: ParamStore,
+    /// In what numbers its backbone multiplies.
+    pub precision: Precision,
     /// The checkpoint's class names, when its own head was kept.
     pub labels: Option<Vec<String>>,
     /// The feature statistics that the backbone was trained with, when it says.
@@ -65,7 +70,8 @@ pub struct Opened {
 impl Opened {
     /// The engine that suits the device the weights are on.
     pub fn engine(&self) -> Box<dyn Engine> {
-        engine(&self.config, self.method, self.store.device(), Thrift::default())
+        let thrift = Thrift { precision: self.precision, ..Thrift::default() };
+        engine(&self.config, self.method, self.store.device(), thrift)
     }
 }
 
@@ -74,11 +80,14 @@ impl Opened {
 /// # Errors
 /// When there is no such model, its file cannot be used, or it cannot do what is asked of it.
 pub fn open(request: &Request) -> Result<Opened, ModelError> {
-    match Source::find(&request.source)? {
+    let opened = match Source::find(&request.source)? {
         Source::Random { size, .. } => random(size, request),
         Source::File(checkpoint) => load(&checkpoint, request),
         Source::Adapter(adapter) => adapted(&adapter, request),
-    }
+    }?;
+    // Each thread has a stream of its own on CUDA, and another one may be the first to compute.
+    request.device.synchronize()?;
+    Ok(opened)
 }
 
 /// The shape that a request comes to, without any weights: what `params` counts.
@@ -145,7 +154,8 @@ fn load(checkpoint: &Checkpoint, request: &Request) -> Result<Opened, ModelError
     let store = store(specs, values, &request.device)?;
     let labels = checkpoint.labels.clone().filter(|_| own_head);
     let notes = notes(checkpoint, &config, method, own_head);
-    Ok(Opened { config, method, store, labels, normalisation: checkpoint.normalisation, notes, fingerprint })
+    let (precision, normalisation) = (precision(request), checkpoint.normalisation);
+    Ok(Opened { config, method, store, precision, labels, normalisation, notes, fingerprint })
 }
 
 /// Adapters on the backbone they were trained on.
@@ -176,6 +186,7 @@ fn adapted(adapter: &Adapter, request: &Request) -> Result<Opened, ModelError> {
         method: Some(card.method),
         seed: card.seed,
         device: request.device.clone(),
+        precision: request.precision,
     };
     if Adapter::find(Path::new(&base.source))?.is_some() {
         let problem = format!("its backbone {} is itself an adapter", base.source);
@@ -258,6 +269,11 @@ fn pooling(config: &ModelConfig, request: &Request) -> Pooling {
     request.pooling.filter(|_| config.class_tokens() > 0).unwrap_or(config.pooling)
 }
 
+/// The precision asked for, or what suits the device.
+fn precision(request: &Request) -> Precision {
+    request.precision.unwrap_or_else(|| Precision::of(&request.device))
+}
+
 fn random_shape(size: &str, request: &Request) -> Result<ModelConfig, ModelError> {
     let classes = request.classes.ok_or_else(|| {
         ModelError::Shape(format!("{size} has random weights and no labels: train it first, or open a checkpoint"))
@@ -277,6 +293,7 @@ fn random(size: &str, request: &Request) -> Result<Opened, ModelError> {
         store: initialise(specs(&config, method), request.seed, &request.device)?,
         config,
         method,
+        precision: precision(request),
         labels: None,
         normalisation: None,
         notes: Vec::new(),

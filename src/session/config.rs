@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     audio::Normalisation,
     data::Recipe,
-    model::{Method, ModelConfig, pretrain::Objectives},
+    model::{Method, ModelConfig, Precision, pretrain::Objectives},
 };
 
 /// A run's full configuration: enough to run it again, to the bit on the same machine.
@@ -37,6 +37,9 @@ pub struct RunConfig {
     pub seed: u64,
     /// `cpu`, `cuda:0`, `metal`.
     pub device: String,
+    /// In what numbers the backbone multiplies.
+    #[serde(default, skip_serializing_if = "Precision::is_single")]
+    pub dtype: Precision,
     /// Clips of a step that are in memory at once; gradients accumulate over them.
     pub micro_batch: usize,
     /// Steps between two measurements of the adapters' norms (0: never).

@@ -51,6 +51,7 @@ pub(crate) fn config() -> RunConfig {
         recipe,
         seed: 7,
         device: "cpu".to_owned(),
+        dtype: Default::default(),
         micro_batch: 4,
         norms_every: 2,
         paired_with: None,

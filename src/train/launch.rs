@@ -148,6 +148,7 @@ pub(super) fn open(config: &RunConfig) -> Result<Opened, TrainError> {
         method: Some(config.method),
         seed: config.seed,
         device: model::device(&config.device)?,
+        precision: Some(config.dtype),
     })?)
 }
 

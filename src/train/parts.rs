@@ -1,20 +1,21 @@
-//! What the gradients of a batch's parts come to.
+//! What becomes of gradients before the optimizer sees them.
 
 use candle_core::Tensor;
 
 use super::TrainError;
-use crate::model::StepOutput;
 
 /// Gradients scaled down so that their norm over all parameters is at most `most`; as they are when it is 0.
 pub(super) fn clipped(gradients: Vec<Tensor>, most: f64) -> Result<Vec<Tensor>, TrainError> {
     if most <= 0.0 {
         return Ok(gradients);
     }
-    let mut squares = 0.0;
-    for gradient in &gradients {
-        squares += f64::from(gradient.sqr()?.sum_all()?.to_scalar::<f32>()?);
+    if gradients.is_empty() {
+        return Ok(gradients);
     }
-    let norm = squares.sqrt();
+    // One reading for all: on a device each waits for everything before it.
+    let squares = gradients.iter().map(|gradient| gradient.sqr()?.sum_all()).collect::<Result<Vec<_>, _>>()?;
+    let squares: Vec<f32> = Tensor::stack(&squares, 0)?.to_vec1()?;
+    let norm = squares.into_iter().map(f64::from).sum::<f64>().sqrt();
     if !norm.is_finite() {
         return Err(TrainError::Failed("a gradient is no number: train again with a lower --lr".to_owned()));
     }
@@ -22,17 +23,6 @@ pub(super) fn clipped(gradients: Vec<Tensor>, most: f64) -> Result<Vec<Tensor>, 
         return Ok(gradients);
     }
     Ok(gradients.iter().map(|gradient| gradient.affine(most / norm, 0.0)).collect::<Result<_, _>>()?)
-}
-
-/// Two parts of a batch together.
-pub(super) fn add(sum: StepOutput, part: StepOutput) -> Result<StepOutput, TrainError> {
-    let gradients = sum.gradients.iter().zip(&part.gradients).map(|(a, b)| a + b).collect::<Result<_, _>>()?;
-    Ok(StepOutput {
-        loss: sum.loss + part.loss,
-        logits: [sum.logits, part.logits].concat(),
-        gradients,
-        norms: sum.norms,
-    })
 }
 
 #[cfg(test)]

@@ -6,12 +6,13 @@ use super::{Request, TrainError, batches::Shelf};
 use crate::{
     audio::{FrontEnd, Normalisation},
     data::{self, Dataset, Division, FeatureSet, Recipe},
-    model::{self, Method, ModelConfig, Part},
+    model::{self, Method, ModelConfig, Part, Precision},
     session::RunConfig,
 };
 
 /// Scalars of one layer's activations, clips x tokens x hidden size, that are in memory at once unless someone says
-/// otherwise: 8 clips of 10 s of a tiny model, 2 of a base one, some gigabytes in all.
+/// otherwise: 8 clips of 10 s of a tiny model, 2 of a base one, some gigabytes in all. An accelerator, which is slow at
+/// small parts, is given the whole batch, and halves it where it has no room.
 const IN_MEMORY: usize = 1 << 21;
 
 /// A run that is settled but for its session's final name.
@@ -45,7 +46,7 @@ fn settle(request: &Request) -> Result<Settled, TrainError> {
     let device = model::device(&request.device)?;
     let shape = shape(request, &recipe, dataset.classes.len())?;
     let lr = request.lr.unwrap_or(if trains_backbone(&shape, request.method) { recipe.lr_full } else { recipe.lr });
-    let fits = IN_MEMORY / (shape.hidden * shape.tokens()).max(1);
+    let fits = if device.is_cpu() { IN_MEMORY / (shape.hidden * shape.tokens()).max(1) } else { recipe.batch };
     let config = RunConfig {
         session: request.name.clone().unwrap_or_else(|| session_name(request, &dataset.name, fold)),
         data: request.data.clone(),
@@ -61,6 +62,7 @@ fn settle(request: &Request) -> Result<Settled, TrainError> {
         lr,
         seed: request.seed,
         device: model::device_name(&device),
+        dtype: Precision::named(&request.dtype, &device)?,
         norms_every: request.norms_every,
         paired_with: request.paired_with.clone(),
         pretrain: None,

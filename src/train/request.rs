@@ -34,6 +34,8 @@ pub struct Request {
     pub seed: u64,
     /// `auto`, `cpu`, `cuda`, `cuda:0`, `metal`.
     pub device: String,
+    /// In what numbers the backbone multiplies: `auto` (what suits the device), `f32`, `bf16`.
+    pub dtype: String,
     /// Steps between two measurements of the adapters' norms (0: never).
     pub norms_every: u64,
     /// The session's name, instead of one made from data, method and fold.
@@ -58,6 +60,7 @@ impl Default for Request {
             stride: None,
             seed: 1,
             device: "auto".to_owned(),
+            dtype: "auto".to_owned(),
             norms_every: 10,
             name: None,
             paired_with: None,

@@ -13,7 +13,7 @@ use super::{
     frozen::Frozen,
     journal::Journal,
     lr_factor, median,
-    parts::{add, clipped},
+    parts::clipped,
     snapshot::{self, Part},
     trainer::{Job, Progress},
 };
@@ -138,6 +138,11 @@ impl Run {
         let gradients = clipped(output.gradients, self.config.recipe.clip_norm)?;
         let rates = self.config.recipe.rates;
         self.optimizer.update(&self.store, &gradients, |spec| lr * rates.of(spec.part))?;
+        // An accelerator is still at it when the host is done.
+        self.store.device().synchronize()?;
+        if let Some(message) = self.engine.note() {
+            journal.emit(Event::Warning { message });
+        }
 
         let whole = begun.elapsed();
         let compute_ms = (whole - data).as_secs_f64() * 1e3;
@@ -196,10 +201,10 @@ impl Run {
                     self.engine.step(&self.store, &part, &mut loss, norms && start == 0)?
                 }
             };
-            whole = Some(match whole {
-                None => output,
-                Some(sum) => add(sum, output)?,
-            });
+            match &mut whole {
+                None => whole = Some(output),
+                Some(whole) => whole.add(output)?,
+            }
         }
         whole.ok_or_else(|| TrainError::Failed("a batch without clips".to_owned()))
     }

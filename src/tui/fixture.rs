@@ -88,6 +88,7 @@ pub fn events(method: Method, steps: u64) -> Vec<Record> {
         lr: if aat { 1e-4 } else { 1e-5 },
         seed: 1,
         device: "cpu".into(),
+        dtype: Default::default(),
         micro_batch: 8,
         norms_every: 10,
         paired_with: aat.then(|| "esc10-f1-full".into()),

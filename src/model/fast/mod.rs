@@ -10,7 +10,7 @@ mod head;
 mod pool;
 mod stem;
 #[cfg(test)]
-mod tests;
+pub(in crate::model) mod tests;
 mod weights;
 
 use std::{
@@ -21,7 +21,8 @@ use std::{
 use candle_core::Tensor;
 
 use super::{
-    BlockNorms, Engine, Extras, Features, LossFn, Method, ModelConfig, ModelError, ParamStore, Part, StepOutput, specs,
+    BlockNorms, Engine, Extras, Features, LossFn, Method, ModelConfig, ModelError, ParamStore, Part, Precision,
+    StepOutput, specs,
 };
 use crate::ops::{
     block::{Block, Gradients, Shape, Squares},
@@ -36,13 +37,15 @@ use weights::Weights;
 
 type Result<T> = std::result::Result<T, ModelError>;
 
-/// What may be traded for memory.
+/// What may be traded for memory and time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Thrift {
     /// Clips that go through the model at a time; gradients are accumulated exactly. `None`: the whole batch.
     pub micro_batch: Option<usize>,
     /// Keep only each block's input and compute the rest again in the backward pass.
     pub checkpoint: bool,
+    /// In what the blocks' matrices multiply. These kernels know single precision only.
+    pub precision: Precision,
 }
 
 /// A model on this project's own kernels.

@@ -26,7 +26,7 @@ fn whisper(frames: usize, depth: usize) -> ModelConfig {
 }
 
 /// Clips of differing lengths, the first as long as there is room.
-fn features(config: &ModelConfig, batch: usize) -> Features {
+pub(in crate::model) fn features(config: &ModelConfig, batch: usize) -> Features {
     let (frames, bins) = (config.frames(), config.mel_bins());
     let data = (0..batch * frames * bins).map(|i| ((i as f32 + 1.0) * 12.9898).sin()).collect();
     let valid = (0..batch).map(|clip| frames.saturating_sub(5 * clip)).collect();
@@ -35,13 +35,18 @@ fn features(config: &ModelConfig, batch: usize) -> Features {
 
 /// Weights with nothing left at zero or one.
 fn store(config: &ModelConfig, method: Method) -> ParamStore {
+    moved(config, method, 0.2)
+}
+
+/// Fresh weights, each moved by at most so much.
+pub(in crate::model) fn moved(config: &ModelConfig, method: Method, by: f32) -> ParamStore {
     let specs = specs(config, method);
     let fresh = initialise(specs.clone(), 5, &Device::Cpu).unwrap();
     let vars = fresh
         .iter()
         .map(|(spec, var)| {
             let phase = spec.name.bytes().map(f32::from).sum::<f32>();
-            let noise = (0..spec.count()).map(|i| 0.2 * ((i as f32) * 7.77 + phase).sin()).collect::<Vec<_>>();
+            let noise = (0..spec.count()).map(|i| by * ((i as f32) * 7.77 + phase).sin()).collect::<Vec<_>>();
             let noise = Tensor::from_vec(noise, spec.shape.as_slice(), &Device::Cpu).unwrap();
             Var::from_tensor(&(var.as_detached_tensor() + noise).unwrap()).unwrap()
         })
@@ -50,7 +55,7 @@ fn store(config: &ModelConfig, method: Method) -> ParamStore {
 }
 
 /// The same weights in double precision, for an oracle without rounding.
-fn double(store: &ParamStore) -> ParamStore {
+pub(in crate::model) fn double(store: &ParamStore) -> ParamStore {
     let vars = store
         .iter()
         .map(|(_, var)| Var::from_tensor(&var.as_detached_tensor().to_dtype(DType::F64).unwrap()).unwrap())
@@ -58,7 +63,7 @@ fn double(store: &ParamStore) -> ParamStore {
     ParamStore::new(store.specs().to_vec(), vars, Device::Cpu).unwrap()
 }
 
-fn values(tensor: &Tensor) -> Vec<f32> {
+pub(in crate::model) fn values(tensor: &Tensor) -> Vec<f32> {
     tensor.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap()
 }
 
@@ -69,7 +74,7 @@ fn difference(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / most
 }
 
-fn loss(range: Range<usize>, logits: &[f32]) -> (f32, Vec<f32>) {
+pub(in crate::model) fn loss(range: Range<usize>, logits: &[f32]) -> (f32, Vec<f32>) {
     let towards = |i: usize| ((i + range.start * 7) as f32 * 1.7).cos();
     let gradient: Vec<f32> = (0..logits.len()).map(towards).collect();
     (logits.iter().zip(&gradient).map(|(l, g)| l * g).sum(), gradient)
@@ -201,8 +206,8 @@ fn what_a_frozen_backbone_makes_of_a_clip_may_be_kept() {
 fn thrift_changes_nothing() {
     for config in [config(23, [5, 4], 3, Pooling::ClassTokens), whisper(23, 3)] {
         for method in Method::all().filter(|&method| Fast::supports(&config, method)) {
-            check(&config, method, 5, Thrift { micro_batch: Some(2), checkpoint: true });
-            check(&config, method, 3, Thrift { micro_batch: Some(1), checkpoint: false });
+            check(&config, method, 5, Thrift { micro_batch: Some(2), checkpoint: true, ..Thrift::default() });
+            check(&config, method, 3, Thrift { micro_batch: Some(1), ..Thrift::default() });
         }
     }
 }

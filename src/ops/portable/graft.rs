@@ -35,14 +35,22 @@ where
     }
 }
 
-/// The places among an operation's inputs whose gradients are wanted.
+/// The places among an operation's inputs whose gradients are wanted, and the value that was computed of them.
 #[derive(Clone, Copy, Debug)]
-pub struct Wanted<'a>(&'a [usize]);
+pub struct Wanted<'a> {
+    places: &'a [usize],
+    value: &'a Tensor,
+}
 
 impl Wanted<'_> {
     /// Whether the input at this place is among them.
     pub fn has(self, place: usize) -> bool {
-        self.0.contains(&place)
+        self.places.contains(&place)
+    }
+
+    /// The operation's value, which the graph keeps anyway: a backward pass that needs it need not keep it again.
+    pub fn value(self) -> Tensor {
+        self.value.detach()
     }
 }
 
@@ -88,8 +96,9 @@ impl<B: Fn(&Tensor, Wanted<'_>) -> Result<Vec<Tensor>>> Graft<B> {
         Error::Msg(format!("{}: value and inputs are on different devices", self.name))
     }
 
-    fn gradients<const N: usize>(&self, grad: &Tensor) -> Result<[Option<Tensor>; N]> {
-        let mut gradients = (self.backward)(grad, Wanted(&self.wanted))?.into_iter().map(Some);
+    fn gradients<const N: usize>(&self, value: &Tensor, grad: &Tensor) -> Result<[Option<Tensor>; N]> {
+        let wanted = Wanted { places: &self.wanted, value };
+        let mut gradients = (self.backward)(grad, wanted)?.into_iter().map(Some);
         Ok(std::array::from_fn(|_| gradients.next().flatten()))
     }
 }
@@ -114,16 +123,16 @@ macro_rules! forward {
 
 impl<B: Fn(&Tensor, Wanted<'_>) -> Result<Vec<Tensor>>> CustomOp1 for Graft<B> {
     forward!(_a);
-    fn bwd(&self, _: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let [a] = self.gradients(grad)?;
+    fn bwd(&self, _: &Tensor, value: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        let [a] = self.gradients(value, grad)?;
         Ok(a)
     }
 }
 
 impl<B: Fn(&Tensor, Wanted<'_>) -> Result<Vec<Tensor>>> CustomOp2 for Graft<B> {
     forward!(_a, _b);
-    fn bwd(&self, _: &Tensor, _: &Tensor, _: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let [a, b] = self.gradients(grad)?;
+    fn bwd(&self, _: &Tensor, _: &Tensor, value: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let [a, b] = self.gradients(value, grad)?;
         Ok((a, b))
     }
 }
@@ -135,10 +144,10 @@ impl<B: Fn(&Tensor, Wanted<'_>) -> Result<Vec<Tensor>>> CustomOp3 for Graft<B> {
         _: &Tensor,
         _: &Tensor,
         _: &Tensor,
-        _: &Tensor,
+        value: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let [a, b, c] = self.gradients(grad)?;
+        let [a, b, c] = self.gradients(value, grad)?;
         Ok((a, b, c))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use candle_core::{D, Result, Tensor};
+use candle_core::{D, DType, Result, Tensor};
 
 use super::graft;
 
@@ -14,12 +14,23 @@ use super::graft;
 /// # Errors
 /// When shapes do not fit or the device fails.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    linear_in(x.dtype(), x, weight, bias)
+}
+
+/// As [`linear`], with every product, forward and backward, of operands rounded to `product`: what is added up, what
+/// comes in and what goes out stays of x's type.
+///
+/// # Errors
+/// When shapes do not fit or the device fails.
+pub fn linear_in(product: DType, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     let (out, input) = weight.dims2()?;
     let rows = x.elem_count() / input.max(1);
     let each = (rows * input * out) as u64;
-    let (flat, w) = (x.detach().reshape((rows, input))?, weight.detach());
+    let dtype = x.dtype();
+    let flat = x.detach().reshape((rows, input))?.to_dtype(product)?;
+    let w = weight.detach().to_dtype(product)?;
     Multiplications::add(|count| count.forward += each);
-    let mut value = flat.matmul(&w.t()?)?;
+    let mut value = flat.matmul(&w.t()?)?.to_dtype(dtype)?;
     if let Some(bias) = bias {
         value = value.broadcast_add(&bias.detach())?;
     }
@@ -33,14 +44,15 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
     let flat = weight.track_op().then_some(flat);
     let backward = move |grad: &Tensor, wanted: super::graft::Wanted<'_>| {
         let grad = grad.reshape((rows, out))?;
+        let rounded = grad.to_dtype(product)?;
         let mut gradients = Vec::with_capacity(3);
         if wanted.has(0) {
             Multiplications::add(|count| count.input_gradient += each);
-            gradients.push(grad.matmul(&w)?.reshape(&x_shape)?);
+            gradients.push(rounded.matmul(&w)?.to_dtype(dtype)?.reshape(&x_shape)?);
         }
         if let Some(flat) = flat.as_ref().filter(|_| wanted.has(1)) {
             Multiplications::add(|count| count.weight_gradient += each);
-            gradients.push(grad.t()?.matmul(flat)?);
+            gradients.push(rounded.t()?.matmul(flat)?.to_dtype(dtype)?);
         }
         if wanted.has(2) {
             gradients.push(grad.sum(D::Minus2)?);
@@ -96,6 +108,26 @@ mod tests {
             linear(&inputs[0], &inputs[1], Some(&inputs[2]))
         });
         gradients_are_right(&[noise(&[3, 4], 1), noise(&[5, 4], 2)], |inputs| linear(&inputs[0], &inputs[1], None));
+    }
+
+    /// Products in bf16 are those of rounded operands, rounded once more; sums over rows and the bias are not.
+    #[test]
+    fn products_in_bf16_are_products_of_rounded_operands() {
+        let [x, w, b, g] = [(&[6, 4][..], 1), (&[5, 4], 2), (&[5], 3), (&[6, 5], 4)]
+            .map(|(shape, seed)| noise(shape, seed).to_dtype(DType::F32).unwrap());
+        let round = |t: &Tensor| t.to_dtype(DType::BF16).unwrap().to_dtype(DType::F32).unwrap();
+        let [x, w, b] = [x, w, b].map(|t| candle_core::Var::from_tensor(&t).unwrap());
+        let y = linear_in(DType::BF16, &x, &w, Some(&b)).unwrap();
+        let gradients = (&y * &g).unwrap().sum_all().unwrap().backward().unwrap();
+        let values = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let (rx, rw, rg) = (round(&x), round(&w), round(&g));
+        let product = |a: &Tensor, b: &Tensor| round(&a.matmul(b).unwrap());
+        let expected = product(&rx, &rw.t().unwrap()).broadcast_add(&b).unwrap();
+        assert_eq!(y.dtype(), DType::F32);
+        assert_eq!(values(&y), values(&expected));
+        assert_eq!(values(gradients.get(&x).unwrap()), values(&product(&rg, &rw)));
+        assert_eq!(values(gradients.get(&w).unwrap()), values(&product(&rg.t().unwrap(), &rx)));
+        assert_eq!(values(gradients.get(&b).unwrap()), values(&g.sum(0).unwrap()));
     }
 
     #[test]

@@ -12,10 +12,10 @@ pub fn softmax(x: &Tensor) -> Result<Tensor> {
     let input = x.detach();
     let raised = input.broadcast_sub(&input.max_keepdim(D::Minus1)?)?.exp()?;
     let value = raised.broadcast_div(&raised.sum_keepdim(D::Minus1)?)?;
-    let kept = value.clone();
-    graft("softmax", &[x], value, move |grad, _| {
-        let along = (grad * &kept)?.sum_keepdim(D::Minus1)?;
-        Ok(vec![(&kept * grad.broadcast_sub(&along)?)?])
+    graft("softmax", &[x], value, |grad, wanted| {
+        let value = wanted.value();
+        let along = (grad * &value)?.sum_keepdim(D::Minus1)?;
+        Ok(vec![(&value * grad.broadcast_sub(&along)?)?])
     })
 }
 

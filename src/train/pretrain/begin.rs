@@ -122,6 +122,7 @@ pub(in crate::train) fn begin(
         lr: request.lr,
         seed: request.seed,
         device: "cpu".into(),
+        dtype: Default::default(),
         norms_every: 0,
         paired_with: None,
         pretrain: Some(Box::new(own)),

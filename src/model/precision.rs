@@ -1,0 +1,61 @@
+//! In what numbers the backbone multiplies.
+
+use candle_core::Device;
+use serde::{Deserialize, Serialize};
+
+use super::ModelError;
+
+/// In what numbers the blocks' own matrices multiply. Everything else is single precision either way: weights where
+/// they are kept, adapters and head, the residual stream, LayerNorm, softmax, gradients and the optimizer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// Single precision throughout.
+    #[default]
+    F32,
+    /// Operands rounded to bf16, eight bits of mantissa, as PyTorch's autocast does. The products in between, of
+    /// adapters, head and attention, may then use CUDA's TF32, eleven bits.
+    Bf16,
+}
+
+impl Precision {
+    /// What suits a device: bf16 where it multiplies many times faster than single precision, on CUDA.
+    pub fn of(device: &Device) -> Self {
+        if device.is_cuda() { Self::Bf16 } else { Self::F32 }
+    }
+
+    /// The precision of this name: `auto` (what suits the device), `f32`, `bf16`.
+    ///
+    /// # Errors
+    /// When it is none of them.
+    pub fn named(name: &str, device: &Device) -> Result<Self, ModelError> {
+        match name {
+            "auto" => Ok(Self::of(device)),
+            "f32" => Ok(Self::F32),
+            "bf16" => Ok(Self::Bf16),
+            _ => Err(ModelError::Unknown {
+                what: "dtype",
+                given: name.to_owned(),
+                hint: "known: auto, f32, bf16".to_owned(),
+            }),
+        }
+    }
+
+    /// Whether this is single precision throughout.
+    pub fn is_single(&self) -> bool {
+        *self == Self::F32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_understood_or_explained() {
+        let named = |name| Precision::named(name, &Device::Cpu);
+        assert!(named("auto").is_ok_and(|precision| precision == Precision::F32));
+        assert!(named("bf16").is_ok_and(|precision| precision == Precision::Bf16));
+        assert!(named("f16").is_err_and(|error| error.to_string().contains("known: auto, f32, bf16")));
+    }
+}
