@@ -28,6 +28,13 @@ pub fn device(name: &str) -> Result<Device, ModelError> {
 /// What is missing, for a person: a build with it, or a card and its driver.
 pub fn accelerator(kind: &str, ordinal: usize) -> Result<Device, String> {
     let found = if kind == "metal" { Device::new_metal(ordinal) } else { Device::new_cuda(ordinal) };
+    #[cfg(feature = "cuda")]
+    if let Ok(device) = found.as_ref()
+        && device.is_cuda()
+        && let Err(error) = crate::ops::cuda::prepare(device)
+    {
+        tracing::warn!("the card's memory is not kept between steps: {}", brief(&error));
+    }
     found.map_err(|error| match inner(&error) {
         Error::NotCompiledWithCudaSupport => "this build has no CUDA; `make cuda` builds one that has".to_owned(),
         Error::NotCompiledWithMetalSupport => {

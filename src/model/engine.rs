@@ -1,6 +1,6 @@
 //! What the trainer and the listener ask of a model's arithmetic, whichever device does it.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use candle_core::Tensor;
 
@@ -22,16 +22,19 @@ pub struct Features {
 }
 
 impl Features {
-    /// The clips of a range as a batch of their own.
-    pub fn part(&self, range: Range<usize>) -> Self {
+    /// The clips of a range as a batch of their own; all of them are these.
+    pub fn part(&self, range: Range<usize>) -> Cow<'_, Self> {
+        if range == (0..self.batch) {
+            return Cow::Borrowed(self);
+        }
         let clip = self.frames * self.bins;
-        Self {
+        Cow::Owned(Self {
             batch: range.len(),
             frames: self.frames,
             bins: self.bins,
             data: self.data[range.start * clip..range.end * clip].to_vec(),
             valid: self.valid.get(range).unwrap_or_default().to_vec(),
-        }
+        })
     }
 }
 
@@ -83,10 +86,11 @@ impl StepOutput {
 /// smaller ranges, so the answer may depend on nothing but the arguments.
 pub type LossFn<'a> = &'a mut dyn FnMut(Range<usize>, &[f32]) -> (f32, Vec<f32>);
 
-/// A model ready to compute. Implementations: the portable one on candle's operations (any device,
-/// and the oracle of tests) and the fast one on this project's own CPU kernels.
+/// A model ready to compute. Implementations: the fast one on this project's own CPU kernels, the fused one on its CUDA
+/// kernels, and the portable one on candle's operations and their graph (any device, and the oracle of tests).
 ///
-/// Weights live in the [`ParamStore`](super::ParamStore) that is passed in: an engine keeps no copy.
+/// Weights live in the [`ParamStore`](super::ParamStore) that is passed in: an engine keeps no copy of what
+/// trains.
 pub trait Engine: Send {
     /// Shape of the model.
     fn config(&self) -> &ModelConfig;
@@ -141,8 +145,9 @@ mod tests {
     fn parts_of_a_batch_are_its_clips_in_order() {
         let features =
             Features { batch: 3, frames: 2, bins: 1, data: vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0], valid: vec![1, 2, 2] };
-        let part = features.part(2..3);
+        let part = features.part(2..3).into_owned();
         assert_eq!((part.batch, part.data, part.valid), (1, vec![5.0, 6.0], vec![2]));
         assert_eq!(features.part(0..2).data, [1.0, 2.0, 3.0, 4.0]);
+        assert!(matches!(features.part(0..3), Cow::Borrowed(_)));
     }
 }

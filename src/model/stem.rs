@@ -6,22 +6,40 @@
 use candle_core::Tensor;
 
 use super::{Features, ModelConfig, ModelError, Stem, portable::Weights};
-use crate::ops::portable::{gelu, linear};
+use crate::ops::{
+    fused,
+    portable::{gelu, linear},
+};
 
 /// Tokens (batch, tokens, D) of normalised spectrograms, positions added.
 pub(super) fn tokens(config: &ModelConfig, weights: &Weights<'_>, input: &Features) -> Result<Tensor, ModelError> {
     check(config, input)?;
     match config.stem {
         Stem::Patches { patch, stride, .. } => {
-            let unfolded = unfold_patches(input, config.grid(), patch, stride);
-            let shape = (input.batch, config.tokens() - config.class_tokens(), patch[0] * patch[1]);
-            let unfolded = Tensor::from_vec(unfolded, shape, weights.device())?.to_dtype(weights.dtype())?;
-            let patches = weights.linear("patch", &unfolded)?;
+            let (sizes, device) = ([input.frames, input.bins], weights.device());
+            let unfolded = match fused::unfold_patches(&input.data, sizes, config.grid(), patch, stride, device)? {
+                Some(unfolded) => unfolded,
+                None => {
+                    let shape = (input.batch, config.tokens() - config.class_tokens(), patch[0] * patch[1]);
+                    Tensor::from_vec(unfold_patches(input, config.grid(), patch, stride), shape, device)?
+                }
+            };
+            let unfolded = unfolded.to_dtype(weights.dtype())?;
+            let parts =
+                ["cls_token", "dist_token", "pos_embed", "patch.bias", "patch.weight"].map(|name| weights.get(name));
+            let [class, distillation, positions, bias, weight] = parts;
+            let (class, distillation, positions, bias, weight) = (class?, distillation?, positions?, bias?, weight?);
+            if ![&class, &distillation, &positions, &bias, &weight].into_iter().any(Tensor::track_op) {
+                let products = linear(&unfolded, &weight, None)?;
+                if let Some(tokens) = fused::place_tokens(&products, &bias, [&class, &distillation], &positions)? {
+                    return Ok(tokens);
+                }
+            }
+            let patches = linear(&unfolded, &weight, Some(&bias))?;
             let of_each = |token: Tensor| token.broadcast_as((input.batch, 1, config.hidden));
-            let class = of_each(weights.get("cls_token")?)?;
-            let distillation = of_each(weights.get("dist_token")?)?;
+            let (class, distillation) = (of_each(class)?, of_each(distillation)?);
             let tokens = Tensor::cat(&[&class, &distillation, &patches], 1)?;
-            Ok(tokens.broadcast_add(&weights.get("pos_embed")?)?)
+            Ok(tokens.broadcast_add(&positions)?)
         }
         Stem::Convolutions { mel_bins, frames } => {
             let unfolded = unfold_frames(input);

@@ -14,6 +14,9 @@ pub mod adamw;
 pub mod attention;
 pub mod block;
 pub mod columns;
+#[cfg(feature = "cuda")]
+pub mod cuda;
+pub mod fused;
 pub mod gelu;
 mod lanes;
 pub mod layer_norm;

@@ -8,7 +8,7 @@ use crate::{
     model::{ModelError, ParamSpec, ParamStore},
     ops::{
         adamw::{self, Coefficients},
-        parallel,
+        fused, parallel,
     },
 };
 
@@ -158,6 +158,9 @@ fn on_device(
     first: &mut Tensor,
     second: &mut Tensor,
 ) -> Result<(), ModelError> {
+    if fused::adamw(update, &var.as_detached_tensor(), gradient, first, second)? {
+        return Ok(());
+    }
     let Coefficients { beta1, beta2, rate, unbias2, keep, eps } = update;
     let [beta1, new1, beta2, new2] = [beta1[0], beta1[1], beta2[0], beta2[1]].map(f64::from);
     let gradient = gradient.detach();

@@ -7,7 +7,7 @@ use super::{Args, prepare, targets};
 use crate::{
     cli::{CliError, Output},
     data::Loss,
-    model::{self, Engine, Fast, Features, Method, ModelError, Opened, ParamStore, Portable, Precision, Thrift},
+    model::{self, Engine, Fast, Features, Fused, Method, ModelError, Opened, ParamStore, Portable, Precision, Thrift},
     train::{AdamW, Criterion},
 };
 
@@ -87,8 +87,12 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         for dtype in ["f32", "bf16"] {
             let (opened, features) = of(&args.device, dtype)?;
             let thrift = Thrift { precision: opened.precision, ..Thrift::default() };
-            let mut engine = Portable::with(opened.config.clone(), method, thrift);
-            let found = side(&mut engine, &opened, &features, args.steps)?;
+            // What computes on accelerators, on the CPU as well; AAT_TUI_ENGINE says otherwise.
+            let mut engine = match opened.store.device() {
+                Device::Cpu => Box::new(Fused::new(opened.config.clone(), method, thrift)),
+                device => model::engine(&opened.config, method, device, thrift),
+            };
+            let found = side(&mut *engine, &opened, &features, args.steps)?;
             let report = compare(&expected, &found, opened.precision, method, opened.store.device());
             tell(&mut output, &report)?;
             if !report.agrees {

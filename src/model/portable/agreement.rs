@@ -11,7 +11,7 @@ use crate::model::{
 };
 
 /// The Euclidean norm of what lies between, over the second's: what rounding at random adds up to.
-fn difference<'a>(pairs: impl Iterator<Item = (&'a f32, &'a f32)>) -> f64 {
+pub(in crate::model) fn difference<'a>(pairs: impl Iterator<Item = (&'a f32, &'a f32)>) -> f64 {
     let (mut between, mut all) = (0.0, 1e-30);
     for (a, b) in pairs {
         between += (f64::from(*a) - f64::from(*b)).powi(2);
@@ -21,7 +21,7 @@ fn difference<'a>(pairs: impl Iterator<Item = (&'a f32, &'a f32)>) -> f64 {
 }
 
 /// Shapes of both stems, small but with odd sizes.
-fn shapes() -> impl Strategy<Value = ModelConfig> {
+pub(in crate::model) fn shapes() -> impl Strategy<Value = ModelConfig> {
     let sizes = (1usize..4, 1usize..4, 3usize..13, 5usize..70, 8usize..60);
     (sizes, [3usize..8, 3usize..8], any::<[bool; 2]>()).prop_map(
         |((depth, heads, size, mlp_hidden, frames), stride, [patches, mean])| ModelConfig {

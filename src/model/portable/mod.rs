@@ -1,7 +1,7 @@
 //! The engine on candle's operations: any device, any shape and method, and the oracle of the fast ones.
 
 #[cfg(test)]
-mod agreement;
+pub(super) mod agreement;
 mod block;
 mod norms;
 mod room;
@@ -11,14 +11,14 @@ mod weights;
 
 use std::ops::Range;
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 use super::{
     BlockNorms, Engine, Extras, Features, LossFn, Method, ModelConfig, ModelError, ParamStore, Precision, StepOutput,
     Thrift, stem,
 };
-use norms::Norms;
-use room::Room;
+pub(super) use norms::{Norms, rms_of};
+pub(super) use room::Room;
 pub(super) use weights::Weights;
 
 type Result<T> = std::result::Result<T, ModelError>;
@@ -63,11 +63,8 @@ impl Portable {
 
     /// The weights of a pass, which is about to begin.
     fn weights<'a>(&self, store: &'a ParamStore, graph: bool) -> Weights<'a> {
-        if store.device().is_cuda() {
-            // For the whole process, since candle has it so; engines of both kinds seldom meet in one.
-            candle_core::cuda::set_gemm_reduced_precision_f32(!self.precision.is_single());
-        }
-        Weights { store, graph, precision: self.precision }
+        products_on(store.device(), self.precision);
+        Weights { precision: self.precision, ..Weights::new(store, graph) }
     }
 
     /// What each block leaves in the residual stream, (batch, tokens, D) row-major, and the logits, for comparison
@@ -167,8 +164,16 @@ impl Portable {
     }
 }
 
+/// Tells the device how exact products of single precision have to be in the passes that follow.
+pub(super) fn products_on(device: &Device, precision: Precision) {
+    if device.is_cuda() {
+        // For the whole process, since candle has it so; engines of both kinds seldom meet in one.
+        candle_core::cuda::set_gemm_reduced_precision_f32(!precision.is_single());
+    }
+}
+
 /// To the host, row-major.
-fn to_host(tensor: &Tensor) -> Result<Vec<f32>> {
+pub(super) fn to_host(tensor: &Tensor) -> Result<Vec<f32>> {
     Ok(tensor.detach().to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)
 }
 

@@ -10,14 +10,14 @@ use crate::model::BlockNorms;
 pub(in crate::model) struct Norms(Vec<[Option<[Tensor; 2]>; 2]>);
 
 /// RMS of what an adapter adds, and of the residual stream it is added to, as scalars on the device.
-pub(super) fn rms_of(added: &Tensor, stream: &Tensor) -> Result<[Tensor; 2]> {
+pub(in crate::model) fn rms_of(added: &Tensor, stream: &Tensor) -> Result<[Tensor; 2]> {
     let rms = |t: &Tensor| -> Result<Tensor> { Ok(t.detach().sqr()?.flatten_all()?.mean(D::Minus1)?.sqrt()?) };
     Ok([rms(added)?, rms(stream)?])
 }
 
 impl Norms {
     /// Adds a block's, of its Spatial and its MLP Adapter; of a block without adapters there are none.
-    pub(super) fn push(&mut self, spatial: Option<[Tensor; 2]>, mlp: Option<[Tensor; 2]>) {
+    pub(in crate::model) fn push(&mut self, spatial: Option<[Tensor; 2]>, mlp: Option<[Tensor; 2]>) {
         if spatial.is_some() || mlp.is_some() {
             self.0.push([spatial, mlp]);
         }

@@ -6,7 +6,7 @@ use crate::model::ModelError;
 
 /// Clips that go through at a time: all of a batch, as many as were asked for, or as many as turned out to fit.
 #[derive(Default)]
-pub(super) struct Room {
+pub(in crate::model) struct Room {
     at_once: Option<usize>,
     /// The number to tell of, once.
     shrunk: Option<usize>,
@@ -14,7 +14,7 @@ pub(super) struct Room {
 
 impl Room {
     /// Room for so many, or for any number.
-    pub(super) fn new(at_once: Option<usize>) -> Self {
+    pub(in crate::model) fn new(at_once: Option<usize>) -> Self {
         Self { at_once, shrunk: None }
     }
 
@@ -23,7 +23,7 @@ impl Room {
     ///
     /// # Errors
     /// The work's own; [`ModelError::Memory`] when there is no room for one clip.
-    pub(super) fn each(
+    pub(in crate::model) fn each(
         &mut self,
         batch: usize,
         mut work: impl FnMut(Range<usize>) -> Result<(), ModelError>,
@@ -47,7 +47,7 @@ impl Room {
     }
 
     /// What to tell a person since this was last asked.
-    pub(super) fn note(&mut self) -> Option<String> {
+    pub(in crate::model) fn note(&mut self) -> Option<String> {
         let size = self.shrunk.take()?;
         Some(format!(
             "the device's memory is too small for more than {size} clips at a time: going on with parts of that size, \

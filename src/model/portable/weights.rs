@@ -15,6 +15,13 @@ pub(in crate::model) struct Weights<'a> {
     pub(super) precision: Precision,
 }
 
+impl<'a> Weights<'a> {
+    /// A store's weights in single precision; with `graph` the trainable ones are in it.
+    pub(in crate::model) fn new(store: &'a ParamStore, graph: bool) -> Self {
+        Self { store, graph, precision: Precision::F32 }
+    }
+}
+
 impl Weights<'_> {
     /// The weight of this name.
     pub(in crate::model) fn get(&self, name: &str) -> Result<Tensor> {

@@ -11,7 +11,7 @@ use super::graft;
 /// Scores in memory at once, 64 MiB in single precision. A pass has about four arrays of that size alive.
 const SCORES: usize = 1 << 24;
 
-/// softmax(q k^T / sqrt(size)) v for q, k, v (batch, heads, tokens, size): of the same shape.
+/// softmax(q k^T / sqrt(size)) v for q (batch, heads, queries, size), k and v (batch, heads, tokens, size): of q's shape.
 ///
 /// # Errors
 /// When shapes do not fit or the device fails.
@@ -21,11 +21,12 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
 
 /// The same with at most this many scores in memory at once, but at least one query's.
 fn attention_within(scores: usize, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
-    let (batch, heads, tokens, size) = q.dims4()?;
-    let of_heads = move |t: &Tensor| t.detach().contiguous()?.reshape((batch * heads, tokens, size));
+    let (batch, heads, asking, size) = q.dims4()?;
+    let of_heads = move |t: &Tensor| t.detach().contiguous()?.reshape((batch * heads, t.dim(2)?, size));
     let scale = (size as f64).powf(-0.5);
     let (queries, keys, values) = ((of_heads(q)? * scale)?, of_heads(k)?, of_heads(v)?);
-    let chunks = Chunks::new(batch * heads, tokens, scores);
+    let chunks = Chunks::new(batch * heads, [asking, k.dim(2)?], scores);
+    let key_shape = k.shape().clone();
     let (mut mixed, mut sums) = (Vec::new(), Vec::new());
     for heads in chunks.heads() {
         let [keys, values] = [&keys, &values].map(|t| part(t, 0, &heads));
@@ -78,7 +79,7 @@ fn attention_within(scores: usize, q: &Tensor, k: &Tensor, v: &Tensor) -> Result
         let [of_queries, of_keys, of_values] = gradients;
         let queries = wanted.has(0).then(|| chunks.join(of_queries)?.reshape(shape));
         let others = [(1, of_keys), (2, of_values)].into_iter().filter(|(place, _)| wanted.has(*place));
-        queries.into_iter().chain(others.map(|(_, parts)| Tensor::cat(&parts, 0)?.reshape(shape))).collect()
+        queries.into_iter().chain(others.map(|(_, parts)| Tensor::cat(&parts, 0)?.reshape(&key_shape))).collect()
     })
 }
 
@@ -89,10 +90,10 @@ struct Chunks {
 }
 
 impl Chunks {
-    fn new(heads: usize, tokens: usize, scores: usize) -> Self {
-        let at_once = (scores / (tokens * tokens).max(1)).max(1);
-        let rows = if at_once > 1 { tokens } else { (scores / tokens.max(1)).clamp(1, tokens.max(1)) };
-        Self { heads: [heads, at_once], rows: [tokens, rows] }
+    fn new(heads: usize, [queries, keys]: [usize; 2], scores: usize) -> Self {
+        let at_once = (scores / (queries * keys).max(1)).max(1);
+        let rows = if at_once > 1 { queries } else { (scores / keys.max(1)).clamp(1, queries.max(1)) };
+        Self { heads: [heads, at_once], rows: [queries, rows] }
     }
 
     fn heads(&self) -> impl Iterator<Item = Range<usize>> + use<> {
@@ -176,6 +177,28 @@ mod tests {
         }
     }
 
+    /// Fewer queries than keys are the first rows of all of them.
+    #[test]
+    fn few_queries_are_the_first_of_all() {
+        let [q, k, v] = inputs();
+        let few = q.narrow(2, 0, 2).unwrap().contiguous().unwrap();
+        let values = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+        let all = plain(&q, &k, &v).narrow(2, 0, 2).unwrap();
+        let expected = all.sqr().unwrap().sum_all().unwrap().backward().unwrap();
+        for scores in BOUNDS {
+            let found = attention_within(scores, &few, &k, &v).unwrap();
+            let gradients = found.sqr().unwrap().sum_all().unwrap().backward().unwrap();
+            let of = |found: &Tensor, expected: &Tensor| {
+                let pairs = values(found).into_iter().zip(values(expected));
+                pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+            };
+            assert!(of(&found, &all) < 1e-12);
+            for var in [&q, &k, &v] {
+                assert!(of(gradients.get(var).unwrap(), expected.get(var).unwrap()) < 1e-12, "within {scores}");
+            }
+        }
+    }
+
     /// Any of the three may be frozen: the others' gradients stay the same.
     #[test]
     fn what_is_frozen_is_left_out() {
@@ -208,7 +231,7 @@ mod tests {
     #[test]
     fn chunks_cover_everything_and_keep_within_bounds() {
         for (heads, tokens, scores) in [(6, 5, 50), (6, 5, 7), (1, 1, 1), (144, 1214, SCORES), (3, 9000, SCORES)] {
-            let chunks = Chunks::new(heads, tokens, scores);
+            let chunks = Chunks::new(heads, [tokens; 2], scores);
             assert_eq!(chunks.heads().map(|range| range.len()).sum::<usize>(), heads);
             assert_eq!(chunks.rows().map(|range| range.len()).sum::<usize>(), tokens);
             assert!(chunks.heads[1] * chunks.rows[1] * tokens <= scores.max(tokens));

@@ -18,4 +18,4 @@ pub use linear::{Multiplications, linear, linear_in};
 pub use softmax::softmax;
 
 #[cfg(test)]
-mod check;
+pub(super) mod check;

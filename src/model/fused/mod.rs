@@ -1,0 +1,291 @@
+//! The engine for accelerators: every block's forward and backward pass written out as products and the fused operations
+//! of [`crate::ops::fused`], without a graph.
+//!
+//! Activations and the operands of the blocks' products are bf16 or as wide as the weights; what is kept for long, added
+//! up and stepped stays single precision: weights, the residual stream, statistics, gradients of weights, head.
+
+mod backward;
+mod forward;
+mod gradients;
+#[cfg(test)]
+mod tests;
+mod weights;
+
+use std::ops::Range;
+
+use candle_core::{DType, Tensor};
+
+use super::{
+    BlockNorms, Engine, Extras, Features, LossFn, Method, ModelConfig, ModelError, ParamStore, Part, Precision,
+    StepOutput, Thrift,
+    portable::{self, Norms, Room},
+    specs, stem,
+};
+use crate::ops::fused::{Added, Heads, Normed, add_norm, norm_back};
+use backward::Needs;
+use forward::{Kept, Stream};
+use gradients::Gradients;
+use weights::{Rounded, Weights};
+
+type Result<T> = std::result::Result<T, ModelError>;
+
+/// A backbone and what a method adds to it, by fused operations.
+///
+/// It keeps frozen matrices once more as products take them, so they must not change under it.
+pub struct Fused {
+    config: ModelConfig,
+    extras: Extras,
+    needs: Vec<Needs>,
+    precision: Precision,
+    room: Room,
+    rounded: Rounded,
+}
+
+/// What a pass leaves behind for its backward pass.
+struct Pass {
+    logits: Tensor,
+    /// (batch, tokens, D), with the stem's graph if the stem trains.
+    tokens: Tensor,
+    /// The last blocks that anything trains in or before, in order.
+    blocks: Vec<Kept>,
+    /// The last LayerNorm's rows, and the head's.
+    last: Normed,
+    head: Normed,
+    /// What each row is of its clip's pooled vector, (batch, 1, tokens).
+    shares: Tensor,
+    norms: Norms,
+}
+
+impl Fused {
+    /// An engine for a model of this shape and method.
+    pub fn new(config: ModelConfig, method: Method, thrift: Thrift) -> Self {
+        let extras = method.extras(&config);
+        let room = Room::new(thrift.micro_batch);
+        let specs = specs(&config, method);
+        let needs = (0..config.depth).map(|block| Needs::of(&specs, block)).collect();
+        Self { config, extras, needs, precision: thrift.precision, room, rounded: Rounded::default() }
+    }
+
+    /// The weights of a pass, which is about to begin.
+    fn weights<'a>(&self, store: &'a ParamStore, rounded: &'a mut Rounded) -> Weights<'a> {
+        portable::products_on(store.device(), self.precision);
+        let kept = store.iter().next().map_or(DType::F32, |(_, var)| var.dtype());
+        let dtype = if self.precision.is_single() { kept } else { DType::BF16 };
+        Weights { store, dtype, rounded }
+    }
+
+    fn forward(&mut self, store: &ParamStore, input: &Features, graph: bool, norms: bool) -> Result<Pass> {
+        let mut rounded = std::mem::take(&mut self.rounded);
+        rounded.begin();
+        let pass = self.pass(&mut self.weights(store, &mut rounded), input, graph, norms);
+        self.rounded = rounded;
+        pass
+    }
+
+    /// From spectrograms to logits. Without `graph` nothing is kept for a backward pass.
+    fn pass(&self, weights: &mut Weights<'_>, input: &Features, graph: bool, norms: bool) -> Result<Pass> {
+        let stem_trains = graph && weights.store.trainable().any(|(spec, _)| spec.part == Part::Stem);
+        let tokens = stem::tokens(&self.config, &portable::Weights::new(weights.store, stem_trains), input)?;
+        let ModelConfig { hidden, heads, .. } = self.config;
+        let (batch, count, _) = tokens.dims3()?;
+        let heads = Heads { batch, tokens: count, queries: count, heads, size: hidden / heads };
+        let x = tokens.detach().reshape((batch * count, hidden))?;
+        let mut stream = Stream { x, added: Added::default(), heads };
+        let (mut seen, mut blocks) = (Norms::default(), Vec::new());
+        for block in 0..self.config.depth {
+            let (next, kept) = self.block(weights, block, stream, norms.then_some(&mut seen))?;
+            stream = next;
+            if graph && kept.needs.any {
+                blocks.push(kept);
+            }
+        }
+        let last = {
+            let layer = weights.norm("norm", self.config.norm_eps)?;
+            let x = stream.settled()?;
+            let dtype = x.dtype();
+            add_norm(&x, &Added::default(), &layer, dtype)?
+        };
+        let shares = self.shares(input, stream.heads.tokens, &last.norm)?;
+        let rows = last.norm.reshape((batch, stream.heads.tokens, hidden))?;
+        let pooled = shares.matmul(&rows)?.reshape((batch, hidden))?;
+        let (logits, head) = self.head(weights, &pooled)?;
+        Ok(Pass { logits, tokens, blocks, last, head, shares, norms: seen })
+    }
+
+    /// Logits (batch, classes) of pooled vectors (batch, D), and the head's norm of these.
+    fn head(&self, weights: &Weights<'_>, pooled: &Tensor) -> Result<(Tensor, Normed)> {
+        let layer = weights.norm("head.norm", self.config.head_eps)?;
+        let normed = add_norm(pooled, &Added::default(), &layer, pooled.dtype())?;
+        let product = normed.norm.matmul(&weights.get("head.linear.weight")?.t()?)?;
+        Ok((product.broadcast_add(&weights.bias("head.linear")?)?, normed))
+    }
+
+    /// What each token is of its clip's pooled vector, (batch, 1, tokens).
+    fn shares(&self, input: &Features, tokens: usize, like: &Tensor) -> Result<Tensor> {
+        let mut shares = vec![0f32; input.batch * tokens];
+        for (clip, shares) in shares.chunks_mut(tokens).enumerate() {
+            let places = self.config.pooled_tokens(input.valid.get(clip).copied());
+            places.iter().for_each(|place| shares[*place] = 1.0 / places.len() as f32);
+        }
+        Ok(Tensor::from_vec(shares, (input.batch, 1, tokens), like.device())?.to_dtype(like.dtype())?)
+    }
+
+    /// Gradients of the head, and that of the pooled vectors if anything before the head trains.
+    fn head_back(
+        &self,
+        weights: &Weights<'_>,
+        head: &Normed,
+        towards: &Tensor,
+        found: &mut Gradients,
+    ) -> Result<Option<Tensor>> {
+        found.linear(weights, "head.linear", towards, Some(&head.norm))?;
+        let through = towards.matmul(&weights.get("head.linear.weight")?)?;
+        found.norm(weights, "head.norm", &through, head)?;
+        if !weights.store.trainable().any(|(spec, _)| spec.part != Part::Head) {
+            return Ok(None);
+        }
+        let zeros = head.stream.zeros_like()?;
+        let [pooled, _] = norm_back(&through, head, &weights.get("head.norm.weight")?, &zeros)?;
+        Ok(Some(pooled))
+    }
+
+    /// All gradients of a pass, from that of its logits.
+    fn backward(&self, weights: &mut Weights<'_>, pass: Pass, towards: &Tensor, found: &mut Gradients) -> Result<()> {
+        let Pass { tokens, mut blocks, last, head, shares, .. } = pass;
+        let Some(pooled) = self.head_back(weights, &head, towards, found)? else { return Ok(()) };
+        let (batch, _, count) = shares.dims3()?;
+        let pooled = pooled.reshape((batch, 1, self.config.hidden))?;
+        let rows = shares.reshape((batch, count, 1))?.broadcast_mul(&pooled)?;
+        let through = rows.reshape((batch * count, self.config.hidden))?;
+        found.norm(weights, "norm", &through, &last)?;
+        let zeros = last.stream.zeros_like()?;
+        let [whole, _] = norm_back(&through, &last, &weights.get("norm.weight")?, &zeros)?;
+        let rounded = whole.to_dtype(weights.dtype)?;
+
+        let mut towards = Some([whole, rounded]);
+        for block in (0..self.config.depth).rev() {
+            let (Some(kept), Some(here)) = (blocks.pop(), towards.take()) else { return Ok(()) };
+            towards = self.block_back(weights, block, kept, here, found)?;
+        }
+        if let Some([whole, _]) = towards.filter(|_| tokens.track_op()) {
+            // The gradient of sum(tokens * d loss / d tokens) is that of the loss itself.
+            let mut of_stem = (&tokens * whole.reshape(tokens.shape())?)?.sum_all()?.backward()?;
+            for (spec, var) in weights.store.trainable().filter(|(spec, _)| spec.part == Part::Stem) {
+                if let Some(gradient) = of_stem.remove(var) {
+                    found.put(weights, &spec.name, &gradient)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Loss and gradients of the clips in a range, from their pass.
+    fn finish(
+        &mut self,
+        store: &ParamStore,
+        mut pass: Pass,
+        range: Range<usize>,
+        loss: LossFn<'_>,
+    ) -> Result<StepOutput> {
+        let norms = std::mem::take(&mut pass.norms);
+        let logits = portable::to_host(&pass.logits)?;
+        let (loss, towards) = loss(range, &logits);
+        let towards = Tensor::from_vec(towards, pass.logits.dims(), store.device())?.to_dtype(pass.logits.dtype())?;
+        let (mut rounded, mut found) = (std::mem::take(&mut self.rounded), Gradients::default());
+        let done = self.backward(&mut self.weights(store, &mut rounded), pass, &towards, &mut found);
+        self.rounded = rounded;
+        done?;
+        let norms = norms.read()?;
+        let gradients = found.in_order(store)?;
+        Ok(StepOutput { loss, logits, gradients, norms: (!norms.is_empty()).then_some(norms) })
+    }
+
+    /// Logits, and norms where they are asked for: those of the first clips that go through together.
+    fn answer(&mut self, store: &ParamStore, input: &Features, norms: bool) -> Result<(Vec<f32>, Vec<BlockNorms>)> {
+        stem::check(&self.config, input)?;
+        let (mut logits, mut seen) = (Vec::with_capacity(input.batch * self.config.classes), Vec::new());
+        let mut room = std::mem::take(&mut self.room);
+        let outcome = room.each(input.batch, |range| {
+            let pass = self.forward(store, &input.part(range.clone()), false, norms && range.start == 0)?;
+            logits.extend(portable::to_host(&pass.logits)?);
+            seen.extend(pass.norms.read()?);
+            Ok(())
+        });
+        self.room = room;
+        outcome.map(|()| (logits, seen))
+    }
+}
+
+impl Engine for Fused {
+    fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    fn step(&mut self, store: &ParamStore, input: &Features, loss: LossFn<'_>, norms: bool) -> Result<StepOutput> {
+        stem::check(&self.config, input)?;
+        let mut whole: Option<StepOutput> = None;
+        let mut room = std::mem::take(&mut self.room);
+        let outcome = room.each(input.batch, |range| {
+            // Norms of the first part stand for the batch.
+            let pass = self.forward(store, &input.part(range.clone()), true, norms && range.start == 0)?;
+            let part = self.finish(store, pass, range, loss)?;
+            match &mut whole {
+                None => whole = Some(part),
+                Some(whole) => whole.add(part)?,
+            }
+            Ok(())
+        });
+        self.room = room;
+        outcome?;
+        whole.ok_or_else(|| ModelError::Shape("a step without a pass".to_owned()))
+    }
+
+    fn logits(&mut self, store: &ParamStore, input: &Features) -> Result<Vec<f32>> {
+        Ok(self.answer(store, input, false)?.0)
+    }
+
+    fn observe(&mut self, store: &ParamStore, input: &Features) -> Result<(Vec<f32>, Vec<BlockNorms>)> {
+        self.answer(store, input, true)
+    }
+
+    fn pooled(&mut self, store: &ParamStore, input: &Features) -> Result<Vec<f32>> {
+        let mut all = Vec::with_capacity(input.batch * self.config.hidden);
+        for clip in 0..input.batch {
+            let pass = self.forward(store, &input.part(clip..clip + 1), false, false)?;
+            all.extend(portable::to_host(&pass.head.stream)?);
+        }
+        Ok(all)
+    }
+
+    fn head_step(&mut self, store: &ParamStore, pooled: &[f32], loss: LossFn<'_>) -> Result<StepOutput> {
+        let mut rounded = Rounded::default();
+        let weights = self.weights(store, &mut rounded);
+        let (logits, head) = self.head(&weights, &self.to_device(store, pooled)?)?;
+        let clips = 0..logits.dim(0)?;
+        let host = portable::to_host(&logits)?;
+        let (loss, towards) = loss(clips, &host);
+        let towards = Tensor::from_vec(towards, logits.dims(), store.device())?.to_dtype(logits.dtype())?;
+        let mut found = Gradients::default();
+        self.head_back(&weights, &head, &towards, &mut found)?;
+        Ok(StepOutput { loss, logits: host, gradients: found.in_order(store)?, norms: None })
+    }
+
+    fn head_logits(&mut self, store: &ParamStore, pooled: &[f32]) -> Result<Vec<f32>> {
+        let mut rounded = Rounded::default();
+        let weights = self.weights(store, &mut rounded);
+        portable::to_host(&self.head(&weights, &self.to_device(store, pooled)?)?.0)
+    }
+
+    fn note(&mut self) -> Option<String> {
+        self.room.note()
+    }
+}
+
+impl Fused {
+    /// Pooled vectors on the device.
+    fn to_device(&self, store: &ParamStore, pooled: &[f32]) -> Result<Tensor> {
+        let d = self.config.hidden;
+        let kept = store.iter().next().map_or(DType::F32, |(_, var)| var.dtype());
+        Ok(Tensor::from_slice(pooled, (pooled.len() / d, d), store.device())?.to_dtype(kept)?)
+    }
+}

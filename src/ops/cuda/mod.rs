@@ -1,0 +1,156 @@
+//! Launches of this project's own CUDA kernels on candle's tensors. Each is written out, with its arguments' shapes, in
+//! the `.cu` file it comes from; `tests/kernels` holds them to plain loops, without a GPU.
+// A launch hands addresses to a device, which no compiler can follow: what is passed here has the sizes kernels expect.
+#![allow(unsafe_code)]
+
+mod product;
+
+use candle_core::{
+    DType, Device, Result, Shape, Storage, Tensor, bail,
+    cuda_backend::{
+        CudaDevice, WrapErr,
+        cudarc::driver::{DevicePtr, LaunchConfig, PushKernelArg, result, sys},
+    },
+};
+use half::bf16;
+
+pub(super) use product::product;
+
+/// Threads of a block where a kernel does not say.
+pub(super) const THREADS: usize = 256;
+
+/// A file of kernels.
+#[derive(Clone, Copy)]
+pub(super) enum File {
+    Attention,
+    /// The same for cards of compute capability 9.0.
+    AttentionHopper,
+    Rows,
+}
+
+impl File {
+    fn name_and_text(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Attention => ("aat-tui-attention", include_str!(concat!(env!("OUT_DIR"), "/attention.ptx"))),
+            Self::AttentionHopper => {
+                ("aat-tui-attention-hopper", include_str!(concat!(env!("OUT_DIR"), "/attention_hopper.ptx")))
+            }
+            Self::Rows => ("aat-tui-rows", include_str!(concat!(env!("OUT_DIR"), "/rows.ptx"))),
+        }
+    }
+}
+
+/// What a kernel is given, in its order.
+#[derive(Clone, Copy)]
+pub(super) enum Argument<'a> {
+    /// A contiguous tensor, read or written.
+    Of(&'a Tensor),
+    /// The same, or null.
+    Maybe(Option<&'a Tensor>),
+    /// An `int`.
+    Int(usize),
+    /// A `size_t`.
+    Count(usize),
+    /// A `float`.
+    Float(f64),
+}
+
+/// An argument as a kernel takes it.
+enum Word {
+    Wide(u64),
+    Narrow(i32),
+    Float(f32),
+}
+
+/// Memory that a kernel is about to fill.
+pub(super) fn unfilled(shape: impl Into<Shape>, dtype: DType, device: &Device) -> Result<Tensor> {
+    // SAFETY: every caller fills it with a kernel before anything reads it.
+    unsafe { Tensor::empty(shape, dtype, device) }
+}
+
+/// Begins a kernel on the device's stream, after all that was begun there before.
+pub(super) fn launch(
+    device: &Device,
+    file: File,
+    kernel: &str,
+    grid: [usize; 3],
+    threads: usize,
+    arguments: &[Argument<'_>],
+) -> Result<()> {
+    let device = device.as_cuda_device()?;
+    let (name, text) = file.name_and_text();
+    let function = device.get_or_load_custom_func(kernel, name, text)?;
+    let words = arguments.iter().map(|argument| word(device, argument)).collect::<Result<Vec<_>>>()?;
+    let mut builder = function.builder();
+    for word in &words {
+        match word {
+            Word::Wide(value) => builder.arg(value),
+            Word::Narrow(value) => builder.arg(value),
+            Word::Float(value) => builder.arg(value),
+        };
+    }
+    let [x, y, z] = grid.map(|blocks| blocks.max(1) as u32);
+    let config = LaunchConfig { grid_dim: (x, y, z), block_dim: (threads as u32, 1, 1), shared_mem_bytes: 0 };
+    // SAFETY: the kernel's arguments are these, in number, order and kind, and no kernel leaves its arguments' bounds.
+    unsafe { builder.launch(config) }.w()?;
+    Ok(())
+}
+
+fn word(device: &CudaDevice, argument: &Argument<'_>) -> Result<Word> {
+    Ok(match argument {
+        Argument::Of(tensor) | Argument::Maybe(Some(tensor)) => Word::Wide(address(device, tensor)?),
+        Argument::Maybe(None) => Word::Wide(0),
+        Argument::Int(value) => match i32::try_from(*value) {
+            Ok(value) => Word::Narrow(value),
+            Err(_) => bail!("{value} is too large a size for a kernel"),
+        },
+        Argument::Count(value) => Word::Wide(*value as u64),
+        Argument::Float(value) => Word::Float(*value as f32),
+    })
+}
+
+/// Where a tensor's numbers begin.
+fn address(device: &CudaDevice, tensor: &Tensor) -> Result<u64> {
+    let (storage, layout) = tensor.storage_and_layout();
+    if !layout.is_contiguous() {
+        bail!("a kernel needs a contiguous tensor, not {layout:?}");
+    }
+    let Storage::Cuda(storage) = &*storage else { bail!("a kernel needs a tensor on its device") };
+    let stream = device.cuda_stream();
+    let begin = match tensor.dtype() {
+        DType::F32 => storage.as_cuda_slice::<f32>()?.device_ptr(&stream).0,
+        DType::BF16 => storage.as_cuda_slice::<bf16>()?.device_ptr(&stream).0,
+        dtype => bail!("kernels know no {dtype:?}"),
+    };
+    Ok(begin + (layout.start_offset() * tensor.dtype().size_in_bytes()) as u64)
+}
+
+/// Whether the card is a Hopper, whose products by groups of warps no other generation has.
+pub(super) fn is_hopper(device: &Device) -> bool {
+    let capability = |device: &CudaDevice| device.cuda_stream().context().compute_capability().ok();
+    device.as_cuda_device().ok().and_then(capability) == Some((9, 0))
+}
+
+/// Spares a device what a training step would ask of it again and again. Memory that is given back is kept for what asks
+/// next: it would otherwise go to the system whenever the host waits. And no events are made for each tensor: they would keep
+/// streams apart, and there is one.
+///
+/// # Errors
+/// When the driver knows no such pool.
+pub fn prepare(device: &Device) -> Result<()> {
+    let device = device.as_cuda_device()?;
+    // SAFETY: nothing here opens a second stream, so there is nothing to keep apart.
+    unsafe { device.disable_event_tracking() };
+    let context = device.cuda_stream().context().clone();
+    if !context.has_async_alloc() {
+        return Ok(());
+    }
+    let attribute = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
+    let mut threshold = u64::MAX;
+    // SAFETY: the device is open, the attribute is an unsigned number of 64 bits, and the driver copies it.
+    unsafe {
+        let pool = result::device::get_default_mem_pool(context.cu_device()).w()?;
+        result::mem_pool::set_attribute(pool, attribute, std::ptr::from_mut(&mut threshold).cast()).w()?;
+    }
+    Ok(())
+}

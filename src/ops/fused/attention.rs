@@ -1,0 +1,145 @@
+//! Multi-head self-attention on packed queries, keys and values.
+
+use candle_core::{Result, Tensor, Var};
+
+use crate::ops::portable;
+
+/// Head size that the kernels know.
+#[cfg(feature = "cuda")]
+const SIZE: usize = 64;
+
+/// How tokens and heads lie in rows.
+#[derive(Clone, Copy, Debug)]
+pub struct Heads {
+    /// Clips.
+    pub batch: usize,
+    /// Tokens of a clip.
+    pub tokens: usize,
+    /// The first of them, which ask; all of them answer.
+    pub queries: usize,
+    /// Heads.
+    pub heads: usize,
+    /// Numbers of a head.
+    pub size: usize,
+}
+
+/// What the backward pass needs.
+pub enum Attended {
+    /// The kernels'.
+    #[cfg(feature = "cuda")]
+    Kept {
+        /// What came in.
+        qkv: Tensor,
+        /// The result.
+        out: Tensor,
+        /// Of each query the logarithm of its sum, (batch, heads, queries).
+        lse: Tensor,
+    },
+    /// Candle's graph.
+    Graph {
+        /// Where it begins.
+        qkv: Var,
+        /// Where it ends.
+        out: Tensor,
+    },
+}
+
+/// softmax(q k^T / sqrt(size)) v from qkv (batch * tokens, 3 * heads * size): (batch * queries, heads * size).
+///
+/// # Errors
+/// When shapes do not fit or the device fails.
+pub fn attention(qkv: Tensor, heads: Heads) -> Result<(Tensor, Attended)> {
+    #[cfg(feature = "cuda")]
+    if on_cuda::takes(&qkv, heads) {
+        return on_cuda::forward(qkv, heads);
+    }
+    let Heads { batch, tokens, queries, heads, size } = heads;
+    let qkv = Var::from_tensor(&qkv)?;
+    let parts = qkv.as_tensor().reshape((batch, tokens, 3, heads, size))?.permute((2, 0, 3, 1, 4))?;
+    let [q, k, v] = [parts.get(0)?, parts.get(1)?, parts.get(2)?];
+    let q = q.narrow(2, 0, queries)?;
+    // Scores are single precision, as the kernels' are.
+    let wide = if qkv.dtype() == candle_core::DType::BF16 { candle_core::DType::F32 } else { qkv.dtype() };
+    let [q, k, v] = [q, k, v].map(|t| t.contiguous()?.to_dtype(wide));
+    let out = portable::attention(&q?, &k?, &v?)?.transpose(1, 2)?.reshape((batch * queries, heads * size))?;
+    let out = out.to_dtype(qkv.dtype())?;
+    Ok((out.detach(), Attended::Graph { qkv, out }))
+}
+
+impl Attended {
+    /// The gradient of qkv from that of the result.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn back(self, grad: &Tensor, heads: Heads) -> Result<Tensor> {
+        match self {
+            #[cfg(feature = "cuda")]
+            Self::Kept { qkv, out, lse } => on_cuda::back(&qkv, &out, &lse, grad, heads),
+            Self::Graph { qkv, out } => {
+                let mut found = (out * grad)?.sum_all()?.backward()?;
+                let _ = heads;
+                found.remove(&qkv).ok_or_else(|| candle_core::Error::Msg("attention lost its gradient".into()))
+            }
+        }
+    }
+}
+
+#[cfg(feature = "cuda")]
+mod on_cuda {
+    use candle_core::{DType, Device, Result, Tensor};
+
+    use super::{Attended, Heads, SIZE};
+    use crate::ops::cuda::{self, Argument::*, File};
+
+    /// Rows that a block of the forward pass owns.
+    const FORWARD: usize = 128;
+    /// Rows that a block of the backward pass owns, and its threads.
+    const BACK: [usize; 2] = [64, 128];
+
+    /// The kernels for a card, and the threads of a block of the forward pass.
+    fn kernels(device: &Device) -> (File, usize) {
+        if cuda::is_hopper(device) { (File::AttentionHopper, 256) } else { (File::Attention, 128) }
+    }
+
+    pub(super) fn takes(qkv: &Tensor, heads: Heads) -> bool {
+        qkv.device().is_cuda() && qkv.dtype() == DType::BF16 && heads.size == SIZE
+    }
+
+    pub(super) fn forward(qkv: Tensor, heads: Heads) -> Result<(Tensor, Attended)> {
+        let Heads { batch, tokens, queries, heads, size } = heads;
+        let device = qkv.device();
+        let out = cuda::unfilled((batch * queries, heads * size), DType::BF16, device)?;
+        let lse = cuda::unfilled((batch, heads, queries), DType::F32, device)?;
+        let scale = (size as f64).powf(-0.5) * std::f64::consts::LOG2_E;
+        let arguments = [Of(&qkv), Of(&out), Of(&lse), Int(tokens), Int(queries), Int(heads), Float(scale)];
+        let (file, threads) = kernels(device);
+        let grid = [queries.div_ceil(FORWARD), heads, batch];
+        cuda::launch(device, file, "attention_forward", grid, threads, &arguments)?;
+        let kept = Attended::Kept { out: out.clone(), qkv, lse };
+        Ok((out, kept))
+    }
+
+    pub(super) fn back(qkv: &Tensor, out: &Tensor, lse: &Tensor, grad: &Tensor, heads: Heads) -> Result<Tensor> {
+        let Heads { batch, tokens, queries, heads, size } = heads;
+        let (device, rows) = (qkv.device(), batch * queries * heads);
+        let delta = cuda::unfilled((batch, heads, queries), DType::F32, device)?;
+        let arguments = [Of(out), Of(grad), Of(&delta), Int(rows), Int(queries), Int(heads)];
+        let grid = [rows.div_ceil(cuda::THREADS / 8), 1, 1];
+        let (file, _) = kernels(device);
+        cuda::launch(device, file, "attention_delta", grid, cuda::THREADS, &arguments)?;
+        // A token that does not ask has no query to give a gradient to.
+        let shape = (batch * tokens, 3 * heads * size);
+        let dqkv = match queries < tokens {
+            true => Tensor::zeros(shape, DType::BF16, device)?,
+            false => cuda::unfilled(shape, DType::BF16, device)?,
+        };
+        let scale = (size as f64).powf(-0.5);
+        let arguments =
+            [Of(qkv), Of(grad), Of(lse), Of(&delta), Of(&dqkv), Int(tokens), Int(queries), Int(heads), Float(scale)];
+        let [own, threads] = BACK;
+        for (kernel, rows) in [("attention_queries_back", queries), ("attention_keys_back", tokens)] {
+            cuda::launch(device, file, kernel, [rows.div_ceil(own), heads, batch], threads, &arguments)?;
+        }
+        Ok(dqkv)
+    }
+}

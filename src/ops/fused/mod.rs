@@ -1,0 +1,47 @@
+//! Operations that take several steps at once, without a graph: what the engine on accelerators is made of.
+//!
+//! On CUDA each is one kernel of `src/ops/cuda`; elsewhere the same by candle's operations, in any precision, which is
+//! how tests hold the engine to the others' gradients. Rows are (rows, width). The residual stream and all statistics,
+//! sums and gradients of weights are of one type, single precision on CUDA; activations may be bf16.
+
+mod attention;
+mod gelu;
+mod norm;
+mod patches;
+mod product;
+mod sums;
+mod update;
+
+pub use attention::{Attended, Heads, attention};
+pub use gelu::{gelu, gelu_back};
+pub use norm::{Added, LayerNorm, Normed, add, add_norm, norm_back};
+pub use patches::{place_tokens, unfold_patches};
+pub use product::{matrix_gradient, product_onto};
+pub use sums::{add_bias, column_sums, norm_sums};
+pub use update::adamw;
+
+use candle_core::{Result, Tensor};
+
+#[cfg(feature = "cuda")]
+use super::cuda;
+
+/// Whether this project's kernels can take rows of this width on the tensor's device.
+#[cfg(feature = "cuda")]
+fn kernels_take(x: &Tensor, width: usize) -> bool {
+    x.device().is_cuda() && width.is_multiple_of(4)
+}
+
+/// Rows and width.
+fn rows_of(x: &Tensor) -> Result<(usize, usize)> {
+    let width = x.dim(candle_core::D::Minus1)?;
+    Ok((x.elem_count() / width.max(1), width))
+}
+
+/// The kernel's variant for a type of activations.
+#[cfg(feature = "cuda")]
+fn variant(kernel: &str, dtype: candle_core::DType) -> String {
+    format!("{kernel}_{}", if dtype == candle_core::DType::BF16 { "bf16" } else { "f32" })
+}
+
+#[cfg(test)]
+mod tests;
