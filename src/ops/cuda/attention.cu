@@ -89,19 +89,31 @@ __device__ __forceinline__ void products(float (&s)[8][4], const u32 (&own)[4][4
     group_begun();
 }
 
+// The same of rows in a tile of their own. The forward pass keeps its queries there: in registers, ptxas 13.0 gives them
+// to the shares of a tile's rows, though the next tile still asks for them.
+__device__ __forceinline__ void products(float (&s)[8][4], const bf16 *own, const bf16 *tile) {
+    u64 a = operand(own), b = operand(tile);
+    group_begins();
+#pragma unroll
+    for (int step = 0; step < 4; step++) group_mma(s, a + step * 2, b + step * 2, step > 0);
+    group_begun();
+}
+
 // sum (64, 64) += shares (64, 64) of a passing tile's rows, begun.
 __device__ __forceinline__ void gather(float (&sum)[8][4], const float (&shares)[8][4], const bf16 *tile, int, int) {
     u64 b = operand(tile);
     u32 a[4][4];
 #pragma unroll
     for (int step = 0; step < 4; step++) as_left(a[step], shares, step);
+    pin(a);
     group_begins();
 #pragma unroll
     for (int step = 0; step < 4; step++) group_mma<1>(sum, a[step], b + step * 128, 1);
     group_begun();
 }
 #else
-template <int N> __device__ __forceinline__ void group_waits() {}
+// Each warp's own products are done when they are asked for.
+template <int N> __device__ __forceinline__ void group_waits(float (&)[N][4]) {}
 
 // sum (16, 64) += shares (16, 8 N) of so many of a passing tile's rows.
 template <int N>
@@ -148,18 +160,14 @@ __device__ __forceinline__ void put(bf16 *to, size_t stride, int row, int rows, 
 // Grid (queries / 128, heads, batch), 256 threads: eight warps of 16 queries each. `scale` includes log2(e).
 extern "C" __global__ void __launch_bounds__(256, 2)
     attention_forward(const bf16 *qkv, bf16 *out, float *lse, int tokens, int queries, int heads, float scale) {
+    __shared__ __align__(1024) bf16 asking[OWN * SIZE];
     __shared__ __align__(1024) bf16 tiles[2][2][PASSING * SIZE];
     int first = blockIdx.x * OWN, head = blockIdx.y, lane = threadIdx.x & 31, row = (threadIdx.x >> 5) * 16;
     size_t stride = 3 * (size_t)heads * SIZE, clip = blockIdx.z;
     const bf16 *q = qkv + clip * tokens * stride + head * SIZE, *k = q + heads * SIZE, *v = k + heads * SIZE;
+    const bf16 *asks = asking + (threadIdx.x >> 7) * 64 * SIZE;
 
-    // Own rows go through the memory that tiles will pass through.
-    u32 asks[4][4];
-    fetch(&tiles[0][0][0], q + first * stride, stride, OWN, queries - first);
-    copies_begun();
-    arrived();
-    for (int step = 0; step < 4; step++) left(asks[step], &tiles[0][0][0], row, step, lane);
-    __syncthreads();
+    fetch(asking, q + first * stride, stride, OWN, queries - first);
     fetch(tiles[0][0], k, stride, PASSING, tokens);
     fetch(tiles[0][1], v, stride, PASSING, tokens);
     copies_begun();
@@ -174,8 +182,8 @@ extern "C" __global__ void __launch_bounds__(256, 2)
             copies_begun();
         }
         float s[8][4];
-        products(s, asks, tiles[turn][0], 0, lane);
-        group_waits<0>();
+        products(s, asks, tiles[turn][0]);
+        group_waits(s);
         if (at + PASSING > tokens)
             for (int n = 0; n < 8; n++)
                 for (int e = 0; e < 4; e++)
@@ -197,7 +205,7 @@ extern "C" __global__ void __launch_bounds__(256, 2)
             total[half] = total[half] * shrink + part;
         }
         gather(sums, s, tiles[turn][1], 0, lane);
-        group_waits<0>();
+        group_waits(sums);
         arrived();
     }
     for (int half = 0; half < 2; half++) {
@@ -369,7 +377,8 @@ extern "C" __global__ void __launch_bounds__(128, 3)
             float s[COLUMNS / 8][4], towards[COLUMNS / 8][4];
             products(s, asks, tiles[turn][0], from, lane);
             products(towards, grads, tiles[turn][1], from, lane);
-            group_waits<0>();
+            group_waits(s);
+            group_waits(towards);
 #pragma unroll
             for (int n = 0; n < COLUMNS / 8; n++)
 #pragma unroll
@@ -379,7 +388,7 @@ extern "C" __global__ void __launch_bounds__(128, 3)
                     s[n][e] = share * (towards[n][e] - along[e >> 1]);
                 }
             gather(dq, s, tiles[turn][0], from, lane);
-            group_waits<0>();
+            group_waits(dq);
         }
         arrived();
     }
@@ -436,7 +445,8 @@ extern "C" __global__ void __launch_bounds__(128, 2)
             float shares[COLUMNS / 8][4], towards[COLUMNS / 8][4];
             products(shares, keys, tiles[turn][0], from, lane);
             products(towards, values, tiles[turn][1], from, lane);
-            group_waits<0>();
+            group_waits(shares);
+            group_waits(towards);
 #pragma unroll
             for (int n = 0; n < COLUMNS / 8; n++)
 #pragma unroll
@@ -447,7 +457,8 @@ extern "C" __global__ void __launch_bounds__(128, 2)
                 }
             gather(dv, shares, tiles[turn][1], from, lane);
             gather(dk, towards, tiles[turn][0], from, lane);
-            group_waits<0>();
+            group_waits(dv);
+            group_waits(dk);
         }
         arrived();
     }
