@@ -68,6 +68,9 @@ pub struct Args {
     /// Keep only each block's input, and compute the rest again in the backward pass.
     #[arg(long, env = "AAT_TUI_CHECKPOINT")]
     checkpoint: bool,
+    /// Keep nothing as wide as a block's MLP, and multiply by its first layer again in the backward pass.
+    #[arg(long, env = "AAT_TUI_LEAN")]
+    lean: bool,
     /// Where to compute: auto, cpu, cuda, cuda:N or metal.
     #[arg(long, env = "AAT_TUI_DEVICE", default_value = "cpu")]
     device: String,
@@ -202,7 +205,12 @@ fn targets(batch: usize) -> Targets {
 /// Training steps. `go_on` is asked before each and may break off.
 fn step(args: &Args, go_on: impl Fn() -> Result<(), CliError>) -> Result<Measured, CliError> {
     let (opened, features) = prepare(args)?;
-    let thrift = Thrift { micro_batch: args.micro_batch, checkpoint: args.checkpoint, precision: opened.precision };
+    let thrift = Thrift {
+        micro_batch: args.micro_batch,
+        checkpoint: args.checkpoint,
+        lean: args.lean,
+        precision: opened.precision,
+    };
     let mut engine = model::engine(&opened.config, args.method, opened.store.device(), thrift);
     let mut optimizer = AdamW::new(&opened.store, 0.05)?;
     let targets = targets(args.batch);
@@ -238,7 +246,7 @@ fn fbank(args: &Args) -> Result<Vec<f64>, CliError> {
     let samples: Vec<f32> = (0..10 * SAMPLE_RATE as usize).map(|i| ((i as f32) * 0.37).sin() * 0.1).collect();
     let mut fbank = Fbank::new();
     measure(args, || {
-        black_box(fbank.compute(black_box(&samples)));
+        black_box(fbank.compute_wide(black_box(&samples)));
         Ok(())
     })
 }
