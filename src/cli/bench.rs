@@ -4,8 +4,9 @@
 
 mod agree;
 mod live;
+mod sweep;
 
-use std::{hint::black_box, time::Instant};
+use std::{hint::black_box, path::PathBuf, time::Instant};
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -29,6 +30,8 @@ const CLASSES: usize = 50;
 enum What {
     /// One training step: forward, backward, AdamW.
     Step,
+    /// What a token of a training step costs, from 66 to 1214 tokens, beside what arithmetic says.
+    Sweep,
     /// One forward pass without a graph.
     Infer,
     /// One forward pass that measures the adapters' norms as well, for the mixing desk.
@@ -89,6 +92,9 @@ pub struct Args {
     /// Seconds of each measurement of live answers.
     #[arg(long, env = "AAT_TUI_SECONDS", default_value_t = 20)]
     seconds: usize,
+    /// Also draw what `sweep` measured, as .svg or .png.
+    #[arg(long)]
+    export: Option<PathBuf>,
     /// One JSON object instead of a line.
     #[arg(long, env = "AAT_TUI_JSON")]
     json: bool,
@@ -124,6 +130,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     let Measured { times, tokens, dtype } = match args.what {
         What::Live => return live::run(args),
         What::Agree => return agree::run(args),
+        What::Sweep => return sweep::run(args),
         What::Step => step(args, || Ok(()))?,
         What::Infer => infer(args, |engine, opened, features| Ok(engine.logits(&opened.store, features)?))?,
         What::Observe => infer(args, |engine, opened, features| Ok(engine.observe(&opened.store, features)?.0))?,
