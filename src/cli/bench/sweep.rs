@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{Args, CliError, Measured, Output, step};
+use super::{Args, CLASSES, CliError, Measured, Output, step};
 use crate::{
     model::{self, Cost, Request, Thrift},
     plot::{self, Axis, Chart, Curve, Kind, Side, Unit},
@@ -37,7 +37,12 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let mut lengths = Vec::with_capacity(LENGTHS.len());
     for (frames, stride) in LENGTHS {
         let shape = |batch| Args { frames, stride: Some(stride), batch, ..args.clone() };
-        let request = Request { frames: Some(frames), stride: Some([stride; 2]), ..Request::new(args.model.as_str()) };
+        let request = Request {
+            frames: Some(frames),
+            stride: Some([stride; 2]),
+            classes: Some(CLASSES),
+            ..Request::new(args.model.as_str())
+        };
         let config = model::shape(&request)?;
         let batch = (args.batch * 1214 / config.tokens()).max(1);
         let Measured { times, tokens, .. } = step(&shape(batch), || Ok(()))?;
