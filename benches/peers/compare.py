@@ -3,7 +3,8 @@
     python benches/peers/compare.py [--rounds 5] [--only tiny] [--compile] [--csv FILE]
 
 Both run with two threads, each in a process of its own, one after the other, `--rounds` times; a row's ratio is that
-of the medians over the rounds. Run by `make bench-peers`, which sets up PyTorch.
+of the medians over the rounds. With `--compile` PyTorch runs a second time, through torch.compile, which needs a C++
+compiler; its time to compile is not counted. Run by `make bench-peers`, which sets up PyTorch.
 """
 
 import argparse
@@ -30,6 +31,9 @@ ROWS = [
 ]
 
 
+FIELDS = ["work", "ours_ms", "torch_ms", "ratio", "aim", "ours_mib", "torch_mib", "mib_ratio", "compiled_ms", "compiled_ratio", "compiled_mib"]
+
+
 def run(command):
     threads = dict(os.environ, RAYON_NUM_THREADS="2", OMP_NUM_THREADS="2", MKL_NUM_THREADS="2")
     return json.loads(subprocess.run(command, env=threads, check=True, stdout=subprocess.PIPE).stdout)
@@ -39,29 +43,38 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", default="", help="rows whose name contains this")
-    parser.add_argument("--compile", action="store_true", help="PyTorch through torch.compile")
+    parser.add_argument("--compile", action="store_true", help="PyTorch through torch.compile beside eager PyTorch")
     parser.add_argument("--csv", help="also write the rows to this file")
     args = parser.parse_args()
-    print(f"{'':34}{'ours ms':>10}{'torch ms':>10}{'ratio':>8}{'aim':>6}{'ours MiB':>10}{'torch MiB':>10}{'ratio':>8}")
+    columns = ["ours ms", "torch ms", "ratio", "aim", "ours MiB", "torch MiB", "ratio"]
+    columns += ["compiled", "ratio", "MiB"] if args.compile else []
+    widths = [10, 10, 8, 6, 10, 10, 8, 10, 8, 8]
+    print(f"{'':34}" + "".join(f"{column:>{width}}" for column, width in zip(columns, widths)))
     rows = []
     for name, what, repeats, aim in ROWS:
         if args.only not in name:
             continue
         common = [*what, "--repeats", str(repeats)]
-        ours_command = [str(PROGRAM), "bench", *common, "--json"]
-        torch_command = [sys.executable, str(HERE / "torch_peer.py"), *common, *(["--compile"] if args.compile else [])]
-        ours, torch = [], []
+        peer = [sys.executable, str(HERE / "torch_peer.py"), *common]
+        commands = [[str(PROGRAM), "bench", *common, "--json"], peer]
+        if args.compile and what[0] != "fbank":
+            commands.append([*peer, "--compile"])
+        found = [[] for _ in commands]
         for _ in range(args.rounds):
-            ours.append(run(ours_command))
-            torch.append(run(torch_command))
-        ms = [statistics.median(r["ms"] for r in side) for side in (ours, torch)]
-        mib = [statistics.median(r["peak_rss_bytes"] for r in side) / 2**20 for side in (ours, torch)]
+            for command, side in zip(commands, found):
+                side.append(run(command))
+        ms = [statistics.median(r["ms"] for r in side) for side in found]
+        mib = [statistics.median(r["peak_rss_bytes"] for r in side) / 2**20 for side in found]
         row = [name, ms[0], ms[1], ms[0] / ms[1], aim, mib[0], mib[1], mib[0] / mib[1]]
+        text = "{:34}{:10.1f}{:10.1f}{:8.2f}{:6.2f}{:10.0f}{:10.0f}{:8.2f}".format(*row)
+        if len(found) > 2:
+            row += [ms[2], ms[0] / ms[2], mib[2]]
+            text += "{:10.1f}{:8.2f}{:8.0f}".format(*row[8:])
         rows.append(row)
-        print("{:34}{:10.1f}{:10.1f}{:8.2f}{:6.2f}{:10.0f}{:10.0f}{:8.2f}".format(*row), flush=True)
+        print(text, flush=True)
     if args.csv:
         with open(args.csv, "w", newline="") as file:
-            csv.writer(file).writerows([["work", "ours_ms", "torch_ms", "ratio", "aim", "ours_mib", "torch_mib", "mib_ratio"], *rows])
+            csv.writer(file).writerows([FIELDS, *rows])
 
 
 if __name__ == "__main__":

@@ -126,8 +126,11 @@ def infer(args):
 
 
 def fbank(args):
+    # torchaudio refuses a PyTorch of another CUDA than its own, though nothing of CUDA is used here.
+    cuda, torch.version.cuda = torch.version.cuda, None
     import torchaudio
 
+    torch.version.cuda = cuda
     samples = torch.randn(1, 160_000) * 0.1
 
     def run():

@@ -5,6 +5,8 @@
 
 use std::{f64::consts::TAU, fmt, sync::Arc};
 
+use pulp::{Arch, Simd};
+use rayon::prelude::*;
 use realfft::{RealFftPlanner, RealToComplex, num_complex::Complex};
 
 use super::{LogMel, SAMPLE_RATE, mel::MelBank};
@@ -28,15 +30,29 @@ pub fn frames_of(samples: usize) -> usize {
     if samples < FRAME_LENGTH { 0 } else { 1 + (samples - FRAME_LENGTH) / FRAME_SHIFT }
 }
 
+/// Frames that a core takes at a time.
+const PIECE: usize = 128;
+
 /// The filter bank with its tables and buffers: make one for each thread and keep it.
 pub struct Fbank {
+    tables: Tables,
+    work: Work,
+}
+
+/// What every frame is computed with.
+struct Tables {
     window: Vec<f64>,
     mel: MelBank,
     fft: Arc<dyn RealToComplex<f64>>,
+}
+
+/// Where a frame is computed.
+struct Work {
     padded: Vec<f64>,
     spectrum: Vec<Complex<f64>>,
     scratch: Vec<Complex<f64>>,
     power: Vec<f64>,
+    energies: Vec<f64>,
 }
 
 impl fmt::Debug for Fbank {
@@ -54,56 +70,105 @@ impl Default for Fbank {
 impl Fbank {
     /// Computes the tables.
     pub fn new() -> Self {
-        let fft = RealFftPlanner::<f64>::new().plan_fft_forward(FFT_SIZE);
         let last = (FRAME_LENGTH - 1) as f64;
-        Self {
+        let tables = Tables {
             window: (0..FRAME_LENGTH).map(|n| 0.5 - 0.5 * (TAU * n as f64 / last).cos()).collect(),
             mel: kaldi_bank(),
-            padded: fft.make_input_vec(),
-            spectrum: fft.make_output_vec(),
-            scratch: fft.make_scratch_vec(),
-            power: vec![0.0; FFT_SIZE / 2 + 1],
-            fft,
-        }
+            fft: RealFftPlanner::<f64>::new().plan_fft_forward(FFT_SIZE),
+        };
+        Self { work: Work::of(&tables), tables }
     }
 
     /// Log-mel frames of mono samples at 16 kHz: (frames, 128), where frames = 1 + (samples - 400) / 160.
     pub fn compute(&mut self, samples: &[f32]) -> LogMel {
         let frames = frames_of(samples.len());
         let mut data = vec![0.0; frames * MEL_BINS];
-        for (frame, row) in data.chunks_exact_mut(MEL_BINS).enumerate() {
-            let start = frame * FRAME_SHIFT;
-            self.frame(&samples[start..start + FRAME_LENGTH], row);
-        }
+        self.tables.frames(&mut self.work, samples, &mut data);
+        LogMel { frames, bins: MEL_BINS, data }
+    }
+
+    /// The same to the bit, on every core: for one long sound that somebody waits for.
+    pub fn compute_wide(&mut self, samples: &[f32]) -> LogMel {
+        let frames = frames_of(samples.len());
+        let mut data = vec![0.0; frames * MEL_BINS];
+        let tables = &self.tables;
+        data.par_chunks_mut(PIECE * MEL_BINS).enumerate().for_each_init(
+            || Work::of(tables),
+            |work, (piece, rows)| tables.frames(work, &samples[piece * PIECE * FRAME_SHIFT..], rows),
+        );
         LogMel { frames, bins: MEL_BINS, data }
     }
 
     /// One frame: 400 samples in, 128 log-mel values out.
     pub(super) fn frame(&mut self, samples: &[f32], out: &mut [f32]) {
-        // Eight sums side by side: one alone would wait for each addition.
-        let mut sums = [0.0f64; 8];
-        for eight in samples.as_chunks::<8>().0 {
-            sums.iter_mut().zip(eight).for_each(|(sum, &sample)| *sum += f64::from(sample));
+        self.tables.frame(&mut self.work, samples, out);
+    }
+}
+
+impl Work {
+    fn of(tables: &Tables) -> Self {
+        Self {
+            padded: tables.fft.make_input_vec(),
+            spectrum: tables.fft.make_output_vec(),
+            scratch: tables.fft.make_scratch_vec(),
+            power: vec![0.0; FFT_SIZE / 2 + 1],
+            energies: vec![0.0; tables.mel.filters()],
         }
-        let mean = sums.iter().sum::<f64>() / FRAME_LENGTH as f64;
-        // Pre-emphasis stays inside the frame: its first sample is its own predecessor.
-        self.padded[0] = (1.0 - PRE_EMPHASIS) * (f64::from(samples[0]) - mean) * self.window[0];
-        for ((out, pair), window) in self.padded[1..].iter_mut().zip(samples.windows(2)).zip(&self.window[1..]) {
-            *out = ((f64::from(pair[1]) - mean) - PRE_EMPHASIS * (f64::from(pair[0]) - mean)) * window;
+    }
+}
+
+impl Tables {
+    /// As many frames, from the first sample on, as there are rows.
+    fn frames(&self, work: &mut Work, samples: &[f32], rows: &mut [f32]) {
+        for (frame, row) in rows.chunks_exact_mut(MEL_BINS).enumerate() {
+            let start = frame * FRAME_SHIFT;
+            self.frame(work, &samples[start..start + FRAME_LENGTH], row);
         }
-        self.padded[FRAME_LENGTH..].fill(0.0);
+    }
+
+    fn frame(&self, work: &mut Work, samples: &[f32], out: &mut [f32]) {
+        emphasise(samples, &self.window, &mut work.padded);
         // The buffers come from the plan itself, so that it has nothing to refuse.
-        let _ = self.fft.process_with_scratch(&mut self.padded, &mut self.spectrum, &mut self.scratch);
-        for (power, bin) in self.power.iter_mut().zip(&self.spectrum) {
-            *power = bin.norm_sqr();
-        }
-        for (out, energy) in out.iter_mut().zip(self.mel.energies(&self.power)) {
-            *out = energy.max(ENERGY_FLOOR) as f32;
-        }
-        // In a loop of its own, which the compiler turns into vector instructions.
-        for value in out {
-            *value = ln(*value);
-        }
+        let _ = self.fft.process_with_scratch(&mut work.padded, &mut work.spectrum, &mut work.scratch);
+        power(&work.spectrum, &mut work.power);
+        self.mel.energies(&work.power, &mut work.energies);
+        logarithms(&work.energies, out);
+    }
+}
+
+/// A frame without its mean, pre-emphasised and windowed, and zeros behind it.
+#[pulp::with_simd(emphasise = Arch::new())]
+#[inline(always)]
+fn emphasise_with_simd<'a, S: Simd>(_simd: S, samples: &'a [f32], window: &'a [f64], padded: &'a mut [f64]) {
+    // Eight sums side by side: one alone would wait for each addition.
+    let mut sums = [0.0f64; 8];
+    for eight in samples.as_chunks::<8>().0 {
+        sums.iter_mut().zip(eight).for_each(|(sum, &sample)| *sum += f64::from(sample));
+    }
+    let mean = sums.iter().sum::<f64>() / FRAME_LENGTH as f64;
+    // Pre-emphasis stays inside the frame: its first sample is its own predecessor.
+    padded[0] = (1.0 - PRE_EMPHASIS) * (f64::from(samples[0]) - mean) * window[0];
+    let pairs = samples[1..].iter().zip(samples);
+    for ((out, (&sample, &before)), window) in padded[1..].iter_mut().zip(pairs).zip(&window[1..]) {
+        *out = ((f64::from(sample) - mean) - PRE_EMPHASIS * (f64::from(before) - mean)) * window;
+    }
+    padded[FRAME_LENGTH..].fill(0.0);
+}
+
+#[pulp::with_simd(power = Arch::new())]
+#[inline(always)]
+fn power_with_simd<'a, S: Simd>(_simd: S, spectrum: &'a [Complex<f64>], power: &'a mut [f64]) {
+    for (power, bin) in power.iter_mut().zip(spectrum) {
+        *power = bin.norm_sqr();
+    }
+}
+
+/// The logarithm of energies, cut from below.
+#[pulp::with_simd(logarithms = Arch::new())]
+#[inline(always)]
+fn logarithms_with_simd<'a, S: Simd>(_simd: S, energies: &'a [f64], out: &'a mut [f32]) {
+    for (out, energy) in out.iter_mut().zip(energies) {
+        *out = ln(energy.max(ENERGY_FLOOR) as f32);
     }
 }
 
@@ -111,6 +176,7 @@ impl Fbank {
 ///
 /// The mantissa m is brought into [sqrt(1/2), sqrt(2)); there ln m = 2 artanh((m - 1) / (m + 1)), whose series
 /// needs four terms.
+#[inline(always)]
 fn ln(x: f32) -> f32 {
     const MANTISSA_BITS: u32 = 23;
     let bits = x.to_bits();
@@ -141,6 +207,15 @@ fn kaldi_bank() -> MelBank {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_core_computes_what_one_does() {
+        for samples in [0, FRAME_LENGTH, 400 * FRAME_SHIFT + 17] {
+            let sound: Vec<f32> = (0..samples).map(|i| (i as f32 * 0.37).sin() * (i as f32 * 0.011).cos()).collect();
+            let mut fbank = Fbank::new();
+            assert_eq!(fbank.compute(&sound), fbank.compute_wide(&sound));
+        }
+    }
 
     #[test]
     fn the_logarithm_is_a_logarithm() {

@@ -85,4 +85,12 @@ impl Extractor {
             Self::Whisper(mel) => mel.compute(samples),
         }
     }
+
+    /// The same, on every core where the front end can.
+    pub fn compute_wide(&mut self, samples: &[f32]) -> LogMel {
+        match self {
+            Self::Kaldi(fbank) => fbank.compute_wide(samples),
+            Self::Whisper(mel) => mel.compute(samples),
+        }
+    }
 }

@@ -30,6 +30,7 @@ pub struct WhisperMel {
     spectrum: Vec<Complex<f64>>,
     scratch: Vec<Complex<f64>>,
     power: Vec<f64>,
+    energies: Vec<f64>,
 }
 
 impl fmt::Debug for WhisperMel {
@@ -56,6 +57,7 @@ impl WhisperMel {
             spectrum: fft.make_output_vec(),
             scratch: fft.make_scratch_vec(),
             power: vec![0.0; SPECTRUM],
+            energies: vec![0.0; WHISPER_BINS],
             fft,
         }
     }
@@ -71,7 +73,8 @@ impl WhisperMel {
             for (power, bin) in self.power.iter_mut().zip(&self.spectrum) {
                 *power = bin.norm_sqr();
             }
-            logs.extend(self.mel.energies(&self.power).map(|energy| energy.max(ENERGY_FLOOR).log10()));
+            self.mel.energies(&self.power, &mut self.energies);
+            logs.extend(self.energies.iter().map(|energy| energy.max(ENERGY_FLOOR).log10()));
         }
         let floor = logs.iter().fold(f64::NEG_INFINITY, |most, &log| most.max(log)) - DECADES;
         let data = logs.into_iter().map(|log| ((log.max(floor) + 4.0) / 4.0) as f32).collect();

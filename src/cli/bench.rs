@@ -4,8 +4,9 @@
 
 mod agree;
 mod live;
+mod sweep;
 
-use std::{hint::black_box, time::Instant};
+use std::{hint::black_box, path::PathBuf, time::Instant};
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -29,6 +30,8 @@ const CLASSES: usize = 50;
 enum What {
     /// One training step: forward, backward, AdamW.
     Step,
+    /// What a token of a training step costs, from 66 to 1214 tokens, beside what arithmetic says.
+    Sweep,
     /// One forward pass without a graph.
     Infer,
     /// One forward pass that measures the adapters' norms as well, for the mixing desk.
@@ -68,6 +71,9 @@ pub struct Args {
     /// Keep only each block's input, and compute the rest again in the backward pass.
     #[arg(long, env = "AAT_TUI_CHECKPOINT")]
     checkpoint: bool,
+    /// Keep nothing as wide as a block's MLP, and multiply by its first layer again in the backward pass.
+    #[arg(long, env = "AAT_TUI_LEAN")]
+    lean: bool,
     /// Where to compute: auto, cpu, cuda, cuda:N or metal.
     #[arg(long, env = "AAT_TUI_DEVICE", default_value = "cpu")]
     device: String,
@@ -86,6 +92,9 @@ pub struct Args {
     /// Seconds of each measurement of live answers.
     #[arg(long, env = "AAT_TUI_SECONDS", default_value_t = 20)]
     seconds: usize,
+    /// Also draw what `sweep` measured, as .svg or .png.
+    #[arg(long)]
+    export: Option<PathBuf>,
     /// One JSON object instead of a line.
     #[arg(long, env = "AAT_TUI_JSON")]
     json: bool,
@@ -121,6 +130,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     let Measured { times, tokens, dtype } = match args.what {
         What::Live => return live::run(args),
         What::Agree => return agree::run(args),
+        What::Sweep => return sweep::run(args),
         What::Step => step(args, || Ok(()))?,
         What::Infer => infer(args, |engine, opened, features| Ok(engine.logits(&opened.store, features)?))?,
         What::Observe => infer(args, |engine, opened, features| Ok(engine.observe(&opened.store, features)?.0))?,
@@ -202,7 +212,12 @@ fn targets(batch: usize) -> Targets {
 /// Training steps. `go_on` is asked before each and may break off.
 fn step(args: &Args, go_on: impl Fn() -> Result<(), CliError>) -> Result<Measured, CliError> {
     let (opened, features) = prepare(args)?;
-    let thrift = Thrift { micro_batch: args.micro_batch, checkpoint: args.checkpoint, precision: opened.precision };
+    let thrift = Thrift {
+        micro_batch: args.micro_batch,
+        checkpoint: args.checkpoint,
+        lean: args.lean,
+        precision: opened.precision,
+    };
     let mut engine = model::engine(&opened.config, args.method, opened.store.device(), thrift);
     let mut optimizer = AdamW::new(&opened.store, 0.05)?;
     let targets = targets(args.batch);
@@ -238,7 +253,7 @@ fn fbank(args: &Args) -> Result<Vec<f64>, CliError> {
     let samples: Vec<f32> = (0..10 * SAMPLE_RATE as usize).map(|i| ((i as f32) * 0.37).sin() * 0.1).collect();
     let mut fbank = Fbank::new();
     measure(args, || {
-        black_box(fbank.compute(black_box(&samples)));
+        black_box(fbank.compute_wide(black_box(&samples)));
         Ok(())
     })
 }

@@ -49,7 +49,7 @@ pub fn run(args: Args) -> Result<(), CliError> {
     for file in &args.files {
         let path = args.out.join(unused_name(file, &mut names));
         let written = audio::load(file).map_err(|error| error.to_string()).and_then(|samples| {
-            let mel = extractor.compute(&samples);
+            let mel = extractor.compute_wide(&samples);
             write_npy(&path, &mel).map_err(|error| format!("{}: {error}", path.display()))?;
             Ok(mel)
         });

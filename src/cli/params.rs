@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::{CliError, Output, output::thousands};
-use crate::model::{self, Inventory, Method, ParamSpec, Part, Request};
+use crate::model::{self, Cost, Inventory, Method, ModelConfig, ParamSpec, Part, Request, Thrift};
 
 /// Count what a method trains on a model.
 #[derive(Debug, clap::Args)]
@@ -21,6 +21,15 @@ pub struct Args {
     /// Frames of 10 ms of a clip.
     #[arg(long, env = "AAT_TUI_FRAMES")]
     frames: Option<usize>,
+    /// Stride of the patches along both axes; a checkpoint's own, if this is left out.
+    #[arg(long, env = "AAT_TUI_STRIDE")]
+    stride: Option<usize>,
+    /// Clips of the training step whose cost is counted.
+    #[arg(long, env = "AAT_TUI_BATCH", default_value_t = 16)]
+    batch: usize,
+    /// Count a step of the method that keeps nothing as wide as a block's MLP, and multiplies again instead.
+    #[arg(long, env = "AAT_TUI_LEAN")]
+    lean: bool,
     /// One JSON object instead of a table.
     #[arg(long, env = "AAT_TUI_JSON")]
     json: bool,
@@ -38,6 +47,9 @@ struct Report {
     share: f64,
     groups: Vec<Group>,
     layers: Vec<Layer>,
+    /// What a training step on the CPU costs, and what one of full fine-tuning does; none where the kernels for it do
+    /// not know the method.
+    step: Option<[Cost; 2]>,
 }
 
 /// A part of the model over all its blocks.
@@ -75,7 +87,12 @@ const PARTS: [(Part, &str, &str); 8] = [
 /// # Errors
 /// When there is no such model, or the output is closed.
 pub fn run(args: Args) -> Result<(), CliError> {
-    let request = Request { classes: args.classes, frames: args.frames, ..Request::new(args.model.as_str()) };
+    let request = Request {
+        classes: args.classes,
+        frames: args.frames,
+        stride: args.stride.map(|stride| [stride; 2]),
+        ..Request::new(args.model.as_str())
+    };
     let config = model::shape(&request)?;
     let specs = model::specs(&config, args.method);
     let inventory = Inventory::of(&specs);
@@ -90,6 +107,7 @@ pub fn run(args: Args) -> Result<(), CliError> {
         share: inventory.trainable as f64 / inventory.total as f64,
         groups: groups(&inventory),
         layers: (0..config.depth).map(|index| layer(&specs, index)).collect(),
+        step: cost(&config, args.method, args.batch, args.lean),
     };
     let mut output = Output::stdout(args.json);
     output.object(&report)?;
@@ -97,6 +115,12 @@ pub fn run(args: Args) -> Result<(), CliError> {
         output.line(line)?;
     }
     Ok(())
+}
+
+/// Of the method and of full fine-tuning.
+fn cost(config: &ModelConfig, method: Method, batch: usize, lean: bool) -> Option<[Cost; 2]> {
+    let of = |method, lean| Cost::of(config, method, batch, Thrift { lean, ..Thrift::default() }).ok();
+    Some([of(method, lean)?, of(Method::full(), false)?])
 }
 
 fn groups(inventory: &Inventory) -> Vec<Group> {
@@ -140,10 +164,38 @@ fn table(report: &Report) -> String {
     }
     row("all", report.total, report.trainable, &percent(report.trainable));
     let head = format!("{:<22}{:>14}{:>14}{:>10}\n", "", "parameters", "trainable", "of all");
-    let text = text.replacen("\n\n", &format!("\n\n{head}"), 1);
+    let mut text = text.replacen("\n\n", &format!("\n\n{head}"), 1);
+    if let Some(both) = &report.step {
+        step_table(&mut text, report.method, both);
+    }
     if report.method.id().starts_with("aat") {
         return text
             + "\nThe paper's \"7.118\" is a count, 7,117,844 parameters or 7.118 million (aat on base, 20 classes), not a share.\n";
     }
     text
+}
+
+/// What a training step costs, beside one of full fine-tuning.
+fn step_table(text: &mut String, method: Method, both: &[Cost; 2]) {
+    let full = Method::full();
+    let _ = writeln!(
+        text,
+        "\nA training step of {} clips on the CPU: MiB, and thousand million multiplications",
+        both[0].batch
+    );
+    let _ = writeln!(text, "{:<22}{:>14}{:>14}{:>10}", "", method.to_string(), full.to_string(), "ratio");
+    let mut row = |name: &str, of: fn(&Cost) -> f64| {
+        let [own, of_full] = both.each_ref().map(of);
+        let _ = writeln!(text, "{name:<22}{own:>14.1}{of_full:>14.1}{:>10.2}", own / of_full);
+    };
+    row("weights", |cost| mib(cost.weights));
+    row("gradients", |cost| mib(cost.gradients));
+    row("moments", |cost| mib(cost.moments));
+    row("activations", |cost| mib(cost.activations));
+    row("moments, activations", |cost| mib(cost.moments + cost.activations));
+    row("multiplications", |cost| (cost.forward + cost.backward) as f64 / 1e9);
+}
+
+fn mib(bytes: usize) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
 }

@@ -35,7 +35,7 @@ pub use describe::{Description, Ignored, check, describe};
 pub use device::{accelerator, describe_device, device, device_name};
 pub use engine::{BlockNorms, Engine, Features, LossFn, StepOutput};
 pub use error::ModelError;
-pub use fast::{Fast, Thrift};
+pub use fast::{Cost, Fast, Thrift};
 pub use fused::Fused;
 pub use init::{grid_sinusoids, initial_values, initialise};
 pub use inventory::{GroupCount, Inventory};

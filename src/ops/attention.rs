@@ -5,12 +5,12 @@
 
 use pulp::{Arch, Simd};
 
-use super::columns;
 use super::lanes::{LANES, exp, sum};
 use super::mat::{Into, Mat, MatMut, product};
 
-/// Scores that a tile may hold: they and the operands stay in a second-level cache of 1 MiB and more.
-const TILE: usize = 1 << 16;
+/// Scores that a tile may hold. The product packs keys and values once a tile, so that it should be tall; twice and four
+/// times as much makes no difference.
+const TILE: usize = 1 << 17;
 
 /// Queries of a tile, when there are `keys` keys.
 fn tile_rows(queries: usize, keys: usize) -> usize {
@@ -19,15 +19,9 @@ fn tile_rows(queries: usize, keys: usize) -> usize {
     queries.div_ceil(queries.div_ceil(most).max(1))
 }
 
-/// Whether so many queries are worth a copy of the keys the other way round: the product packs its operands for each
-/// tile, and is quick about it only where what it packs is contiguous.
-fn turns(queries: usize, tile: usize) -> bool {
-    queries > tile
-}
-
 /// Scratch that [`forward`] needs.
-pub fn forward_scratch(queries: usize, keys: usize, size: usize) -> usize {
-    tile_rows(queries, keys) * keys + keys * size
+pub fn forward_scratch(queries: usize, keys: usize) -> usize {
+    tile_rows(queries, keys) * keys
 }
 
 /// `out = softmax(q k^T / sqrt(size)) v`; `lse`, if not empty, receives each query's log-sum-exp of scaled scores.
@@ -35,32 +29,20 @@ pub fn forward(q: Mat<'_>, k: Mat<'_>, v: Mat<'_>, mut out: MatMut<'_>, lse: &mu
     let (queries, keys, size) = (q.rows(), k.rows(), q.columns());
     let scale = 1.0 / (size as f32).sqrt();
     let tile = tile_rows(queries, keys).max(1);
-    let (turned, scratch) = scratch.split_at_mut(keys * size);
-    let kt = turned_or(k, turns(queries, tile), turned);
     let mut lse = lse.chunks_mut(tile);
     for from in (0..queries).step_by(tile) {
         let rows = tile.min(queries - from);
         let scores = &mut scratch[..rows * keys];
-        product(MatMut::new(scores, keys), Into::Set, scale, q.rows_at(from, rows), kt);
+        product(MatMut::new(scores, keys), Into::Set, scale, q.rows_at(from, rows), k.t());
         softmax(scores, keys, lse.next().unwrap_or_default());
         let (_, rest) = out.reborrow().split_rows(from);
         product(rest.split_rows(rows).0, Into::Set, 1.0, Mat::new(scores, keys), v);
     }
 }
 
-/// `x` (keys, size) as (size, keys): in memory, where that is worth it.
-fn turned_or<'a>(x: Mat<'a>, worth: bool, memory: &'a mut [f32]) -> Mat<'a> {
-    if !worth {
-        return x.t();
-    }
-    let keys = x.rows();
-    columns::transpose(x, memory);
-    Mat::new(memory, keys)
-}
-
 /// Scratch that [`backward`] needs.
 pub fn backward_scratch(queries: usize, keys: usize, size: usize) -> usize {
-    2 * tile_rows(queries, keys) * keys + 4 * keys * size
+    2 * tile_rows(queries, keys) * keys + 2 * keys * size
 }
 
 /// Gradients of queries, keys and values, written over them.
@@ -77,11 +59,6 @@ pub fn backward(
     let tile = tile_rows(queries, keys).max(1);
     let (dk, scratch) = scratch.split_at_mut(keys * size);
     let (dv, scratch) = scratch.split_at_mut(keys * size);
-    let (turned_k, scratch) = scratch.split_at_mut(keys * size);
-    let (turned_v, scratch) = scratch.split_at_mut(keys * size);
-    let worth = turns(queries, tile);
-    let kt = turned_or(k.view(), worth, turned_k);
-    let vt = turned_or(v.view(), worth, turned_v);
     let (scores, dscores) = scratch.split_at_mut(tile * keys);
     for from in (0..queries).step_by(tile) {
         let rows = tile.min(queries - from);
@@ -91,8 +68,8 @@ pub fn backward(
         let dout = dout.rows_at(from, rows);
         let mut q = q.reborrow().split_rows(from).1.split_rows(rows).0;
 
-        product(MatMut::new(scores, keys), Into::Set, scale, q.view(), kt);
-        product(MatMut::new(dscores, keys), Into::Set, 1.0, dout, vt);
+        product(MatMut::new(scores, keys), Into::Set, scale, q.view(), k.view().t());
+        product(MatMut::new(dscores, keys), Into::Set, 1.0, dout, v.view().t());
         softmax_backward(scores, dscores, &lse[from..from + rows]);
         product(MatMut::new(dv, size), into, 1.0, Mat::new(scores, keys).t(), dout);
         product(MatMut::new(dk, size), into, scale, Mat::new(dscores, keys).t(), q.view());
@@ -195,7 +172,7 @@ mod tests {
 
             let mut out = vec![0.0; queries * size];
             let mut lse = vec![0.0; queries];
-            let mut scratch = vec![0.0; forward_scratch(queries, keys, size)];
+            let mut scratch = vec![0.0; forward_scratch(queries, keys)];
             forward(q, k, v, MatMut::new(&mut out, size), &mut lse, &mut scratch);
             for (out, exact) in out.iter().zip(reference(&q64, &k64, &v64, size)) {
                 assert!((f64::from(*out) - exact).abs() < 2e-6, "{out} {exact}");

@@ -43,27 +43,6 @@ pub fn add_sums_with_simd<'a, S: Simd>(_simd: S, sums: &'a mut [f32], x: Mat<'a>
     }
 }
 
-/// Rows and columns of a block that [`transpose`] moves at a time: its two sides stay in the first-level cache.
-const BLOCK: usize = 16;
-
-/// `out` (columns, rows) from `x` (rows, columns), whose rows must be contiguous.
-pub fn transpose(x: Mat<'_>, out: &mut [f32]) {
-    let (rows, columns) = (x.rows(), x.columns());
-    let out = &mut out[..rows * columns];
-    for top in (0..rows).step_by(BLOCK) {
-        let height = BLOCK.min(rows - top);
-        let from: [&[f32]; BLOCK] = std::array::from_fn(|row| x.row(top + row.min(height - 1)));
-        for left in (0..columns).step_by(BLOCK) {
-            for column in left..(left + BLOCK).min(columns) {
-                let to = &mut out[column * rows + top..][..height];
-                for (to, from) in to.iter_mut().zip(&from) {
-                    *to = from[column];
-                }
-            }
-        }
-    }
-}
-
 /// Sum of squares, for root-mean-square norms.
 #[pulp::with_simd(squares = Arch::new())]
 #[inline(always)]
@@ -75,20 +54,6 @@ pub fn squares_with_simd<S: Simd>(_simd: S, x: &[f32]) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn transposing_twice_changes_nothing() {
-        for (rows, columns) in [(1, 1), (16, 32), (17, 5), (3, 40)] {
-            let x: Vec<f32> = (0..rows * (columns + 2)).map(|i| i as f32).collect();
-            let view = Mat::new(&x, columns + 2).columns_at(1, columns);
-            let (mut across, mut back) = (vec![0.0; rows * columns], vec![0.0; rows * columns]);
-            transpose(view, &mut across);
-            transpose(Mat::new(&across, rows), &mut back);
-            assert_eq!(across[0], x[1]);
-            assert_eq!(across[(columns - 1) * rows], x[columns]);
-            assert!((0..rows).all(|row| view.row(row) == &back[row * columns..(row + 1) * columns]));
-        }
-    }
 
     #[test]
     fn rows_and_columns() {

@@ -1,6 +1,6 @@
 //! Exact GELU: x Phi(x), with the normal distribution (not the tanh approximation).
 //!
-//! Backward recomputes the slope from the pre-activation, which is all that forward keeps.
+//! Backward recomputes the slope from the pre-activation, or reads the one that forward kept instead.
 
 use pulp::{Arch, Simd};
 
@@ -30,6 +30,29 @@ pub fn bias_gelu_in_place_with_simd<'a, S: Simd>(_simd: S, x: &'a mut [f32], bia
             let pre = *x + bias;
             *x = pre * normal::<S>(pre).0;
         }
+    }
+}
+
+/// Adds `bias` to each row of `x` (rows, columns) and replaces it by its GELU; `slope` receives GELU's slope there.
+#[pulp::with_simd(bias_gelu_slope = Arch::new())]
+#[inline(always)]
+pub fn bias_gelu_slope_with_simd<'a, S: Simd>(_simd: S, x: &'a mut [f32], bias: &'a [f32], slope: &'a mut [f32]) {
+    for (x, slope) in x.chunks_exact_mut(bias.len()).zip(slope.chunks_exact_mut(bias.len())) {
+        for ((x, slope), bias) in x.iter_mut().zip(slope).zip(bias) {
+            let pre = *x + bias;
+            let (phi, bell) = normal::<S>(pre);
+            *x = pre * phi;
+            *slope = fma::<S>(pre * DENSITY, bell, phi);
+        }
+    }
+}
+
+/// Multiplies `gradient` by the slopes that [`bias_gelu_slope`] kept.
+#[pulp::with_simd(backward_slope = Arch::new())]
+#[inline(always)]
+pub fn backward_slope_with_simd<'a, S: Simd>(_simd: S, gradient: &'a mut [f32], slope: &'a [f32]) {
+    for (gradient, slope) in gradient.iter_mut().zip(slope) {
+        *gradient *= slope;
     }
 }
 
@@ -85,6 +108,19 @@ mod tests {
             assert!((f64::from(value) - x * phi).abs() < 1e-6, "GELU({x}) = {value}");
             assert!((f64::from(slope) - (phi + x * density)).abs() < 1e-6, "GELU'({x}) = {slope}");
         }
+    }
+
+    #[test]
+    fn a_kept_slope_is_the_one_computed_again() {
+        let pre: Vec<f32> = (-8000..8000).map(|i| i as f32 * 1.01e-3).collect();
+        let (mut again, mut kept) = (vec![1.5; pre.len()], vec![1.5; pre.len()]);
+        let (mut act, mut plain, bias) = (pre.clone(), pre.clone(), vec![0.0; pre.len()]);
+        let mut slope = vec![0.0; pre.len()];
+        backward(&mut again, &pre);
+        bias_gelu_slope(&mut act, &bias, &mut slope);
+        bias_gelu_in_place(&mut plain, &bias);
+        backward_slope(&mut kept, &slope);
+        assert_eq!((act, kept), (plain, again));
     }
 
     #[test]

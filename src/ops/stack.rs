@@ -1,7 +1,7 @@
 //! Blocks one after another: what flows between them, what is kept of each, in memory that lasts for the run.
 
 use super::{
-    block::{self, Block, Gradients, Kept, Needs, Shape, Squares, Tape, Workspace},
+    block::{self, Block, Gradients, Kept, Lengths, Needs, Shape, Squares, Tape, Trained, Widths, Workspace},
     parallel::Buffer,
 };
 
@@ -21,13 +21,14 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// A stack of blocks of which `trains` says what trains; `before` says whether anything before them does.
-    pub fn new(trains: &[Block<bool>], before: bool, checkpoint: bool) -> Self {
+    /// A stack of blocks of which `trains` says what trains; `before` says whether anything before them does. With
+    /// `checkpoint` only each block's input is kept, with `lean` not what is widest.
+    pub fn new(trains: &[Block<bool>], before: bool, checkpoint: bool, lean: bool) -> Self {
         let mut before = before;
         let needs: Vec<_> = trains
             .iter()
             .map(|trains| {
-                let needs = Needs::of(trains, before);
+                let needs = Needs::of(trains, before, lean);
                 before |= needs.any;
                 needs
             })
@@ -117,12 +118,39 @@ impl Stack {
         Some(self.dx[0].kept(shape.batch * shape.tokens * shape.hidden))
     }
 
+    /// Bytes that a training step with this shape keeps for its backward pass, in blocks of these widths.
+    pub fn kept(&self, shape: &Shape, widths: Widths) -> usize {
+        let blocks = self.needs.iter().enumerate().filter(|(_, needs)| needs.any);
+        let tapes = blocks.map(|(block, needs)| needs.lengths(&self.shape_of(shape, block), widths));
+        if !self.checkpoint {
+            return tapes.map(|tape| tape.bytes()).sum();
+        }
+        let input = shape.batch * shape.tokens * shape.hidden * size_of::<f32>();
+        tapes.clone().count() * input + tapes.reduce(Lengths::max).unwrap_or_default().bytes()
+    }
+
+    /// Multiplications of a training step with this shape, forward and backward, in blocks of these widths of which so
+    /// much trains each; with checkpoints all of the forward pass is done twice.
+    pub fn multiplications(&self, shape: &Shape, widths: Widths, trained: &[Trained]) -> [u64; 2] {
+        let mut sums = [0, 0];
+        for (block, (needs, trained)) in self.needs.iter().zip(trained).enumerate() {
+            let [forward, backward] = needs.multiplications(&self.shape_of(shape, block), widths, *trained);
+            let again = if self.checkpoint && needs.any { forward } else { 0 };
+            sums = [sums[0] + forward, sums[1] + backward + again];
+        }
+        sums
+    }
+
+    /// Bytes held of what [`kept`](Self::kept) counts.
+    pub fn kept_bytes(&self) -> usize {
+        let tapes = self.tapes.iter().map(Tape::bytes);
+        tapes.chain(self.inputs.iter().map(Buffer::bytes)).sum()
+    }
+
     /// Bytes of activations, gradients of activations and other memory that lasts.
     pub fn bytes(&self) -> usize {
-        let buffers = self.inputs.iter().chain(&self.x).chain(&self.dx);
-        self.tapes.iter().map(Tape::bytes).sum::<usize>()
-            + self.work.bytes()
-            + buffers.map(Buffer::bytes).sum::<usize>()
+        let buffers = self.x.iter().chain(&self.dx);
+        self.kept_bytes() + self.work.bytes() + buffers.map(Buffer::bytes).sum::<usize>()
     }
 
     /// Every block carries on every token, but the last one those that are used.

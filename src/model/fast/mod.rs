@@ -5,6 +5,7 @@
 //! kept for what has no backward pass, and of the last block only the tokens that are pooled are computed.
 
 mod biases;
+mod cost;
 pub(in crate::model) mod encode;
 mod head;
 mod pool;
@@ -30,6 +31,7 @@ use crate::ops::{
     stack::Stack,
 };
 use biases::Biases;
+pub use cost::Cost;
 use head::Head;
 use pool::Pool;
 use stem::Convolutions;
@@ -44,6 +46,8 @@ pub struct Thrift {
     pub micro_batch: Option<usize>,
     /// Keep only each block's input and compute the rest again in the backward pass.
     pub checkpoint: bool,
+    /// Keep nothing as wide as a block's MLP, and multiply by its first layer again in the backward pass.
+    pub lean: bool,
     /// In what the blocks' matrices multiply. These kernels know single precision only.
     pub precision: Precision,
 }
@@ -90,7 +94,7 @@ impl Fast {
         let stem = stem::PARAMETERS.iter().any(|name| trains(name));
         let backbone = specs.iter().any(|spec| spec.trains && spec.part != Part::Head);
         Ok(Self {
-            stack: Stack::new(&blocks, stem, thrift.checkpoint),
+            stack: Stack::new(&blocks, stem, thrift.checkpoint, thrift.lean),
             config,
             extras,
             thrift,

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::{
-    Adapter, Block, Kept, Linear, LowRank, Needs, Shape, Squares, Tape, Workspace,
+    Block, Kept, Linear, LowRank, Needs, Shape, Squares, Tape, Widths, Workspace,
     layers::{Layer, Layers, add_adapter},
 };
 use crate::ops::{
@@ -74,13 +74,14 @@ pub fn forward(
     let mut nothing = Tape::default();
     let Kept { tape, needs } = kept.unwrap_or(Kept { tape: &mut nothing, needs: Needs::default() });
     let (d, rows) = (shape.hidden, shape.rows_out());
-    let prompts = weights.prompt.map_or(0, |prompt| prompt.len() / d);
-    let keys = shape.tokens + prompts;
+    let widths = Widths::of(weights, d);
+    let (prompts, keys) = (widths.prompts, shape.tokens + widths.prompts);
+    let kept = needs.lengths(shape, widths);
 
     let layers = Layers::of(weights);
     let qkv = if needs.attention { &mut tape.qkv } else { &mut work.qkv };
     let qkv = qkv.get(shape.batch * keys * 3 * d);
-    project(shape, weights, &layers.qkv, x, tape.x.get_if(needs.attention, x.len()), qkv);
+    project(shape, weights, &layers.qkv, x, tape.x.get(kept.x), qkv);
     if let Some(prompt) = weights.prompt {
         let [n, projected] = &mut work.prompts;
         let (n, projected) = (n.get(prompts * d), projected.get(prompts * 3 * d));
@@ -92,17 +93,16 @@ pub fn forward(
     }
     let mixed = if needs.mixed { &mut tape.mixed } else { &mut work.mixed };
     let mixed = mixed.get(rows * d);
-    attend(shape, qkv, mixed, tape.lse.get_if(needs.attention, rows * shape.heads));
+    attend(shape, qkv, mixed, tape.lse.get(kept.lse));
 
     // From here on every row is alone, and a tile of them goes all the way.
-    let inner = |adapter: &Option<Adapter<&[f32]>>| adapter.as_ref().map_or(0, |adapter| adapter.down.outputs());
-    let (spatial, adapter, mlp) = (inner(&weights.spatial), inner(&weights.adapter), weights.fc1.outputs());
     let mut y = Rows::new(y, d);
-    let mut h = Rows::new(tape.h.get_if(needs.h_values, rows * d), d);
-    let mut spatial_pre = Rows::new(tape.spatial_pre.get_if(needs.spatial_pre, rows * spatial), spatial);
-    let mut x2 = Rows::new(tape.x2.get_if(needs.x2_values, rows * d), d);
-    let mut pre = Rows::new(tape.pre.get_if(needs.pre, rows * mlp), mlp);
-    let mut adapter_pre = Rows::new(tape.adapter_pre.get_if(needs.adapter_pre, rows * adapter), adapter);
+    let mut h = Rows::new(tape.h.get(kept.h), d);
+    let mut spatial_pre = Rows::new(tape.spatial_pre.get(kept.spatial_pre), widths.spatial);
+    let mut x2 = Rows::new(tape.x2.get(kept.x2), d);
+    let mut pre = Rows::new(tape.pre.get(kept.pre), widths.mlp);
+    let mut slope = Rows::new(tape.slope.get(kept.slope), widths.mlp);
+    let mut adapter_pre = Rows::new(tape.adapter_pre.get(kept.adapter_pre), widths.adapter);
     let mixed = Mat::new(mixed, d);
     let measure = squares.is_some();
     let work: Vec<_> = tiles(rows, tile_rows(rows, ROWS))
@@ -116,6 +116,7 @@ pub fn forward(
                 spatial_pre: spatial_pre.take(n),
                 x2: x2.take(n),
                 pre: pre.take(n),
+                slope: slope.take(n),
                 adapter_pre: adapter_pre.take(n),
             }
         })
@@ -203,7 +204,7 @@ fn attend(shape: &Shape, qkv: &[f32], mixed: &mut [f32], lse: &mut [f32]) {
         }
     }
     work.into_par_iter().with_max_len(1).for_each(|(q, k, v, out, lse)| {
-        with_scratch([attention::forward_scratch(q.rows(), k.rows(), size)], |[scratch]| {
+        with_scratch([attention::forward_scratch(q.rows(), k.rows())], |[scratch]| {
             attention::forward(q, k, v, out, lse, scratch);
         });
     });
@@ -218,20 +219,17 @@ struct Tile<'a> {
     spatial_pre: &'a mut [f32],
     x2: &'a mut [f32],
     pre: &'a mut [f32],
+    slope: &'a mut [f32],
     adapter_pre: &'a mut [f32],
 }
 
 impl Tile<'_> {
     fn forward(self, shape: &Shape, weights: &Block<&[f32]>, layers: &Layers<'_>, x: &[f32], measure: bool) -> Squares {
-        let Tile { from, mixed, y, h, spatial_pre, x2, pre, adapter_pre } = self;
+        let Tile { from, mixed, y, h, spatial_pre, x2, pre, slope, adapter_pre } = self;
         let (d, rows) = (shape.hidden, mixed.rows());
         let mut squares = Squares::default();
         // y holds the residual stream throughout.
-        for (row, y) in y.chunks_exact_mut(d).enumerate() {
-            let (clip, token) = ((from + row) / shape.keep, (from + row) % shape.keep);
-            let at = (clip * shape.tokens + token) * d;
-            y.copy_from_slice(&x[at..at + d]);
-        }
+        copy_carried(shape, from, x, y);
         let unkept = if h.is_empty() { rows * d } else { 0 };
         with_scratch([unkept, rows * d, rows * weights.fc1.outputs()], |[scratch, n, act]| {
             let h = if h.is_empty() { scratch } else { h };
@@ -251,12 +249,22 @@ impl Tile<'_> {
             }
             layer_norm::forward(weights.norm2.norm(shape.eps), y, n);
             let n = Mat::new(n, d);
-            layers.fc1.apply_gelu(n, pre, act);
+            layers.fc1.apply_gelu(n, pre, slope, act);
             layers.fc2.add(Mat::new(act, weights.fc1.outputs()), y);
             if let Some(adapter) = &layers.adapter {
                 squares.adapter = add_adapter(adapter, n, adapter_pre, y, measure);
             }
         });
         squares
+    }
+}
+
+/// To `to` the rows of `x` (batch, tokens, D) that are the rows from `from` on of those carried on after attention.
+pub(super) fn copy_carried(shape: &Shape, from: usize, x: &[f32], to: &mut [f32]) {
+    let d = shape.hidden;
+    for (row, to) in to.chunks_exact_mut(d).enumerate() {
+        let (clip, token) = ((from + row) / shape.keep, (from + row) % shape.keep);
+        let at = (clip * shape.tokens + token) * d;
+        to.copy_from_slice(&x[at..at + d]);
     }
 }

@@ -66,15 +66,24 @@ impl Layer<'_> {
         product(MatMut::new(out, self.outputs()), Into::Add, 1.0, x, self.weight);
     }
 
-    /// `out = GELU(x weight + bias)`; `pre`, if not empty, receives what GELU is of.
-    pub fn apply_gelu(&self, x: Mat<'_>, pre: &mut [f32], out: &mut [f32]) {
+    /// `out = GELU(x weight + bias)`; one of `pre`, what GELU is of, and `slope`, its slope there, may be kept: what is
+    /// empty is not.
+    pub fn apply_gelu(&self, x: Mat<'_>, pre: &mut [f32], slope: &mut [f32], out: &mut [f32]) {
         let to = if pre.is_empty() { &mut *out } else { &mut *pre };
         product(MatMut::new(to, self.outputs()), Into::Set, 1.0, x, self.weight);
-        if pre.is_empty() {
-            gelu::bias_gelu_in_place(out, self.bias);
-        } else {
+        if !pre.is_empty() {
             gelu::bias_gelu(pre, self.bias, out);
+        } else if !slope.is_empty() {
+            gelu::bias_gelu_slope(out, self.bias, slope);
+        } else {
+            gelu::bias_gelu_in_place(out, self.bias);
         }
+    }
+
+    /// What [`apply_gelu`](Self::apply_gelu) takes GELU of, to the bit.
+    pub fn before_gelu(&self, x: Mat<'_>, pre: &mut [f32]) {
+        product(MatMut::new(pre, self.outputs()), Into::Set, 1.0, x, self.weight);
+        columns::add_to_rows(pre, self.bias);
     }
 }
 
@@ -88,7 +97,7 @@ pub(super) fn add_adapter(
 ) -> f64 {
     let inner = down.outputs();
     with_scratch([x.rows() * inner, if measure { out.len() } else { 0 }], |[act, added]| {
-        down.apply_gelu(x, pre, act);
+        down.apply_gelu(x, pre, &mut [], act);
         if !measure {
             up.add(Mat::new(act, inner), out);
             return 0.0;

@@ -14,13 +14,19 @@
 //! after attention, which is all of them except where only the class tokens are used afterwards.
 
 mod backward;
+mod count;
 mod forward;
+mod gradients;
+mod kept;
 mod layers;
 #[cfg(test)]
 mod tests;
+mod through;
 
 pub use backward::backward;
+pub use count::Trained;
 pub use forward::forward;
+pub use kept::{Kept, Lengths, Needs, Tape, Widths};
 
 use super::parallel::Buffer;
 
@@ -184,118 +190,6 @@ impl<T> Block<T> {
 /// Gradients of a block's parameters: a buffer for each that trains. Backward adds to what they hold.
 pub type Gradients<'a> = Block<Option<&'a mut [f32]>>;
 
-/// What the backward pass of one block has to compute, and so what forward must keep: nothing more.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Needs {
-    /// The gradient of the block's input.
-    pub input: bool,
-    /// Anything at all.
-    pub any: bool,
-    /// Backward goes through attention: something before or in it trains.
-    attention: bool,
-    /// Backward reaches x2: something at or before the Spatial Adapter trains.
-    x2: bool,
-    /// The gradient of n = norm2(x2).
-    n: bool,
-    /// fc1's output, for the slope of GELU and for fc2's weight.
-    pre: bool,
-    /// GELU of it too, for fc2's weight.
-    act: bool,
-    /// `M.down`'s output.
-    adapter_pre: bool,
-    /// x2 itself, for norm2's backward pass and to recompute n.
-    x2_values: bool,
-    /// n, for the weights of fc1 and `M.down`.
-    n_values: bool,
-    /// fc1's weight or bias trains.
-    fc1: bool,
-    /// `S.down`'s output.
-    spatial_pre: bool,
-    /// h, for the weight of `S.down`.
-    h_values: bool,
-    /// proj's weight or bias trains.
-    proj: bool,
-    /// Attention's output, for proj's weight.
-    mixed: bool,
-    /// A low-rank update trains.
-    lora: bool,
-}
-
-impl Needs {
-    /// From what trains in the block, and whether anything before it does.
-    pub fn of(trains: &Block<bool>, before: bool) -> Self {
-        let either = |linear: &Linear<bool>| linear.weight || linear.bias;
-        let adapter =
-            |adapter: &Option<Adapter<bool>>| adapter.as_ref().is_some_and(|a| either(&a.down) || either(&a.up));
-        let down = |adapter: &Option<Adapter<bool>>| adapter.as_ref().is_some_and(|a| a.down.weight);
-        let lora = trains.lora.as_ref().is_some_and(|Lora { q, v }| q.down || q.up || v.down || v.up);
-        let prompt = trains.prompt.is_some_and(|prompt| prompt);
-        let attention = before || either(&trains.norm1) || either(&trains.qkv) || lora || prompt;
-        let x2 = attention || either(&trains.proj) || adapter(&trains.spatial);
-        let n = x2 || either(&trains.norm2);
-        let n_values = trains.fc1.weight || down(&trains.adapter);
-        let late = n || either(&trains.fc1) || either(&trains.fc2);
-        Self {
-            input: before,
-            any: late || adapter(&trains.adapter),
-            attention,
-            x2,
-            n,
-            pre: late,
-            act: trains.fc2.weight,
-            adapter_pre: trains.adapter.is_some() && (n || adapter(&trains.adapter)),
-            x2_values: n || n_values,
-            n_values,
-            fc1: either(&trains.fc1),
-            spatial_pre: trains.spatial.is_some() && x2,
-            h_values: down(&trains.spatial),
-            proj: either(&trains.proj),
-            mixed: trains.proj.weight,
-            lora,
-        }
-    }
-}
-
-/// What forward keeps of one block for backward, each buffer only where [`Needs`] says so. Backward consumes it.
-#[derive(Debug, Default)]
-pub struct Tape {
-    /// The input, (batch, tokens, D).
-    x: Buffer,
-    /// Packed queries, keys and values, (batch, tokens + prompts, 3 D).
-    qkv: Buffer,
-    /// Log-sum-exp of each softmax, (batch, heads, keep).
-    lse: Buffer,
-    /// Attention's output, (batch, keep, D), for proj's weight.
-    mixed: Buffer,
-    /// (batch, keep, D).
-    h: Buffer,
-    /// (batch, keep, inner).
-    spatial_pre: Buffer,
-    /// (batch, keep, D).
-    x2: Buffer,
-    /// (batch, keep, H).
-    pre: Buffer,
-    /// (batch, keep, inner).
-    adapter_pre: Buffer,
-}
-
-/// Where forward keeps what backward is going to need, and what that is.
-#[derive(Debug)]
-pub struct Kept<'a> {
-    /// The buffers.
-    pub tape: &'a mut Tape,
-    /// What belongs in them.
-    pub needs: Needs,
-}
-
-impl Tape {
-    /// Bytes held.
-    pub fn bytes(&self) -> usize {
-        let Self { x, qkv, lse, mixed, h, spatial_pre, x2, pre, adapter_pre } = self;
-        [x, qkv, lse, mixed, h, spatial_pre, x2, pre, adapter_pre].into_iter().map(Buffer::bytes).sum()
-    }
-}
-
 /// Memory that every block uses in turn.
 #[derive(Debug, Default)]
 pub struct Workspace {
@@ -313,6 +207,10 @@ pub struct Workspace {
     dpre: Buffer,
     dadapter: Buffer,
     dspatial: Buffer,
+    /// What GELU is of in the MLP and in the adapters, computed again.
+    pre: Buffer,
+    spatial_pre: Buffer,
+    adapter_pre: Buffer,
     /// The inside of both low-rank updates, scaled, (batch, tokens, 2 rank), and its gradient.
     lora: [Buffer; 2],
 }
@@ -320,10 +218,24 @@ pub struct Workspace {
 impl Workspace {
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        let Self { qkv, mixed, n, prompts: [a, b], dx2, dh, dmixed, dpre, dadapter, dspatial, lora } = self;
-        let [inner, dinner] = lora;
-        let buffers = [qkv, mixed, n, a, b, dx2, dh, dmixed, dpre, dadapter, dspatial, inner, dinner];
-        buffers.into_iter().map(Buffer::bytes).sum()
+        let Self {
+            qkv,
+            mixed,
+            n,
+            prompts,
+            dx2,
+            dh,
+            dmixed,
+            dpre,
+            dadapter,
+            dspatial,
+            pre,
+            spatial_pre,
+            adapter_pre,
+            lora,
+        } = self;
+        let buffers = [qkv, mixed, n, dx2, dh, dmixed, dpre, dadapter, dspatial, pre, spatial_pre, adapter_pre];
+        buffers.into_iter().chain(prompts).chain(lora).map(Buffer::bytes).sum()
     }
 }
 

@@ -108,8 +108,8 @@ fn check_blocks(shape: Shape, mut blocks: [Block<Vec<f32>>; 2], before: bool, tr
         y.iter().zip(&dy).map(|(y, dy)| f64::from(*y) * f64::from(*dy)).sum()
     };
     let mut found = Vec::new();
-    for checkpoint in [false, true] {
-        let mut stack = Stack::new(&trains, before, checkpoint);
+    for (checkpoint, lean) in [(false, false), (true, false), (false, true)] {
+        let mut stack = Stack::new(&trains, before, checkpoint, lean);
         let mut gradients: Vec<Block<Option<Vec<f32>>>> = blocks
             .iter()
             .zip(&trains)
@@ -129,17 +129,21 @@ fn check_blocks(shape: Shape, mut blocks: [Block<Vec<f32>>; 2], before: bool, tr
         assert_eq!(dx.is_some(), before);
         found.push((gradients, dx));
     }
-    let (again, (gradients, dx)) = (found.pop().unwrap(), found.pop().unwrap());
-    assert_eq!(dx, again.1, "checkpoints change the input's gradient");
+    let (gradients, dx) = found.remove(0);
+    for again in &found {
+        assert_eq!(dx, again.1, "checkpoints and lean blocks change the input's gradient");
+    }
 
-    let mut stack = Stack::new(&trains, before, false);
+    let mut stack = Stack::new(&trains, before, false, false);
     let close = |found: f64, differences: f64, what: &str| {
         assert!((found - differences).abs() < 5e-3 * (1.0 + differences.abs()), "{what}: {found} {differences}");
     };
     for at in 0..2 {
         let of_block = list(&gradients[at]);
         for (i, gradient) in of_block.iter().enumerate() {
-            assert_eq!(*gradient, list(&again.0[at])[i], "checkpoints change gradient {i} of block {at}");
+            for again in &found {
+                assert_eq!(*gradient, list(&again.0[at])[i], "checkpoints and lean blocks change {i} of block {at}");
+            }
             let Some(gradient) = gradient else { continue };
             let direction = wave(gradient.len(), 3.3, 1.0);
             let mut moved = |by: f32| {
