@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Learning rate of the compared steps.
-const LR: f64 = 1e-3;
+const LR: f64 = 1e-4;
 
 /// How far a device's numbers may be from the CPU's. Each is a difference's Euclidean norm over that of the CPU's.
 #[derive(Clone, Copy, Serialize)]
