@@ -11,7 +11,7 @@ use std::{
 use super::graphics::Graphics;
 
 /// How long the first answer may take; one that comes later is known to crossterm and let go.
-const FIRST: Duration = Duration::from_millis(200);
+const FIRST: Duration = Duration::from_millis(400);
 /// How long the rest may take, from a terminal that answered the first in time.
 const REST: Duration = Duration::from_secs(1);
 

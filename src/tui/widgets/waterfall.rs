@@ -2,11 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use ratatui::{
-    buffer::Buffer,
-    layout::Rect,
-    style::{Color, Style},
-};
+use ratatui::{buffer::Buffer, layout::Rect};
 
 use super::{heat_map::paint_halves, raster::Raster, timeline::Timeline};
 use crate::tui::{graphics::Graphics, picture::Picture, theme::Theme};
@@ -48,7 +44,7 @@ fn bin_of_hz(hz: f64, bins: usize) -> f64 {
 }
 
 impl Waterfall<'_> {
-    /// Draws it. A picture that the terminal is to lay over its cells comes back: they are left blank for it.
+    /// Draws it. A picture that the terminal is to lay over its cells comes back.
     pub fn draw(&self, area: Rect, buffer: &mut Buffer, theme: &Theme) -> Option<Picture> {
         let area = Rect { x: area.x + TICKS.min(area.width), width: area.width.saturating_sub(TICKS), ..area };
         if area.is_empty() {
@@ -80,10 +76,10 @@ impl Waterfall<'_> {
             }
             (Some(ramp), Graphics::Kitty) => {
                 let raster = raster(self.timeline.per_cell, bins);
-                // Text of the terminal's own ground lets a picture beneath it through.
-                let picture = Picture::new(area, &raster, bins, self.timeline.per_cell, &ramp);
-                let ground = Style::new().bg(Color::Reset);
-                picture.iter().for_each(|picture| buffer.set_style(picture.area(), ground));
+                let mut picture = Picture::new(area, &raster, bins, self.timeline.per_cell, &ramp);
+                if let (Some(picture), Some((frame, bin))) = (&mut picture, self.cursor) {
+                    picture.mark(frame, bins - 1 - bin.min(bins - 1));
+                }
                 picture
             }
         };
