@@ -90,6 +90,8 @@ pub fn run(options: Options) -> Result<(), TuiError> {
     let chosen = graphics::chosen(&options.graphics).map_err(TuiError::Graphics)?;
     let (log, log_path) = terminal::open_log()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // Before the terminal is taken: a signal that nobody catches would not give it back.
+    let signals = runtime.block_on(async { Signals::new() })?;
     let (guard, mut screen) = Guard::take(&log)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), ?log_path, "the workbench opens");
 
@@ -115,7 +117,7 @@ pub fn run(options: Options) -> Result<(), TuiError> {
     for problem in problems {
         let _ = inbox.send(world::trouble(problem));
     }
-    let ended = runtime.block_on(events(&mut app, &mut world, answers, &mut frames, &mut screen));
+    let ended = runtime.block_on(events(&mut app, &mut world, answers, signals, &mut frames, &mut screen));
     let _ = frames.pictures.show(None, screen.backend_mut());
     // Checkpoints may take a moment: the terminal is the person's own again meanwhile.
     drop(screen);
@@ -132,13 +134,13 @@ async fn events(
     app: &mut App,
     world: &mut World,
     mut answers: UnboundedReceiver<Message>,
+    mut signals: Signals,
     frames: &mut Frames,
     screen: &mut Screen,
 ) -> io::Result<()> {
     let mut input = EventStream::new();
     let mut clock = interval(Duration::from_millis(500));
     clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut signals = Signals::new()?;
     let (mut changed, mut drawn, mut due) = (true, Instant::now(), Instant::now());
     loop {
         let message = tokio::select! {
@@ -186,6 +188,10 @@ async fn events(
                     }
                 }
                 changed = true;
+                // A key pressed while the terminal was asked comes this way.
+                if app.quitting {
+                    return Ok(());
+                }
                 continue;
             }
             _ = clock.tick() => {
