@@ -109,8 +109,7 @@ pub fn run(options: Options) -> Result<(), TuiError> {
         let answered = ability::ask(screen.backend_mut())?;
         app.graphics = answered.graphics();
         for key in answered.typed.chars() {
-            let code = if key == '\r' { KeyCode::Enter } else { KeyCode::Char(key) };
-            let _ = inbox.send(Message::Key(KeyEvent::new(code, KeyModifiers::NONE)));
+            let _ = inbox.send(Message::Key(typed(key)));
         }
     }
     let mut world = World::new(options.store, inbox.clone());
@@ -208,6 +207,17 @@ async fn events(
         if app.quitting {
             return Ok(());
         }
+    }
+}
+
+/// The key of a byte that the terminal sent in raw mode.
+fn typed(byte: char) -> KeyEvent {
+    match byte {
+        '\r' => KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE),
+        '\t' => KeyEvent::new(KeyCode::Tab, KeyModifiers::NONE),
+        // Ctrl and a letter is the letter's place in the alphabet.
+        '\x01'..='\x1a' => KeyEvent::new(KeyCode::Char(char::from(byte as u8 - 1 + b'a')), KeyModifiers::CONTROL),
+        other => KeyEvent::new(KeyCode::Char(other), KeyModifiers::NONE),
     }
 }
 
