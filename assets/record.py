@@ -20,6 +20,14 @@ ANSI = dict(zip(
 ))
 BRIGHT = {f"bright{name}": colour for name, colour in zip(ANSI, "5b6370 f08a8c a4d39a ebcb8b 8fbcf0 cfa7c8 8fd3d3 f2f4f8".split())}
 
+# Octants: 2 x 4 blocks. Those that older characters draw are known by their bits, row by row; the rest have numbers in order.
+OLDER = dict(zip(
+    (0, 1, 2, 3, 5, 10, 15, 20, 40, 63, 64, 80, 85, 90, 95, 128, 160, 165, 170, 175, 192, 240, 245, 250, 252, 255),
+    " \U0001cea8\U0001ceab\U0001fb82▘▝▀\U0001fbe6\U0001fbe7\U0001fb85\U0001cea3▖▌▞▛\U0001cea0▗▚▐▜▂▄▙▟▆█",
+))
+OCTANTS = {character: bits for bits, character in OLDER.items()}
+OCTANTS |= {chr(0x1CD00 + i): bits for i, bits in enumerate(bits for bits in range(256) if bits not in OLDER)}
+
 
 class Painter:
     def __init__(self, columns, rows, size=15):
@@ -60,8 +68,11 @@ class Painter:
             draw.rectangle([(x, y + h - round(h * (code - 0x2580) / 8)), (x + w - 1, y + h - 1)], fill=colour)
         elif 0x2589 <= code <= 0x258F:  # eighths from the left
             draw.rectangle([(x, y), (x + max(1, round(w * (0x2590 - code) / 8)) - 1, y + h - 1)], fill=colour)
-        elif code == 0x2580:
-            draw.rectangle([(x, y), (x + w - 1, y + h // 2 - 1)], fill=colour)
+        elif text[0] in OCTANTS:
+            for bit in range(8):
+                if OCTANTS[text[0]] >> bit & 1:
+                    left, top = x + bit % 2 * w // 2, y + bit // 2 * h // 4
+                    draw.rectangle([(left, top), (x + (bit % 2 + 1) * w // 2 - 1, y + (bit // 2 + 1) * h // 4 - 1)], fill=colour)
         else:
             draw.text(at, text, font=self.faces[bold], fill=colour)
 

@@ -2,11 +2,12 @@
 //!
 //! `cargo bench --bench draw`. `aat-tui bench draw` measures the same frames.
 
+use aat_tui::tui::{bench::stages, graphics::Graphics};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 fn draw(criterion: &mut Criterion) {
-    for (size, name) in [((120, 36), "120x36"), ((200, 50), "200x50")] {
-        for mut stage in aat_tui::tui::bench::stages(size) {
+    for (size, name) in [((120, 40), "120x40"), ((200, 50), "200x50")] {
+        for mut stage in stages(size, Graphics::Half).into_iter().flatten() {
             let title = format!("{} {name}", stage.name);
             criterion.bench_function(&title, |bencher| bencher.iter(|| stage.draw()));
         }

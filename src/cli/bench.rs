@@ -3,6 +3,7 @@
 //! `benches/peers/torch_peer.py` does the same work in PyTorch and prints the same line.
 
 mod agree;
+mod draw;
 mod live;
 mod sweep;
 
@@ -18,7 +19,6 @@ use crate::{
     model::{self, Engine, Features, Method, ModelError, Opened, Precision, Request, Thrift},
     ops::parallel,
     train::{AdamW, Criterion, peak_rss_bytes},
-    tui,
 };
 
 /// Classes of the head that is measured (ESC-50's).
@@ -42,7 +42,7 @@ enum What {
     Agree,
     /// The filter bank of ten seconds of sound.
     Fbank,
-    /// One frame of every screen of the workbench, 120 x 40.
+    /// One frame of every screen of the workbench: time and bytes.
     Draw,
 }
 
@@ -95,6 +95,12 @@ pub struct Args {
     /// Also draw what `sweep` measured, as .svg or .png.
     #[arg(long)]
     export: Option<PathBuf>,
+    /// Columns and rows of the terminal that frames are drawn for.
+    #[arg(long, env = "AAT_TUI_SIZE", default_value = "120x40")]
+    size: draw::Size,
+    /// What the spectrogram of a frame is drawn with: half, octant or kitty.
+    #[arg(long, env = "AAT_TUI_GRAPHICS", default_value = "half", hide_env = true)]
+    graphics: String,
     /// One JSON object instead of a line.
     #[arg(long, env = "AAT_TUI_JSON")]
     json: bool,
@@ -131,11 +137,11 @@ pub fn run(args: &Args) -> Result<(), CliError> {
         What::Live => return live::run(args),
         What::Agree => return agree::run(args),
         What::Sweep => return sweep::run(args),
+        What::Draw => return draw::run(args),
         What::Step => step(args, || Ok(()))?,
         What::Infer => infer(args, |engine, opened, features| Ok(engine.logits(&opened.store, features)?))?,
         What::Observe => infer(args, |engine, opened, features| Ok(engine.observe(&opened.store, features)?.0))?,
         What::Fbank => Measured { times: fbank(args)?, tokens: 0, dtype: Precision::F32 },
-        What::Draw => Measured { times: draw(args)?, tokens: 0, dtype: Precision::F32 },
     };
     let ms = times.get(times.len() / 2).copied().unwrap_or_default();
     let threads = parallel::install(rayon::current_num_threads);
@@ -254,14 +260,6 @@ fn fbank(args: &Args) -> Result<Vec<f64>, CliError> {
     let mut fbank = Fbank::new();
     measure(args, || {
         black_box(fbank.compute_wide(black_box(&samples)));
-        Ok(())
-    })
-}
-
-fn draw(args: &Args) -> Result<Vec<f64>, CliError> {
-    let mut stages = tui::bench::stages((120, 40));
-    measure(args, || {
-        stages.iter_mut().for_each(tui::bench::Stage::draw);
         Ok(())
     })
 }

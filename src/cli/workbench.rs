@@ -36,6 +36,9 @@ pub struct Args {
     /// dark, light, colour-blind, monochrome, or your own.
     #[arg(long, env = "AAT_TUI_THEME")]
     pub theme: Option<String>,
+    /// What the spectrogram is drawn with: half, octant, kitty, or auto: what the terminal says that it can.
+    #[arg(long, env = "AAT_TUI_GRAPHICS", default_value = "auto")]
+    pub graphics: String,
 }
 
 /// Opens the workbench.
@@ -43,11 +46,11 @@ pub struct Args {
 /// # Errors
 /// When there is no terminal, or no such theme.
 pub fn run(args: Args) -> Result<(), CliError> {
-    let Args { data, model, fold, epochs, seed, device, sessions, theme } = args;
+    let Args { data, model, fold, epochs, seed, device, sessions, theme, graphics } = args;
     let setup = Setup { data, model, fold, epochs, seed, device, ..Setup::default() };
     let store = sessions.map_or_else(Store::of_user, Store::at);
-    tui::run(Options { setup, store, theme }).map_err(|error| match error {
-        TuiError::NoTerminal | TuiError::Theme { .. } => CliError::Usage(error.to_string()),
+    tui::run(Options { setup, store, theme, graphics }).map_err(|error| match error {
+        TuiError::NoTerminal | TuiError::Theme { .. } | TuiError::Graphics(_) => CliError::Usage(error.to_string()),
         TuiError::Terminal(_) => CliError::Failed(error.to_string()),
     })
 }

@@ -7,7 +7,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, Thread},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -33,8 +33,11 @@ const LOOK_ROUND: Duration = Duration::from_millis(500);
 /// Pause before the first attempt to open again; it doubles up to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LAST_PAUSE: Duration = Duration::from_secs(2);
-/// By how much the calendar clock must run ahead of the running time to tell that the machine slept.
+/// By how much the clock that never stands still must run ahead of the running time to tell that the machine slept.
 const SLEPT: Duration = Duration::from_secs(3);
+/// How long nothing may be looked at before it is said that the process was stopped: what the driver has gathered
+/// meanwhile is old.
+const STOPPED: Duration = Duration::from_millis(1500);
 /// Window when nobody listens, frames.
 const IDLE_WINDOW: usize = 1000;
 
@@ -71,12 +74,12 @@ impl Pipeline {
     /// # Errors
     /// When no thread can be started.
     pub fn start(source: Box<dyn Source>, listeners: Vec<Box<dyn Listener>>, settings: Settings) -> io::Result<Self> {
-        Self::start_by(SystemTime::now, source, listeners, settings)
+        Self::start_by(sleepless, source, listeners, settings)
     }
 
-    /// The same by another calendar: a test has no machine to put to sleep.
+    /// The same by another clock: a test has no machine to put to sleep.
     fn start_by(
-        calendar: fn() -> SystemTime,
+        sleepless: fn() -> Duration,
         source: Box<dyn Source>,
         listeners: Vec<Box<dyn Listener>>,
         settings: Settings,
@@ -102,8 +105,8 @@ impl Pipeline {
             heard_to_s: 0.0,
             dropped_before: 0,
             problem: None,
-            calendar,
-            clocks: (Instant::now(), calendar()),
+            sleepless,
+            clocks: (Instant::now(), sleepless()),
         };
         let handle = thread::Builder::new().name("live-hear".into()).spawn(move || worker.run(scoring))?;
         Ok(Self { inbox, recording, desk, stop, worker: handle.thread().clone() })
@@ -189,9 +192,9 @@ struct Worker {
     dropped_before: u64,
     /// The problem that was told last and holds on.
     problem: Option<String>,
-    calendar: fn() -> SystemTime,
-    /// Running time, which stands still while the machine sleeps, and the calendar's, which does not.
-    clocks: (Instant, SystemTime),
+    sleepless: fn() -> Duration,
+    /// Running time, which stands still while the machine sleeps, and that of the clock that does not.
+    clocks: (Instant, Duration),
 }
 
 impl Worker {
@@ -278,6 +281,8 @@ impl Worker {
     /// Hears the line until it ends, fails or is to be left; says whether it delivered anything.
     fn hear(&mut self, mut up: Up, scoring: &Scoring, delivery: &mut Vec<f32>) -> bool {
         let mut dropped = 0;
+        // Opening and resting took as long as they did.
+        self.clocks = (Instant::now(), (self.sleepless)());
         let reason = loop {
             if self.stopped() {
                 break None;
@@ -352,8 +357,8 @@ impl Worker {
     fn failing(&mut self, up: &mut Up) -> Option<String> {
         let tap = &up.line.tap;
         let patience = if up.delivered { STALLED } else { FIRST_SOUND };
-        let reason = if let Some(slept) = self.slept() {
-            format!("the machine slept for {} s", slept.as_secs())
+        let reason = if let Some(reason) = self.absent() {
+            reason
         } else if let Some(failure) = tap.failure() {
             failure
         } else if tap.quiet_for() > patience && up.delivered {
@@ -369,12 +374,17 @@ impl Worker {
         Some(format!("{}: {reason}", up.line.name))
     }
 
-    /// How long the machine slept since this was last asked, if it did.
-    fn slept(&mut self) -> Option<Duration> {
-        let now = (Instant::now(), (self.calendar)());
-        let (running, calendar) = std::mem::replace(&mut self.clocks, now);
-        let ahead = now.1.duration_since(calendar).unwrap_or_default().saturating_sub(now.0 - running);
-        (ahead > SLEPT).then_some(ahead)
+    /// Why nobody was here since this was last asked, if so: the machine slept, or the process was stopped.
+    fn absent(&mut self) -> Option<String> {
+        let now = (Instant::now(), (self.sleepless)());
+        let (running, sleepless) = std::mem::replace(&mut self.clocks, now);
+        let ran = now.0 - running;
+        let ahead = now.1.saturating_sub(sleepless).saturating_sub(ran);
+        if ahead > SLEPT {
+            Some(format!("the machine slept for {} s", ahead.as_secs()))
+        } else {
+            (ran > STOPPED).then(|| format!("this program was stopped for {:.1} s", ran.as_secs_f64()))
+        }
     }
 
     /// Tells a problem, once.
@@ -384,6 +394,16 @@ impl Worker {
             self.problem = Some(reason);
         }
     }
+}
+
+/// Time of a clock that runs on while the machine sleeps.
+fn sleepless() -> Duration {
+    #[cfg(target_os = "linux")]
+    if let Ok(time) = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME) {
+        return time.into();
+    }
+    // The calendar's, elsewhere: when it is set forward, the microphone is opened once more for nothing.
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -229,11 +229,11 @@ fn a_turn_of_the_desk_answers_the_same_window_again() {
     until(&pipeline, |event| *event == LiveEvent::Closed);
 }
 
-/// Seconds by which this test's calendar runs ahead.
+/// Seconds by which this test's sleepless clock runs ahead.
 static AHEAD_S: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
 
-fn calendar() -> SystemTime {
-    SystemTime::now() + Duration::from_secs(AHEAD_S.load(Ordering::Relaxed))
+fn ahead() -> Duration {
+    sleepless() + Duration::from_secs(AHEAD_S.load(Ordering::Relaxed))
 }
 
 #[test]
@@ -246,7 +246,7 @@ fn a_machine_that_slept_opens_its_microphone_again() {
     let after: Script = Box::new(|feed| tone(feed, 16_000, 1, 0.5));
     let source = Scripted { device: true, rate: 16_000, channels: 1, scripts: [before, after].into() };
     let settings = Settings { hop_s: 0.1, ..Settings::default() };
-    let pipeline = Pipeline::start_by(calendar, Box::new(source), vec![], settings).unwrap();
+    let pipeline = Pipeline::start_by(ahead, Box::new(source), vec![], settings).unwrap();
     until(&pipeline, |event| matches!(event, LiveEvent::Heard { .. }));
     AHEAD_S.store(90, Ordering::Relaxed);
     until(&pipeline, |event| matches!(event, LiveEvent::Problem(text) if text.contains("the machine slept for")));

@@ -141,6 +141,8 @@ pub struct LiveState {
     pub skipped: u64,
     /// Seconds heard since opening.
     pub time_s: f64,
+    /// Mel frames since opening, with those no longer kept.
+    pub heard: u64,
 }
 
 impl LiveState {
@@ -163,6 +165,7 @@ impl LiveState {
             }
             LiveEvent::Heard { time_s, rms_dbfs, peak_dbfs, extremes, frames } => {
                 self.time_s = time_s;
+                self.heard += frames.len() as u64;
                 self.rms_dbfs = rms_dbfs;
                 self.peak_dbfs = peak_dbfs;
                 keep(&mut self.extremes, extremes);

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use super::sessions::Listing;
+use super::{graphics::Graphics, sessions::Listing};
 use crate::{
     infer::{Mix, Replay},
     live::{Bookmark, Lesson, LiveEvent},
@@ -40,6 +40,11 @@ impl Screen {
             Self::Live => "Live",
             Self::Sessions => "Sessions",
         }
+    }
+
+    /// Its name where there is little room.
+    pub fn short_name(self) -> &'static str {
+        if self == Self::Parameters { "Params" } else { self.name() }
     }
 }
 
@@ -124,12 +129,16 @@ pub enum Action {
     NextTheme,
     /// A theme by name.
     SetTheme(String),
+    /// Draw the spectrogram with these.
+    SetGraphics(Graphics),
     /// Write the curves to a file; without a name, one in the working folder.
     Export(Option<PathBuf>),
     /// Show or hide the keys.
     Help,
     /// Ask for a command.
     CommandLine,
+    /// Leave the terminal to the shell until it calls us back.
+    StepAside,
     /// Leave, asking if something would be lost.
     Quit,
     /// Leave now, stopping what runs.
@@ -144,8 +153,10 @@ pub enum Action {
     Erase,
     /// Open or close the branch under the cursor.
     Toggle,
-    /// Open the session under the cursor in a slot.
-    OpenSession(Option<Side>),
+    /// Open the session under the cursor in the focused slot, and look at it.
+    OpenSession,
+    /// Put the session under the cursor in a slot, and stay.
+    ChooseSession(Side),
     /// Go on training the session under the cursor.
     ResumeSession,
     /// Delete the session under the cursor, after a question.
@@ -207,6 +218,8 @@ pub enum Message {
     Paste(String),
     /// The clock: milliseconds since the Unix epoch.
     Tick(u64),
+    /// A frame is about to be drawn, so many milliseconds after the one before.
+    Drawing(f64),
     /// The terminal has another size.
     Resized(u16, u16),
     /// Something happened in a run of this process.
@@ -250,6 +263,17 @@ pub struct Opened {
     pub state: RunState,
     /// Its steps, condensed.
     pub trace: Trace,
-    /// Whether it is to be trained on.
-    pub resume: bool,
+    /// What for.
+    pub purpose: Purpose,
+}
+
+/// What a session is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be looked at.
+    Look,
+    /// To stand beside the other one: more may be chosen.
+    Choose,
+    /// To be trained on.
+    Resume,
 }

@@ -1,8 +1,8 @@
 //! Everything the screen depends on. Views read it, [`update`](super::update()) alone changes it.
 
 use super::{
-    action::Screen, keymap::Context, layers::Layers, listening::Listening, parameters::Parameters, sessions::Sessions,
-    slot::Slot, theme::Theme,
+    action::Screen, graphics::Graphics, keymap::Context, layers::Layers, listening::Listening, parameters::Parameters,
+    sessions::Sessions, slot::Slot, theme::Theme,
 };
 use crate::{
     model::{Method, ModelConfig},
@@ -128,6 +128,8 @@ pub struct App {
     pub themes: Vec<Theme>,
     /// The one in use.
     pub theme: usize,
+    /// What the spectrogram is drawn with.
+    pub graphics: Graphics,
     /// Milliseconds since the Unix epoch, as of the last tick.
     pub now_ms: u64,
     /// Columns and rows of the terminal.
@@ -159,6 +161,7 @@ impl App {
             notice: None,
             themes,
             theme: 0,
+            graphics: Graphics::default(),
             now_ms: 0,
             size,
             cores: 1,
@@ -194,6 +197,14 @@ impl App {
     /// How the curves are looked at.
     pub fn view(&self) -> View {
         View { x: self.x, log: self.log, smooth: SMOOTHING[self.smooth], cursor: self.cursor, ..View::default() }
+    }
+
+    /// What the spectrogram is drawn with now: no picture lies over what lies over the screen.
+    pub fn graphics_now(&self) -> Graphics {
+        match (self.graphics, &self.overlay) {
+            (Graphics::Kitty, Some(Overlay::Help(_) | Overlay::Question { .. })) => Graphics::Half,
+            (graphics, _) => graphics,
+        }
     }
 
     /// The contexts that a key is looked up in, in order.

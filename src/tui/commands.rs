@@ -8,7 +8,7 @@ use super::{
 };
 
 /// Words, what follows them, and what they do: for the parser's errors and the help.
-pub const COMMANDS: [(&str, &str, &str); 17] = [
+pub const COMMANDS: [(&str, &str, &str); 18] = [
     ("data", "D", "train on a folder, a manifest, or demo"),
     ("model", "M", "adapt box, tiny, small, base, or a checkpoint"),
     ("method", "X", "adapt by aat, full, aat-m, partial, prompt, lora, bitfit or head"),
@@ -22,6 +22,7 @@ pub const COMMANDS: [(&str, &str, &str); 17] = [
     ("class", "NAME", "add a class to what is taught"),
     ("export", "[FILE]", "curves as .svg or .png"),
     ("theme", "NAME", "dark, light, colour-blind, monochrome, or your own"),
+    ("graphics", "NAME", "draw the spectrogram with half, octant or kitty"),
     ("sessions", "", "what ran"),
     ("help", "", "keys and commands"),
     ("quit", "", "leave, asking if something would be lost"),
@@ -60,6 +61,7 @@ pub fn parse(line: &str) -> Result<Option<Action>, String> {
         "class" => Action::NameClass(needed("a name")?),
         "export" => Action::Export(path()),
         "theme" => Action::SetTheme(needed("a name")?),
+        "graphics" => Action::SetGraphics(rest.parse()?),
         "sessions" => Action::Show(Screen::Sessions),
         "help" => Action::Help,
         "quit" | "q" => Action::Quit,
@@ -128,6 +130,7 @@ mod tests {
             let line = match name {
                 "method" => "method aat".to_owned(),
                 "set" => "set lr 1e-4".to_owned(),
+                "graphics" => "graphics octant".to_owned(),
                 _ => format!("{name} {rest}"),
             };
             assert!(parse(&line).is_ok_and(|action| action.is_some()), "{line}");

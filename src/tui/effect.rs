@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::app::Setup;
+use super::{action::Purpose, app::Setup};
 use crate::{
     infer::{Gains, Mix},
     live::Bookmark,
@@ -22,8 +22,8 @@ pub enum Effect {
     Command(Side, Command),
     /// Read the list of sessions.
     List,
-    /// Read a session; go on training it, if so asked.
-    Open(Side, PathBuf, bool),
+    /// Read a session.
+    Open(Side, PathBuf, Purpose),
     /// Delete a session, then list again.
     Remove(PathBuf),
     /// Find out the shape of the model that would be trained.
@@ -60,6 +60,8 @@ pub enum Effect {
     RemoveExample(String, usize),
     /// Draw charts to a file.
     Export(PathBuf, Vec<Chart>),
+    /// Stop the process until the shell continues it.
+    StepAside,
     /// Leave.
     Quit,
 }

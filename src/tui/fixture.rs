@@ -5,7 +5,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use super::{
-    action::{Message, Opened},
+    action::{Message, Opened, Purpose},
     app::{App, Setup},
     sessions::Listing,
     theme::Theme,
@@ -189,7 +189,8 @@ pub fn opened(method: Method) -> Opened {
         trace.apply(&record);
         state.apply(&record);
     }
-    Opened { path: PathBuf::from("/sessions/esc10-f1-aat"), name: "esc10-f1-aat".into(), state, trace, resume: false }
+    let (path, name) = (PathBuf::from("/sessions/esc10-f1-aat"), "esc10-f1-aat".into());
+    Opened { path, name, state, trace, purpose: Purpose::Look }
 }
 
 /// Some sessions, one with a name that wants to be obeyed.
@@ -225,6 +226,26 @@ pub fn listings() -> Vec<Listing> {
     ]
 }
 
+/// A mel frame of a siren in the rain.
+fn siren(n: u64) -> Arc<[f32]> {
+    let tone = 30.0 + 18.0 * (n as f32 / 40.0).sin();
+    let bins = (0..128).map(|bin| {
+        let b = bin as f32;
+        let siren = 7.5 * (-((b - tone) / 4.0).powi(2)).exp() + 4.5 * (-((b - 2.0 * tone) / 4.0).powi(2)).exp();
+        -9.0 + siren - b * 0.02 + 1.5 * noise(n * 128 + bin)
+    });
+    bins.collect()
+}
+
+/// What is heard in the `frame`th thirtieth of a second after that.
+pub(super) fn heard(frame: usize) -> Message {
+    let ends = [frame as u64 - 1, frame as u64].map(|frame| 700 + frame * 10 / 3);
+    let frames: Vec<_> = (ends[0]..ends[1]).map(siren).collect();
+    let extremes = (ends[0]..ends[1]).map(|n| (noise(n) - 0.3, noise(n) + 0.3)).collect();
+    let time_s = ends[1] as f64 / 100.0;
+    Message::Live(LiveEvent::Heard { time_s, rms_dbfs: -18.0, peak_dbfs: -5.2, extremes, frames })
+}
+
 /// The Live screen hears a dog, or a siren.
 pub fn listening(app: &mut App) {
     let ears = vec!["esc10-f1-aat".to_owned(), "esc10-f1-full".to_owned()];
@@ -244,16 +265,6 @@ pub fn listening(app: &mut App) {
         },
     );
     for i in 0..70u64 {
-        let frames = (0..10u64).map(|j| {
-            let t = (i * 10 + j) as f32;
-            let tone = 30.0 + 18.0 * (t / 40.0).sin();
-            let bins = (0..128).map(|bin| {
-                let b = bin as f32;
-                let siren = 7.5 * (-((b - tone) / 4.0).powi(2)).exp() + 4.5 * (-((b - 2.0 * tone) / 4.0).powi(2)).exp();
-                -9.0 + siren - b * 0.02 + 1.5 * noise((i * 10 + j) * 128 + bin)
-            });
-            Arc::from(bins.collect::<Vec<f32>>())
-        });
         let swell = 0.2 + 0.5 * (i as f32 / 9.0).sin().abs();
         tell(
             app,
@@ -262,7 +273,7 @@ pub fn listening(app: &mut App) {
                 rms_dbfs: -18.0,
                 peak_dbfs: -5.2,
                 extremes: (0..10).map(|j| (-swell + 0.2 * noise(i * 10 + j), swell + 0.2 * noise(j))).collect(),
-                frames: frames.collect(),
+                frames: (i * 10..i * 10 + 10).map(siren).collect(),
             },
         );
     }

@@ -240,9 +240,9 @@ pub static BINDINGS: &[Binding] = bindings! {
         [key(KeyCode::PageDown)] Action::Move(Move::PageDown), "a page down";
         [key(KeyCode::Home), letter('g')] Action::Move(Move::Home), "the newest session";
         [key(KeyCode::End), letter('G')] Action::Move(Move::End), "the oldest session";
-        [key(KeyCode::Enter)] Action::OpenSession(None), "open it in the side in focus", "open";
-        [letter('a')] Action::OpenSession(Some(Side::A)), "open it as A ●", "as A";
-        [letter('b')] Action::OpenSession(Some(Side::B)), "open it as B ▲", "as B";
+        [key(KeyCode::Enter)] Action::OpenSession, "open it in the side in focus and look at it on Train", "open";
+        [letter('a')] Action::ChooseSession(Side::A), "make it A ●: who is compared, and who listens on Live", "as A";
+        [letter('b')] Action::ChooseSession(Side::B), "make it B ▲", "as B";
         [letter('r')] Action::ResumeSession, "go on training it from its last checkpoint", "resume";
         [letter('d'), key(KeyCode::Delete)] Action::DeleteSession, "delete it, after a question", "delete";
         [letter('u')] Action::Refresh, "read the list again";
@@ -257,6 +257,7 @@ pub static BINDINGS: &[Binding] = bindings! {
         [letter('t')] Action::NextTheme, "the next theme", "theme";
         [letter(':')] Action::CommandLine, "type a command (:help lists them)";
         [letter('?')] Action::Help, "these keys";
+        [ctrl('z')] Action::StepAside, "back to the shell, until it says fg; everything stands still meanwhile";
         [letter('q'), ctrl('c')] Action::Quit, "quit, asking if something would be lost";
     }
     Context::Help => {

@@ -13,6 +13,9 @@ use crate::{
     plot::Side,
 };
 
+/// Most frames that the moving waterfall may be behind what was heard: two deliveries and some.
+const LATEST: f64 = 8.0;
+
 /// A place in the waterfall.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Place {
@@ -45,6 +48,8 @@ pub struct Listening {
     pub bookmarks: Bookmarks,
     /// What is taught.
     pub teaching: Teaching,
+    /// Frames that the moving waterfall has come to, once it moves.
+    reached: Option<f64>,
 }
 
 impl Listening {
@@ -61,6 +66,24 @@ impl Listening {
             _ => {}
         }
         self.state.apply(event);
+    }
+
+    /// Moves the waterfall on by this time. Sound comes in deliveries; the waterfall moves evenly, as little behind them
+    /// as that allows.
+    pub fn glide(&mut self, elapsed_ms: f64) {
+        let heard = self.state.heard as f64;
+        let reached = self.reached.unwrap_or(heard) + elapsed_ms / 10.0;
+        self.reached = Some(reached.clamp((heard - LATEST).max(0.0), heard));
+    }
+
+    /// How many of the newest frames are not on show yet; none while it stands still.
+    pub fn late(&self) -> usize {
+        match (self.reached, &self.held, &self.state.status) {
+            (Some(reached), None, LiveStatus::Listening) => {
+                (self.state.heard as f64 - reached).ceil().clamp(0.0, LATEST) as usize
+            }
+            _ => 0,
+        }
     }
 
     /// The ear that is a side's.

@@ -10,9 +10,11 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
 use super::{
-    action::{Action, Message, Move, Part, Screen},
+    action::{Action, Message, Move, Opened, Part, Purpose, Screen},
     app::App,
-    fixture, theme, update, view,
+    fixture,
+    graphics::Graphics,
+    theme, update, view,
 };
 use crate::{
     live::{Lesson, LiveEvent, Opinion},
@@ -219,6 +221,13 @@ fn live() {
         act(&mut app, [Action::Freeze, Action::Move(Move::Left)]);
         app
     });
+    both_sizes("live_octants", |size| {
+        let mut app = on(fixture::training(size, (10, 10)), Screen::Live);
+        fixture::listening(&mut app);
+        app.graphics = Graphics::Octant;
+        act(&mut app, [Action::Freeze, Action::Move(Move::Left)]);
+        app
+    });
     let mut app = on(fixture::training(LARGE, (10, 10)), Screen::Live);
     fixture::listening(&mut app);
     app.theme = 3;
@@ -343,6 +352,15 @@ fn sessions() {
         let mut app = on(fixture::training(size, (275, 192)), Screen::Sessions);
         update(&mut app, Message::Sessions(Ok(fixture::listings())));
         act(&mut app, [Action::Move(Move::Down), Action::Move(Move::Down)]);
+        app
+    });
+    both_sizes("sessions_chosen", |size| {
+        let mut app = on(fixture::app(size), Screen::Sessions);
+        update(&mut app, Message::Sessions(Ok(fixture::listings())));
+        act(&mut app, [Action::ChooseSession(Side::A)]);
+        let chosen = Opened { purpose: Purpose::Choose, ..fixture::opened(Method::aat()) };
+        update(&mut app, Message::Opened(Side::A, Box::new(chosen)));
+        act(&mut app, [Action::Move(Move::Down)]);
         app
     });
     both_sizes("sessions_delete", |size| {

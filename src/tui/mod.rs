@@ -4,6 +4,7 @@
 //! [`screens`] and [`widgets`]; [`keymap`] is the one table of keys. Views never touch the disk, the
 //! model or the clock.
 
+mod ability;
 pub mod action;
 pub mod app;
 pub mod bench;
@@ -12,6 +13,9 @@ pub mod commands;
 pub mod desk;
 mod effect;
 pub mod fixture;
+pub mod frame;
+pub mod graphics;
+mod header;
 mod hearing;
 mod keeping;
 pub mod keymap;
@@ -20,9 +24,11 @@ pub mod listening;
 #[cfg(test)]
 mod looks;
 pub mod parameters;
+pub mod picture;
 mod run;
 pub mod screens;
 pub mod sessions;
+mod signals;
 pub mod slot;
 pub mod teaching;
 mod terminal;

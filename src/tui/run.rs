@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crossterm::event::{Event, EventStream, KeyEventKind};
+use crossterm::event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use futures_util::StreamExt;
 use tokio::{
     sync::mpsc::{UnboundedReceiver, unbounded_channel},
@@ -14,19 +14,23 @@ use tokio::{
 };
 
 use super::{
+    ability,
     action::{Action, Message},
     app::{App, Setup},
     effect::Effect,
+    frame::Frames,
+    graphics,
+    picture::Pictures,
+    signals::{self, Signals, Told},
     terminal::{self, Guard, Screen},
     theme::{Depth, Theme},
     update::update,
-    view,
     world::{self, World},
 };
 use crate::session::Store;
 
-/// Least time between two frames.
-const FRAME: Duration = Duration::from_millis(33);
+/// Least time between two frames: thirty a second.
+const FRAME: Duration = Duration::from_micros(33_333);
 /// Most answers taken in before a frame is drawn.
 const AT_ONCE: usize = 512;
 
@@ -39,6 +43,8 @@ pub struct Options {
     pub store: Store,
     /// A theme by name.
     pub theme: Option<String>,
+    /// What the spectrogram is drawn with, by name; `auto` asks the terminal.
+    pub graphics: String,
 }
 
 /// Why the workbench could not open or go on.
@@ -58,6 +64,9 @@ pub enum TuiError {
         /// Their names.
         known: String,
     },
+    /// There are no such graphics.
+    #[error("{0}, auto")]
+    Graphics(String),
 }
 
 /// Opens the workbench and stays until the person leaves.
@@ -78,8 +87,11 @@ pub fn run(options: Options) -> Result<(), TuiError> {
             TuiError::Theme { given, known: known.join(", ") }
         })?,
     };
+    let chosen = graphics::chosen(&options.graphics).map_err(TuiError::Graphics)?;
     let (log, log_path) = terminal::open_log()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // Before the terminal is taken: a signal that nobody catches would not give it back.
+    let signals = runtime.block_on(async { Signals::new() })?;
     let (guard, mut screen) = Guard::take(&log)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), ?log_path, "the workbench opens");
 
@@ -88,14 +100,24 @@ pub fn run(options: Options) -> Result<(), TuiError> {
     app.theme = theme;
     app.now_ms = world::now_ms();
     app.cores = std::thread::available_parallelism().map_or(1, usize::from);
-    draw(&app, depth, &mut screen)?;
+    app.graphics = chosen.unwrap_or_default();
+    let mut frames = Frames { depth, pictures: Pictures::default() };
+    frames.draw(&app, &mut screen)?;
 
     let (inbox, answers) = unbounded_channel();
+    if chosen.is_none() && !no_color {
+        let answered = ability::ask(screen.backend_mut())?;
+        app.graphics = answered.graphics();
+        for key in answered.typed.chars() {
+            let _ = inbox.send(Message::Key(typed(key)));
+        }
+    }
     let mut world = World::new(options.store, inbox.clone());
     for problem in problems {
         let _ = inbox.send(world::trouble(problem));
     }
-    let ended = runtime.block_on(events(&mut app, &mut world, answers, depth, &mut screen));
+    let ended = runtime.block_on(events(&mut app, &mut world, answers, signals, &mut frames, &mut screen));
+    let _ = frames.pictures.show(None, screen.backend_mut());
     // Checkpoints may take a moment: the terminal is the person's own again meanwhile.
     drop(screen);
     drop(guard);
@@ -107,31 +129,37 @@ pub fn run(options: Options) -> Result<(), TuiError> {
     ended.map_err(TuiError::Terminal)
 }
 
-fn draw(app: &App, depth: Depth, screen: &mut Screen) -> io::Result<()> {
-    screen.draw(|frame| {
-        let buffer = frame.buffer_mut();
-        view::draw(app, buffer);
-        depth.apply(buffer);
-    })?;
-    Ok(())
-}
-
 async fn events(
     app: &mut App,
     world: &mut World,
     mut answers: UnboundedReceiver<Message>,
-    depth: Depth,
+    mut signals: Signals,
+    frames: &mut Frames,
     screen: &mut Screen,
 ) -> io::Result<()> {
     let mut input = EventStream::new();
     let mut clock = interval(Duration::from_millis(500));
     clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut signals = Signals::new()?;
-    let (mut changed, mut drawn) = (false, Instant::now());
+    let (mut changed, mut drawn, mut due) = (true, Instant::now(), Instant::now());
     loop {
         let message = tokio::select! {
             biased;
-            () = signals.next() => Message::Do(Action::QuitNow),
+            told = signals.next() => match told {
+                Told::Leave => Message::Do(Action::QuitNow),
+                Told::StepAside => {
+                    frames.pictures.show(None, screen.backend_mut())?;
+                    screen.backend_mut().flush()?;
+                    terminal::give_back();
+                    signals::stop();
+                    continue;
+                }
+                Told::ComeBack => {
+                    terminal::take_again(screen)?;
+                    frames.pictures.forget();
+                    changed = true;
+                    continue;
+                }
+            },
             event = input.next() => match event {
                 Some(Ok(event)) => match translate(event) {
                     Some(message) => message,
@@ -140,9 +168,13 @@ async fn events(
                 Some(Err(error)) => return Err(error),
                 None => Message::Do(Action::QuitNow),
             },
-            () = sleep_until(drawn + FRAME), if changed => {
-                draw(app, depth, screen)?;
-                (changed, drawn) = (false, Instant::now());
+            () = sleep_until(due), if changed => {
+                let now = Instant::now();
+                handle(app, world, Message::Drawing((now - drawn).as_secs_f64() * 1e3));
+                frames.draw(app, screen)?;
+                // What was late does not delay what follows; what never came is not made up for.
+                due = (due + FRAME).max(now + FRAME / 2);
+                (changed, drawn) = (false, now);
                 continue;
             }
             Some(message) = answers.recv() => {
@@ -155,6 +187,10 @@ async fn events(
                     }
                 }
                 changed = true;
+                // A key pressed while the terminal was asked comes this way.
+                if app.quitting {
+                    return Ok(());
+                }
                 continue;
             }
             _ = clock.tick() => {
@@ -174,6 +210,17 @@ async fn events(
     }
 }
 
+/// The key of a byte that the terminal sent in raw mode.
+fn typed(byte: char) -> KeyEvent {
+    match byte {
+        '\r' => KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE),
+        '\t' => KeyEvent::new(KeyCode::Tab, KeyModifiers::NONE),
+        // Ctrl and a letter is the letter's place in the alphabet.
+        '\x01'..='\x1a' => KeyEvent::new(KeyCode::Char(char::from(byte as u8 - 1 + b'a')), KeyModifiers::CONTROL),
+        other => KeyEvent::new(KeyCode::Char(other), KeyModifiers::NONE),
+    }
+}
+
 fn handle(app: &mut App, world: &mut World, message: Message) {
     for effect in update(app, message) {
         if effect != Effect::Quit {
@@ -189,40 +236,5 @@ fn translate(event: Event) -> Option<Message> {
         Event::Paste(text) => Some(Message::Paste(text)),
         Event::Resize(columns, rows) => Some(Message::Resized(columns, rows)),
         _ => None,
-    }
-}
-
-/// SIGTERM, SIGINT and SIGHUP all mean: leave, in order.
-#[cfg(unix)]
-struct Signals([tokio::signal::unix::Signal; 3]);
-
-#[cfg(unix)]
-impl Signals {
-    fn new() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self([signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?]))
-    }
-
-    async fn next(&mut self) {
-        let [terminate, interrupt, hangup] = &mut self.0;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            _ = hangup.recv() => {}
-        }
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) {
-        let _ = tokio::signal::ctrl_c().await;
     }
 }

@@ -24,9 +24,12 @@ use crossterm::{
     execute,
     terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
 };
-use ratatui::backend::CrosstermBackend;
+use ratatui::{backend::CrosstermBackend, layout::Rect};
 
 use crate::stderr;
+
+/// Room for a whole frame of a large terminal.
+const FRAME_BYTES: usize = 1 << 19;
 
 /// Whether the screen is ours.
 static OURS: AtomicBool = AtomicBool::new(false);
@@ -49,14 +52,9 @@ impl Guard {
         let redirected = stderr::redirect(log).ok();
         OURS.store(true, Ordering::SeqCst);
         let guard = Self { _stderr: redirected };
-        enable_raw_mode()?;
-        execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste, Hide)?;
-        if tells_releases(|name| std::env::var(name).ok()) {
-            let flags =
-                KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES | KeyboardEnhancementFlags::REPORT_EVENT_TYPES;
-            execute!(stdout(), PushKeyboardEnhancementFlags(flags))?;
-        }
-        let screen = ratatui::Terminal::new(CrosstermBackend::new(io::BufWriter::with_capacity(1 << 16, stdout())))?;
+        enter()?;
+        let screen =
+            ratatui::Terminal::new(CrosstermBackend::new(io::BufWriter::with_capacity(FRAME_BYTES, stdout())))?;
         Ok((guard, screen))
     }
 }
@@ -65,6 +63,30 @@ impl Drop for Guard {
     fn drop(&mut self) {
         give_back();
     }
+}
+
+fn enter() -> io::Result<()> {
+    enable_raw_mode()?;
+    execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste, Hide)?;
+    if tells_releases(|name| std::env::var(name).ok()) {
+        let flags = KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES | KeyboardEnhancementFlags::REPORT_EVENT_TYPES;
+        execute!(stdout(), PushKeyboardEnhancementFlags(flags))?;
+    }
+    Ok(())
+}
+
+/// Takes the terminal once more after the process was stopped: the shell had it meanwhile, whether it was given back or
+/// not. Everything has to be drawn again.
+///
+/// # Errors
+/// When the terminal cannot be taken.
+pub fn take_again(screen: &mut Screen) -> io::Result<()> {
+    give_back();
+    OURS.store(true, Ordering::SeqCst);
+    enter()?;
+    // As at another size: `clear` would ask where the cursor is, and the answer belongs to whoever reads the keys.
+    let size = screen.size()?;
+    screen.resize(Rect::new(0, 0, size.width, size.height))
 }
 
 /// Whether the terminal is one that is known to tell when a key is let go. To ask it would take until it answers, and
@@ -76,7 +98,7 @@ fn tells_releases(variable: impl Fn(&str) -> Option<String>) -> bool {
 }
 
 /// Gives the terminal back, if it is ours. May be called more than once and from a panic hook.
-fn give_back() {
+pub fn give_back() {
     if OURS.swap(false, Ordering::SeqCst) {
         // Nothing could be done about a failure, and nobody could be told.
         if tells_releases(|name| std::env::var(name).ok()) {

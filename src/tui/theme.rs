@@ -198,6 +198,15 @@ impl Theme {
         Shade::Color(Color::Rgb(color.r, color.g, color.b))
     }
 
+    /// The theme's scale in 256 steps, if it has colours.
+    pub fn ramp(&self) -> Option<[Color; 256]> {
+        let color = |step: usize| match self.shade(step as f64 / 255.0) {
+            Shade::Color(color) => Some(color),
+            Shade::Glyph(_) => None,
+        };
+        color(0).map(|first| std::array::from_fn(|step| color(step).unwrap_or(first)))
+    }
+
     /// The built-in themes and the user's, in the order that `t` goes through them, and what was wrong with a file.
     pub fn all(user_folder: Option<&Path>, no_color: bool) -> (Vec<Self>, Vec<String>) {
         let (mut themes, mut problems) = (Vec::new(), Vec::new());

@@ -8,7 +8,7 @@ mod sessions;
 pub(super) use live::{blocks, desk_side, has_adapters};
 
 use super::{
-    action::{Action, Message, Move, Screen},
+    action::{Action, Message, Move, Purpose, Screen},
     app::{App, Notice, Overlay, Pending, SMOOTHING},
     commands,
     effect::Effect,
@@ -45,6 +45,7 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             }
             return live::tick(app);
         }
+        Message::Drawing(elapsed_ms) => app.live.glide(elapsed_ms),
         Message::Resized(columns, rows) => app.size = (columns, rows),
         Message::Event(side, record) => {
             app.slot_mut(side).apply(&record);
@@ -77,19 +78,7 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
         }
         Message::Sessions(Ok(list)) => app.sessions.show(list),
         Message::Sessions(Err(problem)) => app.sessions.problem = Some(problem),
-        Message::Opened(side, opened) => {
-            let (name, path, resume) = (opened.name.clone(), opened.path.clone(), opened.resume);
-            app.slot_mut(side).open(*opened);
-            app.focus = side;
-            app.screen = Screen::Train;
-            app.cursor = None;
-            app.refresh_parameters();
-            if resume {
-                app.slot_mut(side).resume(path.clone());
-                return vec![Effect::Resume(side, path)];
-            }
-            notify(app, format!("{} opened as {} {}", name, side.letter(), side.marker()), false);
-        }
+        Message::Opened(side, opened) => return sessions::opened(app, side, *opened),
         Message::Shape(Ok(shape)) => {
             let method = app.parameters.method();
             app.parameters.show(*shape, method);
@@ -185,6 +174,11 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         Action::Export(path) => return runs::export(app, path),
         Action::Help => app.overlay = Some(Overlay::Help(0)),
         Action::CommandLine => app.overlay = Some(Overlay::CommandLine(String::new(), None)),
+        Action::SetGraphics(graphics) => {
+            app.graphics = graphics;
+            notify(app, format!("the spectrogram is drawn with: {}", graphics.name()), false);
+        }
+        Action::StepAside => return vec![Effect::StepAside],
         Action::Quit => return quit(app),
         Action::QuitNow => {
             app.quitting = true;
@@ -208,15 +202,8 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         },
         Action::Toggle if app.screen == Screen::Layers => app.layers.plain = !app.layers.plain,
         Action::Toggle => app.parameters.toggle(),
-        Action::OpenSession(side) => {
-            let side = side.unwrap_or(app.focus);
-            let Some(path) = app.sessions.selected().map(|session| session.path.clone()) else { return Vec::new() };
-            if app.slot(side).is_busy() {
-                notify(app, format!("{} still trains: stop it first (S on Train)", side.letter()), true);
-            } else {
-                return vec![Effect::Open(side, path, false)];
-            }
-        }
+        Action::OpenSession => return sessions::open_selected(app, app.focus, Purpose::Look),
+        Action::ChooseSession(side) => return sessions::open_selected(app, side, Purpose::Choose),
         Action::ResumeSession => return sessions::resume_selected(app),
         Action::DeleteSession => sessions::ask_to_delete(app),
         Action::Refresh => return vec![Effect::List],

@@ -10,7 +10,9 @@ use ratatui::{
 use super::{
     action::Screen,
     app::{App, Overlay},
+    header,
     keymap::{self, Context},
+    picture::Picture,
     screens, text,
     theme::Theme,
     widgets::{Panel, paragraph},
@@ -19,22 +21,24 @@ use super::{
 /// The least that everything is readable in.
 pub const LEAST: (u16, u16) = (80, 24);
 
-/// Draws everything.
-pub fn draw(app: &App, buffer: &mut Buffer) {
+/// Draws everything. A picture that the terminal is to lay over it comes back.
+pub fn draw(app: &App, buffer: &mut Buffer) -> Option<Picture> {
     let area = buffer.area;
     let theme = app.theme();
     buffer.set_style(area, theme.base());
     if area.width < LEAST.0 || area.height < LEAST.1 {
-        return too_small(area, theme, buffer);
+        too_small(area, theme, buffer);
+        return None;
     }
     let [head, body, foot] =
         Layout::vertical([Constraint::Length(1), Constraint::Fill(1), Constraint::Length(1)]).areas(area);
-    header(app, head, buffer);
+    header::draw(app, head, buffer);
+    let mut picture = None;
     match app.screen {
         Screen::Train => screens::train::draw(app, body, buffer),
         Screen::Layers => screens::layers::draw(app, body, buffer),
         Screen::Parameters => screens::parameters::draw(app, body, buffer),
-        Screen::Live => screens::live::draw(app, body, buffer),
+        Screen::Live => picture = screens::live::draw(app, body, buffer),
         Screen::Sessions => screens::sessions::draw(app, body, buffer),
     }
     footer(app, foot, buffer);
@@ -46,6 +50,7 @@ pub fn draw(app: &App, buffer: &mut Buffer) {
         }
         None => {}
     }
+    picture
 }
 
 /// An empty panel in the middle, over what was there.
@@ -70,51 +75,6 @@ fn too_small(area: Rect, theme: &Theme, buffer: &mut Buffer) {
         height: area.height - area.height / 3,
     };
     paragraph(inner, &words, theme.base(), buffer);
-}
-
-fn header(app: &App, area: Rect, buffer: &mut Buffer) {
-    let theme = app.theme();
-    let mut line = Line::from(vec![Span::styled(" aat-tui ", theme.strong())]);
-    for (i, screen) in Screen::ALL.into_iter().enumerate() {
-        let active = screen == app.screen;
-        let (key, name) = if active { (theme.accent().bold(), theme.strong()) } else { (theme.faint(), theme.dim()) };
-        line.push_span(Span::raw("  "));
-        line.push_span(Span::styled((i + 1).to_string(), key));
-        line.push_span(Span::raw(" "));
-        line.push_span(Span::styled(screen.name(), if active { name.underlined() } else { name }));
-    }
-    buffer.set_line(area.x, area.y, &line, area.width);
-    let help = Line::from(vec![Span::styled("?", theme.accent()), Span::styled(" help ", theme.dim())]);
-    let mut about = about(app);
-    let room = usize::from(area.width).saturating_sub(line.width() + help.width() + 5);
-    if text::width(&about) > room {
-        about = text::fit(about.split(" · ").next().unwrap_or_default(), room);
-    }
-    let right = Line::from(vec![Span::styled(format!("{about}   "), theme.dim())]);
-    let x = area.right() - help.width() as u16;
-    buffer.set_line(x, area.y, &help, help.width() as u16);
-    let x = x.saturating_sub(right.width() as u16);
-    buffer.set_line(x, area.y, &right, right.width() as u16);
-}
-
-/// What is, or would be, trained: data and fold, model, cores.
-fn about(app: &App) -> String {
-    let running = [app.focused(), app.slot(app.focus.other())].into_iter().find_map(|slot| slot.state.config.as_ref());
-    let (data, fold, model, device) = match running {
-        Some(config) => (config.data_name.clone(), config.fold, config.model.clone(), config.device.clone()),
-        None => (short_name(&app.setup.data), app.setup.fold, app.setup.model.clone(), app.setup.device.clone()),
-    };
-    let fold = fold.map_or(String::new(), |fold| format!(" fold {fold}"));
-    let device = match device.as_str() {
-        "cpu" | "auto" => format!("{} core{}", app.cores, if app.cores == 1 { "" } else { "s" }),
-        other => other.to_owned(),
-    };
-    format!("{}{fold} · {} · {}", text::clean(&data), short_name(&model), text::clean(&device))
-}
-
-/// A path's last part: enough for a title.
-fn short_name(path: &str) -> String {
-    text::clean(path.trim_end_matches('/').rsplit('/').next().unwrap_or(path))
 }
 
 fn footer(app: &App, area: Rect, buffer: &mut Buffer) {

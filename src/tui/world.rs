@@ -10,12 +10,13 @@ use std::{
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
-    action::{Message, Opened},
+    action::{Message, Opened, Purpose},
     app::Setup,
     effect::Effect,
     hearing::Hearing,
     keeping::{self, Taught},
     sessions::Listing,
+    signals,
 };
 use crate::{
     model::Method,
@@ -57,8 +58,8 @@ impl World {
             Effect::Resume(side, path) => self.train(vec![side], vec![Launch::Resume(path)]),
             Effect::Command(side, command) => self.command(side, command),
             Effect::List => self.aside(|store, _| Message::Sessions(list(store))),
-            Effect::Open(side, path, resume) => self.aside(move |_, _| match open(&path) {
-                Ok(opened) => Message::Opened(side, Box::new(Opened { resume, ..opened })),
+            Effect::Open(side, path, purpose) => self.aside(move |_, _| match open(&path, purpose) {
+                Ok(opened) => Message::Opened(side, Box::new(opened)),
                 Err(problem) => Message::Trouble(problem.into()),
             }),
             Effect::Remove(path) => self.aside(move |store, inbox| {
@@ -86,6 +87,11 @@ impl World {
                 Ok(()) => Message::Notice(format!("curves are in {}", path.display()).into()),
                 Err(error) => Message::Trouble(error.to_string().into()),
             }),
+            Effect::StepAside => {
+                if !signals::step_aside() {
+                    self.tell(Message::Notice("there is no shell to go back to; q quits".into()));
+                }
+            }
             Effect::Quit => {}
             other => self.live(other),
         }
@@ -259,7 +265,7 @@ fn listing(info: SessionInfo) -> Listing {
     }
 }
 
-fn open(path: &Path) -> Result<Opened, String> {
+fn open(path: &Path, purpose: Purpose) -> Result<Opened, String> {
     let mut reader = LogReader::new(path);
     let records = reader.poll().map_err(|error| error.to_string())?;
     let (mut state, mut trace) = (RunState::default(), Trace::default());
@@ -270,7 +276,7 @@ fn open(path: &Path) -> Result<Opened, String> {
     if state.config.is_none() {
         return Err(format!("{}: no run is told of in its log; it can only be deleted (d)", path.display()));
     }
-    Ok(Opened { name: name_of(path), path: path.to_owned(), state, trace, resume: false })
+    Ok(Opened { name: name_of(path), path: path.to_owned(), state, trace, purpose })
 }
 
 /// A session's name: its folder's.

@@ -3,12 +3,14 @@
 use std::{
     path::Path,
     process::{Command, Output},
+    thread,
+    time::Duration,
 };
 
 use aat_tui::audio;
 use serde_json::Value;
 
-use crate::virtual_mic::{Heard, Sound, VirtualMic};
+use crate::virtual_mic::{Heard, Sound, VirtualMic, signal};
 
 /// A folder in which a tiny model was trained to tell tones from noise.
 struct Trained(tempfile::TempDir);
@@ -58,6 +60,9 @@ impl Trained {
         String::from_utf8_lossy(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 }
+
+/// How long a process stands still: longer than any stream is late.
+const STOPPED: Duration = Duration::from_secs(4);
 
 fn top(answer: &Value) -> Vec<(String, f64)> {
     let score = |top: &Value| (top["label"].as_str().unwrap().to_owned(), top["score"].as_f64().unwrap());
@@ -113,14 +118,30 @@ fn a_trained_session_hears_a_file_as_classify_does_and_then_the_microphone() {
     heard.until(&["\"event\":\"problem\"", "unplugged"]);
     mic.tell("plug", &[]);
     heard.until(&["\"event\":\"recovered\""]);
+    let answer: Value = serde_json::from_str(&heard.until(&["\"top\""])).unwrap();
+    assert_eq!(answer["dropped"], 0);
+
+    // As Ctrl-Z and fg; as a laptop's lid does to everything that runs.
+    let pid = heard.child.id().to_string();
+    signal("STOP", &pid);
+    thread::sleep(STOPPED);
+    signal("CONT", &pid);
+    heard.until(&["\"event\":\"problem\"", "this program was stopped for"]);
+    heard.until(&["\"event\":\"recovered\""]);
+    heard.until(&["\"top\""]);
+
+    // The sound server stands still for a while.
+    mic.signal("STOP");
+    heard.until(&["\"event\":\"problem\"", "stopped delivering"]);
+    thread::sleep(STOPPED);
+    mic.signal("CONT");
+    heard.until(&["\"event\":\"recovered\""]);
     heard.until(&["\"top\""]);
 
     // Ctrl-C ends it with its summary and 130.
-    let pid = heard.child.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
-    let summary: Value = serde_json::from_str(&heard.until(&["\"summary\":true"])).unwrap();
+    signal("INT", &pid);
+    heard.until(&["\"summary\":true"]);
     assert_eq!(heard.child.wait().unwrap().code(), Some(130));
-    assert_eq!(summary["dropped"], 0);
 }
 
 #[test]

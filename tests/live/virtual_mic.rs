@@ -13,6 +13,11 @@ use std::{
 /// The longest that anything here may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Sends a process a signal.
+pub fn signal(name: &str, pid: &str) {
+    assert!(Command::new("kill").args([&format!("-{name}"), pid]).status().unwrap().success(), "kill -{name} {pid}");
+}
+
 /// A sound server of the test's own.
 pub struct VirtualMic {
     tool: PathBuf,
@@ -52,6 +57,11 @@ impl VirtualMic {
 
     pub fn tell(&self, verb: &str, rest: &[&str]) {
         assert!(self.command(verb, rest).status().unwrap().success(), "virtual-mic {verb} {rest:?}");
+    }
+
+    /// Sends the server a signal.
+    pub fn signal(&self, name: &str) {
+        signal(name, std::fs::read_to_string(self.folder.path().join("pid")).unwrap().trim());
     }
 
     /// Asks the server itself for something.
@@ -104,6 +114,10 @@ impl Sound {
 
 impl Drop for VirtualMic {
     fn drop(&mut self) {
+        // One that stands still would not hear that it is to end.
+        if let Ok(pid) = std::fs::read_to_string(self.folder.path().join("pid")) {
+            let _ = Command::new("kill").args(["-CONT", pid.trim()]).status();
+        }
         let _ = self.command("stop", &[]).status();
     }
 }

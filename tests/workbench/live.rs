@@ -40,6 +40,29 @@ fn row(text: &str, words: &str) -> String {
 }
 
 #[test]
+fn the_spectrogram_is_drawn_with_what_the_terminal_has() {
+    let mut bench = Workbench::open(120, 40, &["--graphics", "kitty"]);
+    bench.wait_for("the first frame", |text| text.contains("Sessions"));
+    write(bench.home(), "whistle");
+    bench.press("4");
+    bench.press(":listen whistle.wav\r");
+    bench.wait_for("the file being played", |text| text.contains("listening  whistle.wav"));
+    bench.wait_for_bytes("a picture", "\x1b_Ga=T,f=100,");
+    assert!(!bench.text().contains('▀'));
+    bench.press(":graphics octant\r");
+    bench.wait_for("octants", |text| text.contains(|c| ('\u{1cd00}'..='\u{1cde5}').contains(&c)));
+    assert!(bench.wrote_after("\x1b_Ga=d,d=I,", "\x1b_Ga=T,"), "the picture is gone");
+    bench.press(":graphics half\r");
+    bench.wait_for("half-blocks", |text| text.contains('▀'));
+    bench.press(":graphics kitty\r");
+    bench.wait_for("pictures again", |text| text.contains("listening") && !text.contains('▀'));
+    bench.press("q");
+    assert_eq!(bench.wait_for_end(), 0);
+    bench.assert_restored();
+    assert!(bench.wrote_after("\x1b_Ga=d,d=I,", "\x1b_Ga=T,"), "the picture is gone");
+}
+
+#[test]
 fn a_lesson_is_recorded_learned_and_recognised_then_bookmarked_and_turned() {
     let mut bench = Workbench::open(120, 40, &["--model", "tiny", "--epochs", "12"]);
     bench.wait_for("the first frame", |text| text.contains("Sessions"));

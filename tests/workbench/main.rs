@@ -41,6 +41,27 @@ fn signals_give_the_terminal_back() {
 }
 
 #[test]
+fn ctrl_z_gives_the_terminal_to_the_shell_and_fg_takes_it_again() {
+    let mut bench = Workbench::shell(100, 30);
+    bench.press(&format!("{}\r", env!("CARGO_BIN_EXE_aat-tui")));
+    bench.wait_for("the workbench", |text| text.contains("Sessions"));
+    for _ in 0..2 {
+        bench.press("\x1a");
+        bench.wait_for("the shell", |text| text.contains("Stopped") && !text.contains("Sessions"));
+        bench.assert_restored();
+        bench.press("fg\r");
+        bench.wait_for("the workbench again", |text| text.contains("Sessions") && text.contains("Train"));
+        bench.press("2");
+        bench.wait_for("keys to be heard", |text| text.to_lowercase().contains("adapter"));
+    }
+    bench.press("q");
+    bench.wait_for("the shell", |text| !text.contains("Sessions"));
+    bench.press("exit\r");
+    bench.wait_for_end();
+    bench.assert_restored();
+}
+
+#[test]
 fn every_screen_opens_at_the_smallest_size() {
     let mut bench = Workbench::open(80, 24, &[]);
     bench.wait_for("the first frame", |text| text.contains("Train"));

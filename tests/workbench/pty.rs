@@ -39,9 +39,18 @@ impl Workbench {
 
     /// Opens it in a home that an earlier one left.
     pub fn open_in(home: tempfile::TempDir, columns: u16, rows: u16, arguments: &[&str]) -> Self {
+        Self::spawn(env!("CARGO_BIN_EXE_aat-tui"), home, columns, rows, arguments)
+    }
+
+    /// A shell with job control, for the workbench to be started in.
+    pub fn shell(columns: u16, rows: u16) -> Self {
+        Self::spawn("sh", tempfile::tempdir().unwrap(), columns, rows, &["-i"])
+    }
+
+    fn spawn(program: &str, home: tempfile::TempDir, columns: u16, rows: u16, arguments: &[&str]) -> Self {
         let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
         let pty = native_pty_system().openpty(size).unwrap();
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_aat-tui"));
+        let mut command = CommandBuilder::new(program);
         command.args(arguments);
         command.env("TERM", "xterm-256color");
         command.env("HOME", home.path());
@@ -116,6 +125,19 @@ impl Workbench {
             assert!(started.elapsed() < PATIENCE, "waited in vain for {what}:\n{text}");
             thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// Waits until these bytes were written.
+    pub fn wait_for_bytes(&mut self, what: &str, bytes: &str) {
+        let raw = self.raw.clone();
+        self.wait_for(what, |_| String::from_utf8_lossy(&raw.lock().unwrap()).contains(bytes));
+    }
+
+    /// Whether the last of these bytes came after the last of those.
+    pub fn wrote_after(&self, bytes: &str, those: &str) -> bool {
+        let raw = self.raw.lock().unwrap();
+        let raw = String::from_utf8_lossy(&raw);
+        raw.rfind(bytes) > raw.rfind(those)
     }
 
     /// Waits for the process to end and gives its exit code.

@@ -19,9 +19,11 @@ use crate::{
     tui::{
         action::Part,
         app::App,
+        picture::Picture,
         text,
         widgets::{
             Panel, gauge, hint, paragraph,
+            timeline::Timeline,
             waterfall::{TICKS, Waterfall, hz_of_bin},
         },
     },
@@ -30,23 +32,23 @@ use crate::{
 /// Below this the meter shows nothing, dB relative to full scale.
 const FLOOR_DBFS: f32 = -60.0;
 
-/// Draws the screen.
-pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
+/// Draws the screen. A picture that the terminal is to lay over it comes back.
+pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) -> Option<Picture> {
+    let mut picture = None;
     let state = app.live.shown();
     let is_idle = state.status == LiveStatus::Idle;
     match app.live.part {
-        Part::Hear if is_idle => empty(app, area, buffer),
+        Part::Hear | Part::Desk if is_idle => empty(app, area, buffer),
         Part::Hear => {
             let wave = if area.height >= 30 { 4 } else { 0 };
             let [top, bottom] = rows(area, [Fill(1), Length((area.height / 3).clamp(6, 12))]);
-            heard(app, state, top, wave, buffer);
+            picture = heard(app, state, top, wave, buffer);
             ears::draw(app, state, bottom, buffer);
         }
-        Part::Desk if is_idle => empty(app, area, buffer),
         Part::Desk => {
             let desk = if area.height >= 30 { 15 } else { 9 };
             let [top, middle, bottom] = rows(area, [Fill(1), Length((area.height / 5).clamp(5, 9)), Length(desk)]);
-            heard(app, state, top, 0, buffer);
+            picture = heard(app, state, top, 0, buffer);
             ears::draw(app, state, middle, buffer);
             desk::draw(app, bottom, buffer);
         }
@@ -54,7 +56,7 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
             let sound = if is_idle || area.height < 30 { 0 } else { area.height / 3 };
             let [top, list, bottom] = rows(area, [Length(sound), Fill(1), Fill(1)]);
             if sound > 0 {
-                heard(app, state, top, 0, buffer);
+                picture = heard(app, state, top, 0, buffer);
             }
             bookmarks::draw(app, list, bottom, buffer);
         }
@@ -68,7 +70,7 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
                 rows(area, [Fill(1), Length(answers), Length(lesson)])
             };
             if !is_idle {
-                heard(app, state, top, 0, buffer);
+                picture = heard(app, state, top, 0, buffer);
             }
             if !is_idle && answers > 0 {
                 ears::draw(app, state, middle, buffer);
@@ -76,6 +78,7 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
             teach::draw(app, bottom, buffer);
         }
     }
+    picture
 }
 
 fn rows<const N: usize>(area: Rect, heights: [Constraint; N]) -> [Rect; N] {
@@ -92,7 +95,7 @@ fn empty(app: &App, area: Rect, buffer: &mut Buffer) {
     let keys = [
         ("Enter", "listen to the microphone".to_owned()),
         (":listen FILE", "hear a recording, played in real time".to_owned()),
-        ("5", "Sessions: choose who listens, as A ● and B ▲".to_owned()),
+        ("5", "Sessions: a and b there choose who listens, as A ● and B ▲".to_owned()),
         ("T", "teach: classes of your own, from this microphone".to_owned()),
     ];
     let heading = if trained {
@@ -104,7 +107,7 @@ fn empty(app: &App, area: Rect, buffer: &mut Buffer) {
 }
 
 /// Source, level, waveform and waterfall.
-fn heard(app: &App, state: &LiveState, area: Rect, wave: u16, buffer: &mut Buffer) {
+fn heard(app: &App, state: &LiveState, area: Rect, wave: u16, buffer: &mut Buffer) -> Option<Picture> {
     let theme = app.theme();
     let (sign, words, style) = match (&state.status, &app.live.held) {
         (_, Some(_)) => ("‖", "held", theme.warn()),
@@ -118,7 +121,7 @@ fn heard(app: &App, state: &LiveState, area: Rect, wave: u16, buffer: &mut Buffe
     let border = if matches!(state.status, LiveStatus::Trouble(_)) { theme.bad() } else { theme.border() };
     let inner = Panel::new(title, theme).border(border).right(losses(app, state)).draw(area, buffer);
     if inner.height < 4 {
-        return;
+        return None;
     }
     level(app, state, Rect { height: 1, ..inner }, buffer);
     let mut rest = Rect { y: inner.y + 1, height: inner.height - 1, ..inner };
@@ -126,12 +129,12 @@ fn heard(app: &App, state: &LiveState, area: Rect, wave: u16, buffer: &mut Buffe
         let used = paragraph(Rect { height: 2, ..rest }, why, theme.bad(), buffer);
         rest = Rect { y: rest.y + used, height: rest.height - used, ..rest };
     }
-    let per_column = per_column(rest.width.saturating_sub(TICKS));
+    let timeline = Timeline::new(state.heard, app.live.late(), rest.width.saturating_sub(TICKS));
     if wave > 0 {
         waveform(
             app,
             state,
-            per_column,
+            timeline,
             Rect { x: rest.x + TICKS, width: rest.width - TICKS, height: wave, ..rest },
             buffer,
         );
@@ -140,23 +143,14 @@ fn heard(app: &App, state: &LiveState, area: Rect, wave: u16, buffer: &mut Buffe
     let held = app.live.held.is_some();
     let waterfall = Waterfall {
         frames: &state.frames,
-        count: (state.time_s * 100.0).round() as u64,
-        per_column,
+        timeline,
         cursor: held.then_some((app.live.place.frame, app.live.place.bin)),
+        graphics: app.graphics_now(),
     };
     let map = Rect { height: rest.height - 1, ..rest };
-    waterfall.draw(map, buffer, theme);
-    time_axis(
-        app,
-        Rect { x: rest.x + TICKS, y: map.bottom(), width: rest.width - TICKS, height: 1 },
-        per_column,
-        buffer,
-    );
-}
-
-/// Frames of a column: about six seconds on show, however wide the window.
-fn per_column(width: u16) -> usize {
-    (600 / usize::from(width).max(1)).max(1)
+    let picture = waterfall.draw(map, buffer, theme);
+    time_axis(app, Rect { x: rest.x + TICKS, y: map.bottom(), width: rest.width - TICKS, height: 1 }, timeline, buffer);
+    picture
 }
 
 fn trimmed(value: f64) -> String {
@@ -202,42 +196,35 @@ fn level(app: &App, state: &LiveState, row: Rect, buffer: &mut Buffer) {
 }
 
 /// Least and greatest sample of each column, as a band of braille around the middle.
-fn waveform(app: &App, state: &LiveState, per_column: usize, area: Rect, buffer: &mut Buffer) {
+fn waveform(app: &App, state: &LiveState, timeline: Timeline, area: Rect, buffer: &mut Buffer) {
     use plotters::drawing::IntoDrawingArea;
 
     use crate::{plot::Ink, tui::widgets::cells};
     let canvas = cells::Cells::new(buffer, area, app.theme()).into_drawing_area();
     let middle = f64::from(area.height) * 2.0;
     let pixels = usize::from(area.width) * 2;
-    let per_pixel = (per_column / 2).max(1);
     let color = (cells::LOOK.color)(Ink::Tick);
     let y = |sample: f32| (middle - f64::from(sample.clamp(-1.0, 1.0)) * (middle - 1.0)).round() as i32;
-    for (back, chunk) in rchunks(&state.extremes, per_pixel).take(pixels).enumerate() {
-        let low = chunk.iter().map(|(low, _)| *low).fold(f32::INFINITY, f32::min);
-        let high = chunk.iter().map(|(_, high)| *high).fold(f32::NEG_INFINITY, f32::max);
-        let x = (pixels - 1 - back) as i32;
+    let mut newest_first = timeline.shown(&state.extremes).peekable();
+    while let Some((back, &(mut low, mut high))) = newest_first.next() {
+        let pixel = timeline.back(back, 2);
+        if pixel >= pixels {
+            break;
+        }
+        while let Some((_, (lower, higher))) = newest_first.next_if(|(back, _)| timeline.back(*back, 2) == pixel) {
+            (low, high) = (low.min(*lower), high.max(*higher));
+        }
+        let x = (pixels - 1 - pixel) as i32;
         let path = plotters::element::PathElement::new(vec![(x, y(high)), (x, y(low))], color);
         let _ = canvas.draw(&path);
     }
     let _ = canvas.present();
 }
 
-/// Chunks from the newest backwards.
-fn rchunks(
-    extremes: &std::collections::VecDeque<(f32, f32)>,
-    size: usize,
-) -> impl Iterator<Item = Vec<(f32, f32)>> + '_ {
-    let mut newest_first = extremes.iter().rev().copied();
-    std::iter::from_fn(move || {
-        let chunk: Vec<_> = newest_first.by_ref().take(size).collect();
-        (!chunk.is_empty()).then_some(chunk)
-    })
-}
-
 /// Seconds before now, and what is under the cursor.
-fn time_axis(app: &App, row: Rect, per_column: usize, buffer: &mut Buffer) {
+fn time_axis(app: &App, row: Rect, timeline: Timeline, buffer: &mut Buffer) {
     let theme = app.theme();
-    let columns_per_s = 100.0 / per_column as f64;
+    let columns_per_s = 100.0 / timeline.per_cell as f64;
     let mut seconds = 0;
     loop {
         let back = (f64::from(seconds) * columns_per_s).round() as u16;

@@ -7,7 +7,10 @@ pub mod parameters;
 pub mod sessions;
 pub mod train;
 
-use ratatui::text::{Line, Span};
+use ratatui::{
+    style::Style,
+    text::{Line, Span},
+};
 
 use super::{action::Screen, app::App, slot::Slot, text};
 use crate::{plot::Side, session::Status};
@@ -21,25 +24,49 @@ pub fn side_title(app: &App, side: Side, words: &str) -> Line<'static> {
     ])
 }
 
-/// Where a slot stands, for the right end of its frame.
-pub fn status(app: &App, slot: &Slot) -> Line<'static> {
+/// Where a slot stands.
+pub struct Standing {
+    /// One letter.
+    pub sign: &'static str,
+    /// One word.
+    pub word: &'static str,
+    /// What more there is to say in place of the word.
+    pub more: Option<String>,
+    /// Good, bad, or neither.
+    pub style: Style,
+}
+
+/// Where a slot stands; nothing, when nothing was begun.
+pub fn standing(app: &App, slot: &Slot) -> Option<Standing> {
     let theme = app.theme();
-    let (sign, words, style) = match &slot.state.status {
-        Status::New if slot.alive => ("◌", "starting".to_owned(), theme.dim()),
-        Status::New => return Line::default(),
-        Status::Preparing(done, total) if done == total => ("◌", "first step".to_owned(), theme.dim()),
-        Status::Preparing(done, total) => ("◌", format!("decoding {done}/{total}"), theme.dim()),
+    let (sign, word, more, style) = match &slot.state.status {
+        Status::New if slot.alive => ("◌", "starting", None, theme.dim()),
+        Status::New => return None,
         Status::Running | Status::Evaluating(..) | Status::Paused if !slot.alive => {
-            ("◦", "interrupted".to_owned(), theme.warn())
+            ("◦", "interrupted", None, theme.warn())
         }
-        Status::Running => return Line::default(),
-        Status::Evaluating(done, total) => ("◌", format!("validating {done}/{total}"), theme.dim()),
-        Status::Paused => ("‖", "paused".to_owned(), theme.warn()),
-        Status::Stopped => ("◦", "stopped".to_owned(), theme.warn()),
-        Status::Failed(_) => ("✗", "failed".to_owned(), theme.bad()),
-        Status::Finished => ("✓", format!("done in {}", text::clock(slot.trace.active_s())), theme.good()),
+        Status::Preparing(done, total) if done == total => ("◌", "starting", Some("first step".into()), theme.dim()),
+        Status::Preparing(done, total) => ("◌", "starting", Some(format!("decoding {done}/{total}")), theme.dim()),
+        Status::Running => ("◌", "training", None, theme.accent()),
+        Status::Evaluating(done, total) => ("◌", "validating", Some(format!("validating {done}/{total}")), theme.dim()),
+        Status::Paused => ("‖", "paused", None, theme.warn()),
+        Status::Stopped => ("◦", "stopped", None, theme.warn()),
+        Status::Failed(_) => ("✗", "failed", None, theme.bad()),
+        Status::Finished => {
+            ("✓", "done", Some(format!("done in {}", text::clock(slot.trace.active_s()))), theme.good())
+        }
     };
-    Line::styled(format!("{sign} {words}"), style)
+    Some(Standing { sign, word, more, style })
+}
+
+/// Where a slot stands, for the right end of its frame: its bar tells that it trains.
+pub fn status(app: &App, slot: &Slot) -> Line<'static> {
+    match standing(app, slot) {
+        Some(Standing { word: "training", .. }) | None => Line::default(),
+        Some(Standing { sign, word, more, style }) => {
+            Line::styled(format!("{sign} {}", more.as_deref().unwrap_or(word)), style)
+        }
+    }
 }
 
 /// What the footer says at its right.

@@ -114,6 +114,10 @@ pub(super) fn heard(app: &mut App, event: LiveEvent) -> Vec<Effect> {
         }
         app.live.sides = sides.into_iter().map(|(_, side)| side).collect();
     }
+    // Trouble that is soon over would be gone before it was read.
+    if let (LiveEvent::Recovered { .. }, LiveStatus::Trouble(why)) = (&event, &app.live.state.status) {
+        notify(app, format!("sound again, after this: {why}"), false);
+    }
     app.live.apply(event);
     effects
 }
@@ -129,6 +133,11 @@ pub(super) fn tick(app: &mut App) -> Vec<Effect> {
 /// The key that records was let go.
 pub(super) fn released(app: &mut App) -> Vec<Effect> {
     if app.live.teaching.release_ends(app.now_ms) { end_recording(app, 0) } else { Vec::new() }
+}
+
+/// Other ears were chosen: what is being heard is heard with them from now on, wherever the person looks.
+pub(super) fn chosen(app: &mut App) -> Vec<Effect> {
+    if app.live.is_on() { listen_aside(app) } else { Vec::new() }
 }
 
 /// A run's thread is gone: if it learned a lesson, the result listens.
@@ -148,10 +157,7 @@ pub(super) fn run_over(app: &mut App, side: Side) -> Vec<Effect> {
     if app.screen == Screen::Live {
         notify(app, "learned: it listens now".to_owned(), false);
     }
-    let screen = app.screen;
-    let effects = listen(app);
-    app.screen = screen;
-    effects
+    listen_aside(app)
 }
 
 fn listen(app: &mut App) -> Vec<Effect> {
@@ -162,6 +168,14 @@ fn listen(app: &mut App) -> Vec<Effect> {
     let (sides, folders) = ears(app).into_iter().unzip();
     app.live.sides = sides;
     effects.push(Effect::Listen(app.live.file.clone(), folders, app.setup.clone()));
+    effects
+}
+
+/// Listens, wherever the person looks.
+fn listen_aside(app: &mut App) -> Vec<Effect> {
+    let screen = app.screen;
+    let effects = listen(app);
+    app.screen = screen;
     effects
 }
 

@@ -10,7 +10,11 @@ use crate::{
     model::Method,
     plot::XAxis,
     session::Event,
-    tui::{app::Setup, fixture},
+    tui::{
+        action::{Opened, Purpose},
+        app::Setup,
+        fixture,
+    },
 };
 
 const SIZE: (u16, u16) = (120, 36);
@@ -107,11 +111,36 @@ fn an_interrupted_session_is_read_then_resumed() {
     update(&mut app, Message::Sessions(Ok(fixture::listings())));
     press(&mut app, "5jjj");
     let path = fixture::listings()[3].path.clone();
-    assert_eq!(press(&mut app, "r"), [Effect::Open(Side::A, path.clone(), true)]);
-    let opened = super::super::action::Opened { path: path.clone(), resume: true, ..fixture::opened(Method::aat()) };
+    assert_eq!(press(&mut app, "r"), [Effect::Open(Side::A, path.clone(), Purpose::Resume)]);
+    let opened = Opened { path: path.clone(), purpose: Purpose::Resume, ..fixture::opened(Method::aat()) };
     let effects = update(&mut app, Message::Opened(Side::A, Box::new(opened)));
     assert_eq!(effects, [Effect::Resume(Side::A, path)]);
     assert!(app.slot(Side::A).alive);
+}
+
+#[test]
+fn two_sessions_are_chosen_by_two_keys_on_the_list() {
+    let mut app = fixture::app(SIZE);
+    update(&mut app, Message::Sessions(Ok(fixture::listings())));
+    let path = |i: usize| fixture::listings()[i].path.clone();
+    assert_eq!(press(&mut app, "5jja"), [Effect::List, Effect::Open(Side::A, path(2), Purpose::Choose)]);
+    let chosen = |i| Opened { path: path(i), purpose: Purpose::Choose, ..fixture::opened(Method::aat()) };
+    update(&mut app, Message::Opened(Side::A, Box::new(chosen(2))));
+    assert_eq!((app.screen, app.sessions.cursor()), (Screen::Sessions, 2), "the list stays for the other one");
+    assert_eq!(press(&mut app, "jb"), [Effect::Open(Side::B, path(3), Purpose::Choose)]);
+    update(&mut app, Message::Opened(Side::B, Box::new(chosen(3))));
+    let effects = press(&mut app, "4r");
+    let [Effect::Listen(None, ears, _)] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!(ears, &[path(2), path(3)]);
+    // Another one while they listen: it hears at once, and the list stays.
+    update(&mut app, Message::Live(crate::live::LiveEvent::Recovered { source: "mic".into(), rate: 1, channels: 1 }));
+    press(&mut app, "5");
+    let effects = update(&mut app, Message::Opened(Side::A, Box::new(chosen(5))));
+    assert!(
+        matches!(effects.as_slice(), [Effect::Listen(None, ears, _)] if *ears == [path(5), path(3)]),
+        "{effects:?}"
+    );
+    assert_eq!(app.screen, Screen::Sessions);
 }
 
 #[test]

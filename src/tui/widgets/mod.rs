@@ -5,6 +5,8 @@ pub mod cells;
 pub mod chart;
 pub mod heat_map;
 pub mod panel;
+pub mod raster;
+pub mod timeline;
 pub mod waterfall;
 
 pub use bars::{bar, columns, gauge};
