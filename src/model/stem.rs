@@ -29,7 +29,8 @@ pub(super) fn tokens(config: &ModelConfig, weights: &Weights<'_>, input: &Featur
                 ["cls_token", "dist_token", "pos_embed", "patch.bias", "patch.weight"].map(|name| weights.get(name));
             let [class, distillation, positions, bias, weight] = parts;
             let (class, distillation, positions, bias, weight) = (class?, distillation?, positions?, bias?, weight?);
-            if ![&class, &distillation, &positions, &bias, &weight].into_iter().any(Tensor::track_op) {
+            let trains = [&class, &distillation, &positions, &bias, &weight].into_iter().any(Tensor::track_op);
+            if device.is_cuda() && !trains {
                 let products = linear(&unfolded, &weight, None)?;
                 if let Some(tokens) = fused::place_tokens(&products, &bias, [&class, &distillation], &positions)? {
                     return Ok(tokens);

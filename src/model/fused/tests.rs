@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::{
-    Portable, StepOutput,
+    Portable, StepOutput, engine,
     fast::tests::{double, features, loss, moved, values},
     portable::agreement::{difference, shapes},
 };
@@ -75,4 +75,15 @@ fn the_head_alone_is_the_same_step() {
     assert!(difference(short.logits.iter().zip(&whole.logits)) < 1e-5);
     assert!(difference(all(&short).iter().zip(&all(&whole))) < 1e-5);
     assert!(difference(engine.head_logits(&store, &pooled).unwrap().iter().zip(&whole.logits)) < 1e-5);
+}
+
+/// Asking for bf16 on the CPU is heeded: the kernels that know single precision only are passed over.
+#[test]
+fn bf16_on_the_cpu_is_this_engines() {
+    let (config, method) =
+        (ModelConfig { depth: 2, ..ModelConfig::ast("tiny", 64, [16, 16], 7).unwrap() }, Method::aat());
+    let (store, input) = (moved(&config, method, 0.1), features(&config, 2));
+    let thrift = Thrift { precision: Precision::Bf16, ..Thrift::default() };
+    let chosen = engine(&config, method, store.device(), thrift).logits(&store, &input).unwrap();
+    assert_eq!(chosen, Fused::new(config, method, thrift).logits(&store, &input).unwrap());
 }

@@ -1,12 +1,11 @@
 //! The portable engine against the fast one on random shapes, for every method, in single precision and in bf16.
 #![allow(clippy::unwrap_used)]
 
-use candle_core::Device;
 use proptest::prelude::*;
 
 use super::*;
 use crate::model::{
-    Fast, Pooling, Stem, engine,
+    Fast, Pooling, Stem,
     fast::tests::{double, features, loss, moved, values},
 };
 
@@ -114,16 +113,6 @@ fn patches() -> ModelConfig {
         pooling: Pooling::ClassTokens,
         classes: 7,
     }
-}
-
-/// Asking for bf16 on the CPU is heeded: the kernels that know single precision only are passed over.
-#[test]
-fn bf16_on_the_cpu_is_the_portable_engines() {
-    let (config, method) = (patches(), Method::aat());
-    let (store, input) = (store(&config, method), features(&config, 2));
-    let thrift = Thrift { precision: Precision::Bf16, ..Thrift::default() };
-    let chosen = engine(&config, method, &Device::Cpu, thrift).logits(&store, &input).unwrap();
-    assert_eq!(chosen, Portable::with(config, method, thrift).logits(&store, &input).unwrap());
 }
 
 /// Parts of a batch add up to the whole, in the order of the clips.
