@@ -1,6 +1,8 @@
 //! The CUDA kernels without a GPU: `emulate.h` runs them thread by thread, `check.cpp` holds what they compute to plain
 //! loops in double precision. Says so and passes where there is no C++ compiler.
 
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
 use std::{path::Path, process::Command};
 
 #[test]
