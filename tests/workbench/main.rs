@@ -85,7 +85,7 @@ fn a_paired_run_trains_pauses_and_is_kept() {
     bench.press("b");
     bench.wait_for("both methods training", |text| text.matches("epoch").count() >= 2 && text.contains("left"));
     bench.press(" ");
-    bench.wait_for("both to pause", |text| text.matches("paused").count() >= 2);
+    bench.wait_for("both to pause", |text| text.matches("‖ paused").count() == 2);
     bench.press(" ");
     bench.wait_for("going on", |text| !text.contains("paused"));
     bench.press("q");
