@@ -19,8 +19,6 @@ fn kernels() {
         .arg("-O3")
         .build_ptx();
     if let Err(error) = built {
-        // Cargo shows a build script's standard error where it fails.
-        eprintln!("the CUDA kernels do not compile: {error}");
-        std::process::exit(1);
+        println!("cargo::error=the CUDA kernels do not compile: {}", error.to_string().replace('\n', "; "));
     }
 }
