@@ -48,6 +48,12 @@ pub struct Args {
     /// Seed of weights, crops and everything else random.
     #[arg(long, value_name = "S", env = "AAT_TUI_SEED", default_value_t = 1)]
     seed: u64,
+    /// Where the arithmetic is done: auto, cpu, cuda, cuda:N, metal.
+    #[arg(long, env = "AAT_TUI_DEVICE", default_value = "auto")]
+    device: String,
+    /// In what the backbone multiplies: f32, bf16, or auto: bf16 on CUDA, else f32.
+    #[arg(long, env = "AAT_TUI_DTYPE", default_value = "auto")]
+    dtype: String,
     /// The session's name.
     #[arg(long, env = "AAT_TUI_NAME")]
     name: Option<String>,
@@ -94,6 +100,8 @@ pub fn run(args: &Args) -> Result<(), CliError> {
         hide: args.hide,
         augment: args.augment,
         seed: args.seed,
+        device: args.device.clone(),
+        dtype: args.dtype.clone(),
         name: args.name.clone(),
     };
     let trainer = Trainer::spawn(store.clone(), vec![Launch::Pretrain(Box::new(request))]);

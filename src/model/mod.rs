@@ -28,6 +28,7 @@ mod source;
 mod spec;
 mod stem;
 mod store;
+mod tokens;
 
 pub use config::{ModelConfig, Pooling, Stem};
 pub use convert::convert;

@@ -2,7 +2,7 @@
 
 use candle_core::Device;
 
-use super::{Engine, Fast, Fused, Method, ModelConfig, Portable, Thrift};
+use super::{Engine, Fast, Fused, Method, ModelConfig, ModelError, Portable, Precision, Thrift, tokens::TokenEngine};
 
 /// The environment variable that, set to `portable`, leaves everything to candle's operations and their graph: for
 /// comparing and for finding faults.
@@ -21,4 +21,20 @@ pub fn engine(config: &ModelConfig, method: Method, device: &Device, thrift: Thr
         return Box::new(fast);
     }
     Box::new(Fused::new(config.clone(), method, thrift))
+}
+
+/// The same for a backbone in pretraining.
+///
+/// # Errors
+/// When the kernels cannot do it.
+pub(super) fn token_engine(
+    config: ModelConfig,
+    device: &Device,
+    precision: Precision,
+) -> Result<Box<dyn TokenEngine>, ModelError> {
+    let thrift = Thrift { precision, ..Thrift::default() };
+    if device.is_cpu() && precision.is_single() {
+        return Ok(Box::new(Fast::new(config, Method::full(), thrift)?));
+    }
+    Ok(Box::new(Fused::of_tokens(config, thrift)))
 }

@@ -1,13 +1,14 @@
 //! Tokens instead of answers: what pretraining trains, and what a teacher shows.
 
-use std::collections::HashMap;
-
 use candle_core::Tensor;
 use rayon::prelude::*;
 
 use super::{Fast, Result, biases::Biases, block, blocks, tensors, weights::Weights};
 use crate::{
-    model::{Features, ModelConfig, ModelError, ParamStore, Stem},
+    model::{
+        Features, ModelConfig, ParamStore,
+        tokens::{GradientsByName, MASK_TOKEN, Places, Selection, TokenEngine, TokenLook, TokenLoss},
+    },
     ops::{
         Mat, MatMut,
         block::{Gradients, Shape},
@@ -18,103 +19,12 @@ use crate::{
     },
 };
 
-/// Weights as one pass sees them, by name.
-pub(in crate::model) type WeightsByName<'a> = Weights<'a>;
-/// Gradients of what trains, by name.
-pub(in crate::model) type GradientsByName<'a> = HashMap<&'a str, &'a mut [f32]>;
-
-/// The parameter that stands in the place of a hidden patch's embedding, (1, 1, D).
-pub(in crate::model) const MASK_TOKEN: &str = "mask_token";
-
-/// Patches of each clip that go through the blocks, the same number for all, and which of them are hidden.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Selection {
-    /// Row and column in the clip's own grid, (batch, kept).
-    pub patches: Vec<[usize; 2]>,
-    /// Whether the mask token stands in a patch's place, (batch, kept).
-    pub hidden: Vec<bool>,
-    /// Column of the model's positions at which each clip begins, (batch).
-    pub offsets: Vec<usize>,
-}
-
-impl Selection {
-    /// Patches of each clip.
-    pub fn kept(&self) -> usize {
-        self.patches.len() / self.offsets.len().max(1)
-    }
-}
-
-/// Where a pass reads its patches and their places.
-struct Places<'a> {
-    selection: &'a Selection,
-    input: &'a Features,
-    patch: [usize; 2],
-    stride: [usize; 2],
-    columns: usize,
-    first: usize,
-}
-
-impl<'a> Places<'a> {
-    fn new(config: &ModelConfig, input: &'a Features, selection: &'a Selection) -> Result<Self> {
-        let Stem::Patches { patch, stride, mel_bins, .. } = config.stem else {
-            return Err(ModelError::Shape("only a backbone of patches can be pretrained here".into()));
-        };
-        let [rows, columns] = config.grid();
-        let places = Self { selection, input, patch, stride, columns, first: config.class_tokens() };
-        let kept = selection.kept();
-        let fits = input.bins == mel_bins
-            && input.batch == selection.offsets.len()
-            && selection.hidden.len() == selection.patches.len()
-            && selection.patches.len() == input.batch * kept
-            && (0..selection.patches.len()).all(|i| {
-                let ([row, column], offset) = (selection.patches[i], selection.offsets[i / kept.max(1)]);
-                row < rows && column + offset < columns && column * stride[1] + patch[1] <= input.frames
-            });
-        if fits { Ok(places) } else { Err(ModelError::Shape("patches that are not in the clip were chosen".into())) }
+impl TokenEngine for Fast {
+    fn shape(&self) -> &ModelConfig {
+        &self.config
     }
 
-    /// Row of the positions for patch `i` of clip `clip`.
-    fn position(&self, clip: usize, i: usize) -> usize {
-        let [row, column] = self.selection.patches[clip * self.selection.kept() + i];
-        self.first + row * self.columns + column + self.selection.offsets[clip]
-    }
-
-    /// The pixels of a clip's patches, (kept, pixels).
-    fn pixels(&self, clip: usize) -> Vec<f32> {
-        let (kept, bins) = (self.selection.kept(), self.input.bins);
-        let data = &self.input.data[clip * self.input.frames * bins..(clip + 1) * self.input.frames * bins];
-        let mut out = Vec::with_capacity(kept * self.patch[0] * self.patch[1]);
-        for [row, column] in &self.selection.patches[clip * kept..(clip + 1) * kept] {
-            for bin in (0..self.patch[0]).map(|i| row * self.stride[0] + i) {
-                out.extend((0..self.patch[1]).map(|i| data[(column * self.stride[1] + i) * bins + bin]));
-            }
-        }
-        out
-    }
-
-    fn hidden(&self, clip: usize) -> &[bool] {
-        let kept = self.selection.kept();
-        &self.selection.hidden[clip * kept..(clip + 1) * kept]
-    }
-}
-
-/// The pixels of every chosen patch, (batch, kept, pixels): what masked prediction is to find.
-///
-/// # Errors
-/// When the selection is not of this input.
-pub(in crate::model) fn pixels(config: &ModelConfig, input: &Features, selection: &Selection) -> Result<Vec<f32>> {
-    let places = Places::new(config, input, selection)?;
-    Ok((0..input.batch).flat_map(|clip| places.pixels(clip)).collect())
-}
-
-/// Loss of normed tokens (batch, class tokens + kept, D) with its gradient; adds the gradients of what else trains.
-pub(in crate::model) type TokenLoss<'l> =
-    &'l mut (dyn FnMut(&[f32], &Weights<'_>, &mut GradientsByName<'_>) -> Result<(f32, Vec<f32>)> + Send);
-
-impl Fast {
-    /// Forward to the final norm's tokens, the loss of them, backward: loss and one gradient for each trainable
-    /// parameter in the store's order.
-    pub(in crate::model) fn token_step(
+    fn token_step(
         &mut self,
         store: &ParamStore,
         input: &Features,
@@ -161,13 +71,12 @@ impl Fast {
         Ok((total, tensors(store, buffers)?))
     }
 
-    /// The final norm's tokens of the chosen patches, (batch, class tokens + kept, D), for whoever only looks.
-    pub(in crate::model) fn tokens(
+    fn tokens(
         &mut self,
         store: &ParamStore,
         input: &Features,
         selection: &Selection,
-        look: &mut dyn FnMut(&[f32], &Weights<'_>) -> Result<()>,
+        look: TokenLook<'_>,
     ) -> Result<()> {
         let places = Places::new(&self.config, input, selection)?;
         let weights = Weights::of(store);
@@ -185,7 +94,9 @@ impl Fast {
         })?;
         look(&normed, &weights)
     }
+}
 
+impl Fast {
     /// The residual stream after the last block, (batch, tokens, D), before the final norm: what a teacher shows.
     ///
     /// # Errors

@@ -6,7 +6,7 @@
 
 mod biases;
 mod cost;
-pub(in crate::model) mod encode;
+mod encode;
 mod head;
 mod pool;
 mod stem;
@@ -35,6 +35,7 @@ pub use cost::Cost;
 use head::Head;
 use pool::Pool;
 use stem::Convolutions;
+pub(super) use weights::Weights as WeightsByName;
 use weights::Weights;
 
 type Result<T> = std::result::Result<T, ModelError>;

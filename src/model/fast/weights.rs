@@ -48,6 +48,11 @@ impl<G: Deref<Target = Storage>> Held<'_, G> {
 }
 
 impl<'a> Weights<'a> {
+    /// Weights that lie elsewhere.
+    pub(in crate::model) fn over(weights: impl Iterator<Item = (&'a str, &'a [f32])>) -> Self {
+        Self(weights.collect())
+    }
+
     /// The weight of this name.
     pub(in crate::model) fn get(&self, name: &str) -> Result<&'a [f32]> {
         self.0.get(name).copied().ok_or_else(|| ModelError::Shape(format!("the model has no parameter {name}")))

@@ -134,7 +134,7 @@ impl Fused {
     /// The tokens of a clip that the last block carries on: those that are pooled, if they come first.
     pub(super) fn queries(&self, tokens: usize) -> usize {
         let pooled = self.config.pooled_tokens(None);
-        if pooled.len() == self.config.class_tokens() { pooled.len() } else { tokens }
+        if !self.every_token && pooled.len() == self.config.class_tokens() { pooled.len() } else { tokens }
     }
 
     /// (3 D): Whisper's keys have none.

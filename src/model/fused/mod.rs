@@ -9,6 +9,7 @@ mod forward;
 mod gradients;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod weights;
 
 use std::ops::Range;
@@ -16,10 +17,11 @@ use std::ops::Range;
 use candle_core::{DType, Tensor};
 
 use super::{
-    BlockNorms, Engine, Extras, Features, LossFn, Method, ModelConfig, ModelError, ParamStore, Part, Precision,
-    StepOutput, Thrift,
+    BlockNorms, Engine, Extras, Features, LossFn, Method, ModelConfig, ModelError, ParamSpec, ParamStore, Part,
+    Precision, StepOutput, Thrift,
     portable::{self, Norms, Room},
     specs, stem,
+    tokens::MASK_TOKEN,
 };
 use crate::ops::fused::{Added, Heads, Normed, add_norm, norm_back};
 use backward::Needs;
@@ -39,6 +41,8 @@ pub struct Fused {
     precision: Precision,
     room: Room,
     rounded: Rounded,
+    /// Whether the last block carries every token on, and not only those that are pooled.
+    every_token: bool,
 }
 
 /// What a pass leaves behind for its backward pass.
@@ -63,7 +67,8 @@ impl Fused {
         let room = Room::new(thrift.micro_batch);
         let specs = specs(&config, method);
         let needs = (0..config.depth).map(|block| Needs::of(&specs, block)).collect();
-        Self { config, extras, needs, precision: thrift.precision, room, rounded: Rounded::default() }
+        let (precision, rounded) = (thrift.precision, Rounded::default());
+        Self { config, extras, needs, precision, room, rounded, every_token: false }
     }
 
     /// The weights of a pass, which is about to begin.
@@ -86,30 +91,42 @@ impl Fused {
     fn pass(&self, weights: &mut Weights<'_>, input: &Features, graph: bool, norms: bool) -> Result<Pass> {
         let stem_trains = graph && weights.store.trainable().any(|(spec, _)| spec.part == Part::Stem);
         let tokens = stem::tokens(&self.config, &portable::Weights::new(weights.store, stem_trains), input)?;
+        let (hidden, batch) = (self.config.hidden, input.batch);
+        let mut seen = Norms::default();
+        let (last, blocks, left) = self.blocks(weights, &tokens, graph, norms.then_some(&mut seen))?;
+        let shares = self.shares(input, left, &last.norm)?;
+        let rows = last.norm.reshape((batch, left, hidden))?;
+        let pooled = shares.matmul(&rows)?.reshape((batch, hidden))?;
+        let (logits, head) = self.head(weights, &pooled)?;
+        Ok(Pass { logits, tokens, blocks, last, head, shares, norms: seen })
+    }
+
+    /// Tokens (batch, tokens, D) through the blocks and the last LayerNorm: its rows, what the blocks keep, and how many
+    /// tokens of each clip are left.
+    fn blocks(
+        &self,
+        weights: &mut Weights<'_>,
+        tokens: &Tensor,
+        graph: bool,
+        mut norms: Option<&mut Norms>,
+    ) -> Result<(Normed, Vec<Kept>, usize)> {
         let ModelConfig { hidden, heads, .. } = self.config;
         let (batch, count, _) = tokens.dims3()?;
         let heads = Heads { batch, tokens: count, queries: count, heads, size: hidden / heads };
         let x = tokens.detach().reshape((batch * count, hidden))?;
         let mut stream = Stream { x, added: Added::default(), heads };
-        let (mut seen, mut blocks) = (Norms::default(), Vec::new());
+        let mut blocks = Vec::new();
         for block in 0..self.config.depth {
-            let (next, kept) = self.block(weights, block, stream, norms.then_some(&mut seen))?;
+            let (next, kept) = self.block(weights, block, stream, norms.as_deref_mut())?;
             stream = next;
             if graph && kept.needs.any {
                 blocks.push(kept);
             }
         }
-        let last = {
-            let layer = weights.norm("norm", self.config.norm_eps)?;
-            let x = stream.settled()?;
-            let dtype = x.dtype();
-            add_norm(&x, &Added::default(), &layer, dtype)?
-        };
-        let shares = self.shares(input, stream.heads.tokens, &last.norm)?;
-        let rows = last.norm.reshape((batch, stream.heads.tokens, hidden))?;
-        let pooled = shares.matmul(&rows)?.reshape((batch, hidden))?;
-        let (logits, head) = self.head(weights, &pooled)?;
-        Ok(Pass { logits, tokens, blocks, last, head, shares, norms: seen })
+        let layer = weights.norm("norm", self.config.norm_eps)?;
+        let x = stream.settled()?;
+        let last = add_norm(&x, &Added::default(), &layer, x.dtype())?;
+        Ok((last, blocks, stream.heads.tokens))
     }
 
     /// Logits (batch, classes) of pooled vectors (batch, D), and the head's norm of these.
@@ -151,15 +168,28 @@ impl Fused {
 
     /// All gradients of a pass, from that of its logits.
     fn backward(&self, weights: &mut Weights<'_>, pass: Pass, towards: &Tensor, found: &mut Gradients) -> Result<()> {
-        let Pass { tokens, mut blocks, last, head, shares, .. } = pass;
+        let Pass { tokens, blocks, last, head, shares, .. } = pass;
         let Some(pooled) = self.head_back(weights, &head, towards, found)? else { return Ok(()) };
         let (batch, _, count) = shares.dims3()?;
         let pooled = pooled.reshape((batch, 1, self.config.hidden))?;
         let rows = shares.reshape((batch, count, 1))?.broadcast_mul(&pooled)?;
         let through = rows.reshape((batch * count, self.config.hidden))?;
-        found.norm(weights, "norm", &through, &last)?;
+        self.blocks_back(weights, &tokens, blocks, &last, &through, found)
+    }
+
+    /// Gradients of the last LayerNorm, the blocks and what made the tokens, from that of the LayerNorm's rows.
+    fn blocks_back(
+        &self,
+        weights: &mut Weights<'_>,
+        tokens: &Tensor,
+        mut blocks: Vec<Kept>,
+        last: &Normed,
+        through: &Tensor,
+        found: &mut Gradients,
+    ) -> Result<()> {
+        found.norm(weights, "norm", through, last)?;
         let zeros = last.stream.zeros_like()?;
-        let [whole, _] = norm_back(&through, &last, &weights.get("norm.weight")?, &zeros)?;
+        let [whole, _] = norm_back(through, last, &weights.get("norm.weight")?, &zeros)?;
         let rounded = whole.to_dtype(weights.dtype)?;
 
         let mut towards = Some([whole, rounded]);
@@ -169,8 +199,8 @@ impl Fused {
         }
         if let Some([whole, _]) = towards.filter(|_| tokens.track_op()) {
             // The gradient of sum(tokens * d loss / d tokens) is that of the loss itself.
-            let mut of_stem = (&tokens * whole.reshape(tokens.shape())?)?.sum_all()?.backward()?;
-            for (spec, var) in weights.store.trainable().filter(|(spec, _)| spec.part == Part::Stem) {
+            let mut of_stem = (tokens * whole.reshape(tokens.shape())?)?.sum_all()?.backward()?;
+            for (spec, var) in weights.store.trainable().filter(|(spec, _)| makes_tokens(spec)) {
                 if let Some(gradient) = of_stem.remove(var) {
                     found.put(weights, &spec.name, &gradient)?;
                 }
@@ -214,6 +244,11 @@ impl Fused {
         self.room = room;
         outcome.map(|()| (logits, seen))
     }
+}
+
+/// Whether a parameter is of what makes tokens of spectrograms.
+fn makes_tokens(spec: &ParamSpec) -> bool {
+    spec.part == Part::Stem || spec.name == MASK_TOKEN
 }
 
 impl Engine for Fused {

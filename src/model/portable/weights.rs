@@ -30,6 +30,11 @@ impl Weights<'_> {
         Ok(if self.graph && spec.trains { var.as_tensor().clone() } else { var.as_detached_tensor() })
     }
 
+    /// Whether there is one of this name.
+    pub(in crate::model) fn has(&self, name: &str) -> bool {
+        self.store.get(name).is_some()
+    }
+
     /// The linear layer of this name applied to x (.., in).
     pub(in crate::model) fn linear(&self, name: &str, x: &Tensor) -> Result<Tensor> {
         self.linear_with(name, x, &self.get(&format!("{name}.bias"))?)

@@ -1,7 +1,10 @@
 //! A linear layer of an objective's head, forward and backward, by its parameters' name.
 
 use crate::{
-    model::{ModelError, fast::encode::GradientsByName, fast::encode::WeightsByName},
+    model::{
+        ModelError,
+        tokens::{GradientsByName, WeightsByName},
+    },
     ops::{
         Mat, MatMut, columns,
         mat::{Into, product},

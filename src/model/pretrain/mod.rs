@@ -15,12 +15,12 @@ use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Fast, Features, Init, Method, ModelConfig, ModelError, ParamSpec, ParamStore, Part, Pooling, Thrift,
-    fast::encode::{GradientsByName, MASK_TOKEN, WeightsByName, pixels},
-    initialise,
+    Features, Init, Method, ModelConfig, ModelError, ParamSpec, ParamStore, Part, Pooling, Precision, initialise,
+    select,
+    tokens::{GradientsByName, MASK_TOKEN, TokenEngine, WeightsByName, pixels},
 };
 
-pub use super::fast::encode::Selection;
+pub use super::tokens::Selection;
 
 type Result<T> = std::result::Result<T, ModelError>;
 
@@ -109,20 +109,19 @@ pub fn specs(config: &ModelConfig, objectives: Objectives, heads: Heads) -> Vec<
     specs
 }
 
-/// A backbone at its objectives, on the CPU's kernels.
+/// A backbone at its objectives. Its blocks run where its weights are, the objectives' heads on the CPU.
 pub struct Pretrainer {
-    engine: Fast,
+    engine: Box<dyn TokenEngine>,
     objectives: Objectives,
 }
 
 impl Pretrainer {
-    /// For a backbone of this shape.
+    /// For a backbone of this shape whose weights are on this device.
     ///
     /// # Errors
     /// When the kernels cannot do it.
-    pub fn new(config: ModelConfig, objectives: Objectives) -> Result<Self> {
-        let engine = Fast::new(config, Method::full(), Thrift::default())?;
-        Ok(Self { engine, objectives })
+    pub fn new(config: ModelConfig, objectives: Objectives, device: &Device, precision: Precision) -> Result<Self> {
+        Ok(Self { engine: select::token_engine(config, device, precision)?, objectives })
     }
 
     /// The parameters to begin with: a backbone's, with fresh heads.
@@ -138,11 +137,12 @@ impl Pretrainer {
     ) -> Result<ParamStore> {
         let specs = specs(config, objectives, heads);
         let (given, fresh): (Vec<_>, Vec<_>) = specs.into_iter().partition(|spec| own.get(&spec.name).is_some());
-        let fresh = initialise(fresh, seed, &Device::Cpu)?;
+        let device = own.device().clone();
+        let fresh = initialise(fresh, seed, &device)?;
         let vars = given.iter().filter_map(|spec| own.get(&spec.name).cloned());
         let vars = vars.chain(fresh.iter().map(|(_, var)| var.clone())).collect();
         let specs = given.into_iter().chain(fresh.specs().iter().cloned()).collect();
-        ParamStore::new(specs, vars, Device::Cpu)
+        ParamStore::new(specs, vars, device)
     }
 
     /// Forward and backward: the weighted loss, one gradient for each trainable parameter in the store's order, and
@@ -151,7 +151,7 @@ impl Pretrainer {
     /// # Errors
     /// When the batch is not of this model.
     pub fn step(&mut self, store: &ParamStore, sounds: &Sounds) -> Result<(f32, Vec<Tensor>, Vec<Outcome>)> {
-        let (objectives, config) = (self.objectives, super::Engine::config(&self.engine).clone());
+        let (objectives, config) = (self.objectives, self.engine.shape().clone());
         let mut outcomes = Vec::new();
         let mut loss = |tokens: &[f32], weights: &WeightsByName<'_>, gradients: &mut GradientsByName<'_>| {
             let mut dtokens = vec![0.0; tokens.len()];
@@ -169,7 +169,7 @@ impl Pretrainer {
     /// # Errors
     /// As [`step`](Self::step).
     pub fn outcomes(&mut self, store: &ParamStore, sounds: &Sounds) -> Result<Vec<Outcome>> {
-        let (objectives, config) = (self.objectives, super::Engine::config(&self.engine).clone());
+        let (objectives, config) = (self.objectives, self.engine.shape().clone());
         let mut outcomes = Vec::new();
         self.engine.tokens(store, &sounds.features, &sounds.selection, &mut |tokens, weights| {
             outcomes = outcomes_of(&config, objectives, sounds, tokens, weights, None)?;

@@ -3,7 +3,7 @@
 use candle_core::Device;
 
 use super::*;
-use crate::model::{Pooling, Stem, initial_values};
+use crate::model::{Fast, Fused, Pooling, Stem, Thrift, initial_values, portable::agreement::difference};
 
 const HEADS: Heads = Heads { classes: 3, teacher: 5 };
 
@@ -63,7 +63,7 @@ fn check(objectives: Objectives) {
 
 fn check_of(config: &ModelConfig, objectives: Objectives) {
     let store = store(objectives);
-    let mut pretrainer = Pretrainer::new(config.clone(), objectives).unwrap();
+    let mut pretrainer = Pretrainer::new(config.clone(), objectives, &Device::Cpu, Precision::F32).unwrap();
     let mut sounds = sounds();
     if objectives.ssast == 0.0 {
         sounds.selection.hidden.fill(false);
@@ -127,7 +127,12 @@ fn patches_beyond_the_clip_are_refused() {
     let objectives = Objectives { labels: 1.0, ..Objectives::default() };
     let mut sounds = sounds();
     sounds.selection.patches[3] = [0, 3];
-    assert!(Pretrainer::new(config(), objectives).unwrap().outcomes(&store(objectives), &sounds).is_err());
+    assert!(
+        Pretrainer::new(config(), objectives, &Device::Cpu, Precision::F32)
+            .unwrap()
+            .outcomes(&store(objectives), &sounds)
+            .is_err()
+    );
 }
 
 #[test]
@@ -156,4 +161,26 @@ fn every_patch_in_place_gives_the_tokens_of_the_whole_model() {
         &mut normed,
     );
     assert!(tokens.iter().zip(&normed).all(|(a, b)| (a - b).abs() < 1e-5));
+}
+
+/// The engine for accelerators does what the CPU's kernels do, heads and stem included.
+#[test]
+fn both_engines_give_the_same_gradients() {
+    let objectives = Objectives { labels: 0.5, distill: 1.0, ssast: 0.25 };
+    for pooling in [Pooling::ClassTokens, Pooling::Mean] {
+        let config = ModelConfig { pooling, ..config() };
+        let (store, sounds) = (store(objectives), sounds());
+        let engine: Box<dyn TokenEngine> = Box::new(Fused::of_tokens(config.clone(), Thrift::default()));
+        let mut fused = Pretrainer { engine, objectives };
+        let mut fast = Pretrainer::new(config, objectives, &Device::Cpu, Precision::F32).unwrap();
+        let (found, expected) = (fused.step(&store, &sounds).unwrap(), fast.step(&store, &sounds).unwrap());
+        assert!((found.0 - expected.0).abs() < 1e-4, "{} {}", found.0, expected.0);
+        for ((spec, _), (a, b)) in store.trainable().zip(found.1.iter().zip(&expected.1)) {
+            let [a, b] = [a, b].map(|tensor| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap());
+            let apart = difference(a.iter().zip(&b));
+            assert!(apart < 1e-4, "{} differs by {apart}", spec.name);
+        }
+        let [a, b] = [fused.outcomes(&store, &sounds).unwrap(), fast.outcomes(&store, &sounds).unwrap()];
+        assert!(a.iter().zip(&b).all(|(a, b)| (a.loss - b.loss).abs() < 1e-4 && a.terms == b.terms));
+    }
 }

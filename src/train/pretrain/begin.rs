@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 
 use super::{
     PretrainRequest,
@@ -14,7 +14,7 @@ use crate::{
     data::{self, Crops, Cut, DataError, FeatureSet, Metric, PATCH, Recipe, Schedule, divide_corpus, open_corpus},
     infer::restore,
     model::{
-        self, Inventory, Method, ModelConfig, Pooling, grid_sinusoids,
+        self, Inventory, Method, ModelConfig, Pooling, Precision, grid_sinusoids,
         pretrain::{Heads, Objectives, Pretrainer},
     },
     session::{self, Checkpoints, Event, Lock, LogWriter, Position, PretrainConfig, RunConfig, Status, Store},
@@ -83,6 +83,8 @@ pub(in crate::train) fn begin(
     journal: &mut Journal,
 ) -> Result<Pretraining, TrainError> {
     check(request)?;
+    let device = model::device(&request.device)?;
+    let dtype = Precision::named(&request.dtype, &device)?;
     let corpus = corpus(&request.data, request.seed, journal)?;
     let own = PretrainConfig {
         data: request.data.clone(),
@@ -101,7 +103,7 @@ pub(in crate::train) fn begin(
     if request.objectives.labels > 0.0 && labels.len() < 2 {
         return Err(TrainError::Request("`labels` needs sounds in at least two class folders".into()));
     }
-    let opened = open(&request.model, request.frames, labels.len().max(1), request.seed)?;
+    let opened = open(&request.model, request.frames, labels.len().max(1), request.seed, &device)?;
     let shape = opened.config.clone();
     let heads = Heads { classes: labels.len(), teacher: teaching.as_ref().map_or(0, |teaching| teaching.features) };
     let weights = Pretrainer::store(&shape, &opened.store, request.objectives, heads, request.seed)?;
@@ -121,8 +123,8 @@ pub(in crate::train) fn begin(
         normalisation,
         lr: request.lr,
         seed: request.seed,
-        device: "cpu".into(),
-        dtype: Default::default(),
+        device: model::device_name(&device),
+        dtype,
         norms_every: 0,
         paired_with: None,
         pretrain: Some(Box::new(own)),
@@ -145,7 +147,7 @@ pub(in crate::train) fn begin(
         journal.emit(Event::Warning { message });
     }
     let position = Position { backbone: opened.fingerprint, ..Position::default() };
-    let engine = Pretrainer::new(config.shape.clone(), request.objectives)?;
+    let engine = Pretrainer::new(config.shape.clone(), request.objectives, &device, dtype)?;
     Ok(Pretraining {
         config,
         lock,
@@ -185,7 +187,8 @@ pub(in crate::train) fn resume(lock: Lock, folder: &Path, journal: &mut Journal)
         )));
     }
     let teaching = taught(own, &corpus, journal)?;
-    let opened = open(&config.model, config.shape.frames(), config.shape.classes, config.seed)?;
+    let device = model::device(&config.device)?;
+    let opened = open(&config.model, config.shape.frames(), config.shape.classes, config.seed, &device)?;
     let heads =
         Heads { classes: config.labels.len(), teacher: teaching.as_ref().map_or(0, |teaching| teaching.features) };
     let weights = Pretrainer::store(&config.shape, &opened.store, own.objectives, heads, config.seed)?;
@@ -201,7 +204,7 @@ pub(in crate::train) fn resume(lock: Lock, folder: &Path, journal: &mut Journal)
     journal.take_up(folder, &position, passed_over)?;
     let crops = crops(&config, &corpus, teaching);
     let steps = steps_per_epoch(&corpus, &config);
-    let engine = Pretrainer::new(config.shape.clone(), own.objectives)?;
+    let engine = Pretrainer::new(config.shape.clone(), own.objectives, &device, config.dtype)?;
     Ok(Pretraining {
         config: *config,
         lock,
@@ -219,13 +222,14 @@ pub(in crate::train) fn resume(lock: Lock, folder: &Path, journal: &mut Journal)
 
 /// The backbone to begin with. Random positions tell a fresh one too little of where a patch stands, and sinusoids
 /// are known to it from the first step.
-fn open(model: &str, frames: usize, classes: usize, seed: u64) -> Result<model::Opened, TrainError> {
+fn open(model: &str, frames: usize, classes: usize, seed: u64, device: &Device) -> Result<model::Opened, TrainError> {
     let mut opened = model::open(&model::Request {
         frames: Some(frames),
         stride: Some([PATCH, PATCH]),
         classes: Some(classes),
         method: Some(Method::full()),
         seed,
+        device: device.clone(),
         ..model::Request::new(model)
     })?;
     if model::is_random(model) {

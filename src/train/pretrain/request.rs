@@ -31,6 +31,10 @@ pub struct PretrainRequest {
     pub augment: f32,
     /// Seed of weights, crops and everything else random.
     pub seed: u64,
+    /// Where the arithmetic is done: `auto`, `cpu`, `cuda`, `cuda:N`, `metal`.
+    pub device: String,
+    /// In what numbers the backbone multiplies: `auto` (what suits the device), `f32`, `bf16`.
+    pub dtype: String,
     /// The session's name.
     pub name: Option<String>,
 }
