@@ -127,6 +127,16 @@ impl ModelConfig {
         (0..rows).flat_map(|row| (0..heard).map(move |column| first + row * columns + column)).collect()
     }
 
+    /// What each of `tokens` tokens is of its clip's pooled vector, (batch, tokens), for clips of so many `valid` frames.
+    pub fn pooled_shares(&self, batch: usize, valid: &[usize], tokens: usize) -> Vec<f32> {
+        let mut shares = vec![0f32; batch * tokens];
+        for (clip, shares) in shares.chunks_mut(tokens.max(1)).enumerate() {
+            let places = self.pooled_tokens(valid.get(clip).copied());
+            places.iter().for_each(|place| shares[*place] = 1.0 / places.len() as f32);
+        }
+        shares
+    }
+
     /// Whether a model of this shape can be.
     ///
     /// # Errors

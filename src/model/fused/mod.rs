@@ -139,11 +139,7 @@ impl Fused {
 
     /// What each token is of its clip's pooled vector, (batch, 1, tokens).
     fn shares(&self, input: &Features, tokens: usize, like: &Tensor) -> Result<Tensor> {
-        let mut shares = vec![0f32; input.batch * tokens];
-        for (clip, shares) in shares.chunks_mut(tokens).enumerate() {
-            let places = self.config.pooled_tokens(input.valid.get(clip).copied());
-            places.iter().for_each(|place| shares[*place] = 1.0 / places.len() as f32);
-        }
+        let shares = self.config.pooled_shares(input.batch, &input.valid, tokens);
         Ok(Tensor::from_vec(shares, (input.batch, 1, tokens), like.device())?.to_dtype(like.dtype())?)
     }
 
@@ -233,16 +229,13 @@ impl Fused {
     /// Logits, and norms where they are asked for: those of the first clips that go through together.
     fn answer(&mut self, store: &ParamStore, input: &Features, norms: bool) -> Result<(Vec<f32>, Vec<BlockNorms>)> {
         stem::check(&self.config, input)?;
-        let (mut logits, mut seen) = (Vec::with_capacity(input.batch * self.config.classes), Vec::new());
         let mut room = std::mem::take(&mut self.room);
-        let outcome = room.each(input.batch, |range| {
+        let outcome = room.answer(input.batch, |range| {
             let pass = self.forward(store, &input.part(range.clone()), false, norms && range.start == 0)?;
-            logits.extend(portable::to_host(&pass.logits)?);
-            seen.extend(pass.norms.read()?);
-            Ok(())
+            Ok((portable::to_host(&pass.logits)?, pass.norms.read()?))
         });
         self.room = room;
-        outcome.map(|()| (logits, seen))
+        outcome
     }
 }
 
@@ -258,21 +251,14 @@ impl Engine for Fused {
 
     fn step(&mut self, store: &ParamStore, input: &Features, loss: LossFn<'_>, norms: bool) -> Result<StepOutput> {
         stem::check(&self.config, input)?;
-        let mut whole: Option<StepOutput> = None;
         let mut room = std::mem::take(&mut self.room);
-        let outcome = room.each(input.batch, |range| {
+        let outcome = room.step(input.batch, |range| {
             // Norms of the first part stand for the batch.
             let pass = self.forward(store, &input.part(range.clone()), true, norms && range.start == 0)?;
-            let part = self.finish(store, pass, range, loss)?;
-            match &mut whole {
-                None => whole = Some(part),
-                Some(whole) => whole.add(part)?,
-            }
-            Ok(())
+            self.finish(store, pass, range, loss)
         });
         self.room = room;
-        outcome?;
-        whole.ok_or_else(|| ModelError::Shape("a step without a pass".to_owned()))
+        outcome
     }
 
     fn logits(&mut self, store: &ParamStore, input: &Features) -> Result<Vec<f32>> {

@@ -137,28 +137,20 @@ impl Portable {
     /// Logits, and norms where they are asked for: those of the first clips that go through together.
     fn answer(&mut self, store: &ParamStore, input: &Features, norms: bool) -> Result<(Vec<f32>, Vec<BlockNorms>)> {
         stem::check(&self.config, input)?;
-        let (mut logits, mut seen) = (Vec::with_capacity(input.batch * self.config.classes), Vec::new());
         let mut room = std::mem::take(&mut self.room);
-        let outcome = room.each(input.batch, |range| {
+        let outcome = room.answer(input.batch, |range| {
             let watch = Watch { norms: norms && range.start == 0, hidden: false };
             let pass = self.forward(store, &input.part(range), false, watch)?;
-            let (of_part, norms) = (to_host(&pass.logits)?, pass.norms.read()?);
-            logits.extend(of_part);
-            seen.extend(norms);
-            Ok(())
+            Ok((to_host(&pass.logits)?, pass.norms.read()?))
         });
         self.room = room;
-        outcome.map(|()| (logits, seen))
+        outcome
     }
 
     /// x (batch, tokens, D) to (batch, D).
     fn pool(&self, weights: &Weights<'_>, x: &Tensor, input: &Features) -> Result<Tensor> {
         let (batch, tokens, hidden) = x.dims3()?;
-        let mut shares = vec![0f32; batch * tokens];
-        for (clip, shares) in shares.chunks_mut(tokens).enumerate() {
-            let places = self.config.pooled_tokens(input.valid.get(clip).copied());
-            places.iter().for_each(|place| shares[*place] = 1.0 / places.len() as f32);
-        }
+        let shares = self.config.pooled_shares(input.batch, &input.valid, tokens);
         let shares = Tensor::from_vec(shares, (batch, 1, tokens), weights.device())?.to_dtype(weights.dtype())?;
         Ok(shares.matmul(&x.contiguous()?)?.reshape((batch, hidden))?)
     }
@@ -184,22 +176,15 @@ impl Engine for Portable {
 
     fn step(&mut self, store: &ParamStore, input: &Features, loss: LossFn<'_>, norms: bool) -> Result<StepOutput> {
         stem::check(&self.config, input)?;
-        let mut whole: Option<StepOutput> = None;
         let mut room = std::mem::take(&mut self.room);
-        let outcome = room.each(input.batch, |range| {
+        let outcome = room.step(input.batch, |range| {
             // Norms of the first part stand for the batch.
             let watch = Watch { norms: norms && range.start == 0, hidden: false };
             let pass = self.forward(store, &input.part(range.clone()), true, watch)?;
-            let part = Self::finish(store, pass, range, loss)?;
-            match &mut whole {
-                None => whole = Some(part),
-                Some(whole) => whole.add(part)?,
-            }
-            Ok(())
+            Self::finish(store, pass, range, loss)
         });
         self.room = room;
-        outcome?;
-        whole.ok_or_else(|| ModelError::Shape("a step without a pass".to_owned()))
+        outcome
     }
 
     fn logits(&mut self, store: &ParamStore, input: &Features) -> Result<Vec<f32>> {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::model::ModelError;
+use crate::model::{BlockNorms, ModelError, StepOutput};
 
 /// Clips that go through at a time: all of a batch, as many as were asked for, or as many as turned out to fit.
 #[derive(Default)]
@@ -44,6 +44,46 @@ impl Room {
                 return Ok(());
             }
         }
+    }
+
+    /// A batch's step: those of its parts, added up.
+    ///
+    /// # Errors
+    /// As [`each`](Self::each).
+    pub(in crate::model) fn step(
+        &mut self,
+        batch: usize,
+        mut part: impl FnMut(Range<usize>) -> Result<StepOutput, ModelError>,
+    ) -> Result<StepOutput, ModelError> {
+        let mut whole: Option<StepOutput> = None;
+        self.each(batch, |range| {
+            let part = part(range)?;
+            match &mut whole {
+                None => whole = Some(part),
+                Some(whole) => whole.add(part)?,
+            }
+            Ok(())
+        })?;
+        whole.ok_or_else(|| ModelError::Shape("a step without a pass".to_owned()))
+    }
+
+    /// A batch's logits and norms: those of its parts, one after another.
+    ///
+    /// # Errors
+    /// As [`each`](Self::each).
+    pub(in crate::model) fn answer(
+        &mut self,
+        batch: usize,
+        mut part: impl FnMut(Range<usize>) -> Result<(Vec<f32>, Vec<BlockNorms>), ModelError>,
+    ) -> Result<(Vec<f32>, Vec<BlockNorms>), ModelError> {
+        let (mut logits, mut seen) = (Vec::new(), Vec::new());
+        self.each(batch, |range| {
+            let (of_part, norms) = part(range)?;
+            logits.extend(of_part);
+            seen.extend(norms);
+            Ok(())
+        })?;
+        Ok((logits, seen))
     }
 
     /// What to tell a person since this was last asked.
