@@ -204,7 +204,8 @@ fn number(value: f64, step: f64) -> String {
         return format!("{value:.0e}");
     }
     let decimals = (-(step.max(1e-6).log10() + 1e-9).floor()).clamp(0.0, 6.0) as usize;
-    format!("{value:.decimals$}")
+    // Grouped as every other count on the screen.
+    if decimals == 0 && value.abs() >= 1000.0 { thousands(value) } else { format!("{value:.decimals$}") }
 }
 
 /// 12,345: whole numbers in groups of three.
