@@ -96,15 +96,30 @@ fn every_objective_at_once_leaves_a_backbone_to_train_on() {
     assert_eq!(code, Some(0), "{text}{errors}");
 }
 
+/// In bf16 the blocks go through the engine that accelerators have.
+#[test]
+fn the_engine_for_accelerators_pretrains_as_well() {
+    let place = Place::new();
+    let more = ["--objective", "labels=0.5,ssast=0.5", "--dtype", "bf16", "--epochs", "2", "--batch", "2"];
+    let (code, text, errors) = place.pretrain("rounded", &more);
+    assert_eq!(code, Some(0), "{errors}");
+    assert!(text.contains("ssast loss"), "{text}");
+    let (_, _, errors) = place.pretrain("exact", &[&more[..2], &more[4..]].concat());
+    assert_eq!(errors, "", "single precision");
+    assert_ne!(place.backbone("rounded"), place.backbone("exact"));
+    assert_eq!(place.backbone("rounded").len(), place.backbone("exact").len());
+}
+
 #[test]
 fn what_cannot_be_learned_is_said() {
     let place = Place::new();
-    let cases: [(&[&str], &str); 5] = [
+    let cases: [(&[&str], &str); 6] = [
         (&["--objective", "distill"], "needs a teacher"),
         (&["--objective", "label"], "there is no objective `label`"),
         (&["--objective", "labels=0"], "at least one objective"),
         (&["--frames", "70"], "multiple of 64"),
         (&["--objective", "distill", "--teacher", "nowhere"], "nowhere"),
+        (&["--objective", "distill", "--teacher", "box", "--teacher-layers", "4,2"], "in rising order"),
     ];
     for (more, expected) in cases {
         let mut more = more.to_vec();

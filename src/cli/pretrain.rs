@@ -27,8 +27,9 @@ pub struct Args {
     /// Frames of 10 ms of the longest crops.
     #[arg(long, value_name = "T", env = "AAT_TUI_FRAMES", default_value_t = 512)]
     frames: usize,
-    /// Longest crops in a step; crops of a half or a quarter come in twice or four times that number.
-    #[arg(long, value_name = "B", env = "AAT_TUI_BATCH", default_value_t = 24)]
+    /// Longest crops in a step; crops of a half or a quarter come in twice or four times that number. Many small steps
+    /// teach more in a given time on a CPU; a GPU wants 48 and more.
+    #[arg(long, value_name = "B", env = "AAT_TUI_BATCH", default_value_t = 8)]
     batch: usize,
     /// Passes over as much sound as there is.
     #[arg(long, value_name = "N", env = "AAT_TUI_EPOCHS", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]

@@ -27,8 +27,8 @@ use crate::{
 pub const PATCH: usize = 16;
 /// Finished batches that each thread may hold ready.
 const AHEAD: usize = 2;
-/// Threads that make batches.
-const WORKERS: usize = 2;
+/// Threads that make batches, at least and at most: an accelerator is faster than two.
+const WORKERS: [usize; 2] = [2, 8];
 /// Labelled sounds that the unlabelled ones count as, when classes are drawn.
 const UNLABELLED_SIZE: f64 = 8.0;
 
@@ -127,12 +127,14 @@ impl Crops {
     /// Batches from this step (counted from 0) on, without end, made ahead in the background.
     pub fn from(&self, step: u64) -> Stream {
         let (mut inboxes, mut threads) = (Vec::new(), Vec::new());
-        for worker in 0..WORKERS {
+        let [least, most] = WORKERS;
+        let workers = thread::available_parallelism().map_or(least, |cores| cores.get().clamp(least, most));
+        for worker in 0..workers {
             let (outbox, inbox) = mpsc::sync_channel(AHEAD);
             let job = Arc::clone(&self.job);
             let work = move || {
                 let mut extractor = job.set.front_end().extractor();
-                for step in (step + worker as u64..).step_by(WORKERS) {
+                for step in (step + worker as u64..).step_by(workers) {
                     let made = job.batch(step, &mut extractor);
                     let failed = made.is_err();
                     if outbox.send(made).is_err() || failed {

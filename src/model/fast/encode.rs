@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::{Fast, Result, biases::Biases, block, blocks, tensors, weights::Weights};
 use crate::{
     model::{
-        Features, ModelConfig, ParamStore,
+        Features, ModelConfig, ModelError, ParamStore,
         tokens::{GradientsByName, MASK_TOKEN, Places, Selection, TokenEngine, TokenLook, TokenLoss},
     },
     ops::{
@@ -97,11 +97,12 @@ impl TokenEngine for Fast {
 }
 
 impl Fast {
-    /// The residual stream after the last block, (batch, tokens, D), before the final norm: what a teacher shows.
+    /// The residual stream after some of the blocks (counted from 1, in rising order), each (batch, tokens, D): what a
+    /// teacher shows.
     ///
     /// # Errors
-    /// When the input is not the model's.
-    pub fn states(&mut self, store: &ParamStore, input: &Features) -> Result<Vec<f32>> {
+    /// When the input is not the model's or there is no such block.
+    pub fn states(&mut self, store: &ParamStore, input: &Features, after: &[usize]) -> Result<Vec<Vec<f32>>> {
         crate::model::stem::check(&self.config, input)?;
         let weights = Weights::of(store);
         let weights = weights.view()?;
@@ -112,7 +113,14 @@ impl Fast {
         parallel::install(|| {
             let tokens = self.stack.tokens(&shape);
             super::stem::forward(&config, &weights, input, &mut self.convolutions, false, tokens)?;
-            Ok(self.stack.forward(&shape, &blocks, false, &mut []).to_vec())
+            let mut done = 0;
+            let states = after.iter().map(|&block| {
+                let next = blocks.get(done..block).filter(|next| !next.is_empty());
+                let next = next.ok_or_else(|| ModelError::Shape(format!("there is no block {block} after {done}")))?;
+                done = block;
+                Ok(self.stack.forward(&shape, next, false, &mut []).to_vec())
+            });
+            states.collect()
         })
     }
 

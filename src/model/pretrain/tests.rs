@@ -144,7 +144,9 @@ fn every_patch_in_place_gives_the_tokens_of_the_whole_model() {
     let selection =
         Selection { patches: [every.clone(), every].concat(), hidden: vec![false; 16], offsets: vec![0; 2] };
     let mut engine = Fast::new(config(), Method::full(), Thrift::default()).unwrap();
-    let states = engine.states(&store, &features).unwrap();
+    let [early, states] = &engine.states(&store, &features, &[1, 2]).unwrap()[..] else { panic!("two blocks") };
+    assert_eq!(engine.states(&store, &features, &[1]).unwrap(), [early.clone()]);
+    assert!(engine.states(&store, &features, &[3]).is_err());
     let mut tokens = Vec::new();
     engine
         .tokens(&store, &features, &selection, &mut |seen, _| {
@@ -157,7 +159,7 @@ fn every_patch_in_place_gives_the_tokens_of_the_whole_model() {
     let (weight, bias) = (values("norm.weight"), values("norm.bias"));
     crate::ops::layer_norm::forward(
         crate::ops::layer_norm::LayerNorm { weight: &weight, bias: &bias, eps: 1e-6 },
-        &states,
+        states,
         &mut normed,
     );
     assert!(tokens.iter().zip(&normed).all(|(a, b)| (a - b).abs() < 1e-5));

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     audio::FrontEnd,
-    data::{self, Crops, Cut, DataError, FeatureSet, Metric, PATCH, Recipe, Schedule, divide_corpus, open_corpus},
+    data::{self, Crops, Cut, FeatureSet, Metric, PATCH, Recipe, Schedule, divide_corpus, open_corpus},
     infer::restore,
     model::{
         self, Inventory, Method, ModelConfig, Pooling, Precision, grid_sinusoids,
@@ -64,12 +64,7 @@ fn taught(
     };
     let teaching = teacher::teaching(source, &config.teacher_layers)?;
     let all = [corpus.train.as_slice(), &corpus.val].concat();
-    for (done, &item) in all.iter().enumerate() {
-        if done % 16 == 0 && journal.preparing(done, all.len()).is_break() {
-            return Err(DataError::Cancelled.into());
-        }
-        corpus.set.derived(item, &teaching.name, &*teaching.compute)?;
-    }
+    teacher::teach(&teaching, &corpus.set, &all, |done| journal.preparing(done, all.len()))?;
     Ok(Some(with_statistics(teaching, &corpus.set, &corpus.train)?))
 }
 

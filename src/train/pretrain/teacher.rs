@@ -1,6 +1,8 @@
 //! A frozen teacher: its residual stream after some of its blocks, averaged over each column of patches.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{ops::ControlFlow, sync::Arc};
+
+use rayon::prelude::*;
 
 use crate::{
     audio::{FrontEnd, LogMel},
@@ -27,10 +29,10 @@ pub(super) fn teaching(source: &str, layers: &[usize]) -> Result<Teaching, Train
         ..model::Request::new(source)
     };
     let opened = model::open(&request)?;
-    if layers.is_empty() || layers.iter().any(|&layer| layer == 0 || layer > opened.config.depth) {
+    if layers.is_empty() || !rising(layers, opened.config.depth) {
         let depth = opened.config.depth;
         return Err(TrainError::Request(format!(
-            "the teacher {source} has {depth} blocks: give layers from 1 to {depth}"
+            "the teacher {source} has {depth} blocks: give layers from 1 to {depth}, each once, in rising order"
         )));
     }
     let bins = opened.config.mel_bins();
@@ -40,13 +42,38 @@ pub(super) fn teaching(source: &str, layers: &[usize]) -> Result<Teaching, Train
     let name = format!("teacher:{}:{}:{LONGEST}", opened.fingerprint, names.join(","));
     let features = layers.len() * opened.config.hidden;
     let layers = layers.to_vec();
-    let opened = Mutex::new(opened);
     let compute = move |samples: &[f32]| {
         let mel = front_end.extractor().compute(samples);
-        let opened = opened.lock().unwrap_or_else(PoisonError::into_inner);
         columns(&opened, &layers, front_end, &mel).map_err(|error| DataError::Request(error.to_string()))
     };
     Ok(Teaching { name, features, compute: Box::new(compute), statistics: (Vec::new(), Vec::new()) })
+}
+
+/// Whether these are blocks, counted from 1, in order.
+fn rising(layers: &[usize], depth: usize) -> bool {
+    layers.is_sorted_by(|a, b| a < b) && layers.iter().all(|layer| (1..=depth).contains(layer))
+}
+
+/// Computes the features of sounds that have none in the cache yet, a sound to each core. `progress` hears how many are
+/// done and may break off.
+///
+/// # Errors
+/// When a sound cannot be read, or nobody wants to wait.
+pub(super) fn teach(
+    teaching: &Teaching,
+    set: &FeatureSet,
+    items: &[usize],
+    mut progress: impl FnMut(usize) -> ControlFlow<()>,
+) -> Result<(), DataError> {
+    /// Sounds between two reports: a few for each core.
+    const AT_ONCE: usize = 32;
+    for (chunk, items) in items.chunks(AT_ONCE).enumerate() {
+        if progress(chunk * AT_ONCE).is_break() {
+            return Err(DataError::Cancelled);
+        }
+        items.par_iter().try_for_each(|&item| set.derived(item, &teaching.name, &*teaching.compute).map(drop))?;
+    }
+    Ok(())
 }
 
 /// One sound's features, (columns, layers x D).
@@ -63,13 +90,12 @@ fn columns(opened: &Opened, layers: &[usize], front_end: FrontEnd, mel: &LogMel)
     let hidden = opened.config.hidden;
     let columns = frames / PATCH;
     let mut out = vec![0.0f32; columns * layers.len() * hidden];
-    for (place, &depth) in layers.iter().enumerate() {
-        let config = ModelConfig { depth, stem: shortened(&opened.config.stem, frames), ..opened.config.clone() };
-        let mut engine = Fast::new(config.clone(), opened.method, Thrift::default())?;
-        let store = opened.store.resized(&opened.config, &config)?;
-        let states = engine.states(&store, &input)?;
-        let first = config.class_tokens();
-        let [rows, across] = config.grid();
+    let config = ModelConfig { stem: shortened(&opened.config.stem, frames), ..opened.config.clone() };
+    let mut engine = Fast::new(config.clone(), opened.method, Thrift::default())?;
+    let store = opened.store.resized(&opened.config, &config)?;
+    let first = config.class_tokens();
+    let [rows, across] = config.grid();
+    for (place, states) in engine.states(&store, &input, layers)?.iter().enumerate() {
         // The columns of a teacher's own grid that fall into each of ours.
         for row in 0..rows {
             for column in 0..across {
