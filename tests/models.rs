@@ -20,7 +20,7 @@ fn models(args: &[&str]) -> (Option<i32>, String, String) {
 fn list_names_what_has_a_name() {
     let (code, text, _) = models(&["list"]);
     assert_eq!(code, Some(0));
-    for name in ["box", "tiny", "small", "base", "hf:ORG/NAME"] {
+    for name in ["box", "box-ssl", "tiny", "small", "base", "hf:ORG/NAME"] {
         assert!(text.contains(name), "{text}");
     }
     let (_, text, _) = models(&["list", "--json"]);
@@ -75,6 +75,18 @@ fn the_box_holds_the_encoder_of_whisper() {
     }
     let (code, text, _) = models(&["check", "box"]);
     assert_eq!((code, text.contains("all 59 weights")), (Some(0), true), "{text}");
+}
+
+/// The other one, made by `pretrain`, brings its own card, with the statistics that its makers' features had.
+#[test]
+fn the_box_holds_a_backbone_of_our_own() {
+    let (code, text, _) = models(&["show", "box-ssl"]);
+    assert_eq!(code, Some(0));
+    for fact in ["SSAST", "12 blocks, hidden size 192, 3 heads", "128 mel bins"] {
+        assert!(text.contains(fact), "{fact}: {text}");
+    }
+    let (code, text, _) = models(&["check", "box-ssl"]);
+    assert_eq!((code, text.contains("weights")), (Some(0), true), "{text}");
 }
 
 #[test]

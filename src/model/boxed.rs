@@ -1,4 +1,4 @@
-//! The backbone that the program brings along, so that there is one without a network; `models/box` says where it is from.
+//! The backbones that the program brings along, so that there are some without a network; `models/box` and `models/box-ssl` say where they are from.
 
 use super::{ModelError, checkpoint::Checkpoint};
 
@@ -9,14 +9,30 @@ pub(super) struct Boxed {
     /// What it is, in a line.
     what: &'static str,
     tensors: &'static [u8],
+    /// What our own checkpoints have beside their tensors.
+    card: Option<&'static str>,
 }
 
 /// All of them; the first is what `--model` means when nothing is said.
-pub(super) static BOXED: [Boxed; 1] = [Boxed {
-    name: "box",
-    what: "Whisper-tiny's encoder (OpenAI, MIT licence), trained on 680,000 hours of speech",
-    tensors: include_bytes!("../../models/box/model.safetensors"),
-}];
+pub(super) static BOXED: [Boxed; 2] = [
+    Boxed {
+        name: "box",
+        what: "Whisper-tiny's encoder (OpenAI, MIT licence), trained on 680,000 hours of speech",
+        tensors: include_bytes!("../../models/box/model.safetensors"),
+        card: None,
+    },
+    Boxed {
+        name: "box-ssl",
+        what: "an AST-tiny of our own that never saw a label: SSAST on 15 hours of free sounds",
+        tensors: include_bytes!("../../models/box-ssl/model.safetensors"),
+        card: Some(include_str!("../../models/box-ssl/config.json")),
+    },
+];
+
+/// Names of the backbones in the program, and what each is, in a line.
+pub fn boxed() -> Vec<(&'static str, &'static str)> {
+    BOXED.iter().map(|boxed| (boxed.name, boxed.what)).collect()
+}
 
 impl Boxed {
     /// The one of this name.
@@ -26,7 +42,7 @@ impl Boxed {
 
     /// Looks at it.
     pub(super) fn open(&self) -> Result<Checkpoint, ModelError> {
-        let mut checkpoint = Checkpoint::inside(self.name, self.tensors)?;
+        let mut checkpoint = Checkpoint::inside(self.name, self.tensors, self.card)?;
         checkpoint.notes.insert(0, self.what.to_owned());
         Ok(checkpoint)
     }

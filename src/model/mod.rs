@@ -30,6 +30,7 @@ mod stem;
 mod store;
 mod tokens;
 
+pub use boxed::boxed;
 pub use config::{ModelConfig, Pooling, Stem};
 pub use convert::convert;
 pub use describe::{Description, Ignored, check, describe};

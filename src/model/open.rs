@@ -258,7 +258,9 @@ fn notes(checkpoint: &Checkpoint, config: &ModelConfig, method: Method, own_head
         notes.push(format!("its head of {} classes was left out for a fresh one", checkpoint.config.classes));
     }
     let extras = |method: Method| method.extras(config);
-    if let Some(theirs) = checkpoint.method.filter(|theirs| extras(*theirs) != extras(method)) {
+    let none = extras(Method::full());
+    let differs = |theirs: &Method| extras(*theirs) != none && extras(*theirs) != extras(method);
+    if let Some(theirs) = checkpoint.method.filter(differs) {
         notes.push(format!("it was adapted by {theirs}: what {theirs} added was left out"));
     }
     notes

@@ -117,6 +117,10 @@ pub enum Action {
     Stop,
     /// Give the focused side the next method.
     NextMethod,
+    /// Give the focused side the next backbone in the box.
+    NextBackbone,
+    /// Start the focused side's method on two backbones, paired.
+    Versus,
     /// Give the focused side this method.
     SetMethod(Method),
     /// Change what runs along x.

@@ -169,6 +169,28 @@ impl App {
         }
     }
 
+    /// What the next run of a side is made of.
+    pub fn setup_of(&self, side: Side) -> Setup {
+        let model = self.slot(side).backbone.clone().unwrap_or_else(|| self.setup.model.clone());
+        Setup { model, ..self.setup.clone() }
+    }
+
+    /// The backbone of the run on show, or of the next one.
+    pub fn shown_backbone(&self, side: Side) -> String {
+        self.slot(side).state.config.as_ref().map_or_else(|| self.setup_of(side).model, |config| config.model.clone())
+    }
+
+    /// Both sides' backbones, where they are not the same one. A side that nobody has touched has none of its own beside
+    /// a run.
+    pub fn two_backbones(&self) -> Option<[String; 2]> {
+        let touched = |slot: &Slot| !slot.is_empty() || slot.alive || slot.backbone.is_some();
+        if touched(&self.slots[0]) != touched(&self.slots[1]) && !self.slots.iter().all(Slot::is_empty) {
+            return None;
+        }
+        let both = Side::BOTH.map(|side| self.shown_backbone(side));
+        (both[0] != both[1]).then_some(both)
+    }
+
     /// The theme in use.
     pub fn theme(&self) -> &Theme {
         &self.themes[self.theme.min(self.themes.len() - 1)]

@@ -15,7 +15,7 @@ use crate::{
 #[derive(Debug, PartialEq)]
 pub enum Effect {
     /// Train these, step about when there are two.
-    Start(Vec<(Side, Method)>, Setup),
+    Start(Vec<(Side, Method, Setup)>),
     /// Go on training the session in this folder.
     Resume(Side, PathBuf),
     /// Tell a run.

@@ -105,17 +105,16 @@ fn names(app: &App) -> [String; 3] {
     let running = [app.focused(), app.slot(app.focus.other())].into_iter().find_map(|slot| slot.state.config.as_ref());
     let (data, fold, model, device) = match running {
         Some(config) => (config.data_name.clone(), config.fold, config.model.clone(), config.device.clone()),
-        None => (short_name(&app.setup.data), app.setup.fold, app.setup.model.clone(), app.setup.device.clone()),
+        None => (text::last_part(&app.setup.data), app.setup.fold, app.setup.model.clone(), app.setup.device.clone()),
+    };
+    let model = match app.two_backbones() {
+        Some(both) => both.map(|name| text::last_part(&name)).join(" | "),
+        None => text::last_part(&model),
     };
     let fold = fold.map_or(String::new(), |fold| format!(" fold {fold}"));
     let device = match device.as_str() {
         "cpu" | "auto" => format!("{} core{}", app.cores, if app.cores == 1 { "" } else { "s" }),
         other => other.to_owned(),
     };
-    [format!("{}{fold}", text::clean(&data)), short_name(&model), text::clean(&device)]
-}
-
-/// A path's last part: enough for a title.
-fn short_name(path: &str) -> String {
-    text::clean(path.trim_end_matches('/').rsplit('/').next().unwrap_or(path))
+    [format!("{}{fold}", text::clean(&data)), model, text::clean(&device)]
 }

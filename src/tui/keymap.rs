@@ -149,6 +149,8 @@ pub static BINDINGS: &[Binding] = bindings! {
         [letter('b')] Action::StartBoth, "start both, paired: same seed, same batches, step about", "both";
         [letter(' ')] Action::Pause, "pause, or go on", "pause";
         [letter('m')] Action::NextMethod, "the next method for the run in focus", "method";
+        [letter('n')] Action::NextBackbone, "the next backbone in the box for the run in focus";
+        [letter('v')] Action::Versus, "start the method in focus on both backbones in the box, paired";
         [letter('x')] Action::NextX, "curves against step, wall-clock or epoch", "x axis";
         [letter('l')] Action::ToggleLog, "loss on a logarithmic axis, or not", "log";
         [letter('s')] Action::NextSmooth, "training loss as measured, or averaged over 10, 30 or 100 steps", "smooth";
@@ -180,6 +182,7 @@ pub static BINDINGS: &[Binding] = bindings! {
         [key(KeyCode::End), letter('G')] Action::Move(Move::End), "the last row";
         [key(KeyCode::Enter), letter(' ')] Action::Toggle, "open or close the branch";
         [letter('m')] Action::NextMethod, "the next method: the numbers answer at once", "method";
+        [letter('n')] Action::NextBackbone, "the next backbone in the box";
     }
     LIVE => {
         [letter('r'), key(KeyCode::Enter)] Action::Listen(None), "listen to the microphone, or stop listening", "listen";

@@ -126,6 +126,15 @@ fn train_empty() {
 }
 
 #[test]
+fn train_on_two_backbones() {
+    both_sizes("train_two_backbones", |size| {
+        let mut app = fixture::app(size);
+        act(&mut app, [Action::NextBackbone]);
+        app
+    });
+}
+
+#[test]
 fn train_running() {
     both_sizes("train_running", |size| fixture::training(size, (275, 192)));
 }

@@ -30,6 +30,8 @@ pub struct Slot {
     pub side: Side,
     /// How the next run of this side adapts the backbone.
     pub method: Method,
+    /// What the next run of this side adapts; `None`: what the setup says.
+    pub backbone: Option<String>,
     /// Where the run comes from.
     pub origin: Origin,
     /// Whether its trainer's thread is alive in this process.
@@ -47,13 +49,14 @@ pub struct Slot {
 impl Slot {
     /// Nothing yet.
     pub fn new(side: Side, method: Method) -> Self {
-        let (state, trace, peaks) = Default::default();
-        Self { side, method, origin: Origin::Empty, alive: false, state, trace, peaks, problem: None }
+        let (backbone, state, trace, peaks, problem) = Default::default();
+        Self { side, method, backbone, origin: Origin::Empty, alive: false, state, trace, peaks, problem }
     }
 
     /// Makes room for a run that was asked for.
     pub fn start(&mut self) {
-        *self = Self { origin: Origin::Starting, alive: true, ..Self::new(self.side, self.method) };
+        let backbone = self.backbone.take();
+        *self = Self { backbone, origin: Origin::Starting, alive: true, ..Self::new(self.side, self.method) };
     }
 
     /// Makes room for the rest of a run that was opened before.

@@ -2,6 +2,11 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+/// A path's last part: enough for a title.
+pub fn last_part(path: &str) -> String {
+    clean(path.trim_end_matches('/').rsplit('/').next().unwrap_or(path))
+}
+
 /// Text from a file, a device or a label with whatever the terminal would obey made visible:
 /// control characters, line breaks and marks that reorder text.
 pub fn clean(text: &str) -> String {

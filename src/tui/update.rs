@@ -152,6 +152,8 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
             return runs::set_method(app, method);
         }
         Action::SetMethod(method) => return runs::set_method(app, method),
+        Action::NextBackbone => return runs::next_backbone(app),
+        Action::Versus => return runs::versus(app),
         Action::NextX => app.x = app.x.next(),
         Action::ToggleLog => app.log = !app.log,
         Action::NextSmooth => app.smooth = (app.smooth + 1) % SMOOTHING.len(),
@@ -210,12 +212,13 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         Action::SetData(data) => {
             notify(app, format!("the next run trains on {data}"), false);
             app.setup.data = data;
-            return vec![Effect::Shape(app.setup.clone(), app.focused().method)];
+            return vec![Effect::Shape(app.setup_of(app.focus), app.focused().method)];
         }
         Action::SetModel(model) => {
             notify(app, format!("the next run adapts {model}"), false);
             app.setup.model = model;
-            return vec![Effect::Shape(app.setup.clone(), app.focused().method)];
+            app.slots.iter_mut().for_each(|slot| slot.backbone = None);
+            return vec![Effect::Shape(app.setup_of(app.focus), app.focused().method)];
         }
         Action::Set(name, value) => match commands::set(&mut app.setup, &name, &value) {
             Ok(()) => notify(app, format!("{name} of the next run: {value}"), false),
@@ -231,7 +234,7 @@ fn show(app: &mut App, screen: Screen) -> Vec<Effect> {
     match screen {
         Screen::Sessions => vec![Effect::List],
         Screen::Parameters if app.focused().is_empty() => {
-            vec![Effect::Shape(app.setup.clone(), app.focused().method)]
+            vec![Effect::Shape(app.setup_of(app.focus), app.focused().method)]
         }
         _ => Vec::new(),
     }

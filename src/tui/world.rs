@@ -51,8 +51,10 @@ impl World {
     /// Does one thing. Quick, or on another thread.
     pub fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Start(runs, setup) => {
-                let (sides, launches) = self.launches(&runs, &setup);
+            Effect::Start(runs) => {
+                let launch = |setup, method| Launch::New(Box::new(request(setup, method)));
+                let launches = runs.iter().map(|(side, method, setup)| (*side, launch(setup, *method)));
+                let (sides, launches) = launches.unzip();
                 self.train(sides, launches);
             }
             Effect::Resume(side, path) => self.train(vec![side], vec![Launch::Resume(path)]),
@@ -179,11 +181,6 @@ impl World {
         if let Err(error) = spawned {
             self.tell(Message::Trouble(format!("the system gave no thread: {error}").into()));
         }
-    }
-
-    fn launches(&self, runs: &[(Side, Method)], setup: &Setup) -> (Vec<Side>, Vec<Launch>) {
-        let launch = |method: Method| Launch::New(Box::new(request(setup, method)));
-        runs.iter().map(|(side, method)| (*side, launch(*method))).unzip()
     }
 
     fn train(&mut self, sides: Vec<Side>, launches: Vec<Launch>) {

@@ -21,7 +21,7 @@ const ADAPTER: &str = "adapter";
 const BACKBONE: &str = "backbone";
 
 const MODEL_TENSORS: &str = "model.safetensors";
-const MODEL_CARD: &str = "config.json";
+pub(super) const MODEL_CARD: &str = "config.json";
 const ADAPTER_TENSORS: &str = "adapter.safetensors";
 const ADAPTER_CARD: &str = "adapter_config.json";
 

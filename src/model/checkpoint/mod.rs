@@ -108,12 +108,13 @@ impl Checkpoint {
         })
     }
 
-    /// Looks at safetensors that lie in the program, under this name: nothing is beside them.
+    /// Looks at safetensors that lie in the program, under this name, with their card where they have one; nothing else
+    /// is beside them.
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub fn inside(name: &str, tensors: &'static [u8]) -> Result<Self, ModelError> {
-        Self::checked(recognise(safetensors::open(Path::new(name), Bytes::Inside(tensors))?)?)
+    pub fn inside(name: &str, tensors: &'static [u8], card: Option<&'static str>) -> Result<Self, ModelError> {
+        Self::checked(recognise(safetensors::open(Path::new(name), Bytes::Inside(tensors, card))?)?)
     }
 
     fn checked(checkpoint: Self) -> Result<Self, ModelError> {
@@ -270,15 +271,16 @@ fn file_of(path: &Path) -> Result<PathBuf, ModelError> {
 fn beside<T: serde::de::DeserializeOwned>(tensors: &Tensors, name: &str) -> Result<Option<T>, ModelError> {
     /// Settings are small; AudioSet's labels are the largest.
     const LARGEST: u64 = 16 << 20;
-    if tensors.is_inside() {
-        return Ok(None);
-    }
     let path = tensors.path.with_file_name(name);
+    let broken = |why: serde_json::Error| ModelError::checkpoint(&path, why.to_string(), "download or copy it again");
+    if tensors.is_inside() {
+        let card = tensors.settings().filter(|_| name == card::MODEL_CARD);
+        return card.map(serde_json::from_str).transpose().map_err(broken);
+    }
     let Ok(file) = File::open(&path) else { return Ok(None) };
     let mut text = String::new();
     file.take(LARGEST).read_to_string(&mut text).map_err(|source| ModelError::Io { path: path.clone(), source })?;
-    let parsed = serde_json::from_str(&text);
-    parsed.map(Some).map_err(|why| ModelError::checkpoint(&path, why.to_string(), "download or copy it again"))
+    serde_json::from_str(&text).map(Some).map_err(broken)
 }
 
 /// How many blocks there are: consecutive numbers from 0 for which the file has this tensor.

@@ -137,7 +137,8 @@ fn row_major(shape: &[usize]) -> Vec<usize> {
 #[derive(Debug)]
 pub(super) enum Bytes {
     File(File),
-    Inside(&'static [u8]),
+    /// With the settings that would lie beside a file, if there are any.
+    Inside(&'static [u8], Option<&'static str>),
 }
 
 impl From<File> for Bytes {
@@ -150,14 +151,14 @@ impl Bytes {
     pub(super) fn length(&self) -> io::Result<u64> {
         match self {
             Self::File(file) => Ok(file.metadata()?.len()),
-            Self::Inside(bytes) => Ok(bytes.len() as u64),
+            Self::Inside(bytes, _) => Ok(bytes.len() as u64),
         }
     }
 
     pub(super) fn read_exact_at(&self, buffer: &mut [u8], at: u64) -> io::Result<()> {
         match self {
             Self::File(file) => read_exact_at(file, buffer, at),
-            Self::Inside(bytes) => {
+            Self::Inside(bytes, _) => {
                 let from = usize::try_from(at).ok().and_then(|at| bytes.get(at..)?.get(..buffer.len()));
                 buffer.copy_from_slice(from.ok_or(io::ErrorKind::UnexpectedEof)?);
                 Ok(())
@@ -196,9 +197,14 @@ impl Tensors {
         Ok(Self { path: path.to_owned(), metadata, bytes, table })
     }
 
+    /// Settings in the program, for tensors that lie there too.
+    pub(super) fn settings(&self) -> Option<&'static str> {
+        if let Bytes::Inside(_, settings) = self.bytes { settings } else { None }
+    }
+
     /// Whether they lie in the program, with no folder around them.
     pub(super) fn is_inside(&self) -> bool {
-        matches!(self.bytes, Bytes::Inside(_))
+        matches!(self.bytes, Bytes::Inside(..))
     }
 
     /// Every tensor, in the order of names.

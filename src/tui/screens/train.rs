@@ -1,5 +1,7 @@
 //! Train: A and B side by side; what is running, how well, how long still.
 
+mod beneath;
+
 use ratatui::{
     buffer::Buffer,
     layout::{Constraint, Layout, Rect},
@@ -8,16 +10,17 @@ use ratatui::{
 
 use super::{side_title, status};
 use crate::{
+    model,
     plot::{self, Side},
     session::Status,
     tui::{
         app::{App, SMOOTHING},
-        layers::{Adapter, Layers},
         slot::Slot,
         text,
-        widgets::{Panel, bar, chart, columns, fields, gauge, hint, paragraph},
+        widgets::{Panel, chart, fields, gauge, hint, paragraph},
     },
 };
+use beneath::{adapter_ratios, compare, epoch_times};
 
 /// Draws the screen.
 pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
@@ -51,7 +54,9 @@ fn slot(app: &App, side: Side, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let slot = app.slot(side);
     let focused = app.focus == side;
-    let mut title = side_title(app, side, slot.shown_method().title());
+    let on = |name: String| format!(" on {}", text::fit(&text::last_part(&name), 20));
+    let on = app.two_backbones().map_or_else(String::new, |_| on(app.shown_backbone(side)));
+    let mut title = side_title(app, side, &format!("{}{on}", slot.shown_method().title()));
     if let Some(config) = &slot.state.config
         && area.width > 50
     {
@@ -199,6 +204,7 @@ fn welcome(app: &App, area: Rect, buffer: &mut Buffer) {
     let inner = Panel::new("loss · accuracy", theme).draw(area, buffer);
     let data = text::fit(&app.setup.data, 32);
     let [a, b] = &app.slots;
+    let boxed: Vec<&str> = model::boxed().iter().map(|(name, _)| *name).collect();
     if a.alive || b.alive {
         return hint(inner, "The data is being read; curves begin with the first step.", &[], theme, buffer);
     }
@@ -206,6 +212,7 @@ fn welcome(app: &App, area: Rect, buffer: &mut Buffer) {
         ("b", format!("train {} ● and {} ▲ side by side on {data}", a.method.title(), b.method.title())),
         ("Enter", format!("train {} alone", app.focused().method.title())),
         ("m", "choose another method for this side".to_owned()),
+        ("v", format!("train {} on two backbones: {}", app.focused().method.title(), boxed.join(" and "))),
         (":data", "train on a folder of your own sounds".to_owned()),
         ("4", "listen".to_owned()),
         ("5", "open what ran before".to_owned()),
@@ -257,153 +264,4 @@ fn reading(app: &App) -> Line<'static> {
         }
     }
     line
-}
-
-/// Median epoch, waiting for data apart.
-fn epoch_times(app: &App, area: Rect, buffer: &mut Buffer) {
-    let theme = app.theme();
-    let inner =
-        Panel::new("epoch time, s", theme).right(Line::styled("▂ data  ▇ compute", theme.dim())).draw(area, buffer);
-    let times = Side::BOTH.map(|side| app.slot(side).epoch_seconds());
-    let longest = times.iter().flatten().map(|(total, _)| *total).fold(0.0, f64::max);
-    if longest == 0.0 {
-        buffer.set_stringn(inner.x, inner.y, "after the first epoch", usize::from(inner.width), theme.faint());
-        return;
-    }
-    let room = usize::from(inner.width).saturating_sub(12);
-    let mut y = inner.y;
-    for (side, time) in Side::BOTH.into_iter().zip(times) {
-        let Some((total, data)) = time.filter(|_| y < inner.bottom()) else { continue };
-        let data = data.min(total);
-        let waiting = ((data / longest * room as f64).round() as usize).max(usize::from(data > 0.02 * total));
-        let compute = bar((total / longest) - waiting as f64 / room.max(1) as f64, room);
-        let line = Line::from(vec![
-            Span::styled(format!("{} {} ", side.letter(), side.marker()), theme.side(side)),
-            Span::styled(format!("{total:>6.1}  "), theme.strong()),
-            Span::styled("▂".repeat(waiting), theme.side(side)),
-            Span::styled(compute, theme.side(side)),
-        ]);
-        buffer.set_line(inner.x, y, &line, inner.width);
-        y += 1;
-    }
-    if y < inner.bottom() {
-        let waits: Vec<_> = Side::BOTH
-            .into_iter()
-            .zip(times)
-            .filter_map(|(side, time)| {
-                time.map(|(total, data)| format!("{} {}", side.marker(), text::percent(data / total.max(1e-9))))
-            })
-            .collect();
-        let words = format!("waited for data: {}", waits.join("   "));
-        buffer.set_stringn(inner.x, y, words, usize::from(inner.width), theme.dim());
-    }
-}
-
-/// The adapters' ratios now, block by block.
-fn adapter_ratios(app: &App, area: Rect, buffer: &mut Buffer) {
-    let theme = app.theme();
-    let side = Layers::side(app.focus, |side| !app.slot(side).state.norms.is_empty());
-    let Some((side, norms)) = side.and_then(|side| Some((side, app.slot(side).state.norms.last()?))) else {
-        let inner = Panel::new("adapters, |Δ|/|x| by block", theme).draw(area, buffer);
-        buffer.set_stringn(
-            inner.x,
-            inner.y,
-            if app.slots.iter().any(|slot| matches!(slot.shown_method().id(), "aat" | "aat-m")) {
-                "not measured yet"
-            } else {
-                "these methods have none"
-            },
-            usize::from(inner.width),
-            theme.faint(),
-        );
-        return;
-    };
-    let title =
-        Line::from(vec![Span::raw("adapters, |Δ|/|x| by block "), Span::styled(side.marker(), theme.side(side))]);
-    let inner = Panel::new(title, theme).draw(area, buffer);
-    let greatest = Adapter::BOTH
-        .iter()
-        .flat_map(|adapter| norms.blocks.iter().map(|block| adapter.value(block, true)))
-        .fold(0.0, f64::max)
-        .max(1e-9);
-    let wide = if u32::from(inner.width) >= 16 + 3 * norms.blocks.len() as u32 { 2 } else { 1 };
-    for (row, adapter) in Adapter::BOTH.into_iter().enumerate() {
-        let y = inner.y + row as u16;
-        if y >= inner.bottom() {
-            break;
-        }
-        let values: Vec<_> = norms.blocks.iter().map(|block| adapter.value(block, true) / greatest).collect();
-        let name = if adapter == Adapter::Spatial { "spatial" } else { "mlp" };
-        buffer.set_string(inner.x, y, name, theme.dim());
-        columns((inner.x + 9, y), 1, wide, &values, theme.side(side), buffer);
-    }
-    if inner.height > 2 {
-        let words = format!("greatest {}", text::value(greatest));
-        buffer.set_stringn(inner.x, inner.y + 2, words, usize::from(inner.width), theme.dim());
-    }
-}
-
-/// A against B, at their best epochs.
-fn compare(app: &App, area: Rect, buffer: &mut Buffer) {
-    let theme = app.theme();
-    let [a, b] = &app.slots;
-    let pairs =
-        |slot: &Slot| slot.state.config.as_ref().map(|config| (config.session.clone(), config.paired_with.clone()));
-    let paired = match (pairs(a), pairs(b)) {
-        (Some((a, with_a)), Some((b, with_b))) => with_a.as_ref() == Some(&b) || with_b.as_ref() == Some(&a),
-        _ => false,
-    };
-    let inner = Panel::new(if paired { "A - B, paired" } else { "A - B" }, theme).draw(area, buffer);
-    let room = usize::from(inner.width);
-    let row = |y: u16| Rect { y: inner.y + y, height: 1, ..inner };
-    let stops: &[u16] = if room >= 38 { &[0, 22] } else { &[0, 20] };
-    let none = Span::raw("");
-    let (Some(best_a), Some(best_b)) = (a.state.best(), b.state.best()) else {
-        let words =
-            if a.is_empty() || b.is_empty() { "b trains both sides, paired" } else { "after both sides' first epoch" };
-        buffer.set_stringn(inner.x, inner.y, words, room, theme.faint());
-        return;
-    };
-    let metric = a.state.config.as_ref().map_or("metric", |config| config.recipe.metric.name());
-    let difference = best_a.value - best_b.value;
-    let style = if difference >= 0.0 { theme.side(Side::A) } else { theme.side(Side::B) };
-    let values = format!("● {:.3}   ▲ {:.3}", best_a.value, best_b.value);
-    fields(
-        row(0),
-        stops,
-        &[
-            (metric, Span::styled(format!("{difference:+.3}"), style.bold()), none.clone()),
-            ("", Span::styled(values, theme.dim()), none.clone()),
-        ],
-        theme,
-        buffer,
-    );
-    let time = match (a.epoch_seconds(), b.epoch_seconds()) {
-        (Some((a, _)), Some((b, _))) if b > 0.0 => format!("{:.2} x", a / b),
-        _ => "–".into(),
-    };
-    let moments = a.state.moment_bytes as f64 / b.state.moment_bytes.max(1) as f64;
-    fields(
-        row(1),
-        stops,
-        &[
-            ("epoch time", Span::styled(time, theme.strong()), none.clone()),
-            ("moments", Span::styled(format!("{moments:.2} x"), theme.strong()), none.clone()),
-        ],
-        theme,
-        buffer,
-    );
-    if inner.height > 2 {
-        let trains = a.state.inventory.trainable as f64 / b.state.inventory.trainable.max(1) as f64;
-        fields(
-            row(2),
-            stops,
-            &[
-                ("trains", Span::styled(format!("{trains:.3} x"), theme.base()), none.clone()),
-                ("best at", Span::styled(format!("{} and {}", best_a.epoch, best_b.epoch), theme.base()), none),
-            ],
-            theme,
-            buffer,
-        );
-    }
 }

@@ -357,7 +357,7 @@ fn learn(app: &mut App) -> Vec<Effect> {
     slot.method = Method::aat();
     slot.start();
     app.live.teaching.learning = Some(focus);
-    effects.push(Effect::Start(vec![(focus, Method::aat())], setup));
+    effects.push(Effect::Start(vec![(focus, Method::aat(), setup)]));
     effects
 }
 

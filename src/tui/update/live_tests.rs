@@ -147,8 +147,9 @@ fn a_lesson_is_recorded_learned_and_then_listened_with() {
     assert_eq!(press(&mut app, "\n"), []);
     update(&mut app, Message::RunOver(Side::B));
     let effects = press(&mut app, "\t\n");
-    let [Effect::Start(runs, setup)] = effects.as_slice() else { panic!("{effects:?}") };
-    assert_eq!(runs, &[(Side::B, Method::aat())]);
+    let [Effect::Start(runs)] = effects.as_slice() else { panic!("{effects:?}") };
+    let [(Side::B, method, setup)] = runs.as_slice() else { panic!("{runs:?}") };
+    assert_eq!(*method, Method::aat());
     assert_eq!((setup.data.as_str(), setup.recipe.as_deref()), (folder.path().to_str().unwrap(), Some("lesson")));
     assert_eq!(setup.model, "tiny", "the backbone that was heard with");
     for record in fixture::events(Method::aat(), 1000) {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{Effect, notify};
 use crate::{
-    model::Method,
+    model::{self, Method},
     plot::{self, Side},
     train::Command,
     tui::{
@@ -31,8 +31,8 @@ pub(super) fn start(app: &mut App, sides: &[Side]) -> Vec<Effect> {
     for side in sides {
         app.slot_mut(*side).start();
     }
-    let methods = sides.iter().map(|side| (*side, app.slot(*side).method)).collect();
-    vec![Effect::Start(methods, app.setup.clone())]
+    let runs = sides.iter().map(|side| (*side, app.slot(*side).method, app.setup_of(*side)));
+    vec![Effect::Start(runs.collect())]
 }
 
 /// Pauses what runs; when all of it is paused, lets it go on.
@@ -60,6 +60,33 @@ pub(super) fn set_method(app: &mut App, method: Method) -> Vec<Effect> {
     app.refresh_parameters();
     notify(app, text, false);
     Vec::new()
+}
+
+/// Gives the focused side's next run the backbone that comes after its own in the box.
+pub(super) fn next_backbone(app: &mut App) -> Vec<Effect> {
+    let (focus, boxed) = (app.focus, model::boxed());
+    if app.focused().is_busy() {
+        notify(app, format!("{} trains: stop it first (S)", focus.letter()), false);
+        return Vec::new();
+    }
+    let own = app.setup_of(focus).model;
+    let next = boxed.iter().position(|(name, _)| *name == own).map_or(0, |at| (at + 1) % boxed.len());
+    let (name, what) = boxed[next];
+    app.slot_mut(focus).backbone = Some(name.to_owned());
+    notify(app, format!("{} {} adapts {name}: {what}", focus.letter(), focus.marker()), false);
+    vec![Effect::Shape(app.setup_of(focus), app.focused().method)]
+}
+
+/// Starts the focused side's method on both sides, each on a backbone of its own: the first two in the box.
+pub(super) fn versus(app: &mut App) -> Vec<Effect> {
+    if app.busy_sides().is_empty() {
+        let method = app.focused().method;
+        for (side, (name, _)) in Side::BOTH.into_iter().zip(model::boxed()) {
+            let slot = app.slot_mut(side);
+            (slot.method, slot.backbone) = (method, Some(name.to_owned()));
+        }
+    }
+    start(app, &Side::BOTH)
 }
 
 /// Moves the crosshair by a fortieth of the longest run; it comes from beyond the newest step and goes there.

@@ -33,7 +33,7 @@ fn press(app: &mut App, keys: &str) -> Vec<Effect> {
 fn one_key_after_opening_a_run_begins_on_the_demo() {
     let mut app = fixture::app(SIZE);
     let effects = press(&mut app, "\n");
-    assert_eq!(effects, [Effect::Start(vec![(Side::A, Method::aat())], Setup::default())]);
+    assert_eq!(effects, [Effect::Start(vec![(Side::A, Method::aat(), Setup::default())])]);
     assert_eq!(app.setup.data, "demo");
     assert!(app.slot(Side::A).is_busy() && !app.slot(Side::B).is_busy());
     assert_eq!(press(&mut app, "\n"), [], "a side trains once");
@@ -43,8 +43,34 @@ fn one_key_after_opening_a_run_begins_on_the_demo() {
 fn both_start_as_one_pair() {
     let mut app = fixture::app(SIZE);
     let effects = press(&mut app, "b");
-    let sides = vec![(Side::A, Method::aat()), (Side::B, Method::full())];
-    assert_eq!(effects, [Effect::Start(sides, Setup::default())]);
+    let setup = Setup::default;
+    let sides = vec![(Side::A, Method::aat(), setup()), (Side::B, Method::full(), setup())];
+    assert_eq!(effects, [Effect::Start(sides)]);
+}
+
+#[test]
+fn one_method_starts_on_two_backbones() {
+    let mut app = fixture::app(SIZE);
+    let effects = press(&mut app, "\tmv");
+    let method = Method::full().next();
+    let on = |model: &str| Setup { model: model.into(), ..Setup::default() };
+    let sides = vec![(Side::A, method, on("box")), (Side::B, method, on("box-ssl"))];
+    assert_eq!(effects, [Effect::Start(sides)]);
+    assert_eq!(app.two_backbones(), Some(["box".into(), "box-ssl".into()]));
+    assert_eq!(press(&mut app, "v"), [], "what runs is left alone");
+}
+
+#[test]
+fn a_side_takes_the_next_backbone() {
+    let mut app = fixture::app(SIZE);
+    let shape = |app: &App| Effect::Shape(app.setup_of(Side::A), Method::aat());
+    assert_eq!(press(&mut app, "n"), [shape(&app)]);
+    assert_eq!((app.setup_of(Side::A).model.as_str(), app.setup_of(Side::B).model.as_str()), ("box-ssl", "box"));
+    press(&mut app, "n");
+    assert_eq!(app.two_backbones(), None, "the first comes after the last");
+    press(&mut app, "n");
+    press(&mut app, ":model tiny\n");
+    assert_eq!(app.setup_of(Side::A).model, "tiny", "said for both");
 }
 
 #[test]
