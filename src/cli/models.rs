@@ -108,7 +108,8 @@ fn lines(description: &Description) -> Vec<String> {
     if let Some(base) = &description.base {
         fact("backbone", base.clone());
     }
-    if let Some(method) = description.method {
+    // A backbone without a head was pretrained, not adapted.
+    if let Some(method) = description.method.filter(|_| shape.classes > 0) {
         fact("adapted by", method.to_string());
     }
     fact("shape", format!("{} blocks, hidden size {}, {} heads", shape.depth, shape.hidden, shape.heads));
