@@ -1,4 +1,5 @@
-//! The backbones that the program brings along, so that there are some without a network; `models/box` and `models/box-ssl` say where they are from.
+//! The backbones that the program brings along, so that there are some without a network; `models/box` and
+//! `models/box-ssl` say where they are from.
 
 use super::{ModelError, checkpoint::Checkpoint};
 

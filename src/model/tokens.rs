@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use candle_core::Tensor;
+use rayon::prelude::*;
 
 use super::{Features, ModelConfig, ModelError, ParamStore, Stem};
 
@@ -34,14 +35,18 @@ impl Selection {
     }
 }
 
-/// Where a pass reads its patches and their places.
+/// The patches that were chosen of a batch, and their places.
 pub(super) struct Places<'a> {
-    pub selection: &'a Selection,
-    pub input: &'a Features,
-    /// Sides of a patch.
-    pub patch: [usize; 2],
-    stride: [usize; 2],
+    selection: &'a Selection,
+    /// Every patch's, (batch, kept, patch): read once, for embedding, its gradient and masked prediction.
+    pixels: Vec<f32>,
     columns: usize,
+    /// Clips.
+    pub batch: usize,
+    /// Patches of each clip.
+    pub kept: usize,
+    /// Pixels of a patch.
+    pub size: usize,
     /// Class tokens before the patches.
     pub first: usize,
 }
@@ -54,7 +59,6 @@ impl<'a> Places<'a> {
             return Err(ModelError::Shape("only a backbone of patches can be pretrained here".into()));
         };
         let [rows, columns] = config.grid();
-        let places = Self { selection, input, patch, stride, columns, first: config.class_tokens() };
         let kept = selection.kept();
         let fits = input.bins == mel_bins
             && input.batch == selection.offsets.len()
@@ -64,42 +68,50 @@ impl<'a> Places<'a> {
                 let ([row, column], offset) = (selection.patches[i], selection.offsets[i / kept.max(1)]);
                 row < rows && column + offset < columns && column * stride[1] + patch[1] <= input.frames
             });
-        if fits { Ok(places) } else { Err(ModelError::Shape("patches that are not in the clip were chosen".into())) }
+        if !fits {
+            return Err(ModelError::Shape("patches that are not in the clip were chosen".into()));
+        }
+        let size = patch[0] * patch[1];
+        let mut pixels = vec![0.0; selection.patches.len() * size];
+        let chosen = selection.patches.par_iter().enumerate();
+        chosen.zip(pixels.par_chunks_exact_mut(size)).for_each(|((i, [row, column]), out)| {
+            let clip = &input.data[i / kept * input.frames * input.bins..];
+            for (line, out) in out.chunks_exact_mut(patch[1]).enumerate() {
+                let bin = row * stride[0] + line;
+                for (at, out) in out.iter_mut().enumerate() {
+                    *out = clip[(column * stride[1] + at) * input.bins + bin];
+                }
+            }
+        });
+        Ok(Self { selection, pixels, columns, batch: input.batch, kept, size, first: config.class_tokens() })
     }
 
     /// Row of the positions for patch `i` of clip `clip`.
     pub fn position(&self, clip: usize, i: usize) -> usize {
-        let [row, column] = self.selection.patches[clip * self.selection.kept() + i];
+        let [row, column] = self.selection.patches[clip * self.kept + i];
         self.first + row * self.columns + column + self.selection.offsets[clip]
     }
 
-    /// The pixels of a clip's patches, (kept, pixels).
-    pub fn pixels(&self, clip: usize) -> Vec<f32> {
-        let (kept, bins) = (self.selection.kept(), self.input.bins);
-        let data = &self.input.data[clip * self.input.frames * bins..(clip + 1) * self.input.frames * bins];
-        let mut out = Vec::with_capacity(kept * self.patch[0] * self.patch[1]);
-        for [row, column] in &self.selection.patches[clip * kept..(clip + 1) * kept] {
-            for bin in (0..self.patch[0]).map(|i| row * self.stride[0] + i) {
-                out.extend((0..self.patch[1]).map(|i| data[(column * self.stride[1] + i) * bins + bin]));
-            }
-        }
-        out
+    /// The pixels of a clip's patches, (kept, size).
+    pub fn pixels(&self, clip: usize) -> &[f32] {
+        let count = self.kept * self.size;
+        &self.pixels[clip * count..(clip + 1) * count]
+    }
+
+    /// The pixels of every patch, (batch, kept, size).
+    pub fn all_pixels(&self) -> &[f32] {
+        &self.pixels
+    }
+
+    /// Whether each patch is hidden, (batch, kept).
+    pub fn all_hidden(&self) -> &[bool] {
+        &self.selection.hidden
     }
 
     /// Whether each of a clip's patches is hidden, (kept).
     pub fn hidden(&self, clip: usize) -> &[bool] {
-        let kept = self.selection.kept();
-        &self.selection.hidden[clip * kept..(clip + 1) * kept]
+        &self.selection.hidden[clip * self.kept..(clip + 1) * self.kept]
     }
-}
-
-/// The pixels of every chosen patch, (batch, kept, pixels): what masked prediction is to find.
-///
-/// # Errors
-/// When the selection is not of this input.
-pub(super) fn pixels(config: &ModelConfig, input: &Features, selection: &Selection) -> Result<Vec<f32>> {
-    let places = Places::new(config, input, selection)?;
-    Ok((0..input.batch).flat_map(|clip| places.pixels(clip)).collect())
 }
 
 /// Loss of normed tokens (batch, class tokens + kept, D) with its gradient; adds the gradients of what else trains.
@@ -118,24 +130,12 @@ pub(super) trait TokenEngine: Send {
     /// parameter in the store's order.
     ///
     /// # Errors
-    /// When the selection is not of this input or the store not of this model.
-    fn token_step(
-        &mut self,
-        store: &ParamStore,
-        input: &Features,
-        selection: &Selection,
-        loss: TokenLoss<'_>,
-    ) -> Result<(f32, Vec<Tensor>)>;
+    /// When the store is not of this model, or the device fails.
+    fn token_step(&mut self, store: &ParamStore, of: &Places<'_>, loss: TokenLoss<'_>) -> Result<(f32, Vec<Tensor>)>;
 
     /// The final norm's tokens of the chosen patches, for whoever only looks.
     ///
     /// # Errors
     /// As [`token_step`](Self::token_step).
-    fn tokens(
-        &mut self,
-        store: &ParamStore,
-        input: &Features,
-        selection: &Selection,
-        look: TokenLook<'_>,
-    ) -> Result<()>;
+    fn tokens(&mut self, store: &ParamStore, of: &Places<'_>, look: TokenLook<'_>) -> Result<()>;
 }

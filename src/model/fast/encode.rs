@@ -7,7 +7,7 @@ use super::{Fast, Result, biases::Biases, block, blocks, tensors, weights::Weigh
 use crate::{
     model::{
         Features, ModelConfig, ModelError, ParamStore,
-        tokens::{GradientsByName, MASK_TOKEN, Places, Selection, TokenEngine, TokenLook, TokenLoss},
+        tokens::{GradientsByName, MASK_TOKEN, Places, TokenEngine, TokenLook, TokenLoss},
     },
     ops::{
         Mat, MatMut,
@@ -24,14 +24,7 @@ impl TokenEngine for Fast {
         &self.config
     }
 
-    fn token_step(
-        &mut self,
-        store: &ParamStore,
-        input: &Features,
-        selection: &Selection,
-        loss: TokenLoss<'_>,
-    ) -> Result<(f32, Vec<Tensor>)> {
-        let places = Places::new(&self.config, input, selection)?;
+    fn token_step(&mut self, store: &ParamStore, of: &Places<'_>, loss: TokenLoss<'_>) -> Result<(f32, Vec<Tensor>)> {
         let weights = Weights::of(store);
         let weights = weights.view()?;
         let (config, extras) = (self.config.clone(), self.extras);
@@ -43,9 +36,9 @@ impl TokenEngine for Fast {
         let mut of_blocks = (0..self.config.depth)
             .map(|i| block(&extras, i, &mut |name| Ok(gradients.remove(name))))
             .collect::<Result<Vec<Gradients<'_>>>>()?;
-        let shape = self.token_shape(input.batch, self.config.class_tokens() + selection.kept());
+        let shape = self.token_shape(of.batch, of.first + of.kept);
         let total = parallel::install(|| -> Result<f32> {
-            embed(&self.config, &weights, &places, self.stack.tokens(&shape))?;
+            embed(&self.config, &weights, of, self.stack.tokens(&shape))?;
             let tokens = self.stack.forward(&shape, &blocks, true, &mut []).to_vec();
             let norm = final_norm(&self.config, &weights)?;
             let mut normed = vec![0.0; tokens.len()];
@@ -63,7 +56,7 @@ impl TokenEngine for Fast {
             let clips = dtokens.par_chunks_exact_mut(rows).zip(tokens.par_chunks_exact(rows));
             clips.zip(dnormed.par_chunks_exact(rows)).for_each(|((dx, x), dy)| layer_norm::backward(norm, x, dy, dx));
             if let Some(dtokens) = self.stack.backward(&shape, &blocks, &dtokens, &mut of_blocks) {
-                embed_backward(&places, shape.hidden, dtokens, &mut gradients);
+                embed_backward(of, shape.hidden, dtokens, &mut gradients);
             }
             Ok(total)
         })?;
@@ -71,22 +64,15 @@ impl TokenEngine for Fast {
         Ok((total, tensors(store, buffers)?))
     }
 
-    fn tokens(
-        &mut self,
-        store: &ParamStore,
-        input: &Features,
-        selection: &Selection,
-        look: TokenLook<'_>,
-    ) -> Result<()> {
-        let places = Places::new(&self.config, input, selection)?;
+    fn tokens(&mut self, store: &ParamStore, of: &Places<'_>, look: TokenLook<'_>) -> Result<()> {
         let weights = Weights::of(store);
         let weights = weights.view()?;
         let (config, extras) = (self.config.clone(), self.extras);
         let biases = Biases::of(&config, &weights)?;
         let blocks = blocks(&config, &extras, &weights, &biases)?;
-        let shape = self.token_shape(input.batch, self.config.class_tokens() + selection.kept());
+        let shape = self.token_shape(of.batch, of.first + of.kept);
         let normed = parallel::install(|| -> Result<Vec<f32>> {
-            embed(&self.config, &weights, &places, self.stack.tokens(&shape))?;
+            embed(&self.config, &weights, of, self.stack.tokens(&shape))?;
             let tokens = self.stack.forward(&shape, &blocks, false, &mut []);
             let mut normed = vec![0.0; tokens.len()];
             layer_norm::forward(final_norm(&self.config, &weights)?, tokens, &mut normed);
@@ -149,12 +135,11 @@ fn in_pieces(x: &[f32], out: &mut [f32], width: usize, work: impl Fn(&[f32], &mu
 
 /// Class tokens, then the chosen patches, positions added, (batch, class tokens + kept, D).
 fn embed(config: &ModelConfig, weights: &Weights<'_>, places: &Places<'_>, out: &mut [f32]) -> Result<()> {
-    let (d, first, kept) = (config.hidden, places.first, places.selection.kept());
-    let pixels = places.patch[0] * places.patch[1];
-    let matrix = Mat::new(weights.get("patch.weight")?, pixels);
+    let (d, first, kept) = (config.hidden, places.first, places.kept);
+    let matrix = Mat::new(weights.get("patch.weight")?, places.size);
     let (bias, position) = (weights.get("patch.bias")?, weights.get("pos_embed")?);
     let class = [weights.get("cls_token")?, weights.get("dist_token")?];
-    let mask = if places.selection.hidden.contains(&true) { weights.get(MASK_TOKEN)? } else { &[] };
+    let mask = if places.all_hidden().contains(&true) { weights.get(MASK_TOKEN)? } else { &[] };
     let row = |at: usize| &position[at * d..(at + 1) * d];
     out.par_chunks_exact_mut((first + kept) * d).enumerate().for_each(|(clip, out)| {
         let (class_out, out) = out.split_at_mut(first * d);
@@ -162,7 +147,7 @@ fn embed(config: &ModelConfig, weights: &Weights<'_>, places: &Places<'_>, out: 
             out.copy_from_slice(class);
             columns::add(out, row(i));
         }
-        product(MatMut::new(out, d), Into::Set, 1.0, Mat::new(&places.pixels(clip), pixels), matrix.t());
+        product(MatMut::new(out, d), Into::Set, 1.0, Mat::new(places.pixels(clip), places.size), matrix.t());
         for (i, (out, hidden)) in out.chunks_exact_mut(d).zip(places.hidden(clip)).enumerate() {
             if *hidden {
                 out.copy_from_slice(mask);
@@ -177,7 +162,7 @@ fn embed(config: &ModelConfig, weights: &Weights<'_>, places: &Places<'_>, out: 
 
 /// Adds the gradients of patch projection, tokens and positions, from that of [`embed`]'s tokens.
 fn embed_backward(places: &Places<'_>, d: usize, dtokens: &[f32], gradients: &mut GradientsByName<'_>) {
-    let (first, kept) = (places.first, places.selection.kept());
+    let (first, kept) = (places.first, places.kept);
     let clips = || dtokens.chunks_exact((first + kept) * d).enumerate();
     if let Some(gradient) = gradients.get_mut("pos_embed") {
         for (clip, dtokens) in clips() {
@@ -209,18 +194,17 @@ fn embed_backward(places: &Places<'_>, d: usize, dtokens: &[f32], gradients: &mu
     let of_patches = |clip: usize| {
         Mat::new(&shown[clip * (first + kept) * d..(clip + 1) * (first + kept) * d], d).rows_at(first, kept)
     };
-    let batch = places.input.batch;
+    let batch = places.batch;
     if let Some(gradient) = gradients.get_mut("patch.bias") {
         (0..batch).for_each(|clip| columns::add_sums(gradient, of_patches(clip), 0));
     }
     if let Some(gradient) = gradients.get_mut("patch.weight") {
-        let size = places.patch[0] * places.patch[1];
-        let pixels: Vec<Vec<f32>> = (0..batch).into_par_iter().map(|clip| places.pixels(clip)).collect();
+        let size = places.size;
         gradient.par_chunks_mut(48 * size).enumerate().for_each(|(i, gradient)| {
             let outputs = gradient.len() / size;
-            for (clip, pixels) in pixels.iter().enumerate() {
+            for clip in 0..batch {
                 let dy = of_patches(clip).columns_at(i * 48, outputs);
-                product(MatMut::new(gradient, size), Into::Add, 1.0, dy.t(), Mat::new(pixels, size));
+                product(MatMut::new(gradient, size), Into::Add, 1.0, dy.t(), Mat::new(places.pixels(clip), size));
             }
         });
     }

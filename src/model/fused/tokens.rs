@@ -9,9 +9,9 @@ use candle_core::Tensor;
 use super::{Fused, Gradients, Kept, Result, Rounded, Weights, makes_tokens};
 use crate::{
     model::{
-        Features, Method, ModelConfig, ParamStore, Part, Thrift,
+        Method, ModelConfig, ParamStore, Part, Thrift,
         portable::{self, to_host},
-        tokens::{GradientsByName, MASK_TOKEN, Places, Selection, TokenEngine, TokenLook, TokenLoss, WeightsByName},
+        tokens::{GradientsByName, MASK_TOKEN, Places, TokenEngine, TokenLook, TokenLoss, WeightsByName},
     },
     ops::{fused::Normed, portable::linear},
 };
@@ -68,31 +68,17 @@ impl TokenEngine for Fused {
         &self.config
     }
 
-    fn token_step(
-        &mut self,
-        store: &ParamStore,
-        input: &Features,
-        selection: &Selection,
-        loss: TokenLoss<'_>,
-    ) -> Result<(f32, Vec<Tensor>)> {
-        let places = Places::new(&self.config, input, selection)?;
+    fn token_step(&mut self, store: &ParamStore, of: &Places<'_>, loss: TokenLoss<'_>) -> Result<(f32, Vec<Tensor>)> {
         let mut rounded = std::mem::take(&mut self.rounded);
         rounded.begin();
-        let outcome = self.token_gradients(&mut self.weights(store, &mut rounded), &places, loss);
+        let outcome = self.token_gradients(&mut self.weights(store, &mut rounded), of, loss);
         self.rounded = rounded;
         outcome
     }
 
-    fn tokens(
-        &mut self,
-        store: &ParamStore,
-        input: &Features,
-        selection: &Selection,
-        look: TokenLook<'_>,
-    ) -> Result<()> {
-        let places = Places::new(&self.config, input, selection)?;
+    fn tokens(&mut self, store: &ParamStore, of: &Places<'_>, look: TokenLook<'_>) -> Result<()> {
         let mut rounded = Rounded::default();
-        let (_, last, _) = self.token_pass(&mut self.weights(store, &mut rounded), &places, false)?;
+        let (_, last, _) = self.token_pass(&mut self.weights(store, &mut rounded), of, false)?;
         look(&to_host(&last.norm)?, &by_name(&heads(store)?))
     }
 }
@@ -110,13 +96,12 @@ fn by_name<'a>(heads: &'a HashMap<&str, Vec<f32>>) -> WeightsByName<'a> {
 
 /// Class tokens, then the chosen patches, positions added, (batch, class tokens + kept, D).
 fn embed(config: &ModelConfig, weights: &portable::Weights<'_>, places: &Places<'_>) -> Result<Tensor> {
-    let (d, first, batch, kept) = (config.hidden, places.first, places.input.batch, places.selection.kept());
+    let (d, first, batch, kept) = (config.hidden, places.first, places.batch, places.kept);
     let (dtype, device) = (weights.dtype(), weights.device());
-    let pixels: Vec<f32> = (0..batch).flat_map(|clip| places.pixels(clip)).collect();
-    let pixels = Tensor::from_vec(pixels, (batch, kept, places.patch[0] * places.patch[1]), device)?.to_dtype(dtype)?;
+    let pixels = Tensor::from_slice(places.all_pixels(), (batch, kept, places.size), device)?.to_dtype(dtype)?;
     let mut patches = linear(&pixels, &weights.get("patch.weight")?, Some(&weights.get("patch.bias")?))?;
     if weights.has(MASK_TOKEN) {
-        let hidden = places.selection.hidden.iter().map(|hidden| f32::from(u8::from(*hidden))).collect();
+        let hidden = places.all_hidden().iter().map(|hidden| f32::from(u8::from(*hidden))).collect();
         let hidden = Tensor::from_vec(hidden, (batch, kept, 1), device)?.to_dtype(dtype)?;
         let shown = patches.broadcast_mul(&hidden.affine(-1.0, 1.0)?)?;
         patches = (shown + hidden.broadcast_mul(&weights.get(MASK_TOKEN)?)?)?;

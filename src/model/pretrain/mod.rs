@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Features, Init, Method, ModelConfig, ModelError, ParamSpec, ParamStore, Part, Pooling, Precision, initialise,
     select,
-    tokens::{GradientsByName, MASK_TOKEN, TokenEngine, WeightsByName, pixels},
+    tokens::{GradientsByName, MASK_TOKEN, Places, TokenEngine, WeightsByName},
 };
 
 pub use super::tokens::Selection;
@@ -152,15 +152,17 @@ impl Pretrainer {
     /// When the batch is not of this model.
     pub fn step(&mut self, store: &ParamStore, sounds: &Sounds) -> Result<(f32, Vec<Tensor>, Vec<Outcome>)> {
         let (objectives, config) = (self.objectives, self.engine.shape().clone());
+        let places = Places::new(&config, &sounds.features, &sounds.selection)?;
         let mut outcomes = Vec::new();
         let mut loss = |tokens: &[f32], weights: &WeightsByName<'_>, gradients: &mut GradientsByName<'_>| {
             let mut dtokens = vec![0.0; tokens.len()];
-            outcomes = outcomes_of(&config, objectives, sounds, tokens, weights, Some((gradients, &mut dtokens)))?;
+            outcomes =
+                outcomes_of(&config, objectives, (sounds, &places), tokens, weights, Some((gradients, &mut dtokens)))?;
             let total =
                 objectives.named().zip(&outcomes).map(|((_, weight), outcome)| weight * outcome.loss).sum::<f64>();
             Ok((total as f32, dtokens))
         };
-        let (total, gradients) = self.engine.token_step(store, &sounds.features, &sounds.selection, &mut loss)?;
+        let (total, gradients) = self.engine.token_step(store, &places, &mut loss)?;
         Ok((total, gradients, outcomes))
     }
 
@@ -170,9 +172,10 @@ impl Pretrainer {
     /// As [`step`](Self::step).
     pub fn outcomes(&mut self, store: &ParamStore, sounds: &Sounds) -> Result<Vec<Outcome>> {
         let (objectives, config) = (self.objectives, self.engine.shape().clone());
+        let places = Places::new(&config, &sounds.features, &sounds.selection)?;
         let mut outcomes = Vec::new();
-        self.engine.tokens(store, &sounds.features, &sounds.selection, &mut |tokens, weights| {
-            outcomes = outcomes_of(&config, objectives, sounds, tokens, weights, None)?;
+        self.engine.tokens(store, &places, &mut |tokens, weights| {
+            outcomes = outcomes_of(&config, objectives, (sounds, &places), tokens, weights, None)?;
             Ok(())
         })?;
         Ok(outcomes)
@@ -233,7 +236,7 @@ impl View<'_> {
 fn outcomes_of(
     config: &ModelConfig,
     objectives: Objectives,
-    sounds: &Sounds,
+    (sounds, places): (&Sounds, &Places<'_>),
     tokens: &[f32],
     weights: &WeightsByName<'_>,
     mut into: Into<'_, '_>,
@@ -257,7 +260,7 @@ fn outcomes_of(
         outcomes.push(match name {
             "labels" => labels::outcome(&view, config.head_eps as f32, weight, weights, into)?,
             "distill" => distill::outcome(&view, weight, weights, into)?,
-            _ => masked::outcome(&view, &pixels(config, &sounds.features, &sounds.selection)?, weight, weights, into)?,
+            _ => masked::outcome(&view, places.all_pixels(), weight, weights, into)?,
         });
     }
     Ok(outcomes)

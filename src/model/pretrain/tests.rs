@@ -150,7 +150,7 @@ fn every_patch_in_place_gives_the_tokens_of_the_whole_model() {
     assert!(engine.states(&store, &features, &[3]).is_err());
     let mut tokens = Vec::new();
     engine
-        .tokens(&store, &features, &selection, &mut |seen, _| {
+        .tokens(&store, &Places::new(&config(), &features, &selection).unwrap(), &mut |seen, _| {
             tokens = seen.to_vec();
             Ok(())
         })

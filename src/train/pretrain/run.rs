@@ -6,7 +6,7 @@ use super::begin::headless;
 use crate::{
     data::{Crops, Stream},
     model::{
-        Method, ParamStore,
+        Method, ModelError, ParamStore,
         checkpoint::{Card, save_backbone},
         pretrain::{Outcome, Pretrainer},
     },
@@ -71,7 +71,8 @@ impl Pretraining {
         let sounds = stream.take()?;
         let data = begun.elapsed();
         let lr = self.lr();
-        let (loss, gradients, _) = self.engine.step(&self.store, &sounds)?;
+        let outcome = self.engine.step(&self.store, &sounds);
+        let (loss, gradients, _) = outcome.map_err(|error| self.explained(error))?;
         if !loss.is_finite() {
             return Err(TrainError::Failed(format!(
                 "the loss of step {} is {loss}: training has diverged; try a lower --lr than {}",
@@ -98,6 +99,17 @@ impl Pretraining {
             compute_ms: ((whole - data).as_secs_f64() * 1e3) as f32,
         }));
         Ok(())
+    }
+
+    /// An objective is a mean over the batch, so a batch too large for a device is not taken in parts.
+    fn explained(&self, error: ModelError) -> TrainError {
+        let batch = self.config.recipe.batch;
+        if !error.is_out_of_memory() {
+            return error.into();
+        }
+        TrainError::Failed(format!(
+            "the device's memory is too small for steps of {batch} crops: pretrain with a smaller --batch, or --device cpu"
+        ))
     }
 
     /// Validates one batch; true when that ends the epoch.
