@@ -2,7 +2,7 @@
 
 use super::{
     action::Screen, graphics::Graphics, keymap::Context, layers::Layers, listening::Listening, parameters::Parameters,
-    sessions::Sessions, slot::Slot, theme::Theme,
+    sessions::Sessions, slot::Slot, text, theme::Theme,
 };
 use crate::{
     model::{Method, ModelConfig},
@@ -189,6 +189,12 @@ impl App {
         }
         let both = Side::BOTH.map(|side| self.shown_backbone(side));
         (both[0] != both[1]).then_some(both)
+    }
+
+    /// ` on box-ssl`, where the sides' backbones differ and a title has to say which.
+    pub fn on_backbone(&self, side: Side) -> String {
+        let name = |_| format!(" on {}", text::fit(&text::last_part(&self.shown_backbone(side)), 20));
+        self.two_backbones().map_or_else(String::new, name)
     }
 
     /// The theme in use.

@@ -74,6 +74,10 @@ fn about(app: &App, room: usize) -> Line<'static> {
         line(String::new(), Detail::Signs),
     ];
     lines.into_iter().find(|line| line.width() <= room).unwrap_or_else(|| {
+        // Half of two names says nothing; the sides' panels have both.
+        if app.two_backbones().is_some() {
+            return Line::from(sides(app, Detail::Spaced));
+        }
         let sides = sides(app, Detail::Signs);
         let taken: usize = sides.iter().map(Span::width).sum();
         let model = text::fit(&model, room.saturating_sub(taken).max(LEAST_MODEL));

@@ -44,7 +44,8 @@ fn sign(total: u64, trains: u64) -> &'static str {
 fn tree(app: &App, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let parameters = &app.parameters;
-    let mut title = side_title(app, app.focus, parameters.method().title());
+    let words = format!("{}{}", parameters.method().title(), app.on_backbone(app.focus));
+    let mut title = side_title(app, app.focus, &words);
     title.push_span(Span::raw(", parameters by module"));
     let legend = Line::styled("● trains  ◐ in part  ○ frozen", theme.dim());
     let inner = Panel::new(title, theme).border(theme.side(app.focus)).right(legend).draw(area, buffer);

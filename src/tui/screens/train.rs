@@ -54,9 +54,8 @@ fn slot(app: &App, side: Side, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let slot = app.slot(side);
     let focused = app.focus == side;
-    let on = |name: String| format!(" on {}", text::fit(&text::last_part(&name), 20));
-    let on = app.two_backbones().map_or_else(String::new, |_| on(app.shown_backbone(side)));
-    let mut title = side_title(app, side, &format!("{}{on}", slot.shown_method().title()));
+    let words = format!("{}{}", slot.shown_method().title(), app.on_backbone(side));
+    let mut title = side_title(app, side, &words);
     if let Some(config) = &slot.state.config
         && area.width > 50
     {
