@@ -26,7 +26,7 @@ fn golden(file: &str) -> Vec<u8> {
 
 #[test]
 fn files_of_other_kinds() {
-    for bytes in [&b""[..], b"RIFF\x10\0\0\0WAVEfmt ", b"{\"a\": 1}", &[0; 64]] {
+    for bytes in [&b"just a line of text"[..], &[0; 64]] {
         assert!(refusal(bytes).contains("no checkpoint that is known"), "{bytes:?}");
     }
     assert!(refusal(b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M").contains("torch.save(torch.load("));
