@@ -75,6 +75,9 @@ struct Report {
     per_class: Vec<ClassReport>,
     /// Clips by class held (rows) and class answered (columns).
     confusion: Vec<Vec<usize>>,
+    /// What a person should know of the weights that answered.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
 }
 
 /// Evaluates and tells.
@@ -100,7 +103,9 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     let dataset = with_labels_of(&config, data::open(args.data.as_deref().unwrap_or(&config.data))?)?;
     let (split, items) = part(args, &config, &dataset)?;
     let report = evaluate(&mut classifier, &config, dataset, split, items)?;
+    let report = Report { notes: classifier.notes().to_vec(), ..report };
     let mut output = Output::stdout(args.json);
+    classifier.notes().iter().try_for_each(|note| output.line(format!("note: {note}")))?;
     output.object(&report)?;
     for line in text(&report) {
         output.line(line)?;
@@ -216,6 +221,7 @@ fn evaluate(
         d_prime: answers.d_prime(),
         per_class: answers.per_class(&config.labels),
         confusion: answers.confusion().chunks(config.labels.len().max(1)).map(<[usize]>::to_vec).collect(),
+        notes: Vec::new(),
     })
 }
 

@@ -6,7 +6,10 @@ mod checkpoint;
 mod config;
 mod error;
 mod event;
+mod history;
 mod log;
+mod removal;
+mod seal;
 mod state;
 mod store;
 #[cfg(test)]
@@ -16,6 +19,7 @@ pub use checkpoint::{BEST_FILE, Checkpoint, Checkpoints, Position, Tensor};
 pub use config::{PretrainConfig, RunConfig};
 pub use error::SessionError;
 pub use event::{Averaged, Best, EpochRecord, Event, Record, StepRecord, Summary};
+pub use history::History;
 pub use log::{LOG_FILE, LogReader, LogWriter, outline};
 pub use state::{NormsRecord, RunState, Status};
 pub use store::{Lock, SessionInfo, Store, load};

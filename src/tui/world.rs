@@ -66,7 +66,10 @@ impl World {
             }),
             Effect::Remove(path) => self.aside(move |store, inbox| {
                 let told = match store.remove(&path) {
-                    Ok(()) => Message::Notice(format!("{} is gone", name_of(&path)).into()),
+                    Ok(left) if left.is_empty() => Message::Notice(format!("{} is gone", name_of(&path)).into()),
+                    Ok(left) => Message::Notice(
+                        format!("{} is gone; {} files that are not its own stay", name_of(&path), left.len()).into(),
+                    ),
                     Err(error) => Message::Trouble(error.to_string().into()),
                 };
                 let _ = inbox.send(told);
