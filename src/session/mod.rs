@@ -16,7 +16,7 @@ mod store;
 pub(crate) mod testing;
 
 pub use checkpoint::{BEST_FILE, Checkpoint, Checkpoints, Position, Tensor};
-pub use config::{PretrainConfig, RunConfig};
+pub use config::{OnNan, PretrainConfig, RunConfig};
 pub use error::SessionError;
 pub use event::{Averaged, Best, EpochRecord, Event, Record, StepRecord, Summary};
 pub use history::History;

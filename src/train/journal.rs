@@ -67,7 +67,7 @@ impl Journal {
     }
 
     /// Goes on with the log of a session that is taken up again at this position: whoever follows only this trainer
-    /// learns the past from it, and what was wrong with newer checkpoints.
+    /// learns the past from it, what was wrong with newer checkpoints, and what the log has lost.
     ///
     /// # Errors
     /// When the log cannot be read or written.
@@ -76,13 +76,22 @@ impl Journal {
         folder: &Path,
         position: &Position,
         passed_over: Vec<SessionError>,
+        lost: Option<String>,
     ) -> Result<(), SessionError> {
-        for record in LogReader::new(folder).poll()? {
+        let mut reader = LogReader::new(folder);
+        for record in reader.poll()? {
             self.replay(record);
         }
         self.write_to(LogWriter::open(folder)?);
         for error in passed_over {
             self.emit(Event::Warning { message: error.to_string() });
+        }
+        if let Some(lost) = lost {
+            self.emit(Event::Warning { message: format!("{lost}; they stay missing, the weights are whole") });
+        }
+        if reader.damaged() > 0 {
+            let message = format!("{} lines of the log could not be read and were passed over", reader.damaged());
+            self.emit(Event::Warning { message });
         }
         self.emit(Event::Resumed { step: position.step, epochs: position.epochs });
         Ok(())

@@ -64,6 +64,7 @@ fn settle(request: &Request) -> Result<Settled, TrainError> {
         device: model::device_name(&device),
         dtype: Precision::named(&request.dtype, &device)?,
         norms_every: request.norms_every,
+        on_nan: request.on_nan,
         paired_with: request.paired_with.clone(),
         pretrain: None,
     };
@@ -83,7 +84,8 @@ pub(super) fn plan(
     let Settled { dataset, division, mut config } = settle(request)?;
     let front_end = front_end(&config.shape)?;
     let features = shelf.take(dataset, front_end, config.recipe.frames);
-    config.normalisation = match front_end.normalisation().or(config.recipe.normalisation) {
+    let raw = model::takes_raw_features(&config.model)?.then_some(Normalisation::NONE);
+    config.normalisation = match front_end.normalisation().or(raw).or(config.recipe.normalisation) {
         Some(given) => given,
         None => {
             features.prepare(&division.train, progress)?;
@@ -195,9 +197,7 @@ fn trains_backbone(shape: &ModelConfig, method: Method) -> bool {
 
 /// The log-mel that a model of this shape hears.
 pub(super) fn front_end(shape: &ModelConfig) -> Result<FrontEnd, TrainError> {
-    let bins = shape.mel_bins();
-    FrontEnd::for_bins(bins)
-        .ok_or_else(|| TrainError::Request(format!("no filter bank here has {bins} mel bins; known: 128 and 80")))
+    Ok(shape.front_end()?)
 }
 
 fn session_name(request: &Request, data_name: &str, fold: Option<u32>) -> String {
