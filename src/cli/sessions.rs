@@ -1,11 +1,12 @@
 //! `aat-tui sessions`: what ran, and what became of it.
 
-use std::{fs, path::PathBuf, time::UNIX_EPOCH};
+use std::{io::Write, path::PathBuf, time::UNIX_EPOCH};
 
 use serde::Serialize;
 
 use super::{CliError, Output, comparison, output::thousands, run_args::Place};
 use crate::{
+    atomic,
     model::Method,
     plot::{self, Run, Side, Trace, View},
     session::{self, Best, EpochRecord, LogReader, RunConfig, RunState, SessionInfo, Status, Store, Summary},
@@ -285,10 +286,6 @@ pub(super) fn csv_of(rows: impl IntoIterator<Item = impl Serialize>) -> Result<V
 
 /// Writes a file whole, replacing what was there.
 pub(super) fn write(path: &std::path::Path, content: &[u8]) -> Result<(), CliError> {
-    let partial = path.with_added_extension("partial");
-    let written = fs::write(&partial, content).and_then(|()| fs::rename(&partial, path));
-    written.map_err(|error| {
-        let _ = fs::remove_file(&partial);
-        CliError::Failed(format!("{}: cannot write: {error}", path.display()))
-    })
+    atomic::write(path, |file| -> std::io::Result<()> { file.write_all(content) })
+        .map_err(|error| CliError::Failed(format!("{}: cannot write: {error}", path.display())))
 }
