@@ -4,7 +4,7 @@ use std::fs;
 
 use super::TrainError;
 use crate::{
-    model::{self, Cost, Thrift},
+    model::{Cost, Thrift},
     session::RunConfig,
 };
 
@@ -78,7 +78,7 @@ fn free_of(meminfo: &str) -> Option<u64> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::session::testing;
+    use crate::{model, session::testing};
 
     #[test]
     fn what_is_free_is_read() {

@@ -55,7 +55,7 @@ pub fn open_corpus(specs: &[String]) -> Result<Dataset, DataError> {
     }
     let classes: Vec<String> =
         found.iter().filter_map(|(class, ..)| class.clone()).collect::<BTreeSet<_>>().into_iter().collect();
-    let items = found
+    let items: Vec<Item> = found
         .into_iter()
         .map(|(class, id, source)| {
             let label = class.and_then(|class| classes.binary_search(&class).ok());

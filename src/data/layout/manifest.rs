@@ -19,8 +19,11 @@ use super::{
 };
 use crate::data::{DataError, Dataset, FileCount, Item, Label, LeftOut, Problem, Reason, Source, Split};
 
+const MANIFEST: &str = "manifest";
+const FOLDER: &str = "audiofolder";
+
 pub(super) const LAYOUT: Layout = Layout {
-    name: "manifest",
+    name: MANIFEST,
     about: "a CSV, TSV or JSONL file with the columns path and label, and optionally fold, split and group",
     recognise: |path| file_of(path).is_some(),
     read: |path| {
@@ -28,15 +31,15 @@ pub(super) const LAYOUT: Layout = Layout {
         let root = file.parent().unwrap_or(Path::new("")).to_owned();
         let stem = file.file_stem().map_or_else(|| "manifest".into(), |stem| stem.to_string_lossy().into_owned());
         let name = if path.is_dir() { name_of(path) } else { stem };
-        read(LAYOUT.name, name, &root, &[(file, None)])
+        read(MANIFEST, name, &root, &[(file, None)])
     },
 };
 
 pub(super) const AUDIOFOLDER: Layout = Layout {
-    name: "audiofolder",
+    name: FOLDER,
     about: "Hugging Face's audiofolder: metadata.csv or .jsonl with file_name and label, here or in train/, test/",
     recognise: |path| !metadata_of(path).is_empty(),
-    read: |path| read(AUDIOFOLDER.name, name_of(path), path, &metadata_of(path)),
+    read: |path| read(FOLDER, name_of(path), path, &metadata_of(path)),
 };
 
 /// Endings of tables.
@@ -108,7 +111,7 @@ fn read(
         gathered.add(file, *split)?;
     }
     let Gathered { mut clips, mut problems, .. } = gathered;
-    if layout == AUDIOFOLDER.name && clips.iter().all(|clip| clip.split.is_none()) {
+    if layout == FOLDER && clips.iter().all(|clip| clip.split.is_none()) {
         split_by_folder(&mut clips, root);
     }
     let file = tables.first().map_or(root, |(file, _)| file);

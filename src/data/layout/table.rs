@@ -103,11 +103,6 @@ impl Table {
         Ok(table)
     }
 
-    /// Where the first of these columns is, by lower-case name.
-    pub(super) fn column(&self, names: &[&str]) -> Option<usize> {
-        find(&self.lower(), names)
-    }
-
     /// Names of columns in lower case.
     pub(super) fn lower(&self) -> Vec<String> {
         self.columns.iter().map(|name| name.to_lowercase()).collect()
