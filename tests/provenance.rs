@@ -283,7 +283,9 @@ fn flags_of_the_environment_take_one_and_nought_and_empty_is_unset() {
         assert!(output.status.success(), "{value:?}: {}", text(&output));
         text(&output).starts_with('{')
     };
-    for (value, json) in [("1", true), ("true", true), ("yes", true), ("0", false), ("false", false), ("no", false), ("", false)] {
+    for (value, json) in
+        [("1", true), ("true", true), ("yes", true), ("0", false), ("false", false), ("no", false), ("", false)]
+    {
         assert_eq!(with(value), json, "{value:?}");
     }
     let output = bench.command("data list").env("AAT_TUI_JSON", "perhaps").output().unwrap();

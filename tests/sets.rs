@@ -45,7 +45,14 @@ const ROWS: &[Row] = &[
     // Split folders.
     row(
         "usual spellings above the classes",
-        &["Train/dog/1.wav", "Train/rain/1.wav", "Valid/dog/2.wav", "Valid/rain/2.wav", "TESTING/dog/3.wav", "TESTING/rain/3.wav"],
+        &[
+            "Train/dog/1.wav",
+            "Train/rain/1.wav",
+            "Valid/dog/2.wav",
+            "Valid/rain/2.wav",
+            "TESTING/dog/3.wav",
+            "TESTING/rain/3.wav",
+        ],
         &[],
         Read("folders", &["dog", "rain"], &[2, 2, 2], &["6 files, all used"]),
     ),
@@ -99,7 +106,14 @@ const ROWS: &[Row] = &[
     ),
     row(
         "parts within the classes",
-        &["dog/train/1.wav", "dog/train/2.wav", "dog/val/3.wav", "rain/train/1.wav", "rain/val/2.wav", "rain/test/3.wav"],
+        &[
+            "dog/train/1.wav",
+            "dog/train/2.wav",
+            "dog/val/3.wav",
+            "rain/train/1.wav",
+            "rain/val/2.wav",
+            "rain/test/3.wav",
+        ],
         &[],
         Read("folders", &["dog", "rain"], &[3, 2, 1], &[]),
     ),
@@ -197,7 +211,12 @@ const ROWS: &[Row] = &[
             &["8 files, 4 used: 1 of kinds that are not read, 1 beside the class folders, 1 hidden, 1 not sound"],
         ),
     ),
-    row("an empty class folder", &["dog/1.wav", "rain/1.wav"], &[("cat/x.xyz", "x")], Refused(&["cat", "no sound files"])),
+    row(
+        "an empty class folder",
+        &["dog/1.wav", "rain/1.wav"],
+        &[("cat/x.xyz", "x")],
+        Refused(&["cat", "no sound files"]),
+    ),
     // Tables.
     row(
         "tabs",
@@ -232,7 +251,10 @@ const ROWS: &[Row] = &[
     row(
         "onset and offset",
         CLIPS,
-        &[("manifest.csv", "filename,onset,offset,event_label,label\nclips/1.wav,0.5,1,x,dog\nclips/1.wav,1,2,y,rain\n")],
+        &[(
+            "manifest.csv",
+            "filename,onset,offset,event_label,label\nclips/1.wav,0.5,1,x,dog\nclips/1.wav,1,2,y,rain\n",
+        )],
         Refused(&["`onset` and `offset`", "parts of files"]),
     ),
     row(
@@ -298,14 +320,20 @@ const ROWS: &[Row] = &[
     row(
         "folds that pandas made decimal",
         CLIPS,
-        &[("manifest.csv", "path,label,fold\nclips/1.wav,dog,1.0\nclips/2.wav,rain,1.0\nclips/3.wav,dog,2.0\nclips/4.wav,rain,2.0\n")],
+        &[(
+            "manifest.csv",
+            "path,label,fold\nclips/1.wav,dog,1.0\nclips/2.wav,rain,1.0\nclips/3.wav,dog,2.0\nclips/4.wav,rain,2.0\n",
+        )],
         Read("manifest", &["dog", "rain"], &[2, 2, 0], &[]),
     ),
     // Hugging Face's audiofolder.
     row(
         "metadata.jsonl",
         CLIPS,
-        &[("metadata.jsonl", "{\"file_name\": \"clips/1.wav\", \"label\": \"dog\"}\n{\"file_name\": \"clips/2.wav\", \"label\": \"rain\"}\n")],
+        &[(
+            "metadata.jsonl",
+            "{\"file_name\": \"clips/1.wav\", \"label\": \"dog\"}\n{\"file_name\": \"clips/2.wav\", \"label\": \"rain\"}\n",
+        )],
         Read("audiofolder", &["dog", "rain"], &[], &["4 files, 2 used"]),
     ),
     row(
@@ -320,7 +348,10 @@ const ROWS: &[Row] = &[
     row(
         "metadata above the parts",
         &["data/train/1.wav", "data/train/2.wav", "data/test/1.wav", "data/test/2.wav"],
-        &[("metadata.csv", "file_name,label\ndata/train/1.wav,dog\ndata/train/2.wav,rain\ndata/test/1.wav,dog\ndata/test/2.wav,rain\n")],
+        &[(
+            "metadata.csv",
+            "file_name,label\ndata/train/1.wav,dog\ndata/train/2.wav,rain\ndata/test/1.wav,dog\ndata/test/2.wav,rain\n",
+        )],
         Read("audiofolder", &["dog", "rain"], &[2, 2, 0], &[]),
     ),
     row(
@@ -404,7 +435,10 @@ fn awkward_sets_are_right() {
         ("class-then-split", Read("folders", &["dog", "rain"], &[6, 2, 0], &["8 files, all used"])),
         ("housekeeping-folders", Read("folders", &["dog", "rain"], &[], &["8 files, all used"])),
         ("hf-metadata-csv", Read("audiofolder", &["dog", "rain"], &[], &["24 files, 6 used: 18 that"])),
-        ("split-folders-and-one-more", Refused(&["background_noise", "stands beside testing, training and validation"])),
+        (
+            "split-folders-and-one-more",
+            Refused(&["background_noise", "stands beside testing, training and validation"]),
+        ),
         ("loose-files", Read("folders", &["dog", "rain"], &[], &["9 files, 8 used: 1 beside the class folders"])),
         ("unread-kinds", Read("folders", &["dog", "rain"], &[], &["24 files, ", "of kinds that are not read"])),
     ];
@@ -448,7 +482,10 @@ fn labels_in_two_unicode_forms_are_one_class_of_all_their_clips() {
     let folders = fs::read_dir(root.path()).unwrap().count();
     let set = data::open(root.path().to_str().unwrap()).unwrap();
     assert_eq!(set.classes, ["B\u{e4}r", "rain"]);
-    assert_eq!(set.items.iter().filter(|item| item.label == Label::One(0)).count(), if folders == 3 { 2 } else { 1 + 1 });
+    assert_eq!(
+        set.items.iter().filter(|item| item.label == Label::One(0)).count(),
+        if folders == 3 { 2 } else { 1 + 1 }
+    );
 }
 
 #[test]

@@ -131,9 +131,10 @@ fn system() -> cpal::Host {
 /// The sound server, where one runs: PulseAudio, or PipeWire in its place. Its sources are what a person chooses among.
 fn server() -> Option<cpal::Host> {
     #[cfg(target_os = "linux")]
-    return cpal::host_from_id(cpal::HostId::PulseAudio).ok();
+    let server = cpal::host_from_id(cpal::HostId::PulseAudio).ok();
     #[cfg(not(target_os = "linux"))]
-    None
+    let server = None;
+    server
 }
 
 /// Every microphone, the default one first, each with what is wrong with it. Where a sound server runs these are its
@@ -225,8 +226,7 @@ impl Microphone {
 
     /// Whether the default was opened and the system has since made another microphone the default.
     pub fn is_superseded(&self) -> bool {
-        self.follows_default
-            && system().default_input_device().is_some_and(|device| id_of(&device) != self.id)
+        self.follows_default && system().default_input_device().is_some_and(|device| id_of(&device) != self.id)
     }
 }
 

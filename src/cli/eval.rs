@@ -200,7 +200,12 @@ fn choose(
             let trained = known.trained();
             let contents = dataset.contents(&items, progress)?;
             let hex = contents.iter().map(data::hex);
-            items.iter().zip(hex).filter(|(_, content)| trained.contains(content.as_str())).map(|(&item, _)| item).collect()
+            items
+                .iter()
+                .zip(hex)
+                .filter(|(_, content)| trained.contains(content.as_str()))
+                .map(|(&item, _)| item)
+                .collect()
         }
         None if is_same => dataset.divide(config.fold, config.seed)?.train.into_iter().collect(),
         None => {
@@ -215,10 +220,9 @@ fn choose(
     match (fresh.len(), trained.len()) {
         (_, 0) => {}
         (0, all) => notes.push(format!("all {all} clips were trained on: this says nothing of others")),
-        (others, some) => notes.push(format!(
-            "{some} of {} clips were trained on and are reported apart",
-            others + some
-        )),
+        (others, some) => {
+            notes.push(format!("{some} of {} clips were trained on and are reported apart", others + some))
+        }
     }
     Ok(Chosen { name, fresh, trained, notes })
 }
@@ -257,12 +261,7 @@ fn is_trained_set(
 }
 
 /// The clips that are asked for, and what they are called.
-fn part(
-    args: &Args,
-    config: &RunConfig,
-    dataset: &Dataset,
-    is_same: bool,
-) -> Result<(String, Vec<usize>), CliError> {
+fn part(args: &Args, config: &RunConfig, dataset: &Dataset, is_same: bool) -> Result<(String, Vec<usize>), CliError> {
     if let Some(fold) = args.fold {
         let held_out = dataset.divide(Some(fold), config.seed)?.val;
         return Ok((format!("fold {fold}"), held_out));

@@ -158,7 +158,8 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_they_look() {
-        for label in ["dog", "Bär", "Ba\u{308}r", "雨の音", "कुत्ता", "كلب", "🐕", "ｄｏｇ", "a\u{1b}[31m"] {
+        for label in ["dog", "Bär", "Ba\u{308}r", "雨の音", "कुत्ता", "كلب", "🐕", "ｄｏｇ", "a\u{1b}[31m"]
+        {
             assert_eq!(column(label, 12).width(), 12, "{label:?}");
         }
         assert_eq!(column("雨の音がする", 6), "雨の… ");

@@ -197,6 +197,11 @@ fn show(info: &SessionInfo, output: &mut Output) -> Result<(), CliError> {
             state.clips.0,
             state.clips.1
         ))?;
+        if let Some(data) = config.dataset.as_deref() {
+            let at = data.path.as_ref().map_or_else(|| config.data.clone(), |path| path.display().to_string());
+            let files = if data.found.files > 0 { format!("; {}", data.found) } else { String::new() };
+            output.line(format!("data: {at}, clips {}{files}", data.digest.get(..12).unwrap_or(&data.digest)))?;
+        }
         if let Some(pair) = &config.paired_with {
             output.line(format!("paired with {pair}"))?;
         }

@@ -9,7 +9,8 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use super::{
-    DataError, Dataset, Item, Label, LeftOut, Problem, Reading, Severity, Source, parallel, parallel::Progress, split::present,
+    DataError, Dataset, Item, Label, LeftOut, Problem, Reading, Severity, Source, parallel, parallel::Progress,
+    split::present,
 };
 use crate::audio::{self, SAMPLE_RATE};
 
@@ -119,7 +120,8 @@ fn classes(dataset: &Dataset, spec: &str) -> Vec<Problem> {
     {
         for class in dataset.untrained(&division) {
             if dataset.classes.iter().zip(&counts).any(|(name, count)| name == class && *count > 0) {
-                let problem = format!("the class `{class}` has no clip to train on: all of its clips stand in other parts");
+                let problem =
+                    format!("the class `{class}` has no clip to train on: all of its clips stand in other parts");
                 problems.push(Problem::warning(&place, problem, "move some of its clips to train"));
             }
         }

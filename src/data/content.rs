@@ -39,7 +39,10 @@ impl Stamp {
     }
 }
 
-static KNOWN: Mutex<Option<HashMap<PathBuf, (Stamp, Content)>>> = Mutex::new(None);
+/// Digests by path, each with how its file was.
+type Known = HashMap<PathBuf, (Stamp, Content)>;
+
+static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
 
 /// The digest of a file's content: remembered while the file is unchanged, else read.
 ///
@@ -48,8 +51,9 @@ static KNOWN: Mutex<Option<HashMap<PathBuf, (Stamp, Content)>>> = Mutex::new(Non
 pub(super) fn digest(path: &Path) -> io::Result<Content> {
     let mut file = File::open(path)?;
     let stamp = Stamp::of(&file.metadata()?);
-    let known = |known: &Option<HashMap<PathBuf, (Stamp, Content)>>| known.as_ref()?.get(path).copied();
-    if let Some((was, content)) = known(&KNOWN.lock().unwrap_or_else(PoisonError::into_inner))
+    let known =
+        KNOWN.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(|known| known.get(path).copied());
+    if let Some((was, content)) = known
         && was == stamp
     {
         return Ok(content);
@@ -87,7 +91,10 @@ mod tests {
         let path = folder.path().join("a.wav");
         std::fs::write(&path, "one").unwrap();
         let first = digest(&path).unwrap();
-        assert_eq!((digest(&path).unwrap(), hex(first).as_str()), (first, "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed"));
+        assert_eq!(
+            (digest(&path).unwrap(), hex(first).as_str()),
+            (first, "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed")
+        );
         // Another file of the same size takes its place, as when folders are swapped.
         let other = folder.path().join("b.wav");
         std::fs::write(&other, "two").unwrap();

@@ -23,8 +23,10 @@ impl Split {
     pub fn from_name(name: &str) -> Option<Self> {
         // `train_set`, `test-data`, `audio_train`, `Validation Clips`: the word that matters, alone.
         let name = name.trim().to_lowercase();
-        let words: Vec<&str> =
-            name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty() && !BESIDE.contains(word)).collect();
+        let words: Vec<&str> = name
+            .split(|c: char| !c.is_alphanumeric())
+            .filter(|word| !word.is_empty() && !BESIDE.contains(word))
+            .collect();
         let [word] = words.as_slice() else { return None };
         let word = ["set", "data", "split"].iter().find_map(|end| word.strip_suffix(end)).unwrap_or(word);
         match word {
@@ -46,7 +48,8 @@ impl Split {
 }
 
 /// Words that stand beside the name of a part and do not change it.
-const BESIDE: &[&str] = &["set", "data", "split", "part", "audio", "sounds", "clips", "files", "samples", "wav", "wavs"];
+const BESIDE: &[&str] =
+    &["set", "data", "split", "part", "audio", "sounds", "clips", "files", "samples", "wav", "wavs"];
 
 /// Where a clip's sound comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

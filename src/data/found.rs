@@ -106,9 +106,7 @@ impl LeftOut {
                 Problem::warning(path, "it is no regular file (a device, a pipe, a socket)", "leave it out")
             }
             Reason::Unlisted => Problem::note(path, "the table does not name it", "add a line for it to use it"),
-            Reason::Excluded => {
-                Problem::note(path, "the published division leaves it out", "nothing is to be done")
-            }
+            Reason::Excluded => Problem::note(path, "the published division leaves it out", "nothing is to be done"),
             Reason::Hidden => Problem::note(path, "it is hidden", "rename it to use it"),
             Reason::Document => Problem::note(path, "it is no sound", "nothing is to be done"),
         }
@@ -176,10 +174,7 @@ mod tests {
         let mut left_out = vec![LeftOut::new("x.m4a", Reason::Kind); 14];
         left_out.extend(vec![LeftOut::new("y.wav", Reason::Beside); 2]);
         let count = FileCount::of(8, &left_out);
-        assert_eq!(
-            count.to_string(),
-            "24 files, 8 used: 14 of kinds that are not read, 2 beside the class folders"
-        );
+        assert_eq!(count.to_string(), "24 files, 8 used: 14 of kinds that are not read, 2 beside the class folders");
         assert!(count.is_notable());
         assert_eq!(FileCount::of(1, &[]).to_string(), "1 file, all used");
         let text = serde_json::to_string(&count).unwrap();

@@ -59,7 +59,8 @@ impl ClipList {
             let item = dataset.items.get(index)?;
             Some(ClipRecord { id: item.id.clone(), part, label: dataset.label_of(item), sha256 })
         };
-        let parts = [Split::Train].repeat(division.train.len()).into_iter().chain([Split::Val].repeat(division.val.len()));
+        let parts =
+            [Split::Train].repeat(division.train.len()).into_iter().chain([Split::Val].repeat(division.val.len()));
         let mut clips: Vec<ClipRecord> = parts
             .zip(read.iter().zip(contents))
             .filter_map(|(part, (&index, content))| record(part, index, hex(content)))
@@ -143,8 +144,9 @@ impl Dataset {
 
 fn content_of(item: &Item) -> Result<[u8; 32], DataError> {
     match &item.source {
-        Source::File(path) => content::digest(path)
-            .map_err(|source| DataError::Audio(AudioError::Io { path: path.clone(), source })),
+        Source::File(path) => {
+            content::digest(path).map_err(|source| DataError::Audio(AudioError::Io { path: path.clone(), source }))
+        }
         // What the program makes is decided by class and number.
         Source::Demo { class, index } => Ok(Sha256::digest(format!("demo {class} {index}")).into()),
     }

@@ -72,7 +72,9 @@ impl Dataset {
     /// Classes without a clip to train on: nothing can be learned of them.
     pub fn untrained(&self, division: &Division) -> Vec<&str> {
         let mut has = vec![false; self.classes.len()];
-        for class in division.train.iter().filter_map(|&index| self.items.get(index)).flat_map(|item| present(&item.label)) {
+        for class in
+            division.train.iter().filter_map(|&index| self.items.get(index)).flat_map(|item| present(&item.label))
+        {
             if let Some(has) = has.get_mut(class) {
                 *has = true;
             }

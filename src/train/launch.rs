@@ -81,7 +81,8 @@ impl Group {
         });
         let warnings = warnings(features.dataset(), &division);
         // What a backbone of the program is says its name already; that is no warning.
-        let notes = model.notes.iter().filter(|note| model::boxed().iter().all(|(_, what)| what != &note.as_str())).cloned();
+        let notes =
+            model.notes.iter().filter(|note| model::boxed().iter().all(|(_, what)| what != &note.as_str())).cloned();
         for message in renamed.into_iter().chain(warnings).chain(notes) {
             journal.emit(Event::Warning { message });
         }

@@ -34,7 +34,10 @@ fn fits(config: &RunConfig, clips: usize, free: u64) -> Result<(), TrainError> {
     let fitting = smaller.into_iter().find(|&size| needed(size).is_some_and(|bytes| bytes <= free));
     let remedy = match fitting {
         Some(size) => format!("--micro-batch {size} fits, with the same result"),
-        None if at_once > 1 => "--micro-batch 1 does not fit either: give fewer --frames or a smaller --batch, or a smaller --model".to_owned(),
+        None if at_once > 1 => {
+            "--micro-batch 1 does not fit either: give fewer --frames or a smaller --batch, or a smaller --model"
+                .to_owned()
+        }
         None => "give fewer --frames, a smaller --batch, or a smaller --model".to_owned(),
     };
     Err(TrainError::Request(format!(

@@ -54,7 +54,8 @@ pub fn same_clips(config: &RunConfig, clips: &ClipList, folder: &Path) -> Result
 /// What a session is called whose name was wished for and taken, or could not be a folder's.
 pub(super) fn renamed(wanted: Option<&str>, name: &str) -> Option<String> {
     let wanted = wanted.filter(|wanted| *wanted != name)?;
-    let taken = name.strip_prefix(wanted).and_then(|rest| rest.strip_prefix('-')).is_some_and(|n| n.parse::<u32>().is_ok());
+    let taken =
+        name.strip_prefix(wanted).and_then(|rest| rest.strip_prefix('-')).is_some_and(|n| n.parse::<u32>().is_ok());
     let why = if taken { "is taken" } else { "cannot be a folder's, or is taken" };
     Some(format!("the name `{wanted}` {why}: this session is called {name}"))
 }

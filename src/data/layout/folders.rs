@@ -40,10 +40,14 @@ impl Part {
 
     /// Whether these are parts of one data set: folds, or a part to train on and another.
     fn divide(parts: &[Option<Self>]) -> bool {
-        let splits: BTreeSet<&str> =
-            parts.iter().filter_map(|part| if let Some(Self::Split(split)) = part { Some(split.name()) } else { None }).collect();
-        let folds: BTreeSet<u32> =
-            parts.iter().filter_map(|part| if let Some(Self::Fold(fold)) = part { Some(*fold) } else { None }).collect();
+        let splits: BTreeSet<&str> = parts
+            .iter()
+            .filter_map(|part| if let Some(Self::Split(split)) = part { Some(split.name()) } else { None })
+            .collect();
+        let folds: BTreeSet<u32> = parts
+            .iter()
+            .filter_map(|part| if let Some(Self::Fold(fold)) = part { Some(*fold) } else { None })
+            .collect();
         (splits.contains("train") && splits.len() > 1 && folds.is_empty()) || (folds.len() > 1 && splits.is_empty())
     }
 }
@@ -140,7 +144,8 @@ fn read(root: &Path) -> Result<Reading, DataError> {
     let divided = Part::divide(&parts);
     if divided && branches.iter().any(|branch| branch.part.is_some() && branch.has_classes()) {
         parts_above(branches, &mut found)?;
-    } else if divided && branches.iter().all(|branch| branch.part.is_some()) && branches.iter().any(Branch::has_sounds) {
+    } else if divided && branches.iter().all(|branch| branch.part.is_some()) && branches.iter().any(Branch::has_sounds)
+    {
         return Err(no_labels(root, &branches));
     } else if let Some(odd) = lone_split(&branches) {
         return Err(odd);
@@ -223,9 +228,9 @@ fn parts_within(branches: Vec<Branch>, found: &mut Found) -> Result<(), DataErro
 
 /// A single split folder with classes in it, beside something that holds sounds too: neither classes nor a division.
 fn lone_split(branches: &[Branch]) -> Option<DataError> {
-    let split = branches
-        .iter()
-        .find(|branch| matches!(branch.part, Some(Part::Split(_))) && branch.has_classes() && branch.listing.sounds.is_empty())?;
+    let split = branches.iter().find(|branch| {
+        matches!(branch.part, Some(Part::Split(_))) && branch.has_classes() && branch.listing.sounds.is_empty()
+    })?;
     let other = branches.iter().find(|branch| branch.part != split.part && branch.has_sounds())?;
     // Where every folder holds folders, `train` may be a vehicle.
     (!other.listing.sounds.is_empty()).then(|| odd(&other.folder, &[file_name(&split.folder)]))
@@ -239,7 +244,9 @@ fn odd(path: &Path, beside: &[String]) -> DataError {
     };
     DataError::Unusable {
         path: path.to_owned(),
-        problem: format!("it stands beside {beside} and is no part of that kind, so it is unclear what its sounds are for"),
+        problem: format!(
+            "it stands beside {beside} and is no part of that kind, so it is unclear what its sounds are for"
+        ),
         remedy: "move it into one of them, or out of the data set's folder".into(),
     }
 }
@@ -249,8 +256,9 @@ fn no_labels(root: &Path, branches: &[Branch]) -> DataError {
     DataError::Unusable {
         path: root.to_owned(),
         problem: format!("{} are parts of a data set, and there are no class folders in them", names.join(", ")),
-        remedy: "make one folder for each class in each of them, or a CSV manifest with the columns path, label and split"
-            .into(),
+        remedy:
+            "make one folder for each class in each of them, or a CSV manifest with the columns path, label and split"
+                .into(),
     }
 }
 
@@ -311,5 +319,8 @@ fn dataset(root: &Path, found: Found) -> Result<Reading, DataError> {
 /// A table of labelled sounds directly in the folder.
 fn table_beside(root: &Path) -> Option<PathBuf> {
     let others = Listing::of(root).ok()?.left_out;
-    others.into_iter().map(|one| one.path).find(|path| ending_in(path, &["csv", "tsv", "jsonl"]) && manifest::is_table(path))
+    others
+        .into_iter()
+        .map(|one| one.path)
+        .find(|path| ending_in(path, &["csv", "tsv", "jsonl"]) && manifest::is_table(path))
 }

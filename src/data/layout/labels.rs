@@ -60,7 +60,8 @@ pub(super) fn tidy(dataset: &mut Dataset, spec: &str) -> Vec<Problem> {
 
 /// A name without what people write differently by accident.
 fn folded(name: &str) -> String {
-    let accident = |c: &char| c.is_whitespace() || matches!(c, '-' | '_' | '\u{200B}'..='\u{200F}' | '\u{FEFF}' | '\u{AD}');
+    let accident =
+        |c: &char| c.is_whitespace() || matches!(c, '-' | '_' | '\u{200B}'..='\u{200F}' | '\u{FEFF}' | '\u{AD}');
     name.nfkc().flat_map(char::to_lowercase).filter(|c| !accident(c)).collect()
 }
 

@@ -85,8 +85,7 @@ fn metadata_of(root: &Path) -> Vec<(PathBuf, Option<Split>)> {
 
 /// Whether a file is a table of labelled sounds.
 pub(super) fn is_table(file: &Path) -> bool {
-    ending_in(file, TABLES)
-        && Table::read(file, columns::is_list).is_ok_and(|table| columns::is_list(&table.lower()))
+    ending_in(file, TABLES) && Table::read(file, columns::is_list).is_ok_and(|table| columns::is_list(&table.lower()))
 }
 
 /// A clip of the manifest, its rows joined.
@@ -200,8 +199,11 @@ impl Gathered {
                     gone += 1;
                     if gone <= LISTED {
                         let meant = meant.map_or_else(String::new, |meant| format!(" (did you mean `{meant}`?)"));
-                        let problem =
-                            format!("line {} of {} names this file, and it is not there{meant}", row.line, file.display());
+                        let problem = format!(
+                            "line {} of {} names this file, and it is not there{meant}",
+                            row.line,
+                            file.display()
+                        );
                         let remedy = "correct the path (it counts from the table's folder) or take the line out";
                         self.problems.push(Problem::error(path, problem, remedy));
                     }
@@ -269,8 +271,7 @@ fn clip_of(row: &Row, columns: &Columns, file: &Path) -> Result<(String, Clip), 
         ),
     };
     let group = row.text(columns.group.unwrap_or(usize::MAX));
-    let clip =
-        Clip { line: row.line, table: file.to_owned(), path: PathBuf::new(), labels, fold, split, group };
+    let clip = Clip { line: row.line, table: file.to_owned(), path: PathBuf::new(), labels, fold, split, group };
     Ok((written, clip))
 }
 
@@ -312,7 +313,9 @@ fn unlisted(clips: &[Clip], tables: &[(PathBuf, Option<Split>)]) -> Vec<LeftOut>
         let sounds = listing.sounds.into_iter().filter(|path| !named.contains(path.as_path()));
         left_out.extend(sounds.map(|path| LeftOut { path, reason: Reason::Unlisted }));
         let is_table = |path: &Path| tables.iter().any(|(file, _)| file == path);
-        left_out.extend(listing.left_out.into_iter().filter(|one| !is_table(&one.path) && !named.contains(one.path.as_path())));
+        left_out.extend(
+            listing.left_out.into_iter().filter(|one| !is_table(&one.path) && !named.contains(one.path.as_path())),
+        );
     }
     left_out
 }

@@ -160,8 +160,10 @@ fn unlisted(folder: &Path, items: &[Item]) -> Result<Vec<LeftOut>, DataError> {
     if !folder.is_dir() {
         return Ok(Vec::new());
     }
-    let named: HashSet<&Path> =
-        items.iter().filter_map(|item| if let Source::File(path) = &item.source { Some(path.as_path()) } else { None }).collect();
+    let named: HashSet<&Path> = items
+        .iter()
+        .filter_map(|item| if let Source::File(path) = &item.source { Some(path.as_path()) } else { None })
+        .collect();
     let Tree { sounds, mut left_out } = tree(folder)?;
     let others = sounds.into_iter().filter(|path| !named.contains(path.as_path()));
     left_out.extend(others.map(|path| LeftOut { path, reason: Reason::Unlisted }));

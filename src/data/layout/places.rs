@@ -105,7 +105,8 @@ impl Places {
     fn names(&mut self, folder: &Path) -> &[String] {
         self.listings.entry(folder.to_owned()).or_insert_with(|| {
             let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-            let mut names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+            let mut names: Vec<String> =
+                entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
             names.sort();
             names
         })
@@ -134,7 +135,10 @@ mod tests {
         let mut places = Places::below(root.path());
         let at = |name: &str| root.path().join(name);
         assert_eq!(places.find("clips/Dog_1.ogg"), Found::Here(at("clips/Dog_1.ogg")));
-        assert_eq!(places.find("clips/Ba\u{308}r.ogg"), Found::Otherwise(at("clips/B\u{e4}r.ogg"), "another Unicode form"));
+        assert_eq!(
+            places.find("clips/Ba\u{308}r.ogg"),
+            Found::Otherwise(at("clips/B\u{e4}r.ogg"), "another Unicode form")
+        );
         if cfg!(unix) {
             assert_eq!(places.find("clips\\Dog_1.ogg"), Found::Otherwise(at("clips/Dog_1.ogg"), "backslashes"));
         }

@@ -36,7 +36,8 @@ fn read(root: &Path) -> Result<Reading, DataError> {
     let mut left_out: Vec<LeftOut> = Vec::new();
     for folder in entries(root)?.into_iter().filter(|path| path.is_dir() && file_name(path).starts_with('_')) {
         // `_background_noise_`: the published division has no use for it.
-        left_out.extend(Listing::of(&folder)?.sounds.into_iter().map(|path| LeftOut { path, reason: Reason::Excluded }));
+        left_out
+            .extend(Listing::of(&folder)?.sounds.into_iter().map(|path| LeftOut { path, reason: Reason::Excluded }));
     }
     let words: Vec<_> =
         entries(root)?.into_iter().filter(|path| path.is_dir() && !file_name(path).starts_with('_')).collect();

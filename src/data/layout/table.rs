@@ -73,8 +73,7 @@ impl Table {
         let (body, first_line) = behind_separator_line(&text);
         let separator = declared(&text).unwrap_or_else(|| separator_of(body, wanted));
         let mut records = Records::new(body, separator, first_line);
-        let mut table =
-            Self { file: file.to_owned(), columns: Vec::new(), rows: Vec::new(), problems: Vec::new() };
+        let mut table = Self { file: file.to_owned(), columns: Vec::new(), rows: Vec::new(), problems: Vec::new() };
         let mut header = true;
         while let Some((line, record)) = records.next() {
             match record {
@@ -85,7 +84,9 @@ impl Table {
                 // A line of separators alone, as spreadsheets leave them behind the last row.
                 Ok(record) if record.iter().all(|field| field.trim().is_empty()) => {}
                 Ok(record) => {
-                    if record.len() > table.columns.len() && record.iter().skip(table.columns.len()).any(|f| !f.trim().is_empty()) {
+                    if record.len() > table.columns.len()
+                        && record.iter().skip(table.columns.len()).any(|f| !f.trim().is_empty())
+                    {
                         let problem = format!(
                             "line {line}: it has {} fields and the first line names {}",
                             record.len(),
@@ -339,7 +340,8 @@ mod tests {
     #[test]
     fn line_numbers_count_blank_lines_and_quoted_breaks() {
         for end in ["\n", "\r\n"] {
-            let text = ["", "path,label", "", "a.wav,x", "", "", "\"b", ".wav\",y", "c.wav,z", ",", "d.wav,x"].join(end);
+            let text =
+                ["", "path,label", "", "a.wav,x", "", "", "\"b", ".wav\",y", "c.wav,z", ",", "d.wav,x"].join(end);
             let table = table("m.csv", &text);
             let lines: Vec<u64> = table.rows.iter().map(|row| row.line).collect();
             assert_eq!(lines, [4, 7, 9, 11], "{end:?}");

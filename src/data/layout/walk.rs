@@ -161,12 +161,8 @@ pub(super) fn tree(folder: &Path) -> Result<Tree, DataError> {
         }
         let listing = Listing::of(&folder)?;
         tree.left_out.extend(listing.left_out);
-        let mut steps: Vec<Step> = listing
-            .folders
-            .into_iter()
-            .map(Step::Folder)
-            .chain(listing.sounds.into_iter().map(Step::Sound))
-            .collect();
+        let mut steps: Vec<Step> =
+            listing.folders.into_iter().map(Step::Folder).chain(listing.sounds.into_iter().map(Step::Sound)).collect();
         steps.sort_by(|a, b| b.path().cmp(a.path()));
         waiting.extend(steps);
     }

@@ -11,7 +11,9 @@ use super::{
 };
 use crate::{
     audio::FrontEnd,
-    data::{self, ClipList, Crops, Cut, Division, FeatureSet, Metric, PATCH, Recipe, Schedule, divide_corpus, open_corpus},
+    data::{
+        self, ClipList, Crops, Cut, Division, FeatureSet, Metric, PATCH, Recipe, Schedule, divide_corpus, open_corpus,
+    },
     infer::restore,
     model::{
         self, Inventory, Method, ModelConfig, Pooling, Precision, grid_sinusoids,
