@@ -1,5 +1,6 @@
 //! Data sets as people have them: folders and tables that were once read wrongly without a word. Each row is a kind: what
-//! lies there, and what is right. Layouts are read from names alone, so most sounds here are no sounds.
+//! lies there, and what is right. Layouts are read from names alone, so most sounds here are no sounds. The file is long because
+//! it is one table.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 use std::{
