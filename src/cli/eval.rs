@@ -10,10 +10,11 @@ use std::{
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
-use super::{CliError, Interrupt, Output, output::column, printable, run_args::Place};
+use super::{CliError, Interrupt, Output, output::column, run_args::Place};
 use crate::{
     data::{self, ClipList, DataError, Dataset, FeatureSet, Label, Loader, Split},
     infer::{Classifier, Gains, Mix, Which},
+    printable::printable,
     session::{RunConfig, read_clips},
     train::{Answers, ClassReport, Criterion, same_clips},
 };

@@ -5,7 +5,10 @@ use std::io::{self, Write};
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
-use crate::data::DataError;
+use crate::{
+    data::DataError,
+    printable::{printable, printable_json},
+};
 
 /// Why a subcommand ended without its result.
 #[derive(Debug, thiserror::Error)]
@@ -94,13 +97,13 @@ impl Output {
     pub fn object(&mut self, value: &impl Serialize) -> Result<(), CliError> {
         if self.json {
             let line = serde_json::to_string(value)?;
-            writeln!(self.to, "{line}")?;
+            writeln!(self.to, "{}", printable_json(&line))?;
             self.to.flush()?;
         }
         Ok(())
     }
 
-    /// One line for people, when JSON was not asked for. Control characters are shown, not obeyed.
+    /// One line for people, when JSON was not asked for. What a terminal would obey is shown, not sent.
     ///
     /// # Errors
     /// When the output is closed or cannot be written.
@@ -141,15 +144,6 @@ pub(super) fn column(text: &str, cells: usize) -> String {
     }
     let gap = cells.saturating_sub(text.width());
     text + &" ".repeat(gap)
-}
-
-/// The text with control characters (escape sequences in file names and labels) made visible.
-pub fn printable(text: &str) -> std::borrow::Cow<'_, str> {
-    if text.chars().any(|c| c.is_control() && c != '\t') {
-        text.chars().map(|c| if c.is_control() && c != '\t' { '\u{FFFD}' } else { c }).collect::<String>().into()
-    } else {
-        text.into()
-    }
 }
 
 #[cfg(test)]

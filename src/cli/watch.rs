@@ -8,10 +8,11 @@ use std::{
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use super::{CliError, Interrupt, Output, output::thousands, printable};
+use super::{CliError, Interrupt, Output, output::thousands};
 use crate::{
     data::DataRecord,
     model::Method,
+    printable::printable,
     session::{Averaged, Best, EpochRecord, Event, RunConfig, RunState, Status, Store},
     train::{Command, Trainer, Update},
 };
