@@ -124,7 +124,7 @@ impl ClipList {
 }
 
 impl Dataset {
-    /// SHA-256 of these clips' files, in hexadecimal order of `items`; files that were read before are not read again.
+    /// SHA-256 of these clips' files, in the order of `items`; a file that this process read before is not read again.
     ///
     /// # Errors
     /// When a file cannot be read; [`DataError::Cancelled`].

@@ -170,7 +170,7 @@ impl Asked {
     ///
     /// # Errors
     /// When one cannot be read.
-    pub(super) fn clips(&self) -> Result<ClipList, TrainError> {
+    pub(super) fn clip_list(&self) -> Result<ClipList, TrainError> {
         Ok(ClipList::of(&self.dataset, &self.division, &mut |_, _| ControlFlow::Continue(()))?)
     }
 }

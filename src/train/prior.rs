@@ -36,7 +36,7 @@ impl Prior {
                 // Read once for all sessions, and only where one of them could be meant.
                 let clips = match &clips {
                     Some(clips) => clips,
-                    None => clips.insert(asked.clips()?),
+                    None => clips.insert(asked.clip_list()?),
                 };
                 if let Err(error) = same_clips(config, clips, &session.path) {
                     others.push(not_used(config, &error));
