@@ -146,8 +146,8 @@ mod tests {
         for part in ["step 1", "diverged", "block 3 (of 12", ".wav", "nothing was written", "--lr"] {
             assert!(said.contains(part), "{part}: {said}");
         }
-        let left = files(run.lock.folder());
-        assert_eq!(left, ["events.jsonl", "lock"]);
+        let written = files(run.lock.folder());
+        assert!(written.iter().all(|name| !name.ends_with(".safetensors")), "{written:?}");
     }
 
     #[test]
