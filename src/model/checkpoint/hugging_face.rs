@@ -2,7 +2,8 @@
 
 use super::{
     Checkpoint, Format, Mapping, Tensors, depth, ignored,
-    settings::{AST, AST_FEATURES, BELONG, Settings, labels},
+    keys::{AST, AST_FEATURES},
+    settings::{BELONG, Settings, labels},
     size, usual_heads,
 };
 use crate::{

@@ -12,6 +12,7 @@ mod foreign;
 mod ggml;
 mod gong;
 mod hugging_face;
+mod keys;
 mod mapping;
 mod openai;
 mod peft;

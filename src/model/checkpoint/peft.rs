@@ -9,7 +9,8 @@ use std::{
 use super::{
     folder::read_text,
     hugging_face,
-    settings::{LORA, Settings},
+    keys::LORA,
+    settings::Settings,
     tensors::{LowRank, Place, Tensors},
 };
 use crate::model::ModelError;

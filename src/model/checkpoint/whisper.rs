@@ -3,8 +3,10 @@
 use super::{
     Checkpoint, Format, Mapping, Tensors, depth,
     ggml::Hyperparameters,
-    ignored, openai,
-    settings::{self, Settings, WHISPER, WHISPER_FEATURES},
+    ignored,
+    keys::{WHISPER, WHISPER_FEATURES},
+    openai,
+    settings::{self, Settings},
     size, usual_heads,
 };
 use crate::model::{ModelConfig, ModelError, Pooling, Stem};
