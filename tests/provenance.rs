@@ -299,8 +299,8 @@ fn flags_of_the_environment_take_one_and_nought_and_empty_is_unset() {
 #[test]
 fn a_batch_that_does_not_fit_is_refused_by_the_flag() {
     let bench = Bench::new();
-    // A clip of 10 hours: no machine has room for what a step of it keeps.
-    let line = "train --data tones --model base --method full --frames 900000 --stride 10 --micro-batch 8 --batch 8 --epochs 1";
+    // A clip of 50 minutes: no machine has room for what a step of it keeps.
+    let line = "train --data tones --model base --method full --frames 300000 --stride 10 --micro-batch 8 --batch 8 --epochs 1";
     let error = bench.bad(line);
     assert!(error.contains("of memory") && error.contains("--micro-batch"), "{error}");
     assert!(!bench.path("sessions").exists(), "refused before anything was made");
