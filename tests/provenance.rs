@@ -337,3 +337,23 @@ fn files_have_the_mode_that_the_umask_gives() {
     }
     assert!(looked_at > 15, "{looked_at}");
 }
+
+#[test]
+fn a_run_on_a_table_is_resumed_from_that_table() {
+    let bench = Bench::new();
+    let rows = |from: usize| -> String {
+        ["low", "mid", "high"]
+            .iter()
+            .flat_map(|class| (from..5).map(move |clip| format!("tones/{class}/{clip}.wav,{class}\n")))
+            .collect()
+    };
+    // Two tables in one folder: neither stands for the other.
+    fs::write(bench.path("all.csv"), format!("path,label\n{}", rows(0))).unwrap();
+    fs::write(bench.path("some.csv"), format!("path,label\n{}", rows(2))).unwrap();
+    bench.good(&format!("train --data some.csv {SMALL} --method head --name mine"));
+    assert_eq!(bench.config("mine").dataset.unwrap().path.unwrap(), bench.path("some.csv").canonicalize().unwrap());
+    bench.cut("mine");
+    bench.good("resume mine");
+    bench.good("eval mine");
+    assert!(bench.good("eval mine --data all.csv").contains("were trained on and are reported apart"));
+}
