@@ -12,7 +12,7 @@ use super::{CliError, Interrupt, Output, output::thousands, printable};
 use crate::{
     model::Method,
     session::{Averaged, Best, EpochRecord, Event, RunState, Status, Store},
-    train::{Command, Trainer, Update},
+    train::{Command, News, Trainer, Update},
 };
 
 /// How often Ctrl-C is looked for while nothing happens.
@@ -194,14 +194,18 @@ impl<'a> View<'a> {
 
     fn tell(&mut self, update: &Update) -> Result<(), CliError> {
         let Some(state) = self.states.get_mut(update.run) else { return Ok(()) };
-        state.apply(&update.record);
-        if update.past {
-            return Ok(());
-        }
+        let record = match &update.news {
+            News::Past(past) => {
+                state.clone_from(past);
+                return Ok(());
+            }
+            News::Now(record) => record,
+        };
+        state.apply(record);
         let state = &self.states[update.run];
         self.bars.update(update.run, state);
         let output = &mut *self.output;
-        match &update.record.event {
+        match &record.event {
             Event::Started { .. } => self.bars.aside(|| {
                 other(output, state, "started", None, None)?;
                 output.line(started(state))
@@ -354,8 +358,8 @@ impl Bars {
 }
 
 fn progress(state: &RunState) -> String {
-    let Some((_, step)) = state.steps.last() else { return String::new() };
-    let recent = state.steps.iter().rev().take(20).map(|(_, step)| f64::from(step.data_ms + step.compute_ms));
+    let Some(step) = state.newest_step() else { return String::new() };
+    let recent = state.recent.iter().rev().take(20).map(|(_, step)| f64::from(step.data_ms + step.compute_ms));
     let (sum, count) = recent.fold((0.0, 0), |(sum, count), ms| (sum + ms, count + 1));
     let left = state.total_steps().saturating_sub(step.step) as f64 * sum / f64::from(count.max(1)) / 1e3;
     let epochs = state.config.as_ref().map_or(0, |config| config.recipe.epochs);
