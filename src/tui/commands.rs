@@ -13,7 +13,7 @@ pub const COMMANDS: [(&str, &str, &str); 19] = [
     ("model", "M", "adapt box, tiny, small, base, or a checkpoint"),
     ("method", "X", "adapt by aat, full, aat-m, partial, prompt, lora, bitfit or head"),
     ("set", "NAME VALUE", "epochs, batch, lr, fold, seed, recipe or device of the next run"),
-    ("start", "", "start the side in focus; where it was stopped, resume it"),
+    ("start", "", "start the side in focus, or resume it where it was stopped"),
     ("anew", "", "begin a new session on the side in focus"),
     ("both", "", "start both, paired"),
     ("pause", "", "pause, or go on"),

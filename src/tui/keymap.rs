@@ -145,9 +145,9 @@ const SESSIONS: Context = Context::On(Screen::Sessions);
 /// Every key of the workbench.
 pub static BINDINGS: &[Binding] = bindings! {
     TRAIN => {
-        [key(KeyCode::Enter), letter('r')] Action::Start, "start the run in focus (●/▲); where it was stopped, resume it", "start";
-        [letter('a')] Action::Anew, "begin a new session on this side, whatever was stopped there";
-        [letter('b')] Action::StartBoth, "start both, paired: same seed, same batches, step about; resume both that were stopped", "both";
+        [key(KeyCode::Enter), letter('r')] Action::Start, "start the run in focus (●/▲), or resume it where it was stopped", "start";
+        [letter('a')] Action::Anew, "begin a new session on the side in focus";
+        [letter('b')] Action::StartBoth, "start or resume both, paired: same seed, batches, step about", "both";
         [letter(' ')] Action::Pause, "pause, or go on", "pause";
         [letter('m')] Action::NextMethod, "the next method for the run in focus", "method";
         [letter('n')] Action::NextBackbone, "the next backbone in the box for the run in focus";

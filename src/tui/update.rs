@@ -15,7 +15,7 @@ use super::{
     keymap,
     layers::Layers,
 };
-use crate::{plot::Side, train::Command};
+use crate::train::Command;
 
 /// How long a notice stays, milliseconds.
 const NOTICE_MS: u64 = 6_000;

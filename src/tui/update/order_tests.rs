@@ -9,7 +9,7 @@ use super::{simulated::World, *};
 use crate::{
     live::LiveEvent,
     model::{Method, ModelConfig},
-    plot,
+    plot::{self, Side},
     session::{EpochRecord, Event, Record, RunState, Status, StepRecord},
     train::News,
     tui::{action::Opened, fixture, ticket::Ticket},

@@ -6,6 +6,7 @@ use super::{Effect, Task, ask_shape, list, live, notify};
 use crate::{
     model::{self, Method},
     plot::{self, Side},
+    session::Status,
     train::{Command, News},
     tui::{
         action::{Move, Screen},
@@ -119,6 +120,13 @@ pub(super) fn over(app: &mut App, run: Ticket, why: Option<String>) -> Vec<Effec
 }
 
 fn ended(app: &mut App, side: Side) -> Vec<Effect> {
+    let slot = app.slot(side);
+    let failed = if let Status::Failed(why) = &slot.state.status { Some(why) } else { None };
+    // The panel may have no room for the remedy.
+    if let Some(why) = slot.problem.as_ref().or(failed) {
+        let told = format!("{} {}: {why}", side.letter(), side.marker());
+        notify(app, told, true);
+    }
     let mut effects = live::run_over(app, side);
     if app.sessions.list.is_some() {
         effects.extend(list(app));

@@ -190,8 +190,11 @@ impl World {
         match choice % 16 {
             _ if paused => {}
             0 => self.end((trainer, run), Some(Event::Failed { message: "the disk is full".into() })),
-            // The thread dies and says nothing.
-            1 => self.end((trainer, run), None),
+            // The trainer's thread dies and says nothing of any run.
+            1 => {
+                let runs = 0..self.trainers[trainer].runs.len();
+                runs.for_each(|run| self.end((trainer, run), None));
+            }
             2 if !begun => self.tell((trainer, run), Event::Preparing { done: 1, total: 2 }),
             _ if !begun => self.begin((trainer, run)),
             3 => self.checkpoint((trainer, run)),
@@ -313,7 +316,9 @@ impl World {
     fn end(&mut self, of: (usize, usize), event: Option<Event>) {
         event.into_iter().for_each(|event| self.tell(of, event));
         let run = &mut self.trainers[of.0].runs[of.1];
-        run.over = true;
+        if std::mem::replace(&mut run.over, true) {
+            return;
+        }
         if let Some(name) = &run.session {
             self.locked.remove(name);
         }

@@ -8,7 +8,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use super::*;
 use crate::{
     model::Method,
-    plot::XAxis,
+    plot::{Side, XAxis},
     session::Event,
     tui::{
         action::{Opened, Purpose},
