@@ -37,8 +37,8 @@ fn shown_on_disk(bench: &Workbench) -> OnDisk {
 fn panel(bench: &Workbench) -> Vec<String> {
     let left = bench.columns(0, SIZE.0);
     let title = left.iter().position(|row| row.contains("accuracy on validation")).unwrap();
-    let from = left[title].split("╭").map(|part| part.chars().count() + 1).next_back().unwrap() as u16;
-    let rows = bench.columns(SIZE.0 - from, from);
+    let from = left[title].chars().collect::<Vec<_>>().iter().rposition(|c| *c == '╭').unwrap() as u16;
+    let rows = bench.columns(from, SIZE.0 - from);
     rows.into_iter().skip(title).take_while(|row| !row.starts_with("╰")).collect()
 }
 

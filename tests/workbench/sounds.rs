@@ -6,21 +6,22 @@ const RATE: u32 = 16_000;
 
 /// Writes a sound, `NAME.wav`: a faint hum (background), a rushing hiss, a trill (whistle).
 pub fn write(folder: &Path, name: &str, seconds: f64) {
-    write_as(&folder.join(format!("{name}.wav")), name, seconds, 7);
+    write_as(&folder.join(format!("{name}.wav")), name, seconds, 7, 1.0);
 }
 
-/// Two classes of short clips in folders of their names. Both are noise: what is learnt of one clip says little of
-/// another, so that accuracy goes up and down.
+/// Two classes of short clips in folders of their names: noise of any loudness, and noise that is a little softer. They
+/// overlap, so that accuracy goes up and down.
 pub fn data_set(folder: &Path, clips: u32) {
-    for (name, seed) in [("hiss", 7), ("hush", 1007)] {
+    for (name, softer, seed) in [("hiss", 1.0, 7), ("hush", 0.7, 1007)] {
         std::fs::create_dir_all(folder.join(name)).unwrap();
         for clip in 0..clips {
-            write_as(&folder.join(name).join(format!("{clip:02}.wav")), "hiss", 1.0, seed + clip);
+            let loudness = softer * (0.3 + 0.7 * f64::from(clip * 7 % clips) / f64::from(clips));
+            write_as(&folder.join(name).join(format!("{clip:02}.wav")), "hiss", 1.0, seed + clip, loudness);
         }
     }
 }
 
-fn write_as(path: &Path, name: &str, seconds: f64, seed: u32) {
+fn write_as(path: &Path, name: &str, seconds: f64, seed: u32, loudness: f64) {
     let spec =
         hound::WavSpec { channels: 1, sample_rate: RATE, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
     let mut writer = hound::WavWriter::create(path, spec).unwrap();
@@ -35,7 +36,7 @@ fn write_as(path: &Path, name: &str, seconds: f64, seed: u32) {
             "hiss" => 9_000.0 * noise,
             _ => 12_000.0 * (TAU * (2_000.0 * t + 8.0 * (TAU * 4.0 * t).sin())).sin(),
         };
-        writer.write_sample(value as i16).unwrap();
+        writer.write_sample((loudness * value) as i16).unwrap();
     }
     writer.finalize().unwrap();
 }
