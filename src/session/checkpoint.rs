@@ -177,6 +177,8 @@ fn write_whole<S: AsRef<str> + Ord + Display, V: View>(
     seal::seal(&mut file).map_err(fail)?;
     file.sync_all().map_err(fail)?;
     let bytes = file.metadata().map_err(fail)?.len();
+    // The format's own writer makes files for the user alone.
+    crate::atomic::usual_mode(partial).map_err(fail)?;
     fs::rename(partial, path).map_err(fail)?;
     sync_folder_of(path).map_err(fail)?;
     Ok(bytes)

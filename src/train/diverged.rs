@@ -6,7 +6,7 @@ use std::fmt;
 use super::TrainError;
 use crate::{
     data::{Batch, Dataset},
-    model::{Features, ParamStore, Portable},
+    model::{Engine, Features, ParamStore, Portable},
     session::RunConfig,
 };
 
@@ -59,13 +59,13 @@ pub(super) fn source(
     if let Some(name) = weight_that_is_none(store)? {
         return Ok(format!("the weight {name} is not finite; the batch was {}", files(&all)));
     }
-    let engine = Portable::new(config.shape.clone(), config.method);
+    let mut engine = Portable::new(config.shape.clone(), config.method);
     // By clip: its own numbers decide, and no more memory is needed than for one.
     let mut first: Option<(usize, String)> = None;
     let mut culprits = Vec::new();
     for clip in 0..batch.features.batch {
         let features = batch.features.part(clip..clip + 1);
-        if let Some((depth, layer)) = first_layer(&engine, store, &features)? {
+        if let Some((depth, layer)) = first_layer(&mut engine, store, &features)? {
             culprits.push(clip);
             if first.as_ref().is_none_or(|(known, _)| depth < *known) {
                 first = Some((depth, layer));
@@ -91,14 +91,20 @@ fn weight_that_is_none(store: &ParamStore) -> Result<Option<String>, TrainError>
 }
 
 /// The first layer whose output for a clip is not finite, in the order of computation.
-fn first_layer(engine: &Portable, store: &ParamStore, clip: &Features) -> Result<Option<(usize, String)>, TrainError> {
+fn first_layer(
+    engine: &mut Portable,
+    store: &ParamStore,
+    clip: &Features,
+) -> Result<Option<(usize, String)>, TrainError> {
     let finite = |values: &[f32]| values.iter().all(|value| value.is_finite());
     if !finite(&clip.data) {
         return Ok(Some((0, "the features themselves".to_owned())));
     }
-    let (hidden, logits) = engine.trace(store, clip)?;
-    let block = hidden.iter().position(|values| !finite(values));
-    let depth = hidden.len();
+    let depth = engine.config().depth;
+    let blocks: Vec<usize> = (1..=depth).collect();
+    let states = engine.states(store, clip, &blocks)?;
+    let block = states.iter().position(|values| !finite(values));
+    let logits = engine.logits(store, clip)?;
     Ok(match block {
         Some(block) => Some((block + 1, format!("block {block} (of {depth}, counted from 0)"))),
         None if !finite(&logits) => Some((depth + 1, "the head".to_owned())),

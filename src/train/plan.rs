@@ -91,7 +91,7 @@ pub(super) fn plan(
     let features = shelf.take(dataset, front_end, config.recipe.frames);
     features.prepare(&[division.train.as_slice(), &division.val].concat(), progress)?;
     let clips = ClipList::of(features.dataset(), &division, progress)?;
-    config.dataset = Some(Box::new(record(features.dataset(), &clips)));
+    config.dataset = Some(Box::new(record(&config.data, features.dataset(), &clips)));
     let raw = model::takes_raw_features(&config.model)?.then_some(Normalisation::NONE);
     config.normalisation = match front_end.normalisation().or(raw).or(config.recipe.normalisation) {
         Some(given) => given,
@@ -163,7 +163,7 @@ impl Asked {
     /// Whether a run's data set lies where the one asked for does.
     fn is_at(&self, other: &RunConfig) -> bool {
         match other.dataset.as_ref().and_then(|dataset| dataset.path.as_ref()) {
-            Some(path) => self.dataset.absolute_root().as_ref() == Some(path),
+            Some(path) => self.dataset.absolute_path(&self.config.data).as_ref() == Some(path),
             None => other.data == self.config.data,
         }
     }

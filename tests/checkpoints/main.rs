@@ -6,4 +6,7 @@ mod bad;
 mod golden;
 mod made;
 mod mutation;
+#[path = "../oracle/model.rs"]
+#[allow(dead_code)]
+mod oracle;
 mod own;

@@ -132,7 +132,7 @@ pub(in crate::train) fn begin(
         session,
         data: request.data.join(", "),
         data_name: corpus.set.dataset().name.clone(),
-        dataset: Some(Box::new(record(corpus.set.dataset(), &corpus.clips))),
+        dataset: Some(Box::new(record("", corpus.set.dataset(), &corpus.clips))),
         labels,
         fold: None,
         model: request.model.clone(),
