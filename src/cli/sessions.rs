@@ -14,7 +14,7 @@ use super::{
 use crate::{
     atomic,
     model::Method,
-    plot::{self, Run, Side, Trace, View},
+    plot::{self, Run, Side, View},
     session::{self, Best, EpochRecord, LogReader, RunConfig, RunState, SessionInfo, Status, Store, Summary},
 };
 
@@ -268,11 +268,8 @@ fn export(folder: &std::path::Path, to: &std::path::Path) -> Result<(), CliError
             write(to, &serde_json::to_vec_pretty(&records)?)
         }
         "svg" | "png" => {
-            let records = LogReader::new(folder).poll()?;
-            let state = RunState::from_records(&records);
-            let mut trace = Trace::default();
-            records.iter().for_each(|record| trace.apply(record));
-            let runs = [Run { side: Side::A, state: &state, trace: &trace }];
+            let state = session::load(folder)?;
+            let runs = [Run { side: Side::A, state: &state }];
             let view = View::default();
             let charts = [plot::loss(&runs, &view), plot::metric(&runs, &view)];
             plot::export(to, &charts).map_err(|error| CliError::Failed(error.to_string()))

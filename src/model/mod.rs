@@ -28,6 +28,8 @@ mod source;
 mod spec;
 mod stem;
 mod store;
+#[cfg(test)]
+mod testing;
 mod tokens;
 
 pub use boxed::boxed;

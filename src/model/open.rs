@@ -70,7 +70,11 @@ pub struct Opened {
 impl Opened {
     /// The engine that suits the device the weights are on.
     pub fn engine(&self) -> Box<dyn Engine> {
-        let thrift = Thrift { precision: self.precision, ..Thrift::default() };
+        self.engine_with(Thrift { precision: self.precision, ..Thrift::default() })
+    }
+
+    /// The same, with what may be traded for memory and time.
+    pub fn engine_with(&self, thrift: Thrift) -> Box<dyn Engine> {
         engine(&self.config, self.method, self.store.device(), thrift)
     }
 }

@@ -10,8 +10,9 @@ use super::{LOG_FILE, LogReader, RunState, SessionError, outline};
 
 /// Name of the lock in a session's folder. The operating system releases it with the process, however that ends.
 const LOCK_FILE: &str = "lock";
-/// A list probes locks for an instant; a writer that meets such a probe tries again for this long.
-const LOCK_PATIENCE: Duration = Duration::from_millis(200);
+/// A list probes locks for an instant, and a run that was stopped lets go of its own a moment after it says so: a writer
+/// that meets either tries again for this long.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A folder of sessions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -204,16 +205,16 @@ impl Store {
 /// # Errors
 /// When it cannot be read, or holds no event that this program knows.
 pub fn load(folder: &Path) -> Result<RunState, SessionError> {
-    let mut reader = LogReader::new(folder);
-    let records = reader.poll()?;
-    if records.is_empty() {
+    let (mut reader, mut state) = (LogReader::new(folder), RunState::default());
+    reader.fold(&mut state)?;
+    if state.span_ms.is_none() {
         return Err(SessionError::Damaged {
             path: folder.join(LOG_FILE),
             problem: format!("no usable event in it ({} lines passed over)", reader.damaged()),
             remedy: "restore it, or remove the session's folder".to_owned(),
         });
     }
-    Ok(RunState::from_records(&records))
+    Ok(state)
 }
 
 fn describe(folder: &Path) -> Result<SessionInfo, SessionError> {

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     data::{self, ClipList, Division, FeatureSet},
     infer::restore,
-    model::{self, Inventory, Opened},
+    model::{self, Inventory, Opened, Thrift},
     session::{self, Checkpoints, Event, Lock, LogWriter, Position, RunConfig, Status, Store},
 };
 
@@ -181,9 +181,10 @@ fn assemble(
     lock: Lock,
     journal: &Journal,
 ) -> Result<Run, TrainError> {
+    let thrift = Thrift { micro_batch: Some(plan.config.micro_batch), precision: model.precision, ..Thrift::default() };
     let batches = Batches::new(&plan, &mut |done, total| journal.preparing(done, total))?;
     Ok(Run {
-        engine: model.engine(),
+        engine: model.engine_with(thrift),
         store: model.store,
         frozen: Frozen::of(&plan.config),
         config: plan.config,

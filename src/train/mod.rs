@@ -31,7 +31,7 @@ mod trainer;
 pub use bootstrap::{Difference, paired_difference};
 pub use command::Command;
 pub use error::TrainError;
-pub use feed::{Feed, Update};
+pub use feed::{Feed, News, Update};
 pub use loss::Criterion;
 pub use metrics::{Answers, ClassReport, mean, median, normal_quantile, top};
 pub use optim::AdamW;

@@ -179,7 +179,7 @@ impl Run {
         Ok((self.batches.train(epoch, step, ahead)?, None))
     }
 
-    /// The gradient of a whole batch, by way of as many parts as memory asks for.
+    /// The gradient of a whole batch; the engine takes it in as many parts as memory asks for.
     fn forward_and_backward(
         &mut self,
         batch: &Batch,
@@ -187,27 +187,11 @@ impl Run {
         criterion: &Criterion<'_>,
         norms: bool,
     ) -> Result<StepOutput, TrainError> {
-        let mut whole: Option<StepOutput> = None;
-        let (clips, size, d) = (batch.items.len(), self.config.micro_batch.max(1), self.config.shape.hidden);
-        for start in (0..clips).step_by(size) {
-            let end = (start + size).min(clips);
-            let mut loss = |range: std::ops::Range<usize>, logits: &[f32]| {
-                criterion.share(start + range.start..start + range.end, logits)
-            };
-            // Norms of the first part stand for the batch: the measurement shall cost little.
-            let output = match pooled {
-                Some(pooled) => self.engine.head_step(&self.store, &pooled[start * d..end * d], &mut loss)?,
-                None => {
-                    let part = batch.features.part(start..end);
-                    self.engine.step(&self.store, &part, &mut loss, norms && start == 0)?
-                }
-            };
-            match &mut whole {
-                None => whole = Some(output),
-                Some(whole) => whole.add(output)?,
-            }
-        }
-        whole.ok_or_else(|| TrainError::Failed("a batch without clips".to_owned()))
+        let mut loss = |range, logits: &[f32]| criterion.share(range, logits);
+        Ok(match pooled {
+            Some(pooled) => self.engine.head_step(&self.store, pooled, &mut loss)?,
+            None => self.engine.step(&self.store, &batch.features, &mut loss, norms)?,
+        })
     }
 
     /// Tells the norms, and what measuring them cost beyond a usual step.

@@ -4,4 +4,7 @@
 mod bad;
 mod golden;
 mod mutation;
+#[path = "../oracle/model.rs"]
+#[allow(dead_code)]
+mod oracle;
 mod own;

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use crate::{
     audio::{FrontEnd, LogMel},
     data::{DataError, FeatureSet, PATCH, Teaching},
-    model::{self, Fast, Features, Method, ModelConfig, Opened, Stem, Thrift},
+    model::{self, Engine, Fast, Features, Method, ModelConfig, Opened, Stem, Thrift},
     train::TrainError,
 };
 
