@@ -4,18 +4,19 @@
 
 pub mod capture;
 mod clip;
+mod decode;
 mod error;
 mod fbank;
 mod front_end;
 mod mel;
-mod ogg;
 mod resample;
 pub mod server;
 mod stream;
 pub mod tap;
 mod whisper_mel;
 
-pub use clip::{Sound, decode, load};
+pub use clip::{Clip, Sound, decode, load, load_noted};
+pub use decode::{Note, SoundFile, VERSION as DECODING_VERSION};
 pub use error::AudioError;
 pub use fbank::{FRAME_LENGTH, FRAME_SHIFT, Fbank, MEL_BINS, frames_of};
 pub use front_end::{Extractor, FrontEnd};
