@@ -48,12 +48,18 @@ fn samples_at_an_integers_scale_are_told_with_their_peak() {
 fn layer_two_of_a_bit_rate_that_the_standard_forbids_is_refused_by_name() {
     let Some(folder) = shared("awkward/sounds") else { return };
     let message = decode(&folder.join("clock.mp2")).unwrap_err().to_string();
-    assert!(message.contains("MPEG layer II of 384 kbit/s in one channel") && message.contains("ffmpeg -i"), "{message}");
+    assert!(
+        message.contains("MPEG layer II of 384 kbit/s in one channel") && message.contains("ffmpeg -i"),
+        "{message}"
+    );
 }
 
 #[test]
 fn one_changed_byte_of_ogg_is_told_with_its_place() {
     let Some(folder) = shared("awkward/sounds") else { return };
     let message = decode(&folder.join("flip.ogg")).unwrap_err().to_string();
-    assert!(message.contains("damaged") && message.contains("page ") && message.contains(" s of its stream"), "{message}");
+    assert!(
+        message.contains("damaged") && message.contains("page ") && message.contains(" s of its stream"),
+        "{message}"
+    );
 }

@@ -143,13 +143,11 @@ fn ffmpeg(arguments: &[&str]) -> Vec<u8> {
     output.stdout
 }
 
-/// Tones that rise, and some noise: channels differ.
+/// Tones that rise, and some noise, as raw 32-bit floats: channels differ.
 fn source(path: &Path, rate: u32, channels: u16) -> usize {
-    let spec =
-        hound::WavSpec { channels, sample_rate: rate, bits_per_sample: 32, sample_format: hound::SampleFormat::Float };
-    let mut writer = hound::WavWriter::create(path, spec).unwrap();
     let frames = rate as usize * 11 / 10 + 7;
     let mut state = 1u32;
+    let mut bytes = Vec::new();
     for n in 0..frames {
         let t = n as f32 / rate as f32;
         for channel in 0..channels {
@@ -157,21 +155,23 @@ fn source(path: &Path, rate: u32, channels: u16) -> usize {
             let noise = (state >> 8) as f32 / (1 << 23) as f32 - 1.0;
             let hz = 200.0 + 150.0 * f32::from(channel) + 700.0 * t;
             let fade = (t * 5.0).min(1.0);
-            writer.write_sample(fade * (0.3 * (std::f32::consts::TAU * hz * t).sin() + 0.03 * noise)).unwrap();
+            let sample = fade * (0.3 * (std::f32::consts::TAU * hz * t).sin() + 0.03 * noise);
+            bytes.extend(sample.to_le_bytes());
         }
     }
-    writer.finalize().unwrap();
+    fs::write(path, bytes).unwrap();
     frames
 }
 
 fn compare(folder: &Path, family: &Family, rate: u32, channels: u16, number: usize) -> Row {
     let base = folder.join(format!("{number}-{rate}-{channels}"));
-    let source_path = base.with_extension("source.wav");
+    let source_path = base.with_extension("raw");
     let path = base.with_extension(family.ending);
     let frames = source(&source_path, rate, channels);
     let text = |path: &Path| path.to_str().unwrap().to_owned();
     let (source_name, name) = (text(&source_path), text(&path));
-    let mut arguments = vec!["-i", source_name.as_str()];
+    let (hz, count) = (rate.to_string(), channels.to_string());
+    let mut arguments = vec!["-f", "f32le", "-ar", hz.as_str(), "-ac", count.as_str(), "-i", source_name.as_str()];
     if family.name.starts_with("video") {
         arguments.extend(["-f", "lavfi", "-i", "testsrc=size=64x48:rate=10:duration=1.1"]);
     }

@@ -57,9 +57,20 @@ fn files_that_end_early_are_told_wherever_they_end() {
 
 #[test]
 fn no_prefix_and_no_changed_byte_makes_the_decoder_panic() {
-    for name in
-        ["vorbis.ogg", "opus.opus", "opus.webm", "tone.flac", "lame.mp3", "layer2.mp2", "aac.m4a", "aac.aac", "ima.wav", "ms.wav", "tone.caf", "tone.aiff"]
-    {
+    for name in [
+        "vorbis.ogg",
+        "opus.opus",
+        "opus.webm",
+        "tone.flac",
+        "lame.mp3",
+        "layer2.mp2",
+        "aac.m4a",
+        "aac.aac",
+        "ima.wav",
+        "ms.wav",
+        "tone.caf",
+        "tone.aiff",
+    ] {
         let whole = data(name);
         for step in 0..60 {
             let at = step * whole.len() / 60;

@@ -8,7 +8,12 @@ use super::decode;
 fn noted(channels: u16, samples: &[f32]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("levels.wav");
-    let spec = hound::WavSpec { channels, sample_rate: 16_000, bits_per_sample: 32, sample_format: hound::SampleFormat::Float };
+    let spec = hound::WavSpec {
+        channels,
+        sample_rate: 16_000,
+        bits_per_sample: 32,
+        sample_format: hound::SampleFormat::Float,
+    };
     let mut writer = hound::WavWriter::create(&path, spec).unwrap();
     for &sample in samples {
         writer.write_sample(sample).unwrap();

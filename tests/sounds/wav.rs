@@ -50,7 +50,8 @@ const BYTES: u32 = FRAMES as u32 * 4;
 fn sizes_that_writers_leave_behind_lose_nothing() {
     let expected = heard("right.wav", &stereo(None, BYTES));
     assert_eq!((expected.samples.len(), expected.notes.as_str()), (FRAMES, ""));
-    for size in [0, u32::MAX, 0x7FFF_FFFF, 0x7FFF_F000, 0x7FFF_FFDB, 0x8000_0000, 0x8000_0024, 0xFFFF_FFDB, 0xFFFF_F000] {
+    for size in [0, u32::MAX, 0x7FFF_FFFF, 0x7FFF_F000, 0x7FFF_FFDB, 0x8000_0000, 0x8000_0024, 0xFFFF_FFDB, 0xFFFF_F000]
+    {
         for outer in [None, Some(0), Some(u32::MAX), Some(0x7FFF_FFFF), Some(36)] {
             let heard = heard("piped.wav", &stereo(outer, size));
             assert_eq!(heard.samples, expected.samples, "data {size:#x}, RIFF {outer:?}");
@@ -87,7 +88,10 @@ fn a_shortage_is_told_in_frames() {
 #[test]
 fn an_empty_data_chunk_is_empty_and_not_what_follows_it() {
     let list = whole(b"LIST", b"INFOISFT\x04\0\0\0test");
-    let message = refusal("none.wav", &riff(b"RIFF", None, &[whole(b"fmt ", &fmt(1, 1, 8_000, 16)), chunk(b"data", 0, &[]), list]));
+    let message = refusal(
+        "none.wav",
+        &riff(b"RIFF", None, &[whole(b"fmt ", &fmt(1, 1, 8_000, 16)), chunk(b"data", 0, &[]), list]),
+    );
     assert!(message.contains("no samples"), "{message}");
 }
 
@@ -113,8 +117,10 @@ fn rf64_and_bw64_have_their_sizes_in_a_chunk_of_their_own() {
     let samples = pcm(FRAMES, 2);
     for outer in [b"RF64", b"BW64"] {
         for size in [u64::from(BYTES), 0, u64::MAX] {
-            let ds64 = [&size.wrapping_add(72).to_le_bytes()[..], &size.to_le_bytes(), &0u64.to_le_bytes(), &[0; 4]].concat();
-            let chunks = [whole(b"ds64", &ds64), whole(b"fmt ", &fmt(1, 2, 48_000, 16)), chunk(b"data", u32::MAX, &samples)];
+            let ds64 =
+                [&size.wrapping_add(72).to_le_bytes()[..], &size.to_le_bytes(), &0u64.to_le_bytes(), &[0; 4]].concat();
+            let chunks =
+                [whole(b"ds64", &ds64), whole(b"fmt ", &fmt(1, 2, 48_000, 16)), chunk(b"data", u32::MAX, &samples)];
             let heard = heard("large.wav", &riff(outer, Some(u32::MAX), &chunks));
             assert_eq!((heard.samples.len(), heard.channels), (FRAMES, 2), "ds64 {size:#x}");
         }
@@ -129,7 +135,13 @@ fn wave64_is_read() {
         bytes.resize(bytes.len().next_multiple_of(8), 0);
         bytes
     };
-    let body = [guid(b"wave"), chunk(b"junk", &[1; 5]), chunk(b"fmt ", &fmt(1, 2, 32_000, 16)), chunk(b"data", &pcm(FRAMES, 2))].concat();
+    let body = [
+        guid(b"wave"),
+        chunk(b"junk", &[1; 5]),
+        chunk(b"fmt ", &fmt(1, 2, 32_000, 16)),
+        chunk(b"data", &pcm(FRAMES, 2)),
+    ]
+    .concat();
     let riff = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00";
     let bytes = [riff.as_slice(), &(body.len() as u64 + 24).to_le_bytes(), &body].concat();
     let heard = heard("sony.w64", &bytes);
@@ -164,7 +176,11 @@ fn extensible_headers_with_any_number_of_channels() {
             let bytes = riff(b"RIFF", None, &[whole(b"fmt ", &format), whole(b"data", &samples)]);
             let heard = heard("many.wav", &bytes);
             assert_eq!((heard.samples.len(), heard.channels), (200, usize::from(channels)), "mask {mask:#x}");
-            let first: f32 = samples.chunks(2).take(channels.into()).map(|s| f32::from(i16::from_le_bytes([s[0], s[1]])) / 32_768.0).sum();
+            let first: f32 = samples
+                .chunks(2)
+                .take(channels.into())
+                .map(|s| f32::from(i16::from_le_bytes([s[0], s[1]])) / 32_768.0)
+                .sum();
             assert!((heard.samples[0] - first / f32::from(channels)).abs() < 1e-6);
         }
     }
@@ -184,10 +200,18 @@ fn every_width_of_pcm_gives_the_same_sound() {
         });
         bytes.collect()
     };
-    for (tag, bits, close) in
-        [(1, 8, 0.01), (1, 12, 1e-4), (1, 16, 1e-4), (1, 20, 1e-6), (1, 24, 1e-6), (1, 32, 1e-6), (3, 32, 1e-6), (3, 64, 1e-6)]
-    {
-        let bytes = riff(b"RIFF", None, &[whole(b"fmt ", &fmt(tag, 1, 22_050, bits)), whole(b"data", &encode(tag, bits))]);
+    for (tag, bits, close) in [
+        (1, 8, 0.01),
+        (1, 12, 1e-4),
+        (1, 16, 1e-4),
+        (1, 20, 1e-6),
+        (1, 24, 1e-6),
+        (1, 32, 1e-6),
+        (3, 32, 1e-6),
+        (3, 64, 1e-6),
+    ] {
+        let bytes =
+            riff(b"RIFF", None, &[whole(b"fmt ", &fmt(tag, 1, 22_050, bits)), whole(b"data", &encode(tag, bits))]);
         let heard = heard("width.wav", &bytes);
         assert_eq!(heard.samples.len(), FRAMES, "{bits} bits");
         let worst = heard.samples.iter().enumerate().map(|(n, s)| (f64::from(*s) - wide(n)).abs()).fold(0.0, f64::max);
@@ -210,7 +234,17 @@ fn adpcm_is_decoded_to_its_last_partial_block() {
 #[test]
 fn rates_out_of_bounds_are_refused_before_anything_is_allocated() {
     for rate in [0, 1, 999, 1_000_001, u32::MAX] {
-        let bytes = riff(b"RIFF", None, &[whole(b"fmt ", &[&fmt(1, 1, 8_000, 16)[..4], &rate.to_le_bytes()[..], &[0; 4], &[2, 0, 16, 0]].concat()), whole(b"data", &pcm(FRAMES, 1))]);
+        let bytes = riff(
+            b"RIFF",
+            None,
+            &[
+                whole(
+                    b"fmt ",
+                    &[&fmt(1, 1, 8_000, 16)[..4], &rate.to_le_bytes()[..], &[0; 4], &[2, 0, 16, 0]].concat(),
+                ),
+                whole(b"data", &pcm(FRAMES, 1)),
+            ],
+        );
         let message = refusal("rate.wav", &bytes);
         assert!(message.contains(&format!("{rate} samples a second")), "{message}");
     }

@@ -154,10 +154,9 @@ fn is_name(id: [u8; 4]) -> bool {
 
 /// A size that a writer leaves who could not come back to the header: 0 is judged by what follows.
 fn is_unknown(size: u64, dialect: Dialect) -> bool {
-    match dialect {
-        Dialect::Wave64 => size >= i64::MAX as u64 - 0xFFFF,
-        _ => (0x7FFF_0000..=0x8000_0FFF).contains(&size) || (0xFFFF_0000..=0xFFFF_FFFF).contains(&size),
-    }
+    let is_small = dialect != Dialect::Wave64
+        && ((0x7FFF_0000..=0x8000_0FFF).contains(&size) || (0xFFFF_0000..=0xFFFF_FFFF).contains(&size));
+    is_small || size >= i64::MAX as u64 - 0xFFFF
 }
 
 /// Reads the chunks of a WAV file up to its samples.

@@ -26,7 +26,15 @@ pub(super) fn end(file: &mut File, length: u64) -> Result<(u64, Option<Note>), F
     let Some(frame) = frame_starts(bytes).find(|&at| ends(&bytes[at..]).next().is_some()) else {
         return Ok((end, None));
     };
-    let Some(size) = ends(&bytes[frame..]).last() else { return Ok((end, None)) };
+    // Zeros that follow leave the checksum at zero: of the last run of such lengths the first is meant.
+    let mut size = 0;
+    let mut last = None;
+    for length in ends(&bytes[frame..]) {
+        if last != Some(length - 1) {
+            size = length;
+        }
+        last = Some(length);
+    }
     let rest = bytes.len() - frame - size;
     if rest == 0 {
         return Ok((end, None));
@@ -65,9 +73,9 @@ fn is_header(bytes: &[u8]) -> bool {
 
 /// FLAC's checksum of headers: x^8 + x^2 + x + 1.
 fn crc8(bytes: &[u8]) -> u8 {
-    bytes.iter().fold(0, |sum, byte| {
-        (0..8).fold(sum ^ byte, |sum, _| if sum & 0x80 == 0 { sum << 1 } else { sum << 1 ^ 0x07 })
-    })
+    bytes
+        .iter()
+        .fold(0, |sum, byte| (0..8).fold(sum ^ byte, |sum, _| if sum & 0x80 == 0 { sum << 1 } else { sum << 1 ^ 0x07 }))
 }
 
 /// Lengths at which the frame that begins here may end, by its checksum.

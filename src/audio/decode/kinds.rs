@@ -2,6 +2,13 @@
 
 use super::{chunks, ogg, tags};
 
+/// Endings of the names of files that are decoded. What a file is shows in its bytes; these tell sounds from other
+/// files in a folder.
+pub const SOUND_ENDINGS: &[&str] = &[
+    "wav", "wave", "bwf", "w64", "rf64", "flac", "ogg", "oga", "opus", "mp3", "mp2", "mp1", "mpga", "m4a", "m4b",
+    "aac", "adts", "aif", "aiff", "aifc", "caf", "au", "snd", "webm", "mka", "mkv", "mp4", "m4v", "mov",
+];
+
 /// A kind of file that is decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {

@@ -29,6 +29,7 @@ use std::{
 };
 
 pub use blocks::Note;
+pub use kinds::SOUND_ENDINGS;
 
 use self::{
     blocks::Blocks,
@@ -331,8 +332,7 @@ fn blocks_of(mut file: File, length: u64, start: &[u8]) -> Result<Box<dyn Blocks
             remedy: Remedy::Words("give a sound file, or leave it out"),
         }),
         // A stream that was cut may begin in the middle of a frame.
-        Found::Unknown => mpeg::open(Part::new(file, 0..length)?, Vec::new()).map_err(|_| {
-            Fault::refused("it is not a sound file of a kind that is known")
-        }),
+        Found::Unknown => mpeg::open(Part::new(file, 0..length)?, Vec::new())
+            .map_err(|_| Fault::refused("it is not a sound file of a kind that is known")),
     }
 }

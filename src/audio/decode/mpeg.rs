@@ -23,8 +23,8 @@ use super::{
 const LEAD: usize = 64 << 10;
 /// Frames in a row that make a stream.
 const CONVINCING: usize = 3;
-/// Frames that may be missing from what a header promises: encoders count their padding and that header differently.
-const FRAME_SLACK: u64 = 4;
+/// Frames that may be missing from what a header promises: some encoders count the frame of the header itself.
+const FRAME_SLACK: u64 = 1;
 /// Frames that may fail to decode, beside those after a cut whose bits stood in frames before it.
 const MOST_FAILED: u64 = 4;
 /// Frames after a cut that may refer to frames before it.
@@ -122,15 +122,7 @@ pub(super) fn open(part: Part, notes: Vec<Note>) -> Result<Box<dyn Blocks>, Faul
             "it is no MPEG audio: no frame begins in its first 64 KiB"
         }));
     };
-    let mut mpeg = Mpeg {
-        window,
-        notes,
-        decoder: None,
-        stream: Stream::default(),
-        since_cut: 0,
-        failed: 0,
-        given: 0,
-    };
+    let mut mpeg = Mpeg { window, notes, decoder: None, stream: Stream::default(), since_cut: 0, failed: 0, given: 0 };
     if start > 0 {
         mpeg.notes.push(Note::new(
             format!("{start} bytes before its first frame are not sound and were passed over"),
@@ -177,7 +169,10 @@ impl Mpeg {
                 let known = self.decoder.as_ref().is_some_and(|(before, _)| before.is_like(&header));
                 let next = ahead.get(header.bytes..).unwrap_or_default();
                 let follows = next.is_empty()
-                    || next.first_chunk().and_then(|&bytes| Header::parse(bytes)).is_some_and(|next| next.is_like(&header))
+                    || next
+                        .first_chunk()
+                        .and_then(|&bytes| Header::parse(bytes))
+                        .is_some_and(|next| next.is_like(&header))
                     || tags::leading(next).or_else(|| tags::trailing(next)).is_some();
                 // In the middle of a stream, where one frame ends another of its kind begins.
                 if follows || (passed == 0 && known && self.since_cut > 0) {
@@ -232,12 +227,6 @@ impl Mpeg {
             let missing = (promised - stream.frames) * header.samples;
             return Err(Fault::Short(Some(self.given + missing)));
         }
-        if stream.frames + 1 < promised {
-            self.notes.push(Note::new(
-                format!("its header promises {} frames more than there are", promised - stream.frames),
-                "nothing, unless its end is missing",
-            ));
-        }
         Ok(())
     }
 
@@ -287,10 +276,10 @@ impl Blocks for Mpeg {
             self.decoder = None;
             self.decoder_of(header)?;
             let total = info.frames.unwrap_or(0) * header.samples;
-            let trim = info.trim.filter(|_| info.frames.is_some()).map(|(delay, padding)| Trim {
-                delay,
-                padding: total.saturating_sub(padding)..total,
-            });
+            let trim = info
+                .trim
+                .filter(|_| info.frames.is_some())
+                .map(|(delay, padding)| Trim { delay, padding: total.saturating_sub(padding)..total });
             self.stream = Stream { trim, promised: info.frames, ..Stream::default() };
             return Ok(Some(form));
         }

@@ -83,8 +83,7 @@ impl Header {
 
     /// Whether both can stand in one stream that one decoder decodes.
     pub(super) fn is_like(&self, other: &Self) -> bool {
-        (self.version, self.layer, self.rate, self.channels)
-            == (other.version, other.layer, other.rate, other.channels)
+        (self.version, self.layer, self.rate, self.channels) == (other.version, other.layer, other.rate, other.channels)
     }
 
     /// Bytes of layer III's side information.

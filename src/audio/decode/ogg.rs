@@ -17,6 +17,8 @@ pub(super) const CAPTURE_PATTERN: &[u8] = b"OggS";
 const HEADER_BYTES: usize = 27;
 const FIRST: u8 = 0x02;
 const LAST: u8 = 0x04;
+/// Streams that one link of a chain may hold: sound, pictures, subtitles.
+const MOST_STREAMS: usize = 64;
 /// The granule position of a page on which no packet ends.
 const NONE: u64 = u64::MAX;
 
@@ -130,6 +132,9 @@ pub(super) fn check(file: &mut File, length: u64) -> Result<Pages, Fault> {
                 }
                 pages.links.push(position..length);
                 streams.clear();
+            }
+            if streams.len() >= MOST_STREAMS {
+                return Err(damage(&streams, number, position, "begins one stream more than are read"));
             }
             let codec = codec_of(&page[HEADER_BYTES + segments..]);
             let rate = match codec {

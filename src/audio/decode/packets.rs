@@ -112,12 +112,12 @@ impl Decoder {
             Ok(Form { rate: OPUS_RATE, channels })
         };
         match &mut self.kind {
-            Kind::Opus { decoder, channels } => decode_opus(*channels, &mut |samples| {
-                decoder.decode(&packet.data, MAX_PACKET_SAMPLES, samples)
-            }),
-            Kind::Surround { decoder, channels } => decode_opus(*channels, &mut |samples| {
-                decoder.decode(&packet.data, MAX_PACKET_SAMPLES, samples)
-            }),
+            Kind::Opus { decoder, channels } => {
+                decode_opus(*channels, &mut |samples| decoder.decode(&packet.data, MAX_PACKET_SAMPLES, samples))
+            }
+            Kind::Surround { decoder, channels } => {
+                decode_opus(*channels, &mut |samples| decoder.decode(&packet.data, MAX_PACKET_SAMPLES, samples))
+            }
             Kind::Symphonia(decoder) => {
                 let buffer = decoder.decode(packet).map_err(|error| match error {
                     // A decoder that runs out of its packet has met a damaged one, not the end of the file.

@@ -116,7 +116,9 @@ fn judge(data: &Data, raw: &RawLayout, rate: u32, notes: &mut Vec<Note>) -> Resu
     let there = raw.frames_in(data.there);
     match data.promised {
         None => notes.push(Note::new(
-            format!("its header gives no length, as writers to a pipe leave it: all {there} frames that follow are read"),
+            format!(
+                "its header gives no length, as writers to a pipe leave it: all {there} frames that follow are read"
+            ),
             "nothing, unless it ought to be longer",
         )),
         Some(promised) if promised > data.there + SLACK => {

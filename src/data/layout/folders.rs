@@ -46,7 +46,7 @@ fn read(root: &Path) -> Result<Reading, DataError> {
             problems.push(Problem::warning(
                 path,
                 "this kind of sound file is not read",
-                "convert it to WAV, FLAC, Ogg Vorbis or MP3",
+                "convert it: ffmpeg -i FILE FILE.wav",
             ));
         }
         if sounds.is_empty() {

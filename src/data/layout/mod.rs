@@ -90,9 +90,10 @@ pub fn read(spec: &str) -> Result<Reading, DataError> {
 }
 
 /// Endings of the files that [`crate::audio::load`] decodes.
-const SOUND_ENDINGS: &[&str] = &["wav", "wave", "flac", "ogg", "oga", "mp3"];
+const SOUND_ENDINGS: &[&str] = crate::audio::SOUND_ENDINGS;
 /// Endings of sound files that it does not decode.
-const OTHER_ENDINGS: &[&str] = &["m4a", "aac", "opus", "wma", "aif", "aiff", "caf", "amr", "webm", "mp4", "au", "w64"];
+const OTHER_ENDINGS: &[&str] =
+    &["wma", "amr", "ape", "wv", "ac3", "dts", "spx", "ra", "tta", "mpc", "dsf", "sph", "voc"];
 
 fn ending_in(path: &Path, endings: &[&str]) -> bool {
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
