@@ -90,9 +90,9 @@ pub(super) fn open(mut file: File, kind: Kind, start: u64, length: u64) -> Resul
         Kind::Flac => {
             let (end, note) = flac::end(&mut file, length)?;
             notes.extend(note);
-            VecDeque::from([start..end.max(start)])
+            std::iter::once(start..end.max(start)).collect()
         }
-        _ => VecDeque::from([start..length]),
+        _ => std::iter::once(start..length).collect(),
     };
     let mp4 = if kind == Kind::Mp4 { mp4::sound_tracks(&mut file, length)? } else { Vec::new() };
     let matroska = if kind == Kind::Matroska { matroska::times(&mut file, length)? } else { Vec::new() };
@@ -171,7 +171,7 @@ impl Container {
                 if parameters.codec == CODEC_ID_AAC && rate > 0 && sound.timescale() == 2 * rate {
                     return Err(Fault::refused("it is HE-AAC, of which only half the band would be decoded"));
                 }
-                let (skip, keep) = sound.trim(rate);
+                let (skip, keep) = sound.trim(rate, track.num_frames);
                 Ok(Trim { skip, keep, padding: 0 })
             }
             Kind::Matroska => {

@@ -30,15 +30,23 @@ pub(super) struct SoundTrack {
 }
 
 impl SoundTrack {
-    /// Frames to leave out at the start, and frames to keep then, at `rate` frames a second.
-    pub(super) fn trim(&self, rate: u32) -> (u64, Option<u64>) {
+    /// Frames to leave out at the start, and frames to keep then, at `rate` frames a second, of `total`.
+    pub(super) fn trim(&self, rate: u32, total: Option<u64>) -> (u64, Option<u64>) {
         let Some((start, length)) = self.edit.filter(|_| self.edits == 1) else { return (0, None) };
         let scaled = |ticks: u64, scale: u32| {
             let scale = u128::from(scale.max(1));
             u64::try_from((u128::from(ticks) * u128::from(rate) + scale / 2) / scale).unwrap_or(u64::MAX)
         };
-        let keep = (length > 0).then(|| scaled(length, self.movie_timescale));
-        (scaled(start, self.timescale), keep)
+        let skip = scaled(start, self.timescale);
+        let mut keep = (length > 0).then(|| scaled(length, self.movie_timescale));
+        // The edit's length is in the movie's ticks, often of a millisecond; the track's own length is exact.
+        let tick = scaled(1, self.movie_timescale) + 1;
+        if let (Some(frames), Some(left)) = (keep, total.and_then(|total| total.checked_sub(skip)))
+            && frames.abs_diff(left) <= tick
+        {
+            keep = Some(left);
+        }
+        (skip, keep)
     }
 
     /// Ticks a second of the track's times: the rate of its sound, except for AAC that doubles it.
@@ -66,8 +74,11 @@ pub(super) fn sound_tracks(file: &mut File, length: u64) -> Result<Vec<SoundTrac
     Ok(Vec::new())
 }
 
-/// The atom at a place of the file: its kind and the bytes of its body; `None` where there is none.
-fn atom(file: &mut File, at: u64, length: u64) -> Result<Option<([u8; 4], Range<u64>)>, Fault> {
+/// An atom's kind, and where its body lies.
+type Place = ([u8; 4], Range<u64>);
+
+/// The atom at a place of the file; `None` where there is none.
+fn atom(file: &mut File, at: u64, length: u64) -> Result<Option<Place>, Fault> {
     if at + 8 > length {
         return Ok(None);
     }
@@ -152,4 +163,23 @@ fn track(trak: &[u8]) -> Option<SoundTrack> {
         }
     }
     Some(track)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_edit_in_milliseconds_is_made_exact_by_the_tracks_length() {
+        let track = |length| SoundTrack {
+            timescale: 44_100,
+            edit: Some((1_024, length)),
+            edits: 1,
+            movie_timescale: 1_000,
+            ..SoundTrack::default()
+        };
+        assert_eq!(track(1_100).trim(44_100, Some(49_541)), (1_024, Some(48_517)));
+        assert_eq!(track(500).trim(44_100, Some(49_541)), (1_024, Some(22_050)), "a part of the track");
+        assert_eq!(SoundTrack { edits: 2, ..track(500) }.trim(44_100, None), (0, None), "several are left alone");
+    }
 }

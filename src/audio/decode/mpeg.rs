@@ -40,7 +40,7 @@ struct Window {
 impl Window {
     /// The next `count` bytes, or as many as are left.
     fn peek(&mut self, count: usize) -> Result<&[u8], Fault> {
-        if self.bytes.len() - self.at < count {
+        if self.bytes.len() - self.at < count && self.part.left() > 0 {
             self.bytes.drain(..self.at);
             self.at = 0;
             let have = self.bytes.len();

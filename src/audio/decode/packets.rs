@@ -30,7 +30,7 @@ pub(super) struct Decoder {
 
 enum Kind {
     Symphonia(Box<dyn AudioDecoder>),
-    Opus { decoder: OpusDecoder, channels: usize },
+    Opus { decoder: Box<OpusDecoder>, channels: usize },
     Surround { decoder: OpusMSDecoder, channels: usize },
 }
 
@@ -83,7 +83,7 @@ impl Decoder {
         let (channels, family) = head.map_or((channels, 0), |head| (head.channels, head.family));
         let unsupported = |_| Fault::refused(format!("Opus of {channels} channels in this order is not decoded"));
         let kind = if family == 0 && channels <= 2 {
-            let mut decoder = OpusDecoder::new(OPUS_RATE as i32, channels).map_err(unsupported)?;
+            let mut decoder = Box::new(OpusDecoder::new(OPUS_RATE as i32, channels).map_err(unsupported)?);
             decoder.gain_q8 = gain.into();
             Kind::Opus { decoder, channels }
         } else {
