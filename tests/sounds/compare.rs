@@ -32,7 +32,7 @@ struct Family {
 enum Length {
     /// The frames that were encoded, at the rate of the file.
     Source,
-    /// What ffmpeg decodes: the format says nothing of its encoder's padding.
+    /// What ffmpeg decodes: the file says nothing of its encoder's padding, or counts it (ffmpeg's Wave64).
     Ffmpeg,
 }
 
@@ -72,8 +72,8 @@ fn families() -> Vec<Family> {
         family("A-law, mu-law", "wav", &["-c:a", "pcm_alaw"]),
         family("A-law, mu-law", "wav", &["-c:a", "pcm_mulaw"]),
         more(&[3, 6, 8, 16], pcm(&["-c:a", "pcm_s16le"])),
-        family("Wave64, RF64", "w64", &["-c:a", "pcm_s16le"]),
-        family("Wave64, RF64", "wav", &["-c:a", "pcm_s24le", "-rf64", "always"]),
+        ffmpeg(family("Wave64", "w64", &["-c:a", "pcm_s16le"])),
+        family("RF64", "wav", &["-c:a", "pcm_s24le", "-rf64", "always"]),
         ffmpeg(family("ADPCM in WAV", "wav", &["-c:a", "adpcm_ima_wav"])),
         ffmpeg(family("ADPCM in WAV", "wav", &["-c:a", "adpcm_ms"])),
         family("AIFF", "aiff", &["-c:a", "pcm_s16be"]),
