@@ -102,7 +102,6 @@ fn families() -> Vec<Family> {
         },
         Family { rates: MPEG, ..family("Vorbis in Ogg", "ogg", &["-c:a", "libvorbis", "-q:a", "1"]) },
         Family { rates: MPEG, ..family("Vorbis in Ogg", "ogg", &["-c:a", "libvorbis", "-q:a", "7"]) },
-        more(&[6], family("Vorbis in Ogg", "ogg", &["-c:a", "libvorbis"])),
         ffmpeg(family("Vorbis in WebM", "webm", &["-c:a", "libvorbis"])),
         opus(&["-c:a", "libopus", "-b:a", "16k", "-application", "voip"]),
         opus(&["-c:a", "libopus", "-b:a", "96k"]),

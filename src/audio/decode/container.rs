@@ -192,7 +192,9 @@ impl Container {
     fn promise(&self, track: &Track, parameters: &AudioCodecParameters, trim: &Trim) -> Option<u64> {
         let frames = track.num_frames?;
         match self.kind {
-            Kind::Flac | Kind::Aiff | Kind::Caf => Some(frames),
+            Kind::Flac | Kind::Aiff => Some(frames),
+            // Of packets, symphonia counts the whole last one.
+            Kind::Caf => (parameters.codec != CODEC_ID_ALAC && parameters.codec != CODEC_ID_AAC).then_some(frames),
             // Symphonia counts Opus from before what is left out.
             Kind::Ogg => Some(frames.saturating_sub(trim.skip)),
             Kind::Mp4 => {

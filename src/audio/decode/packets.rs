@@ -2,7 +2,10 @@
 
 use opus_pure::{MAX_PACKET_SAMPLES, OpusDecoder, OpusMSDecoder};
 use symphonia::core::{
-    codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions, well_known::CODEC_ID_OPUS},
+    codecs::audio::{
+        AudioCodecParameters, AudioDecoder, AudioDecoderOptions,
+        well_known::{CODEC_ID_OPUS, CODEC_ID_VORBIS},
+    },
     errors::Error as SymphoniaError,
     packet::Packet,
 };
@@ -63,9 +66,14 @@ impl OpusHead {
 impl Decoder {
     /// The decoder of a track.
     pub(super) fn new(parameters: &AudioCodecParameters, name: &'static str) -> Result<Self, Fault> {
+        let channels = parameters.channels.as_ref().map_or(0, |channels| channels.count());
         if parameters.codec == CODEC_ID_OPUS {
             let head = parameters.extra_data.as_deref().and_then(OpusHead::parse);
-            return Self::opus(head, parameters.channels.as_ref().map_or(0, |channels| channels.count()));
+            return Self::opus(head, channels);
+        }
+        if parameters.codec == CODEC_ID_VORBIS && channels > 2 {
+            // Symphonia 0.6.1 undoes chained couplings in the wrong order: all but the uncoupled channels are noise.
+            return Err(Fault::refused(format!("it is Vorbis of {channels} channels, of which only two are decoded")));
         }
         // Samples that FLAC decodes are held against its checksum.
         let options = AudioDecoderOptions::default().verify(true);
@@ -73,7 +81,10 @@ impl Decoder {
             Ok(decoder) => Ok(Self { kind: Kind::Symphonia(decoder), name }),
             Err(error) => {
                 tracing::debug!("no decoder of {name}: {error}");
-                Err(Fault::refused(format!("its encoding, this kind of {name}, is not decoded")))
+                Err(Fault::refused(match name {
+                    "sound" => "its encoding is not decoded".to_owned(),
+                    _ => format!("this kind of {name} is not decoded"),
+                }))
             }
         }
     }
