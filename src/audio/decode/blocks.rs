@@ -105,7 +105,7 @@ impl RawLayout {
             }
             _ => 0,
         };
-        blocks * self.block_frames + partial
+        blocks.saturating_mul(self.block_frames).saturating_add(partial)
     }
 }
 

@@ -18,6 +18,9 @@ const BLOCK_GROUP: u32 = 0xA0;
 const BLOCK: u32 = 0xA1;
 const DISCARD_PADDING: u32 = 0x75A2;
 
+/// Tracks that are looked at.
+const MOST_TRACKS: usize = 1_000;
+
 /// What one track's sound is shortened by, in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Times {
@@ -42,6 +45,9 @@ pub(super) fn times(file: &mut File, length: u64) -> Result<Vec<Times>, Fault> {
             // Their children come next, whatever their size: streams leave it open.
             SEGMENT | TRACKS | CLUSTER | BLOCK_GROUP => continue,
             TRACK_ENTRY => {
+                if times.len() == MOST_TRACKS {
+                    break;
+                }
                 times.push(Times::default());
                 continue;
             }

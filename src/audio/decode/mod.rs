@@ -25,6 +25,7 @@ use std::{
     fmt,
     fs::{self, File},
     io::{Read, Seek, SeekFrom},
+    panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
 };
 
@@ -86,7 +87,7 @@ impl SoundFile {
     pub fn open(path: &Path) -> Result<Self, AudioError> {
         let told = |fault| tell(path, fault, 0, 0);
         let (file, length, start) = regular(path)?;
-        let blocks = blocks_of(file, length, &start).map_err(told)?;
+        let blocks = guarded(|| blocks_of(file, length, &start)).map_err(told)?;
         let form = Form { rate: 0, channels: 0 };
         let mut sound = Self {
             path: path.to_owned(),
@@ -143,7 +144,7 @@ impl SoundFile {
 
     /// Decodes one more block.
     fn fetch(&mut self) -> Result<(), AudioError> {
-        let next = self.blocks.next(&mut self.interleaved);
+        let next = guarded(|| self.blocks.next(&mut self.interleaved));
         self.notes.extend(self.blocks.take_notes());
         let result = match next {
             Ok(Some(form)) => self.accept(form),
@@ -198,6 +199,12 @@ impl SoundFile {
         self.notes.extend(self.levels.notes(self.form.channels));
         Ok(())
     }
+}
+
+/// Runs a decoder. One that panics on bytes that nobody foresaw has met damage, and ends no training.
+fn guarded<T>(run: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    let gave_up = |_| Err(Fault::Damage("the decoder cannot go on from there".into()));
+    panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(gave_up)
 }
 
 /// Refuses rates and channels out of bounds.

@@ -308,9 +308,10 @@ impl Blocks for Mpeg {
         if let Some(trim) = &self.stream.trim {
             let cut = |range: Range<u64>| {
                 let within = |at: u64| (at.clamp(start, end) - start) as usize * header.channels;
-                within(range.start)..within(range.end)
+                within(range.start)..within(range.end).max(within(range.start))
             };
-            out.drain(cut(trim.padding.clone()));
+            let padding = cut(trim.padding.clone());
+            out.drain(padding.start.min(out.len())..padding.end.min(out.len()));
             let delay = cut(0..trim.delay);
             out.drain(..delay.end.min(out.len()));
         }
