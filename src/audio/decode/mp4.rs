@@ -55,7 +55,7 @@ impl SoundTrack {
     }
 }
 
-/// The sound tracks of an MP4 file of `length` bytes, in their order.
+/// The sound tracks of an MP4 file of `length` bytes, in their order. A file without its index is cut short.
 pub(super) fn sound_tracks(file: &mut File, length: u64) -> Result<Vec<SoundTrack>, Fault> {
     let mut at = 0u64;
     while let Some((kind, body)) = atom(file, at, length)? {
@@ -71,7 +71,8 @@ pub(super) fn sound_tracks(file: &mut File, length: u64) -> Result<Vec<SoundTrac
         }
         at = body.end;
     }
-    Ok(Vec::new())
+    // A recording that was not ended, or a download.
+    Err(Fault::Short(None))
 }
 
 /// An atom's kind, and where its body lies.
