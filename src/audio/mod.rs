@@ -4,24 +4,29 @@
 
 pub mod capture;
 mod clip;
+mod decode;
 mod error;
 mod fbank;
 mod front_end;
 mod mel;
-mod ogg;
 mod resample;
 pub mod server;
 mod stream;
 pub mod tap;
 mod whisper_mel;
 
-pub use clip::{Sound, decode, load};
+pub use clip::{Clip, Sound, decode, load, load_noted};
+pub use decode::{Note, SOUND_ENDINGS, SoundFile, VERSION as DECODING_VERSION};
 pub use error::AudioError;
 pub use fbank::{FRAME_LENGTH, FRAME_SHIFT, Fbank, MEL_BINS, frames_of};
 pub use front_end::{Extractor, FrontEnd};
 pub use resample::{Resampler, resample};
 pub use stream::{FbankStream, MonoStream};
 pub use whisper_mel::{WHISPER_128_BINS, WHISPER_BINS, WhisperMel};
+
+/// Counts changes to what resampling and the filter banks give for the same samples: part of the key under which
+/// features are kept.
+pub const COMPUTING_VERSION: u32 = 1;
 
 /// Every model here hears 16 kHz mono.
 pub const SAMPLE_RATE: u32 = 16_000;

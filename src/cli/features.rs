@@ -12,13 +12,13 @@ use serde::Serialize;
 use super::{CliError, Output};
 use crate::{
     atomic,
-    audio::{self, FrontEnd, LogMel},
+    audio::{self, FrontEnd, LogMel, Note},
 };
 
 /// Write the log-mel spectrogram of sound files, before normalisation and padding.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Sound files: WAV, FLAC, Ogg Vorbis or MP3.
+    /// Sound files.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Folder for the arrays: FILE.npy of each, float32 (frames, mel bins), C order.
@@ -37,7 +37,7 @@ pub struct Args {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Report {
-    Written { file: String, npy: String, frames: usize, bins: usize },
+    Written { file: String, npy: String, frames: usize, bins: usize, notes: Vec<Note> },
     Failed { file: String, error: String },
 }
 
@@ -59,16 +59,19 @@ pub fn run(args: Args) -> Result<(), CliError> {
     let (mut names, mut faults) = (BTreeSet::new(), Vec::new());
     for file in &args.files {
         let path = args.out.join(unused_name(file, &mut names));
-        let written = audio::load(file).map_err(|error| error.to_string()).and_then(|samples| {
-            let mel = extractor.compute_wide(&samples);
+        let written = audio::load_noted(file).map_err(|error| error.to_string()).and_then(|clip| {
+            let mel = extractor.compute_wide(&clip.samples);
             write_npy(&path, &mel).map_err(|error| format!("{}: {error}", path.display()))?;
-            Ok(mel)
+            Ok((mel, clip.notes))
         });
         let file = file.display().to_string();
         match written {
-            Ok(LogMel { frames, bins, .. }) => {
+            Ok((LogMel { frames, bins, .. }, notes)) => {
                 output.line(format!("{} ({frames}, {bins})", path.display()))?;
-                output.object(&Report::Written { file, npy: path.display().to_string(), frames, bins })?;
+                for note in &notes {
+                    output.line(format!("  {file}: {note}"))?;
+                }
+                output.object(&Report::Written { file, npy: path.display().to_string(), frames, bins, notes })?;
             }
             Err(error) => {
                 output.line(format!("not written: {error}"))?;
