@@ -75,9 +75,14 @@ fn facts(config: &RunConfig) -> Result<Facts, CliError> {
     let mut facts = Facts::new();
     if let Value::Object(mut all) = serde_json::to_value(config)? {
         OF_A_FOLD.iter().for_each(|key| drop(all.remove(*key)));
-        // The same folder, however it was written.
-        if let Ok(path) = fs::canonicalize(&config.data) {
-            all.insert("data".to_owned(), path.display().to_string().into());
+        all.remove("dataset");
+        // The same clips, wherever they lie; of sessions that do not say which, the same folder, however it was written.
+        let data = match &config.dataset {
+            Some(record) => Some(record.digest.chars().take(12).collect::<String>()),
+            None => fs::canonicalize(&config.data).ok().map(|path| path.display().to_string()),
+        };
+        if let Some(data) = data {
+            all.insert("data".to_owned(), data.into());
         }
         flatten("", Value::Object(all), &mut facts);
     }
@@ -138,10 +143,9 @@ mod tests {
         let mut config = testing::config();
         config.session = name.to_owned();
         change(&mut config);
-        Member {
-            folder: PathBuf::from(name),
-            state: RunState { config: Some(Box::new(config)), ..RunState::default() },
-        }
+        let mut state = RunState::default();
+        state.config = Some(Box::new(config));
+        Member { folder: PathBuf::from(name), state }
     }
 
     fn told(runs: Vec<Member>) -> Vec<(String, Vec<String>)> {
