@@ -138,10 +138,9 @@ mod tests {
         let mut config = testing::config();
         config.session = name.to_owned();
         change(&mut config);
-        Member {
-            folder: PathBuf::from(name),
-            state: RunState { config: Some(Box::new(config)), ..RunState::default() },
-        }
+        let mut state = RunState::default();
+        state.config = Some(Box::new(config));
+        Member { folder: PathBuf::from(name), state }
     }
 
     fn told(runs: Vec<Member>) -> Vec<(String, Vec<String>)> {

@@ -42,7 +42,8 @@ mod tests {
         let mut config = testing::config();
         let left_out = vec![LeftOut::new("x.m4a", Reason::Kind); 16];
         config.dataset = Some(Box::new(DataRecord { found: FileCount::of(8, &left_out), ..DataRecord::default() }));
-        let state = RunState { config: Some(Box::new(config)), ..RunState::default() };
+        let mut state = RunState::default();
+        state.config = Some(Box::new(config));
         let area = Rect::new(0, 0, 60, 5);
         let mut buffer = Buffer::empty(area);
         let theme = Theme::all(None, false).0.remove(0);
