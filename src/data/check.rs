@@ -9,9 +9,10 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use super::{
-    DataError, Dataset, Item, Label, Problem, Reading, Severity, Source, parallel, parallel::Progress, split::present,
+    DataError, Dataset, Item, Label, LeftOut, Problem, Reading, Severity, Source, parallel, parallel::Progress,
+    split::present,
 };
-use crate::audio::{self, SAMPLE_RATE};
+use crate::audio::{self, Note, SAMPLE_RATE};
 
 /// A class this many times larger than another deserves a word.
 const UNEVEN: usize = 10;
@@ -34,14 +35,20 @@ pub struct Report {
 impl Report {
     /// Problems that stop training.
     pub fn errors(&self) -> usize {
-        self.problems.iter().filter(|problem| problem.severity == Severity::Error).count()
+        self.count(Severity::Error)
+    }
+
+    /// Problems of one severity.
+    pub fn count(&self, severity: Severity) -> usize {
+        self.problems.iter().filter(|problem| problem.severity == severity).count()
     }
 }
 
 /// What was found in one clip's file.
 struct Heard {
     samples: usize,
-    silent: bool,
+    /// What is odd about the file, though it was read.
+    notes: Vec<Note>,
     digest: Option<[u8; 32]>,
 }
 
@@ -50,7 +57,8 @@ struct Heard {
 /// # Errors
 /// When it is not there, has no known layout, or `progress` breaks off. What is wrong inside is in the report.
 pub fn check(spec: &str, progress: Progress<'_>) -> Result<Report, DataError> {
-    let Reading { dataset, mut problems } = super::read(spec)?;
+    let Reading { dataset, mut problems, left_out } = super::read(spec)?;
+    problems.extend(left_out.iter().map(LeftOut::problem));
     let heard = parallel::map(dataset.items.len(), || (), |(), place| listen(&dataset.items[place]), progress)
         .ok_or(DataError::Cancelled)?;
     let mut usable: Vec<(usize, Heard)> = Vec::with_capacity(heard.len());
@@ -61,7 +69,7 @@ pub fn check(spec: &str, progress: Progress<'_>) -> Result<Report, DataError> {
         }
     }
     problems.extend(classes(&dataset, spec));
-    problems.extend(silence(&dataset, &usable));
+    problems.extend(oddities(&dataset, &usable));
     problems.extend(twins(&dataset, &usable));
     problems.extend(leaks(&dataset, spec));
     // Stable: within a severity problems stay in the order they were found in.
@@ -73,12 +81,12 @@ pub fn check(spec: &str, progress: Progress<'_>) -> Result<Report, DataError> {
 fn listen(item: &Item) -> Result<Heard, Problem> {
     match &item.source {
         Source::Demo { class, index } => {
-            Ok(Heard { samples: super::synth::clip(*class, *index).len(), silent: false, digest: None })
+            Ok(Heard { samples: super::synth::clip(*class, *index).len(), notes: Vec::new(), digest: None })
         }
         Source::File(path) => {
-            let samples = audio::load(path)?;
+            let clip = audio::load_noted(path)?;
             let digest = fs::read(path).ok().map(|content| Sha256::digest(content).into());
-            Ok(Heard { samples: samples.len(), silent: samples.iter().all(|&sample| sample == 0.0), digest })
+            Ok(Heard { samples: clip.samples.len(), notes: clip.notes, digest })
         }
     }
 }
@@ -107,6 +115,18 @@ fn classes(dataset: &Dataset, spec: &str) -> Vec<Problem> {
             _ => {}
         }
     }
+    // Only a part or a fold can leave a class that is there without training: elsewhere clips are held out by class.
+    if let Ok(division) = dataset.divide(None, 1)
+        && dataset.items.iter().any(|item| item.split.is_some())
+    {
+        for class in dataset.untrained(&division) {
+            if dataset.classes.iter().zip(&counts).any(|(name, count)| name == class && *count > 0) {
+                let problem =
+                    format!("the class `{class}` has no clip to train on: all of its clips stand in other parts");
+                problems.push(Problem::warning(&place, problem, "move some of its clips to train"));
+            }
+        }
+    }
     let present = counts.iter().filter(|count| **count > 0);
     if let (Some(least), Some(most)) = (present.clone().min(), present.max())
         && *most >= UNEVEN * least
@@ -128,9 +148,14 @@ pub(super) fn counts(dataset: &Dataset) -> Vec<usize> {
     counts
 }
 
-fn silence(dataset: &Dataset, usable: &[(usize, Heard)]) -> Vec<Problem> {
-    let silent = usable.iter().filter(|(_, heard)| heard.silent).map(|(place, _)| path_of(&dataset.items[*place]));
-    silent.map(|path| Problem::warning(path, "every sample is zero", "leave it out, unless silence is meant")).collect()
+/// What decoding noted of each clip: silence, peaks far above 1, sizes in a header that are not true.
+fn oddities(dataset: &Dataset, usable: &[(usize, Heard)]) -> Vec<Problem> {
+    let noted = usable.iter().flat_map(|(place, heard)| heard.notes.iter().map(|note| (*place, note)));
+    noted
+        .map(|(place, note)| {
+            Problem::warning(path_of(&dataset.items[place]), note.problem.clone(), note.remedy.clone())
+        })
+        .collect()
 }
 
 fn path_of(item: &Item) -> PathBuf {

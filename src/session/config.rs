@@ -4,9 +4,28 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     audio::Normalisation,
-    data::Recipe,
+    data::{DataRecord, Recipe},
     model::{Method, ModelConfig, Precision, pretrain::Objectives},
 };
+
+/// What a run does about a training step whose loss or gradient is not a number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnNan {
+    /// Ends: nothing is written from then on.
+    #[default]
+    Stop,
+    /// Leaves the step's update out and goes on, a few steps in a row at most.
+    Skip,
+}
+
+impl OnNan {
+    /// Whether it is what every run did before there was a choice.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+    fn is_stop(&self) -> bool {
+        *self == Self::Stop
+    }
+}
 
 /// A run's full configuration: enough to run it again, to the bit on the same machine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,6 +36,9 @@ pub struct RunConfig {
     pub data: String,
     /// Its short name, for titles.
     pub data_name: String,
+    /// Where it is and which clips it consists of; none in logs of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dataset: Option<Box<DataRecord>>,
     /// Class names, in label order.
     pub labels: Vec<String>,
     /// The fold held out for validation, where the data set has folds.
@@ -44,11 +66,22 @@ pub struct RunConfig {
     pub micro_batch: usize,
     /// Steps between two measurements of the adapters' norms (0: never).
     pub norms_every: u64,
+    /// What is done about a step that is not a number.
+    #[serde(default, skip_serializing_if = "OnNan::is_stop")]
+    pub on_nan: OnNan,
     /// The session this one is paired with and shares its batches with.
     pub paired_with: Option<String>,
     /// What only a pretraining has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pretrain: Option<Box<PretrainConfig>>,
+}
+
+impl RunConfig {
+    /// The data set to open for this run again: its absolute path where that is known, else what was given.
+    pub fn data_spec(&self) -> String {
+        let path = self.dataset.as_ref().and_then(|dataset| dataset.path.as_ref());
+        path.map_or_else(|| self.data.clone(), |path| path.to_string_lossy().into_owned())
+    }
 }
 
 /// What decides a pretraining beside what every run has.

@@ -3,11 +3,15 @@
 //! Imports no candle type; weights pass through as files.
 
 mod checkpoint;
+mod clips;
 mod config;
 mod error;
 mod event;
+mod history;
 mod log;
 mod norms;
+mod removal;
+mod seal;
 mod series;
 mod state;
 mod store;
@@ -16,9 +20,11 @@ pub(crate) mod testing;
 mod trace;
 
 pub use checkpoint::{BEST_FILE, Checkpoint, Checkpoints, Position, Tensor};
-pub use config::{PretrainConfig, RunConfig};
+pub use clips::{CLIPS_FILE, read_clips, write_clips};
+pub use config::{OnNan, PretrainConfig, RunConfig};
 pub use error::SessionError;
 pub use event::{Averaged, Best, EpochRecord, Event, Record, StepRecord, Summary};
+pub use history::History;
 pub use log::{LOG_FILE, LogReader, LogWriter, outline};
 pub use norms::{Norms, NormsBucket};
 pub use state::{RunState, Status};
