@@ -52,7 +52,7 @@ pub struct RunState {
     pub trace: Trace,
     /// The newest steps one by one, each with its time.
     pub recent: VecDeque<(u64, StepRecord)>,
-    step: u64,
+    pub(crate) step: u64,
     /// Every finished epoch, with its time.
     pub epochs: Vec<(u64, EpochRecord)>,
     /// What the mean of the last epochs' weights is worth.

@@ -4,6 +4,7 @@ use super::{
     action::Screen,
     graphics::Graphics,
     keymap::Context,
+    known::Known,
     layers::Layers,
     listening::Listening,
     parameters::Parameters,
@@ -151,6 +152,8 @@ pub struct App {
     pub cores: usize,
     /// Whether the end has come.
     pub quitting: bool,
+    /// What is known of sessions beside what is on show.
+    pub known: Known,
     /// What questions to the world and runs are told apart by.
     pub tickets: Tickets,
 }
@@ -182,6 +185,7 @@ impl App {
             size,
             cores: 1,
             quitting: false,
+            known: Known::default(),
             tickets: Tickets::default(),
         }
     }

@@ -220,7 +220,7 @@ pub fn opened(method: Method) -> Opened {
 /// A side asks for a session, and it is read.
 pub fn open(app: &mut App, side: Side, purpose: Purpose, opened: Opened) -> Vec<Effect> {
     let ticket = app.tickets.draw();
-    app.slot_mut(side).opening = Some(Opening { ticket, path: opened.path.clone(), purpose });
+    app.slot_mut(side).opening = Some(Opening { ticket, path: opened.path.clone(), purpose, early: 0 });
     update(app, Message::Opened(ticket, Ok(Box::new(opened))))
 }
 

@@ -20,6 +20,7 @@ mod hearing;
 mod inbox;
 mod keeping;
 pub mod keymap;
+mod known;
 pub mod layers;
 pub mod listening;
 #[cfg(test)]

@@ -22,6 +22,14 @@ pub struct Running {
     pub begun: bool,
     /// Clips decoded before that, and clips in all.
     pub preparing: Option<(usize, usize)>,
+    /// Whether its session was deleted: what is still told of it is not shown.
+    pub gone: bool,
+}
+
+impl Running {
+    fn asked(ticket: Ticket) -> Self {
+        Self { ticket, begun: false, preparing: None, gone: false }
+    }
 }
 
 /// A session that is being read.
@@ -33,6 +41,8 @@ pub struct Opening {
     pub path: PathBuf,
     /// What for.
     pub purpose: Purpose,
+    /// How often it was read before, each time too early.
+    pub early: u8,
 }
 
 /// What news made of a run.
@@ -77,13 +87,13 @@ impl Slot {
     /// Makes room for a new run that was asked for.
     pub fn start(&mut self, ticket: Ticket) {
         let backbone = self.backbone.take();
-        let run = Some(Running { ticket, begun: false, preparing: None });
+        let run = Some(Running::asked(ticket));
         *self = Self { backbone, run, ..Self::new(self.side, self.method) };
     }
 
     /// Waits for the rest of the run on show, which was asked for.
     pub fn resume(&mut self, ticket: Ticket) {
-        self.run = Some(Running { ticket, begun: false, preparing: None });
+        self.run = Some(Running::asked(ticket));
         (self.opening, self.problem) = (None, None);
     }
 
@@ -94,16 +104,23 @@ impl Slot {
         *self = Self { session: Some(path), state, ..Self::new(self.side, method) };
     }
 
-    /// Shows nothing any more.
+    /// Shows nothing any more. What a trainer still tells of it is not shown either.
     pub fn clear(&mut self) {
-        let backbone = self.backbone.take();
-        *self = Self { backbone, ..Self::new(self.side, self.method) };
+        let (backbone, opening) = (self.backbone.take(), self.opening.take());
+        let run = self.run.map(|run| Running { gone: true, ..run });
+        *self = Self { backbone, opening, run, ..Self::new(self.side, self.method) };
     }
 
     /// Takes in what its trainer tells. What is told before the session began, or was taken up, is in no log and leaves
     /// the state alone.
     pub fn take_in(&mut self, news: News) -> Turn {
         let Some(run) = &mut self.run else { return Turn::On };
+        let is_over = |event: &Event| matches!(event, Event::Finished { .. } | Event::Failed { .. } | Event::Stopped);
+        if run.gone {
+            let over = matches!(&news, News::Now(record) if is_over(&record.event));
+            self.run = self.run.filter(|_| !over);
+            return if over { Turn::Over } else { Turn::On };
+        }
         let record = match news {
             News::Past(past) => {
                 run.begun = true;
@@ -125,14 +142,11 @@ impl Slot {
             _ if !run.begun => {}
             _ => self.state.apply(&record),
         }
-        match record.event {
-            Event::Finished { .. } | Event::Failed { .. } | Event::Stopped => {
-                self.run = None;
-                Turn::Over
-            }
-            _ if began => Turn::Began,
-            _ => Turn::On,
+        if is_over(&record.event) {
+            self.run = None;
+            return Turn::Over;
         }
+        if began { Turn::Began } else { Turn::On }
     }
 
     /// Whether its session has this name.

@@ -6,6 +6,7 @@ use super::*;
 use crate::{
     infer::{Mix, Replay},
     live::BACKGROUND,
+    session::Event,
     train::News,
     tui::{action::Message, fixture, update},
 };
@@ -156,7 +157,10 @@ fn a_lesson_is_recorded_learned_and_then_listened_with() {
     assert_eq!((setup.data.as_str(), setup.recipe.as_deref()), (folder.path().to_str().unwrap(), Some("lesson")));
     assert_eq!(setup.model, "tiny", "the backbone that was heard with");
     let mut effects = Vec::new();
-    for record in fixture::events(Method::aat(), 1000) {
+    for mut record in fixture::events(Method::aat(), 1000) {
+        if let Event::Started { config, .. } = &mut record.event {
+            config.session = "mine-aat".into();
+        }
         effects.extend(update(&mut app, Message::Run(*run, News::Now(record))));
     }
     assert!(matches!(&effects[..], [Effect::Listen(_, None, ears, _)] if ears.len() == 2), "{effects:?}");

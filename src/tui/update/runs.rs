@@ -92,7 +92,17 @@ fn is_taken(app: &mut App, sides: &[Side]) -> bool {
 /// A trainer tells of a run.
 pub(super) fn told(app: &mut App, run: Ticket, news: News) -> Vec<Effect> {
     let Some(side) = app.side_of(run) else { return Vec::new() };
-    match app.slot_mut(side).take_in(news) {
+    let turn = app.slot_mut(side).take_in(news);
+    let App { slots, known, .. } = app;
+    let slot = &slots[side.index()];
+    let gone = slot.session.as_deref().is_some_and(|session| {
+        known.tell(session, &slot.state);
+        turn == Turn::Began && known.is_gone(session, &slot.state)
+    });
+    if gone {
+        app.slot_mut(side).clear();
+    }
+    match turn {
         Turn::On => Vec::new(),
         Turn::Began => {
             // A session is on one side: the one that trains it.
@@ -120,6 +130,11 @@ pub(super) fn over(app: &mut App, run: Ticket, why: Option<String>) -> Vec<Effec
 }
 
 fn ended(app: &mut App, side: Side) -> Vec<Effect> {
+    let other = side.other();
+    if app.slot(side).session.as_ref().is_some_and(|session| app.slot(other).holds(session)) {
+        // It went on over there before its end here was told.
+        app.slot_mut(side).clear();
+    }
     let slot = app.slot(side);
     let failed = if let Status::Failed(why) = &slot.state.status { Some(why) } else { None };
     // The panel may have no room for the remedy.

@@ -5,14 +5,16 @@ use std::path::Path;
 use super::{Effect, list, live, notify, runs};
 use crate::{
     plot::Side,
-    session::RunState,
     tui::{
         action::{Opened, Purpose, Screen},
         app::{App, Overlay, Pending},
-        slot::Opening,
+        slot::{Opening, Slot},
         ticket::Ticket,
     },
 };
+
+/// How often a session is read again because more of it is known than was read.
+const EARLY: u8 = 8;
 
 /// Reads the session under the cursor into a side.
 pub(super) fn open_selected(app: &mut App, side: Side, purpose: Purpose) -> Vec<Effect> {
@@ -35,7 +37,7 @@ pub(super) fn open_selected(app: &mut App, side: Side, purpose: Purpose) -> Vec<
         return Vec::new();
     }
     let ticket = app.tickets.draw();
-    app.slot_mut(side).opening = Some(Opening { ticket, path: path.clone(), purpose });
+    app.slot_mut(side).opening = Some(Opening { ticket, path: path.clone(), purpose, early: 0 });
     vec![Effect::Open(ticket, path)]
 }
 
@@ -43,25 +45,31 @@ pub(super) fn open_selected(app: &mut App, side: Side, purpose: Purpose) -> Vec<
 pub(super) fn opened(app: &mut App, ticket: Ticket, opened: Result<Opened, String>) -> Vec<Effect> {
     let asked = |side: &Side| app.slot(*side).opening.as_ref().is_some_and(|opening| opening.ticket == ticket);
     let Some(side) = Side::BOTH.into_iter().find(asked) else { return Vec::new() };
-    let Some(Opening { purpose, .. }) = app.slot_mut(side).opening.take() else { return Vec::new() };
-    let mut opened = match opened {
+    let Some(Opening { purpose, early, path, .. }) = app.slot_mut(side).opening.take() else { return Vec::new() };
+    let opened = match opened {
         Ok(opened) => opened,
         Err(problem) => {
             notify(app, problem, true);
             return Vec::new();
         }
     };
+    if app.known.is_gone(&path, &opened.state) {
+        notify(app, format!("{} is gone", opened.name), false);
+        return Vec::new();
+    }
+    if early < EARLY && app.known.is_stale(&path, &opened.state) {
+        // It was read before the newest of what is known of it.
+        let ticket = app.tickets.draw();
+        app.slot_mut(side).opening = Some(Opening { ticket, path: path.clone(), purpose, early: early + 1 });
+        return vec![Effect::Open(ticket, path)];
+    }
     let other = side.other();
     if app.slot(other).holds(&opened.path) {
         if app.slot(other).is_busy() {
             notify(app, format!("{} trains on {} {} by now", opened.name, other.letter(), other.marker()), false);
             return Vec::new();
         }
-        // A session is on one side: here from now on. What was told of it since it was read is known there.
-        let newest = |state: &RunState| state.span_ms.map(|(_, last)| last);
-        if newest(&app.slot(other).state) > newest(&opened.state) {
-            opened.state = std::mem::take(&mut app.slot_mut(other).state);
-        }
+        // A session is on one side: here from now on.
         app.slot_mut(other).clear();
     }
     let name = opened.name.clone();
@@ -89,20 +97,9 @@ pub(super) fn removed(app: &mut App, path: &Path, removed: Result<u64, String>) 
     match removed {
         Err(problem) => notify(app, problem, true),
         Ok(at_ms) => {
-            for slot in &mut app.slots {
-                // What was read before it was gone must not come back.
-                if slot.opening.as_ref().is_some_and(|opening| opening.path == path) {
-                    slot.opening = None;
-                }
-                // A session that began since has its name only. A run that is to go on with the one that is gone
-                // fails by itself and says so.
-                let began_since = slot.state.span_ms.is_some_and(|(first, _)| first >= at_ms);
-                if slot.holds(path) && !began_since {
-                    let run = slot.run.take();
-                    slot.clear();
-                    slot.run = run;
-                }
-            }
+            app.known.remove(path, at_ms);
+            let App { slots, known, .. } = app;
+            slots.iter_mut().filter(|slot| slot.holds(path) && known.is_gone(path, &slot.state)).for_each(Slot::clear);
             app.refresh_parameters();
             let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
             notify(app, format!("{name} is gone"), false);

@@ -29,6 +29,8 @@ static CONFIG: LazyLock<RunConfig> = LazyLock::new(testing::config);
 /// A session on the made-up disk.
 #[derive(Clone, Default)]
 struct Session {
+    /// Tells it from another one of its name.
+    born: u64,
     log: Vec<Record>,
     /// Step and complete epochs of the last checkpoint.
     checkpoint: Option<(u64, u32)>,
@@ -37,6 +39,9 @@ struct Session {
 struct Run {
     ticket: Ticket,
     task: Task,
+    /// The session that is to be resumed, as it was when that was asked for. A real trainer that is asked to resume a
+    /// session, while that is deleted and another one of its name begins and ends, would take the other one.
+    of: Option<u64>,
     /// The session, once it has begun or was taken up.
     session: Option<String>,
     paused: bool,
@@ -101,8 +106,13 @@ impl World {
     fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Train(runs) => {
+                let born = |task: &Task| match task {
+                    Task::New(..) => None,
+                    Task::Resume(path) => self.disk.get(&name_of(path)).map(|session| session.born),
+                };
                 let run = |(ticket, task)| Run {
                     ticket,
+                    of: born(&task),
                     task,
                     session: None,
                     paused: false,
@@ -112,7 +122,7 @@ impl World {
                     over: false,
                     told_over: false,
                 };
-                let runs = runs.into_iter().map(run).collect();
+                let runs: Vec<_> = runs.into_iter().map(run).collect();
                 self.trainers.push(Trainer { runs, feed: VecDeque::new(), closed: false });
             }
             Effect::Command(ticket, command) => {
@@ -236,7 +246,7 @@ impl World {
             Task::New(method, _) => {
                 let mut numbered = (1..).map(|number| if number == 1 { "run".into() } else { format!("run-{number}") });
                 let name: String = numbered.find(|name| !self.disk.contains_key(name)).unwrap();
-                self.disk.insert(name.clone(), Session::default());
+                self.disk.insert(name.clone(), Session { born: self.now_ms, ..Session::default() });
                 self.locked.insert(name.clone());
                 self.trainers[of.0].runs[of.1].session = Some(name.clone());
                 let config = RunConfig { session: name, method, ..CONFIG.clone() };
@@ -255,8 +265,10 @@ impl World {
             }
             Task::Resume(path) => {
                 let name = name_of(&path);
-                let found = self.disk.get(&name).filter(|_| !self.locked.contains(&name)).cloned();
-                let usable = found.and_then(|Session { log, checkpoint }| {
+                let asked = self.trainers[of.0].runs[of.1].of;
+                let free = |session: &&Session| Some(session.born) == asked && !self.locked.contains(&name);
+                let found = self.disk.get(&name).filter(free).cloned();
+                let usable = found.and_then(|Session { log, checkpoint, .. }| {
                     let state = RunState::from_records(&log);
                     (state.status != Status::Finished).then_some((state, checkpoint?))
                 });
