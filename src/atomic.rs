@@ -44,6 +44,30 @@ pub fn temporary(folder: &Path, prefix: &str) -> io::Result<NamedTempFile> {
     builder.prefix(prefix).tempfile_in(folder)
 }
 
+/// Gives a file the mode that any file of this user has, where something else made it for the user alone.
+///
+/// # Errors
+/// What the file system says.
+pub fn usual_mode(path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        // The umask cannot be asked for without changing it, and it is the process's own: a file made with it tells once.
+        static USUAL: std::sync::OnceLock<std::fs::Permissions> = std::sync::OnceLock::new();
+        let usual = match USUAL.get() {
+            Some(usual) => usual.clone(),
+            None => {
+                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+                let made = temporary(folder, ".partial-")?.as_file().metadata()?.permissions();
+                USUAL.get_or_init(|| made).clone()
+            }
+        };
+        std::fs::set_permissions(path, usual)?;
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -73,6 +97,9 @@ mod tests {
         write::<io::Error>(&ours, |file| file.write_all(b"x")).unwrap();
         std::fs::write(&plain, b"x").unwrap();
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&ours), mode(&plain));
+        std::fs::set_permissions(&ours, PermissionsExt::from_mode(0o600)).unwrap();
+        usual_mode(&ours).unwrap();
         assert_eq!(mode(&ours), mode(&plain));
     }
 }

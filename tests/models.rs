@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use aat_tui::model::{self, Features, Portable, Request};
+use aat_tui::model::{self, Features, Request};
 use assert_cmd::Command;
 
 fn golden(file: &str) -> PathBuf {
@@ -112,7 +112,7 @@ fn convert_keeps_every_answer() {
             let opened = model::open(&Request::new(source)).unwrap();
             let input = Features { frames: opened.config.frames(), ..input.clone() };
             let input = Features { data: input.data[..input.frames * 128].to_vec(), ..input };
-            Portable::new(opened.config.clone(), opened.method).trace(&opened.store, &input).unwrap().1
+            opened.engine().logits(&opened.store, &input).unwrap()
         };
         for (a, b) in answers(golden(source).to_str().unwrap()).into_iter().zip(answers(to.to_str().unwrap())) {
             assert!((a - b).abs() < 1e-4, "{source}: {a} {b}");

@@ -299,8 +299,8 @@ fn flags_of_the_environment_take_one_and_nought_and_empty_is_unset() {
 #[test]
 fn a_batch_that_does_not_fit_is_refused_by_the_flag() {
     let bench = Bench::new();
-    // A clip of 10 hours: no machine has room for what a step of it keeps.
-    let line = "train --data tones --model base --method full --frames 900000 --stride 10 --micro-batch 8 --batch 8 --epochs 1";
+    // A clip of 50 minutes: no machine has room for what a step of it keeps.
+    let line = "train --data tones --model base --method full --frames 300000 --stride 10 --micro-batch 8 --batch 8 --epochs 1";
     let error = bench.bad(line);
     assert!(error.contains("of memory") && error.contains("--micro-batch"), "{error}");
     assert!(!bench.path("sessions").exists(), "refused before anything was made");
@@ -336,4 +336,24 @@ fn files_have_the_mode_that_the_umask_gives() {
         assert_eq!(mode(&bench.path(file)), mode(&plain), "{file}");
     }
     assert!(looked_at > 15, "{looked_at}");
+}
+
+#[test]
+fn a_run_on_a_table_is_resumed_from_that_table() {
+    let bench = Bench::new();
+    let rows = |from: usize| -> String {
+        ["low", "mid", "high"]
+            .iter()
+            .flat_map(|class| (from..5).map(move |clip| format!("tones/{class}/{clip}.wav,{class}\n")))
+            .collect()
+    };
+    // Two tables in one folder: neither stands for the other.
+    fs::write(bench.path("all.csv"), format!("path,label\n{}", rows(0))).unwrap();
+    fs::write(bench.path("some.csv"), format!("path,label\n{}", rows(2))).unwrap();
+    bench.good(&format!("train --data some.csv {SMALL} --method head --name mine"));
+    assert_eq!(bench.config("mine").dataset.unwrap().path.unwrap(), bench.path("some.csv").canonicalize().unwrap());
+    bench.cut("mine");
+    bench.good("resume mine");
+    bench.good("eval mine");
+    assert!(bench.good("eval mine --data all.csv").contains("were trained on and are reported apart"));
 }

@@ -127,14 +127,9 @@ fn one_fold(
     let mut trained = trained.into_iter();
     let state = |prior: &Prior| match prior {
         Prior::Complete(folder) => Ok(session::outline(folder)?),
-        Prior::Half(_) | Prior::Nothing => Ok(trained.next().map_or_else(RunState::default, without_steps)),
+        Prior::Half(_) | Prior::Nothing => Ok(trained.next().unwrap_or_default().outline()),
     };
     Ok((priors.iter().map(state).collect::<Result<_, CliError>>()?, outcome))
-}
-
-fn without_steps(mut state: RunState) -> RunState {
-    (state.steps, state.norms) = (Vec::new(), Vec::new());
-    state
 }
 
 fn request(args: &Args, method: Method, fold: Option<u32>) -> Request {

@@ -24,9 +24,11 @@ pub struct Args {
     /// Folder for the arrays: FILE.npy of each, float32 (frames, mel bins), C order.
     #[arg(long, value_name = "DIR", env = "AAT_TUI_OUT")]
     out: PathBuf,
-    /// The 80-bin log-mel of Whisper instead of the 128-bin filter bank of AST.
-    #[arg(long, env = "AAT_TUI_WHISPER")]
-    whisper: bool,
+    /// The log-mel of Whisper instead of the 128-bin filter bank of AST: of 80 bins, or --whisper=128 as large-v3 and
+    /// turbo take it.
+    #[arg(long, env = "AAT_TUI_WHISPER", value_name = "BINS", num_args = 0..=1, require_equals = true,
+          default_missing_value = "80", value_parser = whisper)]
+    whisper: Option<FrontEnd>,
     /// One JSON object a line instead of text.
     #[arg(long, env = "AAT_TUI_JSON")]
     json: bool,
@@ -39,6 +41,13 @@ enum Report {
     Failed { file: String, error: String },
 }
 
+/// Whisper's front end with so many bins; `true` is what the variable was once set to.
+fn whisper(bins: &str) -> Result<FrontEnd, String> {
+    let bins = if matches!(bins, "true" | "1") { "80" } else { bins };
+    let known = bins.parse().ok().and_then(FrontEnd::whisper);
+    known.ok_or_else(|| "Whisper's front ends have 80 or 128 bins".to_owned())
+}
+
 /// Writes the arrays; a file that cannot be read is named and the others go on.
 ///
 /// # Errors
@@ -46,7 +55,7 @@ enum Report {
 pub fn run(args: Args) -> Result<(), CliError> {
     let mut output = Output::stdout(args.json);
     fs::create_dir_all(&args.out).map_err(|error| CliError::Failed(format!("{}: {error}", args.out.display())))?;
-    let mut extractor = if args.whisper { FrontEnd::Whisper } else { FrontEnd::Kaldi }.extractor();
+    let mut extractor = args.whisper.unwrap_or_default().extractor();
     let (mut names, mut faults) = (BTreeSet::new(), Vec::new());
     for file in &args.files {
         let path = args.out.join(unused_name(file, &mut names));

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     atomic,
     model::Method,
-    plot::{self, Run, Side, Trace, View},
+    plot::{self, Run, Side, View},
     session::{self, Best, EpochRecord, LogReader, RunConfig, RunState, SessionInfo, Status, Store, Summary},
 };
 
@@ -67,12 +67,16 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     let mut output = Output::stdout(args.json);
     match &args.action {
         Action::List => {
-            let sessions = store.list()?;
+            let (sessions, unreadable) = store.list_all()?;
             for info in &sessions {
                 output.object(&Row::of(info))?;
                 output.line(line(info))?;
             }
-            if sessions.is_empty() {
+            for error in &unreadable {
+                output.object(&serde_json::json!({ "unreadable": error.to_string() }))?;
+                output.line(format!("not listed: {error}"))?;
+            }
+            if sessions.is_empty() && unreadable.is_empty() {
                 output.line(format!("no sessions in {} yet: aat-tui train makes one", store.root().display()))?;
             }
             Ok(())
@@ -87,8 +91,16 @@ pub fn run(args: &Args) -> Result<(), CliError> {
         }
         Action::Remove { session } => {
             let folder = store.find(session)?;
-            store.remove(&folder)?;
-            output.line(format!("removed: {}", folder.display()))
+            let left = store.remove(&folder)?;
+            output.object(&serde_json::json!({ "removed": folder, "left": left }))?;
+            if left.is_empty() {
+                return output.line(format!("removed: {}", folder.display()));
+            }
+            output.line(format!(
+                "removed: the session in {}; the folder stays, because these are not its own:",
+                folder.display()
+            ))?;
+            left.iter().try_for_each(|path| output.line(format!("  {}", path.display())))
         }
     }
 }
@@ -268,11 +280,8 @@ fn export(folder: &std::path::Path, to: &std::path::Path) -> Result<(), CliError
             write(to, &serde_json::to_vec_pretty(&records)?)
         }
         "svg" | "png" => {
-            let records = LogReader::new(folder).poll()?;
-            let state = RunState::from_records(&records);
-            let mut trace = Trace::default();
-            records.iter().for_each(|record| trace.apply(record));
-            let runs = [Run { side: Side::A, state: &state, trace: &trace }];
+            let state = session::load(folder)?;
+            let runs = [Run { side: Side::A, state: &state }];
             let view = View::default();
             let charts = [plot::loss(&runs, &view), plot::metric(&runs, &view)];
             plot::export(to, &charts).map_err(|error| CliError::Failed(error.to_string()))

@@ -14,7 +14,7 @@ use crate::{
     model::Method,
     printable::printable,
     session::{Averaged, Best, EpochRecord, Event, RunConfig, RunState, Status, Store},
-    train::{Command, Trainer, Update},
+    train::{Command, News, Trainer, Update},
 };
 
 /// How often Ctrl-C is looked for while nothing happens.
@@ -208,14 +208,18 @@ impl<'a> View<'a> {
 
     fn tell(&mut self, update: &Update) -> Result<(), CliError> {
         let Some(state) = self.states.get_mut(update.run) else { return Ok(()) };
-        state.apply(&update.record);
-        if update.past {
-            return Ok(());
-        }
+        let record = match &update.news {
+            News::Past(past) => {
+                state.clone_from(past);
+                return Ok(());
+            }
+            News::Now(record) => record,
+        };
+        state.apply(record);
         let state = &self.states[update.run];
         self.bars.update(update.run, state);
         let output = &mut *self.output;
-        match &update.record.event {
+        match &record.event {
             Event::Started { .. } => self.bars.aside(|| {
                 let found = state.config.as_deref().and_then(found);
                 other(output, state, "started", None, found.as_deref())?;
@@ -377,8 +381,8 @@ impl Bars {
 }
 
 fn progress(state: &RunState) -> String {
-    let Some((_, step)) = state.steps.last() else { return String::new() };
-    let recent = state.steps.iter().rev().take(20).map(|(_, step)| f64::from(step.data_ms + step.compute_ms));
+    let Some(step) = state.newest_step() else { return String::new() };
+    let recent = state.recent.iter().rev().take(20).map(|(_, step)| f64::from(step.data_ms + step.compute_ms));
     let (sum, count) = recent.fold((0.0, 0), |(sum, count), ms| (sum + ms, count + 1));
     let left = state.total_steps().saturating_sub(step.step) as f64 * sum / f64::from(count.max(1)) / 1e3;
     let epochs = state.config.as_ref().map_or(0, |config| config.recipe.epochs);

@@ -126,11 +126,12 @@ impl Dataset {
         super::check::counts(self)
     }
 
-    /// Its folder or file as an absolute path; `None` for `demo`, and where several folders were given.
-    pub fn absolute_root(&self) -> Option<PathBuf> {
-        let root = self.root.as_deref()?;
-        let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
-        root.canonicalize().or_else(|_| std::path::absolute(root)).ok()
+    /// Where it is, whatever folder the program was started in: the path that it was opened by, made absolute. `None` for
+    /// `demo`, and where several folders were given.
+    pub fn absolute_path(&self, spec: &str) -> Option<PathBuf> {
+        // Not its root: that is a table's folder, and there may be several tables in one.
+        self.root.as_ref()?;
+        Path::new(spec).canonicalize().or_else(|_| std::path::absolute(spec)).ok()
     }
 
     /// Whether clips carry several labels at once.

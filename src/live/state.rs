@@ -79,8 +79,10 @@ pub enum LiveStatus {
     Listening,
     /// Something is wrong, for people.
     Trouble(String),
-    /// The file ended.
+    /// The file ended, or listening was stopped.
     Ended,
+    /// It broke off and is not tried again, for people: a file that cannot be decoded.
+    Failed(String),
 }
 
 /// One who listens, and what it last said.
@@ -189,7 +191,13 @@ impl LiveState {
                 self.status = LiveStatus::Listening;
                 (self.source, self.rate, self.channels) = (source, rate, channels);
             }
-            LiveEvent::Closed => self.status = LiveStatus::Ended,
+            LiveEvent::Closed => {
+                self.status = match std::mem::take(&mut self.status) {
+                    LiveStatus::Trouble(why) | LiveStatus::Failed(why) => LiveStatus::Failed(why),
+                    LiveStatus::Idle => LiveStatus::Idle,
+                    LiveStatus::Listening | LiveStatus::Ended => LiveStatus::Ended,
+                }
+            }
         }
     }
 

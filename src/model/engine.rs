@@ -5,6 +5,7 @@ use std::{borrow::Cow, ops::Range};
 use candle_core::Tensor;
 
 use super::{ModelConfig, ModelError};
+use crate::ops::block::Squares;
 
 /// Normalised spectrograms, row-major (batch, frames, bins).
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,7 +39,9 @@ impl Features {
     }
 }
 
-/// Root-mean-square norms inside one block, means over the batch's tokens, for the Layers screen.
+/// Root-mean-square norms inside one block, for the Layers screen: over every token of every clip of the batch, padding
+/// included, in every block, on every device. Where norms are asked for, the last block computes tokens that it would
+/// otherwise leave out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct BlockNorms {
     /// RMS of the Spatial Adapter's own contribution, `up(GELU(down(h)))`.
@@ -49,6 +52,21 @@ pub struct BlockNorms {
     pub mlp: f32,
     /// The same over the RMS of the residual stream it is added to.
     pub mlp_ratio: f32,
+}
+
+impl BlockNorms {
+    /// Norms of each block from its sums of squares over `values` values; none where nothing was measured.
+    pub(super) fn of(squares: &[Squares], values: usize) -> Vec<Self> {
+        let rms = |sum: f64| (sum / values as f64).sqrt() as f32;
+        let ratio = |added: f64, to: f64| if to > 0.0 { (added / to).sqrt() as f32 } else { 0.0 };
+        let block = |squares: &Squares| Self {
+            spatial: rms(squares.spatial),
+            spatial_ratio: ratio(squares.spatial, squares.x),
+            mlp: rms(squares.adapter),
+            mlp_ratio: ratio(squares.adapter, squares.x2),
+        };
+        squares.iter().map(block).collect()
+    }
 }
 
 /// What one forward and backward pass gives.
@@ -65,11 +83,11 @@ pub struct StepOutput {
 }
 
 impl StepOutput {
-    /// Adds the part of the batch that comes next; norms stay those of the first.
+    /// Adds the part of the batch that comes next, but its norms, which are no sums.
     ///
     /// # Errors
     /// When the device fails, or the parts are not of one model; then this one is as it was.
-    pub fn add(&mut self, part: Self) -> Result<(), ModelError> {
+    pub(super) fn add(&mut self, part: Self) -> Result<(), ModelError> {
         self.gradients = self.gradients.iter().zip(&part.gradients).map(|(a, b)| a + b).collect::<Result<_, _>>()?;
         self.loss += part.loss;
         self.logits.extend(part.logits);
@@ -107,13 +125,24 @@ pub trait Engine: Send {
     /// Forward without a graph: logits (batch, classes), row-major.
     fn logits(&mut self, store: &super::ParamStore, input: &Features) -> Result<Vec<f32>, ModelError>;
 
-    /// As [`Engine::logits`], with the norms inside each block; none for a method without adapters. An engine may leave
-    /// tokens that nothing uses out of the last block's.
+    /// As [`Engine::logits`], with the norms inside each block; none for a method without adapters.
     fn observe(
         &mut self,
         store: &super::ParamStore,
         input: &Features,
     ) -> Result<(Vec<f32>, Vec<BlockNorms>), ModelError>;
+
+    /// The residual stream after some of the blocks (counted from 1, in rising order), each (batch, tokens, D) without
+    /// prompts: what a teacher shows, and what golden values are compared with.
+    ///
+    /// # Errors
+    /// When the input is not the model's, there is no such block, or the device fails.
+    fn states(
+        &mut self,
+        store: &super::ParamStore,
+        input: &Features,
+        after: &[usize],
+    ) -> Result<Vec<Vec<f32>>, ModelError>;
 
     /// What the backbone makes of each clip, (batch, D) row-major: the mean of its pooled tokens, before the head's
     /// norm. A clip goes through alone, so its vector is the same to the bit whatever is beside it; where nothing
@@ -135,6 +164,18 @@ pub trait Engine: Send {
     fn note(&mut self) -> Option<String> {
         None
     }
+}
+
+/// That the blocks to be shown are there and come in rising order.
+pub(super) fn check_blocks(after: &[usize], depth: usize) -> Result<(), ModelError> {
+    let mut before = 0;
+    for &block in after {
+        if block <= before || block > depth {
+            return Err(ModelError::Shape(format!("there is no block {block} after {before} of {depth}")));
+        }
+        before = block;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -28,6 +28,8 @@ mod source;
 mod spec;
 mod stem;
 mod store;
+#[cfg(test)]
+mod testing;
 mod tokens;
 
 pub use boxed::boxed;
@@ -42,7 +44,7 @@ pub use fused::Fused;
 pub use init::{grid_sinusoids, initial_values, initialise};
 pub use inventory::{GroupCount, Inventory};
 pub use method::{Extras, LowRank, METHODS, Method, Tuning};
-pub use open::{Opened, Request, open, shape};
+pub use open::{Opened, Request, open, shape, takes_raw_features};
 pub use param::{Init, ParamSpec, Part};
 pub use portable::Portable;
 pub use precision::Precision;

@@ -38,3 +38,25 @@ pub(super) fn token_engine(
     }
     Ok(Box::new(Fused::of_tokens(config, thrift)))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::model::testing::{features, moved};
+
+    /// bf16 on the CPU is computed as on accelerators, since the CPU's kernels know single precision only.
+    #[test]
+    fn the_cpu_kernels_take_single_precision_alone() {
+        let config = ModelConfig { depth: 2, ..ModelConfig::ast("tiny", 64, [16, 16], 7).unwrap() };
+        let (store, input) = (moved(&config, Method::aat(), 0.1), features(&config, 2));
+        let answer = |engine: &mut dyn Engine| engine.logits(&store, &input).unwrap();
+        for precision in [Precision::F32, Precision::Bf16] {
+            let thrift = Thrift { precision, ..Thrift::default() };
+            let chosen = answer(&mut *engine(&config, Method::aat(), store.device(), thrift));
+            let accelerator = answer(&mut Fused::new(config.clone(), Method::aat(), thrift));
+            assert_eq!(chosen == accelerator, precision == Precision::Bf16, "{precision:?}");
+        }
+    }
+}

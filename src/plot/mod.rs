@@ -12,7 +12,6 @@ mod export;
 mod place;
 mod runs;
 mod scatter;
-mod trace;
 
 pub use axis::{Axis, Unit};
 pub use chart::{Chart, Curve, Kind, Side};
@@ -20,4 +19,3 @@ pub use draw::{Ink, Look, draw};
 pub use export::{ExportError, Format, export, export_scatter};
 pub use runs::{Run, View, XAxis, loss, metric};
 pub use scatter::{Point, Scatter};
-pub use trace::{Bucket, Trace};

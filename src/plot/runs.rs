@@ -1,6 +1,6 @@
 //! The charts of runs: loss and metric, against step, clock or epoch.
 
-use super::{Axis, Chart, Curve, Kind, Side, Trace, Unit};
+use super::{Axis, Chart, Curve, Kind, Side, Unit};
 use crate::session::RunState;
 
 /// What runs along x.
@@ -71,8 +71,6 @@ pub struct Run<'a> {
     pub side: Side,
     /// Its state.
     pub state: &'a RunState,
-    /// Its steps, condensed.
-    pub trace: &'a Trace,
 }
 
 impl Run<'_> {
@@ -93,15 +91,15 @@ impl Run<'_> {
             };
             (x, value(epoch))
         };
-        self.state.epochs.iter().zip(self.trace.epoch_seconds()).map(point).collect()
+        self.state.epochs.iter().zip(self.state.trace.epoch_seconds()).map(point).collect()
     }
 
     /// The training loss, averaged or as the stroke from least to greatest of each bucket.
     fn training_loss(&self, view: &View) -> Vec<(f64, f64)> {
-        let mut points = Vec::with_capacity(2 * self.trace.buckets().len());
+        let mut points = Vec::with_capacity(2 * self.state.trace.buckets().len());
         let (mut average, mut weight) = (0.0, 0.0);
         let keep = if view.smooth == 0 { 0.0 } else { 1.0 - 1.0 / f64::from(view.smooth) };
-        for bucket in self.trace.buckets() {
+        for bucket in self.state.trace.buckets() {
             let x = self.x_of_step(view.x, bucket.last, bucket.active_s);
             if view.smooth > 0 && bucket.mean().is_finite() {
                 let kept = f64::powi(keep, bucket.count as i32);
@@ -123,7 +121,7 @@ impl Run<'_> {
 
     fn cursor(&self, view: &View) -> Option<f64> {
         let step = view.cursor?;
-        Some(self.x_of_step(view.x, step, self.trace.seconds_at(step)?))
+        Some(self.x_of_step(view.x, step, self.state.trace.seconds_at(step)?))
     }
 }
 

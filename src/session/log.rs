@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Event, Record, RunState, SessionError};
+use serde::Deserialize;
+
+use super::{Event, Record, RunState, SessionError, StepRecord};
+use crate::model::BlockNorms;
 
 /// Name of the log in a session's folder.
 pub const LOG_FILE: &str = "events.jsonl";
@@ -15,6 +18,10 @@ pub const LOG_FILE: &str = "events.jsonl";
 const STEP_MARK: &[u8] = b"\"event\":\"step\"";
 /// Likewise for norms, the longest lines.
 const NORMS_MARK: &[u8] = b"\"event\":\"norms\"";
+/// Bytes read at once.
+const BLOCK: usize = 1 << 18;
+/// A line longer than this is no event: it is counted as damaged and never held in memory whole.
+const LONGEST_LINE: usize = 1 << 24;
 
 /// Appends events. A line that cannot be written is kept and tried again with the next one.
 pub struct LogWriter {
@@ -48,11 +55,8 @@ impl LogWriter {
     /// # Errors
     /// When the disk refuses; the event is kept and written with the next one.
     pub fn append(&mut self, record: &Record) -> Result<(), SessionError> {
-        // Plain data with string keys always serialises; a line that did not could only be left out.
-        if let Ok(mut line) = serde_json::to_vec(record) {
-            line.push(b'\n');
-            self.pending.append(&mut line);
-        }
+        self.pending.extend(line_of(record));
+        self.pending.push(b'\n');
         self.flush()
     }
 
@@ -85,6 +89,19 @@ impl LogWriter {
     }
 }
 
+/// An event as one line that can be read back. JSON has no NaN and no infinity: an event that holds one is written as a
+/// warning that says so, for a line that nobody can read would be an event lost.
+fn line_of(record: &Record) -> Vec<u8> {
+    let written = serde_json::to_vec(record).unwrap_or_default();
+    if serde_json::from_slice::<Record>(&written).is_ok() {
+        return written;
+    }
+    let text = String::from_utf8_lossy(&written);
+    let kind = text.split_once("\"event\":\"").and_then(|(_, rest)| rest.split('"').next()).unwrap_or("event");
+    let message = format!("an event could not be kept, because a value in it is not a number: {kind}");
+    serde_json::to_vec(&Record { at_ms: record.at_ms, event: Event::Warning { message } }).unwrap_or_default()
+}
+
 /// Offset after the last newline, found from the end.
 fn end_of_last_line(file: &mut File) -> std::io::Result<u64> {
     let mut end = file.seek(SeekFrom::End(0))?;
@@ -102,7 +119,8 @@ fn end_of_last_line(file: &mut File) -> std::io::Result<u64> {
     Ok(0)
 }
 
-/// Reads a log from its start and goes on with what is appended to it, by this process or another.
+/// Reads a log from its start and goes on with what is appended to it, by this process or another. Line by line: a log
+/// of any length costs the memory of its longest line.
 pub struct LogReader {
     path: PathBuf,
     /// Where the next line starts.
@@ -117,20 +135,36 @@ impl LogReader {
         Self { path: folder.join(LOG_FILE), offset: 0, damaged: 0 }
     }
 
-    /// Every complete line since the last call. An unfinished last line is left for the next one.
+    /// Every event since the last call. An unfinished last line is left for the next one.
     ///
     /// # Errors
     /// When the log is there and cannot be read.
     pub fn poll(&mut self) -> Result<Vec<Record>, SessionError> {
-        let text = self.read()?;
         let mut records = Vec::new();
-        for line in lines(&text) {
-            match serde_json::from_slice(line) {
-                Ok(record) => records.push(record),
-                Err(_) => self.damaged += 1,
-            }
-        }
+        self.each(|record| records.push(record))?;
         Ok(records)
+    }
+
+    /// Folds every event since the last call into `state`.
+    ///
+    /// # Errors
+    /// When the log is there and cannot be read.
+    pub fn fold(&mut self, state: &mut RunState) -> Result<(), SessionError> {
+        self.each(|record| state.apply(&record))
+    }
+
+    /// Hands on every event since the last call, in order.
+    ///
+    /// # Errors
+    /// When the log is there and cannot be read.
+    pub fn each(&mut self, mut tell: impl FnMut(Record)) -> Result<(), SessionError> {
+        let mut damaged = 0;
+        let read = self.lines(|line| match parse(line) {
+            Some(record) => tell(record),
+            None => damaged += 1,
+        });
+        self.damaged += damaged;
+        read
     }
 
     /// Lines passed over because they are no event this program knows.
@@ -138,11 +172,11 @@ impl LogReader {
         self.damaged
     }
 
-    /// Complete lines after `offset`, which moves past them.
-    fn read(&mut self) -> Result<Vec<u8>, SessionError> {
+    /// Hands on every complete line after `offset`, which moves past them.
+    fn lines(&mut self, mut tell: impl FnMut(&[u8])) -> Result<(), SessionError> {
         let fail = |action| SessionError::io(&self.path, action);
         let mut file = match File::open(&self.path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             other => other.map_err(fail("open"))?,
         };
         // A log only grows by whole lines; a shorter one is another log.
@@ -150,48 +184,99 @@ impl LogReader {
             self.offset = 0;
         }
         file.seek(SeekFrom::Start(self.offset)).map_err(fail("read"))?;
-        let mut text = Vec::new();
-        file.read_to_end(&mut text).map_err(fail("read"))?;
-        text.truncate(text.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1));
-        self.offset += text.len() as u64;
-        Ok(text)
+        let mut text = Vec::with_capacity(2 * BLOCK);
+        // Whether the line under way is too long to be an event.
+        let mut passing_over = false;
+        loop {
+            let kept = text.len();
+            if Read::by_ref(&mut file).take(BLOCK as u64).read_to_end(&mut text).map_err(fail("read"))? == 0 {
+                return Ok(());
+            }
+            let Some(last) = text[kept..].iter().rposition(|&byte| byte == b'\n') else {
+                if text.len() > LONGEST_LINE {
+                    passing_over = true;
+                    self.offset += text.len() as u64;
+                    text.clear();
+                }
+                continue;
+            };
+            let end = kept + last + 1;
+            let mut whole = &text[..end];
+            if std::mem::take(&mut passing_over) {
+                self.damaged += 1;
+                let rest = whole.iter().position(|&byte| byte == b'\n').map_or(end, |at| at + 1);
+                whole = &whole[rest..];
+            }
+            whole.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).for_each(&mut tell);
+            self.offset += end as u64;
+            text.drain(..end);
+        }
     }
 }
 
-/// The state of a session without its steps and norms, except the last step: all that a list shows.
+/// A line of a step. Read by itself: serde's way through the tag of an enum takes four times as long, and such lines
+/// are most of a log.
+#[derive(Deserialize)]
+struct StepLine {
+    at_ms: u64,
+    step: u64,
+    epoch: u32,
+    loss: f32,
+    lr: f64,
+    data_ms: f32,
+    compute_ms: f32,
+}
+
+/// Likewise a line of norms.
+#[derive(Deserialize)]
+struct NormsLine {
+    at_ms: u64,
+    step: u64,
+    blocks: Vec<BlockNorms>,
+    cost_ms: f32,
+}
+
+/// The event of a line; none where this program knows no such event.
+fn parse(line: &[u8]) -> Option<Record> {
+    if has_mark(line, STEP_MARK)
+        && let Ok(StepLine { at_ms, step, epoch, loss, lr, data_ms, compute_ms }) = serde_json::from_slice(line)
+    {
+        let event = Event::Step(StepRecord { step, epoch, loss, lr, data_ms, compute_ms });
+        return Some(Record { at_ms, event });
+    }
+    if has_mark(line, NORMS_MARK)
+        && let Ok(NormsLine { at_ms, step, blocks, cost_ms }) = serde_json::from_slice(line)
+    {
+        return Some(Record { at_ms, event: Event::Norms { step, blocks, cost_ms } });
+    }
+    serde_json::from_slice(line).ok()
+}
+
+/// The state of a session without its steps and norms ([`RunState::outline`]): all that a list shows.
 /// Most lines are recognised by their first bytes and never parsed, so long logs list fast.
 ///
 /// # Errors
 /// When the log cannot be read.
 pub fn outline(folder: &Path) -> Result<RunState, SessionError> {
-    let text = LogReader::new(folder).read()?;
     let mut state = RunState::default();
-    let mut last_step: Option<&[u8]> = None;
-    let apply = |state: &mut RunState, line: &[u8]| {
-        if let Ok(record) = serde_json::from_slice(line) {
-            state.apply(&record);
-        }
-    };
-    for line in lines(&text) {
+    let mut last_step = Vec::new();
+    LogReader::new(folder).lines(|line| {
         if has_mark(line, STEP_MARK) {
-            last_step = Some(line);
+            last_step.clear();
+            last_step.extend_from_slice(line);
         } else if !has_mark(line, NORMS_MARK) {
             // In order, so that a resumption rewinds the step before it.
-            if let Some(step) = last_step.take() {
-                keep_last_step(&mut state, step);
-            }
-            apply(&mut state, line);
+            apply_line(&mut state, &last_step);
+            last_step.clear();
+            apply_line(&mut state, line);
         }
-    }
-    if let Some(step) = last_step {
-        keep_last_step(&mut state, step);
-    }
-    Ok(state)
+    })?;
+    apply_line(&mut state, &last_step);
+    Ok(state.outline())
 }
 
-fn keep_last_step(state: &mut RunState, line: &[u8]) {
-    if let Ok(record @ Record { event: Event::Step(_), .. }) = serde_json::from_slice(line) {
-        state.steps.clear();
+fn apply_line(state: &mut RunState, line: &[u8]) {
+    if let Some(record) = parse(line) {
         state.apply(&record);
     }
 }
@@ -200,10 +285,6 @@ fn keep_last_step(state: &mut RunState, line: &[u8]) {
 fn has_mark(line: &[u8], mark: &[u8]) -> bool {
     let Some(comma) = line.iter().take(32).position(|&byte| byte == b',') else { return false };
     line[comma + 1..].starts_with(mark)
-}
-
-fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty())
 }
 
 #[cfg(test)]
@@ -228,6 +309,23 @@ mod tests {
         writer.append(&step(3)).unwrap();
         assert_eq!(reader.poll().unwrap(), [step(3)]);
         assert_eq!(reader.poll().unwrap(), []);
+    }
+
+    #[test]
+    fn every_line_can_be_read_back_whatever_its_numbers_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = LogWriter::open(folder.path()).unwrap();
+        let mut reader = LogReader::new(folder.path());
+        for loss in [f32::NAN, f32::INFINITY] {
+            let event = Event::Step(StepRecord { step: 7, loss, ..StepRecord::default() });
+            writer.append(&Record { at_ms: 5, event }).unwrap();
+        }
+        writer.append(&step(8)).unwrap();
+        let read = reader.poll().unwrap();
+        assert_eq!((read.len(), reader.damaged()), (3, 0));
+        let said = |record: &Record| matches!(&record.event, Event::Warning { message } if message.contains("not a number: step"));
+        assert!(said(&read[0]) && said(&read[1]), "{read:?}");
+        assert_eq!(read[2], step(8));
     }
 
     #[test]
@@ -274,11 +372,57 @@ mod tests {
         for record in &records {
             writer.append(record).unwrap();
         }
-        let mut whole = RunState::from_records(&records);
+        let whole = RunState::from_records(&records);
         let outline = outline(folder.path()).unwrap();
-        assert_eq!(outline.step(), whole.step());
-        whole.steps.drain(..whole.steps.len() - 1);
-        whole.norms.clear();
-        assert_eq!(outline, whole);
+        assert_eq!(outline.step(), 900);
+        assert_eq!(outline, whole.outline());
+    }
+
+    #[test]
+    fn the_outline_of_a_resumed_run_knows_its_step() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = LogWriter::open(folder.path()).unwrap();
+        let resumed = Record { at_ms: 1_700_000_009_000, event: Event::Resumed { step: 2, epochs: 1 } };
+        testing::records().iter().take(13).chain([&resumed]).for_each(|record| writer.append(record).unwrap());
+        assert_eq!(outline(folder.path()).unwrap().step(), 2);
+    }
+
+    #[test]
+    fn a_log_longer_than_a_block_is_read_line_by_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut text = Vec::new();
+        for number in 0..9000 {
+            serde_json::to_writer(&mut text, &step(number)).unwrap();
+            text.push(b'\n');
+        }
+        assert!(text.len() > 3 * BLOCK);
+        std::fs::write(folder.path().join(LOG_FILE), &text).unwrap();
+        let mut reader = LogReader::new(folder.path());
+        assert_eq!(reader.poll().unwrap(), (0..9000).map(step).collect::<Vec<_>>());
+        assert_eq!((reader.offset, reader.damaged()), (text.len() as u64, 0));
+    }
+
+    #[test]
+    fn a_line_that_never_ends_is_passed_over_and_what_follows_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut text = serde_json::to_vec(&step(1)).unwrap();
+        text.push(b'\n');
+        text.resize(text.len() + LONGEST_LINE + 3 * BLOCK, b'x');
+        text.push(b'\n');
+        serde_json::to_writer(&mut text, &step(2)).unwrap();
+        text.push(b'\n');
+        std::fs::write(folder.path().join(LOG_FILE), text).unwrap();
+        let mut reader = LogReader::new(folder.path());
+        assert_eq!(reader.poll().unwrap(), [step(1), step(2)]);
+        assert_eq!(reader.damaged(), 1);
+    }
+
+    #[test]
+    fn steps_and_norms_are_read_the_short_way_as_they_are_the_long_way() {
+        for record in testing::records() {
+            let line = serde_json::to_vec(&record).unwrap();
+            assert_eq!(parse(&line), serde_json::from_slice(&line).ok());
+            assert_eq!(parse(&line), Some(record));
+        }
     }
 }

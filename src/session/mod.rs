@@ -7,17 +7,26 @@ mod clips;
 mod config;
 mod error;
 mod event;
+mod history;
 mod log;
+mod norms;
+mod removal;
+mod seal;
+mod series;
 mod state;
 mod store;
 #[cfg(test)]
 pub(crate) mod testing;
+mod trace;
 
 pub use checkpoint::{BEST_FILE, Checkpoint, Checkpoints, Position, Tensor};
 pub use clips::{CLIPS_FILE, read_clips, write_clips};
-pub use config::{PretrainConfig, RunConfig};
+pub use config::{OnNan, PretrainConfig, RunConfig};
 pub use error::SessionError;
 pub use event::{Averaged, Best, EpochRecord, Event, Record, StepRecord, Summary};
+pub use history::History;
 pub use log::{LOG_FILE, LogReader, LogWriter, outline};
-pub use state::{NormsRecord, RunState, Status};
+pub use norms::{Norms, NormsBucket};
+pub use state::{RunState, Status};
 pub use store::{Lock, SessionInfo, Store, load};
+pub use trace::{BUCKETS, Bucket, Trace};

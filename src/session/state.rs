@@ -1,7 +1,12 @@
 //! The state of a run: a pure fold over its events.
 
-use super::{Averaged, Best, EpochRecord, Event, Record, RunConfig, StepRecord, Summary};
-use crate::model::{BlockNorms, Inventory, pretrain::Outcome};
+use std::collections::VecDeque;
+
+use super::{Averaged, Best, EpochRecord, Event, Record, RunConfig, StepRecord, Summary, norms::Norms, trace::Trace};
+use crate::model::{Inventory, pretrain::Outcome};
+
+/// Newest steps that are kept one by one: enough for the pace of a run.
+const RECENT: usize = 64;
 
 /// Where a run stands.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,18 +30,8 @@ pub enum Status {
     Finished,
 }
 
-/// One measurement of the adapters' norms.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NormsRecord {
-    /// At this step.
-    pub step: u64,
-    /// One for each block.
-    pub blocks: Vec<BlockNorms>,
-    /// Milliseconds the measurement cost.
-    pub cost_ms: f32,
-}
-
-/// Everything a view shows of a run.
+/// Everything a view shows of a run. Its size does not depend on the run's length: each epoch is kept exactly, steps and
+/// norms as buckets with their extremes ([`Trace`], [`Norms`]); the log on disk has every step.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunState {
     /// Set by the first event.
@@ -53,14 +48,17 @@ pub struct RunState {
     pub moment_bytes: u64,
     /// Where it stands.
     pub status: Status,
-    /// Every step, with its time.
-    pub steps: Vec<(u64, StepRecord)>,
+    /// The training loss of every step, condensed, and the clock of the run's work.
+    pub trace: Trace,
+    /// The newest steps one by one, each with its time.
+    pub recent: VecDeque<(u64, StepRecord)>,
+    step: u64,
     /// Every finished epoch, with its time.
     pub epochs: Vec<(u64, EpochRecord)>,
     /// What the mean of the last epochs' weights is worth.
     pub averaged: Option<Averaged>,
-    /// Measurements of the adapters.
-    pub norms: Vec<NormsRecord>,
+    /// Measurements of the adapters, condensed.
+    pub norms: Norms,
     /// What each objective of a pretraining came to in the last epoch.
     pub objectives: Vec<(String, Outcome)>,
     /// Step and file of the last checkpoint.
@@ -83,10 +81,18 @@ impl RunState {
         state
     }
 
-    /// Folds one event.
+    /// Folds one event. `Started` begins anew: whatever was folded before belongs to another telling of the log.
     pub fn apply(&mut self, record: &Record) {
         let at = record.at_ms;
+        match record.event {
+            Event::Started { .. } => *self = Self::default(),
+            // What only matters now is in no log: it leaves no mark on what is.
+            Event::Preparing { done, total } => return self.status = Status::Preparing(done, total),
+            Event::Evaluating { done, total } => return self.status = Status::Evaluating(done, total),
+            _ => {}
+        }
         self.span_ms = Some((self.span_ms.map_or(at, |(first, _)| first), at));
+        self.trace.apply(record);
         match &record.event {
             Event::Started { config, inventory, tokens, train_clips, val_clips, steps_per_epoch, moment_bytes } => {
                 self.config = Some(config.clone());
@@ -96,15 +102,16 @@ impl RunState {
                 self.steps_per_epoch = *steps_per_epoch;
                 self.moment_bytes = *moment_bytes;
             }
-            Event::Preparing { done, total } => self.status = Status::Preparing(*done, *total),
+            Event::Preparing { .. } | Event::Evaluating { .. } => {}
             Event::Step(step) => {
                 self.status = Status::Running;
-                self.steps.push((at, *step));
+                self.step = step.step;
+                if self.recent.len() >= RECENT {
+                    self.recent.pop_front();
+                }
+                self.recent.push_back((at, *step));
             }
-            Event::Norms { step, blocks, cost_ms } => {
-                self.norms.push(NormsRecord { step: *step, blocks: blocks.clone(), cost_ms: *cost_ms });
-            }
-            Event::Evaluating { done, total } => self.status = Status::Evaluating(*done, *total),
+            Event::Norms { step, blocks, .. } => self.norms.push(*step, blocks),
             Event::Epoch(epoch) => {
                 self.status = Status::Running;
                 self.epochs.push((at, *epoch));
@@ -130,17 +137,29 @@ impl RunState {
 
     /// Forgets what came after a checkpoint: a resumed run does it again.
     fn rewind(&mut self, step: u64, epochs: u32) {
-        self.steps.retain(|(_, record)| record.step <= step);
+        self.step = step;
+        self.recent.retain(|(_, record)| record.step <= step);
         self.epochs.retain(|(_, record)| record.epoch <= epochs);
-        self.norms.retain(|record| record.step <= step);
+        self.norms.rewind(step);
         self.averaged = None;
         self.summary = None;
         self.status = Status::Running;
     }
 
+    /// The same without steps and norms: all that a list shows.
+    #[must_use]
+    pub fn outline(self) -> Self {
+        Self { trace: Trace::default(), recent: VecDeque::new(), norms: Norms::default(), ..self }
+    }
+
     /// Steps done.
     pub fn step(&self) -> u64 {
-        self.steps.last().map_or(0, |(_, step)| step.step)
+        self.step
+    }
+
+    /// The newest step, unless the run was resumed since.
+    pub fn newest_step(&self) -> Option<&StepRecord> {
+        self.recent.back().map(|(_, step)| step)
     }
 
     /// Steps the whole run takes.
@@ -165,5 +184,49 @@ impl RunState {
     /// Whether nothing more will come without someone asking.
     pub fn is_over(&self) -> bool {
         matches!(self.status, Status::Finished | Status::Failed(_) | Status::Stopped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::session::testing;
+
+    #[test]
+    fn a_log_told_twice_is_folded_once() {
+        let records = testing::records();
+        let once = RunState::from_records(&records);
+        let twice = RunState::from_records(records.iter().chain(&records));
+        assert_eq!(once, twice);
+        assert_eq!((once.epochs.len(), once.warnings.len(), once.trace.epoch_seconds().count()), (2, 1, 2));
+    }
+
+    #[test]
+    fn a_resumed_run_stands_at_its_checkpoint_however_long_ago_that_was() {
+        let mut records = testing::records();
+        records.pop();
+        let step = |step: u64| Event::Step(StepRecord { step, epoch: 3, ..StepRecord::default() });
+        records.extend((5..900).map(|n| Record { at_ms: 1_700_000_002_000 + n, event: step(n) }));
+        records.push(Record { at_ms: 1_700_009_000_000, event: Event::Resumed { step: 2, epochs: 1 } });
+        let state = RunState::from_records(&records);
+        assert_eq!((state.step(), state.epochs.len(), state.trace.epoch_seconds().count()), (2, 1, 1));
+        assert_eq!(state.trace.buckets().last().unwrap().last, 2);
+        assert!(state.trace.active_s() < 1.0, "hours between two processes are no work");
+    }
+
+    #[test]
+    fn a_long_run_takes_no_more_room_than_a_short_one() {
+        let mut state = RunState::default();
+        let (mut at_ms, blocks) = (0, vec![crate::model::BlockNorms::default(); 12]);
+        for step in 1..=200_000u64 {
+            at_ms += 20;
+            let event = Event::Step(StepRecord { step, loss: if step == 7 { 9.0 } else { 1.0 }, ..Default::default() });
+            state.apply(&Record { at_ms, event });
+            state.apply(&Record { at_ms, event: Event::Norms { step, blocks: blocks.clone(), cost_ms: 0.0 } });
+        }
+        assert_eq!((state.recent.len(), state.step()), (RECENT, 200_000));
+        assert!(state.trace.buckets().len() <= super::super::BUCKETS && state.norms.buckets().len() <= 512);
+        assert_eq!(state.trace.buckets()[0].max, 9.0, "no spike vanishes");
     }
 }

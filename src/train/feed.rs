@@ -6,20 +6,37 @@ use std::{
     time::Duration,
 };
 
-use crate::session::{Event, Record};
+use crate::session::{Event, Record, RunState};
 
 /// Updates kept for a watcher that does not look; beyond it every second step is let go.
 const CAPACITY: usize = 4096;
 
-/// One event of one of a trainer's runs.
+/// What there is to say of one of a trainer's runs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Update {
     /// Which run, in the order they were given to the trainer.
     pub run: usize,
-    /// What happened.
-    pub record: Record,
-    /// Whether it happened before this trainer took the run up, and is told again from the log.
-    pub past: bool,
+    /// What is said of it.
+    pub news: News,
+}
+
+/// What there is to say of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub enum News {
+    /// The run is taken up again: its whole log until now, folded. Comes once, before the run's own events.
+    Past(Box<RunState>),
+    /// Something happened.
+    Now(Record),
+}
+
+impl Update {
+    /// What happened, if it happened now.
+    pub fn event(&self) -> Option<&Event> {
+        match &self.news {
+            News::Past(_) => None,
+            News::Now(record) => Some(&record.event),
+        }
+    }
 }
 
 /// A queue of updates. Clones share it. Progress counts replace one another; steps are thinned when
@@ -89,8 +106,9 @@ impl Feed {
 fn supersedes(new: &Update, last: &Update) -> bool {
     new.run == last.run
         && matches!(
-            (&new.record.event, &last.record.event),
-            (Event::Preparing { .. }, Event::Preparing { .. }) | (Event::Evaluating { .. }, Event::Evaluating { .. })
+            (new.event(), last.event()),
+            (Some(Event::Preparing { .. }), Some(Event::Preparing { .. }))
+                | (Some(Event::Evaluating { .. }), Some(Event::Evaluating { .. }))
         )
 }
 
@@ -98,7 +116,7 @@ fn supersedes(new: &Update, last: &Update) -> bool {
 fn thin(queue: &mut VecDeque<Update>) {
     let mut keep = true;
     queue.retain(|update| {
-        let is_step = matches!(update.record.event, Event::Step(_) | Event::Norms { .. });
+        let is_step = matches!(update.event(), Some(Event::Step(_) | Event::Norms { .. }));
         keep ^= is_step;
         !is_step || keep
     });
@@ -111,7 +129,7 @@ mod tests {
     use crate::session::StepRecord;
 
     fn update(event: Event) -> Update {
-        Update { run: 0, record: Record { at_ms: 0, event }, past: false }
+        Update { run: 0, news: News::Now(Record { at_ms: 0, event }) }
     }
 
     #[test]
@@ -125,10 +143,10 @@ mod tests {
         }
         let seen = feed.drain();
         assert!(seen.len() <= CAPACITY);
-        assert_eq!(seen.iter().filter(|update| update.record.event == Event::Paused).count(), 10);
+        assert_eq!(seen.iter().filter(|update| update.event() == Some(&Event::Paused)).count(), 10);
         let steps: Vec<_> = seen
             .iter()
-            .filter_map(|update| if let Event::Step(step) = &update.record.event { Some(step.step) } else { None })
+            .filter_map(|update| if let Some(Event::Step(step)) = update.event() { Some(step.step) } else { None })
             .collect();
         assert!(steps.is_sorted());
         assert_eq!(steps.last(), Some(&99_999));

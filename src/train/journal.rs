@@ -10,8 +10,11 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use super::{Feed, feed::Update};
-use crate::session::{Event, LogReader, LogWriter, Position, Record, SessionError};
+use super::{
+    Feed,
+    feed::{News, Update},
+};
+use crate::session::{self, Event, LogReader, LogWriter, Position, Record, SessionError};
 
 /// Stamps a run's events and sends them to its log, once it has one, and to the feed.
 pub(super) struct Journal {
@@ -45,7 +48,7 @@ impl Journal {
     pub(super) fn emit(&mut self, event: Event) {
         let record = Record { at_ms: now_ms(), event };
         let written = self.log.as_mut().map_or(Ok(()), |log| log.append(&record));
-        self.feed.push(Update { run: self.run, record, past: false });
+        self.feed.push(Update { run: self.run, news: News::Now(record) });
         match written {
             Ok(()) => self.complained = false,
             Err(error) if !self.complained => {
@@ -58,16 +61,11 @@ impl Journal {
 
     /// Tells of something that only matters now and is not worth a line in the log.
     pub(super) fn show(&self, event: Event) {
-        self.feed.push(Update { run: self.run, record: Record { at_ms: now_ms(), event }, past: false });
-    }
-
-    /// Shows a record that the log holds already.
-    pub(super) fn replay(&self, record: Record) {
-        self.feed.push(Update { run: self.run, record, past: true });
+        self.feed.push(Update { run: self.run, news: News::Now(Record { at_ms: now_ms(), event }) });
     }
 
     /// Goes on with the log of a session that is taken up again at this position: whoever follows only this trainer
-    /// learns the past from it, and what was wrong with newer checkpoints.
+    /// learns the past from it, what was wrong with newer checkpoints, and what the log has lost.
     ///
     /// # Errors
     /// When the log cannot be read or written.
@@ -76,13 +74,23 @@ impl Journal {
         folder: &Path,
         position: &Position,
         passed_over: Vec<SessionError>,
+        lost: Option<String>,
     ) -> Result<(), SessionError> {
-        for record in LogReader::new(folder).poll()? {
-            self.replay(record);
-        }
+        // Whole and at once: told event by event, a long past would be thinned on its way.
+        let past = session::load(folder)?;
+        let mut reader = LogReader::new(folder);
+        drop(reader.poll()?);
         self.write_to(LogWriter::open(folder)?);
+        self.feed.push(Update { run: self.run, news: News::Past(Box::new(past)) });
         for error in passed_over {
             self.emit(Event::Warning { message: error.to_string() });
+        }
+        if let Some(lost) = lost {
+            self.emit(Event::Warning { message: format!("{lost}; they stay missing, the weights are whole") });
+        }
+        if reader.damaged() > 0 {
+            let message = format!("{} lines of the log could not be read and were passed over", reader.damaged());
+            self.emit(Event::Warning { message });
         }
         self.emit(Event::Resumed { step: position.step, epochs: position.epochs });
         Ok(())

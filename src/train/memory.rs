@@ -93,7 +93,7 @@ mod tests {
     fn a_batch_that_does_not_fit_is_refused_and_the_flag_named() {
         let mut config = testing::config();
         config.shape = model::ModelConfig::ast("base", 1024, [10, 10], 3).unwrap();
-        (config.recipe.batch, config.micro_batch) = (4096, 4096);
+        (config.recipe.batch, config.micro_batch) = (1024, 1024);
         let error = fits(&config, 100_000, 8 << 30).unwrap_err().to_string();
         assert!(error.contains("--micro-batch") && error.contains("8.6 GB are free"), "{error}");
         // A data set of a few clips never makes such a batch.

@@ -6,6 +6,7 @@ mod average;
 mod batches;
 mod bootstrap;
 mod command;
+mod diverged;
 mod error;
 mod evaluation;
 mod feed;
@@ -26,12 +27,14 @@ mod request;
 mod run;
 mod schedule;
 mod snapshot;
+#[cfg(test)]
+mod testing;
 mod trainer;
 
 pub use bootstrap::{Difference, paired_difference};
 pub use command::Command;
 pub use error::TrainError;
-pub use feed::{Feed, Update};
+pub use feed::{Feed, News, Update};
 pub use loss::Criterion;
 pub use metrics::{Answers, ClassReport, mean, median, normal_quantile, top};
 pub use optim::AdamW;

@@ -8,9 +8,9 @@ use crate::{
     session::{self, RunConfig},
 };
 
-/// Which data a run over these clips is of.
-pub(super) fn record(dataset: &Dataset, clips: &ClipList) -> DataRecord {
-    DataRecord { path: dataset.absolute_root(), digest: clips.digest(), found: dataset.found.clone() }
+/// Which data a run over these clips is of; `spec` is what the data set was opened by.
+pub(super) fn record(spec: &str, dataset: &Dataset, clips: &ClipList) -> DataRecord {
+    DataRecord { path: dataset.absolute_path(spec), digest: clips.digest(), found: dataset.found.clone() }
 }
 
 /// What should be known of the data before training begins: what looks odd, and classes of which nothing can be learned.

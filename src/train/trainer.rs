@@ -325,8 +325,8 @@ mod tests {
         let trainer = Trainer::spawn_jobs(builds);
         let seen = until_over(&trainer);
         let failure = |run| {
-            seen.iter().find_map(|update| match &update.record.event {
-                Event::Failed { message } if update.run == run => Some(message.as_str()),
+            seen.iter().find_map(|update| match update.event() {
+                Some(Event::Failed { message }) if update.run == run => Some(message.as_str()),
                 _ => None,
             })
         };
@@ -342,7 +342,7 @@ mod tests {
         let broken: Build = Box::new(|_| Err(TrainError::Request("no such fold".to_owned())));
         let trainer = Trainer::spawn_jobs(vec![broken, job(2, || Ok(Progress::Done))]);
         let seen = until_over(&trainer);
-        assert_eq!(seen[0].record.event, Event::Failed { message: "no such fold".to_owned() });
+        assert_eq!(seen[0].event(), Some(&Event::Failed { message: "no such fold".to_owned() }));
         assert_eq!(seen.len(), 3);
     }
 
@@ -350,20 +350,20 @@ mod tests {
     fn one_run_pauses_while_the_other_goes_on_and_both_stop_with_a_checkpoint() {
         let trainer = Trainer::spawn_jobs(vec![endless(), endless()]);
         trainer.command(Some(0), Command::Pause);
-        wait_for(&trainer, |update| update.run == 0 && update.record.event == Event::Paused);
+        wait_for(&trainer, |update| update.run == 0 && update.event() == Some(&Event::Paused));
         let after = wait_for(&trainer, |update| update.run == 1);
         assert!(after.iter().all(|update| update.run == 1));
         trainer.command(Some(1), Command::Pause);
-        wait_for(&trainer, |update| update.run == 1 && update.record.event == Event::Paused);
+        wait_for(&trainer, |update| update.run == 1 && update.event() == Some(&Event::Paused));
         assert_eq!(trainer.feed().wait(Duration::from_millis(20)), Some(vec![]));
         trainer.command(None, Command::Continue);
-        wait_for(&trainer, |update| update.run == 0 && matches!(update.record.event, Event::Step(_)));
+        wait_for(&trainer, |update| update.run == 0 && matches!(update.event(), Some(Event::Step(_))));
         trainer.command(None, Command::Stop);
         let seen = until_over(&trainer);
         for run in 0..2 {
             let own: Vec<_> = seen.iter().filter(|update| update.run == run).collect();
-            assert_eq!(own.last().unwrap().record.event, Event::Stopped);
-            assert!(matches!(own[own.len() - 2].record.event, Event::Checkpoint { .. }));
+            assert_eq!(own.last().unwrap().event(), Some(&Event::Stopped));
+            assert!(matches!(own[own.len() - 2].event(), Some(Event::Checkpoint { .. })));
         }
         assert!(trainer.feed().wait(Duration::ZERO).is_none());
     }
@@ -378,6 +378,6 @@ mod tests {
         while let Some(updates) = feed.wait(Duration::ZERO) {
             seen.extend(updates);
         }
-        assert_eq!(seen.last().unwrap().record.event, Event::Stopped);
+        assert_eq!(seen.last().unwrap().event(), Some(&Event::Stopped));
     }
 }

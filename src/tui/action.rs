@@ -2,13 +2,14 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use super::{graphics::Graphics, sessions::Listing};
+use super::{graphics::Graphics, sessions::Listing, ticket::Ticket};
 use crate::{
     infer::{Mix, Replay},
     live::{Bookmark, Lesson, LiveEvent},
     model::{Method, ModelConfig},
-    plot::{Side, Trace},
-    session::{Record, RunState},
+    plot::Side,
+    session::RunState,
+    train::News,
 };
 
 /// The five screens.
@@ -107,8 +108,10 @@ pub enum Action {
     NextFocus,
     /// Move the cursor.
     Move(Move),
-    /// Start the focused run.
+    /// Go on with the run in focus where it was stopped; start one where there is none to go on with.
     Start,
+    /// Begin a new session on the side in focus, whatever was stopped there.
+    Anew,
     /// Start both, paired.
     StartBoth,
     /// Pause or go on, whatever runs.
@@ -226,20 +229,20 @@ pub enum Message {
     Drawing(f64),
     /// The terminal has another size.
     Resized(u16, u16),
-    /// Something happened in a run of this process.
-    Event(Side, Box<Record>),
-    /// A run could not be started, or its thread ended without a word.
-    RunFailed(Side, String),
-    /// The trainer's thread is gone.
-    RunOver(Side),
+    /// A trainer of this process tells of the run with this ticket.
+    Run(Ticket, News),
+    /// The trainer of this run is gone; why, if it could not even be watched.
+    RunOver(Ticket, Option<String>),
     /// The sessions were read.
     Sessions(Result<Vec<Listing>, String>),
-    /// A session was read.
-    Opened(Side, Box<Opened>),
+    /// The session that was asked for was read.
+    Opened(Ticket, Result<Box<Opened>, String>),
+    /// The session in this folder was deleted at this time, ms since the Unix epoch; or why it was not.
+    Removed(PathBuf, Result<u64, String>),
     /// The shape of the model that would be trained next.
-    Shape(Result<Box<ModelConfig>, String>),
-    /// Something was heard or thought.
-    Live(LiveEvent),
+    Shape(Ticket, Result<Box<ModelConfig>, String>),
+    /// Something was heard or thought by those who were asked to listen.
+    Live(Ticket, LiveEvent),
     /// A key was let go, where the terminal tells.
     Released(crossterm::event::KeyEvent),
     /// A session's bookmarks were read.
@@ -265,10 +268,6 @@ pub struct Opened {
     pub name: String,
     /// The folded log.
     pub state: RunState,
-    /// Its steps, condensed.
-    pub trace: Trace,
-    /// What for.
-    pub purpose: Purpose,
 }
 
 /// What a session is opened for.

@@ -1,8 +1,17 @@
 //! Everything the screen depends on. Views read it, [`update`](super::update()) alone changes it.
 
 use super::{
-    action::Screen, graphics::Graphics, keymap::Context, layers::Layers, listening::Listening, parameters::Parameters,
-    sessions::Sessions, slot::Slot, text, theme::Theme,
+    action::Screen,
+    graphics::Graphics,
+    keymap::Context,
+    layers::Layers,
+    listening::Listening,
+    parameters::Parameters,
+    sessions::Sessions,
+    slot::Slot,
+    text,
+    theme::Theme,
+    ticket::{Ticket, Tickets},
 };
 use crate::{
     model::{Method, ModelConfig},
@@ -62,6 +71,8 @@ pub enum Pending {
     DeleteBookmark(std::path::PathBuf, Box<crate::live::Bookmark>),
     /// Remove an example: its class, and its place among the class's.
     RemoveExample(String, usize),
+    /// Begin these sides anew.
+    Anew(Vec<Side>),
 }
 
 /// What lies over the screen.
@@ -116,6 +127,8 @@ pub struct App {
     pub layers: Layers,
     /// The Parameters screen.
     pub parameters: Parameters,
+    /// The question about the shape on the Parameters screen that is still open.
+    pub shape_asked: Option<Ticket>,
     /// The Live screen.
     pub live: Listening,
     /// The Sessions screen.
@@ -138,6 +151,8 @@ pub struct App {
     pub cores: usize,
     /// Whether the end has come.
     pub quitting: bool,
+    /// What questions to the world and runs are told apart by.
+    pub tickets: Tickets,
 }
 
 impl App {
@@ -155,6 +170,7 @@ impl App {
             cursor: None,
             layers: Layers::default(),
             parameters: Parameters::new(shape, Method::aat()),
+            shape_asked: None,
             live: Listening::default(),
             sessions: Sessions::default(),
             overlay: None,
@@ -166,6 +182,7 @@ impl App {
             size,
             cores: 1,
             quitting: false,
+            tickets: Tickets::default(),
         }
     }
 
@@ -183,7 +200,7 @@ impl App {
     /// Both sides' backbones, where they are not the same one. A side that nobody has touched has none of its own beside
     /// a run.
     pub fn two_backbones(&self) -> Option<[String; 2]> {
-        let touched = |slot: &Slot| !slot.is_empty() || slot.alive || slot.backbone.is_some();
+        let touched = |slot: &Slot| !slot.is_empty() || slot.is_busy() || slot.backbone.is_some();
         if touched(&self.slots[0]) != touched(&self.slots[1]) && !self.slots.iter().all(Slot::is_empty) {
             return None;
         }
@@ -210,6 +227,11 @@ impl App {
     /// A side's slot, to change.
     pub fn slot_mut(&mut self, side: Side) -> &mut Slot {
         &mut self.slots[side.index()]
+    }
+
+    /// The side whose run has this ticket: none, where another one took its place or its trainer is done with it.
+    pub fn side_of(&self, run: Ticket) -> Option<Side> {
+        Side::BOTH.into_iter().find(|side| self.slot(*side).run.is_some_and(|running| running.ticket == run))
     }
 
     /// The slot that keys are for.
@@ -250,6 +272,7 @@ impl App {
 
     /// The Parameters screen follows the focused side: its run's model, or the one that would be trained next.
     pub fn refresh_parameters(&mut self) {
+        self.shape_asked = None;
         let slot = self.focused();
         let shape = match &slot.state.config {
             Some(config) if config.method == slot.method => config.shape.clone(),

@@ -55,7 +55,7 @@ impl Stage {
     pub fn draw(&mut self) -> io::Result<usize> {
         if self.app.screen == Screen::Live {
             self.drawn += 1;
-            update(&mut self.app, fixture::heard(self.drawn));
+            fixture::heard(&mut self.app, self.drawn);
             update(&mut self.app, Message::Drawing(1e3 / 30.0));
         }
         let before = self.written.0.get();

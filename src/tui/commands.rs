@@ -8,12 +8,13 @@ use super::{
 };
 
 /// Words, what follows them, and what they do: for the parser's errors and the help.
-pub const COMMANDS: [(&str, &str, &str); 18] = [
+pub const COMMANDS: [(&str, &str, &str); 19] = [
     ("data", "D", "train on a folder, a manifest, or demo"),
     ("model", "M", "adapt box, tiny, small, base, or a checkpoint"),
     ("method", "X", "adapt by aat, full, aat-m, partial, prompt, lora, bitfit or head"),
     ("set", "NAME VALUE", "epochs, batch, lr, fold, seed, recipe or device of the next run"),
-    ("start", "", "start the side in focus"),
+    ("start", "", "start the side in focus, or resume it where it was stopped"),
+    ("anew", "", "begin a new session on the side in focus"),
     ("both", "", "start both, paired"),
     ("pause", "", "pause, or go on"),
     ("stop", "", "stop the side in focus"),
@@ -53,6 +54,7 @@ pub fn parse(line: &str) -> Result<Option<Action>, String> {
             Action::Set(name.to_owned(), value.trim().to_owned())
         }
         "start" => Action::Start,
+        "anew" => Action::Anew,
         "both" => Action::StartBoth,
         "pause" => Action::Pause,
         "stop" => Action::Stop,

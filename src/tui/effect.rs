@@ -2,34 +2,41 @@
 
 use std::path::PathBuf;
 
-use super::{action::Purpose, app::Setup};
+use super::{app::Setup, ticket::Ticket};
 use crate::{
     infer::{Gains, Mix},
     live::Bookmark,
     model::Method,
-    plot::{Chart, Side},
+    plot::Chart,
     train::Command,
 };
+
+/// What a trainer is to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Task {
+    /// Begin a session: adapt so, with this setup.
+    New(Method, Box<Setup>),
+    /// Go on with the session in this folder, or of this name.
+    Resume(PathBuf),
+}
 
 /// Something to be done in the world.
 #[derive(Debug, PartialEq)]
 pub enum Effect {
     /// Train these, step about when there are two.
-    Start(Vec<(Side, Method, Setup)>),
-    /// Go on training the session in this folder.
-    Resume(Side, PathBuf),
+    Train(Vec<(Ticket, Task)>),
     /// Tell a run.
-    Command(Side, Command),
+    Command(Ticket, Command),
     /// Read the list of sessions.
     List,
     /// Read a session.
-    Open(Side, PathBuf, Purpose),
-    /// Delete a session, then list again.
+    Open(Ticket, PathBuf),
+    /// Delete a session.
     Remove(PathBuf),
     /// Find out the shape of the model that would be trained.
-    Shape(Setup, Method),
+    Shape(Ticket, Setup, Method),
     /// Listen with these sessions to the microphone or a file.
-    Listen(Option<PathBuf>, Vec<PathBuf>, Setup),
+    Listen(Ticket, Option<PathBuf>, Vec<PathBuf>, Setup),
     /// Stop listening.
     StopListening,
     /// Keep to the window that was answered last, or follow what is heard again.

@@ -5,10 +5,13 @@
 use std::{path::PathBuf, sync::Arc};
 
 use super::{
+    Effect,
     action::{Message, Opened, Purpose},
     app::{App, Setup},
     sessions::Listing,
+    slot::Opening,
     theme::Theme,
+    ticket::Ticket,
     update,
 };
 use crate::{
@@ -17,8 +20,9 @@ use crate::{
     infer::{Replay, Score},
     live::{Bookmark, Example, Lesson, LiveEvent, Opinion, Said},
     model::{BlockNorms, Inventory, Method, ModelConfig, specs},
-    plot::{Side, Trace},
+    plot::Side,
     session::{Best, EpochRecord, Event, Record, RunConfig, RunState, Status, StepRecord, Summary},
+    train::News,
 };
 
 /// When everything made up here happened, ms since the Unix epoch.
@@ -92,6 +96,7 @@ pub fn events(method: Method, steps: u64) -> Vec<Record> {
         dtype: Default::default(),
         micro_batch: 8,
         norms_every: 10,
+        on_nan: crate::session::OnNan::Stop,
         paired_with: aat.then(|| "esc10-f1-full".into()),
         pretrain: None,
     };
@@ -169,29 +174,54 @@ pub fn events(method: Method, steps: u64) -> Vec<Record> {
 pub fn training(size: (u16, u16), steps: (u64, u64)) -> App {
     let mut app = app(size);
     for (side, method, steps) in [(Side::A, Method::aat(), steps.0), (Side::B, Method::full(), steps.1)] {
-        app.slot_mut(side).start();
+        let run = app.tickets.draw();
+        app.slot_mut(side).start(run);
         for record in events(method, steps) {
-            update(&mut app, Message::Event(side, Box::new(record)));
+            update(&mut app, Message::Run(run, News::Now(record)));
         }
     }
     app
 }
 
+/// The run of a side that is at work; a ticket that nobody has where there is none.
+pub fn run_of(app: &mut App, side: Side) -> Ticket {
+    app.slot(side).run.map_or_else(|| app.tickets.draw(), |run| run.ticket)
+}
+
 /// Something that happens in a run now.
-pub fn tell(app: &mut App, side: Side, event: Event) {
+pub fn tell(app: &mut App, side: Side, event: Event) -> Vec<Effect> {
     let at_ms = app.slot(side).state.span_ms.map_or(THEN, |(_, last)| last) + 100;
-    update(app, Message::Event(side, Box::new(Record { at_ms, event })));
+    let run = run_of(app, side);
+    update(app, Message::Run(run, News::Now(Record { at_ms, event })))
+}
+
+/// A run's trainer is gone.
+pub fn over(app: &mut App, side: Side) -> Vec<Effect> {
+    let run = run_of(app, side);
+    update(app, Message::RunOver(run, None))
+}
+
+/// Something is heard or thought by those who listen.
+pub fn hear(app: &mut App, event: LiveEvent) -> Vec<Effect> {
+    let ticket = match app.live.ticket {
+        Some(ticket) => ticket,
+        None => app.tickets.draw(),
+    };
+    app.live.ticket = Some(ticket);
+    update(app, Message::Live(ticket, event))
 }
 
 /// A finished run read from disk.
 pub fn opened(method: Method) -> Opened {
-    let (mut state, mut trace) = (RunState::default(), Trace::default());
-    for record in events(method, u64::from(EPOCHS) * STEPS_PER_EPOCH) {
-        trace.apply(&record);
-        state.apply(&record);
-    }
-    let (path, name) = (PathBuf::from("/sessions/esc10-f1-aat"), "esc10-f1-aat".into());
-    Opened { path, name, state, trace, purpose: Purpose::Look }
+    let state = RunState::from_records(&events(method, u64::from(EPOCHS) * STEPS_PER_EPOCH));
+    Opened { path: PathBuf::from("/sessions/esc10-f1-aat"), name: "esc10-f1-aat".into(), state }
+}
+
+/// A side asks for a session, and it is read.
+pub fn open(app: &mut App, side: Side, purpose: Purpose, opened: Opened) -> Vec<Effect> {
+    let ticket = app.tickets.draw();
+    app.slot_mut(side).opening = Some(Opening { ticket, path: opened.path.clone(), purpose });
+    update(app, Message::Opened(ticket, Ok(Box::new(opened))))
 }
 
 /// Some sessions, one with a name that wants to be obeyed.
@@ -239,12 +269,12 @@ fn siren(n: u64) -> Arc<[f32]> {
 }
 
 /// What is heard in the `frame`th thirtieth of a second after that.
-pub(super) fn heard(frame: usize) -> Message {
+pub(super) fn heard(app: &mut App, frame: usize) {
     let ends = [frame as u64 - 1, frame as u64].map(|frame| 700 + frame * 10 / 3);
     let frames: Vec<_> = (ends[0]..ends[1]).map(siren).collect();
     let extremes = (ends[0]..ends[1]).map(|n| (noise(n) - 0.3, noise(n) + 0.3)).collect();
     let time_s = ends[1] as f64 / 100.0;
-    Message::Live(LiveEvent::Heard { time_s, rms_dbfs: -18.0, peak_dbfs: -5.2, extremes, frames })
+    hear(app, LiveEvent::Heard { time_s, rms_dbfs: -18.0, peak_dbfs: -5.2, extremes, frames });
 }
 
 /// The Live screen hears a dog, or a siren.
@@ -253,8 +283,7 @@ pub fn listening(app: &mut App) {
     if app.live.sides.is_empty() {
         app.live.sides = Side::BOTH.into();
     }
-    let tell = |app: &mut App, event| update(app, Message::Live(event));
-    tell(
+    hear(
         app,
         LiveEvent::Opened {
             source: "built-in mic".into(),
@@ -267,7 +296,7 @@ pub fn listening(app: &mut App) {
     );
     for i in 0..70u64 {
         let swell = 0.2 + 0.5 * (i as f32 / 9.0).sin().abs();
-        tell(
+        hear(
             app,
             LiveEvent::Heard {
                 time_s: (i + 1) as f64 / 10.0,
@@ -289,7 +318,7 @@ pub fn listening(app: &mut App) {
     });
     let opinions = [Opinion { norms: norms.collect(), ..a.into() }, b.into()];
     for (ear, opinion) in opinions.into_iter().enumerate() {
-        tell(app, LiveEvent::Answer { ear, time_s: 7.0, opinion, latency_ms: 41.0 + ear as f32, compute_ms: 28.0 });
+        hear(app, LiveEvent::Answer { ear, time_s: 7.0, opinion, latency_ms: 41.0 + ear as f32, compute_ms: 28.0 });
     }
 }
 

@@ -88,7 +88,7 @@ fn about(app: &App, room: usize) -> Line<'static> {
 /// Each side that has a run, or both where none has.
 fn sides(app: &App, detail: Detail) -> Vec<Span<'static>> {
     let theme = app.theme();
-    let idle = |slot: &Slot| slot.is_empty() && !slot.alive;
+    let idle = |slot: &Slot| slot.is_empty() && !slot.is_busy();
     let none = app.slots.iter().all(idle);
     let mut spans = Vec::new();
     for slot in app.slots.iter().filter(|slot| none || !idle(slot)) {

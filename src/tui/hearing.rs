@@ -12,7 +12,9 @@ use std::{
 use super::{
     action::Message,
     app::Setup,
-    world::{Inbox, name_of, trouble},
+    inbox::Inbox,
+    ticket::Ticket,
+    world::{name_of, trouble},
 };
 use crate::{
     infer::Classifier,
@@ -26,6 +28,18 @@ const PATIENCE: Duration = Duration::from_millis(500);
 const GO_ON: u8 = 0;
 const STOP: u8 = 1;
 const REPLACED: u8 = 2;
+
+/// What is to be heard, and by whom.
+pub struct Asked {
+    /// What everything that is told of it carries.
+    pub ticket: Ticket,
+    /// A file, or the default microphone.
+    pub file: Option<PathBuf>,
+    /// Sessions by folder or name.
+    pub ears: Vec<PathBuf>,
+    /// Names the device.
+    pub setup: Setup,
+}
 
 /// What is heard now, from the outside.
 #[derive(Clone, Default)]
@@ -55,25 +69,20 @@ impl Hearing {
         self.0.wish.load(Ordering::Relaxed)
     }
 
-    /// Hears until it is stopped, and tells what is heard. Blocks. The last word is the end.
-    pub fn run(&self, file: Option<PathBuf>, ears: &[PathBuf], setup: &Setup, store: &Store, inbox: &Inbox) {
-        if let Err(problem) = self.hear(file, ears, setup, store, inbox) {
-            let _ = inbox.send(trouble(problem));
+    /// Hears until it is stopped, and tells what is heard under this ticket. Blocks. The last word is the end.
+    pub fn run(&self, asked: &Asked, store: &Store, inbox: &Inbox) {
+        let tell = |event| inbox.send(Message::Live(asked.ticket, event));
+        if let Err(problem) = self.hear(asked, store, inbox) {
+            let _ = tell(LiveEvent::Problem(problem));
         }
         *self.0.pipeline.lock().unwrap_or_else(PoisonError::into_inner) = None;
         if self.wish() != REPLACED {
-            let _ = inbox.send(Message::Live(LiveEvent::Closed));
+            let _ = tell(LiveEvent::Closed);
         }
     }
 
-    fn hear(
-        &self,
-        file: Option<PathBuf>,
-        ears: &[PathBuf],
-        setup: &Setup,
-        store: &Store,
-        inbox: &Inbox,
-    ) -> Result<(), String> {
+    fn hear(&self, asked: &Asked, store: &Store, inbox: &Inbox) -> Result<(), String> {
+        let Asked { ticket, file, ears, setup } = asked;
         if let Some(file) = file.as_ref().filter(|file| !file.is_file()) {
             return Err(format!("{}: there is no such file", file.display()));
         }
@@ -86,7 +95,7 @@ impl Hearing {
                 }
             }
         }
-        let file = file.map(|file| file.to_string_lossy().into_owned());
+        let file = file.as_ref().map(|file| file.to_string_lossy().into_owned());
         let settings = Settings { linger: true, ..Settings::default() };
         let pipeline = Pipeline::start(live::source(file.as_deref()), listeners, settings)
             .map_err(|error| format!("listening could not begin: {error}"))?;
@@ -94,7 +103,7 @@ impl Hearing {
         *self.0.pipeline.lock().unwrap_or_else(PoisonError::into_inner) = Some(pipeline.clone());
         while let Some(events) = pipeline.events().wait(PATIENCE) {
             for event in events {
-                if self.wish() != GO_ON || inbox.send(Message::Live(event)).is_err() {
+                if self.wish() != GO_ON || inbox.send(Message::Live(*ticket, event)).is_err() {
                     return Ok(());
                 }
             }

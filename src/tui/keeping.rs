@@ -8,7 +8,8 @@ use std::{
 use super::{
     action::Message,
     hearing::Hearing,
-    world::{Inbox, name_of, trouble},
+    inbox::Inbox,
+    world::{name_of, trouble},
 };
 use crate::{
     audio::SAMPLE_RATE,

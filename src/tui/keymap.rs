@@ -145,8 +145,9 @@ const SESSIONS: Context = Context::On(Screen::Sessions);
 /// Every key of the workbench.
 pub static BINDINGS: &[Binding] = bindings! {
     TRAIN => {
-        [key(KeyCode::Enter), letter('r')] Action::Start, "start the run in focus (●/▲), or resume it", "start";
-        [letter('b')] Action::StartBoth, "start both, paired: same seed, same batches, step about", "both";
+        [key(KeyCode::Enter), letter('r')] Action::Start, "start the run in focus (●/▲), or resume it where it was stopped", "start";
+        [letter('a')] Action::Anew, "begin a new session on the side in focus";
+        [letter('b')] Action::StartBoth, "start or resume both, paired: same seed, batches, step about", "both";
         [letter(' ')] Action::Pause, "pause, or go on", "pause";
         [letter('m')] Action::NextMethod, "the next method for the run in focus", "method";
         [letter('n')] Action::NextBackbone, "the next backbone in the box for the run in focus";
@@ -155,7 +156,7 @@ pub static BINDINGS: &[Binding] = bindings! {
         [letter('l')] Action::ToggleLog, "loss on a logarithmic axis, or not", "log";
         [letter('s')] Action::NextSmooth, "training loss as measured, or averaged over 10, 30 or 100 steps", "smooth";
         [letter('e')] Action::Export(None), "write the curves to an SVG file", "export";
-        [letter('S')] Action::Stop, "stop the run in focus; it can be resumed";
+        [letter('S')] Action::Stop, "stop the run in focus: Enter resumes it";
         [key(KeyCode::Left)] Action::Move(Move::Left), "crosshair back, from the newest step";
         [key(KeyCode::Right)] Action::Move(Move::Right), "crosshair forward";
         [key(KeyCode::Home)] Action::Move(Move::Home), "crosshair to the first step";
@@ -290,10 +291,11 @@ pub fn lookup(contexts: &[Context], key: Key) -> Option<Action> {
         .map(|binding| (binding.action)())
 }
 
-/// The keys of a context that its footer shows.
-pub fn footer(context: Context) -> impl Iterator<Item = (String, &'static str)> {
+/// The keys of a context that its footer shows, what they do, and a word for it.
+pub fn footer(context: Context) -> impl Iterator<Item = (String, Action, &'static str)> {
     let of_context = move |binding: &&Binding| binding.context == context;
-    BINDINGS.iter().filter(of_context).filter_map(|binding| Some((binding.keys.first()?.text(), binding.footer?)))
+    let shown = |binding: &Binding| Some((binding.keys.first()?.text(), (binding.action)(), binding.footer?));
+    BINDINGS.iter().filter(of_context).filter_map(shown)
 }
 
 /// Keys and words of a context, for the help and the documentation.

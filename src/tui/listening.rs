@@ -7,6 +7,7 @@ use super::{
     bookmarks::Bookmarks,
     desk::Desk,
     teaching::Teaching,
+    ticket::Ticket,
 };
 use crate::{
     live::{LiveEvent, LiveState, LiveStatus},
@@ -34,10 +35,14 @@ pub struct Listening {
     pub held: Option<Box<LiveState>>,
     /// The cursor over a held waterfall.
     pub place: Place,
-    /// Whose run each ear is.
+    /// Whose run each ear is; before they are open, who was asked to listen.
     pub sides: Vec<Side>,
+    /// Who listens now, or did last: what others told on their way out does not count.
+    pub ticket: Option<Ticket>,
     /// Whether the pipeline was asked for and has not answered yet.
     pub starting: bool,
+    /// Whether it was asked to stop.
+    pub stopping: bool,
     /// The file that is played instead of the microphone.
     pub file: Option<PathBuf>,
     /// What is shown beneath the sound.
@@ -58,6 +63,20 @@ impl Listening {
         self.held.as_deref().unwrap_or(&self.state)
     }
 
+    /// Others are asked to listen. What is on show stays until they hear something, unless it is over.
+    pub fn begin(&mut self, ticket: Ticket, sides: Vec<Side>) {
+        (self.ticket, self.starting, self.stopping) = (Some(ticket), true, false);
+        (self.sides, self.held) = (sides, None);
+        if self.state.status != LiveStatus::Listening {
+            self.state = LiveState::default();
+        }
+    }
+
+    /// Whether anything was heard since it was opened.
+    pub fn has_heard(&self) -> bool {
+        self.shown().heard > 0
+    }
+
     /// Folds one event. While the sound is held, answers are about the held window.
     pub fn apply(&mut self, event: LiveEvent) {
         match (&mut self.held, &event) {
@@ -66,6 +85,10 @@ impl Listening {
             _ => {}
         }
         self.state.apply(event);
+        // Who stopped it knows why there is no sound.
+        if self.stopping && matches!(self.state.status, LiveStatus::Failed(_)) {
+            self.state.status = if self.state.heard > 0 { LiveStatus::Ended } else { LiveStatus::Idle };
+        }
     }
 
     /// Moves the waterfall on by this time. Sound comes in deliveries; the waterfall moves evenly, as little behind them

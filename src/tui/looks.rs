@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
 use super::{
-    action::{Action, Message, Move, Opened, Part, Purpose, Screen},
+    action::{Action, Message, Move, Part, Purpose, Screen},
     app::App,
     fixture,
     graphics::Graphics,
@@ -21,6 +21,7 @@ use crate::{
     model::Method,
     plot::Side,
     session::{Event, Summary},
+    train::News,
 };
 
 const LARGE: (u16, u16) = (120, 40);
@@ -175,8 +176,57 @@ fn train_failed() {
             "/data/sessions/esc10-f1-aat: cannot write: No space left on device; make room, then resume".into();
         fixture::tell(&mut app, Side::A, Event::Failed { message });
         let why = "nothing at /data/\x1b[31mesc10: give a folder, a manifest, or demo";
-        app.slots[1] = super::slot::Slot::new(Side::B, Method::full());
-        update(&mut app, Message::RunFailed(Side::B, why.into()));
+        let run = app.tickets.draw();
+        app.slot_mut(Side::B).start(run);
+        update(&mut app, Message::RunOver(run, Some(why.into())));
+        app
+    });
+}
+
+#[test]
+fn train_stopped() {
+    both_sizes("train_stopped", |size| {
+        let mut app = fixture::training(size, (275, 192));
+        fixture::tell(&mut app, Side::A, Event::Stopped);
+        app
+    });
+}
+
+#[test]
+fn train_that_cannot_be_resumed() {
+    both_sizes("train_not_resumed", |size| {
+        let mut app = fixture::training(size, (275, 192));
+        fixture::tell(&mut app, Side::A, Event::Stopped);
+        act(&mut app, [Action::Start]);
+        let message =
+            "../data/esc10 no longer has the classes that esc10-f1-aat was trained on;\nrestore the data".into();
+        fixture::tell(&mut app, Side::A, Event::Failed { message });
+        app
+    });
+}
+
+#[test]
+fn train_on_two_folds_has_no_difference() {
+    both_sizes("train_two_folds", |size| {
+        let mut app = fixture::training(size, (275, 0));
+        let run = fixture::run_of(&mut app, Side::B);
+        for mut record in fixture::events(Method::full(), 192) {
+            if let Event::Started { config, .. } = &mut record.event {
+                config.fold = Some(2);
+            }
+            update(&mut app, Message::Run(run, News::Now(record)));
+        }
+        app
+    });
+}
+
+#[test]
+fn what_is_told_with_line_breaks_is_read_whole() {
+    both_sizes("notice_with_line_breaks", |size| {
+        let mut app = fixture::training(size, (275, 192));
+        let told = "/home/ada/recordings/2026/november/dog park/recorder 3/broken.wav: cannot be decoded:\nno audio \
+                    track in it;\ngive WAV, FLAC, Ogg Vorbis or MP3";
+        update(&mut app, Message::Trouble(told.into()));
         app
     });
 }
@@ -226,7 +276,7 @@ fn live() {
         let mut app = on(fixture::training(size, (10, 10)), Screen::Live);
         fixture::listening(&mut app);
         let why = "built-in mic: the device was closed";
-        update(&mut app, Message::Live(LiveEvent::Problem(why.into())));
+        fixture::hear(&mut app, LiveEvent::Problem(why.into()));
         act(&mut app, [Action::Freeze, Action::Move(Move::Left)]);
         app
     });
@@ -241,6 +291,49 @@ fn live() {
     fixture::listening(&mut app);
     app.theme = 3;
     check("live_monochrome_120x40", &app);
+}
+
+#[test]
+fn live_without_sound() {
+    let asked = |size, file: Option<&str>| {
+        let mut app = on(fixture::training(size, (10, 10)), Screen::Live);
+        act(&mut app, [Action::Listen(file.map(Into::into))]);
+        app
+    };
+    both_sizes("live_opening", |size| asked(size, None));
+    both_sizes("live_no_microphone", |size| {
+        let mut app = asked(size, None);
+        let why = "no microphone was found;\nconnect one, or start the sound server";
+        fixture::hear(&mut app, LiveEvent::Problem(why.into()));
+        app
+    });
+    both_sizes("live_undecodable_file", |size| {
+        let mut app = asked(size, Some("recordings/broken.wav"));
+        let why = "recordings/broken.wav: cannot be decoded: no audio track in it; give WAV, FLAC, Ogg Vorbis or MP3";
+        fixture::hear(&mut app, LiveEvent::Problem(why.into()));
+        fixture::hear(&mut app, LiveEvent::Closed);
+        app
+    });
+}
+
+#[test]
+fn what_is_not_known_is_a_dash_and_no_message_is_marked() {
+    let mut app = on(fixture::training(LARGE, (10, 10)), Screen::Live);
+    act(&mut app, [Action::Listen(None)]);
+    fixture::hear(&mut app, LiveEvent::Problem("no microphone was found;\nconnect one".into()));
+    let shown = written(&frame(&app));
+    for unknown in ["dBFS", "0 kHz", "window 0", "hop 0", "No session answers", "\u{FFFD}"] {
+        assert!(!shown.contains(unknown), "{unknown}:\n{shown}");
+    }
+    assert!(shown.contains("no microphone was found; connect one"), "{shown}");
+    // The sentence stands in the middle of the sound's panel.
+    let rows: Vec<_> = shown.lines().take(usize::from(LARGE.1)).collect();
+    let at = rows.iter().position(|row| row.contains("no microphone was found")).unwrap();
+    assert!((8..20).contains(&at), "row {at}:\n{shown}");
+    // Stopped by hand, it is forgotten.
+    act(&mut app, [Action::Listen(None)]);
+    fixture::hear(&mut app, LiveEvent::Closed);
+    assert!(!written(&frame(&app)).contains("no microphone was found"));
 }
 
 /// The Live screen with this part beneath the sound.
@@ -264,7 +357,7 @@ fn desk(size: (u16, u16)) -> App {
     }
     opinion.norms[2].spatial_ratio = 0.0;
     let answer = LiveEvent::Answer { ear: 0, time_s: 7.0, opinion, latency_ms: 29.0, compute_ms: 28.0 };
-    update(&mut app, Message::Live(answer));
+    fixture::hear(&mut app, answer);
     app
 }
 
@@ -338,10 +431,11 @@ fn live_teach() {
     });
     both_sizes("live_teach_learning", |size| {
         let mut app = taught(size);
-        update(&mut app, Message::RunOver(Side::A));
+        fixture::over(&mut app, Side::A);
         act(&mut app, [Action::Learn]);
+        let run = fixture::run_of(&mut app, Side::A);
         for record in fixture::events(Method::aat(), 410) {
-            update(&mut app, Message::Event(Side::A, Box::new(record)));
+            update(&mut app, Message::Run(run, News::Now(record)));
         }
         app
     });
@@ -367,8 +461,7 @@ fn sessions() {
         let mut app = on(fixture::app(size), Screen::Sessions);
         update(&mut app, Message::Sessions(Ok(fixture::listings())));
         act(&mut app, [Action::ChooseSession(Side::A)]);
-        let chosen = Opened { purpose: Purpose::Choose, ..fixture::opened(Method::aat()) };
-        update(&mut app, Message::Opened(Side::A, Box::new(chosen)));
+        fixture::open(&mut app, Side::A, Purpose::Choose, fixture::opened(Method::aat()));
         act(&mut app, [Action::Move(Move::Down)]);
         app
     });
@@ -425,9 +518,8 @@ fn a_frame_never_panics_at_any_size() {
 fn a_finished_run_reads_the_same_from_disk_as_it_did_live() {
     let live = fixture::training(LARGE, (1000, 0));
     let mut read = fixture::app(LARGE);
-    update(&mut read, Message::Opened(Side::A, Box::new(fixture::opened(Method::aat()))));
+    fixture::open(&mut read, Side::A, Purpose::Look, fixture::opened(Method::aat()));
     assert_eq!(live.slot(Side::A).state, read.slot(Side::A).state);
-    assert_eq!(live.slot(Side::A).trace, read.slot(Side::A).trace);
     let Some(Summary { best: Some(_), .. }) = &read.slot(Side::A).state.summary else {
         unreachable!("the made-up run is complete");
     };

@@ -17,12 +17,14 @@ pub mod frame;
 pub mod graphics;
 mod header;
 mod hearing;
+mod inbox;
 mod keeping;
 pub mod keymap;
 pub mod layers;
 pub mod listening;
 #[cfg(test)]
 mod looks;
+mod outlet;
 pub mod parameters;
 pub mod picture;
 mod run;
@@ -34,11 +36,12 @@ pub mod teaching;
 mod terminal;
 pub mod text;
 pub mod theme;
+pub mod ticket;
 mod update;
 pub mod view;
 pub mod widgets;
 mod world;
 
-pub use effect::Effect;
+pub use effect::{Effect, Task};
 pub use run::{Options, TuiError, run};
 pub use update::update;

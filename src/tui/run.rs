@@ -1,5 +1,6 @@
 //! The event loop: keys, the clock, signals and answers in; at most thirty frames a second out, and
-//! only when something changed.
+//! only when something changed. It never waits for the terminal: while that does not read, everything
+//! but drawing goes on, and the next frame shows what is then.
 
 use std::{
     io::{self, Write},
@@ -9,7 +10,7 @@ use std::{
 use crossterm::event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use futures_util::StreamExt;
 use tokio::{
-    sync::mpsc::{UnboundedReceiver, unbounded_channel},
+    sync::mpsc::Receiver,
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 
@@ -19,7 +20,8 @@ use super::{
     app::{App, Setup},
     effect::Effect,
     frame::Frames,
-    graphics,
+    graphics, inbox,
+    outlet::Watch,
     picture::Pictures,
     signals::{self, Signals, Told},
     terminal::{self, Guard, Screen},
@@ -92,7 +94,7 @@ pub fn run(options: Options) -> Result<(), TuiError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // Before the terminal is taken: a signal that nobody catches would not give it back.
     let signals = runtime.block_on(async { Signals::new() })?;
-    let (guard, mut screen) = Guard::take(&log)?;
+    let (guard, mut screen, outlet) = Guard::take(&log)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), ?log_path, "the workbench opens");
 
     let size = screen.size()?;
@@ -104,25 +106,28 @@ pub fn run(options: Options) -> Result<(), TuiError> {
     let mut frames = Frames { depth, pictures: Pictures::default() };
     frames.draw(&app, &mut screen)?;
 
-    let (inbox, answers) = unbounded_channel();
+    let (inbox, answers) = inbox::channel();
+    let mut first = Vec::new();
     if chosen.is_none() && !no_color {
         let answered = ability::ask(screen.backend_mut())?;
         app.graphics = answered.graphics();
-        for key in answered.typed.chars() {
-            let _ = inbox.send(Message::Key(typed(key)));
-        }
+        first.extend(answered.typed.chars().map(|key| Message::Key(typed(key))));
     }
-    let mut world = World::new(options.store, inbox.clone());
-    for problem in problems {
-        let _ = inbox.send(world::trouble(problem));
-    }
-    let ended = runtime.block_on(events(&mut app, &mut world, answers, signals, &mut frames, &mut screen));
+    let mut world = World::new(options.store, inbox)?;
+    first.extend(problems.into_iter().map(world::trouble));
+    first.into_iter().for_each(|message| handle(&mut app, &mut world, message));
+    let ended = match app.quitting {
+        true => Ok(()),
+        false => runtime.block_on(events(&mut app, &mut world, answers, signals, &mut frames, &mut screen, &outlet)),
+    };
     let _ = frames.pictures.show(None, screen.backend_mut());
     // Checkpoints may take a moment: the terminal is the person's own again meanwhile.
     drop(screen);
     drop(guard);
     if world.is_training() {
-        let _ = writeln!(io::stderr(), "writing checkpoints ...");
+        let _ = terminal::within(FRAME, || {
+            let _ = writeln!(io::stderr(), "writing checkpoints ...");
+        });
     }
     world.stop();
     runtime.shutdown_background();
@@ -132,16 +137,18 @@ pub fn run(options: Options) -> Result<(), TuiError> {
 async fn events(
     app: &mut App,
     world: &mut World,
-    mut answers: UnboundedReceiver<Message>,
+    mut answers: Receiver<Message>,
     mut signals: Signals,
     frames: &mut Frames,
     screen: &mut Screen,
+    outlet: &Watch,
 ) -> io::Result<()> {
     let mut input = EventStream::new();
     let mut clock = interval(Duration::from_millis(500));
     clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let (mut changed, mut drawn, mut due) = (true, Instant::now(), Instant::now());
     loop {
+        let free = outlet.is_idle();
         let message = tokio::select! {
             biased;
             told = signals.next() => match told {
@@ -168,7 +175,9 @@ async fn events(
                 Some(Err(error)) => return Err(error),
                 None => Message::Do(Action::QuitNow),
             },
-            () = sleep_until(due), if changed => {
+            // A terminal that has not read the last frame gets no other one meanwhile.
+            () = outlet.idle(), if changed && !free => continue,
+            () = sleep_until(due), if changed && free => {
                 let now = Instant::now();
                 handle(app, world, Message::Drawing((now - drawn).as_secs_f64() * 1e3));
                 frames.draw(app, screen)?;
@@ -222,9 +231,12 @@ fn typed(byte: char) -> KeyEvent {
 }
 
 fn handle(app: &mut App, world: &mut World, message: Message) {
-    for effect in update(app, message) {
-        if effect != Effect::Quit {
-            world.perform(effect);
+    let mut told = vec![message];
+    while let Some(message) = told.pop() {
+        for effect in update(app, message) {
+            if effect != Effect::Quit {
+                told.extend(world.perform(effect));
+            }
         }
     }
 }

@@ -42,10 +42,27 @@ pub struct Sessions {
     pub list: Option<Vec<Listing>>,
     /// Why they could not be read.
     pub problem: Option<String>,
+    /// Whether they are being read: one reading at a time.
+    reading: bool,
+    /// Whether they have to be read once more after that.
+    again: bool,
     cursor: usize,
 }
 
 impl Sessions {
+    /// Whether to read the list now. While it is being read already it is read once more afterwards, however often it
+    /// was asked for.
+    pub fn ask(&mut self) -> bool {
+        self.again = self.reading;
+        !std::mem::replace(&mut self.reading, true)
+    }
+
+    /// The reading is over. Whether to begin another one.
+    pub fn was_read(&mut self) -> bool {
+        self.reading = std::mem::take(&mut self.again);
+        self.reading
+    }
+
     /// Takes in a fresh list; the cursor stays on its session.
     pub fn show(&mut self, list: Vec<Listing>) {
         let at = self.selected().map(|session| session.path.clone());

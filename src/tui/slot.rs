@@ -1,26 +1,49 @@
 //! One of the two runs on the screen.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::{action::Opened, layers::Adapter};
+use super::{
+    action::{Opened, Purpose},
+    ticket::Ticket,
+};
 use crate::{
-    model::{BlockNorms, Method},
-    plot::{Run, Side, Trace},
-    session::{EpochRecord, Event, Record, RunState, Status},
+    model::Method,
+    plot::{Run, Side},
+    session::{EpochRecord, Event, RunState, Status},
+    train::News,
 };
 
-/// Where a slot's run comes from.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub enum Origin {
-    /// Nothing ran here yet.
-    #[default]
-    Empty,
-    /// Asked for; the first event has not come yet.
-    Starting,
-    /// Trained by this process.
-    Here,
-    /// Read from a session's folder.
-    Disk(PathBuf),
+/// A run that a trainer of this process is at work on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Running {
+    /// Which one: its events carry it.
+    pub ticket: Ticket,
+    /// Whether its session has begun, or was taken up: from then on its events are those of the session's log.
+    pub begun: bool,
+    /// Clips decoded before that, and clips in all.
+    pub preparing: Option<(usize, usize)>,
+}
+
+/// A session that is being read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Opening {
+    /// The question: only its answer counts.
+    pub ticket: Ticket,
+    /// The session's folder.
+    pub path: PathBuf,
+    /// What for.
+    pub purpose: Purpose,
+}
+
+/// What news made of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It goes on.
+    On,
+    /// Its session began, or was taken up.
+    Began,
+    /// Its trainer is done with it.
+    Over,
 }
 
 /// A side, its method, and its run.
@@ -32,60 +55,84 @@ pub struct Slot {
     pub method: Method,
     /// What the next run of this side adapts; `None`: what the setup says.
     pub backbone: Option<String>,
-    /// Where the run comes from.
-    pub origin: Origin,
-    /// Whether its trainer's thread is alive in this process.
-    pub alive: bool,
-    /// The run.
+    /// The session on show: its folder, or its name among the sessions where this process began it.
+    pub session: Option<PathBuf>,
+    /// What a trainer does with it right now.
+    pub run: Option<Running>,
+    /// The session that will take its place once it is read.
+    pub opening: Option<Opening>,
+    /// The fold of the session's log.
     pub state: RunState,
-    /// Its steps, condensed.
-    pub trace: Trace,
-    /// The greatest value of each adapter so far, for the scales of maps: norms, then ratios.
-    pub peaks: [[f64; 2]; 2],
-    /// Why it could not be started.
+    /// Why it could not be started, resumed or read.
     pub problem: Option<String>,
 }
 
 impl Slot {
     /// Nothing yet.
     pub fn new(side: Side, method: Method) -> Self {
-        let (backbone, state, trace, peaks, problem) = Default::default();
-        Self { side, method, backbone, origin: Origin::Empty, alive: false, state, trace, peaks, problem }
+        let state = RunState::default();
+        Self { side, method, backbone: None, session: None, run: None, opening: None, state, problem: None }
     }
 
-    /// Makes room for a run that was asked for.
-    pub fn start(&mut self) {
+    /// Makes room for a new run that was asked for.
+    pub fn start(&mut self, ticket: Ticket) {
         let backbone = self.backbone.take();
-        *self = Self { backbone, origin: Origin::Starting, alive: true, ..Self::new(self.side, self.method) };
+        let run = Some(Running { ticket, begun: false, preparing: None });
+        *self = Self { backbone, run, ..Self::new(self.side, self.method) };
     }
 
-    /// Makes room for the rest of a run that was opened before.
-    pub fn resume(&mut self, path: PathBuf) {
-        self.origin = Origin::Disk(path);
-        self.alive = true;
-        self.problem = None;
+    /// Waits for the rest of the run on show, which was asked for.
+    pub fn resume(&mut self, ticket: Ticket) {
+        self.run = Some(Running { ticket, begun: false, preparing: None });
+        (self.opening, self.problem) = (None, None);
     }
 
     /// Takes in a session read from disk.
     pub fn open(&mut self, opened: Opened) {
-        let Opened { path, state, trace, .. } = opened;
+        let Opened { path, state, .. } = opened;
         let method = state.config.as_ref().map_or(self.method, |config| config.method);
-        *self = Self { origin: Origin::Disk(path), state, trace, ..Self::new(self.side, method) };
-        for norms in &self.state.norms {
-            raise(&mut self.peaks, &norms.blocks);
-        }
+        *self = Self { session: Some(path), state, ..Self::new(self.side, method) };
     }
 
-    /// Folds an event of the run in this process.
-    pub fn apply(&mut self, record: &Record) {
-        if matches!(record.event, Event::Started { .. }) {
-            self.origin = Origin::Here;
+    /// Shows nothing any more.
+    pub fn clear(&mut self) {
+        let backbone = self.backbone.take();
+        *self = Self { backbone, ..Self::new(self.side, self.method) };
+    }
+
+    /// Takes in what its trainer tells. What is told before the session began, or was taken up, is in no log and leaves
+    /// the state alone.
+    pub fn take_in(&mut self, news: News) -> Turn {
+        let Some(run) = &mut self.run else { return Turn::On };
+        let record = match news {
+            News::Past(past) => {
+                run.begun = true;
+                self.state = *past;
+                return Turn::Began;
+            }
+            News::Now(record) => record,
+        };
+        let began = if let Event::Started { config, .. } = &record.event {
+            run.begun = true;
+            self.session = Some(PathBuf::from(&config.session));
+            true
+        } else {
+            false
+        };
+        match &record.event {
+            Event::Preparing { done, total } if !run.begun => run.preparing = Some((*done, *total)),
+            Event::Failed { message } if !run.begun => self.problem = Some(message.clone()),
+            _ if !run.begun => {}
+            _ => self.state.apply(&record),
         }
-        if let Event::Norms { blocks, .. } = &record.event {
-            raise(&mut self.peaks, blocks);
+        match record.event {
+            Event::Finished { .. } | Event::Failed { .. } | Event::Stopped => {
+                self.run = None;
+                Turn::Over
+            }
+            _ if began => Turn::Began,
+            _ => Turn::On,
         }
-        self.trace.apply(record);
-        self.state.apply(record);
     }
 
     /// Whether its session has this name.
@@ -93,29 +140,49 @@ impl Slot {
         self.state.config.as_ref().is_some_and(|config| config.session == name)
     }
 
+    /// Whether this session is on show, given by its folder or by its name.
+    pub fn holds(&self, session: &Path) -> bool {
+        let is_name = |path: &Path| path.components().count() == 1;
+        let is = |own: &Path| {
+            own == session || ((is_name(own) || is_name(session)) && own.file_name() == session.file_name())
+        };
+        self.session.as_deref().is_some_and(is)
+    }
+
     /// Whether there is anything to show.
     pub fn is_empty(&self) -> bool {
         self.state.config.is_none()
     }
 
-    /// Whether it trains, decodes or evaluates right now, in this process.
+    /// Whether a trainer of this process is at work on it: it trains, decodes, evaluates or is paused.
     pub fn is_busy(&self) -> bool {
-        self.alive && !self.state.is_over()
+        self.run.is_some()
     }
 
     /// Whether someone paused it.
     pub fn is_paused(&self) -> bool {
-        self.alive && self.state.status == Status::Paused
+        self.is_busy() && self.status() == Status::Paused
+    }
+
+    /// Where it stands, with what is in no log: that it was asked for, and how far decoding is.
+    pub fn status(&self) -> Status {
+        match &self.run {
+            Some(Running { begun: false, preparing, .. }) => {
+                preparing.map_or(Status::New, |(done, total)| Status::Preparing(done, total))
+            }
+            _ => self.state.status.clone(),
+        }
     }
 
     /// Whether it was left unfinished and has a checkpoint to go on from.
     pub fn can_resume(&self) -> bool {
-        !self.alive && self.state.checkpoint.is_some() && self.state.status != Status::Finished
+        let unfinished = self.state.checkpoint.is_some() && self.state.status != Status::Finished;
+        !self.is_busy() && self.session.is_some() && unfinished
     }
 
     /// What charts need.
     pub fn run(&self) -> Option<Run<'_>> {
-        (!self.is_empty()).then_some(Run { side: self.side, state: &self.state, trace: &self.trace })
+        (!self.is_empty()).then_some(Run { side: self.side, state: &self.state })
     }
 
     /// The method of the run on show, or of the next one.
@@ -134,8 +201,8 @@ impl Slot {
     /// Steps a second lately, by the clock: of two runs that step about, each has half.
     /// The median step decides, so that pauses and validations between steps do not count.
     pub fn pace(&self) -> Option<f64> {
-        let recent = &self.state.steps[self.state.steps.len().saturating_sub(32)..];
-        let mut gaps: Vec<_> = recent.windows(2).map(|pair| pair[1].0.saturating_sub(pair[0].0)).collect();
+        let recent: Vec<u64> = self.state.recent.iter().rev().take(32).map(|(at_ms, _)| *at_ms).collect();
+        let mut gaps: Vec<_> = recent.windows(2).map(|pair| pair[0].saturating_sub(pair[1])).collect();
         gaps.sort_unstable();
         gaps.get(gaps.len() / 2).filter(|ms| **ms > 0).map(|ms| 1e3 / *ms as f64)
     }
@@ -157,14 +224,5 @@ impl Slot {
             values.get(values.len() / 2).copied()
         };
         Some((median(|epoch| epoch.seconds)?, median(|epoch| epoch.data_seconds)?))
-    }
-}
-
-/// Raises the greatest values to those of a measurement.
-fn raise(peaks: &mut [[f64; 2]; 2], blocks: &[BlockNorms]) {
-    for (adapter, peaks) in Adapter::BOTH.into_iter().zip(peaks) {
-        for (ratio, peak) in [false, true].into_iter().zip(peaks) {
-            *peak = blocks.iter().map(|block| adapter.value(block, ratio)).fold(*peak, f64::max);
-        }
     }
 }

@@ -2,17 +2,20 @@
 //!
 //! It is given back when the guard goes, and before a panic of the drawing thread is told. A panic in
 //! any other thread goes to the log: the screen stays whole, and whoever waits for that thread tells.
+//! A terminal that does not read delays none of this for longer than a moment.
 
 use std::{
     fs::File,
-    io::{self, Stdout, Write, stdout},
+    io::{self, Write, stdout},
     panic,
     path::PathBuf,
     sync::{
-        Mutex,
+        Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
+        mpsc,
     },
     thread,
+    time::Duration,
 };
 
 use crossterm::{
@@ -26,16 +29,20 @@ use crossterm::{
 };
 use ratatui::{backend::CrosstermBackend, layout::Rect};
 
+use super::outlet::{Outlet, Watch};
 use crate::stderr;
 
-/// Room for a whole frame of a large terminal.
-const FRAME_BYTES: usize = 1 << 19;
+/// How long a terminal that does not read is waited for when it is given back.
+const PATIENCE: Duration = Duration::from_millis(400);
 
 /// Whether the screen is ours.
 static OURS: AtomicBool = AtomicBool::new(false);
 
-/// ratatui's terminal on standard output. Buffered: a frame goes out in one write.
-pub type Screen = ratatui::Terminal<CrosstermBackend<io::BufWriter<Stdout>>>;
+/// What is still on its way to the terminal.
+static ON_ITS_WAY: Mutex<Option<Watch>> = Mutex::new(None);
+
+/// ratatui's terminal on standard output, written to by a thread of its own.
+pub type Screen = ratatui::Terminal<CrosstermBackend<Outlet>>;
 
 /// The terminal is ours until this is dropped.
 pub struct Guard {
@@ -47,15 +54,16 @@ impl Guard {
     ///
     /// # Errors
     /// When standard output is no terminal that can be taken.
-    pub fn take(log: &File) -> io::Result<(Self, Screen)> {
+    pub fn take(log: &File) -> io::Result<(Self, Screen, Watch)> {
         hook();
         let redirected = stderr::redirect(log).ok();
         OURS.store(true, Ordering::SeqCst);
         let guard = Self { _stderr: redirected };
         enter()?;
-        let screen =
-            ratatui::Terminal::new(CrosstermBackend::new(io::BufWriter::with_capacity(FRAME_BYTES, stdout())))?;
-        Ok((guard, screen))
+        let outlet = Outlet::to(system::output()?)?;
+        let watch = outlet.watch();
+        *ON_ITS_WAY.lock().unwrap_or_else(PoisonError::into_inner) = Some(watch.clone());
+        Ok((guard, ratatui::Terminal::new(CrosstermBackend::new(outlet))?, watch))
     }
 }
 
@@ -97,17 +105,41 @@ fn tells_releases(variable: impl Fn(&str) -> Option<String>) -> bool {
     ["kitty", "ghostty", "foot"].iter().any(|name| term.contains(name)) || matches!(&*program, "ghostty" | "WezTerm")
 }
 
-/// Gives the terminal back, if it is ours. May be called more than once and from a panic hook.
+/// Gives the terminal back, if it is ours: what is on its way to it is written first, as long as it reads. May be called
+/// more than once and from a panic hook.
 pub fn give_back() {
     if OURS.swap(false, Ordering::SeqCst) {
         // Nothing could be done about a failure, and nobody could be told.
-        if tells_releases(|name| std::env::var(name).ok()) {
-            let _ = execute!(stdout(), PopKeyboardEnhancementFlags);
+        let watch = ON_ITS_WAY.try_lock().ok().and_then(|watch| watch.clone());
+        if let Some(watch) = watch {
+            watch.settle(PATIENCE);
         }
-        let _ = execute!(stdout(), DisableBracketedPaste, LeaveAlternateScreen, Show);
         let _ = disable_raw_mode();
-        let _ = stdout().flush();
+        let restore = || {
+            if tells_releases(|name| std::env::var(name).ok()) {
+                let _ = execute!(stdout(), PopKeyboardEnhancementFlags);
+            }
+            let _ = execute!(stdout(), DisableBracketedPaste, LeaveAlternateScreen, Show);
+            let _ = stdout().flush();
+        };
+        if within(PATIENCE, restore).is_err() {
+            restore();
+        }
     }
+}
+
+/// Does something that may wait for the terminal, for no longer than this.
+///
+/// # Errors
+/// When the system gives no thread for it: nothing was done.
+pub fn within(patience: Duration, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let (done, is_done) = mpsc::channel();
+    thread::Builder::new().name("terminal".into()).spawn(move || {
+        work();
+        let _ = done.send(());
+    })?;
+    let _ = is_done.recv_timeout(patience);
+    Ok(())
 }
 
 /// Gives the terminal back before the drawing thread's panic is told; other threads' panics go to the log.
@@ -159,4 +191,28 @@ pub fn open_log() -> io::Result<(File, Option<PathBuf>)> {
         .with_writer(Mutex::new(file.try_clone()?))
         .try_init();
     Ok((file, path))
+}
+
+#[cfg(unix)]
+mod system {
+    use std::{
+        fs::File,
+        io::{self, stdout},
+        os::fd::AsFd,
+    };
+
+    /// Standard output without the standard library's lock: one that writes to a terminal that stands still would hold
+    /// it, and nobody could give the terminal back.
+    pub(super) fn output() -> io::Result<File> {
+        Ok(stdout().as_fd().try_clone_to_owned()?.into())
+    }
+}
+
+#[cfg(not(unix))]
+mod system {
+    use std::io::{self, Stdout, stdout};
+
+    pub(super) fn output() -> io::Result<Stdout> {
+        Ok(stdout())
+    }
 }

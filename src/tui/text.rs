@@ -14,6 +14,27 @@ pub fn clean(text: &str) -> String {
     printable(text).into_owned()
 }
 
+/// Words for people in one line: line breaks and tabs are spaces, whatever else the terminal would obey is made visible.
+pub fn one_line(words: &str) -> String {
+    words.split_whitespace().map(clean).collect::<Vec<_>>().join(" ")
+}
+
+/// The same in lines of at most this many columns, broken at spaces. A word that is longer is cut.
+pub fn wrap(words: &str, columns: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in words.split_whitespace() {
+        let word = fit(word, columns);
+        match lines.last_mut() {
+            Some(line) if line.width() + 1 + word.width() <= columns => {
+                line.push(' ');
+                line.push_str(&word);
+            }
+            _ => lines.push(word),
+        }
+    }
+    lines
+}
+
 /// Columns that the text takes.
 pub fn width(text: &str) -> usize {
     text.width()
@@ -143,6 +164,14 @@ mod tests {
     #[test]
     fn nothing_from_a_file_is_obeyed() {
         assert_eq!(clean("dog\x1b[2J\r\n\u{202E}god"), "dog\u{FFFD}[2J\u{FFFD}\u{FFFD}\u{FFFD}god");
+    }
+
+    #[test]
+    fn words_with_line_breaks_are_joined_and_wrapped_and_never_marked() {
+        assert_eq!(one_line("no such file\n\tgive another\x1b[2J"), "no such file give another\u{FFFD}[2J");
+        assert_eq!(wrap("no such\nfile: give another", 12), ["no such", "file: give", "another"]);
+        assert_eq!(wrap("a /very/long/path", 8), ["a", "/very/l…"]);
+        assert!(wrap(" \n", 8).is_empty());
     }
 
     #[test]

@@ -11,12 +11,11 @@ use super::{
     action::{Action, Message, Move, Purpose, Screen},
     app::{App, Notice, Overlay, Pending, SMOOTHING},
     commands,
-    effect::Effect,
+    effect::{Effect, Task},
     keymap,
     layers::Layers,
-    slot::Origin,
 };
-use crate::{plot::Side, session::Status, train::Command};
+use crate::train::Command;
 
 /// How long a notice stays, milliseconds.
 const NOTICE_MS: u64 = 6_000;
@@ -47,45 +46,35 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
         }
         Message::Drawing(elapsed_ms) => app.live.glide(elapsed_ms),
         Message::Resized(columns, rows) => app.size = (columns, rows),
-        Message::Event(side, record) => {
-            app.slot_mut(side).apply(&record);
-            if app.focus == side && matches!(record.event, crate::session::Event::Started { .. }) {
-                app.refresh_parameters();
+        Message::Run(run, news) => return runs::told(app, run, news),
+        Message::RunOver(run, why) => return runs::over(app, run, why),
+        Message::Sessions(read) => {
+            match read {
+                Ok(list) => app.sessions.show(list),
+                Err(problem) => app.sessions.problem = Some(problem),
             }
-            let over = app.slot(side).state.is_over();
-            if over && app.sessions.list.is_some() {
-                return vec![Effect::List];
+            return if app.sessions.was_read() { vec![Effect::List] } else { Vec::new() };
+        }
+        Message::Opened(ticket, opened) => return sessions::opened(app, ticket, opened.map(|opened| *opened)),
+        Message::Removed(path, removed) => return sessions::removed(app, &path, removed),
+        Message::Shape(ticket, shape) => {
+            // What was chosen since is asked about by another ticket, and a run that began shows its own model.
+            if app.shape_asked == Some(ticket) {
+                app.shape_asked = None;
+                match shape {
+                    Ok(shape) => app.parameters.show(*shape, app.parameters.method()),
+                    Err(problem) => notify(app, problem, true),
+                }
             }
         }
-        Message::RunFailed(side, why) => {
-            let slot = app.slot_mut(side);
-            slot.alive = false;
-            if slot.origin == Origin::Starting {
-                slot.origin = Origin::Empty;
+        Message::Live(ticket, event) => {
+            return if app.live.ticket == Some(ticket) { live::heard(app, event) } else { Vec::new() };
+        }
+        Message::Bookmarks(session, list) => {
+            if session == app.live.bookmarks.session {
+                app.live.bookmarks.show(session, list);
             }
-            slot.problem = Some(why);
-            return live::run_over(app, side);
         }
-        Message::RunOver(side) => {
-            let slot = app.slot_mut(side);
-            slot.alive = false;
-            // A run that failed before it began says so where its curves would be.
-            if let (true, Status::Failed(why)) = (slot.is_empty(), &slot.state.status) {
-                slot.problem = Some(why.clone());
-                slot.origin = Origin::Empty;
-            }
-            return live::run_over(app, side);
-        }
-        Message::Sessions(Ok(list)) => app.sessions.show(list),
-        Message::Sessions(Err(problem)) => app.sessions.problem = Some(problem),
-        Message::Opened(side, opened) => return sessions::opened(app, side, *opened),
-        Message::Shape(Ok(shape)) => {
-            let method = app.parameters.method();
-            app.parameters.show(*shape, method);
-        }
-        Message::Shape(Err(problem)) => notify(app, problem, true),
-        Message::Live(event) => return live::heard(app, event),
-        Message::Bookmarks(session, list) => app.live.bookmarks.show(session, list),
         Message::Replayed(at_ms, answers) => {
             let replayed = &mut app.live.bookmarks.replayed;
             if replayed.as_ref().is_some_and(|(asked, _)| *asked == at_ms) {
@@ -99,10 +88,7 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
         }
         Message::Lesson(lesson) => app.live.teaching.show(*lesson),
         Message::Notice(text) => notify(app, text.to_string(), false),
-        Message::Trouble(text) => {
-            app.live.starting = false;
-            notify(app, text.to_string(), true);
-        }
+        Message::Trouble(text) => notify(app, text.to_string(), true),
     }
     Vec::new()
 }
@@ -135,15 +121,20 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         Action::NextFocus => {
             app.focus = app.focus.other();
             app.refresh_parameters();
-            return live::refocused(app);
+            let mut effects = live::refocused(app);
+            if app.screen == Screen::Parameters {
+                effects.extend(ask_shape(app));
+            }
+            return effects;
         }
         Action::Move(to) => return go(app, to),
-        Action::Start => return runs::start(app, &[app.focus]),
-        Action::StartBoth => return runs::start(app, &Side::BOTH),
+        Action::Start => return runs::start(app),
+        Action::Anew => return runs::anew(app, &[app.focus]),
+        Action::StartBoth => return runs::start_both(app),
         Action::Pause => return runs::pause(app),
         Action::Stop => {
-            if app.focused().is_busy() {
-                return vec![Effect::Command(app.focus, Command::Stop)];
+            if let Some(run) = app.focused().run {
+                return vec![Effect::Command(run.ticket, Command::Stop)];
             }
             notify(app, "nothing runs on this side".into(), false);
         }
@@ -208,17 +199,17 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         Action::ChooseSession(side) => return sessions::open_selected(app, side, Purpose::Choose),
         Action::ResumeSession => return sessions::resume_selected(app),
         Action::DeleteSession => sessions::ask_to_delete(app),
-        Action::Refresh => return vec![Effect::List],
+        Action::Refresh => return list(app),
         Action::SetData(data) => {
             notify(app, format!("the next run trains on {data}"), false);
             app.setup.data = data;
-            return vec![Effect::Shape(app.setup_of(app.focus), app.focused().method)];
+            return ask_shape(app);
         }
         Action::SetModel(model) => {
             notify(app, format!("the next run adapts {model}"), false);
             app.setup.model = model;
             app.slots.iter_mut().for_each(|slot| slot.backbone = None);
-            return vec![Effect::Shape(app.setup_of(app.focus), app.focused().method)];
+            return ask_shape(app);
         }
         Action::Set(name, value) => match commands::set(&mut app.setup, &name, &value) {
             Ok(()) => notify(app, format!("{name} of the next run: {value}"), false),
@@ -232,12 +223,25 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
 fn show(app: &mut App, screen: Screen) -> Vec<Effect> {
     app.screen = screen;
     match screen {
-        Screen::Sessions => vec![Effect::List],
-        Screen::Parameters if app.focused().is_empty() => {
-            vec![Effect::Shape(app.setup_of(app.focus), app.focused().method)]
-        }
+        Screen::Sessions => list(app),
+        Screen::Parameters => ask_shape(app),
         _ => Vec::new(),
     }
+}
+
+/// Asks for the list of sessions.
+fn list(app: &mut App) -> Vec<Effect> {
+    if app.sessions.ask() { vec![Effect::List] } else { Vec::new() }
+}
+
+/// Asks for the shape of the model that the side in focus would train, unless a run on it shows its own.
+fn ask_shape(app: &mut App) -> Vec<Effect> {
+    if !app.focused().is_empty() {
+        return Vec::new();
+    }
+    let ticket = app.tickets.draw();
+    app.shape_asked = Some(ticket);
+    vec![Effect::Shape(ticket, app.setup_of(app.focus), app.focused().method)]
 }
 
 fn go(app: &mut App, to: Move) -> Vec<Effect> {
@@ -253,8 +257,7 @@ fn go(app: &mut App, to: Move) -> Vec<Effect> {
         (None, Screen::Layers) => match to {
             Move::Up | Move::Down => {
                 let depth = Layers::side(app.focus, |side| !app.slot(side).state.norms.is_empty())
-                    .and_then(|side| app.slot(side).state.norms.last())
-                    .map_or(0, |norms| norms.blocks.len());
+                    .map_or(0, |side| app.slot(side).state.norms.depth());
                 app.layers.go(to, depth);
             }
             _ => runs::move_cursor(app, to),
@@ -274,7 +277,10 @@ fn quit(app: &mut App) -> Vec<Effect> {
     let names: Vec<_> = busy.iter().map(|side| format!("{} {}", side.letter(), side.marker())).collect();
     app.overlay = Some(Overlay::Question {
         question: format!("Stop {} and quit?", names.join(" and ")),
-        detail: "A checkpoint is written first: Sessions, r goes on from there.".into(),
+        detail: match busy.iter().all(|side| app.slot(*side).run.is_some_and(|run| !run.begun)) {
+            true => "It has not begun yet: nothing of it is kept.".into(),
+            false => "A checkpoint is written first: Sessions, r goes on from there.".into(),
+        },
         then: Pending::Quit,
     });
     Vec::new()
@@ -290,6 +296,7 @@ fn confirm(app: &mut App) -> Vec<Effect> {
         Some(Overlay::Question { then: Pending::RemoveExample(class, place), .. }) => {
             vec![Effect::RemoveExample(class, place)]
         }
+        Some(Overlay::Question { then: Pending::Anew(sides), .. }) => runs::anew(app, &sides),
         Some(Overlay::CommandLine(line, _)) => match commands::parse(&line) {
             Ok(Some(action)) => act(app, action),
             Ok(None) => Vec::new(),
@@ -302,6 +309,12 @@ fn confirm(app: &mut App) -> Vec<Effect> {
     }
 }
 
+#[cfg(test)]
+#[path = "update/order_tests.rs"]
+mod order_tests;
+#[cfg(test)]
+#[path = "update/simulated.rs"]
+mod simulated;
 #[cfg(test)]
 #[path = "update/tests.rs"]
 mod tests;

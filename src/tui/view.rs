@@ -8,8 +8,8 @@ use ratatui::{
 };
 
 use super::{
-    action::Screen,
-    app::{App, Overlay},
+    action::{Action, Screen},
+    app::{App, Notice, Overlay},
     header,
     keymap::{self, Context},
     picture::Picture,
@@ -77,20 +77,39 @@ fn too_small(area: Rect, theme: &Theme, buffer: &mut Buffer) {
     paragraph(inner, &words, theme.base(), buffer);
 }
 
+/// What is told now, above everything: trouble in as many rows as it takes, up to a few.
+fn notice(notice: &Notice, area: Rect, theme: &Theme, buffer: &mut Buffer) {
+    /// Rows of a long one.
+    const MOST: u16 = 4;
+    let (sign, style) = if notice.trouble { ("✗", theme.bad()) } else { ("·", theme.accent()) };
+    let room = area.width.saturating_sub(4);
+    let rows = text::wrap(&notice.text, usize::from(room));
+    let shown = (rows.len() as u16).clamp(1, if notice.trouble { MOST } else { 1 });
+    let area = Rect { y: area.bottom().saturating_sub(shown), height: shown, ..area };
+    Clear.render(area, buffer);
+    buffer.set_style(area, theme.base());
+    buffer.set_string(area.x + 1, area.y, sign, style);
+    for (row, words) in rows.iter().take(usize::from(shown)).enumerate() {
+        let cut = row + 1 == usize::from(shown) && rows.len() > usize::from(shown);
+        let words = if cut { text::fit(&format!("{words} …"), usize::from(room)) } else { words.clone() };
+        buffer.set_string(area.x + 3, area.y + row as u16, words, theme.base());
+    }
+}
+
 fn footer(app: &App, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
-    if let Some(notice) = &app.notice {
-        let (sign, style) = if notice.trouble { ("✗", theme.bad()) } else { ("·", theme.accent()) };
-        let words = text::fit(&notice.text, usize::from(area.width).saturating_sub(4));
-        let line = Line::from(vec![Span::styled(format!(" {sign} "), style), Span::styled(words, theme.base())]);
-        buffer.set_line(area.x, area.y, &line, area.width);
-        return;
+    if let Some(told) = &app.notice {
+        return notice(told, area, theme, buffer);
     }
     let contexts = app.contexts();
     let right = screens::footer_right(app);
     let mut room = usize::from(area.width).saturating_sub(right.width() + 4);
     let mut x = area.x + 1;
-    let hints = contexts.iter().flat_map(|context| keymap::footer(*context)).chain(
+    let resumes = app.focused().can_resume();
+    let word = |(key, action, word): (String, Action, &'static str)| {
+        (key, if action == Action::Start && resumes { "resume" } else { word })
+    };
+    let hints = contexts.iter().flat_map(|context| keymap::footer(*context)).map(word).chain(
         // The command line is worth a place at the end of every screen's row.
         matches!(contexts[0], Context::On(_) | Context::In(_)).then(|| (":".to_owned(), "command")),
     );
@@ -120,7 +139,7 @@ fn ask(question: &str, detail: &str, theme: &Theme, body: Rect, buffer: &mut Buf
         .draw(area, buffer);
     paragraph(Rect { y: inner.y + 1, height: 2, ..inner }, detail, theme.base(), buffer);
     let mut x = inner.x;
-    for (key, word) in keymap::footer(Context::Question) {
+    for (key, _, word) in keymap::footer(Context::Question) {
         let line = Line::from(vec![Span::styled(key, theme.accent()), Span::raw(" "), Span::styled(word, theme.dim())]);
         buffer.set_line(x, inner.bottom() - 1, &line, inner.width);
         x += line.width() as u16 + 4;
@@ -140,7 +159,7 @@ fn command_line(line: &str, problem: Option<&str>, theme: &Theme, row: Rect, buf
     let end = row.x + 2 + text::width(&shown) as u16;
     buffer.set_string(end, row.y, "▏", theme.accent());
     if let Some(problem) = problem {
-        let words = text::fit(problem, usize::from(row.right().saturating_sub(end + 4)));
+        let words = text::fit(&text::one_line(problem), usize::from(row.right().saturating_sub(end + 4)));
         let x = row.right().saturating_sub(text::width(&words) as u16 + 1);
         buffer.set_string(x, row.y, words, theme.bad());
     }

@@ -2,41 +2,43 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, mpsc},
     thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use tokio::sync::mpsc::UnboundedSender;
-
 use super::{
-    action::{Message, Opened, Purpose},
+    action::{Message, Opened},
     app::Setup,
-    effect::Effect,
-    hearing::Hearing,
+    effect::{Effect, Task},
+    hearing::{Asked, Hearing},
+    inbox::Inbox,
     keeping::{self, Taught},
     sessions::Listing,
     signals,
+    ticket::Ticket,
 };
 use crate::{
     model::Method,
-    plot::{self, Side, Trace},
-    session::{LogReader, RunState, SessionInfo, Status, Store},
+    plot,
+    session::{self, SessionInfo, Status, Store},
     train::{self, Command, Launch, Request, Trainer},
 };
 
 /// How long a thread that forwards events waits before it looks whether anybody still wants them.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// The sending end of the loop's messages.
-pub type Inbox = UnboundedSender<Message>;
+/// Something to be done with the sessions on disk, and what it gives.
+type Job = Box<dyn FnOnce(&Store) -> Message + Send>;
 
 /// Everything outside the state.
 pub struct World {
     store: Store,
     inbox: Inbox,
-    /// Trainers at work, each with the sides of its runs in order.
-    trainers: Vec<(Trainer, Vec<Side>)>,
+    /// Trainers at work, each with the tickets of its runs in order.
+    trainers: Vec<(Trainer, Vec<Ticket>)>,
+    /// The thread that reads and deletes sessions: one thing after the other, in the order they were asked for.
+    clerk: mpsc::Sender<Job>,
     /// What is heard now.
     hearing: Option<Hearing>,
     taught: Taught,
@@ -44,63 +46,73 @@ pub struct World {
 
 impl World {
     /// A world with these sessions, answering here.
-    pub fn new(store: Store, inbox: Inbox) -> Self {
-        Self { store, inbox, trainers: Vec::new(), hearing: None, taught: Taught::default() }
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn new(store: Store, inbox: Inbox) -> std::io::Result<Self> {
+        let (clerk, jobs) = mpsc::channel::<Job>();
+        let (its_store, its_inbox) = (store.clone(), inbox.clone());
+        thread::Builder::new().name("clerk".into()).spawn(move || {
+            for job in jobs {
+                if its_inbox.send(job(&its_store)).is_err() {
+                    return;
+                }
+            }
+        })?;
+        Ok(Self { store, inbox, trainers: Vec::new(), clerk, hearing: None, taught: Taught::default() })
     }
 
-    /// Does one thing. Quick, or on another thread.
-    pub fn perform(&mut self, effect: Effect) {
+    /// Does one thing. Quick, or on another thread: then its answer comes as a message. What there is to tell at once
+    /// comes back.
+    pub fn perform(&mut self, effect: Effect) -> Vec<Message> {
         match effect {
-            Effect::Start(runs) => {
-                let launch = |setup, method| Launch::New(Box::new(request(setup, method)));
-                let launches = runs.iter().map(|(side, method, setup)| (*side, launch(setup, *method)));
-                let (sides, launches) = launches.unzip();
-                self.train(sides, launches);
+            Effect::Train(runs) => return self.train(runs),
+            Effect::Command(run, command) => self.command(run, command),
+            Effect::List => return self.ask(|store| Message::Sessions(list(store))),
+            Effect::Open(ticket, path) => {
+                return self.ask(move |_| Message::Opened(ticket, open(&path).map(Box::new)));
             }
-            Effect::Resume(side, path) => self.train(vec![side], vec![Launch::Resume(path)]),
-            Effect::Command(side, command) => self.command(side, command),
-            Effect::List => self.aside(|store, _| Message::Sessions(list(store))),
-            Effect::Open(side, path, purpose) => self.aside(move |_, _| match open(&path, purpose) {
-                Ok(opened) => Message::Opened(side, Box::new(opened)),
-                Err(problem) => Message::Trouble(problem.into()),
-            }),
-            Effect::Remove(path) => self.aside(move |store, inbox| {
-                let told = match store.remove(&path) {
-                    Ok(()) => Message::Notice(format!("{} is gone", name_of(&path)).into()),
-                    Err(error) => Message::Trouble(error.to_string().into()),
-                };
-                let _ = inbox.send(told);
-                Message::Sessions(list(store))
-            }),
-            Effect::Shape(setup, method) => self.aside(move |_, _| {
-                let shape = train::preview(&request(&setup, method));
-                Message::Shape(shape.map(Box::new).map_err(|error| error.to_string()))
-            }),
-            Effect::Listen(file, ears, setup) => {
+            Effect::Remove(path) => {
+                return self.ask(move |store| {
+                    let removed = store.remove(&path).map(|_left| now_ms()).map_err(|error| error.to_string());
+                    Message::Removed(path, removed)
+                });
+            }
+            Effect::Shape(ticket, setup, method) => {
+                return self.aside(move |_, _| {
+                    let shape = train::preview(&request(&setup, method));
+                    Message::Shape(ticket, shape.map(Box::new).map_err(|error| error.to_string()))
+                });
+            }
+            Effect::Listen(ticket, file, ears, setup) => {
                 if let Some(before) = self.hearing.take() {
                     before.stop(true);
                 }
                 let hearing = Hearing::default();
                 self.hearing = Some(hearing.clone());
-                self.spawn("live", move |store, inbox| hearing.run(file, &ears, &setup, store, inbox));
+                let asked = Asked { ticket, file, ears, setup };
+                return self.spawn("live", move |store, inbox| hearing.run(&asked, store, inbox));
             }
             Effect::StopListening => self.stop_listening(),
-            Effect::Export(path, charts) => self.aside(move |_, _| match plot::export(&path, &charts) {
-                Ok(()) => Message::Notice(format!("curves are in {}", path.display()).into()),
-                Err(error) => Message::Trouble(error.to_string().into()),
-            }),
+            Effect::Export(path, charts) => {
+                return self.aside(move |_, _| match plot::export(&path, &charts) {
+                    Ok(()) => Message::Notice(format!("curves are in {}", path.display()).into()),
+                    Err(error) => Message::Trouble(error.to_string().into()),
+                });
+            }
             Effect::StepAside => {
                 if !signals::step_aside() {
-                    self.tell(Message::Notice("there is no shell to go back to; q quits".into()));
+                    return vec![Message::Notice("there is no shell to go back to; q quits".into())];
                 }
             }
             Effect::Quit => {}
-            other => self.live(other),
+            other => return self.live(other),
         }
+        Vec::new()
     }
 
     /// What is asked of the Live screen's pipeline and of what it keeps.
-    fn live(&mut self, effect: Effect) {
+    fn live(&mut self, effect: Effect) -> Vec<Message> {
         let hearing = self.hearing.clone();
         let pipeline = || hearing.as_ref().and_then(Hearing::pipeline);
         let taught = self.taught.clone();
@@ -115,30 +127,36 @@ impl World {
             Effect::Recorded(class, without_ms) => {
                 // Taken at once: the pipeline may be another one in a moment.
                 let samples = pipeline().map(|pipeline| pipeline.recorded()).unwrap_or_default();
-                self.aside(move |store, inbox| taught.keep(store, inbox, &class, samples, without_ms));
+                return self.aside(move |store, inbox| taught.keep(store, inbox, &class, samples, without_ms));
             }
             Effect::SaveDesk(session, mix) => {
-                self.aside(move |store, _| keeping::save_desk(store, &session, &mix));
+                return self.aside(move |store, _| keeping::save_desk(store, &session, &mix));
             }
             Effect::LoadDesk(session, name) => {
-                self.aside(move |store, _| keeping::load_desk(store, &session, name));
+                return self.aside(move |store, _| keeping::load_desk(store, &session, name));
             }
-            Effect::Bookmark(session, source, gains) => self
-                .aside(move |store, inbox| keeping::bookmark(store, inbox, hearing.as_ref(), session, &source, &gains)),
-            Effect::Bookmarks(session) => self.aside(move |store, _| keeping::bookmarks(store, session)),
+            Effect::Bookmark(session, source, gains) => {
+                return self.aside(move |store, inbox| {
+                    keeping::bookmark(store, inbox, hearing.as_ref(), session, &source, &gains)
+                });
+            }
+            Effect::Bookmarks(session) => return self.aside(move |store, _| keeping::bookmarks(store, session)),
             Effect::Replay(session, bookmark, device) => {
-                self.aside(move |store, _| keeping::replay(store, &session, &bookmark, &device));
+                return self.aside(move |store, _| keeping::replay(store, &session, &bookmark, &device));
             }
             Effect::RemoveBookmark(session, bookmark) => {
-                self.aside(move |store, inbox| keeping::remove_bookmark(store, inbox, session, *bookmark));
+                return self.aside(move |store, inbox| keeping::remove_bookmark(store, inbox, session, *bookmark));
             }
-            Effect::OpenLesson(folder) => self.aside(move |store, _| taught.open(store, folder)),
-            Effect::NameClass(name) => self.aside(move |store, _| taught.change(store, |lesson| lesson.name(&name))),
+            Effect::OpenLesson(folder) => return self.aside(move |store, _| taught.open(store, folder)),
+            Effect::NameClass(name) => {
+                return self.aside(move |store, _| taught.change(store, |lesson| lesson.name(&name)));
+            }
             Effect::RemoveExample(class, place) => {
-                self.aside(move |store, _| taught.change(store, |lesson| lesson.remove(&class, place)));
+                return self.aside(move |store, _| taught.change(store, |lesson| lesson.remove(&class, place)));
             }
             _ => {}
         }
+        Vec::new()
     }
 
     /// Stops what trains, each with a checkpoint, and waits for it.
@@ -162,60 +180,65 @@ impl World {
         }
     }
 
-    fn tell(&self, message: Message) {
-        // A loop that has ended wants no more messages.
-        let _ = self.inbox.send(message);
-    }
-
-    /// Works on a thread of its own and tells the result.
-    fn aside(&self, work: impl FnOnce(&Store, &Inbox) -> Message + Send + 'static) {
-        self.spawn("aside", move |store, inbox| {
-            let message = work(store, inbox);
-            let _ = inbox.send(message);
-        });
-    }
-
-    fn spawn(&self, name: &str, work: impl FnOnce(&Store, &Inbox) + Send + 'static) {
-        let (store, inbox) = (self.store.clone(), self.inbox.clone());
-        let spawned = thread::Builder::new().name(name.into()).spawn(move || work(&store, &inbox));
-        if let Err(error) = spawned {
-            self.tell(Message::Trouble(format!("the system gave no thread: {error}").into()));
+    /// Has the clerk do something.
+    fn ask(&self, job: impl FnOnce(&Store) -> Message + Send + 'static) -> Vec<Message> {
+        match self.clerk.send(Box::new(job)) {
+            Ok(()) => Vec::new(),
+            Err(_) => vec![trouble("the thread that reads sessions is gone: leave (q) and open the workbench again")],
         }
     }
 
-    fn train(&mut self, sides: Vec<Side>, launches: Vec<Launch>) {
+    /// Works on a thread of its own and tells the result.
+    fn aside(&self, work: impl FnOnce(&Store, &Inbox) -> Message + Send + 'static) -> Vec<Message> {
+        self.spawn("aside", move |store, inbox| {
+            let message = work(store, inbox);
+            let _ = inbox.send(message);
+        })
+    }
+
+    fn spawn(&self, name: &str, work: impl FnOnce(&Store, &Inbox) + Send + 'static) -> Vec<Message> {
+        let (store, inbox) = (self.store.clone(), self.inbox.clone());
+        let spawned = thread::Builder::new().name(name.into()).spawn(move || work(&store, &inbox));
+        spawned.err().map(|error| trouble(format!("the system gave no thread: {error}"))).into_iter().collect()
+    }
+
+    fn train(&mut self, runs: Vec<(Ticket, Task)>) -> Vec<Message> {
         self.trainers.retain(|(trainer, _)| !trainer.is_over());
+        let launch = |task| match task {
+            Task::New(method, setup) => Launch::New(Box::new(request(&setup, method))),
+            // A name means the session of this name here, whatever else is called so.
+            Task::Resume(path) if path.components().count() == 1 => Launch::Resume(self.store.root().join(path)),
+            Task::Resume(path) => Launch::Resume(path),
+        };
+        let (tickets, launches): (Vec<_>, Vec<_>) =
+            runs.into_iter().map(|(ticket, task)| (ticket, launch(task))).unzip();
         let trainer = Trainer::spawn(self.store.clone(), launches);
-        let (feed, inbox, of) = (trainer.feed().clone(), self.inbox.clone(), sides.clone());
+        let (feed, inbox, of) = (trainer.feed().clone(), self.inbox.clone(), tickets.clone());
         let spawned = thread::Builder::new().name("feed".into()).spawn(move || {
             while let Some(updates) = feed.wait(PATIENCE) {
                 for update in updates {
-                    let Some(side) = of.get(update.run) else { continue };
-                    if inbox.send(Message::Event(*side, Box::new(update.record))).is_err() {
+                    let Some(ticket) = of.get(update.run) else { continue };
+                    if inbox.send(Message::Run(*ticket, update.news)).is_err() {
                         return;
                     }
                 }
             }
-            for side in of {
-                let _ = inbox.send(Message::RunOver(side));
+            for ticket in of {
+                let _ = inbox.send(Message::RunOver(ticket, None));
             }
         });
         if let Err(error) = spawned {
-            for side in &sides {
-                self.tell(Message::RunFailed(*side, format!("the system gave no thread to watch with: {error}")));
-            }
+            // What nobody can watch does not train: the trainer stops where it is dropped.
+            let why = format!("the system gave no thread to watch the run with: {error}");
+            return tickets.into_iter().map(|ticket| Message::RunOver(ticket, Some(why.clone()))).collect();
         }
-        self.trainers.push((trainer, sides));
+        self.trainers.push((trainer, tickets));
+        Vec::new()
     }
 
-    fn command(&self, side: Side, command: Command) {
-        // The newest trainer of a side is the one at work.
-        let at = self
-            .trainers
-            .iter()
-            .rev()
-            .find_map(|(trainer, sides)| sides.iter().position(|of| *of == side).map(|run| (trainer, run)));
-        if let Some((trainer, run)) = at {
+    fn command(&self, run: Ticket, command: Command) {
+        let place = |of: &[Ticket]| of.iter().position(|ticket| *ticket == run);
+        if let Some((trainer, run)) = self.trainers.iter().find_map(|(trainer, of)| Some((trainer, place(of)?))) {
             trainer.command(Some(run), command);
         }
     }
@@ -262,18 +285,12 @@ fn listing(info: SessionInfo) -> Listing {
     }
 }
 
-fn open(path: &Path, purpose: Purpose) -> Result<Opened, String> {
-    let mut reader = LogReader::new(path);
-    let records = reader.poll().map_err(|error| error.to_string())?;
-    let (mut state, mut trace) = (RunState::default(), Trace::default());
-    for record in &records {
-        trace.apply(record);
-        state.apply(record);
-    }
+fn open(path: &Path) -> Result<Opened, String> {
+    let state = session::load(path).map_err(|error| error.to_string())?;
     if state.config.is_none() {
-        return Err(format!("{}: no run is told of in its log; it can only be deleted (d)", path.display()));
+        return Err(format!("{}: its log does not say what was trained; it can only be deleted (d)", path.display()));
     }
-    Ok(Opened { name: name_of(path), path: path.to_owned(), state, trace, purpose })
+    Ok(Opened { name: name_of(path), path: path.to_owned(), state })
 }
 
 /// A session's name: its folder's.

@@ -1,22 +1,36 @@
-//! Hidden states after every block and logits, against the makers' own code (`tests/golden/make_models.py`).
+//! Hidden states after every block and logits, of the oracle and of every engine, against the makers' own code
+//! (`tests/golden/make_models.py`).
 
 use std::path::{Path, PathBuf};
 
 use aat_tui::model::{
-    self, Features, Method, ParamStore, Portable, Request,
+    self, Engine, Fast, Features, Fused, Method, ModelConfig, ParamStore, Portable, Request, Thrift,
     checkpoint::{Checkpoint, Dtype, Format, open_tensors},
 };
-use candle_core::{DType, Var};
+use candle_core::{DType, Tensor, Var};
 
-/// Largest difference that the order of additions in float32 may make; what grows too large for it is in float64.
+use crate::oracle::Oracle;
+
+/// Largest difference that the order of additions in float32 may make; what grows too large for it is in float64, and
+/// an engine that knows float32 only may then be off by as much of the largest value.
 const TOLERANCE: f32 = 2e-4;
 
 fn models() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/models")
 }
 
-/// Opens a case as its metadata says, by a method that must change nothing before it is trained.
-fn agrees(case: &Path, method: Option<Method>) {
+/// Every engine by name, and whether it computes in double precision too.
+fn engines(config: &ModelConfig, method: Method) -> Vec<(&'static str, bool, Box<dyn Engine>)> {
+    vec![
+        ("cpu", false, Box::new(Fast::new(config.clone(), method, Thrift::default()).unwrap())),
+        ("accelerator", true, Box::new(Fused::new(config.clone(), method, Thrift::default()))),
+        ("portable", true, Box::new(Portable::new(config.clone(), method))),
+    ]
+}
+
+/// Opens a case as its metadata says, by a method that must change nothing before it is trained. Gives each engine's
+/// largest difference, the oracle's first.
+fn agrees(case: &Path, method: Option<Method>) -> Vec<(&'static str, f32)> {
     let expected = open_tensors(&case.join("expected.safetensors")).unwrap();
     let read = |name: &str| {
         let mut values = Vec::new();
@@ -35,25 +49,45 @@ fn agrees(case: &Path, method: Option<Method>) {
     let opened = model::open(&request).unwrap_or_else(|why| panic!("{}: {why}", case.display()));
     let shape = expected.get("input").unwrap().shape.clone();
     let input = Features { batch: 1, frames: shape[1], bins: shape[2], data: read("input"), valid: vec![shape[1]] };
-    let engine = Portable::new(opened.config.clone(), opened.method);
-    let exact = expected.get("hidden.0").unwrap().dtype == Dtype::F64;
-    let store = if exact { in_double(&opened.store) } else { opened.store };
-    let (hidden, logits) = engine.trace(&store, &input).unwrap();
-    assert_eq!(hidden.len(), opened.config.depth);
-    let compare = |what: &str, got: &[f32], want: &[f32]| {
-        assert_eq!(got.len(), want.len(), "{}: {what}", case.display());
-        let worst = got.iter().zip(want).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        assert!(worst < TOLERANCE, "{}: {what} is off by {worst}", case.display());
-        worst
+    let double = (expected.get("hidden.0").unwrap().dtype == Dtype::F64).then(|| in_double(&opened.store));
+    let blocks: Vec<usize> = (1..=opened.config.depth).collect();
+    let mut wanted: Vec<Vec<f32>> = (0..blocks.len()).map(|block| read(&format!("hidden.{block}"))).collect();
+    wanted.extend(has_logits.then(|| read("logits")));
+
+    let compare = |engine: &'static str, exact: bool, got: Vec<Vec<f32>>| {
+        let mut most = 0f32;
+        for (i, (got, want)) in got.iter().zip(&wanted).enumerate() {
+            assert_eq!(got.len(), want.len(), "{}, {engine}: {i}", case.display());
+            let size = want.iter().fold(1f32, |most, x| most.max(x.abs()));
+            let bound = if exact { TOLERANCE } else { TOLERANCE * size };
+            let worst = got.iter().zip(want).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst < bound, "{}, {engine}: hidden state or logits {i} are off by {worst}", case.display());
+            most = most.max(worst);
+        }
+        (engine, most)
     };
-    let mut worst = 0f32;
-    for (block, hidden) in hidden.iter().enumerate() {
-        worst = worst.max(compare(&format!("block {block}"), hidden, &read(&format!("hidden.{block}"))));
+    let store = double.as_ref().unwrap_or(&opened.store);
+    let pass = Oracle::new(&opened.config, opened.method, store).forward(&input).unwrap();
+    let values = |t: &Tensor| t.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+    let got = pass.states.iter().chain([&pass.logits]).map(values).collect();
+    let mut rows = vec![compare("oracle", true, got)];
+    for (name, both, mut engine) in engines(&opened.config, opened.method) {
+        let store = if both { store } else { &opened.store };
+        let mut got = engine.states(store, &input, &blocks).unwrap();
+        got.push(engine.logits(store, &input).unwrap());
+        rows.push(compare(name, both || double.is_none(), got));
     }
-    if has_logits {
-        worst = worst.max(compare("logits", &logits, &read("logits")));
+    rows
+}
+
+/// Prints the largest difference of each engine for each case.
+fn table(rows: &[(PathBuf, Vec<(&str, f32)>)]) {
+    let names: Vec<_> = rows[0].1.iter().map(|(name, _)| format!("{name:>12}")).collect();
+    eprintln!("{:<20}{}", "largest difference", names.concat());
+    for (case, row) in rows {
+        let name = case.file_name().unwrap().to_string_lossy().into_owned();
+        eprintln!("{name:<20}{}", row.iter().map(|(_, worst)| format!("{worst:>12.1e}")).collect::<String>());
     }
-    eprintln!("{}: off by at most {worst:.1e}", case.display());
 }
 
 fn in_double(store: &ParamStore) -> ParamStore {
@@ -81,11 +115,16 @@ fn cases(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn every_maker_agrees() {
     let cases = cases(&models());
-    assert!(cases.len() >= 11, "{cases:?}");
-    for case in cases {
-        agrees(&case, None);
-        agrees(&case, Some(Method::aat()));
-    }
+    assert!(cases.len() >= 14, "{cases:?}");
+    let rows: Vec<_> = cases
+        .into_iter()
+        .map(|case| {
+            agrees(&case, Some(Method::aat()));
+            let row = agrees(&case, None);
+            (case, row)
+        })
+        .collect();
+    table(&rows);
 }
 
 #[test]
@@ -95,9 +134,8 @@ fn published_shapes_agree() {
         eprintln!("skipped: AAT_TUI_GOLDEN_MODELS names no folder of make_models.py --large");
         return;
     };
-    for case in cases(Path::new(&folder)) {
-        agrees(&case, None);
-    }
+    let rows: Vec<_> = cases(Path::new(&folder)).into_iter().map(|case| (case.clone(), agrees(&case, None))).collect();
+    table(&rows);
 }
 
 #[test]
@@ -112,6 +150,8 @@ fn what_a_file_is_comes_from_its_content() {
         ("hf-ast-in-memory/weights.bin", Format::HuggingFaceAst, 3),
         ("hf-ssast", Format::HuggingFaceAst, 0),
         ("hf-whisper", Format::HuggingFaceWhisper, 0),
+        ("hf-whisper-128", Format::HuggingFaceWhisper, 0),
+        ("hf-whisper-classifier", Format::HuggingFaceWhisper, 3),
     ];
     for (file, format, classes) in expected {
         let checkpoint = Checkpoint::open(&models().join(file)).unwrap();

@@ -1,9 +1,9 @@
 //! The Live screen of the real binary, on files played in real time: a lesson is recorded, learned and recognised; a
 //! clip is bookmarked and replayed; adapters are turned, and the desk is evaluated.
 
-use std::{f64::consts::TAU, path::Path, thread, time::Duration};
+use std::{thread, time::Duration};
 
-use crate::pty::Workbench;
+use crate::{pty::Workbench, sounds::write};
 
 /// Seconds of each recording: some examples, and enough to press keys by.
 const SECONDS: f64 = 30.0;
@@ -12,27 +12,6 @@ const RECORDED: Duration = Duration::from_secs(7);
 
 /// Sounds that even a backbone of random weights tells apart.
 const SOUNDS: [&str; 3] = ["background", "hiss", "whistle"];
-
-/// Writes a sound: a faint hum, a rushing hiss, a trill.
-fn write(home: &Path, name: &str) {
-    let (channels, sample_rate) = (1, 16_000);
-    let spec = hound::WavSpec { channels, sample_rate, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
-    let mut writer = hound::WavWriter::create(home.join(format!("{name}.wav")), spec).unwrap();
-    let mut state = 7u32;
-    for n in 0..(SECONDS * f64::from(sample_rate)) as usize {
-        let t = n as f64 / f64::from(sample_rate);
-        // The constants of Numerical Recipes' generator.
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        let noise = f64::from(state >> 8) / f64::from(1 << 23) - 1.0;
-        let value = match name {
-            "background" => 300.0 * (TAU * 120.0 * t).sin() + 30.0 * noise,
-            "hiss" => 9_000.0 * noise,
-            _ => 12_000.0 * (TAU * (2_000.0 * t + 8.0 * (TAU * 4.0 * t).sin())).sin(),
-        };
-        writer.write_sample(value as i16).unwrap();
-    }
-    writer.finalize().unwrap();
-}
 
 /// The row of the screen with these words.
 fn row(text: &str, words: &str) -> String {
@@ -43,7 +22,7 @@ fn row(text: &str, words: &str) -> String {
 fn the_spectrogram_is_drawn_with_what_the_terminal_has() {
     let mut bench = Workbench::open(120, 40, &["--graphics", "kitty"]);
     bench.wait_for("the first frame", |text| text.contains("Sessions"));
-    write(bench.home(), "whistle");
+    write(bench.home(), "whistle", SECONDS);
     bench.press("4");
     bench.press(":listen whistle.wav\r");
     bench.wait_for("the file being played", |text| text.contains("listening  whistle.wav"));
@@ -66,7 +45,7 @@ fn the_spectrogram_is_drawn_with_what_the_terminal_has() {
 fn a_lesson_is_recorded_learned_and_recognised_then_bookmarked_and_turned() {
     let mut bench = Workbench::open(120, 40, &["--model", "tiny", "--epochs", "12"]);
     bench.wait_for("the first frame", |text| text.contains("Sessions"));
-    SOUNDS.iter().for_each(|name| write(bench.home(), name));
+    SOUNDS.iter().for_each(|name| write(bench.home(), name, SECONDS));
 
     // Record: a class each, from a file that is played.
     bench.press("4");

@@ -1,9 +1,12 @@
 //! The real binary in a real pseudo-terminal: opens, trains a pair, survives resizing and signals, quits cleanly.
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 mod live;
 mod pty;
+mod runs;
+mod sounds;
+mod still;
 
 use nix::sys::signal::Signal;
 use pty::{Workbench, session_names};

@@ -3,7 +3,7 @@
 use std::{
     io::{Read, Write},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
     thread,
     time::{Duration, Instant},
 };
@@ -19,6 +19,8 @@ pub struct Workbench {
     keys: Box<dyn Write + Send>,
     screen: Arc<Mutex<vt100::Parser>>,
     raw: Arc<Mutex<Vec<u8>>>,
+    /// Held while the terminal does not read.
+    reads: Arc<Mutex<()>>,
     home: tempfile::TempDir,
 }
 
@@ -64,18 +66,20 @@ impl Workbench {
         drop(pty.slave);
         let screen = Arc::new(Mutex::new(vt100::Parser::new(rows, columns, 0)));
         let raw = Arc::new(Mutex::new(Vec::new()));
+        let reads = Arc::new(Mutex::new(()));
         let (mut reader, keys) = (pty.master.try_clone_reader().unwrap(), pty.master.take_writer().unwrap());
         thread::spawn({
-            let (screen, raw) = (screen.clone(), raw.clone());
+            let (screen, raw, reads) = (screen.clone(), raw.clone(), reads.clone());
             move || {
                 let mut buffer = [0; 4096];
                 while let Ok(read @ 1..) = reader.read(&mut buffer) {
+                    drop(reads.lock().unwrap());
                     screen.lock().unwrap().process(&buffer[..read]);
                     raw.lock().unwrap().extend_from_slice(&buffer[..read]);
                 }
             }
         });
-        Self { master: pty.master, child, keys, screen, raw, home }
+        Self { master: pty.master, child, keys, screen, raw, reads, home }
     }
 
     pub fn home(&self) -> &Path {
@@ -96,6 +100,21 @@ impl Workbench {
         self.screen.lock().unwrap().screen().contents()
     }
 
+    /// These columns of the rows, from top to bottom.
+    pub fn columns(&self, from: u16, width: u16) -> Vec<String> {
+        self.screen.lock().unwrap().screen().rows(from, width).collect()
+    }
+
+    /// The terminal reads nothing as long as this is held.
+    pub fn stand_still(&self) -> MutexGuard<'_, ()> {
+        self.reads.lock().unwrap()
+    }
+
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.process_id().unwrap()
+    }
+
     pub fn press(&mut self, keys: &str) {
         self.keys.write_all(keys.as_bytes()).unwrap();
         self.keys.flush().unwrap();
@@ -107,7 +126,7 @@ impl Workbench {
     }
 
     pub fn signal(&self, signal: nix::sys::signal::Signal) {
-        let pid = i32::try_from(self.child.process_id().unwrap()).unwrap();
+        let pid = i32::try_from(self.pid()).unwrap();
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).unwrap();
     }
 
@@ -169,6 +188,12 @@ impl Drop for Workbench {
     fn drop(&mut self) {
         let _ = self.child.kill();
     }
+}
+
+/// The epoch under way, as Train says it of the first side that has one.
+pub fn epoch(text: &str) -> Option<usize> {
+    let (_, rest) = text.split_once("epoch ")?;
+    rest.split_once('/')?.0.trim().parse().ok()
 }
 
 /// Names of the session folders in a store.

@@ -143,7 +143,9 @@ pub(super) struct Tree {
 /// When a folder cannot be read.
 pub(super) fn tree(folder: &Path) -> Result<Tree, DataError> {
     let mut tree = Tree::default();
-    let mut seen: HashSet<PathBuf> = HashSet::new();
+    let real = folder.canonicalize().map_err(|source| DataError::Io { path: folder.to_owned(), source })?;
+    // What leads upward would bring the other classes in under this one's name.
+    let mut seen: HashSet<PathBuf> = real.ancestors().skip(1).map(Path::to_owned).collect();
     // Ends at the last folder, not at a depth: a stack in memory, since people nest deeper than threads like.
     let mut waiting = vec![Step::Folder(folder.to_owned())];
     while let Some(step) = waiting.pop() {

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
     use crate::model::{
         Engine,
-        fast::tests::{features, loss, moved},
+        testing::{features, loss, moved},
     };
 
     /// The count is of what is really kept, for every method, with and without checkpoints.

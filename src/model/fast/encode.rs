@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::{Fast, Result, biases::Biases, block, blocks, tensors, weights::Weights};
 use crate::{
     model::{
-        Features, ModelConfig, ModelError, ParamStore,
+        ModelConfig, ParamStore,
         tokens::{GradientsByName, MASK_TOKEN, Places, TokenEngine, TokenLook, TokenLoss},
     },
     ops::{
@@ -83,33 +83,6 @@ impl TokenEngine for Fast {
 }
 
 impl Fast {
-    /// The residual stream after some of the blocks (counted from 1, in rising order), each (batch, tokens, D): what a
-    /// teacher shows.
-    ///
-    /// # Errors
-    /// When the input is not the model's or there is no such block.
-    pub fn states(&mut self, store: &ParamStore, input: &Features, after: &[usize]) -> Result<Vec<Vec<f32>>> {
-        crate::model::stem::check(&self.config, input)?;
-        let weights = Weights::of(store);
-        let weights = weights.view()?;
-        let (config, extras) = (self.config.clone(), self.extras);
-        let biases = Biases::of(&config, &weights)?;
-        let blocks = blocks(&config, &extras, &weights, &biases)?;
-        let shape = self.token_shape(input.batch, config.tokens());
-        parallel::install(|| {
-            let tokens = self.stack.tokens(&shape);
-            super::stem::forward(&config, &weights, input, &mut self.convolutions, false, tokens)?;
-            let mut done = 0;
-            let states = after.iter().map(|&block| {
-                let next = blocks.get(done..block).filter(|next| !next.is_empty());
-                let next = next.ok_or_else(|| ModelError::Shape(format!("there is no block {block} after {done}")))?;
-                done = block;
-                Ok(self.stack.forward(&shape, next, false, &mut []).to_vec())
-            });
-            states.collect()
-        })
-    }
-
     fn token_shape(&self, batch: usize, tokens: usize) -> Shape {
         Shape {
             batch,

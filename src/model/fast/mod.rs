@@ -10,8 +10,6 @@ mod encode;
 mod head;
 mod pool;
 mod stem;
-#[cfg(test)]
-pub(in crate::model) mod tests;
 mod weights;
 
 use std::{
@@ -23,7 +21,7 @@ use candle_core::Tensor;
 
 use super::{
     BlockNorms, Engine, Extras, Features, LossFn, Method, ModelConfig, ModelError, ParamStore, Part, Precision,
-    StepOutput, specs,
+    StepOutput, engine::check_blocks, specs,
 };
 use crate::ops::{
     block::{Block, Gradients, Shape, Squares},
@@ -204,8 +202,7 @@ impl Fast {
             })?;
             logits.extend(of_part);
         }
-        let values = (input.batch * config.tokens() * config.hidden) as f64;
-        Ok((logits, squares.iter().map(|squares| block_norms(squares, values)).collect()))
+        Ok((logits, BlockNorms::of(&squares, input.batch * config.tokens() * config.hidden)))
     }
 }
 
@@ -296,9 +293,8 @@ impl Engine for Fast {
         }
         drop(of_blocks);
         of_biases.add_to(&config, &mut gradients);
-        let rows = (input.batch * self.config.tokens() * self.config.hidden) as f64;
         let gradients = tensors(store, buffers)?;
-        let norms = measured.then(|| squares.iter().map(|squares| block_norms(squares, rows)).collect());
+        let norms = measured.then(|| BlockNorms::of(&squares, input.batch * config.tokens() * config.hidden));
         Ok(StepOutput { loss: total, logits, gradients, norms })
     }
 
@@ -308,6 +304,26 @@ impl Engine for Fast {
 
     fn observe(&mut self, store: &ParamStore, input: &Features) -> Result<(Vec<f32>, Vec<BlockNorms>)> {
         self.answer(store, input, true)
+    }
+
+    fn states(&mut self, store: &ParamStore, input: &Features, after: &[usize]) -> Result<Vec<Vec<f32>>> {
+        super::stem::check(&self.config, input)?;
+        check_blocks(after, self.config.depth)?;
+        let weights = Weights::of(store);
+        let weights = weights.view()?;
+        let (config, extras) = (self.config.clone(), self.extras);
+        let biases = Biases::of(&config, &weights)?;
+        let blocks = blocks(&config, &extras, &weights, &biases)?;
+        let shape = self.shape(&vec![Vec::new(); input.batch], true);
+        parallel::install(|| {
+            stem::forward(&config, &weights, input, &mut self.convolutions, false, self.stack.tokens(&shape))?;
+            let mut done = 0;
+            let states = after.iter().map(|&block| {
+                let next = &blocks[std::mem::replace(&mut done, block)..block];
+                self.stack.forward(&shape, next, false, &mut []).to_vec()
+            });
+            Ok(states.collect())
+        })
     }
 
     fn pooled(&mut self, store: &ParamStore, input: &Features) -> Result<Vec<f32>> {
@@ -361,16 +377,4 @@ fn tensors(store: &ParamStore, buffers: Vec<Vec<f32>>) -> Result<Vec<Tensor>> {
         .zip(buffers)
         .map(|((spec, _), buffer)| Ok(Tensor::from_vec(buffer, spec.shape.as_slice(), store.device())?))
         .collect()
-}
-
-/// Norms from sums of squares over `values` values.
-fn block_norms(squares: &Squares, values: f64) -> BlockNorms {
-    let rms = |sum: f64| (sum / values).sqrt() as f32;
-    let ratio = |added: f64, to: f64| if to > 0.0 { (added / to).sqrt() as f32 } else { 0.0 };
-    BlockNorms {
-        spatial: rms(squares.spatial),
-        spatial_ratio: ratio(squares.spatial, squares.x),
-        mlp: rms(squares.adapter),
-        mlp_ratio: ratio(squares.adapter, squares.x2),
-    }
 }

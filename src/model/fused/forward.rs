@@ -4,7 +4,7 @@ use candle_core::Tensor;
 
 use super::{Fused, Needs, Result, weights::Weights};
 use crate::{
-    model::portable::{Norms, rms_of},
+    model::portable::{Norms, squares_of},
     ops::fused::{Added, Attended, Heads, Normed, add, add_bias, add_norm, attention, gelu},
 };
 
@@ -42,12 +42,14 @@ pub(super) struct Kept {
 }
 
 impl Fused {
-    /// One block, on the tokens that come in; `last` leaves only the pooled ones.
+    /// One block, on the tokens that come in. The last one carries on only those that are pooled, where they come first,
+    /// unless `every` one is wanted.
     pub(super) fn block(
         &self,
         weights: &mut Weights<'_>,
         block: usize,
         mut stream: Stream,
+        every: bool,
         norms: Option<&mut Norms>,
     ) -> Result<(Stream, Kept)> {
         let (name, eps) = (format!("blocks.{block}"), self.config.norm_eps);
@@ -57,7 +59,7 @@ impl Fused {
         }
         let d = self.config.hidden;
         let mut heads = stream.heads;
-        if block + 1 == self.config.depth {
+        if block + 1 == self.config.depth && !every {
             heads.queries = self.queries(heads.tokens);
         }
 
@@ -93,7 +95,7 @@ impl Fused {
                 values: vec![weights.product(&format!("{spatial_name}.up"), &inner)?],
                 biases: vec![weights.bias(&format!("{spatial_name}.up"))?],
             };
-            measured[0] = norms.is_some().then(|| rms(&up, &residual)).transpose()?;
+            measured[0] = norms.is_some().then(|| squares(&up, &residual)).transpose()?;
             spatial = Some(pre);
             Added { values: [vec![h.clone()], up.values].concat(), biases: up.biases }
         } else {
@@ -112,7 +114,7 @@ impl Fused {
             let bias = weights.bias(&up)?;
             if norms.is_some() {
                 let alone = Added { values: vec![weights.product(&up, &inner)?], biases: vec![bias.clone()] };
-                measured[1] = Some(rms(&alone, &after.stream)?);
+                measured[1] = Some(squares(&alone, &after.stream)?);
             }
             values = weights.product_onto(values, &up, &inner)?;
             biases.push(bias);
@@ -132,9 +134,9 @@ impl Fused {
     }
 
     /// The tokens of a clip that the last block carries on: those that are pooled, if they come first.
-    pub(super) fn queries(&self, tokens: usize) -> usize {
+    fn queries(&self, tokens: usize) -> usize {
         let pooled = self.config.pooled_tokens(None);
-        if !self.every_token && pooled.len() == self.config.class_tokens() { pooled.len() } else { tokens }
+        if pooled.len() == self.config.class_tokens() { pooled.len() } else { tokens }
     }
 
     /// (3 D): Whisper's keys have none.
@@ -178,9 +180,9 @@ impl Fused {
     }
 }
 
-/// RMS of what an adapter adds and of the stream it is added to, on the device.
-fn rms(added: &Added, stream: &Tensor) -> Result<[Tensor; 2]> {
-    rms_of(&add(&stream.zeros_like()?, added)?, stream)
+/// Sums of squares of what an adapter adds and of the stream it is added to, on the device.
+fn squares(added: &Added, stream: &Tensor) -> Result<[Tensor; 2]> {
+    squares_of(&add(&stream.zeros_like()?, added)?, stream)
 }
 
 /// The rows of the tokens that ask.

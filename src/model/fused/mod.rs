@@ -7,8 +7,6 @@
 mod backward;
 mod forward;
 mod gradients;
-#[cfg(test)]
-mod tests;
 mod tokens;
 mod weights;
 
@@ -19,11 +17,15 @@ use candle_core::{DType, Tensor};
 use super::{
     BlockNorms, Engine, Extras, Features, LossFn, Method, ModelConfig, ModelError, ParamSpec, ParamStore, Part,
     Precision, StepOutput, Thrift,
+    engine::check_blocks,
     portable::{self, Norms, Room},
     specs, stem,
     tokens::MASK_TOKEN,
 };
-use crate::ops::fused::{Added, Heads, Normed, add_norm, norm_back};
+use crate::ops::{
+    block::Squares,
+    fused::{Added, Heads, Normed, add_norm, norm_back},
+};
 use backward::Needs;
 use forward::{Kept, Stream};
 use gradients::Gradients;
@@ -41,8 +43,32 @@ pub struct Fused {
     precision: Precision,
     room: Room,
     rounded: Rounded,
-    /// Whether the last block carries every token on, and not only those that are pooled.
+    /// Whether the last block always carries every token on, and not only those that are pooled.
     every_token: bool,
+}
+
+/// What a pass is to leave on its way.
+#[derive(Clone, Copy, Default)]
+struct Watch<'a> {
+    /// What a backward pass needs.
+    graph: bool,
+    /// Sums of squares of what adapters add, over every token.
+    norms: bool,
+    /// The residual stream after these blocks, counted from 1.
+    after: &'a [usize],
+}
+
+/// What blocks leave behind.
+struct Through {
+    /// The last LayerNorm's rows.
+    last: Normed,
+    /// Of the last blocks that anything trains in or before, in order.
+    kept: Vec<Kept>,
+    /// Tokens of each clip that are left.
+    tokens: usize,
+    norms: Norms,
+    /// The residual stream where it was asked for, (batch, tokens, D).
+    states: Vec<Tensor>,
 }
 
 /// What a pass leaves behind for its backward pass.
@@ -58,6 +84,7 @@ struct Pass {
     /// What each row is of its clip's pooled vector, (batch, 1, tokens).
     shares: Tensor,
     norms: Norms,
+    states: Vec<Tensor>,
 }
 
 impl Fused {
@@ -79,60 +106,61 @@ impl Fused {
         Weights { store, dtype, rounded }
     }
 
-    fn forward(&mut self, store: &ParamStore, input: &Features, graph: bool, norms: bool) -> Result<Pass> {
+    fn forward(&mut self, store: &ParamStore, input: &Features, watch: Watch<'_>) -> Result<Pass> {
         let mut rounded = std::mem::take(&mut self.rounded);
         rounded.begin();
-        let pass = self.pass(&mut self.weights(store, &mut rounded), input, graph, norms);
+        let pass = self.pass(&mut self.weights(store, &mut rounded), input, watch);
         self.rounded = rounded;
         pass
     }
 
-    /// From spectrograms to logits. Without `graph` nothing is kept for a backward pass.
-    fn pass(&self, weights: &mut Weights<'_>, input: &Features, graph: bool, norms: bool) -> Result<Pass> {
-        let stem_trains = graph && weights.store.trainable().any(|(spec, _)| spec.part == Part::Stem);
+    /// From spectrograms to logits.
+    fn pass(&self, weights: &mut Weights<'_>, input: &Features, watch: Watch<'_>) -> Result<Pass> {
+        let stem_trains = watch.graph && weights.store.trainable().any(|(spec, _)| spec.part == Part::Stem);
         let tokens = stem::tokens(&self.config, &portable::Weights::new(weights.store, stem_trains), input)?;
         let (hidden, batch) = (self.config.hidden, input.batch);
-        let mut seen = Norms::default();
-        let (last, blocks, left) = self.blocks(weights, &tokens, graph, norms.then_some(&mut seen))?;
+        let Through { last, kept: blocks, tokens: left, norms, states } = self.blocks(weights, &tokens, watch)?;
         let shares = self.shares(input, left, &last.norm)?;
         let rows = last.norm.reshape((batch, left, hidden))?;
         let pooled = shares.matmul(&rows)?.reshape((batch, hidden))?;
         let (logits, head) = self.head(weights, &pooled)?;
-        Ok(Pass { logits, tokens, blocks, last, head, shares, norms: seen })
+        Ok(Pass { logits, tokens, blocks, last, head, shares, norms, states })
     }
 
-    /// Tokens (batch, tokens, D) through the blocks and the last LayerNorm: its rows, what the blocks keep, and how many
-    /// tokens of each clip are left.
-    fn blocks(
-        &self,
-        weights: &mut Weights<'_>,
-        tokens: &Tensor,
-        graph: bool,
-        mut norms: Option<&mut Norms>,
-    ) -> Result<(Normed, Vec<Kept>, usize)> {
+    /// Tokens (batch, tokens, D) through the blocks and the last LayerNorm.
+    fn blocks(&self, weights: &mut Weights<'_>, tokens: &Tensor, watch: Watch<'_>) -> Result<Through> {
         let ModelConfig { hidden, heads, .. } = self.config;
         let (batch, count, _) = tokens.dims3()?;
         let heads = Heads { batch, tokens: count, queries: count, heads, size: hidden / heads };
         let x = tokens.detach().reshape((batch * count, hidden))?;
         let mut stream = Stream { x, added: Added::default(), heads };
-        let mut blocks = Vec::new();
+        let (mut all, mut norms, mut states) = (Vec::new(), Norms::default(), Vec::new());
+        let every = self.every_token || watch.norms || !watch.after.is_empty();
         for block in 0..self.config.depth {
-            let (next, kept) = self.block(weights, block, stream, norms.as_deref_mut())?;
+            let (next, kept) = self.block(weights, block, stream, every, watch.norms.then_some(&mut norms))?;
             stream = next;
-            if graph && kept.needs.any {
-                blocks.push(kept);
+            if watch.graph && kept.needs.any {
+                all.push(kept);
+            }
+            if watch.after.contains(&(block + 1)) {
+                states.push(stream.settled()?);
             }
         }
         let layer = weights.norm("norm", self.config.norm_eps)?;
         let x = stream.settled()?;
         let last = add_norm(&x, &Added::default(), &layer, x.dtype())?;
-        Ok((last, blocks, stream.heads.tokens))
+        Ok(Through { last, kept: all, tokens: stream.heads.tokens, norms, states })
     }
 
     /// Logits (batch, classes) of pooled vectors (batch, D), and the head's norm of these.
     fn head(&self, weights: &Weights<'_>, pooled: &Tensor) -> Result<(Tensor, Normed)> {
-        let layer = weights.norm("head.norm", self.config.head_eps)?;
-        let normed = add_norm(pooled, &Added::default(), &layer, pooled.dtype())?;
+        let normed = if self.config.head_norm {
+            let layer = weights.norm("head.norm", self.config.head_eps)?;
+            add_norm(pooled, &Added::default(), &layer, pooled.dtype())?
+        } else {
+            // A head without a norm has no statistics either.
+            Normed { stream: pooled.clone(), norm: pooled.clone(), stats: pooled.zeros_like()? }
+        };
         let product = normed.norm.matmul(&weights.get("head.linear.weight")?.t()?)?;
         Ok((product.broadcast_add(&weights.bias("head.linear")?)?, normed))
     }
@@ -153,9 +181,14 @@ impl Fused {
     ) -> Result<Option<Tensor>> {
         found.linear(weights, "head.linear", towards, Some(&head.norm))?;
         let through = towards.matmul(&weights.get("head.linear.weight")?)?;
-        found.norm(weights, "head.norm", &through, head)?;
+        if self.config.head_norm {
+            found.norm(weights, "head.norm", &through, head)?;
+        }
         if !weights.store.trainable().any(|(spec, _)| spec.part != Part::Head) {
             return Ok(None);
+        }
+        if !self.config.head_norm {
+            return Ok(Some(through));
         }
         let zeros = head.stream.zeros_like()?;
         let [pooled, _] = norm_back(&through, head, &weights.get("head.norm.weight")?, &zeros)?;
@@ -205,14 +238,14 @@ impl Fused {
         Ok(())
     }
 
-    /// Loss and gradients of the clips in a range, from their pass.
+    /// Loss, gradients and sums of squares of the clips in a range, from their pass.
     fn finish(
         &mut self,
         store: &ParamStore,
         mut pass: Pass,
         range: Range<usize>,
         loss: LossFn<'_>,
-    ) -> Result<StepOutput> {
+    ) -> Result<(StepOutput, Vec<Squares>)> {
         let norms = std::mem::take(&mut pass.norms);
         let logits = portable::to_host(&pass.logits)?;
         let (loss, towards) = loss(range, &logits);
@@ -221,21 +254,28 @@ impl Fused {
         let done = self.backward(&mut self.weights(store, &mut rounded), pass, &towards, &mut found);
         self.rounded = rounded;
         done?;
-        let norms = norms.read()?;
+        let squares = norms.read()?;
         let gradients = found.in_order(store)?;
-        Ok(StepOutput { loss, logits, gradients, norms: (!norms.is_empty()).then_some(norms) })
+        Ok((StepOutput { loss, logits, gradients, norms: None }, squares))
     }
 
-    /// Logits, and norms where they are asked for: those of the first clips that go through together.
+    /// Values of the residual stream of so many clips, over which norms are taken.
+    fn values(&self, batch: usize) -> usize {
+        batch * self.config.tokens() * self.config.hidden
+    }
+
+    /// Logits, and norms where they are asked for.
     fn answer(&mut self, store: &ParamStore, input: &Features, norms: bool) -> Result<(Vec<f32>, Vec<BlockNorms>)> {
         stem::check(&self.config, input)?;
         let mut room = std::mem::take(&mut self.room);
         let outcome = room.answer(input.batch, |range| {
-            let pass = self.forward(store, &input.part(range.clone()), false, norms && range.start == 0)?;
+            let watch = Watch { norms, ..Watch::default() };
+            let pass = self.forward(store, &input.part(range), watch)?;
             Ok((portable::to_host(&pass.logits)?, pass.norms.read()?))
         });
         self.room = room;
-        outcome
+        let (logits, squares) = outcome?;
+        Ok((logits, BlockNorms::of(&squares, self.values(input.batch))))
     }
 }
 
@@ -253,12 +293,14 @@ impl Engine for Fused {
         stem::check(&self.config, input)?;
         let mut room = std::mem::take(&mut self.room);
         let outcome = room.step(input.batch, |range| {
-            // Norms of the first part stand for the batch.
-            let pass = self.forward(store, &input.part(range.clone()), true, norms && range.start == 0)?;
+            let watch = Watch { graph: true, norms, ..Watch::default() };
+            let pass = self.forward(store, &input.part(range.clone()), watch)?;
             self.finish(store, pass, range, loss)
         });
         self.room = room;
-        outcome
+        let (output, squares) = outcome?;
+        let norms = BlockNorms::of(&squares, self.values(input.batch));
+        Ok(StepOutput { norms: (!norms.is_empty()).then_some(norms), ..output })
     }
 
     fn logits(&mut self, store: &ParamStore, input: &Features) -> Result<Vec<f32>> {
@@ -269,10 +311,16 @@ impl Engine for Fused {
         self.answer(store, input, true)
     }
 
+    fn states(&mut self, store: &ParamStore, input: &Features, after: &[usize]) -> Result<Vec<Vec<f32>>> {
+        check_blocks(after, self.config.depth)?;
+        let pass = self.forward(store, input, Watch { after, ..Watch::default() })?;
+        pass.states.iter().map(portable::to_host).collect()
+    }
+
     fn pooled(&mut self, store: &ParamStore, input: &Features) -> Result<Vec<f32>> {
         let mut all = Vec::with_capacity(input.batch * self.config.hidden);
         for clip in 0..input.batch {
-            let pass = self.forward(store, &input.part(clip..clip + 1), false, false)?;
+            let pass = self.forward(store, &input.part(clip..clip + 1), Watch::default())?;
             all.extend(portable::to_host(&pass.head.stream)?);
         }
         Ok(all)

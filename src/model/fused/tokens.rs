@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use candle_core::Tensor;
 
-use super::{Fused, Gradients, Kept, Result, Rounded, Weights, makes_tokens};
+use super::{Fused, Gradients, Kept, Result, Rounded, Through, Watch, Weights, makes_tokens};
 use crate::{
     model::{
         Method, ModelConfig, ParamStore, Part, Thrift,
@@ -30,8 +30,8 @@ impl Fused {
         graph: bool,
     ) -> Result<(Tensor, Normed, Vec<Kept>)> {
         let tokens = embed(&self.config, &portable::Weights::new(weights.store, graph), places)?;
-        let (last, blocks, _) = self.blocks(weights, &tokens, graph, None)?;
-        Ok((tokens, last, blocks))
+        let Through { last, kept, .. } = self.blocks(weights, &tokens, Watch { graph, ..Watch::default() })?;
+        Ok((tokens, last, kept))
     }
 
     fn token_gradients(

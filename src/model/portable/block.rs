@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use super::{Norms, Portable, Result, Weights, norms::rms_of};
+use super::{Norms, Portable, Result, Weights, norms::squares_of};
 use crate::ops::portable::{attention, gelu};
 
 impl Portable {
@@ -26,7 +26,7 @@ impl Portable {
         if self.extras.spatial.is_some() {
             let added = weights.bottleneck(&format!("{name}.spatial"), &h)?;
             if measure {
-                of_spatial = Some(rms_of(&added, &stream)?);
+                of_spatial = Some(squares_of(&added, &stream)?);
             }
             h = (h + added)?;
         }
@@ -38,7 +38,7 @@ impl Portable {
         if self.extras.mlp.is_some() {
             let added = weights.bottleneck(&format!("{name}.adapter"), &n)?;
             if measure {
-                of_mlp = Some(rms_of(&added, &stream)?);
+                of_mlp = Some(squares_of(&added, &stream)?);
             }
             out = (out + added)?;
         }

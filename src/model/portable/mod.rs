@@ -1,7 +1,5 @@
 //! The engine on candle's operations: any device, any shape and method, and the oracle of the fast ones.
 
-#[cfg(test)]
-pub(super) mod agreement;
 mod block;
 mod norms;
 mod room;
@@ -15,9 +13,10 @@ use candle_core::{DType, Device, Tensor};
 
 use super::{
     BlockNorms, Engine, Extras, Features, LossFn, Method, ModelConfig, ModelError, ParamStore, Precision, StepOutput,
-    Thrift, stem,
+    Thrift, engine::check_blocks, stem,
 };
-pub(super) use norms::{Norms, rms_of};
+use crate::ops::block::Squares;
+pub(super) use norms::{Norms, squares_of};
 pub(super) use room::Room;
 pub(super) use weights::Weights;
 
@@ -67,16 +66,6 @@ impl Portable {
         Weights { precision: self.precision, ..Weights::new(store, graph) }
     }
 
-    /// What each block leaves in the residual stream, (batch, tokens, D) row-major, and the logits, for comparison
-    /// with other implementations.
-    ///
-    /// # Errors
-    /// When the input's size is not the model's, or the device fails.
-    pub fn trace(&self, store: &ParamStore, input: &Features) -> Result<(Vec<Vec<f32>>, Vec<f32>)> {
-        let pass = self.forward(store, input, false, Watch { norms: false, hidden: true })?;
-        Ok((pass.hidden.iter().map(to_host).collect::<Result<_>>()?, to_host(&pass.logits)?))
-    }
-
     /// The whole forward pass; `graph` says whether gradients will be asked for.
     pub(super) fn forward(&self, store: &ParamStore, input: &Features, graph: bool, watch: Watch) -> Result<Pass> {
         let weights = self.weights(store, graph);
@@ -107,6 +96,9 @@ impl Portable {
 
     /// Logits (batch, classes) of pooled vectors (batch, D).
     fn head(&self, weights: &Weights<'_>, pooled: &Tensor) -> Result<Tensor> {
+        if !self.config.head_norm {
+            return weights.linear("head.linear", pooled);
+        }
         let normed = weights.norm("head.norm", pooled, self.config.head_eps)?;
         weights.linear("head.linear", &normed)
     }
@@ -114,11 +106,17 @@ impl Portable {
     /// Pooled vectors on the device.
     fn to_device(&self, store: &ParamStore, pooled: &[f32]) -> Result<Tensor> {
         let d = self.config.hidden;
-        Ok(Tensor::from_slice(pooled, (pooled.len() / d, d), store.device())?)
+        let kept = store.iter().next().map_or(DType::F32, |(_, var)| var.dtype());
+        Ok(Tensor::from_slice(pooled, (pooled.len() / d, d), store.device())?.to_dtype(kept)?)
     }
 
-    /// Loss and gradients of the clips in a range, from their pass with its graph.
-    fn finish(store: &ParamStore, pass: Pass, range: Range<usize>, loss: LossFn<'_>) -> Result<StepOutput> {
+    /// Loss, gradients and sums of squares of the clips in a range, from their pass with its graph.
+    fn finish(
+        store: &ParamStore,
+        pass: Pass,
+        range: Range<usize>,
+        loss: LossFn<'_>,
+    ) -> Result<(StepOutput, Vec<Squares>)> {
         let logits = to_host(&pass.logits)?;
         let (loss, towards) = loss(range, &logits);
         let towards = Tensor::from_vec(towards, pass.logits.dims(), store.device())?.to_dtype(pass.logits.dtype())?;
@@ -130,21 +128,26 @@ impl Portable {
                 found.remove(var).ok_or_else(|| ModelError::Shape(format!("{} received no gradient", spec.name)))
             })
             .collect::<Result<_>>()?;
-        let norms = pass.norms.read()?;
-        Ok(StepOutput { loss, logits, gradients, norms: (!norms.is_empty()).then_some(norms) })
+        Ok((StepOutput { loss, logits, gradients, norms: None }, pass.norms.read()?))
     }
 
-    /// Logits, and norms where they are asked for: those of the first clips that go through together.
+    /// Values of the residual stream of so many clips, over which norms are taken.
+    fn values(&self, batch: usize) -> usize {
+        batch * self.config.tokens() * self.config.hidden
+    }
+
+    /// Logits, and norms where they are asked for.
     fn answer(&mut self, store: &ParamStore, input: &Features, norms: bool) -> Result<(Vec<f32>, Vec<BlockNorms>)> {
         stem::check(&self.config, input)?;
         let mut room = std::mem::take(&mut self.room);
         let outcome = room.answer(input.batch, |range| {
-            let watch = Watch { norms: norms && range.start == 0, hidden: false };
+            let watch = Watch { norms, hidden: false };
             let pass = self.forward(store, &input.part(range), false, watch)?;
             Ok((to_host(&pass.logits)?, pass.norms.read()?))
         });
         self.room = room;
-        outcome
+        let (logits, squares) = outcome?;
+        Ok((logits, BlockNorms::of(&squares, self.values(input.batch))))
     }
 
     /// x (batch, tokens, D) to (batch, D).
@@ -178,13 +181,14 @@ impl Engine for Portable {
         stem::check(&self.config, input)?;
         let mut room = std::mem::take(&mut self.room);
         let outcome = room.step(input.batch, |range| {
-            // Norms of the first part stand for the batch.
-            let watch = Watch { norms: norms && range.start == 0, hidden: false };
+            let watch = Watch { norms, hidden: false };
             let pass = self.forward(store, &input.part(range.clone()), true, watch)?;
             Self::finish(store, pass, range, loss)
         });
         self.room = room;
-        outcome
+        let (output, squares) = outcome?;
+        let norms = BlockNorms::of(&squares, self.values(input.batch));
+        Ok(StepOutput { norms: (!norms.is_empty()).then_some(norms), ..output })
     }
 
     fn logits(&mut self, store: &ParamStore, input: &Features) -> Result<Vec<f32>> {
@@ -193,6 +197,13 @@ impl Engine for Portable {
 
     fn observe(&mut self, store: &ParamStore, input: &Features) -> Result<(Vec<f32>, Vec<BlockNorms>)> {
         self.answer(store, input, true)
+    }
+
+    fn states(&mut self, store: &ParamStore, input: &Features, after: &[usize]) -> Result<Vec<Vec<f32>>> {
+        stem::check(&self.config, input)?;
+        check_blocks(after, self.config.depth)?;
+        let pass = self.forward(store, input, false, Watch { norms: false, hidden: true })?;
+        after.iter().map(|block| to_host(&pass.hidden[block - 1])).collect()
     }
 
     fn pooled(&mut self, store: &ParamStore, input: &Features) -> Result<Vec<f32>> {
@@ -209,7 +220,7 @@ impl Engine for Portable {
     fn head_step(&mut self, store: &ParamStore, pooled: &[f32], loss: LossFn<'_>) -> Result<StepOutput> {
         let logits = self.head(&self.weights(store, true), &self.to_device(store, pooled)?)?;
         let clips = 0..logits.dim(0)?;
-        Self::finish(store, Pass { logits, norms: Norms::default(), hidden: Vec::new() }, clips, loss)
+        Ok(Self::finish(store, Pass { logits, norms: Norms::default(), hidden: Vec::new() }, clips, loss)?.0)
     }
 
     fn head_logits(&mut self, store: &ParamStore, pooled: &[f32]) -> Result<Vec<f32>> {

@@ -1,18 +1,20 @@
-//! Norms inside blocks, left on the device until the pass is over: each reading waits for everything before it.
+//! Sums of squares inside blocks, left on the device until the pass is over: each reading waits for everything before it.
 
 use candle_core::{D, DType, Tensor};
 
 use super::Result;
-use crate::model::BlockNorms;
+use crate::ops::block::Squares;
 
-/// Of each block, RMS of what its Spatial and its MLP Adapter add and of the stream they add to, where it has them.
+/// Of each block, sums of squares of what its Spatial and its MLP Adapter add and of the stream they add to, where it
+/// has them.
 #[derive(Default)]
 pub(in crate::model) struct Norms(Vec<[Option<[Tensor; 2]>; 2]>);
 
-/// RMS of what an adapter adds, and of the residual stream it is added to, as scalars on the device.
-pub(in crate::model) fn rms_of(added: &Tensor, stream: &Tensor) -> Result<[Tensor; 2]> {
-    let rms = |t: &Tensor| -> Result<Tensor> { Ok(t.detach().sqr()?.flatten_all()?.mean(D::Minus1)?.sqrt()?) };
-    Ok([rms(added)?, rms(stream)?])
+/// Sums of squares of what an adapter adds, and of the residual stream it is added to, as scalars on the device.
+pub(in crate::model) fn squares_of(added: &Tensor, stream: &Tensor) -> Result<[Tensor; 2]> {
+    // Row by row first: one sum over everything would lose digits.
+    let sum = |t: &Tensor| -> Result<Tensor> { Ok(t.detach().sqr()?.sum(D::Minus1)?.sum_all()?) };
+    Ok([sum(added)?, sum(stream)?])
 }
 
 impl Norms {
@@ -24,20 +26,17 @@ impl Norms {
     }
 
     /// All of them, in one reading.
-    pub(in crate::model) fn read(self) -> Result<Vec<BlockNorms>> {
+    pub(in crate::model) fn read(self) -> Result<Vec<Squares>> {
         let scalars: Vec<&Tensor> = self.0.iter().flatten().flatten().flatten().collect();
         if scalars.is_empty() {
             return Ok(Vec::new());
         }
         let read: Vec<f32> = Tensor::stack(&scalars, 0)?.to_dtype(DType::F32)?.to_vec1()?;
-        let mut pairs = read.chunks_exact(2);
-        let mut next = |measured: &Option<_>| match measured.as_ref().and_then(|_| pairs.next()) {
-            Some([added, stream]) => (*added, if *stream > 0.0 { added / stream } else { 0.0 }),
-            _ => (0.0, 0.0),
-        };
+        let mut pairs = read.chunks_exact(2).map(|pair| [f64::from(pair[0]), f64::from(pair[1])]);
+        let mut next = |measured: &Option<_>| measured.as_ref().and_then(|_| pairs.next()).unwrap_or_default();
         let blocks = self.0.iter().map(|[spatial, mlp]| {
-            let ((spatial, spatial_ratio), (mlp, mlp_ratio)) = (next(spatial), next(mlp));
-            BlockNorms { spatial, spatial_ratio, mlp, mlp_ratio }
+            let ([spatial, x], [adapter, x2]) = (next(spatial), next(mlp));
+            Squares { spatial, x, adapter, x2 }
         });
         Ok(blocks.collect())
     }

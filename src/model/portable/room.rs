@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use crate::model::{BlockNorms, ModelError, StepOutput};
+use crate::{
+    model::{ModelError, StepOutput},
+    ops::block::Squares,
+};
 
 /// Clips that go through at a time: all of a batch, as many as were asked for, or as many as turned out to fit.
 #[derive(Default)]
@@ -46,44 +49,46 @@ impl Room {
         }
     }
 
-    /// A batch's step: those of its parts, added up.
+    /// A batch's step and sums of squares: those of its parts, added up.
     ///
     /// # Errors
     /// As [`each`](Self::each).
     pub(in crate::model) fn step(
         &mut self,
         batch: usize,
-        mut part: impl FnMut(Range<usize>) -> Result<StepOutput, ModelError>,
-    ) -> Result<StepOutput, ModelError> {
-        let mut whole: Option<StepOutput> = None;
+        mut part: impl FnMut(Range<usize>) -> Result<(StepOutput, Vec<Squares>), ModelError>,
+    ) -> Result<(StepOutput, Vec<Squares>), ModelError> {
+        let (mut whole, mut sums): (Option<StepOutput>, _) = (None, Vec::new());
         self.each(batch, |range| {
-            let part = part(range)?;
+            let (part, squares) = part(range)?;
             match &mut whole {
                 None => whole = Some(part),
                 Some(whole) => whole.add(part)?,
             }
+            add(&mut sums, squares);
             Ok(())
         })?;
-        whole.ok_or_else(|| ModelError::Shape("a step without a pass".to_owned()))
+        let whole = whole.ok_or_else(|| ModelError::Shape("a step without a pass".to_owned()))?;
+        Ok((whole, sums))
     }
 
-    /// A batch's logits and norms: those of its parts, one after another.
+    /// A batch's logits, those of its parts one after another, and sums of squares.
     ///
     /// # Errors
     /// As [`each`](Self::each).
     pub(in crate::model) fn answer(
         &mut self,
         batch: usize,
-        mut part: impl FnMut(Range<usize>) -> Result<(Vec<f32>, Vec<BlockNorms>), ModelError>,
-    ) -> Result<(Vec<f32>, Vec<BlockNorms>), ModelError> {
-        let (mut logits, mut seen) = (Vec::new(), Vec::new());
+        mut part: impl FnMut(Range<usize>) -> Result<(Vec<f32>, Vec<Squares>), ModelError>,
+    ) -> Result<(Vec<f32>, Vec<Squares>), ModelError> {
+        let (mut logits, mut sums) = (Vec::new(), Vec::new());
         self.each(batch, |range| {
-            let (of_part, norms) = part(range)?;
+            let (of_part, squares) = part(range)?;
             logits.extend(of_part);
-            seen.extend(norms);
+            add(&mut sums, squares);
             Ok(())
         })?;
-        Ok((logits, seen))
+        Ok((logits, sums))
     }
 
     /// What to tell a person since this was last asked.
@@ -93,6 +98,15 @@ impl Room {
             "the device's memory is too small for more than {size} clips at a time: going on with parts of that size, \
              whose gradients add up to the same; --micro-batch {size} begins so"
         ))
+    }
+}
+
+/// Adds a part's sums of squares, block by block, to those of the parts before it.
+fn add(sums: &mut Vec<Squares>, part: Vec<Squares>) {
+    if sums.is_empty() {
+        *sums = part;
+    } else {
+        sums.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
     }
 }
 

@@ -3,7 +3,7 @@
 use candle_core::Device;
 
 use super::*;
-use crate::model::{Fast, Fused, Pooling, Stem, Thrift, initial_values, portable::agreement::difference};
+use crate::model::{Engine, Fast, Fused, Pooling, Stem, Thrift, initial_values, testing::difference};
 
 const HEADS: Heads = Heads { classes: 3, teacher: 5 };
 
@@ -17,6 +17,7 @@ fn config() -> ModelConfig {
         mlp_hidden: 16,
         norm_eps: 1e-6,
         head_eps: 1e-5,
+        head_norm: true,
         pooling: Pooling::ClassTokens,
         classes: HEADS.classes,
     }

@@ -124,12 +124,7 @@ pub fn forward(
     let measured: Vec<Squares> =
         work.into_par_iter().with_max_len(1).map(|tile| tile.forward(shape, weights, &layers, x, measure)).collect();
     if let Some(squares) = squares {
-        for tile in measured {
-            squares.spatial += tile.spatial;
-            squares.x += tile.x;
-            squares.adapter += tile.adapter;
-            squares.x2 += tile.x2;
-        }
+        measured.into_iter().for_each(|tile| *squares += tile);
     }
 }
 

@@ -251,3 +251,12 @@ pub struct Squares {
     /// The residual stream before the MLP's output is added.
     pub x2: f64,
 }
+
+impl std::ops::AddAssign for Squares {
+    fn add_assign(&mut self, more: Self) {
+        self.spatial += more.spatial;
+        self.x += more.x;
+        self.adapter += more.adapter;
+        self.x2 += more.x2;
+    }
+}

@@ -8,8 +8,9 @@ use ratatui::{
 
 use super::side_title;
 use crate::{
+    model::BlockNorms,
     plot::{Axis, Chart, Curve, Kind, Side, Unit},
-    session::NormsRecord,
+    session::{Norms, NormsBucket},
     tui::{
         app::App,
         layers::{Adapter, Layers},
@@ -29,13 +30,13 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
         return empty(app, area, buffer);
     };
     let state = &app.slot(side).state;
-    let norms = state.norms.as_slice();
-    let depth = norms.last().map_or(0, |norms| norms.blocks.len());
+    let norms = &state.norms;
+    let depth = norms.depth();
     let block = app.layers.block.min(depth.saturating_sub(1));
     let ratio = !app.layers.plain;
     let curve_height = (area.height / 4).clamp(7, 12);
     let [maps, below] = Layout::vertical([Constraint::Fill(1), Constraint::Length(curve_height)]).areas(area);
-    let greatest = app.slot(side).peaks.map(|peaks| peaks[usize::from(ratio)]);
+    let greatest = Adapter::BOTH.map(|adapter| adapter.value(&norms.peak(), ratio));
     // Twelve blocks below one another twice, or side by side where the window is low.
     let stacked = maps.height >= 2 * (depth as u16 + 3);
     let direction = if stacked { Layout::vertical } else { Layout::horizontal };
@@ -71,24 +72,18 @@ fn empty(app: &App, area: Rect, buffer: &mut Buffer) {
 }
 
 /// The value under the cursor.
-fn reading(
-    app: &App,
-    norms: &[NormsRecord],
-    adapter: Adapter,
-    block: usize,
-    ratio: bool,
-    narrow: bool,
-) -> Line<'static> {
+fn reading(app: &App, norms: &Norms, adapter: Adapter, block: usize, ratio: bool, narrow: bool) -> Line<'static> {
     let theme = app.theme();
-    let at = at_step(norms, app.cursor);
-    let Some(record) = norms.get(at) else { return Line::default() };
-    let value = record.blocks.get(block).map_or(f64::NAN, |norms| adapter.value(norms, ratio));
+    let Some(bucket) = norms.at(app.cursor) else { return Line::default() };
+    let value = |blocks: &[BlockNorms]| blocks.get(block).map_or(f64::NAN, |norms| adapter.value(norms, ratio));
+    // Of many measurements on one spot the greatest is told, as the map shows it.
+    let value = if app.cursor.is_some() { value(&bucket.greatest) } else { value(&bucket.blocks) };
     Line::from(vec![
         Span::styled(
             if narrow {
                 format!("block {}  ", block + 1)
             } else {
-                format!("block {} at step {}  ", block + 1, text::count(record.step))
+                format!("block {} at step {}  ", block + 1, text::count(bucket.last))
             },
             theme.dim(),
         ),
@@ -96,16 +91,18 @@ fn reading(
     ])
 }
 
-/// The measurement nearest before a step; the newest without one.
-fn at_step(norms: &[NormsRecord], step: Option<u64>) -> usize {
-    match step {
-        Some(step) => norms.partition_point(|record| record.step <= step).saturating_sub(1),
-        None => norms.len().saturating_sub(1),
-    }
+/// What was measured after the first and up to the second step; where that is nothing, the measurement before.
+fn between(norms: &Norms, after: u64, until: u64) -> &[NormsBucket] {
+    let all = norms.buckets();
+    let begun = |step: u64| all.partition_point(|bucket| bucket.first <= step);
+    let end = begun(until).max(1).min(all.len());
+    // The bucket that holds the first step reaches into what follows.
+    let reaches = all.partition_point(|bucket| bucket.last <= after);
+    &all[reaches.min(end.saturating_sub(1))..end]
 }
 
 struct Map<'a> {
-    norms: &'a [NormsRecord],
+    norms: &'a Norms,
     adapter: Adapter,
     ratio: bool,
     greatest: f64,
@@ -127,13 +124,15 @@ impl Map<'_> {
         let halves = usize::from(area.height - 1) < self.depth;
         let per_block = (rows / self.depth.max(1) as u16).max(1);
         let used = if halves { (self.depth as u16).div_ceil(2) } else { per_block * self.depth as u16 };
-        let at = |column: u16| at_step(self.norms, Some((u64::from(column) + 1) * last.step / u64::from(columns)));
-        let shade = |record: &NormsRecord, block: usize| {
-            let value = record.blocks.get(block).map_or(0.0, |norms| self.adapter.value(norms, self.ratio));
-            theme.shade(value / self.greatest.max(1e-12))
+        let end = |column: u16| u64::from(column) * last.last / u64::from(columns);
+        // The greatest of all that a column stands for: no spike vanishes between two columns.
+        let shade = |buckets: &[NormsBucket], block: usize| {
+            let values = buckets.iter().filter_map(|bucket| bucket.greatest.get(block));
+            let greatest = values.map(|norms| self.adapter.value(norms, self.ratio)).fold(0.0, f64::max);
+            theme.shade(greatest / self.greatest.max(1e-12))
         };
         for column in 0..columns {
-            let record = &self.norms[at(column)];
+            let record = between(self.norms, end(column), end(column + 1));
             for row in 0..used {
                 let to = (area.x + NUMBERS + column, area.y + row);
                 if halves {
@@ -148,10 +147,10 @@ impl Map<'_> {
         let scale = Rect { x: area.right() - SCALE + 2, width: SCALE - 2, height: used, ..area };
         heat_map::scale(scale, &text::value(self.greatest), "0", theme, buffer);
         buffer.set_string(area.x, area.y + used, "step", theme.faint());
-        self.steps(Rect { x: area.x + NUMBERS, y: area.y + used, width: columns, height: 1 }, last.step, app, buffer);
+        self.steps(Rect { x: area.x + NUMBERS, y: area.y + used, width: columns, height: 1 }, last.last, app, buffer);
         if let Some(step) = self.cursor {
             let column =
-                (step.saturating_mul(u64::from(columns)) / last.step.max(1)).min(u64::from(columns) - 1) as u16;
+                (step.saturating_mul(u64::from(columns)) / last.last.max(1)).min(u64::from(columns) - 1) as u16;
             for row in 0..used {
                 if let Some(cell) = buffer.cell_mut((area.x + NUMBERS + column, area.y + row)) {
                     let ink = heat_map::ink_on(theme.shade(0.0));
@@ -204,11 +203,17 @@ fn row_curve(app: &App, side: Side, block: usize, ratio: bool, area: Rect, buffe
     let title = format!("{}, block {}, {quantity} by step", adapter.name(), block + 1);
     let inner = Panel::new(title, theme).draw(area, buffer);
     let curve = |of: Side| {
-        let norms = &app.slot(of).state.norms;
-        // Two points of a column say as much as all of them.
-        let stride = (norms.len() / (2 * usize::from(inner.width).max(1))).max(1);
-        let point = |record: &NormsRecord| Some((record.step as f64, adapter.value(record.blocks.get(block)?, ratio)));
-        let points: Vec<_> = norms.iter().step_by(stride).chain(norms.last()).filter_map(point).collect();
+        let point = |bucket: &NormsBucket, blocks: &[BlockNorms]| {
+            Some((bucket.last as f64, adapter.value(blocks.get(block)?, ratio)))
+        };
+        let stroke = |bucket: &NormsBucket| {
+            let extremes = [&bucket.least, &bucket.greatest].map(|blocks| point(bucket, blocks));
+            // The newest last: it is what the curve's end says.
+            let newest = point(bucket, &bucket.blocks);
+            let extremes = if bucket.count > 1 { extremes } else { [None, None] };
+            extremes.into_iter().chain([newest]).flatten()
+        };
+        let points: Vec<_> = app.slot(of).state.norms.buckets().iter().flat_map(stroke).collect();
         let end_label = points.last().map(|(_, y)| text::value(*y));
         Curve { side: of, kind: Kind::Line, points, best: None, end_label }
     };

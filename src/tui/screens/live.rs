@@ -22,7 +22,7 @@ use crate::{
         picture::Picture,
         text,
         widgets::{
-            Panel, gauge, hint, paragraph,
+            Panel, gauge, hint, middle, paragraph,
             timeline::Timeline,
             waterfall::{TICKS, Waterfall, hz_of_bin},
         },
@@ -36,7 +36,7 @@ const FLOOR_DBFS: f32 = -60.0;
 pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) -> Option<Picture> {
     let mut picture = None;
     let state = app.live.shown();
-    let is_idle = state.status == LiveStatus::Idle;
+    let is_idle = state.status == LiveStatus::Idle && !app.live.starting;
     match app.live.part {
         Part::Hear | Part::Desk if is_idle => empty(app, area, buffer),
         Part::Hear => {
@@ -88,9 +88,6 @@ fn rows<const N: usize>(area: Rect, heights: [Constraint; N]) -> [Rect; N] {
 fn empty(app: &App, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let inner = Panel::new("live", theme).draw(area, buffer);
-    if app.live.starting {
-        return hint(inner, "opening the microphone …", &[], theme, buffer);
-    }
     let trained = app.slots.iter().any(|slot| !slot.is_empty());
     let keys = [
         ("Enter", "listen to the microphone".to_owned()),
@@ -109,23 +106,41 @@ fn empty(app: &App, area: Rect, buffer: &mut Buffer) {
 /// Source, level, waveform and waterfall.
 fn heard(app: &App, state: &LiveState, area: Rect, wave: u16, buffer: &mut Buffer) -> Option<Picture> {
     let theme = app.theme();
+    let trouble = match &state.status {
+        LiveStatus::Trouble(why) | LiveStatus::Failed(why) => Some(why),
+        _ => None,
+    };
     let (sign, words, style) = match (&state.status, &app.live.held) {
         (_, Some(_)) => ("‖", "held", theme.warn()),
+        _ if trouble.is_some() => ("✗", "no sound", theme.bad()),
+        _ if app.live.starting => ("◌", "opening", theme.dim()),
         (LiveStatus::Listening, _) => ("●", "listening", theme.good()),
-        (LiveStatus::Trouble(_), _) => ("✗", "no sound", theme.bad()),
         _ => ("◦", "ended", theme.dim()),
     };
     let mut title = Line::from(vec![Span::styled(format!("{sign} {words}  "), style)]);
-    title.push_span(Span::styled(text::fit(&state.source, 32), theme.strong()));
-    title.push_span(Span::raw(format!("  {} kHz → 16 kHz", trimmed(f64::from(state.rate) / 1e3))));
-    let border = if matches!(state.status, LiveStatus::Trouble(_)) { theme.bad() } else { theme.border() };
+    title.push_span(Span::styled(text::fit(&source_name(app, state), 32), theme.strong()));
+    if state.rate > 0 {
+        title.push_span(Span::raw(format!("  {} kHz → 16 kHz", trimmed(f64::from(state.rate) / 1e3))));
+    }
+    let border = if trouble.is_some() { theme.bad() } else { theme.border() };
     let inner = Panel::new(title, theme).border(border).right(losses(app, state)).draw(area, buffer);
     if inner.height < 4 {
         return None;
     }
     level(app, state, Rect { height: 1, ..inner }, buffer);
     let mut rest = Rect { y: inner.y + 1, height: inner.height - 1, ..inner };
-    if let LiveStatus::Trouble(why) = &state.status {
+    if state.heard == 0 {
+        match trouble {
+            Some(why) => middle(rest, why, theme.bad(), remedy(state), theme, buffer),
+            None if app.live.starting => {
+                let what = app.live.file.as_ref().map_or("the microphone".into(), |file| file.display().to_string());
+                middle(rest, &format!("opening {what} …"), theme.dim(), "", theme, buffer);
+            }
+            None => middle(rest, "no sound yet", theme.dim(), "", theme, buffer),
+        }
+        return None;
+    }
+    if let Some(why) = trouble {
         let used = paragraph(Rect { height: 2, ..rest }, why, theme.bad(), buffer);
         rest = Rect { y: rest.y + used, height: rest.height - used, ..rest };
     }
@@ -153,6 +168,23 @@ fn heard(app: &App, state: &LiveState, area: Rect, wave: u16, buffer: &mut Buffe
     picture
 }
 
+/// What is heard, or was to be heard.
+fn source_name(app: &App, state: &LiveState) -> String {
+    match &app.live.file {
+        _ if !app.live.starting && !state.source.is_empty() => state.source.clone(),
+        Some(file) => text::last_part(&file.to_string_lossy()),
+        None => "microphone".to_owned(),
+    }
+}
+
+/// What a person can do where there is no sound.
+fn remedy(state: &LiveState) -> &'static str {
+    match state.status {
+        LiveStatus::Failed(_) => "r listens to the microphone; :listen FILE plays another recording",
+        _ => "it is tried again by itself; :listen FILE plays a recording instead",
+    }
+}
+
 fn trimmed(value: f64) -> String {
     let text = format!("{value:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -161,6 +193,9 @@ fn trimmed(value: f64) -> String {
 fn losses(app: &App, state: &LiveState) -> Line<'static> {
     let theme = app.theme();
     let style = |n: u64| if n > 0 { theme.warn() } else { theme.dim() };
+    if state.window_s == 0.0 {
+        return Line::styled("window –, hop –", theme.dim());
+    }
     Line::from(vec![
         Span::styled(format!("dropped {}", text::count(state.dropped)), style(state.dropped)),
         Span::styled(format!("  skipped {}", text::count(state.skipped)), style(state.skipped)),
@@ -174,6 +209,12 @@ fn losses(app: &App, state: &LiveState) -> Line<'static> {
 /// `level  ███████▌        -18 dBFS  peak -6`
 fn level(app: &App, state: &LiveState, row: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
+    let is_known = state.heard > 0 && !matches!(state.status, LiveStatus::Trouble(_) | LiveStatus::Failed(_));
+    buffer.set_string(row.x, row.y, "level", theme.dim());
+    if !is_known {
+        buffer.set_string(row.x + TICKS, row.y, "–", theme.dim());
+        return;
+    }
     let decibels = |value: f32| if value.is_finite() { format!("{value:>4.0}") } else { "  -∞".to_owned() };
     let numbers = format!("{} dBFS   peak {}", decibels(state.rms_dbfs), decibels(state.peak_dbfs));
     let share = |value: f32| f64::from(((value - FLOOR_DBFS) / -FLOOR_DBFS).clamp(0.0, 1.0));
@@ -186,7 +227,6 @@ fn level(app: &App, state: &LiveState, row: Rect, buffer: &mut Buffer) {
     let line = gauge(share(state.rms_dbfs), room, style, theme);
     let sounding = line.spans.first().map_or(0, |span| text::width(&span.content));
     let peak = ((share(state.peak_dbfs) * room as f64) as usize).min(room.saturating_sub(1));
-    buffer.set_string(row.x, row.y, "level", theme.dim());
     buffer.set_line(row.x + TICKS, row.y, &line, room as u16);
     if state.peak_dbfs.is_finite() && peak >= sounding {
         buffer.set_string(row.x + TICKS + peak as u16, row.y, "┃", style);

@@ -39,10 +39,10 @@ pub struct Standing {
 /// Where a slot stands; nothing, when nothing was begun.
 pub fn standing(app: &App, slot: &Slot) -> Option<Standing> {
     let theme = app.theme();
-    let (sign, word, more, style) = match &slot.state.status {
-        Status::New if slot.alive => ("◌", "starting", None, theme.dim()),
+    let (sign, word, more, style) = match &slot.status() {
+        Status::New if slot.is_busy() => ("◌", "starting", None, theme.dim()),
         Status::New => return None,
-        Status::Running | Status::Evaluating(..) | Status::Paused if !slot.alive => {
+        Status::Running | Status::Evaluating(..) | Status::Paused if !slot.is_busy() => {
             ("◦", "interrupted", None, theme.warn())
         }
         Status::Preparing(done, total) if done == total => ("◌", "starting", Some("first step".into()), theme.dim()),
@@ -53,7 +53,7 @@ pub fn standing(app: &App, slot: &Slot) -> Option<Standing> {
         Status::Stopped => ("◦", "stopped", None, theme.warn()),
         Status::Failed(_) => ("✗", "failed", None, theme.bad()),
         Status::Finished => {
-            ("✓", "done", Some(format!("done in {}", text::clock(slot.trace.active_s()))), theme.good())
+            ("✓", "done", Some(format!("done in {}", text::clock(slot.state.trace.active_s()))), theme.good())
         }
     };
     Some(Standing { sign, word, more, style })

@@ -66,20 +66,20 @@ fn slot(app: &App, side: Side, area: Rect, buffer: &mut Buffer) {
     let border = if focused { theme.side(side) } else { theme.border() };
     let inner = Panel::new(title, theme).right(status(app, slot)).border(border).draw(area, buffer);
     notes(&slot.state, theme, area, buffer);
-    if let Some(problem) = slot.problem.as_deref().or(match &slot.state.status {
-        Status::Failed(why) => Some(why.as_str()),
-        _ => None,
-    }) && slot.is_empty()
-    {
-        paragraph(inner, problem, theme.bad(), buffer);
-        return;
-    }
     if slot.is_empty() {
-        return not_yet(app, slot, inner, buffer);
+        match &slot.problem {
+            Some(problem) if !slot.is_busy() => {
+                paragraph(inner, problem, theme.bad(), buffer);
+            }
+            _ => not_yet(app, slot, inner, buffer),
+        }
+        return;
     }
     progress(app, slot, inner, buffer);
     let row = |y: u16| Rect { y: inner.y + y, height: 1, ..inner };
-    if let Status::Failed(why) = &slot.state.status {
+    let failed = if let Status::Failed(why) = &slot.state.status { Some(why) } else { None };
+    // Why it could not be resumed is newer than why it ended.
+    if let Some(why) = slot.problem.as_ref().or(failed.filter(|_| !slot.is_busy())) {
         paragraph(Rect { y: inner.y + 1, height: 2, ..inner }, why, theme.bad(), buffer);
         return;
     }
@@ -92,8 +92,8 @@ fn slot(app: &App, side: Side, area: Rect, buffer: &mut Buffer) {
         _ => Span::raw(""),
     };
     let value = last.map_or("–".into(), |epoch| text::value(epoch.value));
-    let (loss, lr) = match slot.state.steps.last() {
-        Some((_, step)) => (f64::from(step.loss), step.lr),
+    let (loss, lr) = match slot.state.newest_step() {
+        Some(step) => (f64::from(step.loss), step.lr),
         None => (f64::NAN, last.map_or(f64::NAN, |epoch| epoch.lr)),
     };
     let loss = last.filter(|_| slot.state.is_over()).map_or(loss, |epoch| f64::from(epoch.train_loss));
@@ -147,12 +147,15 @@ fn progress(app: &App, slot: &Slot, inner: Rect, buffer: &mut Buffer) {
     let digits = epochs.to_string().len();
     let left = if inner.width >= 52 { "epoch  " } else { "" };
     let count = format!("{epoch:>digits$}/{epochs}");
-    let (share, time) = match &state.status {
+    let (share, time) = match &slot.status() {
+        Status::New => (slot.progress(), "going on".to_owned()),
         Status::Preparing(done, total) => (*done as f64 / (*total).max(1) as f64, "reading the data".to_owned()),
+        _ if slot.can_resume() && inner.width < 52 => (slot.progress(), "Enter resumes".to_owned()),
+        _ if slot.can_resume() => (slot.progress(), "Enter resumes, a begins anew".to_owned()),
         Status::Finished | Status::Failed(_) | Status::Stopped => {
             (slot.progress(), format!("{} steps", text::count(step)))
         }
-        _ if !slot.alive => (slot.progress(), "r resumes".to_owned()),
+        _ if !slot.is_busy() => (slot.progress(), format!("{} steps", text::count(step))),
         _ => (slot.progress(), slot.seconds_left().map_or("–:–– left".into(), |s| format!("{} left", text::clock(s)))),
     };
     let room = usize::from(inner.width).saturating_sub(left.len() + count.len() + text::width(&time) + 4);
@@ -167,8 +170,8 @@ fn progress(app: &App, slot: &Slot, inner: Rect, buffer: &mut Buffer) {
 /// A side without a run.
 fn not_yet(app: &App, slot: &Slot, inner: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
-    if slot.alive {
-        if let Status::Preparing(done, total) = slot.state.status {
+    if slot.is_busy() {
+        if let Status::Preparing(done, total) = slot.status() {
             let room = usize::from(inner.width).saturating_sub(18);
             let mut line = gauge(done as f64 / total.max(1) as f64, room, theme.side(slot.side), theme);
             line.push_span(Span::styled("  reading the data", theme.dim()));
@@ -207,7 +210,7 @@ fn welcome(app: &App, area: Rect, buffer: &mut Buffer) {
     let data = text::fit(&app.setup.data, 32);
     let [a, b] = &app.slots;
     let boxed: Vec<&str> = model::boxed().iter().map(|(name, _)| *name).collect();
-    if a.alive || b.alive {
+    if a.is_busy() || b.is_busy() {
         return hint(inner, "The data is being read; curves begin with the first step.", &[], theme, buffer);
     }
     let keys = [
@@ -225,7 +228,6 @@ fn welcome(app: &App, area: Rect, buffer: &mut Buffer) {
 fn curves(app: &App, left: Rect, right: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let runs = app.runs();
-    let cursor = app.cursor.map_or(String::new(), |step| format!("step {}", text::count(step)));
     let narrow = left.width < 56;
     let log = if app.log { ", log," } else { "" };
     let title = match SMOOTHING[app.smooth] {
@@ -244,8 +246,7 @@ fn curves(app: &App, left: Rect, right: Rect, buffer: &mut Buffer) {
 
     let metric = plot::metric(&runs, &view);
     let title = format!("{} on validation by {}", metric.title, app.x.name());
-    let right_line = if cursor.is_empty() { Line::default() } else { Line::styled(cursor, theme.accent()) };
-    let inner = Panel::new(title, theme).right(right_line).draw(right, buffer);
+    let inner = Panel::new(title, theme).right(metric_reading(app)).draw(right, buffer);
     if metric.curves.iter().all(|curve| curve.points.is_empty()) {
         hint(inner, "after the first epoch", &[], theme, buffer);
     } else {
@@ -259,11 +260,25 @@ fn reading(app: &App) -> Line<'static> {
     let mut line = Line::default();
     let Some(step) = app.cursor else { return line };
     for run in app.runs() {
-        let buckets = run.trace.buckets();
-        if let Some(bucket) = buckets.get(buckets.partition_point(|bucket| bucket.last < step)) {
+        if let Some(bucket) = run.state.trace.holding(step) {
             let text = format!("{} {}  ", run.side.marker(), text::value(bucket.mean()));
             line.push_span(Span::styled(text, theme.side(run.side)));
         }
     }
+    line
+}
+
+/// The metric of each run's last epoch up to the crosshair, and the crosshair's step.
+fn metric_reading(app: &App) -> Line<'static> {
+    let theme = app.theme();
+    let mut line = Line::default();
+    let Some(step) = app.cursor else { return line };
+    for run in app.runs() {
+        if let Some((_, epoch)) = run.state.epochs.iter().rev().find(|(_, epoch)| epoch.step <= step) {
+            let text = format!("{} {}  ", run.side.marker(), text::value(epoch.value));
+            line.push_span(Span::styled(text, theme.side(run.side)));
+        }
+    }
+    line.push_span(Span::styled(format!("step {}", text::count(step)), theme.accent()));
     line
 }

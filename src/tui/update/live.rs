@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Effect, PAGE, notify};
+use super::{Effect, PAGE, Task, notify};
 use crate::{
     data,
     live::{Lesson, LiveEvent, LiveStatus},
@@ -13,7 +13,7 @@ use crate::{
         action::{Action, Move, Part, Screen},
         app::{App, Overlay, Pending, Setup},
         bookmarks::Bookmarks,
-        slot::{Origin, Slot},
+        slot::Slot,
     },
 };
 
@@ -140,18 +140,20 @@ pub(super) fn chosen(app: &mut App) -> Vec<Effect> {
     if app.live.is_on() { listen_aside(app) } else { Vec::new() }
 }
 
-/// A run's thread is gone: if it learned a lesson, the result listens.
+/// A run's trainer is done with it: if it learned a lesson, the result listens.
 pub(super) fn run_over(app: &mut App, side: Side) -> Vec<Effect> {
     if app.live.teaching.learning != Some(side) {
         return Vec::new();
     }
     app.live.teaching.learning = None;
-    match app.slot(side).state.status.clone() {
-        Status::Finished => {}
-        Status::Failed(why) => {
-            notify(app, format!("the lesson was not learned: {why}"), true);
+    let slot = app.slot(side);
+    match (&slot.state.status, &slot.problem) {
+        (Status::Failed(why), _) | (_, Some(why)) => {
+            let why = format!("the lesson was not learned: {why}");
+            notify(app, why, true);
             return Vec::new();
         }
+        (Status::Finished, _) => {}
         _ => return Vec::new(),
     }
     if app.screen == Screen::Live {
@@ -162,12 +164,11 @@ pub(super) fn run_over(app: &mut App, side: Side) -> Vec<Effect> {
 
 fn listen(app: &mut App) -> Vec<Effect> {
     let mut effects = end_recording(app, 0);
-    app.live.held = None;
-    app.live.starting = true;
-    app.screen = Screen::Live;
     let (sides, folders) = ears(app).into_iter().unzip();
-    app.live.sides = sides;
-    effects.push(Effect::Listen(app.live.file.clone(), folders, app.setup.clone()));
+    let ticket = app.tickets.draw();
+    app.live.begin(ticket, sides);
+    app.screen = Screen::Live;
+    effects.push(Effect::Listen(ticket, app.live.file.clone(), folders, app.setup.clone()));
     effects
 }
 
@@ -181,6 +182,7 @@ fn listen_aside(app: &mut App) -> Vec<Effect> {
 
 fn stop(app: &mut App) -> Vec<Effect> {
     let mut effects = end_recording(app, 0);
+    app.live.stopping = true;
     effects.push(Effect::StopListening);
     effects
 }
@@ -197,7 +199,8 @@ fn show_part(app: &mut App, part: Part) -> Vec<Effect> {
         Part::Bookmarks => {
             let session = folder(app.focused());
             if session.as_ref() != Some(&app.live.bookmarks.session) {
-                app.live.bookmarks = Bookmarks::default();
+                let session = session.clone().unwrap_or_default();
+                app.live.bookmarks = Bookmarks { session, ..Bookmarks::default() };
             }
             session.map(Effect::Bookmarks).into_iter().collect()
         }
@@ -353,21 +356,18 @@ fn learn(app: &mut App) -> Vec<Effect> {
         device: app.setup.device.clone(),
         ..Setup::default()
     };
+    let ticket = app.tickets.draw();
     let slot = app.slot_mut(focus);
     slot.method = Method::aat();
-    slot.start();
+    slot.start(ticket);
     app.live.teaching.learning = Some(focus);
-    effects.push(Effect::Start(vec![(focus, Method::aat(), setup)]));
+    effects.push(Effect::Train(vec![(ticket, Task::New(Method::aat(), Box::new(setup)))]));
     effects
 }
 
 /// Folder, or name, of a slot's session.
 pub(super) fn folder(slot: &Slot) -> Option<PathBuf> {
-    match &slot.origin {
-        Origin::Disk(path) => Some(path.clone()),
-        Origin::Here => slot.state.config.as_ref().map(|config| PathBuf::from(&config.session)),
-        Origin::Empty | Origin::Starting => None,
-    }
+    slot.session.clone()
 }
 
 /// The sessions on show: they are who listens.

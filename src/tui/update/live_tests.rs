@@ -6,6 +6,7 @@ use super::*;
 use crate::{
     infer::{Mix, Replay},
     live::BACKGROUND,
+    train::News,
     tui::{action::Message, fixture, update},
 };
 
@@ -35,7 +36,8 @@ fn listening_is_with_the_runs_on_show() {
     let mut app = fixture::training(SIZE, (0, 40));
     app.slots[0] = Slot::new(Side::A, Method::aat());
     let effects = press(&mut app, "4\n");
-    assert_eq!(effects, [Effect::Listen(None, vec![PathBuf::from("esc10-f1-full")], Setup::default())]);
+    let ears = vec![PathBuf::from("esc10-f1-full")];
+    assert_eq!(effects, [Effect::Listen(app.live.ticket.unwrap(), None, ears, Setup::default())]);
     assert_eq!(app.live.sides, [Side::B]);
     fixture::listening(&mut app);
     assert_eq!(press(&mut app, "\n"), [Effect::StopListening]);
@@ -73,7 +75,7 @@ fn ears_that_are_opened_again_hear_of_the_desk() {
     let gains = app.live.desk.mix("esc10-f1-aat").gains(12);
     let (source, ears) = ("mic".to_owned(), vec!["esc10-f1-aat".to_owned(), "esc10-f1-full".to_owned()]);
     let opened = LiveEvent::Opened { source, rate: 48_000, channels: 1, window_s: 5.0, hop_s: 0.25, ears };
-    assert_eq!(update(&mut app, Message::Live(opened)), [Effect::Gains(0, gains)]);
+    assert_eq!(fixture::hear(&mut app, opened), [Effect::Gains(0, gains)]);
 }
 
 #[test]
@@ -82,7 +84,7 @@ fn a_held_sound_keeps_its_window_and_takes_its_answers() {
     assert_eq!(press(&mut app, "f"), [Effect::Hold(true)]);
     let opinion = crate::live::Opinion { scores: vec![], ..Default::default() };
     let answer = LiveEvent::Answer { ear: 0, time_s: 7.0, opinion, latency_ms: 9.0, compute_ms: 8.0 };
-    update(&mut app, Message::Live(answer));
+    fixture::hear(&mut app, answer);
     assert!(app.live.shown().ears[0].scores.is_empty(), "the desk's answer shows while the sound is held");
     assert_eq!(press(&mut app, "f"), [Effect::Hold(false)]);
     assert_eq!(press(&mut app, "→"), [Effect::Hold(true)], "the cursor holds it too");
@@ -145,18 +147,20 @@ fn a_lesson_is_recorded_learned_and_then_listened_with() {
 
     // A trains already; B, done with its run, learns.
     assert_eq!(press(&mut app, "\n"), []);
-    update(&mut app, Message::RunOver(Side::B));
+    fixture::over(&mut app, Side::B);
     let effects = press(&mut app, "\t\n");
-    let [Effect::Start(runs)] = effects.as_slice() else { panic!("{effects:?}") };
-    let [(Side::B, method, setup)] = runs.as_slice() else { panic!("{runs:?}") };
+    let [Effect::Train(runs)] = effects.as_slice() else { panic!("{effects:?}") };
+    let [(run, Task::New(method, setup))] = runs.as_slice() else { panic!("{runs:?}") };
+    assert_eq!(app.side_of(*run), Some(Side::B));
     assert_eq!(*method, Method::aat());
     assert_eq!((setup.data.as_str(), setup.recipe.as_deref()), (folder.path().to_str().unwrap(), Some("lesson")));
     assert_eq!(setup.model, "tiny", "the backbone that was heard with");
+    let mut effects = Vec::new();
     for record in fixture::events(Method::aat(), 1000) {
-        update(&mut app, Message::Event(Side::B, Box::new(record)));
+        effects.extend(update(&mut app, Message::Run(*run, News::Now(record))));
     }
-    let effects = update(&mut app, Message::RunOver(Side::B));
-    assert!(matches!(&effects[..], [Effect::Listen(None, ears, _)] if ears.len() == 2), "{effects:?}");
+    assert!(matches!(&effects[..], [Effect::Listen(_, None, ears, _)] if ears.len() == 2), "{effects:?}");
+    assert_eq!(update(&mut app, Message::RunOver(*run, None)), [], "it was learned once");
 }
 
 #[test]

@@ -1,38 +1,137 @@
-//! What people do to runs: begin, pause, another method, a place on the curves, a file of them.
+//! What people do to runs: begin, pause, another method, a place on the curves, a file of them. And what runs tell.
 
 use std::path::PathBuf;
 
-use super::{Effect, notify};
+use super::{Effect, Task, ask_shape, list, live, notify};
 use crate::{
     model::{self, Method},
     plot::{self, Side},
-    train::Command,
+    session::Status,
+    train::{Command, News},
     tui::{
         action::{Move, Screen},
-        app::App,
-        slot::Origin,
+        app::{App, Overlay, Pending},
+        slot::Turn,
+        ticket::Ticket,
     },
 };
 
-pub(super) fn start(app: &mut App, sides: &[Side]) -> Vec<Effect> {
-    if let Some(busy) = sides.iter().find(|side| app.slot(**side).is_busy()) {
-        let text = format!("{} already trains: Space pauses it, S stops it", busy.letter());
-        notify(app, text, false);
+/// Goes on with the run in focus where it was stopped; begins one where there is none to go on with.
+pub(super) fn start(app: &mut App) -> Vec<Effect> {
+    let focus = app.focus;
+    if app.focused().can_resume() { resume(app, &[focus]) } else { anew(app, &[focus]) }
+}
+
+/// Begins both sides, paired. What was stopped on both goes on; what was stopped on one is not left behind unasked.
+pub(super) fn start_both(app: &mut App) -> Vec<Effect> {
+    let stopped: Vec<_> = Side::BOTH.into_iter().filter(|side| app.slot(*side).can_resume()).collect();
+    match stopped.as_slice() {
+        [] => anew(app, &Side::BOTH),
+        [one] if !app.slot(one.other()).is_busy() => {
+            leave_behind(app, &stopped);
+            Vec::new()
+        }
+        [_] => anew(app, &Side::BOTH),
+        both => resume(app, both),
+    }
+}
+
+/// Asks whether both sides begin anew, though these were stopped and could go on.
+fn leave_behind(app: &mut App, stopped: &[Side]) {
+    let name = |side: &Side| {
+        let config = app.slot(*side).state.config.as_ref();
+        format!("{} {}", side.letter(), config.map_or("", |config| config.session.as_str()))
+    };
+    let names: Vec<_> = stopped.iter().map(name).collect();
+    app.overlay = Some(Overlay::Question {
+        question: "Begin both anew?".into(),
+        detail: format!("{} was stopped and stays on disk: Sessions, r goes on with it.", names.join(" and ")),
+        then: Pending::Anew(Side::BOTH.to_vec()),
+    });
+}
+
+/// Begins new sessions on these sides.
+pub(super) fn anew(app: &mut App, sides: &[Side]) -> Vec<Effect> {
+    if is_taken(app, sides) {
         return Vec::new();
     }
     app.cursor = None;
-    if let [side] = sides
-        && app.slot(*side).can_resume()
-        && let Origin::Disk(path) = app.slot(*side).origin.clone()
-    {
-        app.slot_mut(*side).resume(path.clone());
-        return vec![Effect::Resume(*side, path)];
+    let begin = |side: &Side| {
+        let ticket = app.tickets.draw();
+        app.slot_mut(*side).start(ticket);
+        (ticket, Task::New(app.slot(*side).method, Box::new(app.setup_of(*side))))
+    };
+    vec![Effect::Train(sides.iter().map(begin).collect())]
+}
+
+/// Goes on with what is on these sides.
+pub(super) fn resume(app: &mut App, sides: &[Side]) -> Vec<Effect> {
+    if is_taken(app, sides) {
+        return Vec::new();
     }
+    app.cursor = None;
+    let mut runs = Vec::new();
     for side in sides {
-        app.slot_mut(*side).start();
+        if let Some(session) = app.slot(*side).session.clone() {
+            let ticket = app.tickets.draw();
+            app.slot_mut(*side).resume(ticket);
+            runs.push((ticket, Task::Resume(session)));
+        }
     }
-    let runs = sides.iter().map(|side| (*side, app.slot(*side).method, app.setup_of(*side)));
-    vec![Effect::Start(runs.collect())]
+    vec![Effect::Train(runs)]
+}
+
+fn is_taken(app: &mut App, sides: &[Side]) -> bool {
+    let busy = sides.iter().find(|side| app.slot(**side).is_busy());
+    if let Some(busy) = busy {
+        notify(app, format!("{} already trains: Space pauses it, S stops it", busy.letter()), false);
+    }
+    busy.is_some()
+}
+
+/// A trainer tells of a run.
+pub(super) fn told(app: &mut App, run: Ticket, news: News) -> Vec<Effect> {
+    let Some(side) = app.side_of(run) else { return Vec::new() };
+    match app.slot_mut(side).take_in(news) {
+        Turn::On => Vec::new(),
+        Turn::Began => {
+            // A session is on one side: the one that trains it.
+            let other = side.other();
+            let session = app.slot(side).session.clone();
+            if session.is_some_and(|session| app.slot(other).holds(&session)) && !app.slot(other).is_busy() {
+                app.slot_mut(other).clear();
+            }
+            if app.focus == side {
+                app.refresh_parameters();
+            }
+            Vec::new()
+        }
+        Turn::Over => ended(app, side),
+    }
+}
+
+/// A run's trainer is gone. That it is done with the run was told before, unless something broke.
+pub(super) fn over(app: &mut App, run: Ticket, why: Option<String>) -> Vec<Effect> {
+    let Some(side) = app.side_of(run) else { return Vec::new() };
+    let slot = app.slot_mut(side);
+    slot.run = None;
+    slot.problem = why;
+    ended(app, side)
+}
+
+fn ended(app: &mut App, side: Side) -> Vec<Effect> {
+    let slot = app.slot(side);
+    let failed = if let Status::Failed(why) = &slot.state.status { Some(why) } else { None };
+    // The panel may have no room for the remedy.
+    if let Some(why) = slot.problem.as_ref().or(failed) {
+        let told = format!("{} {}: {why}", side.letter(), side.marker());
+        notify(app, told, true);
+    }
+    let mut effects = live::run_over(app, side);
+    if app.sessions.list.is_some() {
+        effects.extend(list(app));
+    }
+    effects
 }
 
 /// Pauses what runs; when all of it is paused, lets it go on.
@@ -44,7 +143,8 @@ pub(super) fn pause(app: &mut App) -> Vec<Effect> {
     }
     let all_paused = busy.iter().all(|side| app.slot(*side).is_paused());
     let command = if all_paused { Command::Continue } else { Command::Pause };
-    busy.into_iter().map(|side| Effect::Command(side, command)).collect()
+    let running = busy.into_iter().filter_map(|side| app.slot(side).run);
+    running.map(|run| Effect::Command(run.ticket, command)).collect()
 }
 
 pub(super) fn set_method(app: &mut App, method: Method) -> Vec<Effect> {
@@ -56,7 +156,10 @@ pub(super) fn set_method(app: &mut App, method: Method) -> Vec<Effect> {
     let focus = app.focus;
     let slot = app.slot_mut(focus);
     slot.method = method;
-    let text = format!("{} {} {}: {} trains", focus.letter(), focus.marker(), method.title(), method.trains_what());
+    let mut text = format!("{} {} {}: {} trains", focus.letter(), focus.marker(), method.title(), method.trains_what());
+    if slot.can_resume() {
+        text += "; a begins it anew, Enter goes on with what was stopped";
+    }
     app.refresh_parameters();
     notify(app, text, false);
     Vec::new()
@@ -74,7 +177,7 @@ pub(super) fn next_backbone(app: &mut App) -> Vec<Effect> {
     let (name, what) = boxed[next];
     app.slot_mut(focus).backbone = Some(name.to_owned());
     notify(app, format!("{} {} adapts {name}: {what}", focus.letter(), focus.marker()), false);
-    vec![Effect::Shape(app.setup_of(focus), app.focused().method)]
+    ask_shape(app)
 }
 
 /// Starts the focused side's method on both sides, each on a backbone of its own: the first two in the box.
@@ -86,7 +189,12 @@ pub(super) fn versus(app: &mut App) -> Vec<Effect> {
             (slot.method, slot.backbone) = (method, Some(name.to_owned()));
         }
     }
-    start(app, &Side::BOTH)
+    let stopped: Vec<_> = Side::BOTH.into_iter().filter(|side| app.slot(*side).can_resume()).collect();
+    if stopped.is_empty() || !app.busy_sides().is_empty() {
+        return anew(app, &Side::BOTH);
+    }
+    leave_behind(app, &stopped);
+    Vec::new()
 }
 
 /// Moves the crosshair by a fortieth of the longest run; it comes from beyond the newest step and goes there.

@@ -1,64 +1,124 @@
-//! What people do to the sessions of the list.
+//! What people do to the sessions of the list, and what became of it on disk.
 
-use super::{Effect, live, notify};
+use std::path::Path;
+
+use super::{Effect, list, live, notify, runs};
 use crate::{
     plot::Side,
+    session::RunState,
     tui::{
         action::{Opened, Purpose, Screen},
         app::{App, Overlay, Pending},
+        slot::Opening,
+        ticket::Ticket,
     },
 };
 
 /// Reads the session under the cursor into a side.
 pub(super) fn open_selected(app: &mut App, side: Side, purpose: Purpose) -> Vec<Effect> {
     let Some(path) = app.sessions.selected().map(|session| session.path.clone()) else { return Vec::new() };
+    let other = side.other();
     if app.slot(side).is_busy() {
-        notify(app, format!("{} still trains: stop it first (S on Train)", side.letter()), true);
+        notify(
+            app,
+            format!("{} still trains: stop it first (S on Train), or Tab to the other side", side.letter()),
+            true,
+        );
         return Vec::new();
     }
-    vec![Effect::Open(side, path, purpose)]
+    if app.slot(other).is_busy() && app.slot(other).holds(&path) {
+        notify(app, format!("it trains on {} {} already", other.letter(), other.marker()), false);
+        return Vec::new();
+    }
+    let asked = |opening: &Opening| opening.path == path && opening.purpose == purpose;
+    if app.slot(side).opening.as_ref().is_some_and(asked) {
+        return Vec::new();
+    }
+    let ticket = app.tickets.draw();
+    app.slot_mut(side).opening = Some(Opening { ticket, path: path.clone(), purpose });
+    vec![Effect::Open(ticket, path)]
 }
 
-/// A session was read into a side.
-pub(super) fn opened(app: &mut App, side: Side, opened: Opened) -> Vec<Effect> {
-    let Opened { name, path, purpose, .. } = opened.clone();
+/// A session was read. It takes its side's place if nothing else was asked of that side since.
+pub(super) fn opened(app: &mut App, ticket: Ticket, opened: Result<Opened, String>) -> Vec<Effect> {
+    let asked = |side: &Side| app.slot(*side).opening.as_ref().is_some_and(|opening| opening.ticket == ticket);
+    let Some(side) = Side::BOTH.into_iter().find(asked) else { return Vec::new() };
+    let Some(Opening { purpose, .. }) = app.slot_mut(side).opening.take() else { return Vec::new() };
+    let mut opened = match opened {
+        Ok(opened) => opened,
+        Err(problem) => {
+            notify(app, problem, true);
+            return Vec::new();
+        }
+    };
+    let other = side.other();
+    if app.slot(other).holds(&opened.path) {
+        if app.slot(other).is_busy() {
+            notify(app, format!("{} trains on {} {} by now", opened.name, other.letter(), other.marker()), false);
+            return Vec::new();
+        }
+        // A session is on one side: here from now on. What was told of it since it was read is known there.
+        let newest = |state: &RunState| state.span_ms.map(|(_, last)| last);
+        if newest(&app.slot(other).state) > newest(&opened.state) {
+            opened.state = std::mem::take(&mut app.slot_mut(other).state);
+        }
+        app.slot_mut(other).clear();
+    }
+    let name = opened.name.clone();
     app.slot_mut(side).open(opened);
     app.cursor = None;
     if purpose != Purpose::Choose {
         (app.focus, app.screen) = (side, Screen::Train);
     }
     app.refresh_parameters();
-    let [this, other] = [side, side.other()].map(|side| format!("{} {}", side.letter(), side.marker()));
+    let [this, that] = [side, other].map(|side| format!("{} {}", side.letter(), side.marker()));
     match purpose {
-        Purpose::Resume => {
-            app.slot_mut(side).resume(path.clone());
-            return vec![Effect::Resume(side, path)];
-        }
+        Purpose::Resume => return runs::resume(app, &[side]),
         Purpose::Look => notify(app, format!("{name} opened as {this}"), false),
-        Purpose::Choose if app.slot(side.other()).is_empty() => {
-            let key = side.other().letter().to_lowercase();
-            notify(app, format!("{name} is {this}; {key} makes another {other}, 4 Live hears with them"), false);
+        Purpose::Choose if app.slot(other).is_empty() => {
+            let key = other.letter().to_lowercase();
+            notify(app, format!("{name} is {this}; {key} makes another {that}, 4 Live hears with them"), false);
         }
-        Purpose::Choose => notify(app, format!("{name} is {this}, beside {other}; 4 Live hears with both"), false),
+        Purpose::Choose => notify(app, format!("{name} is {this}, beside {that}; 4 Live hears with both"), false),
     }
     if purpose == Purpose::Choose { live::chosen(app) } else { Vec::new() }
 }
 
+/// A session was deleted, or not.
+pub(super) fn removed(app: &mut App, path: &Path, removed: Result<u64, String>) -> Vec<Effect> {
+    match removed {
+        Err(problem) => notify(app, problem, true),
+        Ok(at_ms) => {
+            for slot in &mut app.slots {
+                // What was read before it was gone must not come back.
+                if slot.opening.as_ref().is_some_and(|opening| opening.path == path) {
+                    slot.opening = None;
+                }
+                // A session that began since has its name only. A run that is to go on with the one that is gone
+                // fails by itself and says so.
+                let began_since = slot.state.span_ms.is_some_and(|(first, _)| first >= at_ms);
+                if slot.holds(path) && !began_since {
+                    let run = slot.run.take();
+                    slot.clear();
+                    slot.run = run;
+                }
+            }
+            app.refresh_parameters();
+            let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+            notify(app, format!("{name} is gone"), false);
+        }
+    }
+    list(app)
+}
+
 pub(super) fn resume_selected(app: &mut App) -> Vec<Effect> {
     let Some(session) = app.sessions.selected().cloned() else { return Vec::new() };
-    let focus = app.focus;
     if session.in_use {
         notify(app, format!("{} is being trained already", session.name), false);
     } else if !session.can_resume {
         notify(app, format!("{} has nothing left to do, or no checkpoint to go on from", session.name), false);
-    } else if app.slot(focus).is_busy() {
-        notify(
-            app,
-            format!("{} still trains: stop it first (S on Train), or Tab to the other side", focus.letter()),
-            true,
-        );
     } else {
-        return vec![Effect::Open(focus, session.path, Purpose::Resume)];
+        return open_selected(app, app.focus, Purpose::Resume);
     }
     Vec::new()
 }

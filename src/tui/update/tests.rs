@@ -8,7 +8,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use super::*;
 use crate::{
     model::Method,
-    plot::XAxis,
+    plot::{Side, XAxis},
     session::Event,
     tui::{
         action::{Opened, Purpose},
@@ -18,6 +18,18 @@ use crate::{
 };
 
 const SIZE: (u16, u16) = (120, 36);
+
+/// What the only effect trains, whatever its tickets are.
+fn tasks(effects: &[Effect]) -> Vec<Task> {
+    let [Effect::Train(runs)] = effects else { panic!("{effects:?}") };
+    runs.iter().map(|(_, task)| task.clone()).collect()
+}
+
+/// The session that the last effect reads.
+fn read(effects: &[Effect]) -> PathBuf {
+    let Some(Effect::Open(_, path)) = effects.last() else { panic!("{effects:?}") };
+    path.clone()
+}
 
 fn press(app: &mut App, keys: &str) -> Vec<Effect> {
     let key = |c| match c {
@@ -33,7 +45,7 @@ fn press(app: &mut App, keys: &str) -> Vec<Effect> {
 fn one_key_after_opening_a_run_begins_on_the_demo() {
     let mut app = fixture::app(SIZE);
     let effects = press(&mut app, "\n");
-    assert_eq!(effects, [Effect::Start(vec![(Side::A, Method::aat(), Setup::default())])]);
+    assert_eq!(tasks(&effects), [Task::New(Method::aat(), Box::default())]);
     assert_eq!(app.setup.data, "demo");
     assert!(app.slot(Side::A).is_busy() && !app.slot(Side::B).is_busy());
     assert_eq!(press(&mut app, "\n"), [], "a side trains once");
@@ -43,9 +55,7 @@ fn one_key_after_opening_a_run_begins_on_the_demo() {
 fn both_start_as_one_pair() {
     let mut app = fixture::app(SIZE);
     let effects = press(&mut app, "b");
-    let setup = Setup::default;
-    let sides = vec![(Side::A, Method::aat(), setup()), (Side::B, Method::full(), setup())];
-    assert_eq!(effects, [Effect::Start(sides)]);
+    assert_eq!(tasks(&effects), [Method::aat(), Method::full()].map(|method| Task::New(method, Box::default())));
 }
 
 #[test]
@@ -53,9 +63,8 @@ fn one_method_starts_on_two_backbones() {
     let mut app = fixture::app(SIZE);
     let effects = press(&mut app, "\tmv");
     let method = Method::full().next();
-    let on = |model: &str| Setup { model: model.into(), ..Setup::default() };
-    let sides = vec![(Side::A, method, on("box")), (Side::B, method, on("box-ssl"))];
-    assert_eq!(effects, [Effect::Start(sides)]);
+    let on = |model: &str| Task::New(method, Box::new(Setup { model: model.into(), ..Setup::default() }));
+    assert_eq!(tasks(&effects), ["box", "box-ssl"].map(on));
     assert_eq!(app.two_backbones(), Some(["box".into(), "box-ssl".into()]));
     assert_eq!(press(&mut app, "v"), [], "what runs is left alone");
 }
@@ -63,8 +72,9 @@ fn one_method_starts_on_two_backbones() {
 #[test]
 fn a_side_takes_the_next_backbone() {
     let mut app = fixture::app(SIZE);
-    let shape = |app: &App| Effect::Shape(app.setup_of(Side::A), Method::aat());
-    assert_eq!(press(&mut app, "n"), [shape(&app)]);
+    let effects = press(&mut app, "n");
+    let shape = |app: &App| Effect::Shape(app.shape_asked.unwrap(), app.setup_of(Side::A), Method::aat());
+    assert_eq!(effects, [shape(&app)]);
     assert_eq!((app.setup_of(Side::A).model.as_str(), app.setup_of(Side::B).model.as_str()), ("box-ssl", "box"));
     press(&mut app, "n");
     assert_eq!(app.two_backbones(), None, "the first comes after the last");
@@ -76,11 +86,12 @@ fn a_side_takes_the_next_backbone() {
 #[test]
 fn space_pauses_what_runs_and_lets_it_go_on() {
     let mut app = fixture::training(SIZE, (10, 10));
-    assert_eq!(press(&mut app, " "), Side::BOTH.map(|side| Effect::Command(side, Command::Pause)));
+    let runs = Side::BOTH.map(|side| fixture::run_of(&mut app, side));
+    assert_eq!(press(&mut app, " "), runs.map(|run| Effect::Command(run, Command::Pause)));
     fixture::tell(&mut app, Side::A, Event::Paused);
-    assert_eq!(press(&mut app, " "), Side::BOTH.map(|side| Effect::Command(side, Command::Pause)));
+    assert_eq!(press(&mut app, " "), runs.map(|run| Effect::Command(run, Command::Pause)));
     fixture::tell(&mut app, Side::B, Event::Paused);
-    assert_eq!(press(&mut app, " "), Side::BOTH.map(|side| Effect::Command(side, Command::Continue)));
+    assert_eq!(press(&mut app, " "), runs.map(|run| Effect::Command(run, Command::Continue)));
 }
 
 #[test]
@@ -137,11 +148,11 @@ fn an_interrupted_session_is_read_then_resumed() {
     update(&mut app, Message::Sessions(Ok(fixture::listings())));
     press(&mut app, "5jjj");
     let path = fixture::listings()[3].path.clone();
-    assert_eq!(press(&mut app, "r"), [Effect::Open(Side::A, path.clone(), Purpose::Resume)]);
-    let opened = Opened { path: path.clone(), purpose: Purpose::Resume, ..fixture::opened(Method::aat()) };
-    let effects = update(&mut app, Message::Opened(Side::A, Box::new(opened)));
-    assert_eq!(effects, [Effect::Resume(Side::A, path)]);
-    assert!(app.slot(Side::A).alive);
+    assert_eq!(read(&press(&mut app, "r")), path);
+    let opened = Opened { path: path.clone(), ..fixture::opened(Method::aat()) };
+    let effects = fixture::open(&mut app, Side::A, Purpose::Resume, opened);
+    assert_eq!(tasks(&effects), [Task::Resume(path)]);
+    assert!(app.slot(Side::A).is_busy());
 }
 
 #[test]
@@ -149,21 +160,21 @@ fn two_sessions_are_chosen_by_two_keys_on_the_list() {
     let mut app = fixture::app(SIZE);
     update(&mut app, Message::Sessions(Ok(fixture::listings())));
     let path = |i: usize| fixture::listings()[i].path.clone();
-    assert_eq!(press(&mut app, "5jja"), [Effect::List, Effect::Open(Side::A, path(2), Purpose::Choose)]);
-    let chosen = |i| Opened { path: path(i), purpose: Purpose::Choose, ..fixture::opened(Method::aat()) };
-    update(&mut app, Message::Opened(Side::A, Box::new(chosen(2))));
+    assert_eq!(read(&press(&mut app, "5jja")), path(2));
+    let chosen = |i| Opened { path: path(i), ..fixture::opened(Method::aat()) };
+    fixture::open(&mut app, Side::A, Purpose::Choose, chosen(2));
     assert_eq!((app.screen, app.sessions.cursor()), (Screen::Sessions, 2), "the list stays for the other one");
-    assert_eq!(press(&mut app, "jb"), [Effect::Open(Side::B, path(3), Purpose::Choose)]);
-    update(&mut app, Message::Opened(Side::B, Box::new(chosen(3))));
+    assert_eq!(read(&press(&mut app, "jb")), path(3));
+    fixture::open(&mut app, Side::B, Purpose::Choose, chosen(3));
     let effects = press(&mut app, "4r");
-    let [Effect::Listen(None, ears, _)] = effects.as_slice() else { panic!("{effects:?}") };
+    let [Effect::Listen(_, None, ears, _)] = effects.as_slice() else { panic!("{effects:?}") };
     assert_eq!(ears, &[path(2), path(3)]);
     // Another one while they listen: it hears at once, and the list stays.
-    update(&mut app, Message::Live(crate::live::LiveEvent::Recovered { source: "mic".into(), rate: 1, channels: 1 }));
+    fixture::hear(&mut app, crate::live::LiveEvent::Recovered { source: "mic".into(), rate: 1, channels: 1 });
     press(&mut app, "5");
-    let effects = update(&mut app, Message::Opened(Side::A, Box::new(chosen(5))));
+    let effects = fixture::open(&mut app, Side::A, Purpose::Choose, chosen(5));
     assert!(
-        matches!(effects.as_slice(), [Effect::Listen(None, ears, _)] if *ears == [path(5), path(3)]),
+        matches!(effects.as_slice(), [Effect::Listen(_, None, ears, _)] if *ears == [path(5), path(3)]),
         "{effects:?}"
     );
     assert_eq!(app.screen, Screen::Sessions);

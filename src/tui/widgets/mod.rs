@@ -10,4 +10,4 @@ pub mod timeline;
 pub mod waterfall;
 
 pub use bars::{bar, columns, gauge};
-pub use panel::{Panel, fields, hint, paragraph};
+pub use panel::{Panel, fields, hint, middle, paragraph};

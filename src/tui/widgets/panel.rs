@@ -144,24 +144,32 @@ pub fn hint(area: Rect, heading: &str, keys: &[(&str, String)], theme: &Theme, b
 
 /// Words broken at spaces over the area's rows; returns the rows used.
 pub fn paragraph(area: Rect, words: &str, style: Style, buffer: &mut Buffer) -> u16 {
-    let mut row = 0;
-    let mut line = String::new();
-    let mut put = |line: &mut String, row: &mut u16| {
-        if *row < area.height && !line.is_empty() {
-            buffer.set_stringn(area.x, area.y + *row, &*line, usize::from(area.width), style);
-            *row += 1;
-        }
-        line.clear();
-    };
-    for word in text::clean(words).split_whitespace() {
-        if !line.is_empty() && text::width(&line) + 1 + text::width(word) > usize::from(area.width) {
-            put(&mut line, &mut row);
-        }
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
+    let lines = text::wrap(words, usize::from(area.width));
+    let rows = (lines.len() as u16).min(area.height);
+    for (y, line) in (area.y..area.y + rows).zip(lines) {
+        buffer.set_string(area.x, y, line, style);
     }
-    put(&mut line, &mut row);
-    row
+    rows
+}
+
+/// The one sentence that matters, in the middle of the area, and beneath it what can be done.
+pub fn middle(area: Rect, words: &str, style: Style, remedy: &str, theme: &Theme, buffer: &mut Buffer) {
+    /// Columns of a line that is read easily.
+    const EASY: u16 = 76;
+    let wide = area.width.saturating_sub(4).min(EASY);
+    let lines = text::wrap(words, usize::from(wide));
+    let rows = (lines.len() as u16 + 2).min(area.height);
+    let mut y = area.y + (area.height - rows) / 2;
+    let x = |line: &str| area.x + (area.width.saturating_sub(text::width(line) as u16)) / 2;
+    for line in &lines {
+        if y >= area.bottom() {
+            return;
+        }
+        buffer.set_string(x(line), y, line, style);
+        y += 1;
+    }
+    if y + 1 < area.bottom() {
+        let remedy = text::fit(remedy, usize::from(area.width));
+        buffer.set_string(x(&remedy), y + 1, &remedy, theme.dim());
+    }
 }

@@ -8,7 +8,7 @@ use ratatui::{
 };
 
 use crate::{
-    live::{Ear, LiveState},
+    live::{Ear, LiveState, LiveStatus},
     plot::Side,
     tui::{
         app::App,
@@ -25,10 +25,8 @@ const SHIFT: usize = 13;
 
 /// What the ears think, side by side.
 pub(super) fn draw(app: &App, state: &LiveState, area: Rect, buffer: &mut Buffer) {
-    let theme = app.theme();
     if state.ears.is_empty() {
-        let inner = Panel::new("classes", theme).draw(area, buffer);
-        return hint(inner, "Nobody listens: open sessions as A ● and B ▲ first (5).", &[], theme, buffer);
+        return waiting(app, state, area, buffer);
     }
     let disagree = state.agreement() == Some(false);
     let n = state.ears.len().min(2);
@@ -37,6 +35,26 @@ pub(super) fn draw(app: &App, state: &LiveState, area: Rect, buffer: &mut Buffer
         let side = app.live.sides.get(i).copied().unwrap_or(Side::BOTH[i.min(1)]);
         let other = state.ears.get(1 - i.min(1)).filter(|_| disagree);
         classes(app, ear, side, other, *area, buffer);
+    }
+}
+
+/// Before anything is heard: the sessions that will answer, or that there are none.
+fn waiting(app: &App, state: &LiveState, area: Rect, buffer: &mut Buffer) {
+    let theme = app.theme();
+    if app.live.sides.is_empty() {
+        let inner = Panel::new("classes", theme).draw(area, buffer);
+        return hint(inner, "No session answers: open one as A ● or B ▲ first (5).", &[], theme, buffer);
+    }
+    let words = match state.status {
+        LiveStatus::Failed(_) => "nothing was heard",
+        _ => "answers as soon as there is sound",
+    };
+    let areas = Layout::horizontal(vec![Constraint::Fill(1); app.live.sides.len()]).split(area);
+    for (side, area) in app.live.sides.iter().zip(areas.iter()) {
+        let config = app.slot(*side).state.config.as_ref();
+        let name = config.map_or_else(String::new, |config| text::fit(&config.session, 36));
+        let inner = Panel::new(side_title(app, *side, &name), theme).draw(*area, buffer);
+        buffer.set_stringn(inner.x, inner.y, words, usize::from(inner.width), theme.dim());
     }
 }
 

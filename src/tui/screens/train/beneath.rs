@@ -8,6 +8,7 @@ use ratatui::{
 
 use crate::{
     plot::Side,
+    session::RunConfig,
     tui::{
         app::App,
         layers::{Adapter, Layers},
@@ -101,6 +102,42 @@ pub(super) fn adapter_ratios(app: &App, area: Rect, buffer: &mut Buffer) {
     }
 }
 
+/// Why two runs have no difference: they were measured on other clips, or in other terms. A line for each reason.
+fn apart(app: &App) -> Option<Vec<String>> {
+    let [Some(a), Some(b)] = [Side::A, Side::B].map(|side| app.slot(side).state.config.as_deref()) else { return None };
+    let clips = [Side::A, Side::B].map(|side| app.slot(side).state.clips);
+    let name = |side: Side, config: &RunConfig| {
+        let fold = config.fold.map_or(String::new(), |fold| format!(" fold {fold}"));
+        format!("{} {}{fold}", side.marker(), text::clean(&config.data_name))
+    };
+    let same_set = a.data_name == b.data_name && a.labels == b.labels;
+    if !same_set || a.fold != b.fold || clips[0] != clips[1] {
+        let mut lines = vec!["They differ in data: no difference.".to_owned()];
+        lines.push(format!("{}   {}", name(Side::A, a), name(Side::B, b)));
+        if same_set && a.fold == b.fold {
+            lines.push(format!(
+                "{} and {} clips train, {} and {} validate",
+                clips[0].0, clips[1].0, clips[0].1, clips[1].1
+            ));
+        }
+        return Some(lines);
+    }
+    // Without folds the seed decides which clips are held out.
+    if a.fold.is_none() && a.seed != b.seed {
+        return Some(vec![
+            "They may differ in data: no difference.".to_owned(),
+            format!("seeds {} and {} hold out other clips", a.seed, b.seed),
+        ]);
+    }
+    let metrics = [a, b].map(|config| config.recipe.metric);
+    (metrics[0] != metrics[1]).then(|| {
+        vec![
+            "They differ in metric: no difference.".to_owned(),
+            format!("● {}   ▲ {}", metrics[0].name(), metrics[1].name()),
+        ]
+    })
+}
+
 /// A against B, at their best epochs.
 pub(super) fn compare(app: &App, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
@@ -111,6 +148,14 @@ pub(super) fn compare(app: &App, area: Rect, buffer: &mut Buffer) {
         (Some((a, with_a)), Some((b, with_b))) => with_a.as_ref() == Some(&b) || with_b.as_ref() == Some(&a),
         _ => false,
     };
+    if let Some(lines) = apart(app) {
+        let inner = Panel::new("A and B", theme).draw(area, buffer);
+        for (y, line) in (inner.y..inner.bottom()).zip(lines) {
+            let style = if y == inner.y { theme.warn() } else { theme.dim() };
+            buffer.set_string(inner.x, y, text::fit(&line, usize::from(inner.width)), style);
+        }
+        return;
+    }
     let inner = Panel::new(if paired { "A - B, paired" } else { "A - B" }, theme).draw(area, buffer);
     let room = usize::from(inner.width);
     let row = |y: u16| Rect { y: inner.y + y, height: 1, ..inner };

@@ -1,10 +1,9 @@
-//! A step series of any length in bounded memory and drawing time.
-//!
-//! Steps fall into buckets that keep the least, the greatest and the mean loss; when there are too
-//! many, neighbours merge. Adding a step is O(1) amortised, drawing is O([`BUCKETS`]) however long
-//! the run, and a spike never disappears.
+//! The training loss of a run and the clock of its work, in bounded memory.
 
-use crate::session::{Event, Record, StepRecord};
+use super::{
+    Event, Record, StepRecord,
+    series::{self, Series},
+};
 
 /// Most buckets kept: twice the braille columns of a wide terminal.
 pub const BUCKETS: usize = 1024;
@@ -33,9 +32,23 @@ impl Bucket {
     pub fn mean(&self) -> f64 {
         self.sum / f64::from(self.count.max(1))
     }
+}
 
-    fn merge(self, next: Self) -> Self {
-        Self {
+impl series::Bucket for Bucket {
+    fn first(&self) -> u64 {
+        self.first
+    }
+
+    fn last(&self) -> u64 {
+        self.last
+    }
+
+    fn count(&self) -> u32 {
+        self.count
+    }
+
+    fn merge(&mut self, next: Self) {
+        *self = Self {
             first: self.first,
             last: next.last,
             active_s: next.active_s,
@@ -43,18 +56,20 @@ impl Bucket {
             max: self.max.max(next.max),
             sum: self.sum + next.sum,
             count: self.count + next.count,
-        }
+        };
+    }
+
+    fn end_at(&mut self, step: u64) {
+        self.last = step;
     }
 }
 
 /// The training loss of a run, and when each epoch ended on the clock of its own work.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Trace {
-    buckets: Vec<Bucket>,
-    /// Steps that a full bucket holds.
-    per_bucket: u32,
-    /// Seconds at work at the end of each epoch.
-    epochs: Vec<f64>,
+    steps: Series<Bucket, BUCKETS>,
+    /// Epochs, each with the seconds at work at its end.
+    epochs: Vec<(u32, f64)>,
     active_s: f64,
     last_ms: Option<u64>,
     idle: bool,
@@ -62,7 +77,7 @@ pub struct Trace {
 
 impl Trace {
     /// Folds one event of the run's log.
-    pub fn apply(&mut self, record: &Record) {
+    pub(super) fn apply(&mut self, record: &Record) {
         if let Some(last) = self.last_ms
             && !self.idle
         {
@@ -72,7 +87,7 @@ impl Trace {
         match &record.event {
             Event::Started { .. } => *self = Self { last_ms: Some(record.at_ms), ..Self::default() },
             Event::Step(step) => self.push(step),
-            Event::Epoch(_) => self.epochs.push(self.active_s),
+            Event::Epoch(epoch) => self.epochs.push((epoch.epoch, self.active_s)),
             Event::Resumed { step, epochs } => self.rewind(*step, *epochs),
             _ => {}
         }
@@ -86,12 +101,17 @@ impl Trace {
 
     /// The buckets, in order of steps.
     pub fn buckets(&self) -> &[Bucket] {
-        &self.buckets
+        self.steps.buckets()
+    }
+
+    /// The bucket that holds this step, or the first one after it.
+    pub fn holding(&self, step: u64) -> Option<&Bucket> {
+        self.steps.holding(step)
     }
 
     /// Seconds at work up to the end of each epoch.
     pub fn epoch_seconds(&self) -> impl Iterator<Item = f64> {
-        self.epochs.iter().copied()
+        self.epochs.iter().map(|(_, seconds)| *seconds)
     }
 
     /// Seconds at work so far.
@@ -101,12 +121,11 @@ impl Trace {
 
     /// Seconds at work when this step was done.
     pub fn seconds_at(&self, step: u64) -> Option<f64> {
-        let at = self.buckets.partition_point(|bucket| bucket.last < step);
-        self.buckets.get(at).map(|bucket| bucket.active_s)
+        self.holding(step).map(|bucket| bucket.active_s)
     }
 
     fn push(&mut self, step: &StepRecord) {
-        let new = Bucket {
+        self.steps.push(Bucket {
             first: step.step,
             last: step.step,
             active_s: self.active_s,
@@ -114,32 +133,16 @@ impl Trace {
             max: step.loss,
             sum: f64::from(step.loss),
             count: 1,
-        };
-        match self.buckets.last_mut() {
-            Some(last) if last.count < self.per_bucket => *last = last.merge(new),
-            _ => self.buckets.push(new),
-        }
-        if self.buckets.len() > BUCKETS {
-            self.buckets = self
-                .buckets
-                .chunks(2)
-                .map(|pair| pair.iter().skip(1).fold(pair[0], |merged, next| merged.merge(*next)))
-                .collect();
-            self.per_bucket = self.per_bucket.max(1) * 2;
-        }
+        });
     }
 
-    /// Forgets what came after `step`. A bucket that straddles it stays whole: at most one point of the
-    /// curve, at its very end, shows a step that will be done again.
+    /// Forgets what came after this step and this many epochs, and takes the clock back to then.
     fn rewind(&mut self, step: u64, epochs: u32) {
-        self.buckets.retain(|bucket| bucket.first <= step);
-        self.epochs.truncate(epochs as usize);
-        if let Some(last) = self.buckets.last_mut() {
-            last.last = last.last.min(step);
-            self.active_s = last.active_s;
-        } else {
-            self.active_s = 0.0;
-        }
+        self.steps.rewind(step);
+        self.epochs.retain(|(epoch, _)| *epoch <= epochs);
+        let stepped = self.buckets().last().map_or(0.0, |bucket| bucket.active_s);
+        let evaluated = self.epochs.last().map_or(0.0, |(_, seconds)| *seconds);
+        self.active_s = stepped.max(evaluated);
     }
 }
 
