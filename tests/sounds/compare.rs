@@ -244,8 +244,11 @@ fn decoding_agrees_with_ffmpeg() {
     println!("| format | files | as long as the source | as long as ffmpeg's | largest difference |");
     println!("|---|---|---|---|---|");
     let mut names: Vec<&str> = Vec::new();
-    names.extend(families.iter().map(|family| family.name));
-    names.dedup();
+    for family in &families {
+        if !names.contains(&family.name) {
+            names.push(family.name);
+        }
+    }
     for name in names {
         let of: Vec<&Row> = rows.iter().filter(|row| row.family == name).collect();
         let count = |fits: fn(&Row) -> bool| of.iter().filter(|row| fits(row)).count();
