@@ -15,7 +15,7 @@ use crate::{
     atomic,
     model::Method,
     plot::{self, Run, Side, View},
-    session::{self, Best, EpochRecord, LogReader, RunConfig, RunState, SessionInfo, Status, Store, Summary},
+    session::{self, Best, EpochRecord, LogReader, RunConfig, SessionInfo, Status, Store, Summary},
 };
 
 /// List, show, export or remove sessions.

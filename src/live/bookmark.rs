@@ -94,7 +94,7 @@ impl Bookmark {
         path(session, self.at_ms, "wav")
     }
 
-    /// The samples that the ears heard, for [`Classifier::scores`](crate::infer::Classifier::scores) of any checkpoint:
+    /// The samples that the ears heard, for [`Classifier::scores_of`](crate::infer::Classifier::scores_of) of any checkpoint:
     /// the same weights say the same again.
     ///
     /// # Errors
