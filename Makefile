@@ -5,7 +5,7 @@ CARGO ?= cargo
 # The peers' benchmark compares with PyTorch in an environment of its own.
 PEERS_ENV ?= target/peers-env
 
-.PHONY: help run build test test-slow lint doc bench bench-peers cuda check-cuda gpu-kit gpu-check packages
+.PHONY: help run build test test-slow check-decode lint doc bench bench-peers cuda check-cuda gpu-kit gpu-check packages
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -26,6 +26,10 @@ test: packages ## every test that runs in minutes
 
 test-slow: packages ## the tests that train for longer
 	@$(CARGO) test --locked --release -- --ignored
+
+check-decode: packages ## some 200 sound files decoded here and by ffmpeg: lengths and samples compared
+	@.ci/ffmpeg
+	@$(CARGO) test --locked --quiet --test sounds -- --ignored --nocapture decoding_agrees_with_ffmpeg
 
 lint: packages ## what CI insists on: format, clippy, docs, licences, spelling
 	@$(CARGO) fmt --check

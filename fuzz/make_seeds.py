@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Small valid files of every format for the fuzzers to start from: seeds/checkpoint and seeds/pickle."""
+"""Small valid files of every format for the fuzzers to start from: seeds/checkpoint, seeds/pickle, seeds/folder."""
 import json
 import pathlib
 import struct
@@ -8,7 +8,7 @@ import zipfile
 import torch
 
 here = pathlib.Path(__file__).parent / "seeds"
-for kind in ("checkpoint", "pickle"):
+for kind in ("checkpoint", "pickle", "folder"):
     (here / kind).mkdir(parents=True, exist_ok=True)
 
 
@@ -58,3 +58,61 @@ for name, shape in {"encoder.conv1.weight": [2, 80, 3], "encoder.conv1.bias": [2
     raw = torch.ones(shape).half().numpy().tobytes()
     blob += struct.pack("<3i", len(shape), len(name), 1) + struct.pack(f"<{len(shape)}i", *shape[::-1]) + name.encode() + raw
 (here / "checkpoint" / "whisper.ggml").write_bytes(blob)
+
+# Wrappers: a dict of copies with numbers and an optimizer's state beside them, and OpenAI's Whisper.
+whisper = {}
+for name, shape in {"conv1": [2, 80, 3], "conv2": [2, 2, 3], "ln_post": [2], "blocks.0.attn_ln": [2], "blocks.0.mlp_ln": [2],
+                    "blocks.0.attn.query": [2, 2], "blocks.0.attn.value": [2, 2], "blocks.0.attn.out": [2, 2],
+                    "blocks.0.mlp.0": [3, 2], "blocks.0.mlp.2": [2, 3]}.items():
+    whisper |= {f"encoder.{name}.weight": torch.ones(shape).half(), f"encoder.{name}.bias": torch.ones(shape[:1]).half()}
+whisper |= {"encoder.blocks.0.attn.key.weight": torch.ones(2, 2).half(), "encoder.positional_embedding": torch.ones(4, 2).half()}
+copies = {"epoch": 3, "ema": state, "model": state, "optimizer": {"state": {0: {"step": 7, "exp_avg": torch.ones(1)}}}}
+openai = {"dims": {"n_mels": 80, "n_audio_head": 1}, "model_state_dict": whisper}
+for name, content in (("copies", copies), ("openai", openai)):
+    torch.save(content, here / "checkpoint" / f"{name}.pth")
+    with zipfile.ZipFile(here / "checkpoint" / f"{name}.pth") as archive:
+        (here / "pickle" / f"{name}.pkl").write_bytes(archive.read(f"{name}/data.pkl"))
+(here / "checkpoint" / "lfs.safetensors").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:aa\nsize 9\n")
+(here / "checkpoint" / "page.bin").write_bytes(b"<!DOCTYPE html><html></html>")
+
+# Folders: the order of names is that of fuzz_targets/folder.rs.
+NAMES = ["config.json", "preprocessor_config.json", "model.safetensors", "model.safetensors.index.json",
+         "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "pytorch_model.bin",
+         "pytorch_model.bin.index.json", "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin",
+         "weights.pth"]
+
+
+def folder(name, files):
+    blob = b"".join(bytes([NAMES.index(file)]) + struct.pack("<I", len(content)) + content for file, content in files.items())
+    (here / "folder" / name).write_bytes(blob)
+
+
+d, a = 2, "audio_spectrogram_transformer."
+ast = {f"{a}embeddings.cls_token": torch.ones(1, 1, d), f"{a}embeddings.distillation_token": torch.ones(1, 1, d),
+       f"{a}embeddings.position_embeddings": torch.ones(1, 14, d),
+       f"{a}embeddings.patch_embeddings.projection.weight": torch.ones(d, 1, 16, 16),
+       f"{a}embeddings.patch_embeddings.projection.bias": torch.ones(d)}
+for name, shape in {"encoder.layer.0.layernorm_before": [d], "encoder.layer.0.layernorm_after": [d], "layernorm": [d],
+                    "encoder.layer.0.attention.attention.query": [d, d], "encoder.layer.0.attention.attention.key": [d, d],
+                    "encoder.layer.0.attention.attention.value": [d, d], "encoder.layer.0.attention.output.dense": [d, d],
+                    "encoder.layer.0.intermediate.dense": [3, d], "encoder.layer.0.output.dense": [d, 3]}.items():
+    ast |= {f"{a}{name}.weight": torch.ones(shape), f"{a}{name}.bias": torch.ones(shape[:1])}
+ast |= {"classifier.layernorm.weight": torch.ones(d), "classifier.layernorm.bias": torch.ones(d),
+        "classifier.dense.weight": torch.ones(2, d), "classifier.dense.bias": torch.ones(2)}
+config = json.dumps({"model_type": "audio-spectrogram-transformer", "hidden_act": "gelu", "num_attention_heads": 1,
+                     "max_length": 16, "num_mel_bins": 128, "qkv_bias": True, "id2label": {"0": "a", "1": "b"}}).encode()
+features = json.dumps({"sampling_rate": 16000, "mean": -4.2, "std": 4.5, "do_normalize": True, "max_length": 16}).encode()
+names = list(ast)
+first, second = ({n: ast[n] for n in names[::2]}, {n: ast[n] for n in names[1::2]})
+parts = NAMES[4:6]
+index = json.dumps({"weight_map": {n: parts[n in second] for n in names}}).encode()
+lora = {f"base_model.model.{a}layers.0.attention.q_proj.lora_{k}.weight": torch.ones(shape)
+        for k, shape in (("A", [2, 32]), ("B", [32, 2]))}
+adapter = json.dumps({"peft_type": "LORA", "base_model_name_or_path": "../base", "r": 2, "lora_alpha": 4}).encode()
+folder("ast", {"config.json": config, "preprocessor_config.json": features, "model.safetensors": safetensors(ast)})
+folder("parts", {"config.json": config, NAMES[3]: index, parts[0]: safetensors(first), parts[1]: safetensors(second)})
+folder("lora", {"adapter_config.json": adapter, "adapter_model.safetensors": safetensors(lora)})
+head = {"encoder.conv1.weight": [2, 80, 3], "encoder.layers.0.self_attn.q_proj.weight": [2, 2], "projector.weight": [3, 2],
+        "projector.bias": [3], "classifier.weight": [2, 3], "classifier.bias": [2]}
+folder("whisper", {"config.json": b'{"model_type": "whisper", "encoder_attention_heads": 1}',
+                   "model.safetensors": safetensors({n: torch.ones(s) for n, s in head.items()})})

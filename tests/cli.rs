@@ -34,3 +34,20 @@ fn a_wrong_call_is_usage_and_says_so_on_standard_error() {
 fn without_a_terminal_the_workbench_says_what_to_do() {
     aat_tui().write_stdin("").assert().code(2).stderr(predicate::str::contains("terminal"));
 }
+
+/// What lies in the working directory under a session's name is never deleted for it.
+#[test]
+fn remove_means_the_store_and_no_folder_here() {
+    let place = tempfile::tempdir().unwrap();
+    let here = place.path().join("precious");
+    std::fs::create_dir(&here).unwrap();
+    std::fs::write(here.join("events.jsonl"), "{\"event\":\"click\"}\n").unwrap();
+    std::fs::write(here.join("thesis.tex"), "x").unwrap();
+    for name in ["precious", "./precious"] {
+        let mut command = Command::cargo_bin("aat-tui").unwrap();
+        let run = command.current_dir(place.path()).args(["sessions", "remove", name, "--sessions", "store"]).assert();
+        let said = String::from_utf8_lossy(&run.code(1).get_output().stderr).into_owned();
+        assert!(said.contains("./precious") || said.contains("nothing was removed"), "{said}");
+        assert_eq!(std::fs::read_dir(&here).unwrap().count(), 2);
+    }
+}

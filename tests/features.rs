@@ -145,12 +145,16 @@ fn a_real_recording_at_44_1_khz_agrees_below_the_band_edge() {
 
 #[test]
 fn whispers_features_are_those_of_its_own_extractor() {
-    let difference = worst(&WhisperMel::new().compute(&synthetic()), &golden("whisper_synthetic.npy"), 80);
-    assert!(difference < 1e-5, "{difference}");
-    let Some(path) = shared("esc10/audio/1-17367-A-10.ogg") else { return };
-    let samples = audio::load(&path).unwrap();
-    let difference = worst(&WhisperMel::new().compute(&samples[..SAMPLES]), &golden("whisper_16k.npy"), 80);
-    assert!(difference < 1e-5, "{difference}");
+    for (bins, name) in [(80, "whisper"), (128, "whisper128")] {
+        let computed = |samples: &[f32]| WhisperMel::new(bins).compute(samples);
+        let difference = worst(&computed(&synthetic()), &golden(&format!("{name}_synthetic.npy")), bins);
+        assert!(difference < 1e-5, "{bins}: {difference}");
+        let Some(path) = shared("esc10/audio/1-17367-A-10.ogg") else { return };
+        let samples = audio::load(&path).unwrap();
+        let difference = worst(&computed(&samples[..SAMPLES]), &golden(&format!("{name}_16k.npy")), bins);
+        // Two Vorbis decoders stand between the file and the samples; filters of a single FFT bin average nothing out.
+        assert!(difference < 2e-5, "{bins}: {difference}");
+    }
 }
 
 #[test]
@@ -177,7 +181,7 @@ fn sound_that_cannot_be_used_is_named_with_a_remedy() {
     let empty = said("empty.wav", b"");
     assert!(empty.contains("0 bytes") && empty.contains("download it again"), "{empty}");
     let text = said("text.wav", b"This is not sound at all.\n");
-    assert!(text.contains("holds text") && text.contains("convert it"), "{text}");
+    assert!(text.contains("holds text") && text.contains("leave it out"), "{text}");
     let pointer = said("lfs.wav", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n");
     assert!(pointer.contains("git lfs pull"), "{pointer}");
     let noise = said("noise.flac", &[0x80, 0x00, 0xff, 0x12].repeat(500));

@@ -1,9 +1,13 @@
-//! Which log-mel a backbone hears, behind one name.
+//! Which log-mel a backbone takes, behind one name.
+//!
+//! A front end belongs to the format of a backbone, never to a number of bins: 128 bins are Kaldi's in AST and another
+//! bank in Whisper large-v3. [`ModelConfig::front_end`](crate::model::ModelConfig::front_end) says which one a model takes.
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    FRAME_LENGTH, FRAME_SHIFT, Fbank, LogMel, MEL_BINS, Normalisation, WHISPER_BINS, WhisperMel, frames_of, whisper_mel,
+    FRAME_LENGTH, FRAME_SHIFT, Fbank, LogMel, MEL_BINS, Normalisation, WHISPER_128_BINS, WHISPER_BINS, WhisperMel,
+    frames_of, whisper_mel,
 };
 
 /// Rounding of a logarithm: a value that is no farther from the lowest one counts as the lowest.
@@ -18,23 +22,47 @@ pub enum FrontEnd {
     Kaldi,
     /// Whisper's: 80 bins, scaled logarithm to base 10.
     Whisper,
+    /// That of Whisper large-v3 and turbo: the same with 128 bins.
+    Whisper128,
 }
 
 impl FrontEnd {
-    /// The front end of a backbone that takes so many mel bins.
-    pub fn for_bins(bins: usize) -> Option<Self> {
-        match bins {
-            MEL_BINS => Some(Self::Kaldi),
-            WHISPER_BINS => Some(Self::Whisper),
-            _ => None,
-        }
+    /// Every front end there is.
+    pub const ALL: [Self; 3] = [Self::Kaldi, Self::Whisper, Self::Whisper128];
+
+    /// Kaldi's with so many bins, where there is one.
+    pub fn kaldi(bins: usize) -> Option<Self> {
+        (bins == MEL_BINS).then_some(Self::Kaldi)
     }
 
-    /// Its name.
+    /// Whisper's with so many bins, where there is one.
+    pub fn whisper(bins: usize) -> Option<Self> {
+        [Self::Whisper, Self::Whisper128].into_iter().find(|front_end| front_end.bins() == bins)
+    }
+
+    /// Its name, which also tells cached features apart.
     pub fn name(self) -> &'static str {
         match self {
             Self::Kaldi => "kaldi",
             Self::Whisper => "whisper",
+            Self::Whisper128 => "whisper128",
+        }
+    }
+
+    /// Its name in a sentence.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Kaldi => "Kaldi's filter bank",
+            Self::Whisper | Self::Whisper128 => "Whisper's filter bank",
+        }
+    }
+
+    /// Its name and bins as the card of a checkpoint of ours has them.
+    pub fn card(self) -> &'static str {
+        match self {
+            Self::Kaldi => "kaldi-fbank-128",
+            Self::Whisper => "whisper-log-mel-80",
+            Self::Whisper128 => "whisper-log-mel-128",
         }
     }
 
@@ -43,15 +71,16 @@ impl FrontEnd {
         match self {
             Self::Kaldi => MEL_BINS,
             Self::Whisper => WHISPER_BINS,
+            Self::Whisper128 => WHISPER_128_BINS,
         }
     }
 
     /// The normalisation that is part of the front end itself, where there is one: Whisper's features are used as
-    /// they are, so mean 0 and std 0.5 make (x - mean) / (2 std) the identity.
+    /// they are.
     pub fn normalisation(self) -> Option<Normalisation> {
         match self {
             Self::Kaldi => None,
-            Self::Whisper => Some(Normalisation { mean: 0.0, std: 0.5 }),
+            Self::Whisper | Self::Whisper128 => Some(Normalisation::NONE),
         }
     }
 
@@ -59,7 +88,7 @@ impl FrontEnd {
     pub fn frames_of(self, samples: usize) -> usize {
         match self {
             Self::Kaldi => frames_of(samples),
-            Self::Whisper => samples / FRAME_SHIFT,
+            Self::Whisper | Self::Whisper128 => samples / FRAME_SHIFT,
         }
     }
 
@@ -67,7 +96,7 @@ impl FrontEnd {
     pub fn samples_of(self, frames: usize) -> usize {
         match self {
             Self::Kaldi => frames.saturating_sub(1) * FRAME_SHIFT + FRAME_LENGTH,
-            Self::Whisper => frames.max(1) * FRAME_SHIFT,
+            Self::Whisper | Self::Whisper128 => frames.max(1) * FRAME_SHIFT,
         }
     }
 
@@ -82,11 +111,11 @@ impl FrontEnd {
             // Natural logarithms of power; the lowest is that of f32's epsilon.
             Self::Kaldi => (f32::EPSILON.ln(), decibels * std::f32::consts::LN_10 / 10.0),
             // Logarithms to base 10, over 4.
-            Self::Whisper => (whisper_mel::LOWEST, decibels / 40.0),
+            Self::Whisper | Self::Whisper128 => (whisper_mel::LOWEST, decibels / 40.0),
         };
         let moved = |value: &f32| if *value <= lowest + ROUNDING { lowest } else { (value + step).max(lowest) };
         let mut data: Vec<f32> = mel.data.iter().map(moved).collect();
-        if self == Self::Whisper {
+        if matches!(self, Self::Whisper | Self::Whisper128) {
             let floor = loudest(&data) - whisper_mel::RANGE;
             data.iter_mut().for_each(|value| *value = value.max(floor));
         }
@@ -99,7 +128,7 @@ impl FrontEnd {
     pub fn padding(self, mel: &LogMel) -> f32 {
         match self {
             Self::Kaldi => 0.0,
-            Self::Whisper => (loudest(&mel.data) - whisper_mel::RANGE).max(whisper_mel::LOWEST),
+            Self::Whisper | Self::Whisper128 => (loudest(&mel.data) - whisper_mel::RANGE).max(whisper_mel::LOWEST),
         }
     }
 
@@ -107,7 +136,7 @@ impl FrontEnd {
     pub fn extractor(self) -> Extractor {
         match self {
             Self::Kaldi => Extractor::Kaldi(Box::default()),
-            Self::Whisper => Extractor::Whisper(Box::default()),
+            Self::Whisper | Self::Whisper128 => Extractor::Whisper(Box::new(WhisperMel::new(self.bins()))),
         }
     }
 }
@@ -161,7 +190,7 @@ mod tests {
     #[test]
     fn louder_is_what_is_computed_of_louder_samples() {
         let sound = sound();
-        for front_end in [FrontEnd::Kaldi, FrontEnd::Whisper] {
+        for front_end in FrontEnd::ALL {
             let mel = front_end.extractor().compute(&sound);
             for decibels in [-24.0f32, -3.0, 0.0, 6.0, 12.0] {
                 let factor = 10f32.powf(decibels / 20.0);
@@ -210,7 +239,7 @@ mod tests {
 
     #[test]
     fn frames_and_the_samples_under_them_fit_together() {
-        for front_end in [FrontEnd::Kaldi, FrontEnd::Whisper] {
+        for front_end in FrontEnd::ALL {
             for frames in [1, 2, 96, 512] {
                 let samples = front_end.samples_of(frames);
                 assert_eq!((front_end.frames_of(samples), front_end.frames_of(samples - 1)), (frames, frames - 1));

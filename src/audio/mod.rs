@@ -4,24 +4,29 @@
 
 pub mod capture;
 mod clip;
+mod decode;
 mod error;
 mod fbank;
 mod front_end;
 mod mel;
-mod ogg;
 mod resample;
 pub mod server;
 mod stream;
 pub mod tap;
 mod whisper_mel;
 
-pub use clip::{Sound, decode, load};
+pub use clip::{Clip, Sound, decode, load, load_noted};
+pub use decode::{Note, SOUND_ENDINGS, SoundFile, VERSION as DECODING_VERSION};
 pub use error::AudioError;
 pub use fbank::{FRAME_LENGTH, FRAME_SHIFT, Fbank, MEL_BINS, frames_of};
 pub use front_end::{Extractor, FrontEnd};
 pub use resample::{Resampler, resample};
 pub use stream::{FbankStream, MonoStream};
-pub use whisper_mel::{WHISPER_BINS, WhisperMel};
+pub use whisper_mel::{WHISPER_128_BINS, WHISPER_BINS, WhisperMel};
+
+/// Counts changes to what resampling and the filter banks give for the same samples: part of the key under which
+/// features are kept.
+pub const COMPUTING_VERSION: u32 = 1;
 
 /// Every model here hears 16 kHz mono.
 pub const SAMPLE_RATE: u32 = 16_000;
@@ -31,7 +36,7 @@ pub const SAMPLE_RATE: u32 = 16_000;
 pub struct LogMel {
     /// Number of 10 ms frames.
     pub frames: usize,
-    /// Mel bins of each frame (128 for AST, 80 for Whisper).
+    /// Mel bins of each frame (128 for AST, 80 or 128 for Whisper).
     pub bins: usize,
     /// `frames * bins` values.
     pub data: Vec<f32>,
@@ -51,4 +56,11 @@ pub struct Normalisation {
     pub mean: f32,
     /// Standard deviation of log-mel values.
     pub std: f32,
+}
+
+impl Normalisation {
+    /// The one that leaves features as they are: (x - 0) / (2 * 0.5).
+    pub const NONE: Self = Self { mean: 0.0, std: 0.5 };
+    /// Statistics of AudioSet's log-mels (arXiv 2104.01778's code), for a checkpoint that says nothing of its own.
+    pub const AUDIOSET: Self = Self { mean: -4.267_739_3, std: 4.568_997_4 };
 }

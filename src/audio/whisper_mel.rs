@@ -10,8 +10,10 @@ use realfft::{RealFftPlanner, RealToComplex, num_complex::Complex};
 
 use super::{LogMel, SAMPLE_RATE, mel::MelBank};
 
-/// Mel bins of a frame, in all but the newest Whisper models.
+/// Mel bins of a frame, in all Whisper models but large-v3 and turbo.
 pub const WHISPER_BINS: usize = 80;
+/// Mel bins of a frame in Whisper large-v3 and turbo.
+pub const WHISPER_128_BINS: usize = 128;
 
 const FFT_SIZE: usize = 400;
 const HOP: usize = 160;
@@ -48,31 +50,31 @@ impl fmt::Debug for WhisperMel {
 
 impl Default for WhisperMel {
     fn default() -> Self {
-        Self::new()
+        Self::new(WHISPER_BINS)
     }
 }
 
 impl WhisperMel {
-    /// Computes the tables.
-    pub fn new() -> Self {
+    /// Computes the tables for so many mel bins; everything else is the same for each.
+    pub fn new(bins: usize) -> Self {
         let fft = RealFftPlanner::<f64>::new().plan_fft_forward(FFT_SIZE);
         Self {
             // Periodic Hann.
             window: (0..FFT_SIZE).map(|n| 0.5 - 0.5 * (TAU * n as f64 / FFT_SIZE as f64).cos()).collect(),
-            mel: slaney_bank(),
+            mel: slaney_bank(bins),
             frame: fft.make_input_vec(),
             spectrum: fft.make_output_vec(),
             scratch: fft.make_scratch_vec(),
             power: vec![0.0; SPECTRUM],
-            energies: vec![0.0; WHISPER_BINS],
+            energies: vec![0.0; bins],
             fft,
         }
     }
 
-    /// Log-mel frames of mono samples at 16 kHz: (samples / 160, 80).
+    /// Log-mel frames of mono samples at 16 kHz: (samples / 160, bins).
     pub fn compute(&mut self, samples: &[f32]) -> LogMel {
-        let frames = samples.len() / HOP;
-        let mut logs = Vec::with_capacity(frames * WHISPER_BINS);
+        let (frames, bins) = (samples.len() / HOP, self.mel.filters());
+        let mut logs = Vec::with_capacity(frames * bins);
         for frame in 0..frames {
             self.fill(samples, frame * HOP);
             // The buffers come from the plan itself, so that it has nothing to refuse.
@@ -85,7 +87,7 @@ impl WhisperMel {
         }
         let floor = logs.iter().fold(f64::NEG_INFINITY, |most, &log| most.max(log)) - DECADES;
         let data = logs.into_iter().map(|log| ((log.max(floor) + SCALE) / SCALE) as f32).collect();
-        LogMel { frames, bins: WHISPER_BINS, data }
+        LogMel { frames, bins, data }
     }
 
     /// The windowed samples around `centre`; beyond the clip's ends its samples are reflected.
@@ -106,10 +108,10 @@ fn hz_of_mel(mel: f64) -> f64 {
 }
 
 /// Triangles linear in Hz from 0 to 8 kHz, each of the same area.
-fn slaney_bank() -> MelBank {
+fn slaney_bank(bins: usize) -> MelBank {
     let highest = 15.0 + (f64::from(SAMPLE_RATE) / 2.0 / 1_000.0).ln() * 27.0 / 6.4f64.ln();
-    let edge = |point: usize| hz_of_mel(highest * point as f64 / (WHISPER_BINS + 1) as f64);
-    MelBank::new(WHISPER_BINS, SPECTRUM, |filter, bin| {
+    let edge = |point: usize| hz_of_mel(highest * point as f64 / (bins + 1) as f64);
+    MelBank::new(bins, SPECTRUM, |filter, bin| {
         let (left, centre, right) = (edge(filter), edge(filter + 1), edge(filter + 2));
         let hz = bin as f64 * f64::from(SAMPLE_RATE) / FFT_SIZE as f64;
         let slope = ((hz - left) / (centre - left)).min((right - hz) / (right - centre));

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{CliError, Output, run_args::Place};
 use crate::{
-    audio,
+    audio::{self, Note},
     infer::{Classifier, InferError, Score, Verdict},
 };
 
@@ -43,6 +43,8 @@ struct Answer<'a> {
     /// Windows that the scores are the mean of.
     windows: usize,
     top: &'a [Score],
+    /// What is odd about the file, though it was read.
+    notes: &'a [Note],
 }
 
 #[derive(Serialize)]
@@ -61,9 +63,11 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     let mut unread = 0;
     for path in &args.files {
         let file = path.display().to_string();
-        let verdict = audio::load(path).map_err(InferError::from).and_then(|samples| classifier.classify(&samples));
+        let verdict = audio::load_noted(path)
+            .map_err(InferError::from)
+            .and_then(|clip| Ok((classifier.classify(&clip.samples)?, clip.notes)));
         match verdict {
-            Ok(Verdict { scores, heard_s: heard, windows }) => {
+            Ok((Verdict { scores, heard_s: heard, windows }, notes)) => {
                 let top = &scores[..args.top.min(scores.len())];
                 let told: Vec<_> = top.iter().map(|score| format!("{} {:.3}", score.label, score.score)).collect();
                 let [from, to] = heard;
@@ -72,7 +76,10 @@ pub fn run(args: &Args) -> Result<(), CliError> {
                     _ => format!(", mean of {windows} windows of {:.2} s", classifier.frames() as f64 / 100.0),
                 };
                 output.line(format!("{file}: {}  ({from:.2} to {to:.2} s{mean})", told.join("  ")))?;
-                output.object(&Answer { file, heard, windows, top })?;
+                for note in &notes {
+                    output.line(format!("  {file}: {note}"))?;
+                }
+                output.object(&Answer { file, heard, windows, top, notes: &notes })?;
             }
             Err(error) => {
                 unread += 1;

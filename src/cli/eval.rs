@@ -134,7 +134,8 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     let go_on = |_, _| if interrupt.is_asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
     let spec = args.data.clone().unwrap_or_else(|| config.data_spec());
     let dataset = with_labels_of(&config, data::open(&spec)?)?;
-    let chosen = choose(args, &config, &folder, &dataset, &mut { go_on })?;
+    let mut chosen = choose(args, &config, &folder, &dataset, &mut { go_on })?;
+    chosen.notes.splice(0..0, classifier.notes().iter().cloned());
     let set = Arc::new(FeatureSet::new(Arc::new(dataset), classifier.front_end(), classifier.frames()));
     let report = evaluate(&mut classifier, &config, &set, chosen, &interrupt)?;
     let mut output = Output::stdout(args.json);

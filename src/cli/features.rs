@@ -12,21 +12,23 @@ use serde::Serialize;
 use super::{CliError, Output};
 use crate::{
     atomic,
-    audio::{self, FrontEnd, LogMel},
+    audio::{self, FrontEnd, LogMel, Note},
 };
 
 /// Write the log-mel spectrogram of sound files, before normalisation and padding.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Sound files: WAV, FLAC, Ogg Vorbis or MP3.
+    /// Sound files.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Folder for the arrays: FILE.npy of each, float32 (frames, mel bins), C order.
     #[arg(long, value_name = "DIR", env = "AAT_TUI_OUT")]
     out: PathBuf,
-    /// The 80-bin log-mel of Whisper instead of the 128-bin filter bank of AST.
-    #[arg(long, env = "AAT_TUI_WHISPER")]
-    whisper: bool,
+    /// The log-mel of Whisper instead of the 128-bin filter bank of AST: of 80 bins, or --whisper=128 as large-v3 and
+    /// turbo take it.
+    #[arg(long, env = "AAT_TUI_WHISPER", value_name = "BINS", num_args = 0..=1, require_equals = true,
+          default_missing_value = "80", value_parser = whisper)]
+    whisper: Option<FrontEnd>,
     /// One JSON object a line instead of text.
     #[arg(long, env = "AAT_TUI_JSON")]
     json: bool,
@@ -35,8 +37,15 @@ pub struct Args {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Report {
-    Written { file: String, npy: String, frames: usize, bins: usize },
+    Written { file: String, npy: String, frames: usize, bins: usize, notes: Vec<Note> },
     Failed { file: String, error: String },
+}
+
+/// Whisper's front end with so many bins; `true` is what the variable was once set to.
+fn whisper(bins: &str) -> Result<FrontEnd, String> {
+    let bins = if matches!(bins, "true" | "1") { "80" } else { bins };
+    let known = bins.parse().ok().and_then(FrontEnd::whisper);
+    known.ok_or_else(|| "Whisper's front ends have 80 or 128 bins".to_owned())
 }
 
 /// Writes the arrays; a file that cannot be read is named and the others go on.
@@ -46,20 +55,23 @@ enum Report {
 pub fn run(args: Args) -> Result<(), CliError> {
     let mut output = Output::stdout(args.json);
     fs::create_dir_all(&args.out).map_err(|error| CliError::Failed(format!("{}: {error}", args.out.display())))?;
-    let mut extractor = if args.whisper { FrontEnd::Whisper } else { FrontEnd::Kaldi }.extractor();
+    let mut extractor = args.whisper.unwrap_or_default().extractor();
     let (mut names, mut faults) = (BTreeSet::new(), Vec::new());
     for file in &args.files {
         let path = args.out.join(unused_name(file, &mut names));
-        let written = audio::load(file).map_err(|error| error.to_string()).and_then(|samples| {
-            let mel = extractor.compute_wide(&samples);
+        let written = audio::load_noted(file).map_err(|error| error.to_string()).and_then(|clip| {
+            let mel = extractor.compute_wide(&clip.samples);
             write_npy(&path, &mel).map_err(|error| format!("{}: {error}", path.display()))?;
-            Ok(mel)
+            Ok((mel, clip.notes))
         });
         let file = file.display().to_string();
         match written {
-            Ok(LogMel { frames, bins, .. }) => {
+            Ok((LogMel { frames, bins, .. }, notes)) => {
                 output.line(format!("{} ({frames}, {bins})", path.display()))?;
-                output.object(&Report::Written { file, npy: path.display().to_string(), frames, bins })?;
+                for note in &notes {
+                    output.line(format!("  {file}: {note}"))?;
+                }
+                output.object(&Report::Written { file, npy: path.display().to_string(), frames, bins, notes })?;
             }
             Err(error) => {
                 output.line(format!("not written: {error}"))?;

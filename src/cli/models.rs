@@ -9,9 +9,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::{CliError, Output, output::thousands};
-use crate::model::{
-    self, Description,
-    hub::{Hub, Watcher},
+use crate::{
+    audio::{FrontEnd, Normalisation},
+    model::{
+        self, Description,
+        hub::{Hub, Watcher},
+    },
 };
 
 /// Tell what models there are, what a checkpoint is, check it, or convert it.
@@ -113,7 +116,9 @@ fn lines(description: &Description) -> Vec<String> {
         fact("adapted by", method.to_string());
     }
     fact("shape", format!("{} blocks, hidden size {}, {} heads", shape.depth, shape.hidden, shape.heads));
-    fact("input", format!("{} frames of {} mel bins: {} tokens", shape.frames(), shape.mel_bins(), description.tokens));
+    let bank = shape.front_end().map_or("a filter bank that is not known here", FrontEnd::title);
+    let (frames, bins, tokens) = (shape.frames(), shape.mel_bins(), description.tokens);
+    fact("input", format!("{frames} frames of {bins} mel bins ({bank}): {tokens} tokens"));
     fact("parameters", thousands(description.parameters));
     fact(
         "classes",
@@ -128,7 +133,11 @@ fn lines(description: &Description) -> Vec<String> {
         },
     );
     if let Some(n) = description.normalisation {
-        fact("features", format!("mean {}, standard deviation {}", n.mean, n.std));
+        let raw = n == Normalisation::NONE;
+        fact(
+            "features",
+            if raw { "used as they are".into() } else { format!("mean {}, standard deviation {}", n.mean, n.std) },
+        );
     }
     for note in &description.notes {
         fact("note", note.clone());

@@ -3,7 +3,12 @@
 use std::{path::PathBuf, str::FromStr};
 
 use super::CliError;
-use crate::{data, model::Method, session::Store, train::Request};
+use crate::{
+    data,
+    model::Method,
+    session::{OnNan, Store},
+    train::Request,
+};
 
 /// Flags of everything that trains.
 #[derive(Clone, Debug, clap::Args)]
@@ -50,6 +55,9 @@ pub struct RunArgs {
     /// Steps between two measurements of the adapters' norms (0: never).
     #[arg(long, value_name = "N", env = "AAT_TUI_NORMS_EVERY", default_value_t = 10)]
     norms_every: u64,
+    /// What is done about a step whose loss is not a number: stop the run, or skip the step and go on.
+    #[arg(long, env = "AAT_TUI_ON_NAN", value_enum, default_value_t = NotANumber::Stop)]
+    on_nan: NotANumber,
     /// The session's name.
     #[arg(long, env = "AAT_TUI_NAME")]
     name: Option<String>,
@@ -58,6 +66,13 @@ pub struct RunArgs {
     /// One JSON object a line instead of text.
     #[arg(long, env = "AAT_TUI_JSON")]
     pub(super) json: bool,
+}
+
+/// What is done about a loss that is not a number, as on the command line.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum NotANumber {
+    Stop,
+    Skip,
 }
 
 /// Where sessions are.
@@ -94,6 +109,10 @@ impl RunArgs {
             device: self.device.clone(),
             dtype: self.dtype.clone(),
             norms_every: self.norms_every,
+            on_nan: match self.on_nan {
+                NotANumber::Stop => OnNan::Stop,
+                NotANumber::Skip => OnNan::Skip,
+            },
             name: self.name.clone(),
             paired_with: None,
         }

@@ -67,12 +67,16 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     let mut output = Output::stdout(args.json);
     match &args.action {
         Action::List => {
-            let sessions = store.list()?;
+            let (sessions, unreadable) = store.list_all()?;
             for info in &sessions {
                 output.object(&Row::of(info))?;
                 output.line(line(info))?;
             }
-            if sessions.is_empty() {
+            for error in &unreadable {
+                output.object(&serde_json::json!({ "unreadable": error.to_string() }))?;
+                output.line(format!("not listed: {error}"))?;
+            }
+            if sessions.is_empty() && unreadable.is_empty() {
                 output.line(format!("no sessions in {} yet: aat-tui train makes one", store.root().display()))?;
             }
             Ok(())
@@ -87,8 +91,16 @@ pub fn run(args: &Args) -> Result<(), CliError> {
         }
         Action::Remove { session } => {
             let folder = store.find(session)?;
-            store.remove(&folder)?;
-            output.line(format!("removed: {}", folder.display()))
+            let left = store.remove(&folder)?;
+            output.object(&serde_json::json!({ "removed": folder, "left": left }))?;
+            if left.is_empty() {
+                return output.line(format!("removed: {}", folder.display()));
+            }
+            output.line(format!(
+                "removed: the session in {}; the folder stays, because these are not its own:",
+                folder.display()
+            ))?;
+            left.iter().try_for_each(|path| output.line(format!("  {}", path.display())))
         }
     }
 }

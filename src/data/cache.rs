@@ -5,12 +5,15 @@ use std::{env, ffi::OsString, fs, io::Write, path::PathBuf, time::SystemTime};
 
 use sha2::{Digest, Sha256};
 
-use crate::{atomic, audio::LogMel};
+use crate::{
+    atomic,
+    audio::{self, LogMel},
+};
 
 /// Bytes the cache may hold; beyond it the files unused for longest go.
 const LIMIT: u64 = 8 << 30;
 
-/// First bytes of a cache file; the number counts changes to the features' definition.
+/// First bytes of a cache file; the number counts changes to the form of these files.
 const MAGIC: &[u8; 8] = b"aatmel\x00\x01";
 
 /// A folder of log-mels.
@@ -22,9 +25,15 @@ pub(super) struct Cache {
 /// What a clip's features depend on, as 32 bytes.
 pub(super) type Key = [u8; 32];
 
-/// The key of a clip under a front end, by its bytes or their digest.
+/// The key of a clip under a front end, by its bytes or their digest, as this program decodes and computes.
 pub(super) fn key(content: &[u8], front_end: &str) -> Key {
-    Sha256::new().chain_update(MAGIC).chain_update(front_end.as_bytes()).chain_update(content).finalize().into()
+    key_of(content, front_end, [audio::DECODING_VERSION, audio::COMPUTING_VERSION])
+}
+
+fn key_of(content: &[u8], front_end: &str, versions: [u32; 2]) -> Key {
+    let versions = versions.map(u32::to_le_bytes);
+    let hash = Sha256::new().chain_update(MAGIC).chain_update(versions.as_flattened());
+    hash.chain_update(front_end.as_bytes()).chain_update(content).finalize().into()
 }
 
 impl Cache {
@@ -144,6 +153,14 @@ mod tests {
         assert_eq!(cache.read(&one), None);
         fs::write(&path, b"short").unwrap();
         assert_eq!(cache.read(&one), None);
+    }
+
+    #[test]
+    fn another_way_to_decode_or_compute_is_another_key() {
+        let now = [audio::DECODING_VERSION, audio::COMPUTING_VERSION];
+        assert_eq!(key(b"sound", "kaldi"), key_of(b"sound", "kaldi", now));
+        assert_ne!(key(b"sound", "kaldi"), key_of(b"sound", "kaldi", [now[0] + 1, now[1]]));
+        assert_ne!(key(b"sound", "kaldi"), key_of(b"sound", "kaldi", [now[0], now[1] + 1]));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::{
     DataError, Dataset, Item, Label, LeftOut, Problem, Reading, Severity, Source, parallel, parallel::Progress,
     split::present,
 };
-use crate::audio::{self, SAMPLE_RATE};
+use crate::audio::{self, Note, SAMPLE_RATE};
 
 /// A class this many times larger than another deserves a word.
 const UNEVEN: usize = 10;
@@ -47,7 +47,8 @@ impl Report {
 /// What was found in one clip's file.
 struct Heard {
     samples: usize,
-    silent: bool,
+    /// What is odd about the file, though it was read.
+    notes: Vec<Note>,
     digest: Option<[u8; 32]>,
 }
 
@@ -68,7 +69,7 @@ pub fn check(spec: &str, progress: Progress<'_>) -> Result<Report, DataError> {
         }
     }
     problems.extend(classes(&dataset, spec));
-    problems.extend(silence(&dataset, &usable));
+    problems.extend(oddities(&dataset, &usable));
     problems.extend(twins(&dataset, &usable));
     problems.extend(leaks(&dataset, spec));
     // Stable: within a severity problems stay in the order they were found in.
@@ -80,12 +81,12 @@ pub fn check(spec: &str, progress: Progress<'_>) -> Result<Report, DataError> {
 fn listen(item: &Item) -> Result<Heard, Problem> {
     match &item.source {
         Source::Demo { class, index } => {
-            Ok(Heard { samples: super::synth::clip(*class, *index).len(), silent: false, digest: None })
+            Ok(Heard { samples: super::synth::clip(*class, *index).len(), notes: Vec::new(), digest: None })
         }
         Source::File(path) => {
-            let samples = audio::load(path)?;
+            let clip = audio::load_noted(path)?;
             let digest = fs::read(path).ok().map(|content| Sha256::digest(content).into());
-            Ok(Heard { samples: samples.len(), silent: samples.iter().all(|&sample| sample == 0.0), digest })
+            Ok(Heard { samples: clip.samples.len(), notes: clip.notes, digest })
         }
     }
 }
@@ -147,9 +148,14 @@ pub(super) fn counts(dataset: &Dataset) -> Vec<usize> {
     counts
 }
 
-fn silence(dataset: &Dataset, usable: &[(usize, Heard)]) -> Vec<Problem> {
-    let silent = usable.iter().filter(|(_, heard)| heard.silent).map(|(place, _)| path_of(&dataset.items[*place]));
-    silent.map(|path| Problem::warning(path, "every sample is zero", "leave it out, unless silence is meant")).collect()
+/// What decoding noted of each clip: silence, peaks far above 1, sizes in a header that are not true.
+fn oddities(dataset: &Dataset, usable: &[(usize, Heard)]) -> Vec<Problem> {
+    let noted = usable.iter().flat_map(|(place, heard)| heard.notes.iter().map(|note| (*place, note)));
+    noted
+        .map(|(place, note)| {
+            Problem::warning(path_of(&dataset.items[place]), note.problem.clone(), note.remedy.clone())
+        })
+        .collect()
 }
 
 fn path_of(item: &Item) -> PathBuf {

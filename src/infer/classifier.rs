@@ -14,9 +14,6 @@ use crate::{
     session::{self, Best, Checkpoint, Checkpoints, RunConfig, SessionError, Store},
 };
 
-/// Statistics of AudioSet (arXiv 2104.01778's code), for a checkpoint that says nothing of its own.
-const AUDIOSET: Normalisation = Normalisation { mean: -4.267_739_3, std: 4.568_997_4 };
-
 /// Which of a session's weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Which {
@@ -42,6 +39,8 @@ pub struct Classifier {
     /// The adapters as they were trained, once one of them has been turned.
     desk: Option<Desk>,
     session: Option<(RunConfig, Option<Best>)>,
+    /// What a person should know of the weights that were taken.
+    notes: Vec<String>,
 }
 
 impl Classifier {
@@ -74,10 +73,27 @@ impl Classifier {
             return Err(unusable("it was pretrained and has no answers; train its backbone/ on labelled sounds first"));
         }
         let checkpoints = Checkpoints::of(folder);
+        let mut notes = Vec::new();
         let checkpoint = match which {
-            // Before its first epoch is over a session has no best weights.
             Which::Best if checkpoints.best_path().exists() => Checkpoint::read(&checkpoints.best_path())?,
-            Which::Best | Which::Last => checkpoints.latest()?.0,
+            Which::Best | Which::Last => {
+                let (checkpoint, passed_over) = checkpoints.latest()?;
+                let step = checkpoint.position.step;
+                if which == Which::Best {
+                    notes.push(match checkpoint.position.best {
+                        // Before its first epoch is over a session has no best weights.
+                        None => format!("it has no best weights yet: those of step {step} answer"),
+                        Some(best) => {
+                            let epoch = best.epoch;
+                            format!(
+                                "its best weights (epoch {epoch}) are not there any more: those of step {step} answer"
+                            )
+                        }
+                    });
+                }
+                notes.extend(passed_over.iter().map(|error| format!("{error}; the weights of step {step} answer")));
+                checkpoint
+            }
             Which::Averaged if checkpoints.averaged_path().exists() => Checkpoint::read(&checkpoints.averaged_path())?,
             Which::Averaged => {
                 return Err(unusable("it has no averaged weights; train with average_last in the recipe, to its end"));
@@ -102,7 +118,9 @@ impl Classifier {
         let reached = checkpoint.position.last;
         let ready =
             Ready { labels: config.labels.clone(), loss: config.recipe.loss, normalisation: config.normalisation };
-        Self::assemble(config.session.clone(), opened, ready, Some((config, reached)))
+        let mut classifier = Self::assemble(config.session.clone(), opened, ready, Some((config, reached)))?;
+        classifier.notes = notes;
+        Ok(classifier)
     }
 
     fn of_model(source: &str, device: &str) -> Result<Self, InferError> {
@@ -112,9 +130,10 @@ impl Classifier {
                 "{source} has no class names to answer with; train it on labelled sounds first"
             ))
         })?;
-        let normalisation = opened.normalisation.unwrap_or(AUDIOSET);
+        let normalisation = opened.normalisation.unwrap_or(Normalisation::AUDIOSET);
         // AudioSet's classes occur together: each is a question of its own.
-        let loss = if labels.len() == 527 { Loss::Binary } else { Loss::CrossEntropy };
+        let together = opened.multi_label.unwrap_or(labels.len() == 527);
+        let loss = if together { Loss::Binary } else { Loss::CrossEntropy };
         Self::assemble(source.to_owned(), opened, Ready { labels, loss, normalisation }, None)
     }
 
@@ -124,9 +143,7 @@ impl Classifier {
         ready: Ready,
         session: Option<(RunConfig, Option<Best>)>,
     ) -> Result<Self, InferError> {
-        let bins = opened.config.mel_bins();
-        let front_end = FrontEnd::for_bins(bins)
-            .ok_or_else(|| InferError::Unusable(format!("{name}: no filter bank here has {bins} mel bins")))?;
+        let front_end = opened.config.front_end()?;
         Ok(Self {
             name,
             labels: ready.labels,
@@ -138,12 +155,18 @@ impl Classifier {
             store: opened.store,
             desk: None,
             session,
+            notes: Vec::new(),
         })
     }
 
     /// The session's name, or the model as it was given.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What a person should know of its weights: that others than the wished ones answer, and why.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// Class names, in label order.

@@ -12,7 +12,7 @@ use std::{
 };
 
 use crate::audio::{
-    self, Sound,
+    SoundFile,
     capture::Microphone,
     server::{Standing, Watch},
     tap::{self, Feed, Tap},
@@ -56,7 +56,7 @@ pub trait Source: Send {
 /// A microphone by name, or the default one.
 #[derive(Clone, Debug)]
 pub struct MicrophoneSource {
-    /// A name or an id from [`audio::capture::list`]; `None` for the default.
+    /// A name or an id from [`capture::list`](crate::audio::capture::list); `None` for the default.
     device: Option<String>,
     /// The default may change behind the device's back; a device by name stays what it is.
     server: Option<Watch>,
@@ -127,13 +127,19 @@ impl Source for MicrophoneSource {
 /// A sound file, played once at the pace of a clock.
 #[derive(Clone, Debug)]
 pub struct FileSource {
-    /// WAV, FLAC, Ogg Vorbis or MP3.
+    /// A sound file (docs/decoding.md).
     pub path: PathBuf,
 }
 
 impl Source for FileSource {
     fn open(&mut self) -> Result<Line, String> {
-        let sound = audio::decode(&self.path).map_err(|error| error.to_string())?;
+        // Decoded to its end before it is played, and not kept: damage is told now, and not in the middle.
+        let mut block = Vec::new();
+        let mut whole = SoundFile::open(&self.path).map_err(|error| error.to_string())?;
+        while whole.read(&mut block).map_err(|error| error.to_string())? {
+            block.clear();
+        }
+        let sound = SoundFile::open(&self.path).map_err(|error| error.to_string())?;
         let name = self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy().into_owned();
         play(name, sound).map_err(|error| error.to_string())
     }
@@ -160,28 +166,39 @@ impl Drop for StopOnDrop {
     }
 }
 
-fn play(name: String, sound: Sound) -> std::io::Result<Line> {
+fn play(name: String, sound: SoundFile) -> std::io::Result<Line> {
     // The channels are averaged already.
-    let (mut feed, tap) = tap::wire(sound.rate, 1);
+    let (mut feed, tap) = tap::wire(sound.rate(), 1);
     let stop = Arc::new(AtomicBool::new(false));
-    let (rate, channels) = (sound.rate, u16::try_from(sound.channels).unwrap_or(u16::MAX));
+    let (rate, channels) = (sound.rate(), u16::try_from(sound.channels()).unwrap_or(u16::MAX));
     let kept = Box::new(StopOnDrop(stop.clone()));
-    thread::Builder::new().name("play-file".into()).spawn(move || deliver(&sound, &mut feed, &stop))?;
+    thread::Builder::new().name("play-file".into()).spawn(move || deliver(sound, &mut feed, &stop))?;
     Ok(Line { name, rate, channels, tap, kept })
 }
 
 /// Delivers each piece when its last sample would have been captured.
-fn deliver(sound: &Sound, feed: &mut Feed, stop: &AtomicBool) {
+fn deliver(mut sound: SoundFile, feed: &mut Feed, stop: &AtomicBool) {
     let start = Instant::now();
-    let piece = (f64::from(sound.rate) * PIECE.as_secs_f64()).ceil().max(1.0) as usize;
-    let mut done = 0;
-    for samples in sound.samples.chunks(piece) {
+    let rate = f64::from(sound.rate());
+    let piece = (rate * PIECE.as_secs_f64()).ceil().max(1.0) as usize;
+    let (mut done, mut pending, mut more) = (0, Vec::new(), true);
+    while more || !pending.is_empty() {
+        while more && pending.len() < piece {
+            more = sound.read(&mut pending).unwrap_or_else(|error| {
+                // It was whole when it was opened.
+                tracing::warn!("the file changed while it was played: {error}");
+                false
+            });
+        }
+        let samples = &pending[..piece.min(pending.len())];
         done += samples.len();
-        let due = Duration::from_secs_f64(done as f64 / f64::from(sound.rate));
+        let due = Duration::from_secs_f64(done as f64 / rate);
         thread::sleep(due.saturating_sub(start.elapsed()));
         if stop.load(Ordering::Relaxed) {
             return;
         }
         feed.take(samples, start.elapsed().saturating_sub(due));
+        let count = samples.len();
+        pending.drain(..count);
     }
 }

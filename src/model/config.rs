@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ModelError;
+use crate::audio::FrontEnd;
 
 /// How sound becomes tokens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +23,7 @@ pub enum Stem {
     },
     /// Whisper's encoder: two 1-D convolutions (the second of stride 2) over `mel_bins` channels.
     Convolutions {
-        /// Mel bins of the input (80).
+        /// Mel bins of the input (80, or 128 in large-v3 and turbo).
         mel_bins: usize,
         /// Frames of 10 ms of the input; two make a token.
         frames: usize,
@@ -37,6 +38,8 @@ pub enum Pooling {
     ClassTokens,
     /// Mean of the tokens that hold sound: class tokens and padding apart.
     Mean,
+    /// Mean of every token but class tokens, those of padding included: what `WhisperForAudioClassification` does.
+    All,
 }
 
 /// The shape of a backbone with its head.
@@ -56,6 +59,10 @@ pub struct ModelConfig {
     pub norm_eps: f64,
     /// LayerNorm epsilon of the head.
     pub head_eps: f64,
+    /// Whether the head has a LayerNorm before its linear layer. Every head that is made here has one; the head of
+    /// `WhisperForAudioClassification` has none.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub head_norm: bool,
     /// How tokens become one vector.
     pub pooling: Pooling,
     /// Size of the answer.
@@ -79,6 +86,7 @@ impl ModelConfig {
             mlp_hidden: 4 * hidden,
             norm_eps: 1e-6,
             head_eps: 1e-5,
+            head_norm: true,
             pooling: Pooling::ClassTokens,
             classes,
         })
@@ -123,6 +131,7 @@ impl ModelConfig {
             // Two frames make a token.
             Stem::Convolutions { .. } => 2,
         };
+        let valid = valid.filter(|_| self.pooling != Pooling::All);
         let heard = valid.map_or(columns, |frames| frames.div_ceil(hop).clamp(1, columns));
         (0..rows).flat_map(|row| (0..heard).map(move |column| first + row * columns + column)).collect()
     }
@@ -183,6 +192,22 @@ impl ModelConfig {
         }
     }
 
+    /// The log-mel that it takes. The stem says whose it is: patches come from AST's family and take Kaldi's filter bank,
+    /// convolutions from Whisper. A family with a front end of its own says so here, and nobody else asks for bins.
+    ///
+    /// # Errors
+    /// When that family has no filter bank of so many bins here.
+    pub fn front_end(&self) -> Result<FrontEnd, ModelError> {
+        let (found, family, known) = match self.stem {
+            Stem::Patches { mel_bins, .. } => (FrontEnd::kaldi(mel_bins), "AST", "128"),
+            Stem::Convolutions { mel_bins, .. } => (FrontEnd::whisper(mel_bins), "Whisper", "80 and 128"),
+        };
+        found.ok_or_else(|| {
+            let bins = self.mel_bins();
+            ModelError::Shape(format!("{family}'s filter bank here has no form with {bins} mel bins, only {known}"))
+        })
+    }
+
     /// Whether keys have a bias of their own: everywhere but in Whisper.
     pub fn key_bias(&self) -> bool {
         matches!(self.stem, Stem::Patches { .. })
@@ -209,6 +234,16 @@ impl ModelConfig {
     }
 }
 
+/// What a shape written before heads could lack a norm means.
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_yes(value: &bool) -> bool {
+    *value
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -226,5 +261,31 @@ mod tests {
         for (valid, columns) in [(64, 4), (49, 4), (48, 3), (40, 3), (1, 1), (0, 1), (1000, 4)] {
             assert_eq!(config.pooled_tokens(Some(valid)), tokens(columns), "{valid}");
         }
+    }
+
+    #[test]
+    fn the_stem_says_whose_filter_bank_it_is() {
+        let ast = ModelConfig::ast("tiny", 64, [16, 16], 2).unwrap();
+        let whisper = |mel_bins| ModelConfig { stem: Stem::Convolutions { mel_bins, frames: 64 }, ..ast.clone() };
+        assert_eq!(ast.front_end().unwrap(), FrontEnd::Kaldi);
+        assert_eq!(whisper(80).front_end().unwrap(), FrontEnd::Whisper);
+        assert_eq!(whisper(128).front_end().unwrap(), FrontEnd::Whisper128);
+        let why = whisper(96).front_end().unwrap_err().to_string();
+        assert!(why.contains("96 mel bins") && why.contains("80 and 128"), "{why}");
+    }
+
+    #[test]
+    fn pooling_of_all_tokens_takes_padding_in() {
+        let stem = Stem::Convolutions { mel_bins: 80, frames: 20 };
+        let config = ModelConfig { stem, pooling: Pooling::All, ..ModelConfig::ast("tiny", 64, [16, 16], 2).unwrap() };
+        assert_eq!(config.pooled_tokens(Some(5)), (0..10).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn shapes_of_old_files_have_a_norm_in_the_head() {
+        let config = ModelConfig::ast("tiny", 64, [16, 16], 2).unwrap();
+        let text = serde_json::to_string(&config).unwrap();
+        assert!(!text.contains("head_norm"), "{text}");
+        assert_eq!(serde_json::from_str::<ModelConfig>(&text).unwrap(), config);
     }
 }

@@ -8,7 +8,7 @@ use super::{
     source::Source,
     specs,
 };
-use crate::audio::Normalisation;
+use crate::audio::{FrontEnd, Normalisation};
 
 /// A tensor of the file that is of no use here.
 #[derive(Clone, Debug, Serialize)]
@@ -34,6 +34,8 @@ pub struct Description {
     pub tokens: usize,
     /// Parameters, head and additions included.
     pub parameters: usize,
+    /// The log-mel that it takes: `kaldi`, `whisper`, `whisper128`.
+    pub front_end: &'static str,
     /// What it was adapted by.
     pub method: Option<Method>,
     /// What it was adapted from.
@@ -91,6 +93,7 @@ fn blank(source: &str, format: String, shape: ModelConfig, method: Option<Method
         format,
         file: None,
         tokens: shape.tokens(),
+        front_end: shape.front_end().map_or("none", FrontEnd::name),
         shape,
         parameters,
         method,

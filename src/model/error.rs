@@ -57,6 +57,15 @@ impl ModelError {
             .any(|sign| error.contains(sign))
     }
 
+    /// What is wrong, without file and remedy, for a message that names its own.
+    pub(super) fn reason(&self) -> String {
+        match self {
+            Self::Checkpoint { problem, .. } => problem.clone(),
+            Self::Unknown { what, given, .. } => format!("{given} is no {what}"),
+            other => other.to_string(),
+        }
+    }
+
     /// A checkpoint that cannot be used: what is wrong and what to do.
     pub(super) fn checkpoint(path: &Path, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::Checkpoint { path: path.to_owned(), problem: problem.into(), remedy: remedy.into() }

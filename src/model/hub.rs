@@ -1,6 +1,7 @@
 //! `hf:ORG/NAME`: checkpoints from the Hugging Face hub, into the cache that its own tools share.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     env, fs, io,
     path::{Path, PathBuf},
 };
@@ -13,8 +14,11 @@ use sha2::{Digest, Sha256};
 
 use super::ModelError;
 
-/// The weights, the better form first.
-const WEIGHTS: [&str; 2] = ["model.safetensors", "pytorch_model.bin"];
+/// The weights, the better form first; an index lists those in several files.
+const WEIGHTS: [&str; 4] =
+    ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"];
+/// Names of the two forms in one file, for people.
+const FORMS: [&str; 2] = [WEIGHTS[0], WEIGHTS[2]];
 /// What says their shape and front end; not every repository has both.
 const SETTINGS: [&str; 2] = ["config.json", "preprocessor_config.json"];
 
@@ -65,7 +69,8 @@ impl Hub {
     pub fn fetch(&self, repository: &str, watcher: &mut dyn Watcher) -> Result<PathBuf, ModelError> {
         let repo = repo(repository)?;
         let cached = Cache::new(self.cache.clone()).repo(repo.clone());
-        if let Some(weights) = WEIGHTS.iter().find_map(|name| cached.get(name)) {
+        let whole = |weights: &PathBuf| parts(weights).iter().all(|part| cached.get(part).is_some());
+        if let Some(weights) = WEIGHTS.iter().filter_map(|name| cached.get(name)).find(whole) {
             return Ok(parent(&weights));
         }
         if self.offline {
@@ -96,8 +101,13 @@ impl Hub {
         let mut last = String::new();
         for name in WEIGHTS {
             match get(name) {
-                Ok(path) => return Ok(parent(&path)),
-                Err(why) if is_absent(&why) => last = format!("it has no {}", WEIGHTS.join(" and no ")),
+                Ok(path) => {
+                    for part in parts(&path) {
+                        get(&part).map_err(|why| self.absent(repository, &format!("{part}: {}", told(&why))))?;
+                    }
+                    return Ok(parent(&path));
+                }
+                Err(why) if is_absent(&why) => last = format!("it has no {}", FORMS.join(" and no ")),
                 Err(why) => return Err(self.absent(repository, &told(&why))),
             }
         }
@@ -128,6 +138,21 @@ fn repo(given: &str) -> Result<Repo, ModelError> {
         return Err(ModelError::Unknown { what: "repository", given: given.to_owned(), hint });
     }
     Ok(Repo::with_revision(name.to_owned(), RepoType::Model, revision.to_owned()))
+}
+
+/// The files that an index of weights lists; none of weights in one file. What cannot be read lists nothing, which
+/// opening it will tell.
+fn parts(weights: &Path) -> Vec<String> {
+    #[derive(serde::Deserialize)]
+    struct Index {
+        weight_map: BTreeMap<String, String>,
+    }
+    if weights.extension().is_none_or(|extension| extension != "json") {
+        return Vec::new();
+    }
+    let index: Option<Index> = fs::read(weights).ok().and_then(|text| serde_json::from_slice(&text).ok());
+    let listed: BTreeSet<String> = index.into_iter().flat_map(|index| index.weight_map.into_values()).collect();
+    listed.into_iter().filter(|name| Path::new(name).file_name().is_some_and(|file| file == name.as_str())).collect()
 }
 
 fn parent(file: &Path) -> PathBuf {
@@ -199,7 +224,11 @@ mod tests {
 
     use super::*;
 
-    /// A hub with one repository of two files; `damage` changes what is sent, `seen` collects the requests.
+    const INDEX: &[u8] =
+        br#"{"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}"#;
+
+    /// A hub with a repository of two files, and one of weights in parts; `damage` changes what is sent, `seen` collects
+    /// the requests.
     fn serve(damage: bool) -> (String, thread::JoinHandle<Vec<String>>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -220,8 +249,12 @@ mod tests {
                     return seen;
                 }
                 let file = request.split(' ').nth(1).unwrap().rsplit('/').next().unwrap().to_owned();
+                let in_parts = request.contains("/parts/");
                 let content: &[u8] = match file.as_str() {
-                    "model.safetensors" => b"the weights themselves",
+                    "model.safetensors" if !in_parts => b"the weights themselves",
+                    "model.safetensors.index.json" if in_parts => INDEX,
+                    "model-00001-of-00002.safetensors" if in_parts => b"the first half",
+                    "model-00002-of-00002.safetensors" if in_parts => b"the other half",
                     "config.json" => b"{}",
                     _ => {
                         stream
@@ -284,6 +317,20 @@ mod tests {
         let asked = stop(&endpoint, served);
         assert!(asked.iter().any(|request| request == "model.safetensors 0-"), "{asked:?}");
         assert_eq!(hub("http://127.0.0.1:1", cache.path(), true).fetch("org/name", &mut Silent).unwrap(), folder);
+    }
+
+    #[test]
+    fn every_part_of_weights_in_several_files_is_downloaded() {
+        let cache = tempfile::tempdir().unwrap();
+        let (endpoint, served) = serve(false);
+        let folder = hub(&endpoint, cache.path(), false).fetch("org/parts", &mut Silent).unwrap();
+        assert_eq!(fs::read(folder.join("model-00002-of-00002.safetensors")).unwrap(), b"the other half");
+        stop(&endpoint, served);
+        let offline = || hub("http://127.0.0.1:1", cache.path(), true).fetch("org/parts", &mut Silent);
+        assert_eq!(offline().unwrap(), folder);
+        // With a part missing it does not count as being there.
+        fs::remove_file(folder.join("model-00001-of-00002.safetensors")).unwrap();
+        assert!(offline().is_err());
     }
 
     #[test]

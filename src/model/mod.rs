@@ -44,7 +44,7 @@ pub use fused::Fused;
 pub use init::{grid_sinusoids, initial_values, initialise};
 pub use inventory::{GroupCount, Inventory};
 pub use method::{Extras, LowRank, METHODS, Method, Tuning};
-pub use open::{Opened, Request, open, shape};
+pub use open::{Opened, Request, open, shape, takes_raw_features};
 pub use param::{Init, ParamSpec, Part};
 pub use portable::Portable;
 pub use precision::Precision;

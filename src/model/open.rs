@@ -59,6 +59,8 @@ pub struct Opened {
     pub precision: Precision,
     /// The checkpoint's class names, when its own head was kept.
     pub labels: Option<Vec<String>>,
+    /// Whether the checkpoint's own classes occur together, when it says.
+    pub multi_label: Option<bool>,
     /// The feature statistics that the backbone was trained with, when it says.
     pub normalisation: Option<Normalisation>,
     /// What a person should know: what was cut, interpolated, ignored, started afresh.
@@ -106,6 +108,19 @@ pub fn shape(request: &Request) -> Result<ModelConfig, ModelError> {
     }
 }
 
+/// Whether a model takes its features as they are, so that no statistics of a data set may be used for them.
+///
+/// # Errors
+/// As [`open`].
+pub fn takes_raw_features(source: &str) -> Result<bool, ModelError> {
+    let normalisation = match Source::find(source)? {
+        Source::Random { .. } => None,
+        Source::File(checkpoint) => checkpoint.normalisation,
+        Source::Adapter(adapter) => adapter.card.normalisation,
+    };
+    Ok(normalisation == Some(Normalisation::NONE))
+}
+
 /// The checkpoint's shape at the length, stride and classes that are asked for.
 fn wanted_shape(checkpoint: &Checkpoint, request: &Request) -> Result<ModelConfig, ModelError> {
     let mut config = checkpoint.config.clone();
@@ -118,6 +133,13 @@ fn wanted_shape(checkpoint: &Checkpoint, request: &Request) -> Result<ModelConfi
             }
         }
         Stem::Convolutions { frames, .. } => *frames = request.frames.unwrap_or(*frames),
+    }
+    if request.classes.is_some() {
+        // A new head has a norm and leaves padding out, whatever the checkpoint's own did.
+        config.head_norm = true;
+        if config.pooling == Pooling::All {
+            config.pooling = Pooling::Mean;
+        }
     }
     config.pooling = pooling(&config, request);
     config.classes = request.classes.unwrap_or(config.classes);
@@ -157,9 +179,10 @@ fn load(checkpoint: &Checkpoint, request: &Request) -> Result<Opened, ModelError
     let values = loaded.into_iter().map(|(values, _)| values);
     let store = store(specs, values, &request.device)?;
     let labels = checkpoint.labels.clone().filter(|_| own_head);
+    let multi_label = checkpoint.multi_label.filter(|_| own_head);
     let notes = notes(checkpoint, &config, method, own_head);
     let (precision, normalisation) = (precision(request), checkpoint.normalisation);
-    Ok(Opened { config, method, store, precision, labels, normalisation, notes, fingerprint })
+    Ok(Opened { config, method, store, precision, labels, multi_label, normalisation, notes, fingerprint })
 }
 
 /// Adapters on the backbone they were trained on.
@@ -301,6 +324,7 @@ fn random(size: &str, request: &Request) -> Result<Opened, ModelError> {
         method,
         precision: precision(request),
         labels: None,
+        multi_label: None,
         normalisation: None,
         notes: Vec::new(),
         fingerprint: format!("random:{size}:{}", request.seed),

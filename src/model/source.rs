@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{
     ModelConfig, ModelError,
     boxed::{BOXED, Boxed},
-    checkpoint::{Adapter, Checkpoint},
+    checkpoint::{Adapter, Checkpoint, Lora},
     hub,
 };
 
@@ -45,11 +45,25 @@ impl Source {
         if !path.exists() {
             return Err(unknown(given));
         }
-        Ok(match Adapter::find(path)? {
-            Some(adapter) => Self::Adapter(Box::new(adapter)),
-            None => Self::File(Box::new(Checkpoint::open(path)?)),
-        })
+        if let Some(adapter) = Adapter::find(path)? {
+            return Ok(Self::Adapter(Box::new(adapter)));
+        }
+        if let Some(lora) = Lora::find(path)? {
+            return Ok(Self::File(Box::new(with_base(&lora)?)));
+        }
+        Ok(Self::File(Box::new(Checkpoint::open(path)?)))
     }
+}
+
+/// LoRA weights on their base model: a folder here, or a repository on the hub.
+fn with_base(lora: &Lora) -> Result<Checkpoint, ModelError> {
+    let base = match lora.base_here() {
+        Some(here) => here,
+        None => {
+            hub::Hub::from_env().fetch(&lora.base, &mut hub::Silent).map_err(|why| lora.without_base(&why.reason()))?
+        }
+    };
+    Checkpoint::with_lora(lora, &base)
 }
 
 /// What `--model` can name without a file or a network.

@@ -27,7 +27,7 @@
 //! | `blocks.i.adapter.down.weight`, `.bias` | (A, D), (A) | MLP Adapter |
 //! | `blocks.i.adapter.up.weight`, `.bias` | (D, A), (D) | |
 //! | `norm.weight`, `norm.bias` | (D) | after the last block |
-//! | `head.norm.weight`, `head.norm.bias` | (D) | |
+//! | `head.norm.weight`, `head.norm.bias` | (D) | unless the head has no norm |
 //! | `head.linear.weight`, `head.linear.bias` | (n, D), (n) | |
 
 use super::{Extras, Init, LowRank, Method, ModelConfig, ParamSpec, Part, Stem};
@@ -52,7 +52,9 @@ pub fn specs(config: &ModelConfig, method: Method) -> Vec<ParamSpec> {
     list.part = Part::FinalNorm;
     list.norm("norm", config.hidden);
     list.part = Part::Head;
-    list.norm("head.norm", config.hidden);
+    if config.head_norm {
+        list.norm("head.norm", config.hidden);
+    }
     list.linear("head.linear", config.classes, config.hidden, Init::TruncatedNormal(HEAD_STD));
     for spec in &mut list.specs {
         // Whisper's sinusoids are a table, not a parameter, whatever the method.
@@ -242,6 +244,7 @@ mod tests {
             mlp_hidden: 1536,
             norm_eps: 1e-5,
             head_eps: 1e-5,
+            head_norm: true,
             pooling: Pooling::Mean,
             classes: 10,
         };

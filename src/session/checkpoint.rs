@@ -1,4 +1,4 @@
-//! Checkpoints: one safetensors file each, written whole or not at all.
+//! Checkpoints: one safetensors file each, written whole or not at all, with a checksum over every byte.
 //!
 //! A session keeps its last two (should the newest be damaged, the other is used) and the best weights.
 //! What stands in them is the trainer's business; here they are named tensors and a [`Position`].
@@ -13,7 +13,7 @@ use std::{
 use safetensors::{Dtype, SafeTensorError, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 
-use super::{Best, SessionError};
+use super::{Best, SessionError, seal};
 
 /// Name of the best weights in a session's folder.
 pub const BEST_FILE: &str = "best.safetensors";
@@ -94,17 +94,19 @@ impl Checkpoint {
     /// Reads a file, whole.
     ///
     /// # Errors
-    /// When it is cut short, is no checkpoint of a session, or cannot be read.
+    /// When it is cut short or damaged, is no checkpoint of a session, or cannot be read.
     pub fn read(path: &Path) -> Result<Self, SessionError> {
         let bytes = fs::read(path).map_err(SessionError::io(path, "read"))?;
-        let damaged = |problem: String| SessionError::Damaged {
-            path: path.to_owned(),
-            problem,
-            remedy: "delete it; an earlier checkpoint is used where there is one".to_owned(),
-        };
+        let damaged = |problem: String| damaged(path, problem);
         let broken = |error: SafeTensorError| damaged(format!("the checkpoint is cut short or damaged ({error})"));
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(broken)?;
-        let position = header.metadata().as_ref().and_then(|metadata| metadata.get(POSITION_KEY));
+        let metadata = header.metadata().clone().unwrap_or_default();
+        // A file of an older version has its position there and nothing else.
+        let may_lack = metadata.keys().all(|key| key == POSITION_KEY);
+        if !seal::agrees(&bytes).unwrap_or(may_lack) {
+            return Err(damaged("the checkpoint is damaged: its content does not agree with its checksum".to_owned()));
+        }
+        let position = metadata.get(POSITION_KEY);
         let position = position.ok_or_else(|| damaged("this file is no checkpoint of a session".to_owned()))?;
         let position = serde_json::from_str(position)
             .map_err(|error| damaged(format!("another version of this program wrote it ({error})")))?;
@@ -113,7 +115,12 @@ impl Checkpoint {
             if view.dtype() != Dtype::F32 {
                 return Err(damaged(format!("{name} is {:?}, not F32", view.dtype())));
             }
-            let data = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+            let data: Vec<f32> =
+                view.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+            // A target that nobody annotated is NaN by definition.
+            if !name.starts_with("answers.") && data.iter().any(|value| !value.is_finite()) {
+                return Err(damaged(format!("{name} holds values that are not numbers (NaN or infinite)")));
+            }
             tensors.insert(name.to_owned(), Tensor { shape: view.shape().to_vec(), data });
         }
         Ok(Self { position, tensors })
@@ -139,6 +146,19 @@ impl Checkpoint {
     }
 }
 
+/// What is said of a checkpoint that cannot be used.
+fn damaged(path: &Path, problem: String) -> SessionError {
+    let name = path.file_name().unwrap_or_default();
+    let remedy = if name == BEST_FILE {
+        "the last epoch's weights are used by `--weights last`"
+    } else if name == AVERAGED_FILE {
+        "resume or train again to have it written anew, or use `--weights best`"
+    } else {
+        "an earlier checkpoint is used where there is one"
+    };
+    SessionError::Damaged { path: path.to_owned(), problem, remedy: remedy.to_owned() }
+}
+
 fn write_whole<S: AsRef<str> + Ord + Display, V: View>(
     path: &Path,
     partial: &Path,
@@ -147,12 +167,14 @@ fn write_whole<S: AsRef<str> + Ord + Display, V: View>(
 ) -> Result<u64, SessionError> {
     let fail = |source: std::io::Error| SessionError::io(path, "write")(source);
     let position = serde_json::to_string(position).map_err(|error| fail(error.into()))?;
-    let metadata = HashMap::from([(POSITION_KEY.to_owned(), position)]);
+    let open = (seal::KEY.to_owned(), seal::OPEN.to_owned());
+    let metadata = HashMap::from([(POSITION_KEY.to_owned(), position), open]);
     safetensors::serialize_to_file(tensors, Some(metadata), partial).map_err(|error| match error {
         SafeTensorError::IoError(error) => fail(error),
         other => fail(std::io::Error::other(other)),
     })?;
-    let file = File::open(partial).map_err(fail)?;
+    let mut file = File::options().read(true).write(true).open(partial).map_err(fail)?;
+    seal::seal(&mut file).map_err(fail)?;
     file.sync_all().map_err(fail)?;
     let bytes = file.metadata().map_err(fail)?.len();
     // The format's own writer makes files for the user alone.
@@ -202,9 +224,24 @@ impl Checkpoints {
     /// # Errors
     /// When there is none; the error is that of the newest, if there is one.
     pub fn latest(&self) -> Result<(Checkpoint, Vec<SessionError>), SessionError> {
+        self.latest_that(|_| Ok(()))
+    }
+
+    /// The newest checkpoint that is whole and fits what it is asked for; `fits` says why one does not.
+    ///
+    /// # Errors
+    /// As [`latest`](Self::latest).
+    pub fn latest_that(
+        &self,
+        mut fits: impl FnMut(&Checkpoint) -> Result<(), String>,
+    ) -> Result<(Checkpoint, Vec<SessionError>), SessionError> {
         let mut passed_over = Vec::new();
         for path in self.newest_first()? {
-            match Checkpoint::read(&path) {
+            let read = Checkpoint::read(&path).and_then(|checkpoint| match fits(&checkpoint) {
+                Ok(()) => Ok(checkpoint),
+                Err(problem) => Err(damaged(&path, problem)),
+            });
+            match read {
                 Ok(checkpoint) => return Ok((checkpoint, passed_over)),
                 Err(error) => passed_over.push(error),
             }
@@ -337,6 +374,67 @@ mod tests {
             let message = passed_over[0].to_string();
             assert!(message.contains("checkpoint-00000020") && message.contains("cut short"), "{message}");
         }
+    }
+
+    /// Every byte of a checkpoint counts: one flipped bit anywhere, and the one before is used.
+    #[test]
+    fn one_flipped_bit_anywhere_is_found_and_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::of(folder.path());
+        write(&checkpoints, 10);
+        let newest = write(&checkpoints, 20);
+        let whole = fs::read(&newest).unwrap();
+        for at in 0..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1 << (at % 8);
+            fs::write(&newest, &bytes).unwrap();
+            let (read, passed_over) = checkpoints.latest().unwrap();
+            assert_eq!(read.position.step, 10, "byte {at}");
+            assert!(passed_over[0].to_string().contains("checkpoint-00000020"), "byte {at}");
+        }
+        // Two values swapped are no invalid file either.
+        let mut bytes = whole.clone();
+        let end = bytes.len();
+        bytes.copy_within(end - 8..end - 4, end - 4);
+        fs::write(&newest, &bytes).unwrap();
+        let said = checkpoints.latest().unwrap().1[0].to_string();
+        assert!(said.contains("does not agree with its checksum"), "{said}");
+    }
+
+    /// Sessions of before there were checksums stay readable.
+    #[test]
+    fn a_checkpoint_without_a_checksum_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint-00000001.safetensors");
+        let metadata = HashMap::from([(POSITION_KEY.to_owned(), serde_json::to_string(&position(1)).unwrap())]);
+        safetensors::serialize_to_file([("head", &tensor())], Some(metadata), &path).unwrap();
+        assert_eq!(Checkpoint::read(&path).unwrap().position, position(1));
+    }
+
+    #[test]
+    fn one_that_does_not_fit_is_passed_over_for_the_one_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::of(folder.path());
+        write(&checkpoints, 10);
+        write(&checkpoints, 20);
+        let of_ten = |checkpoint: &Checkpoint| match checkpoint.position.step {
+            10 => Ok(()),
+            step => Err(format!("step {step} is no good")),
+        };
+        let (read, passed_over) = checkpoints.latest_that(of_ten).unwrap();
+        assert_eq!(read.position.step, 10);
+        assert!(passed_over[0].to_string().contains("step 20 is no good"));
+        assert!(checkpoints.latest_that(|_| Err("never".to_owned())).unwrap_err().to_string().contains("never"));
+    }
+
+    #[test]
+    fn weights_that_are_not_numbers_are_no_checkpoint() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(BEST_FILE);
+        let broken = Tensor { shape: vec![2], data: vec![1.0, f32::NAN] };
+        Checkpoint::write(&path, &position(1), [("head", &broken)]).unwrap();
+        let said = Checkpoint::read(&path).unwrap_err().to_string();
+        assert!(said.contains("not numbers") && said.contains("--weights last"), "{said}");
     }
 
     #[test]

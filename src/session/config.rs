@@ -8,6 +8,25 @@ use crate::{
     model::{Method, ModelConfig, Precision, pretrain::Objectives},
 };
 
+/// What a run does about a training step whose loss or gradient is not a number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnNan {
+    /// Ends: nothing is written from then on.
+    #[default]
+    Stop,
+    /// Leaves the step's update out and goes on, a few steps in a row at most.
+    Skip,
+}
+
+impl OnNan {
+    /// Whether it is what every run did before there was a choice.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+    fn is_stop(&self) -> bool {
+        *self == Self::Stop
+    }
+}
+
 /// A run's full configuration: enough to run it again, to the bit on the same machine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunConfig {
@@ -47,6 +66,9 @@ pub struct RunConfig {
     pub micro_batch: usize,
     /// Steps between two measurements of the adapters' norms (0: never).
     pub norms_every: u64,
+    /// What is done about a step that is not a number.
+    #[serde(default, skip_serializing_if = "OnNan::is_stop")]
+    pub on_nan: OnNan,
     /// The session this one is paired with and shares its batches with.
     pub paired_with: Option<String>,
     /// What only a pretraining has.

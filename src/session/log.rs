@@ -55,11 +55,8 @@ impl LogWriter {
     /// # Errors
     /// When the disk refuses; the event is kept and written with the next one.
     pub fn append(&mut self, record: &Record) -> Result<(), SessionError> {
-        // Plain data with string keys always serialises; a line that did not could only be left out.
-        if let Ok(mut line) = serde_json::to_vec(record) {
-            line.push(b'\n');
-            self.pending.append(&mut line);
-        }
+        self.pending.extend(line_of(record));
+        self.pending.push(b'\n');
         self.flush()
     }
 
@@ -90,6 +87,19 @@ impl LogWriter {
         self.flush()?;
         self.file.sync_data().map_err(SessionError::io(&self.path, "write"))
     }
+}
+
+/// An event as one line that can be read back. JSON has no NaN and no infinity: an event that holds one is written as a
+/// warning that says so, for a line that nobody can read would be an event lost.
+fn line_of(record: &Record) -> Vec<u8> {
+    let written = serde_json::to_vec(record).unwrap_or_default();
+    if serde_json::from_slice::<Record>(&written).is_ok() {
+        return written;
+    }
+    let text = String::from_utf8_lossy(&written);
+    let kind = text.split_once("\"event\":\"").and_then(|(_, rest)| rest.split('"').next()).unwrap_or("event");
+    let message = format!("an event could not be kept, because a value in it is not a number: {kind}");
+    serde_json::to_vec(&Record { at_ms: record.at_ms, event: Event::Warning { message } }).unwrap_or_default()
 }
 
 /// Offset after the last newline, found from the end.
@@ -299,6 +309,23 @@ mod tests {
         writer.append(&step(3)).unwrap();
         assert_eq!(reader.poll().unwrap(), [step(3)]);
         assert_eq!(reader.poll().unwrap(), []);
+    }
+
+    #[test]
+    fn every_line_can_be_read_back_whatever_its_numbers_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = LogWriter::open(folder.path()).unwrap();
+        let mut reader = LogReader::new(folder.path());
+        for loss in [f32::NAN, f32::INFINITY] {
+            let event = Event::Step(StepRecord { step: 7, loss, ..StepRecord::default() });
+            writer.append(&Record { at_ms: 5, event }).unwrap();
+        }
+        writer.append(&step(8)).unwrap();
+        let read = reader.poll().unwrap();
+        assert_eq!((read.len(), reader.damaged()), (3, 0));
+        let said = |record: &Record| matches!(&record.event, Event::Warning { message } if message.contains("not a number: step"));
+        assert!(said(&read[0]) && said(&read[1]), "{read:?}");
+        assert_eq!(read[2], step(8));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{LOG_FILE, LogReader, RunState, SessionError, outline};
+use super::{LOG_FILE, LogReader, RunState, SessionError, outline, removal};
 
 /// Name of the lock in a session's folder. The operating system releases it with the process, however that ends.
 const LOCK_FILE: &str = "lock";
@@ -99,28 +99,50 @@ impl Store {
         &self.root
     }
 
-    /// Every session, the one that changed last first. A folder whose log cannot be read is left out.
+    /// Every session, the one that changed last first. A folder whose log cannot be read is left out:
+    /// [`list_all`](Self::list_all) names it.
     ///
     /// # Errors
     /// When the folder is there and cannot be read.
     pub fn list(&self) -> Result<Vec<SessionInfo>, SessionError> {
-        let mut sessions: Vec<_> = self.folders()?.iter().filter_map(|folder| describe(folder).ok()).collect();
-        sessions.sort_by(|a, b| b.changed.cmp(&a.changed).then_with(|| b.name.cmp(&a.name)));
-        Ok(sessions)
+        Ok(self.list_all()?.0)
     }
 
-    /// The folder of the session that is meant by a path, a name or `last`.
+    /// Every session, the one that changed last first, and what is wrong with those that cannot be read.
+    ///
+    /// # Errors
+    /// When the folder is there and cannot be read.
+    pub fn list_all(&self) -> Result<(Vec<SessionInfo>, Vec<SessionError>), SessionError> {
+        let (mut sessions, mut unreadable) = (Vec::new(), Vec::new());
+        for folder in self.folders()? {
+            match describe(&folder) {
+                Ok(info) => sessions.push(info),
+                Err(error) => unreadable.push(error),
+            }
+        }
+        sessions.sort_by(|a, b| b.changed.cmp(&a.changed).then_with(|| b.name.cmp(&a.name)));
+        Ok((sessions, unreadable))
+    }
+
+    /// The folder of the session that is meant by a path, a name or `last`. What has a separator in it is a path; a bare
+    /// name means a session of this store, whatever lies in the working directory under that name.
     ///
     /// # Errors
     /// When there is none; the message names the nearest.
     pub fn find(&self, given: &str) -> Result<PathBuf, SessionError> {
-        if let Some(folder) = [PathBuf::from(given), self.root.join(given)].into_iter().find(|path| is_session(path)) {
+        let is_path = given.chars().any(std::path::is_separator);
+        let folder = if is_path { PathBuf::from(given) } else { self.root.join(given) };
+        if !given.is_empty() && is_session(&folder) {
             return Ok(folder);
         }
         let folders = self.folders()?;
         if given == "last" {
             let changed = |folder: &&PathBuf| changed(folder).unwrap_or(SystemTime::UNIX_EPOCH);
             return folders.iter().max_by_key(changed).cloned().ok_or_else(|| self.unknown(given, &[]));
+        }
+        if !is_path && is_session(Path::new(given)) {
+            let hint = format!("the folder here of that name is meant by ./{given}");
+            return Err(SessionError::Unknown { given: given.to_owned(), root: self.root.clone(), hint });
         }
         let names: Vec<_> = folders.iter().map(|folder| name_of(folder)).collect();
         Err(self.unknown(given, &names))
@@ -146,9 +168,18 @@ impl Store {
     /// What one session's log says, in outline.
     ///
     /// # Errors
-    /// When its log cannot be read.
+    /// When its log cannot be read, or does not say what was trained.
     pub fn describe(&self, folder: &Path) -> Result<SessionInfo, SessionError> {
-        describe(folder)
+        let info = describe(folder)?;
+        // A log without its beginning: `load` says how much of it is none.
+        if info.state.config.is_none() && load(folder)?.config.is_none() {
+            return Err(SessionError::Damaged {
+                path: folder.join(LOG_FILE),
+                problem: "it does not say what was trained: its first line is missing or damaged".to_owned(),
+                remedy: "restore it from a copy".to_owned(),
+            });
+        }
+        Ok(info)
     }
 
     /// Makes the folder of a new session, adding a number to the name when it is taken, and locks it.
@@ -173,13 +204,15 @@ impl Store {
         }
     }
 
-    /// Deletes a session with everything in it.
+    /// Deletes a session: what this program wrote into its folder, and the folder where nothing else is in it. Answers
+    /// with what is left there.
     ///
     /// # Errors
-    /// When a process trains it, or it cannot be deleted.
-    pub fn remove(&self, folder: &Path) -> Result<(), SessionError> {
+    /// When a process trains it, its log does not begin as a session's does, or it cannot be deleted.
+    pub fn remove(&self, folder: &Path) -> Result<Vec<PathBuf>, SessionError> {
+        removal::check(folder)?;
         let _lock = Lock::take(folder)?;
-        fs::remove_dir_all(folder).map_err(SessionError::io(folder, "remove"))
+        removal::remove(folder, LOCK_FILE)
     }
 
     fn folders(&self) -> Result<Vec<PathBuf>, SessionError> {
@@ -322,6 +355,31 @@ mod tests {
         assert!(!store.list().unwrap()[0].in_use);
         store.remove(&folder).unwrap();
         assert!(!folder.exists());
+    }
+
+    /// A log of other bytes is no session with an empty table.
+    #[test]
+    fn a_log_that_says_nothing_is_named() {
+        let (_folder, store) = store();
+        for content in ["\u{1}\u{2} random\nbytes\n", "{\"at_ms\":1,\"event\":\"paused\"}\n"] {
+            let (_, lock) = store.create("odd").unwrap();
+            fs::write(lock.folder().join(LOG_FILE), content).unwrap();
+            let why = store.describe(lock.folder()).unwrap_err().to_string();
+            assert!(
+                why.contains("no usable event in it (2 lines") || why.contains("does not say what was trained"),
+                "{why}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_bare_name_means_the_store() {
+        let (folder, store) = store();
+        let elsewhere = with_log(&Store::at(folder.path().join("elsewhere")), "mine");
+        let own = with_log(&store, "mine");
+        assert_eq!(store.find("mine").unwrap(), own);
+        assert_eq!(store.find(elsewhere.to_str().unwrap()).unwrap(), elsewhere);
+        assert!(store.find("").is_err());
     }
 
     #[test]

@@ -38,6 +38,7 @@ impl Shelf {
 
 /// One run's batches, each by its place, so that a run goes on where it stood.
 pub(super) struct Batches {
+    set: Arc<FeatureSet>,
     train: Loader,
     val: Loader,
     /// The epoch being trained on.
@@ -62,6 +63,7 @@ impl Batches {
         let normalisation = config.normalisation;
         let val = Loader::evaluation(Arc::clone(set), val, &config.recipe, normalisation, EVALUATED);
         Ok(Self {
+            set: Arc::clone(set),
             train: Loader::training(Arc::clone(set), train, &config.recipe, normalisation, config.seed),
             val_labels: val.labels(1),
             val,
@@ -69,6 +71,11 @@ impl Batches {
             validating: None,
             train_labels: None,
         })
+    }
+
+    /// Whose clips they are.
+    pub(super) fn dataset(&self) -> &Dataset {
+        self.set.dataset()
     }
 
     /// The epoch whose batches to train on are being made.

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{Answers, Criterion, TrainError, batches::Batches, frozen::Frozen, journal::Journal};
 use crate::{
-    data::Loss,
+    data::{Batch, Loss},
     model::{Engine, ParamStore},
     session::Event,
 };
@@ -15,6 +15,8 @@ pub(super) struct Evaluation {
     pub(super) answers: Answers,
     /// Seconds at work.
     pub(super) seconds: f64,
+    /// The batch whose scores are not numbers; nothing is evaluated after it.
+    pub(super) broken: Option<Batch>,
     /// Batches done.
     done: u64,
     loss_sum: f64,
@@ -24,7 +26,7 @@ pub(super) struct Evaluation {
 impl Evaluation {
     /// One that has seen nothing yet.
     pub(super) fn new(classes: usize) -> Self {
-        Self { answers: Answers::new(classes), seconds: 0.0, done: 0, loss_sum: 0.0, loss_weight: 0.0 }
+        Self { answers: Answers::new(classes), seconds: 0.0, broken: None, done: 0, loss_sum: 0.0, loss_weight: 0.0 }
     }
 
     /// Evaluates one batch; true when that was the last.
@@ -56,6 +58,10 @@ impl Evaluation {
                     (engine.head_logits(store, &pooled)?, targets)
                 }
             };
+            if logits.iter().any(|score| !score.is_finite()) {
+                self.broken = Some(batches.val(self.done)?);
+                return Ok(true);
+            }
             let criterion = Criterion::new(loss, &targets);
             let (loss, _) = criterion.share(0..logits.len() / self.answers.classes.max(1), &logits);
             self.answers.extend(&logits, &targets);

@@ -70,75 +70,18 @@ impl Frozen {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::{f32::consts::TAU, fs, path::Path, sync::Arc};
+    use std::sync::Arc;
 
     use crate::{
-        session::{Lock, Store},
+        session::Lock,
         train::{
-            Feed, Request,
+            Feed,
             journal::Journal,
-            launch::Group,
             run::Run,
+            testing::Bench,
             trainer::{Job, Progress},
         },
     };
-
-    fn tones(folder: &Path) {
-        for (class, hz) in [("low", 220.0), ("high", 3000.0)] {
-            fs::create_dir_all(folder.join(class)).unwrap();
-            for clip in 0..5 {
-                let spec = hound::WavSpec {
-                    channels: 1,
-                    sample_rate: 16_000,
-                    bits_per_sample: 16,
-                    sample_format: hound::SampleFormat::Int,
-                };
-                let mut wav = hound::WavWriter::create(folder.join(class).join(format!("{clip}.wav")), spec).unwrap();
-                for i in 0..4_000 {
-                    let wave = (TAU * (hz + 10.0 * clip as f32) * i as f32 / 16_000.0).sin();
-                    wav.write_sample((wave * 9_000.0) as i16).unwrap();
-                }
-                wav.finalize().unwrap();
-            }
-        }
-    }
-
-    /// A folder with clips and a recipe, and room for sessions.
-    struct Bench {
-        folder: tempfile::TempDir,
-    }
-
-    impl Bench {
-        fn new(recipe: &str) -> Self {
-            let folder = tempfile::tempdir().unwrap();
-            tones(&folder.path().join("tones"));
-            fs::write(folder.path().join("recipe.toml"), recipe).unwrap();
-            Self { folder }
-        }
-
-        fn group(&self) -> Group {
-            Group::new(Store::at(self.folder.path().join("sessions")))
-        }
-
-        fn begin(&self) -> (Run, Journal) {
-            let path = |name: &str| self.folder.path().join(name).display().to_string();
-            let request = Request {
-                data: path("tones"),
-                model: "tiny".into(),
-                method: "head".parse().unwrap(),
-                recipe: Some(path("recipe.toml")),
-                epochs: Some(3),
-                batch: Some(3),
-                micro_batch: Some(2),
-                frames: Some(32),
-                device: "cpu".into(),
-                ..Request::default()
-            };
-            let mut journal = Journal::new(0, Feed::new(), Arc::default());
-            let run = self.group().begin(&request, &mut journal).unwrap();
-            (run, journal)
-        }
-    }
 
     /// Every trained weight and every score of the last epoch, to the bit.
     fn ended(mut run: Run, mut journal: Journal) -> Vec<u32> {

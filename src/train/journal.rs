@@ -14,7 +14,7 @@ use super::{
     Feed,
     feed::{News, Update},
 };
-use crate::session::{self, Event, LogWriter, Position, Record, SessionError};
+use crate::session::{self, Event, LogReader, LogWriter, Position, Record, SessionError};
 
 /// Stamps a run's events and sends them to its log, once it has one, and to the feed.
 pub(super) struct Journal {
@@ -65,7 +65,7 @@ impl Journal {
     }
 
     /// Goes on with the log of a session that is taken up again at this position: whoever follows only this trainer
-    /// learns the past from it, and what was wrong with newer checkpoints.
+    /// learns the past from it, what was wrong with newer checkpoints, and what the log has lost.
     ///
     /// # Errors
     /// When the log cannot be read or written.
@@ -74,13 +74,23 @@ impl Journal {
         folder: &Path,
         position: &Position,
         passed_over: Vec<SessionError>,
+        lost: Option<String>,
     ) -> Result<(), SessionError> {
         // Whole and at once: told event by event, a long past would be thinned on its way.
         let past = session::load(folder)?;
+        let mut reader = LogReader::new(folder);
+        drop(reader.poll()?);
         self.write_to(LogWriter::open(folder)?);
         self.feed.push(Update { run: self.run, news: News::Past(Box::new(past)) });
         for error in passed_over {
             self.emit(Event::Warning { message: error.to_string() });
+        }
+        if let Some(lost) = lost {
+            self.emit(Event::Warning { message: format!("{lost}; they stay missing, the weights are whole") });
+        }
+        if reader.damaged() > 0 {
+            let message = format!("{} lines of the log could not be read and were passed over", reader.damaged());
+            self.emit(Event::Warning { message });
         }
         self.emit(Event::Resumed { step: position.step, epochs: position.epochs });
         Ok(())

@@ -22,7 +22,7 @@ use crate::{
     data::{self, ClipList, Division, FeatureSet},
     infer::restore,
     model::{self, Inventory, Opened, Thrift},
-    session::{self, Checkpoints, Event, Lock, LogWriter, Position, RunConfig, Status, Store},
+    session::{self, Checkpoints, Event, History, Lock, LogWriter, Position, RunConfig, Status, Store},
 };
 
 /// The runs of one trainer: they share features, and the first lends the others its name as their pair.
@@ -93,6 +93,7 @@ impl Group {
 
     pub(super) fn resume(&self, lock: Lock, folder: &Path, journal: &mut Journal) -> Result<Run, TrainError> {
         let state = session::load(folder)?;
+        let history = History::of(&state);
         let config = state.config.ok_or_else(|| {
             TrainError::Request(format!("{}: the log does not say what was trained; train anew", folder.display()))
         })?;
@@ -102,9 +103,9 @@ impl Group {
         }
         let checkpoints = Checkpoints::of(folder);
         checkpoints.sweep();
-        let (checkpoint, passed_over) = checkpoints.latest()?;
         let (features, division, clips) = self.same_data(&config, state.clips, folder, journal)?;
         let model = open(&config)?;
+        let (checkpoint, passed_over) = snapshot::to_resume(&checkpoints, &model.store, &history)?;
         let position = checkpoint.position.clone();
         if model.fingerprint != position.backbone {
             return Err(TrainError::Request(format!(
@@ -114,7 +115,7 @@ impl Group {
         }
         restore(&model.store, &checkpoint)?;
         let optimizer = snapshot::restore_optimizer(&model.store, &checkpoint, config.recipe.weight_decay)?;
-        journal.take_up(folder, &position, passed_over)?;
+        journal.take_up(folder, &position, passed_over, history.lacks(&position))?;
         let saved = Saved::up_to(Some(&position));
         let plan = Plan { config: *config, features, division, clips };
         let mut run = assemble(plan, model, optimizer, position, saved, lock, journal)?;
@@ -198,6 +199,7 @@ fn assemble(
         averaged: None,
         answers: None,
         usual_ms: Vec::new(),
+        skipped: 0,
         saved,
     })
 }

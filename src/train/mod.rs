@@ -6,6 +6,7 @@ mod average;
 mod batches;
 mod bootstrap;
 mod command;
+mod diverged;
 mod error;
 mod evaluation;
 mod feed;
@@ -26,6 +27,8 @@ mod request;
 mod run;
 mod schedule;
 mod snapshot;
+#[cfg(test)]
+mod testing;
 mod trainer;
 
 pub use bootstrap::{Difference, paired_difference};

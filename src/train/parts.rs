@@ -4,25 +4,23 @@ use candle_core::Tensor;
 
 use super::TrainError;
 
-/// Gradients scaled down so that their norm over all parameters is at most `most`; as they are when it is 0.
-pub(super) fn clipped(gradients: Vec<Tensor>, most: f64) -> Result<Vec<Tensor>, TrainError> {
-    if most <= 0.0 {
-        return Ok(gradients);
-    }
-    if gradients.is_empty() {
-        return Ok(gradients);
+/// Gradients scaled down so that their norm over all parameters is at most `most`; as they are when it is 0. `None` when
+/// the norm is not a number, which is looked at where `most` or `check` asks for it.
+pub(super) fn clipped(gradients: Vec<Tensor>, most: f64, check: bool) -> Result<Option<Vec<Tensor>>, TrainError> {
+    if gradients.is_empty() || (most <= 0.0 && !check) {
+        return Ok(Some(gradients));
     }
     // One reading for all: on a device each waits for everything before it.
     let squares = gradients.iter().map(|gradient| gradient.sqr()?.sum_all()).collect::<Result<Vec<_>, _>>()?;
     let squares: Vec<f32> = Tensor::stack(&squares, 0)?.to_vec1()?;
     let norm = squares.into_iter().map(f64::from).sum::<f64>().sqrt();
     if !norm.is_finite() {
-        return Err(TrainError::Failed("a gradient is no number: train again with a lower --lr".to_owned()));
+        return Ok(None);
     }
-    if norm <= most {
-        return Ok(gradients);
+    if most <= 0.0 || norm <= most {
+        return Ok(Some(gradients));
     }
-    Ok(gradients.iter().map(|gradient| gradient.affine(most / norm, 0.0)).collect::<Result<_, _>>()?)
+    Ok(Some(gradients.iter().map(|gradient| gradient.affine(most / norm, 0.0)).collect::<Result<_, _>>()?))
 }
 
 #[cfg(test)]
@@ -37,13 +35,15 @@ mod tests {
         let gradients =
             || vec![Tensor::new(&[3f32], &Device::Cpu).unwrap(), Tensor::new(&[4f32], &Device::Cpu).unwrap()];
         let values = |most| -> Vec<f32> {
-            let clipped = clipped(gradients(), most).unwrap();
+            let clipped = clipped(gradients(), most, false).unwrap().unwrap();
             clipped.iter().map(|gradient| gradient.to_vec1::<f32>().unwrap()[0]).collect()
         };
         assert_eq!(values(0.0), [3.0, 4.0]);
         assert_eq!(values(5.0), [3.0, 4.0]);
         assert!((values(1.0)[0] - 0.6).abs() < 1e-6 && (values(1.0)[1] - 0.8).abs() < 1e-6);
-        let wild = vec![Tensor::new(&[f32::NAN], &Device::Cpu).unwrap()];
-        assert!(clipped(wild, 1.0).unwrap_err().to_string().contains("lower --lr"));
+        let wild = || vec![Tensor::new(&[f32::NAN], &Device::Cpu).unwrap()];
+        assert!(clipped(wild(), 1.0, false).unwrap().is_none());
+        assert!(clipped(wild(), 0.0, true).unwrap().is_none());
+        assert!(clipped(wild(), 0.0, false).unwrap().is_some());
     }
 }

@@ -67,6 +67,7 @@ fn settle(request: &Request) -> Result<Settled, TrainError> {
         device: model::device_name(&device),
         dtype: Precision::named(&request.dtype, &device)?,
         norms_every: request.norms_every,
+        on_nan: request.on_nan,
         paired_with: request.paired_with.clone(),
         pretrain: None,
     };
@@ -91,7 +92,8 @@ pub(super) fn plan(
     features.prepare(&[division.train.as_slice(), &division.val].concat(), progress)?;
     let clips = ClipList::of(features.dataset(), &division, progress)?;
     config.dataset = Some(Box::new(record(&config.data, features.dataset(), &clips)));
-    config.normalisation = match front_end.normalisation().or(config.recipe.normalisation) {
+    let raw = model::takes_raw_features(&config.model)?.then_some(Normalisation::NONE);
+    config.normalisation = match front_end.normalisation().or(raw).or(config.recipe.normalisation) {
         Some(given) => given,
         None => features.statistics(&division.train)?,
     };
@@ -230,9 +232,7 @@ fn trains_backbone(shape: &ModelConfig, method: Method) -> bool {
 
 /// The log-mel that a model of this shape hears.
 pub(super) fn front_end(shape: &ModelConfig) -> Result<FrontEnd, TrainError> {
-    let bins = shape.mel_bins();
-    FrontEnd::for_bins(bins)
-        .ok_or_else(|| TrainError::Request(format!("no filter bank here has {bins} mel bins; known: 128 and 80")))
+    Ok(shape.front_end()?)
 }
 
 fn session_name(request: &Request, data_name: &str, fold: Option<u32>) -> String {

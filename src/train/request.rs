@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::PretrainRequest;
-use crate::model::Method;
+use crate::{model::Method, session::OnNan};
 
 /// Everything a person may set. `None` leaves it to the recipe, the data set or the machine.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +38,8 @@ pub struct Request {
     pub dtype: String,
     /// Steps between two measurements of the adapters' norms (0: never).
     pub norms_every: u64,
+    /// What is done about a step whose loss is not a number.
+    pub on_nan: OnNan,
     /// The session's name, instead of one made from data, method and fold.
     pub name: Option<String>,
     /// The session this one is paired with.
@@ -62,6 +64,7 @@ impl Default for Request {
             device: "auto".to_owned(),
             dtype: "auto".to_owned(),
             norms_every: 10,
+            on_nan: OnNan::Stop,
             name: None,
             paired_with: None,
         }

@@ -9,6 +9,7 @@ use super::{
     AdamW, Answers, Criterion, TrainError,
     average::Average,
     batches::Batches,
+    diverged::{self, MOST_SKIPPED, What},
     evaluation::Evaluation,
     frozen::Frozen,
     journal::Journal,
@@ -20,7 +21,9 @@ use super::{
 use crate::{
     data::Batch,
     model::{BlockNorms, Engine, ParamStore, StepOutput},
-    session::{Averaged, Checkpoint, Checkpoints, EpochRecord, Event, Lock, Position, RunConfig, StepRecord, Summary},
+    session::{
+        Averaged, Checkpoint, Checkpoints, EpochRecord, Event, Lock, OnNan, Position, RunConfig, StepRecord, Summary,
+    },
 };
 
 /// Checkpoints within an epoch are this far apart.
@@ -49,6 +52,8 @@ pub(super) struct Run {
     /// The answers of the last complete epoch.
     pub(super) answers: Option<Answers>,
     pub(super) usual_ms: Vec<f64>,
+    /// Steps in a row that were skipped because they were not numbers.
+    pub(super) skipped: u32,
     pub(super) saved: Saved,
 }
 
@@ -131,12 +136,13 @@ impl Run {
         let criterion = Criterion::new(self.config.recipe.loss, &batch.targets);
         let output = self.forward_and_backward(&batch, pooled.as_deref(), &criterion, wants_norms)?;
         if !output.loss.is_finite() {
-            return Err(TrainError::Failed(format!(
-                "the loss of step {step} is {}: training has diverged; train again with a lower --lr than {}",
-                output.loss, self.config.lr
-            )));
+            return self.not_a_number(What::Loss, batch, journal);
         }
-        let gradients = clipped(output.gradients, self.config.recipe.clip_norm)?;
+        let check = self.config.on_nan == OnNan::Skip;
+        let Some(gradients) = clipped(output.gradients, self.config.recipe.clip_norm, check)? else {
+            return self.not_a_number(What::Gradient, batch, journal);
+        };
+        self.skipped = 0;
         let rates = self.config.recipe.rates;
         self.optimizer.update(&self.store, &gradients, |spec| lr * rates.of(spec.part))?;
         // An accelerator is still at it when the host is done.
@@ -163,6 +169,39 @@ impl Run {
         }));
         self.tell_norms(output.norms, compute_ms, journal);
         Ok(())
+    }
+
+    /// What is done about a training step whose loss or gradient is not a number.
+    fn not_a_number(&mut self, what: What, batch: Batch, journal: &mut Journal) -> Result<(), TrainError> {
+        let (step, epoch) = (self.position.step + 1, self.position.epochs + 1);
+        // Where the backbone's vectors are kept, the batch came without its sound.
+        let batch = match batch.features.batch {
+            0 => self.batches.train(epoch, self.position.step_in_epoch, false)?,
+            _ => batch,
+        };
+        let source = diverged::source(&self.config, &self.store, self.batches.dataset(), &batch)?;
+        self.skipped += 1;
+        if self.config.on_nan == OnNan::Stop || self.skipped > MOST_SKIPPED {
+            return Err(self.diverged(&format!("{what} of step {step}"), &source));
+        }
+        journal.emit(Event::Warning { message: format!("step {step} was skipped: {what} is not a number; {source}") });
+        self.optimizer.skip();
+        self.position.step = step;
+        self.position.step_in_epoch += 1;
+        Ok(())
+    }
+
+    /// The end of a run that has diverged.
+    fn diverged(&self, what: &str, source: &str) -> TrainError {
+        let skipped = match self.skipped {
+            0 | 1 => String::new(),
+            n => format!(" after {} steps in a row were skipped", n - 1),
+        };
+        TrainError::Failed(format!(
+            "{what} is not a number{skipped}: training has diverged; {source}; nothing was written from it: train again \
+             with a lower --lr than {}, or without these clips",
+            self.config.lr
+        ))
     }
 
     /// The next batch, and what the backbone makes of its clips where that is kept: then its sound is left out.
@@ -226,9 +265,20 @@ impl Run {
             return Ok(false);
         }
         if let Some(evaluation) = self.evaluation.take() {
+            if let Some(batch) = &evaluation.broken {
+                return Err(self.scores_are_no_numbers(&self.store, batch));
+            }
             self.end_epoch(evaluation, journal)?;
         }
         Ok(true)
+    }
+
+    fn scores_are_no_numbers(&self, store: &ParamStore, batch: &Batch) -> TrainError {
+        let epoch = self.position.epochs + 1;
+        match diverged::source(&self.config, store, self.batches.dataset(), batch) {
+            Ok(source) => self.diverged(&format!("{} of validation in epoch {epoch}", What::Scores), &source),
+            Err(error) => error,
+        }
     }
 
     /// The same for the averaged weights, which are then written and told of.
@@ -242,6 +292,9 @@ impl Run {
             self.averaging = Some((mean, evaluation));
             return Ok(());
         }
+        if let Some(batch) = &evaluation.broken {
+            return Err(self.scores_are_no_numbers(&mean, batch));
+        }
         let averaged = Averaged {
             epochs: self.average.epochs(),
             value: evaluation.answers.value(self.config.recipe.metric),
@@ -250,6 +303,7 @@ impl Run {
         };
         let mut parts = snapshot::weights(&mean)?;
         parts.extend(snapshot::answers(&evaluation.answers));
+        journal.sync()?;
         let path = Checkpoints::of(self.lock.folder()).averaged_path();
         Checkpoint::write(&path, &self.position, parts.iter().map(|(name, part)| (name, part)))?;
         self.averaged = Some(averaged);
@@ -299,6 +353,8 @@ impl Run {
     }
 
     fn save(&mut self, journal: &mut Journal) -> Result<(), TrainError> {
+        // The log first: after a power cut it must not be behind a checkpoint.
+        journal.sync()?;
         let checkpoints = Checkpoints::of(self.lock.folder());
         if let Some((position, weights)) = &self.saved.best {
             Checkpoint::write(&checkpoints.best_path(), position, weights.iter().map(|(name, part)| (name, part)))?;

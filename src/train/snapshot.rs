@@ -9,7 +9,7 @@ use super::{AdamW, Answers};
 use crate::{
     infer::find,
     model::{ModelError, ParamSpec, ParamStore},
-    session::{Checkpoint, Checkpoints, SessionError},
+    session::{Checkpoint, Checkpoints, History, SessionError},
 };
 
 /// Prefixes of a parameter's name under which its moments stand in a checkpoint.
@@ -106,6 +106,36 @@ pub(super) fn all<'a>(store: &ParamStore, optimizer: &'a AdamW) -> Result<Vec<(S
     Ok(parts)
 }
 
+/// The checkpoint that a run goes on from, and why newer ones were passed over: the newest that is whole, fits the model,
+/// and is not ahead of the log; where none is, one that is ahead, for weights are worth more than curves.
+///
+/// # Errors
+/// When there is none that can be used.
+pub(super) fn to_resume(
+    checkpoints: &Checkpoints,
+    store: &ParamStore,
+    history: &History,
+) -> Result<(Checkpoint, Vec<SessionError>), SessionError> {
+    let recorded = checkpoints.latest_that(|checkpoint| {
+        fits(store, checkpoint)?;
+        history.lacks(&checkpoint.position).map_or(Ok(()), Err)
+    });
+    match recorded {
+        Ok(found) => Ok(found),
+        Err(_) => checkpoints.latest_that(|checkpoint| fits(store, checkpoint)),
+    }
+}
+
+/// Why a run cannot go on from a checkpoint, if it cannot: another backbone, or tensors that are not the model's.
+pub(super) fn fits(store: &ParamStore, checkpoint: &Checkpoint) -> Result<(), String> {
+    for (spec, _) in store.trainable() {
+        for prefix in ["", MOMENTS[0], MOMENTS[1]] {
+            find(checkpoint, &format!("{prefix}{}", spec.name), &spec.shape).map_err(|error| error.to_string())?;
+        }
+    }
+    Ok(())
+}
+
 /// The optimizer with a checkpoint's moments.
 ///
 /// # Errors
@@ -124,4 +154,108 @@ pub(super) fn restore_optimizer(
     let mut optimizer = AdamW::new(store, weight_decay)?;
     optimizer.restore(checkpoint.position.step, kept)?;
     Ok(optimizer)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::{fs, sync::Arc};
+
+    use crate::{
+        session::{Checkpoint, Event, LOG_FILE, Lock, LogReader, Tensor},
+        train::{
+            Feed,
+            journal::Journal,
+            run::Run,
+            testing::{Bench, newest},
+            trainer::{Job, Progress},
+        },
+    };
+
+    const PLAIN: &str = "freq_mask = 0\ntime_mask = 0\nmixup = 0.0\ngain = 0.0\nnoise = false\n";
+
+    /// A run with two checkpoints, let go of.
+    fn broken_off(bench: &Bench) -> std::path::PathBuf {
+        let (mut run, mut journal) = bench.begin();
+        for _ in 0..2 {
+            let epochs = run.position.epochs;
+            while run.position.epochs == epochs {
+                assert_eq!(run.advance(&mut journal).unwrap(), Progress::More);
+            }
+        }
+        run.lock.folder().to_owned()
+    }
+
+    /// Takes it up again; with what was warned of.
+    fn again(bench: &Bench, folder: &std::path::Path) -> (Run, Vec<String>) {
+        let mut journal = Journal::new(0, Feed::new(), Arc::default());
+        let before = LogReader::new(folder).poll().unwrap().len();
+        let run = bench.group().resume(Lock::take(folder).unwrap(), folder, &mut journal).unwrap();
+        let told = LogReader::new(folder).poll().unwrap().into_iter().skip(before);
+        let warned =
+            told.filter_map(|record| if let Event::Warning { message } = record.event { Some(message) } else { None });
+        (run, warned.collect())
+    }
+
+    #[test]
+    fn a_damaged_checkpoint_is_passed_over_and_named() {
+        let bench = Bench::new(PLAIN);
+        let folder = broken_off(&bench);
+        let (run, warned) = again(&bench, &folder);
+        assert_eq!((run.position.epochs, warned), (2, vec![]));
+        drop(run);
+        let path = newest(&folder);
+        let mut bytes = fs::read(&path).unwrap();
+        let at = bytes.len() - 9;
+        bytes[at] ^= 4;
+        fs::write(&path, bytes).unwrap();
+        let (run, warned) = again(&bench, &folder);
+        assert_eq!(run.position.epochs, 1);
+        assert!(warned[0].contains("checksum") && warned[0].contains("checkpoint-"), "{warned:?}");
+    }
+
+    #[test]
+    fn a_checkpoint_of_other_shapes_is_passed_over_and_named() {
+        let bench = Bench::new(PLAIN);
+        let folder = broken_off(&bench);
+        let path = newest(&folder);
+        let position = Checkpoint::read(&path).unwrap().position;
+        let other = Tensor { shape: vec![7], data: vec![0.5; 7] };
+        Checkpoint::write(&path, &position, [("head.linear.bias", &other), ("head.linear.weight", &other)]).unwrap();
+        let (run, warned) = again(&bench, &folder);
+        assert_eq!(run.position.epochs, 1);
+        assert!(warned[0].contains("head.") && warned[0].contains("checkpoint-"), "{warned:?}");
+    }
+
+    /// A log that lost its end: the checkpoint whose past is all there is taken; where none is, that is said.
+    #[test]
+    fn a_checkpoint_ahead_of_its_log_is_passed_over() {
+        let bench = Bench::new(PLAIN);
+        let folder = broken_off(&bench);
+        let text = fs::read_to_string(folder.join(LOG_FILE)).unwrap();
+        let cut = |epochs: usize| {
+            let mut kept = Vec::new();
+            for line in text.lines() {
+                if line.contains("\"event\":\"epoch\"")
+                    && kept.iter().filter(|kept: &&&str| kept.contains("\"event\":\"epoch\"")).count() == epochs
+                {
+                    break;
+                }
+                kept.push(line);
+            }
+            fs::write(folder.join(LOG_FILE), kept.join("\n") + "\n").unwrap();
+        };
+        cut(1);
+        let (run, warned) = again(&bench, &folder);
+        assert_eq!(run.position.epochs, 1);
+        assert!(warned[0].contains("the log lost epoch 2"), "{warned:?}");
+        drop(run);
+        cut(0);
+        let (run, warned) = again(&bench, &folder);
+        assert_eq!(run.position.epochs, 2);
+        assert!(
+            warned.iter().any(|said| said.contains("the log lost epochs 1, 2") && said.contains("stay missing")),
+            "{warned:?}"
+        );
+    }
 }

@@ -96,6 +96,7 @@ pub fn events(method: Method, steps: u64) -> Vec<Record> {
         dtype: Default::default(),
         micro_batch: 8,
         norms_every: 10,
+        on_nan: crate::session::OnNan::Stop,
         paired_with: aat.then(|| "esc10-f1-full".into()),
         pretrain: None,
     };

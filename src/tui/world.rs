@@ -74,7 +74,7 @@ impl World {
             }
             Effect::Remove(path) => {
                 return self.ask(move |store| {
-                    let removed = store.remove(&path).map(|()| now_ms()).map_err(|error| error.to_string());
+                    let removed = store.remove(&path).map(|_left| now_ms()).map_err(|error| error.to_string());
                     Message::Removed(path, removed)
                 });
             }

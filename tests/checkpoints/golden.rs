@@ -115,7 +115,7 @@ fn cases(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn every_maker_agrees() {
     let cases = cases(&models());
-    assert!(cases.len() >= 11, "{cases:?}");
+    assert!(cases.len() >= 14, "{cases:?}");
     let rows: Vec<_> = cases
         .into_iter()
         .map(|case| {
@@ -150,6 +150,8 @@ fn what_a_file_is_comes_from_its_content() {
         ("hf-ast-in-memory/weights.bin", Format::HuggingFaceAst, 3),
         ("hf-ssast", Format::HuggingFaceAst, 0),
         ("hf-whisper", Format::HuggingFaceWhisper, 0),
+        ("hf-whisper-128", Format::HuggingFaceWhisper, 0),
+        ("hf-whisper-classifier", Format::HuggingFaceWhisper, 3),
     ];
     for (file, format, classes) in expected {
         let checkpoint = Checkpoint::open(&models().join(file)).unwrap();

@@ -1,8 +1,10 @@
 //! Checkpoints of every maker, our own among them, and files that only claim to be one.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+mod awkward;
 mod bad;
 mod golden;
+mod made;
 mod mutation;
 #[path = "../oracle/model.rs"]
 #[allow(dead_code)]

@@ -4,7 +4,10 @@
 
 use std::{fs, path::Path, time::Instant};
 
-use aat_tui::model::checkpoint::{Checkpoint, open_tensors, tensors_of_pickle};
+use aat_tui::model::{
+    self,
+    checkpoint::{Checkpoint, open_tensors, tensors_of_pickle},
+};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -79,6 +82,67 @@ fn survives(seed: u64, rounds: usize) {
     assert!(opened > 0, "no wound was ever light enough");
 }
 
+/// The files of a seed of `fuzz/fuzz_targets/folder.rs`, under the names of its list.
+fn files(mut seed: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+    const NAMES: [&str; 12] = [
+        "config.json",
+        "preprocessor_config.json",
+        "model.safetensors",
+        "model.safetensors.index.json",
+        "model-00001-of-00002.safetensors",
+        "model-00002-of-00002.safetensors",
+        "pytorch_model.bin",
+        "pytorch_model.bin.index.json",
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "adapter_model.bin",
+        "weights.pth",
+    ];
+    let mut files = Vec::new();
+    while let Some(([which, length @ ..], rest)) = seed.split_first_chunk::<5>() {
+        let (content, next) = rest.split_at(u32::from_le_bytes(*length) as usize);
+        files.push((NAMES[usize::from(*which)], content.to_vec()));
+        seed = next;
+    }
+    files
+}
+
+/// Folders with one file damaged: settings, indexes, adapters, parts.
+#[test]
+fn damage_to_one_file_of_a_folder_is_survived() {
+    survives_in_folders(10_544, 100);
+}
+
+fn survives_in_folders(seed: u64, rounds: usize) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let root = tempfile::tempdir().unwrap();
+    let base = root.path().join("base");
+    fs::create_dir(&base).unwrap();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/models/hf-ast");
+    for name in ["model.safetensors", "config.json", "preprocessor_config.json"] {
+        fs::copy(golden.join(name), base.join(name)).unwrap();
+    }
+    let folder = root.path().join("model");
+    let check = || model::check(folder.to_str().unwrap());
+    for seed in seeds("folder") {
+        let good = files(&seed);
+        for round in 0..=rounds * good.len() {
+            let _ = fs::remove_dir_all(&folder);
+            fs::create_dir(&folder).unwrap();
+            for (at, (name, content)) in good.iter().enumerate() {
+                let wounded = round > 0 && round % good.len() == at;
+                let content = if wounded { damaged(content, &mut rng) } else { content.clone() };
+                // Another name of the base would be looked for on the hub.
+                let elsewhere =
+                    *name == "adapter_config.json" && !content.windows(9).any(|part| part == b"\"../base\"");
+                fs::write(folder.join(name), if elsewhere { &b"{}"[..] } else { &content[..] }).unwrap();
+            }
+            let outcome = check();
+            assert!(outcome.as_ref().err().is_none_or(|why| !why.to_string().contains("()")), "{outcome:?}");
+        }
+    }
+}
+
 #[test]
 fn damage_is_survived() {
     survives(2401, 400);
@@ -91,5 +155,6 @@ fn ten_minutes_of_damage_are_survived() {
     let minutes_are_over = |_: &u64| begun.elapsed().as_secs() >= 600;
     for seed in (0..).take_while(|seed| !minutes_are_over(seed)) {
         survives(seed, 4000);
+        survives_in_folders(seed, 1000);
     }
 }

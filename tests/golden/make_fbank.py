@@ -83,6 +83,8 @@ save("fbank_16k.npy", fbank(rain[:SAMPLES]))
 save("fbank_8k.npy", fbank(to_16_khz(digit, 8_000)))
 save("fbank_44k.npy", fbank(to_16_khz(at_44_1_khz(dog[:SAMPLES]), 44_100)))
 
-whisper = WhisperFeatureExtractor()
-save("whisper_synthetic.npy", whisper._np_extract_fbank_features(synthetic()[None].astype(np.float64), "cpu")[0].T)
-save("whisper_16k.npy", whisper._np_extract_fbank_features(rain[None, :SAMPLES].astype(np.float64), "cpu")[0].T)
+for bins, name in ((80, "whisper"), (128, "whisper128")):
+    whisper = WhisperFeatureExtractor(feature_size=bins)
+    for sound, samples in (("synthetic", synthetic()), ("16k", rain[:SAMPLES])):
+        features = whisper._np_extract_fbank_features(samples[None].astype(np.float64), "cpu")
+        save(f"{name}_{sound}.npy", np.asarray(features)[0].T)

@@ -16,8 +16,8 @@ use crate::{
 /// Shapes of both stems, small but with odd sizes.
 fn shapes() -> impl Strategy<Value = ModelConfig> {
     let sizes = (1usize..4, 1usize..4, 3usize..13, 5usize..70, 8usize..60);
-    (sizes, [3usize..8, 3usize..8], any::<[bool; 2]>()).prop_map(
-        |((depth, heads, size, mlp_hidden, frames), stride, [patches, mean])| ModelConfig {
+    (sizes, [3usize..8, 3usize..8], any::<[bool; 3]>()).prop_map(
+        |((depth, heads, size, mlp_hidden, frames), stride, [patches, mean, head_norm])| ModelConfig {
             stem: match patches {
                 true => Stem::Patches { mel_bins: 20, frames, patch: [6, 5], stride },
                 false => Stem::Convolutions { mel_bins: 20, frames },
@@ -28,7 +28,12 @@ fn shapes() -> impl Strategy<Value = ModelConfig> {
             mlp_hidden,
             norm_eps: 1e-6,
             head_eps: 1e-5,
-            pooling: if mean || !patches { Pooling::Mean } else { Pooling::ClassTokens },
+            head_norm,
+            pooling: match (mean, patches) {
+                (true, _) => Pooling::Mean,
+                (false, true) => Pooling::ClassTokens,
+                (false, false) => Pooling::All,
+            },
             classes: 7,
         },
     )

@@ -25,6 +25,7 @@ pub fn patches(frames: usize, stride: [usize; 2], depth: usize, pooling: Pooling
         mlp_hidden: 100,
         norm_eps: 1e-6,
         head_eps: 1e-5,
+        head_norm: true,
         pooling,
         classes: 7,
     }

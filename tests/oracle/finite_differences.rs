@@ -18,6 +18,7 @@ fn patches(pooling: Pooling) -> ModelConfig {
         mlp_hidden: 12,
         norm_eps: 1e-6,
         head_eps: 1e-5,
+        head_norm: true,
         pooling,
         classes: 3,
     }

@@ -53,7 +53,10 @@ impl<'a> Oracle<'a> {
         }
         let x = self.norm("norm", &x, self.config.norm_eps)?;
         let pooled = self.pool(&x, &input.valid)?;
-        let logits = self.linear("head.linear", &self.norm("head.norm", &pooled, self.config.head_eps)?)?;
+        let logits = match self.config.head_norm {
+            true => self.linear("head.linear", &self.norm("head.norm", &pooled, self.config.head_eps)?)?,
+            false => self.linear("head.linear", &pooled)?,
+        };
         Ok(Pass { states, norms, pooled, logits })
     }
 
@@ -185,7 +188,8 @@ impl<'a> Oracle<'a> {
             Stem::Convolutions { .. } => 2,
         };
         let clip = |(clip, frames): (usize, &usize)| -> Result<Tensor> {
-            let sound = |token: &usize| (token - first) % columns * hop < (*frames).max(1);
+            let all = self.config.pooling == Pooling::All;
+            let sound = |token: &usize| all || (token - first) % columns * hop < (*frames).max(1);
             let pooled =
                 (first..tokens).filter(sound).map(|token| x.get(clip)?.get(token)).collect::<Result<Vec<_>>>()?;
             Tensor::stack(&pooled, 0)?.mean(0)

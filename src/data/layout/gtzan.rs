@@ -52,7 +52,7 @@ fn read(root: &Path) -> Result<Reading, DataError> {
             problems.push(Problem::error(
                 folder.join(genre),
                 "this genre's folder has no sound files that can be read",
-                "convert its .au files to WAV or FLAC",
+                "add its clips (.wav or .au)",
             ));
         }
         for path in sounds {

@@ -9,7 +9,7 @@ use std::{
 use crate::data::{DataError, LeftOut, Reason};
 
 /// Endings of the files that [`crate::audio::load`] decodes.
-pub(super) const SOUND_ENDINGS: &[&str] = &["wav", "wave", "flac", "ogg", "oga", "mp3"];
+pub(super) const SOUND_ENDINGS: &[&str] = crate::audio::SOUND_ENDINGS;
 /// Endings of files that hold no sound, and names of such files that have no ending.
 const DOCUMENT_ENDINGS: &[&str] = &[
     "txt", "md", "rst", "csv", "tsv", "json", "jsonl", "xml", "yaml", "yml", "toml", "ini", "cfg", "log", "pdf", "rtf",

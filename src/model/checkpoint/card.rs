@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     atomic,
-    audio::Normalisation,
+    audio::{FrontEnd, Normalisation},
     model::{Method, ModelConfig, ModelError, ParamSpec, ParamStore, Part, specs},
 };
 
@@ -49,6 +49,15 @@ pub struct Card {
 impl Card {
     /// Whether it is of one piece.
     fn check(&self, path: &Path) -> Result<(), ModelError> {
+        let front_end = self.shape.front_end().map(FrontEnd::card);
+        let another = FrontEnd::ALL.map(FrontEnd::card).contains(&self.front_end.as_str());
+        if let Ok(own) = front_end
+            && own != self.front_end
+            && another
+        {
+            let problem = format!("its front end is {}, but a model of its shape takes {own}", self.front_end);
+            return Err(ModelError::checkpoint(path, problem, "copy it again from where it was made"));
+        }
         if self.shape.classes == 0 && self.labels.is_empty() {
             return self.shape.check_backbone();
         }
@@ -70,7 +79,7 @@ pub(super) fn open(tensors: Tensors) -> Result<Checkpoint, ModelError> {
         let problem = "these are adapters alone, no whole model";
         return Err(ModelError::checkpoint(&tensors.path, problem, "open the folder they are in"));
     }
-    let card: Card = beside(&tensors, MODEL_CARD)?.ok_or_else(|| no_card(&tensors.path, MODEL_CARD))?;
+    let (_, card): (_, Card) = beside(&tensors, MODEL_CARD)?.ok_or_else(|| no_card(&tensors.path, MODEL_CARD))?;
     card.check(&tensors.path)?;
     let mut map = Mapping::default();
     let has_head = card.shape.classes > 0;
@@ -85,6 +94,7 @@ pub(super) fn open(tensors: Tensors) -> Result<Checkpoint, ModelError> {
         method: Some(card.method),
         config: card.shape,
         labels: Some(card.labels).filter(|_| has_head),
+        multi_label: None,
         normalisation: card.normalisation,
         notes: Vec::new(),
         ignored,
@@ -117,7 +127,7 @@ impl Adapter {
             return Ok(None);
         }
         let tensors = open_tensors(&file)?;
-        let card: Card = beside(&tensors, ADAPTER_CARD)?.ok_or_else(|| no_card(&file, ADAPTER_CARD))?;
+        let (_, card): (_, Card) = beside(&tensors, ADAPTER_CARD)?.ok_or_else(|| no_card(&file, ADAPTER_CARD))?;
         card.check(&file)?;
         let (mut map, mut missing) = (Mapping::default(), Vec::new());
         for spec in specs(&card.shape, card.method).into_iter().filter(|spec| spec.trains) {

@@ -28,6 +28,7 @@ pub(super) fn open(tensors: Tensors) -> Result<Checkpoint, ModelError> {
         mlp_hidden: size(&tensors, "blocks.0.mlp.fc1.weight", 0),
         norm_eps: 1e-6,
         head_eps: 1e-5,
+        head_norm: true,
         pooling: Pooling::ClassTokens,
         classes: 0,
     };
@@ -52,6 +53,7 @@ pub(super) fn open(tensors: Tensors) -> Result<Checkpoint, ModelError> {
         method: None,
         config,
         labels: None,
+        multi_label: None,
         normalisation: None,
         notes,
         ignored,

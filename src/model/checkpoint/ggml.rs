@@ -7,7 +7,10 @@ use std::{
     path::Path,
 };
 
-use super::tensors::{CUT_SHORT, Dtype, Place, Tensors};
+use super::{
+    openai::hugging_face,
+    tensors::{CUT_SHORT, Dtype, Place, Tensors},
+};
 use crate::model::ModelError;
 
 /// `ggml`, as a little-endian number.
@@ -112,27 +115,4 @@ fn numbers<const N: usize>(reader: &mut impl Read) -> io::Result<[i32; N]> {
         *number = i32::from_le_bytes(bytes);
     }
     Ok(numbers)
-}
-
-/// OpenAI's name of an encoder tensor as Hugging Face has it; the decoder has no place here.
-fn hugging_face(name: &str) -> Option<String> {
-    let rest = name.strip_prefix("encoder.")?;
-    if rest == "positional_embedding" {
-        return Some("embed_positions.weight".into());
-    }
-    let Some(in_block) = rest.strip_prefix("blocks.") else { return Some(rest.replace("ln_post", "layer_norm")) };
-    let (block, place) = in_block.split_once('.')?;
-    let (module, leaf) = place.rsplit_once('.')?;
-    let module = match module {
-        "attn_ln" => "self_attn_layer_norm",
-        "attn.query" => "self_attn.q_proj",
-        "attn.key" => "self_attn.k_proj",
-        "attn.value" => "self_attn.v_proj",
-        "attn.out" => "self_attn.out_proj",
-        "mlp_ln" => "final_layer_norm",
-        "mlp.0" => "fc1",
-        "mlp.2" => "fc2",
-        other => other,
-    };
-    Some(format!("layers.{block}.{module}.{leaf}"))
 }

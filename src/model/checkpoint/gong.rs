@@ -54,6 +54,7 @@ pub(super) fn open(tensors: Tensors) -> Result<Checkpoint, ModelError> {
         mlp_hidden: size(&tensors, &format!("{v}blocks.0.mlp.fc1.weight"), 0),
         norm_eps: 1e-6,
         head_eps: 1e-5,
+        head_norm: true,
         pooling: Pooling::ClassTokens,
         classes: size(&tensors, &format!("{head}.1.weight"), 0),
     };
@@ -76,6 +77,7 @@ pub(super) fn open(tensors: Tensors) -> Result<Checkpoint, ModelError> {
         method: None,
         config,
         labels: None,
+        multi_label: None,
         normalisation: None,
         notes,
         ignored,

@@ -5,29 +5,40 @@ use std::collections::BTreeMap;
 use super::tensors::Tensors;
 use crate::model::{ModelError, init};
 
-/// What a parameter is made of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
-    /// One tensor, as it is.
-    Copy(String),
-    /// Several, one below the other: queries, keys, values.
-    Stack(Vec<String>),
+/// How a parameter is made of a file's tensors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum How {
+    /// One below the other: one tensor as it is, or queries, keys, values.
+    Stack,
     /// A convolution over colours, (out, 3, ..): the sum over them.
-    SumColours(String),
-    /// Nothing in the file: Whisper's sinusoids, where a file leaves them out.
-    Sinusoids,
+    SumColours,
+    /// The product of two matrices.
+    Product,
+    /// A matrix times a vector, plus another vector.
+    Affine,
+    /// Of nothing in the file: Whisper's sinusoids for so many positions of so many values.
+    Sinusoids([usize; 2]),
+    /// Of nothing in the file: so many zeros.
+    Zeros(usize),
 }
 
-/// Our names, their origins and the shapes they must have there.
+/// A tensor of the file and the shape it must have.
+type Part = (String, Vec<usize>);
+
+/// Our names, and what each is made of.
 #[derive(Debug, Default)]
 pub(super) struct Mapping {
-    entries: BTreeMap<String, (Origin, Vec<usize>)>,
+    entries: BTreeMap<String, (How, Vec<Part>)>,
 }
 
 impl Mapping {
+    fn put(&mut self, ours: impl Into<String>, how: How, parts: Vec<Part>) {
+        self.entries.insert(ours.into(), (how, parts));
+    }
+
     /// Our parameter `ours` of this shape is the file's tensor `theirs`.
     pub fn copy(&mut self, ours: impl Into<String>, theirs: impl Into<String>, shape: &[usize]) {
-        self.entries.insert(ours.into(), (Origin::Copy(theirs.into()), shape.to_vec()));
+        self.put(ours, How::Stack, vec![(theirs.into(), shape.to_vec())]);
     }
 
     /// Weight (out, in) and bias of a linear layer.
@@ -44,17 +55,31 @@ impl Mapping {
 
     /// Our parameter is several of the file's, each of this shape, one below the other.
     pub fn stack(&mut self, ours: impl Into<String>, theirs: Vec<String>, each: &[usize]) {
-        self.entries.insert(ours.into(), (Origin::Stack(theirs), each.to_vec()));
+        self.put(ours, How::Stack, theirs.into_iter().map(|name| (name, each.to_vec())).collect());
     }
 
     /// Our patch projection is the sum of a colour one's three, (out, 3, ..).
     pub fn sum_colours(&mut self, ours: &str, theirs: &str, shape: &[usize]) {
-        self.entries.insert(ours.into(), (Origin::SumColours(theirs.into()), shape.to_vec()));
+        self.put(ours, How::SumColours, vec![(theirs.into(), shape.to_vec())]);
+    }
+
+    /// Our linear layer (out, in) is two of the file's, one after the other, with `inner` values between them.
+    pub fn two_linears(&mut self, ours: &str, [first, second]: [&str; 2], [out, inner, input]: [usize; 3]) {
+        let weight = |name: &str, shape: &[usize]| (format!("{name}.weight"), shape.to_vec());
+        let bias = |name: &str, size: usize| (format!("{name}.bias"), vec![size]);
+        let outer = weight(second, &[out, inner]);
+        self.put(format!("{ours}.weight"), How::Product, vec![outer.clone(), weight(first, &[inner, input])]);
+        self.put(format!("{ours}.bias"), How::Affine, vec![outer, bias(first, inner), bias(second, out)]);
     }
 
     /// Our parameter is Whisper's table of this many positions.
     pub fn sinusoids(&mut self, ours: &str, positions: usize, hidden: usize) {
-        self.entries.insert(ours.into(), (Origin::Sinusoids, vec![positions, hidden]));
+        self.put(ours, How::Sinusoids([positions, hidden]), Vec::new());
+    }
+
+    /// Our parameter is so many zeros.
+    pub fn zeros(&mut self, ours: impl Into<String>, count: usize) {
+        self.put(ours, How::Zeros(count), Vec::new());
     }
 
     /// Whether the file gives this parameter of ours.
@@ -69,11 +94,7 @@ impl Mapping {
 
     /// Whether a tensor of the file is used for anything.
     pub fn uses(&self, theirs: &str) -> bool {
-        self.entries.values().any(|(origin, _)| match origin {
-            Origin::Copy(name) | Origin::SumColours(name) => name == theirs,
-            Origin::Stack(names) => names.iter().any(|name| name == theirs),
-            Origin::Sinusoids => false,
-        })
+        self.entries.values().any(|(_, parts)| parts.iter().any(|(name, _)| name == theirs))
     }
 
     /// Whether everything is there and of the right shape.
@@ -82,20 +103,13 @@ impl Mapping {
     /// A list of what is not.
     pub fn check(&self, tensors: &Tensors) -> Result<(), ModelError> {
         let (mut missing, mut misfits) = (Vec::new(), Vec::new());
-        for (origin, shape) in self.entries.values() {
-            let names = match origin {
-                Origin::Copy(name) | Origin::SumColours(name) => std::slice::from_ref(name),
-                Origin::Stack(names) => names,
-                Origin::Sinusoids => &[],
-            };
-            for name in names {
-                match tensors.get(name) {
-                    None => missing.push(name.clone()),
-                    Some(place) if !same(&place.shape, shape) => {
-                        misfits.push(format!("{name} is {:?}, not {shape:?}", place.shape));
-                    }
-                    Some(_) => {}
+        for (name, shape) in self.entries.values().flat_map(|(_, parts)| parts) {
+            match tensors.get(name) {
+                None => missing.push(name.clone()),
+                Some(place) if !same(&place.shape, shape) => {
+                    misfits.push(format!("{name} is {:?}, not {shape:?}", place.shape));
                 }
+                Some(_) => {}
             }
         }
         if !missing.is_empty() {
@@ -115,31 +129,61 @@ impl Mapping {
     /// # Errors
     /// When the file does not give it or cannot be read.
     pub fn read(&self, tensors: &Tensors, ours: &str) -> Result<Vec<f32>, ModelError> {
-        let (origin, shape) = self.entries.get(ours).ok_or_else(|| {
+        let (how, parts) = self.entries.get(ours).ok_or_else(|| {
             ModelError::checkpoint(&tensors.path, format!("it does not give {ours}"), "give a complete checkpoint")
         })?;
         let mut values = Vec::new();
-        match origin {
-            Origin::Copy(name) => tensors.read(name, &mut values)?,
-            Origin::Stack(names) => {
-                values.reserve_exact(names.len() * shape.iter().product::<usize>());
-                for name in names {
+        match how {
+            How::Stack => {
+                values.reserve_exact(parts.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum());
+                for (name, _) in parts {
                     tensors.read(name, &mut values)?;
                 }
             }
-            Origin::SumColours(name) => {
-                let mut colours = Vec::new();
-                tensors.read(name, &mut colours)?;
+            How::SumColours => {
+                let (colours, shapes) = read_all(tensors, parts)?;
+                let [shape] = shapes[..] else { return Ok(values) };
                 let (kernels, pixels) = (shape[1], shape[2..].iter().product::<usize>());
-                values = colours
+                values = colours[0]
                     .chunks(kernels * pixels)
                     .flat_map(|out| (0..pixels).map(move |i| out.iter().skip(i).step_by(pixels).sum()))
                     .collect();
             }
-            Origin::Sinusoids => values = init::sinusoids(shape[0], shape[1]),
+            How::Product => {
+                let (matrices, shapes) = read_all(tensors, parts)?;
+                let [left, right] = shapes[..] else { return Ok(values) };
+                let (inner, input) = (left[1], right[1]);
+                values.reserve_exact(left[0] * input);
+                for row in matrices[0].chunks_exact(inner.max(1)) {
+                    values.extend((0..input).map(|at| dot(row, matrices[1].iter().skip(at).step_by(input)) as f32));
+                }
+            }
+            How::Affine => {
+                let (all, _) = read_all(tensors, parts)?;
+                let rows = all[0].chunks_exact(all[1].len().max(1));
+                values = rows.zip(&all[2]).map(|(row, plus)| (dot(row, &all[1]) + f64::from(*plus)) as f32).collect();
+            }
+            How::Sinusoids([positions, hidden]) => values = init::sinusoids(*positions, *hidden),
+            How::Zeros(count) => values = vec![0.0; *count],
         }
         Ok(values)
     }
+}
+
+/// Values and wanted shapes of each part.
+fn read_all<'a>(tensors: &Tensors, parts: &'a [Part]) -> Result<(Vec<Vec<f32>>, Vec<&'a [usize]>), ModelError> {
+    let mut all = Vec::new();
+    for (name, _) in parts {
+        let mut values = Vec::new();
+        tensors.read(name, &mut values)?;
+        all.push(values);
+    }
+    Ok((all, parts.iter().map(|(_, shape)| shape.as_slice()).collect()))
+}
+
+/// In double precision: what is folded here once is used for ever.
+fn dot<'a>(a: &[f32], b: impl IntoIterator<Item = &'a f32>) -> f64 {
+    a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
 }
 
 /// Shapes but for axes of one: makers differ in whether they write (D), (D, 1) or (1, 1, D).

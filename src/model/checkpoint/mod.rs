@@ -7,21 +7,27 @@
 mod card;
 mod deit;
 mod export;
+mod folder;
+mod foreign;
 mod ggml;
 mod gong;
 mod hugging_face;
+mod keys;
 mod mapping;
+mod openai;
+mod peft;
 mod pickle;
 mod positions;
 pub mod safetensors;
+mod settings;
 mod tensors;
 mod torch;
 mod whisper;
+mod wrappers;
 
 use std::{
     fmt,
     fs::File,
-    io::Read,
     path::{Path, PathBuf},
 };
 
@@ -29,11 +35,14 @@ use serde::{Deserialize, Serialize};
 
 pub use card::{Adapter, Card, save_adapter, save_backbone, save_model};
 pub use export::to_hugging_face;
+pub use peft::Lora;
 pub use tensors::{Dtype, Place, Tensors};
 
 use super::{Method, ModelConfig, ModelError, Stem};
 use crate::audio::Normalisation;
+use folder::Files;
 use mapping::Mapping;
+use settings::Settings;
 use tensors::Bytes;
 
 /// Who wrote a checkpoint, and of what.
@@ -52,6 +61,9 @@ pub enum Format {
     HuggingFaceWhisper,
     /// Whisper in GGML's form.
     GgmlWhisper,
+    /// Whisper as OpenAI published it.
+    #[serde(rename = "openai-whisper")]
+    OpenAiWhisper,
     /// Our own.
     Own,
 }
@@ -65,6 +77,7 @@ impl fmt::Display for Format {
             Self::Deit => "distilled DeiT (ImageNet)",
             Self::HuggingFaceWhisper => "Whisper encoder (Hugging Face)",
             Self::GgmlWhisper => "Whisper encoder (GGML)",
+            Self::OpenAiWhisper => "Whisper encoder (OpenAI)",
             Self::Own => "aat-tui model",
         })
     }
@@ -85,7 +98,9 @@ pub struct Checkpoint {
     pub grid: [usize; 2],
     /// Its class names, as many as its head has classes.
     pub labels: Option<Vec<String>>,
-    /// The feature statistics it was trained with.
+    /// Whether its classes occur together, each a question of its own; `None` where it does not say.
+    pub multi_label: Option<bool>,
+    /// The feature statistics it was trained with; [`Normalisation::NONE`] where its features are used as they are.
     pub normalisation: Option<Normalisation>,
     /// What a person should know about it.
     pub notes: Vec<String>,
@@ -96,16 +111,41 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Looks at a checkpoint: a file, or a folder with `model.safetensors` or `pytorch_model.bin`.
+    /// Looks at a checkpoint: a file, or a folder with `model.safetensors`, `pytorch_model.bin`, several parts with
+    /// their index, or a single file of tensors under any name.
     ///
     /// # Errors
     /// When it cannot be read, is of no known kind, or misses something.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
-        let file = file_of(path)?;
-        Self::checked(match Tables::open(&file)? {
+        let (files, notes) = folder::find(path)?;
+        let checkpoint = match Tables::open(files)? {
             Tables::Ggml(tensors, hyperparameters) => whisper::ggml(tensors, &hyperparameters)?,
             Tables::Named(tensors) => recognise(tensors)?,
-        })
+        };
+        Self::checked(checkpoint.told(notes))
+    }
+
+    /// Looks at a base model with LoRA weights merged in.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and when the weights do not fit the base.
+    pub fn with_lora(lora: &Lora, base: &Path) -> Result<Self, ModelError> {
+        let (files, mut notes) = folder::find(base)?;
+        let Tables::Named(tensors) = Tables::open(files)? else {
+            let remedy = "name a base model in Hugging Face's form";
+            return Err(ModelError::checkpoint(base, "LoRA cannot be merged into GGML", remedy));
+        };
+        let (tensors, wrapped) = wrappers::unwrap(tensors, is_known)?;
+        let (tensors, merged) = lora.merge(tensors, open_tensors)?;
+        notes.extend(wrapped.into_iter().chain(merged));
+        Self::checked(recognise(tensors)?.told(notes))
+    }
+
+    /// With these notes before its own.
+    fn told(mut self, mut notes: Vec<String>) -> Self {
+        notes.append(&mut self.notes);
+        self.notes = notes;
+        self
     }
 
     /// Looks at safetensors that lie in the program, under this name, with their card where they have one; nothing else
@@ -119,6 +159,10 @@ impl Checkpoint {
 
     fn checked(checkpoint: Self) -> Result<Self, ModelError> {
         checkpoint.config.check_backbone()?;
+        checkpoint.config.front_end().map_err(|why| {
+            let remedy = "choose a model whose features are computed here";
+            ModelError::checkpoint(&checkpoint.path, why.to_string(), remedy)
+        })?;
         checkpoint.mapping.check(&checkpoint.tensors)?;
         Ok(checkpoint)
     }
@@ -192,10 +236,16 @@ enum Tables {
 }
 
 impl Tables {
-    fn open(path: &Path) -> Result<Self, ModelError> {
+    fn open(files: Files) -> Result<Self, ModelError> {
+        match files {
+            Files::One(path) => Self::of_file(&path),
+            Files::Parts(index) => Ok(Self::Named(index.open(open_tensors)?)),
+        }
+    }
+
+    fn of_file(path: &Path) -> Result<Self, ModelError> {
         let io = |source| ModelError::Io { path: path.to_owned(), source };
-        let mut first = Vec::with_capacity(16);
-        File::open(path).map_err(io)?.take(16).read_to_end(&mut first).map_err(io)?;
+        let first = foreign::first_bytes(path)?;
         let file = File::open(path).map_err(io)?;
         if ggml::recognise(&first) {
             let (tensors, hyperparameters) = ggml::open(path, file)?;
@@ -203,6 +253,9 @@ impl Tables {
         }
         if torch::recognise(&first) {
             return Ok(Self::Named(torch::open(path, file)?));
+        }
+        if !safetensors::is_plausible(&first) {
+            foreign::refuse(path, &first)?;
         }
         if safetensors::recognise(&first) {
             return Ok(Self::Named(safetensors::open(path, file)?));
@@ -218,7 +271,7 @@ impl Tables {
 /// # Errors
 /// As [`Checkpoint::open`].
 pub fn open_tensors(path: &Path) -> Result<Tensors, ModelError> {
-    match Tables::open(path)? {
+    match Tables::of_file(path)? {
         Tables::Named(tensors) | Tables::Ggml(tensors, _) => Ok(tensors),
     }
 }
@@ -228,59 +281,93 @@ pub fn open_tensors(path: &Path) -> Result<Tensors, ModelError> {
 /// # Errors
 /// A sentence on what the pickle is or wants instead.
 pub fn tensors_of_pickle(pickle: &[u8]) -> Result<usize, String> {
-    pickle::tensors(pickle).map(|tensors| tensors.len())
+    pickle::state(pickle).map(|state| state.tensors.len())
+}
+
+/// How a maker's files are recognised and opened.
+type Maker = (fn(&Tensors) -> bool, fn(Tensors) -> Result<Checkpoint, ModelError>);
+
+/// Every maker; the first that recognises a file opens it.
+const MAKERS: [Maker; 6] = [
+    (card::recognise, card::open),
+    (hugging_face::recognise, hugging_face::open),
+    (gong::recognise, gong::open),
+    (deit::recognise, deit::open),
+    (openai::recognise, whisper::openai),
+    (whisper::recognise, whisper::open),
+];
+
+/// Models of other families by a tensor that only they have. Some of these would pass for a Vision Transformer.
+const OTHERS: [(&str, &str); 12] = [
+    ("time_pos_embed", "CED or Dasheng"),
+    ("decoder_embed.weight", "a masked autoencoder (AudioMAE)"),
+    ("post_extract_proj.weight", "BEATs, wav2vec 2.0 or HuBERT"),
+    ("feature_extractor.conv_layers.0.conv.weight", "wav2vec 2.0 or HuBERT"),
+    ("modality_encoders.IMAGE.local_encoder.proj.weight", "EAT"),
+    ("local_encoder.proj.weight", "EAT or SSLAM"),
+    ("spectrogram_extractor.stft.conv_real.weight", "PANNs"),
+    ("audio_branch.patch_embed.proj.weight", "CLAP"),
+    ("audio_model.audio_encoder.patch_embed.proj.weight", "CLAP"),
+    ("quantizer.vq.layers.0._codebook.embed", "EnCodec"),
+    ("text_model.embeddings.token_embedding.weight", "a model with a text encoder"),
+    ("lm_head.weight", "a language model"),
+];
+
+fn is_known(tensors: &Tensors) -> bool {
+    other_family(tensors).is_none() && MAKERS.iter().any(|(recognise, _)| recognise(tensors))
+}
+
+/// The family of a model that is not read here.
+fn other_family(tensors: &Tensors) -> Option<&'static str> {
+    let has = |name: &str| tensors.iter().any(|(theirs, _)| theirs == name || theirs.ends_with(&format!(".{name}")));
+    if card::recognise(tensors) || whisper::recognise(tensors) {
+        return None;
+    }
+    OTHERS.into_iter().find(|(name, _)| has(name)).map(|(_, family)| family)
 }
 
 fn recognise(tensors: Tensors) -> Result<Checkpoint, ModelError> {
-    if card::recognise(&tensors) {
-        card::open(tensors)
-    } else if hugging_face::recognise(&tensors) {
-        hugging_face::open(tensors)
-    } else if gong::recognise(&tensors) {
-        gong::open(tensors)
-    } else if deit::recognise(&tensors) {
-        deit::open(tensors)
-    } else if whisper::recognise(&tensors) {
-        whisper::open(tensors)
-    } else {
-        let names: Vec<String> = tensors.iter().map(|(name, _)| name.to_owned()).collect();
-        let problem = format!("no known model has its tensors ({})", mapping::some_of(&names));
-        let remedy = "known are AST, SSAST, distilled DeiT, Whisper's encoder and our own";
-        Err(ModelError::checkpoint(&tensors.path, problem, remedy))
+    let known = "known are AST, SSAST, distilled DeiT, Whisper's encoder and our own";
+    if tensors.iter().next().is_none() {
+        return Err(ModelError::checkpoint(&tensors.path, "it holds no tensors at all", known));
     }
+    let (tensors, mut notes) = wrappers::unwrap(tensors, is_known)?;
+    let (tensors, merged) =
+        if peft::is_unmerged(&tensors) { peft::merge_inside(tensors)? } else { (tensors, Vec::new()) };
+    notes.extend(merged);
+    if let Some(family) = other_family(&tensors) {
+        return Err(ModelError::checkpoint(&tensors.path, format!("this is {family}, which is not read here"), known));
+    }
+    if let Some((_, open)) = MAKERS.iter().find(|(recognise, _)| recognise(&tensors)) {
+        return Ok(open(tensors)?.told(notes));
+    }
+    let names: Vec<String> = tensors.iter().map(|(name, _)| name.to_owned()).collect();
+    let problem = format!("no known model has its tensors ({})", mapping::some_of(&names));
+    Err(ModelError::checkpoint(&tensors.path, problem, known))
 }
 
-/// The file of tensors that a path means.
-fn file_of(path: &Path) -> Result<PathBuf, ModelError> {
-    if !path.is_dir() {
-        return Ok(path.to_owned());
-    }
-    const NAMES: [&str; 2] = ["model.safetensors", "pytorch_model.bin"];
-    let found = NAMES.iter().map(|name| path.join(name)).find(|file| file.is_file());
-    found.ok_or_else(|| {
-        let problem = if path.join("model.safetensors.index.json").is_file() {
-            "its weights are in several files, which is not read here"
-        } else {
-            "this folder holds no checkpoint"
-        };
-        ModelError::checkpoint(path, problem, format!("it needs {}", NAMES.join(" or ")))
-    })
+/// Whether `problem_type` says that classes occur together.
+fn multi_label(settings: Option<&Settings>) -> Result<Option<bool>, ModelError> {
+    let said = settings.map(|settings| settings.text("problem_type")).transpose()?.flatten();
+    Ok(said.map(|kind| kind == "multi_label_classification"))
 }
 
-/// A JSON file beside the tensors, if there is one.
-fn beside<T: serde::de::DeserializeOwned>(tensors: &Tensors, name: &str) -> Result<Option<T>, ModelError> {
+/// A JSON file beside the tensors, if there is one, with its path.
+fn beside<T: serde::de::DeserializeOwned>(tensors: &Tensors, name: &str) -> Result<Option<(PathBuf, T)>, ModelError> {
     /// Settings are small; AudioSet's labels are the largest.
     const LARGEST: u64 = 16 << 20;
-    let path = tensors.path.with_file_name(name);
-    let broken = |why: serde_json::Error| ModelError::checkpoint(&path, why.to_string(), "download or copy it again");
-    if tensors.is_inside() {
-        let card = tensors.settings().filter(|_| name == card::MODEL_CARD);
-        return card.map(serde_json::from_str).transpose().map_err(broken);
+    let read = |path: PathBuf, text: &str| match serde_json::from_str(text) {
+        Ok(value) => Ok(Some((path, value))),
+        Err(why) => Err(ModelError::checkpoint(&path, why.to_string(), "download or copy it again")),
+    };
+    if let Some(card) = tensors.settings().filter(|_| name == card::MODEL_CARD) {
+        return read(tensors.path.with_file_name(name), card);
     }
-    let Ok(file) = File::open(&path) else { return Ok(None) };
-    let mut text = String::new();
-    file.take(LARGEST).read_to_string(&mut text).map_err(|source| ModelError::Io { path: path.clone(), source })?;
-    serde_json::from_str(&text).map(Some).map_err(broken)
+    let found = tensors.folders().iter().map(|folder| folder.join(name)).find(|path| path.is_file());
+    found.map_or(Ok(None), |path| {
+        let text = folder::read_text(&path, LARGEST)?;
+        read(path, &text)
+    })
 }
 
 /// How many blocks there are: consecutive numbers from 0 for which the file has this tensor.

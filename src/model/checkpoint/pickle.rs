@@ -4,7 +4,10 @@
 //! anything else ends the reading. Values that hold others live in one arena and refer to each other by
 //! index, so that no nesting, however deep or circular, costs stack.
 
-use std::{collections::HashMap, rc::Rc};
+use std::{
+    collections::{HashMap, HashSet},
+    rc::Rc,
+};
 
 use super::tensors::Dtype;
 
@@ -73,28 +76,90 @@ enum Held {
     Dict(Vec<(Value, Value)>),
 }
 
-/// The tensors of a pickled state dict, by name; of `{"model": ...}` or `{"state_dict": ...}`, those inside.
+/// What a pickle holds, wherever in it: keys of dicts within dicts are joined by dots.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// Tensors by name: `model.conv1.weight` of `{"model": {"conv1.weight": ...}}`.
+    pub tensors: Vec<(String, View)>,
+    /// Whole numbers likewise: `dims.n_mels`.
+    pub numbers: Vec<(String, i64)>,
+}
+
+/// Dicts within dicts that are looked into; an optimizer's state has four.
+const DEEPEST: usize = 8;
+/// Whole numbers that are kept.
+const NUMBERS: usize = 256;
+/// Tensors that are kept: more than any model has, and few enough for memory.
+const MOST: usize = 100_000;
+/// The longest name, in bytes.
+const LONGEST_NAME: usize = 1024;
+
+/// A value that is still to be looked at, and where it is.
+struct Inside {
+    within: Rc<str>,
+    key: Value,
+    depth: usize,
+    value: Value,
+}
+
+impl Inside {
+    /// Its name; none for what has no sensible one.
+    fn path(&self) -> Option<String> {
+        let key: &dyn std::fmt::Display = match &self.key {
+            Value::Text(key) => key,
+            Value::Int(key) => key,
+            Value::None if self.depth == 0 => &"",
+            _ => return None,
+        };
+        let text = match &self.key {
+            Value::Text(key) => key.len(),
+            _ => 20,
+        };
+        let dot = if self.within.is_empty() { "" } else { "." };
+        (self.within.len() + text < LONGEST_NAME).then(|| format!("{}{dot}{key}", self.within))
+    }
+}
+
+/// What a pickle holds.
 ///
 /// # Errors
 /// A sentence on what the pickle is or wants instead.
-pub(super) fn tensors(pickle: &[u8]) -> Result<Vec<(String, View)>, String> {
+pub(super) fn state(pickle: &[u8]) -> Result<State, String> {
     let mut machine = Machine { bytes: pickle, ..Machine::default() };
     let root = machine.run()?;
-    let mut entries = machine.dict(&root).ok_or("it holds no state dict")?;
-    let inner = |wanted: &str| {
-        let found = entries.iter().find(|(key, _)| matches!(key, Value::Text(text) if &**text == wanted));
-        found.and_then(|(_, value)| machine.dict(value))
-    };
-    if let Some(inner) = inner("model").or_else(|| inner("state_dict")) {
-        entries = inner;
+    let mut state = State::default();
+    let mut seen = HashSet::new();
+    let mut open: Vec<Inside> = vec![Inside { within: "".into(), key: Value::None, depth: 0, value: root }];
+    while let Some(inside) = open.pop() {
+        let Some(path) = inside.path() else { continue };
+        match &inside.value {
+            Value::Tensor(_) if state.tensors.len() >= MOST => {
+                return Err(format!("it holds more than {MOST} tensors"));
+            }
+            Value::Tensor(view) => state.tensors.push((path, View::clone(view))),
+            Value::Int(number) if state.numbers.len() < NUMBERS => state.numbers.push((path, *number)),
+            // One that is referred to twice, or by itself, is looked into once.
+            Value::Dict(i) | Value::Sequence(i) if inside.depth < DEEPEST && seen.insert(*i) => {
+                let (within, depth): (Rc<str>, _) = (path.into(), inside.depth + 1);
+                let next = |key, value: &Value| Inside { within: within.clone(), key, depth, value: value.clone() };
+                // Backwards, because the last is taken first.
+                match &machine.arena[*i] {
+                    Held::Dict(entries) => {
+                        open.extend(entries.iter().rev().map(|(key, value)| next(key.clone(), value)));
+                    }
+                    Held::Sequence(items) => {
+                        let numbered = items.iter().enumerate().rev();
+                        open.extend(numbered.map(|(at, value)| next(Value::Int(at as i64), value)));
+                    }
+                }
+            }
+            _ => {}
+        }
     }
-    Ok(entries
-        .iter()
-        .filter_map(|(key, value)| match (key, value) {
-            (Value::Text(name), Value::Tensor(view)) => Some((name.to_string(), View::clone(view))),
-            _ => None,
-        })
-        .collect())
+    if state.tensors.is_empty() {
+        return Err("it holds no state dict: there is no tensor in it".to_owned());
+    }
+    Ok(state)
 }
 
 #[derive(Default)]
@@ -110,16 +175,6 @@ struct Machine<'a> {
 type Step<T> = Result<T, String>;
 
 impl Machine<'_> {
-    fn dict(&self, value: &Value) -> Option<&[(Value, Value)]> {
-        match value {
-            Value::Dict(i) => match &self.arena[*i] {
-                Held::Dict(entries) => Some(entries),
-                Held::Sequence(_) => None,
-            },
-            _ => None,
-        }
-    }
-
     fn sequence(&self, value: &Value) -> Option<&[Value]> {
         match value {
             Value::Sequence(i) => match &self.arena[*i] {
@@ -423,26 +478,26 @@ mod tests {
 
     #[test]
     fn a_tensor_is_read() {
-        let found = tensors(&state_dict("torch._utils\n_rebuild_tensor_v2")).unwrap();
+        let found = state(&state_dict("torch._utils\n_rebuild_tensor_v2")).unwrap();
         let view = View { key: "0".into(), dtype: Dtype::F32, offset: 0, shape: vec![2], strides: vec![1] };
-        assert_eq!(found, [("w".to_owned(), view)]);
+        assert_eq!(found.tensors, [("w".to_owned(), view)]);
     }
 
     #[test]
     fn nothing_is_run() {
         for global in ["os\nsystem", "builtins\neval", "torch\nload"] {
-            let refusal = tensors(&state_dict(global)).unwrap_err();
+            let refusal = state(&state_dict(global)).unwrap_err();
             assert!(refusal.contains(&global.replace('\n', ".")), "{refusal}");
         }
         let by_stack = b"\x80\x04\x8c\x02os\x8c\x06system\x93\x8c\x02id\x85R.";
-        assert!(tensors(by_stack).unwrap_err().contains("os.system"));
+        assert!(state(by_stack).unwrap_err().contains("os.system"));
     }
 
     #[test]
     fn every_cut_is_an_error() {
         let whole = state_dict("torch._utils\n_rebuild_tensor_v2");
         for end in 0..whole.len() {
-            assert!(tensors(&whole[..end]).is_err(), "{end}");
+            assert!(state(&whole[..end]).is_err(), "{end}");
         }
     }
 
@@ -451,8 +506,8 @@ mod tests {
         let mut deep = b"\x80\x02)".to_vec();
         deep.extend(std::iter::repeat_n(0x85, 1_000_000));
         deep.push(b'.');
-        assert!(tensors(&deep).unwrap_err().contains("no state dict"));
+        assert!(state(&deep).unwrap_err().contains("no state dict"));
         // A list that holds itself.
-        assert!(tensors(b"\x80\x02]q\x00h\x00a.").is_err());
+        assert!(state(b"\x80\x02]q\x00h\x00a.").is_err());
     }
 }

@@ -67,6 +67,12 @@ pub(super) fn recognise(first: &[u8]) -> bool {
     first.get(8) == Some(&b'{')
 }
 
+/// Whether the length that these first bytes claim is one that the format allows, so that they are nothing else.
+pub(super) fn is_plausible(first: &[u8]) -> bool {
+    let length = first.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
+    recognise(first) && length.is_some_and(|length| length <= LONGEST_HEADER)
+}
+
 /// The table of a safetensors file.
 ///
 /// # Errors

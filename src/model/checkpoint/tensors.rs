@@ -1,4 +1,4 @@
-//! The table of a file's tensors, and reading one of them.
+//! The table of the tensors of a file, or of several that belong together, and reading one of them.
 //!
 //! Read by position, a mebibyte at a time, straight into the `f32` memory that becomes the weight: no
 //! second copy of the file exists at any moment, mapped or not, and no `unsafe` is needed for it.
@@ -90,12 +90,20 @@ pub struct Place {
     pub dtype: Dtype,
     /// Byte of the file where its first value is.
     pub start: u64,
+    /// Which of the files it lies in.
+    file: usize,
 }
 
 impl Place {
     /// A tensor whose values lie row-major.
     pub fn contiguous(shape: Vec<usize>, dtype: Dtype, start: u64) -> Self {
-        Self { strides: row_major(&shape), shape, dtype, start }
+        let strides = row_major(&shape);
+        Self::strided(shape, strides, dtype, start)
+    }
+
+    /// A tensor whose values lie so many steps apart along each axis.
+    pub fn strided(shape: Vec<usize>, strides: Vec<usize>, dtype: Dtype, start: u64) -> Self {
+        Self { shape, strides, dtype, start, file: 0 }
     }
 
     /// Number of values, if that is a number.
@@ -167,15 +175,31 @@ impl Bytes {
     }
 }
 
-/// A file of named tensors.
+/// A product of two small matrices that is added to a matrix when it is read: what LoRA trained.
+#[derive(Debug)]
+pub(super) struct LowRank {
+    /// (rank, in)
+    pub down: Place,
+    /// (out, rank)
+    pub up: Place,
+    /// What the product is multiplied by.
+    pub scale: f32,
+}
+
+/// Named tensors of a file, or of several.
 #[derive(Debug)]
 pub struct Tensors {
-    /// The file.
+    /// The file; of several the one that lists them.
     pub path: PathBuf,
-    /// What the file says about itself (safetensors' metadata).
+    /// What the file says about itself: safetensors' metadata, whole numbers beside a pickle's tensors.
     pub metadata: HashMap<String, String>,
-    bytes: Bytes,
+    /// Whether tensors of other files took the place of its own.
+    pub patched: bool,
+    files: Vec<(PathBuf, Bytes)>,
     table: BTreeMap<String, Place>,
+    updates: BTreeMap<String, LowRank>,
+    /// Folders in which settings are looked for, in this order.
+    folders: Vec<PathBuf>,
 }
 
 impl Tensors {
@@ -194,17 +218,83 @@ impl Tensors {
         if let Some((name, _)) = table.iter().find(|(_, place)| !place.fits(length)) {
             return Err(ModelError::checkpoint(path, format!("{name} lies beyond the file's end"), CUT_SHORT));
         }
-        Ok(Self { path: path.to_owned(), metadata, bytes, table })
+        let folders = vec![path.parent().map(Path::to_owned).unwrap_or_default()];
+        let files = vec![(path.to_owned(), bytes)];
+        let updates = BTreeMap::new();
+        Ok(Self { path: path.to_owned(), metadata, patched: false, files, table, updates, folders })
+    }
+
+    /// The tensors of several files as those of one, under the path of what lists them.
+    ///
+    /// # Errors
+    /// When two files hold a tensor of the same name.
+    pub(super) fn join(path: &Path, parts: Vec<Self>) -> Result<Self, ModelError> {
+        let folders = vec![path.parent().map(Path::to_owned).unwrap_or_default()];
+        let mut joined = Self {
+            path: path.to_owned(),
+            metadata: HashMap::new(),
+            patched: false,
+            files: Vec::new(),
+            table: BTreeMap::new(),
+            updates: BTreeMap::new(),
+            folders,
+        };
+        for part in parts {
+            let from = part.path.clone();
+            for (name, place) in joined.take_in(part) {
+                if joined.table.insert(name.clone(), place).is_some() {
+                    let problem = format!("{name} is in {} and in another part too", from.display());
+                    return Err(ModelError::checkpoint(path, problem, CUT_SHORT));
+                }
+            }
+        }
+        Ok(joined)
+    }
+
+    /// Takes in another's files; answers with its table, which refers to them from now on.
+    fn take_in(&mut self, other: Self) -> Vec<(String, Place)> {
+        let first = self.files.len();
+        self.files.extend(other.files);
+        self.metadata.extend(other.metadata);
+        other.table.into_iter().map(|(name, place)| (name, Place { file: first + place.file, ..place })).collect()
+    }
+
+    /// Takes in the files of tensors that replace or change its own, and answers with their table; settings are looked
+    /// for in their folder first.
+    pub(super) fn patch(&mut self, other: Self) -> Vec<(String, Place)> {
+        self.folders.splice(0..0, other.folders.iter().cloned());
+        self.patched = true;
+        self.take_in(other)
+    }
+
+    /// Puts a tensor in, in the place of what had its name.
+    pub(super) fn insert(&mut self, name: String, place: Place) {
+        self.table.insert(name, place);
+    }
+
+    /// Adds this product to the tensor of this name whenever it is read.
+    pub(super) fn update(&mut self, name: String, update: LowRank) {
+        self.updates.insert(name, update);
+    }
+
+    /// Leaves out the tensor of this name and answers with where it lies.
+    pub(super) fn remove(&mut self, name: &str) -> Option<Place> {
+        self.table.remove(name)
+    }
+
+    /// The folders in which settings are looked for, in this order; none where they lie in the program.
+    pub(super) fn folders(&self) -> &[PathBuf] {
+        if self.is_inside() { &[] } else { &self.folders }
     }
 
     /// Settings in the program, for tensors that lie there too.
     pub(super) fn settings(&self) -> Option<&'static str> {
-        if let Bytes::Inside(_, settings) = self.bytes { settings } else { None }
+        self.files.iter().find_map(|(_, bytes)| if let Bytes::Inside(_, settings) = bytes { *settings } else { None })
     }
 
     /// Whether they lie in the program, with no folder around them.
     pub(super) fn is_inside(&self) -> bool {
-        matches!(self.bytes, Bytes::Inside(..))
+        self.files.iter().any(|(_, bytes)| matches!(bytes, Bytes::Inside(..)))
     }
 
     /// Every tensor, in the order of names.
@@ -226,6 +316,8 @@ impl Tensors {
     pub fn rename(mut self, name: impl Fn(&str) -> Option<String>) -> Self {
         let table = std::mem::take(&mut self.table);
         self.table = table.into_iter().filter_map(|(old, place)| Some((name(&old)?, place))).collect();
+        let updates = std::mem::take(&mut self.updates);
+        self.updates = updates.into_iter().filter_map(|(old, update)| Some((name(&old)?, update))).collect();
         self
     }
 
@@ -238,6 +330,51 @@ impl Tensors {
             ModelError::checkpoint(&self.path, format!("there is no tensor {name}"), "give a complete checkpoint")
         })?;
         let begin = to.len();
+        self.read_place(place, to)?;
+        if let Some(update) = self.updates.get(name) {
+            self.add(update, place, &mut to[begin..])?;
+        }
+        if to[begin..].iter().all(|value| value.is_finite()) {
+            return Ok(());
+        }
+        let problem = format!("{name} holds values that are not numbers (NaN or infinite)");
+        Err(ModelError::checkpoint(
+            &self.path,
+            problem,
+            "the training that wrote it diverged: take an earlier checkpoint",
+        ))
+    }
+
+    /// Adds a low-rank update to a matrix (out, in) of this place.
+    fn add(&self, update: &LowRank, place: &Place, to: &mut [f32]) -> Result<(), ModelError> {
+        let (&[out, input], &[rank, down], &[up, inner]) =
+            (&place.shape[..], &update.down.shape[..], &update.up.shape[..])
+        else {
+            return Err(self.misfit(place, update));
+        };
+        if (out, input, rank) != (up, down, inner) {
+            return Err(self.misfit(place, update));
+        }
+        let (mut a, mut b) = (Vec::new(), Vec::new());
+        self.read_place(&update.down, &mut a)?;
+        self.read_place(&update.up, &mut b)?;
+        for (row, b) in to.chunks_exact_mut(input.max(1)).zip(b.chunks_exact(rank.max(1))) {
+            for (&b, a) in b.iter().zip(a.chunks_exact(input.max(1))) {
+                let share = update.scale * b;
+                row.iter_mut().zip(a).for_each(|(value, a)| *value += share * a);
+            }
+        }
+        Ok(())
+    }
+
+    /// What is said of an update that does not fit its matrix.
+    fn misfit(&self, place: &Place, update: &LowRank) -> ModelError {
+        let (whole, down, up) = (&place.shape, &update.down.shape, &update.up.shape);
+        let problem = format!("an update of {up:?} times {down:?} does not fit a weight of {whole:?}");
+        ModelError::checkpoint(&self.path, problem, "these adapters are of another base model")
+    }
+
+    fn read_place(&self, place: &Place, to: &mut Vec<f32>) -> Result<(), ModelError> {
         let count = place.count().unwrap_or(0);
         if place.strides == row_major(&place.shape) || count <= 1 {
             self.read_span(place, count, to)?;
@@ -256,15 +393,7 @@ impl Tensors {
                 }
             }
         }
-        if to[begin..].iter().all(|value| value.is_finite()) {
-            return Ok(());
-        }
-        let problem = format!("{name} holds values that are not numbers (NaN or infinite)");
-        Err(ModelError::checkpoint(
-            &self.path,
-            problem,
-            "the training that wrote it diverged: take an earlier checkpoint",
-        ))
+        Ok(())
     }
 
     fn read_span(&self, place: &Place, count: usize, to: &mut Vec<f32>) -> Result<(), ModelError> {
@@ -273,7 +402,8 @@ impl Tensors {
         let mut buffer = vec![0; left.min(CHUNK)];
         while left > 0 {
             let bytes = &mut buffer[..left.min(CHUNK)];
-            self.bytes.read_exact_at(bytes, at).map_err(|source| ModelError::Io { path: self.path.clone(), source })?;
+            let Some((path, file)) = self.files.get(place.file) else { return Ok(()) };
+            file.read_exact_at(bytes, at).map_err(|source| ModelError::Io { path: path.clone(), source })?;
             place.dtype.convert(bytes, to);
             at += bytes.len() as u64;
             left -= bytes.len();

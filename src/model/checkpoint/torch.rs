@@ -57,12 +57,13 @@ pub(super) fn open(path: &Path, file: File) -> Result<Tensors, ModelError> {
         }
         entry.take(pickle::LARGEST).read_to_end(&mut bytes).map_err(io)?;
     }
-    let remedy = "give a file that torch.save wrote of a model's state_dict()";
-    let views = pickle::tensors(&bytes).map_err(|problem| ModelError::checkpoint(path, problem, remedy))?;
+    let remedy = "give the weights alone; in Python: torch.save(torch.load(\"old.pth\", map_location=\"cpu\", \
+                  weights_only=False)[\"model\"], \"weights.pth\"), or what the file has for \"model\"";
+    let state = pickle::state(&bytes).map_err(|problem| ModelError::checkpoint(path, problem, remedy))?;
 
     let mut storages: HashMap<String, (u64, u64)> = HashMap::new();
     let mut table = BTreeMap::new();
-    for (name, view) in views {
+    for (name, view) in state.tensors {
         let entry = format!("{root}data/{}", view.key);
         let (start, length) = match storages.get(&entry) {
             Some(known) => *known,
@@ -78,12 +79,13 @@ pub(super) fn open(path: &Path, file: File) -> Result<Tensors, ModelError> {
         };
         let size = view.dtype.size() as u64;
         let first = (view.offset as u64).checked_mul(size).ok_or_else(|| broken(format!("{name} has no place")))?;
-        let place = Place { shape: view.shape, strides: view.strides, dtype: view.dtype, start: first };
+        let mut place = Place::strided(view.shape, view.strides, view.dtype, first);
         if !place.fits(length) {
             return Err(broken(format!("{name} lies beyond its storage")));
         }
-        let start = start.checked_add(first).ok_or_else(|| broken(format!("{name} has no place")))?;
-        table.insert(name, Place { start, ..place });
+        place.start = start.checked_add(first).ok_or_else(|| broken(format!("{name} has no place")))?;
+        table.insert(name, place);
     }
-    Tensors::new(path, again, table, HashMap::new())
+    let numbers = state.numbers.into_iter().map(|(name, number)| (name, number.to_string())).collect();
+    Tensors::new(path, again, table, numbers)
 }

@@ -16,7 +16,7 @@ use crate::{
 pub(super) struct Head {
     /// What the head answers to, (batch, D).
     pooled: Vec<f32>,
-    /// After the head's norm, (batch, D).
+    /// After the head's norm, where it has one, (batch, D).
     normed: Vec<f32>,
 }
 
@@ -37,8 +37,12 @@ impl Head {
     pub(super) fn forward(&mut self, config: &ModelConfig, weights: &Weights<'_>) -> Result<Vec<f32>> {
         let d = config.hidden;
         let batch = self.pooled.len() / d;
-        self.normed.resize(batch * d, 0.0);
-        layer_norm::forward(weights.norm("head.norm", config.head_eps)?, &self.pooled, &mut self.normed);
+        if config.head_norm {
+            self.normed.resize(batch * d, 0.0);
+            layer_norm::forward(weights.norm("head.norm", config.head_eps)?, &self.pooled, &mut self.normed);
+        } else {
+            self.normed.clone_from(&self.pooled);
+        }
         let mut logits = vec![0.0; batch * config.classes];
         columns::fill(&mut logits, weights.get("head.linear.bias")?);
         let matrix = Mat::new(weights.get("head.linear.weight")?, d);
@@ -66,6 +70,9 @@ impl Head {
         let mut dnormed = vec![0.0; self.pooled.len()];
         let matrix = Mat::new(weights.get("head.linear.weight")?, d);
         product(MatMut::new(&mut dnormed, d), Into::Set, 1.0, dlogits, matrix);
+        if !config.head_norm {
+            return Ok(if wanted { dnormed } else { Vec::new() });
+        }
         let norm = weights.norm("head.norm", config.head_eps)?;
         let mut parts = [vec![0.0; d], vec![0.0; d]];
         let [weight, bias] = &mut parts;

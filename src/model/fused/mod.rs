@@ -154,8 +154,13 @@ impl Fused {
 
     /// Logits (batch, classes) of pooled vectors (batch, D), and the head's norm of these.
     fn head(&self, weights: &Weights<'_>, pooled: &Tensor) -> Result<(Tensor, Normed)> {
-        let layer = weights.norm("head.norm", self.config.head_eps)?;
-        let normed = add_norm(pooled, &Added::default(), &layer, pooled.dtype())?;
+        let normed = if self.config.head_norm {
+            let layer = weights.norm("head.norm", self.config.head_eps)?;
+            add_norm(pooled, &Added::default(), &layer, pooled.dtype())?
+        } else {
+            // A head without a norm has no statistics either.
+            Normed { stream: pooled.clone(), norm: pooled.clone(), stats: pooled.zeros_like()? }
+        };
         let product = normed.norm.matmul(&weights.get("head.linear.weight")?.t()?)?;
         Ok((product.broadcast_add(&weights.bias("head.linear")?)?, normed))
     }
@@ -176,9 +181,14 @@ impl Fused {
     ) -> Result<Option<Tensor>> {
         found.linear(weights, "head.linear", towards, Some(&head.norm))?;
         let through = towards.matmul(&weights.get("head.linear.weight")?)?;
-        found.norm(weights, "head.norm", &through, head)?;
+        if self.config.head_norm {
+            found.norm(weights, "head.norm", &through, head)?;
+        }
         if !weights.store.trainable().any(|(spec, _)| spec.part != Part::Head) {
             return Ok(None);
+        }
+        if !self.config.head_norm {
+            return Ok(Some(through));
         }
         let zeros = head.stream.zeros_like()?;
         let [pooled, _] = norm_back(&through, head, &weights.get("head.norm.weight")?, &zeros)?;

@@ -96,6 +96,9 @@ impl Portable {
 
     /// Logits (batch, classes) of pooled vectors (batch, D).
     fn head(&self, weights: &Weights<'_>, pooled: &Tensor) -> Result<Tensor> {
+        if !self.config.head_norm {
+            return weights.linear("head.linear", pooled);
+        }
         let normed = weights.norm("head.norm", pooled, self.config.head_eps)?;
         weights.linear("head.linear", &normed)
     }

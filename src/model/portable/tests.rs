@@ -20,6 +20,7 @@ fn patches(depth: usize) -> ModelConfig {
         mlp_hidden: 12,
         norm_eps: 1e-6,
         head_eps: 1e-5,
+        head_norm: true,
         pooling: Pooling::ClassTokens,
         classes: 3,
     }

@@ -251,7 +251,7 @@ fn outcomes_of(
     };
     let pooled = match config.pooling {
         Pooling::ClassTokens => vec![(0..first).collect(); sounds.features.batch],
-        Pooling::Mean => (0..sounds.features.batch).map(sound).collect(),
+        Pooling::Mean | Pooling::All => (0..sounds.features.batch).map(sound).collect(),
     };
     let view = View { tokens, sounds, hidden: config.hidden, first, kept, pooled };
     let mut outcomes = Vec::new();

@@ -17,6 +17,7 @@ fn config() -> ModelConfig {
         mlp_hidden: 16,
         norm_eps: 1e-6,
         head_eps: 1e-5,
+        head_norm: true,
         pooling: Pooling::ClassTokens,
         classes: HEADS.classes,
     }

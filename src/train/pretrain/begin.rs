@@ -19,7 +19,9 @@ use crate::{
         self, Inventory, Method, ModelConfig, Pooling, Precision, grid_sinusoids,
         pretrain::{Heads, Objectives, Pretrainer},
     },
-    session::{self, Checkpoints, Event, Lock, LogWriter, Position, PretrainConfig, RunConfig, Status, Store},
+    session::{
+        self, Checkpoints, Event, History, Lock, LogWriter, OnNan, Position, PretrainConfig, RunConfig, Status, Store,
+    },
     train::{
         AdamW, TrainError,
         journal::Journal,
@@ -144,6 +146,7 @@ pub(in crate::train) fn begin(
         device: model::device_name(&device),
         dtype,
         norms_every: 0,
+        on_nan: OnNan::Stop,
         paired_with: None,
         pretrain: Some(Box::new(own)),
     };
@@ -190,6 +193,7 @@ pub(in crate::train) fn begin(
 /// When the sounds or the teacher are no longer what they were.
 pub(in crate::train) fn resume(lock: Lock, folder: &Path, journal: &mut Journal) -> Result<Pretraining, TrainError> {
     let state = session::load(folder)?;
+    let history = History::of(&state);
     let config = state.config.ok_or_else(|| TrainError::Request("the log does not say what was trained".into()))?;
     if state.status == Status::Finished {
         return Err(TrainError::Request(format!("{} is complete", config.session)));
@@ -199,7 +203,6 @@ pub(in crate::train) fn resume(lock: Lock, folder: &Path, journal: &mut Journal)
     };
     let checkpoints = Checkpoints::of(folder);
     checkpoints.sweep();
-    let (checkpoint, passed_over) = checkpoints.latest()?;
     let corpus = corpus(&own.data, config.seed, journal)?;
     if (corpus.train.len(), corpus.val.len()) != state.clips {
         return Err(TrainError::Request(format!(
@@ -214,6 +217,7 @@ pub(in crate::train) fn resume(lock: Lock, folder: &Path, journal: &mut Journal)
     let heads =
         Heads { classes: config.labels.len(), teacher: teaching.as_ref().map_or(0, |teaching| teaching.features) };
     let weights = Pretrainer::store(&config.shape, &opened.store, own.objectives, heads, config.seed)?;
+    let (checkpoint, passed_over) = snapshot::to_resume(&checkpoints, &weights, &history)?;
     let position = checkpoint.position.clone();
     if opened.fingerprint != position.backbone {
         return Err(TrainError::Request(format!(
@@ -223,7 +227,7 @@ pub(in crate::train) fn resume(lock: Lock, folder: &Path, journal: &mut Journal)
     }
     restore(&weights, &checkpoint)?;
     let optimizer = snapshot::restore_optimizer(&weights, &checkpoint, WEIGHT_DECAY)?;
-    journal.take_up(folder, &position, passed_over)?;
+    journal.take_up(folder, &position, passed_over, history.lacks(&position))?;
     let crops = crops(&config, &corpus, teaching);
     let steps = steps_per_epoch(&corpus, &config);
     let engine = Pretrainer::new(config.shape.clone(), own.objectives, &device, config.dtype)?;

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::begin::headless;
 use crate::{
+    audio::FrontEnd,
     data::{Crops, Stream},
     model::{
         Method, ModelError, ParamStore,
@@ -74,13 +75,11 @@ impl Pretraining {
         let outcome = self.engine.step(&self.store, &sounds);
         let (loss, gradients, _) = outcome.map_err(|error| self.explained(error))?;
         if !loss.is_finite() {
-            return Err(TrainError::Failed(format!(
-                "the loss of step {} is {loss}: training has diverged; try a lower --lr than {}",
-                step + 1,
-                self.config.lr
-            )));
+            return Err(self.diverged(&format!("the loss of step {}", step + 1)));
         }
-        let gradients = clipped(gradients, self.config.recipe.clip_norm)?;
+        let Some(gradients) = clipped(gradients, self.config.recipe.clip_norm, true)? else {
+            return Err(self.diverged(&format!("a gradient of step {}", step + 1)));
+        };
         self.optimizer.update(&self.store, &gradients, |_| lr)?;
         let whole = begun.elapsed();
         let position = &mut self.position;
@@ -99,6 +98,14 @@ impl Pretraining {
             compute_ms: ((whole - data).as_secs_f64() * 1e3) as f32,
         }));
         Ok(())
+    }
+
+    /// The end of a pretraining whose numbers are none.
+    fn diverged(&self, what: &str) -> TrainError {
+        let lr = self.config.lr;
+        TrainError::Failed(format!(
+            "{what} is not a number: pretraining has diverged; nothing was written from it: try a lower --lr than {lr}"
+        ))
     }
 
     /// An objective is a mean over the batch, so a batch too large for a device is not taken in parts.
@@ -137,12 +144,12 @@ impl Pretraining {
             return Ok(false);
         }
         if let Some(validation) = self.validation.take() {
-            self.end_epoch(&validation, journal);
+            self.end_epoch(&validation, journal)?;
         }
         Ok(true)
     }
 
-    fn end_epoch(&mut self, validation: &Validation, journal: &mut Journal) {
+    fn end_epoch(&mut self, validation: &Validation, journal: &mut Journal) -> Result<(), TrainError> {
         let lr = self.lr();
         let objectives = self.config.pretrain.as_ref().map(|own| own.objectives).unwrap_or_default();
         let means: Vec<Outcome> = validation
@@ -155,6 +162,9 @@ impl Pretraining {
             .collect();
         let value = means.iter().map(|mean| mean.score).sum::<f64>() / means.len().max(1) as f64;
         let val_loss = objectives.named().zip(&means).map(|((_, weight), mean)| weight * mean.loss).sum::<f64>();
+        if !(value.is_finite() && val_loss.is_finite()) {
+            return Err(self.diverged(&format!("validation of epoch {}", self.position.epochs + 1)));
+        }
         let position = &mut self.position;
         let epoch = position.epochs + 1;
         journal.emit(Event::Objectives {
@@ -174,12 +184,15 @@ impl Pretraining {
         };
         position.end_epoch(value);
         journal.emit(Event::Epoch(record));
+        Ok(())
     }
 
     fn save(&mut self, journal: &mut Journal) -> Result<(), TrainError> {
         if self.saved.is_at(&self.position) {
             return Ok(());
         }
+        // The log first: after a power cut it must not be behind a checkpoint.
+        journal.sync()?;
         let checkpoints = Checkpoints::of(self.lock.folder());
         let path = checkpoints.path(self.position.step);
         let parts = snapshot::all(&self.store, &self.optimizer)?;
@@ -209,7 +222,7 @@ impl Pretraining {
             method: Method::full(),
             shape: headless(&self.config.shape),
             labels: Vec::new(),
-            front_end: "kaldi-fbank-128".into(),
+            front_end: FrontEnd::Kaldi.card().into(),
             normalisation: Some(self.config.normalisation),
         };
         Ok(save_backbone(&self.lock.folder().join(BACKBONE), &card, &self.store)?)

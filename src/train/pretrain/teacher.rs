@@ -35,9 +35,7 @@ pub(super) fn teaching(source: &str, layers: &[usize]) -> Result<Teaching, Train
             "the teacher {source} has {depth} blocks: give layers from 1 to {depth}, each once, in rising order"
         )));
     }
-    let bins = opened.config.mel_bins();
-    let front_end = FrontEnd::for_bins(bins)
-        .ok_or_else(|| TrainError::Request(format!("no filter bank here has the {bins} mel bins of {source}")))?;
+    let front_end = opened.config.front_end()?;
     let names: Vec<String> = layers.iter().map(usize::to_string).collect();
     // "means": each column's features are divided by its own count, which earlier versions did not do.
     let name = format!("teacher:{}:{}:{LONGEST}:means", opened.fingerprint, names.join(","));

@@ -1,0 +1,59 @@
+//! Why a file's sound cannot be read on, in words for people, and what decoders and containers report instead.
+
+use std::io;
+
+use symphonia::core::errors::Error as SymphoniaError;
+
+/// What ends the reading of a file before its end.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// The file ends before its sound does; frames that were promised, where something says so.
+    Short(Option<u64>),
+    /// The file is damaged where reading stopped; what is wrong there.
+    Damage(String),
+    /// The file is whole, and cannot be used: what is wrong and what to do.
+    Refused { problem: String, remedy: Remedy },
+    /// The operating system's error.
+    Io(io::Error),
+}
+
+/// What a person can do about a file that is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Remedy {
+    /// Convert it: the command is printed.
+    Convert,
+    /// Anything else, in words.
+    Words(&'static str),
+}
+
+impl Fault {
+    pub(super) fn refused(problem: impl Into<String>) -> Self {
+        Self::Refused { problem: problem.into(), remedy: Remedy::Convert }
+    }
+
+    /// What an error of a decoder or container means. Its own text goes to the log, not to people.
+    pub(super) fn of(error: SymphoniaError, what: &str) -> Self {
+        tracing::debug!("decoding {what}: {error}");
+        match error {
+            SymphoniaError::IoError(error) => error.into(),
+            SymphoniaError::DecodeError(_) | SymphoniaError::SeekError(_) => {
+                Self::Damage(format!("the bytes there are no {what}"))
+            }
+            SymphoniaError::Unsupported(_) => Self::refused(format!("this kind of {what} is not decoded")),
+            SymphoniaError::LimitError(_) => Self::Damage(format!("a size there is out of {what}'s bounds")),
+            SymphoniaError::ResetRequired => {
+                Self::refused(format!("its {what} streams change on the way, and only one is decoded"))
+            }
+            _ => Self::Damage(format!("the {what} there cannot be decoded")),
+        }
+    }
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => Self::Short(None),
+            _ => Self::Io(error),
+        }
+    }
+}

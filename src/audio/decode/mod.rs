@@ -1,0 +1,345 @@
+//! Sound files, decoded block by block: what is in them, whole, or a plain word about why not.
+//!
+//! Containers with what real writers put into them are read here (`wave`, `mpeg`, `ogg`, `flac`, `mp4`, `matroska`);
+//! codecs are symphonia's, and Opus is opus-pure's. docs/decoding.md says what was measured.
+
+mod blocks;
+mod chunks;
+mod container;
+mod fault;
+mod flac;
+mod kinds;
+mod levels;
+mod limits;
+mod matroska;
+mod mp4;
+mod mpeg;
+mod mpeg_frame;
+mod ogg;
+mod packets;
+mod part;
+mod tags;
+mod wave;
+
+use std::{
+    fmt,
+    fs::{self, File},
+    io::{Read, Seek, SeekFrom},
+    panic::{self, AssertUnwindSafe},
+    path::{Path, PathBuf},
+};
+
+pub use blocks::Note;
+pub use kinds::SOUND_ENDINGS;
+
+use self::{
+    blocks::Blocks,
+    fault::{Fault, Remedy},
+    kinds::{Found, Kind},
+    levels::Levels,
+    packets::Form,
+    part::Part,
+};
+use super::{AudioError, clip::downmix};
+
+/// Counts changes to what decoding gives for the same bytes: part of the key under which features are kept.
+pub const VERSION: u32 = 2;
+
+/// Hours of one clip that is held whole in memory.
+pub(super) const HOURS_IN_MEMORY: u64 = limits::HOURS_IN_MEMORY;
+
+const REPLACE: &str = "copy or download it again, or leave it out";
+
+/// A sound file being decoded: the mean of its channels, block by block.
+///
+/// ```no_run
+/// # fn main() -> Result<(), aat_tui::audio::AudioError> {
+/// let mut sound = aat_tui::audio::SoundFile::open("dog.ogg".as_ref())?;
+/// let mut samples = Vec::new();
+/// while sound.read(&mut samples)? {}
+/// println!("{} samples at {} Hz", samples.len(), sound.rate());
+/// # Ok(()) }
+/// ```
+pub struct SoundFile {
+    path: PathBuf,
+    blocks: Box<dyn Blocks>,
+    form: Form,
+    /// The interleaved samples of the next block.
+    interleaved: Vec<f32>,
+    levels: Levels,
+    frames: u64,
+    notes: Vec<Note>,
+    ended: bool,
+}
+
+impl fmt::Debug for SoundFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SoundFile").field("path", &self.path).field("frames", &self.frames).finish_non_exhaustive()
+    }
+}
+
+impl SoundFile {
+    /// Opens a file and decodes its first block.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is not sound, is of a kind that is not decoded, or is damaged or cut short as far
+    /// as that shows before decoding.
+    pub fn open(path: &Path) -> Result<Self, AudioError> {
+        let told = |fault| tell(path, fault, 0, 0);
+        let (file, length, start) = regular(path)?;
+        let blocks = guarded(|| blocks_of(file, length, &start)).map_err(told)?;
+        let form = Form { rate: 0, channels: 0 };
+        let mut sound = Self {
+            path: path.to_owned(),
+            blocks,
+            form,
+            interleaved: Vec::new(),
+            levels: Levels::default(),
+            frames: 0,
+            notes: Vec::new(),
+            ended: false,
+        };
+        // The first frame of an MP3 file may hold a header only.
+        while sound.interleaved.is_empty() && !sound.ended {
+            sound.fetch()?;
+        }
+        if sound.ended && sound.frames == 0 {
+            let empty = Fault::Refused {
+                problem: "it holds no samples".into(),
+                remedy: Remedy::Words("leave it out or record it again"),
+            };
+            return Err(told(empty));
+        }
+        Ok(sound)
+    }
+
+    /// Samples a second, as the file has them.
+    pub fn rate(&self) -> u32 {
+        self.form.rate
+    }
+
+    /// Channels that are averaged.
+    pub fn channels(&self) -> usize {
+        self.form.channels
+    }
+
+    /// Appends the next samples to `mono`, full scale 1. `false` when the file has ended, and was whole.
+    ///
+    /// # Errors
+    /// When the file is damaged or cut short here, changes its rate or channels, or held values that are not numbers
+    /// (told at its end; they are given as 0).
+    pub fn read(&mut self, mono: &mut Vec<f32>) -> Result<bool, AudioError> {
+        if self.ended {
+            return Ok(false);
+        }
+        downmix(&self.interleaved, self.form.channels, mono);
+        self.fetch()?;
+        Ok(true)
+    }
+
+    /// What is odd about the file, as far as it was read; all of it once [`read`](Self::read) gave `false`.
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
+    /// Decodes one more block.
+    fn fetch(&mut self) -> Result<(), AudioError> {
+        let next = guarded(|| self.blocks.next(&mut self.interleaved));
+        self.notes.extend(self.blocks.take_notes());
+        let result = match next {
+            Ok(Some(form)) => self.accept(form),
+            Ok(None) => self.end(),
+            Err(fault) => Err(fault),
+        };
+        result.map_err(|fault| {
+            self.ended = true;
+            tell(&self.path, fault, self.frames, self.form.rate)
+        })
+    }
+
+    fn accept(&mut self, form: Form) -> Result<(), Fault> {
+        check_form(form.rate, form.channels)?;
+        if self.form.channels == 0 {
+            self.form = form;
+        }
+        let before = self.form;
+        if before != form && !self.interleaved.is_empty() {
+            let seconds = self.frames as f64 / f64::from(before.rate);
+            let change = if before.channels == form.channels {
+                format!("{} Hz to {} Hz", before.rate, form.rate)
+            } else {
+                format!("{} to {} channels", before.channels, form.channels)
+            };
+            return Err(Fault::Refused {
+                problem: format!("it changes from {change} at {seconds:.2} s"),
+                remedy: Remedy::Words("convert it to one format throughout"),
+            });
+        }
+        self.levels.take(&mut self.interleaved, form.channels);
+        self.frames += (self.interleaved.len() / form.channels) as u64;
+        Ok(())
+    }
+
+    /// Whether all was there that was promised, and can be what was recorded.
+    fn end(&mut self) -> Result<(), Fault> {
+        self.ended = true;
+        self.interleaved.clear();
+        if let Some(promised) = self.blocks.promised().filter(|&promised| self.frames < promised) {
+            return Err(Fault::Short(Some(promised)));
+        }
+        if let Some((bad, first)) = self.levels.bad() {
+            let (all, seconds) = (self.frames * self.form.channels as u64, first as f64 / f64::from(self.form.rate));
+            return Err(Fault::Refused {
+                problem: format!(
+                    "{bad} of {all} samples are not numbers (NaN or infinite), the first at {seconds:.3} s"
+                ),
+                remedy: Remedy::Words("export it again from its source"),
+            });
+        }
+        self.notes.extend(self.levels.notes(self.form.channels));
+        Ok(())
+    }
+}
+
+/// Runs a decoder. One that panics on bytes that nobody foresaw has met damage, and ends no training.
+fn guarded<T>(run: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    let gave_up = |_| Err(Fault::Damage("the decoder cannot go on from there".into()));
+    panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(gave_up)
+}
+
+/// Refuses rates and channels out of bounds.
+fn check_form(rate: u32, channels: usize) -> Result<(), Fault> {
+    if !limits::RATES.contains(&rate) {
+        let (least, most) = (limits::RATES.start(), limits::RATES.end());
+        return Err(Fault::Refused {
+            problem: format!("its header gives {rate} samples a second; {least} to {most} are read"),
+            remedy: Remedy::Words("correct the rate in its header, or export it again"),
+        });
+    }
+    if !limits::CHANNELS.contains(&channels) {
+        return Err(Fault::Refused {
+            problem: format!("its header gives {channels} channels; 1 to {} are read", limits::CHANNELS.end()),
+            remedy: Remedy::Words("export it again"),
+        });
+    }
+    Ok(())
+}
+
+/// A file that ends too early, in frames.
+fn short(there: u64, promised: Option<u64>, rate: u32) -> Fault {
+    let seconds = |frames: u64| frames as f64 / f64::from(rate.max(1));
+    let problem = match promised.filter(|&promised| promised > there) {
+        Some(promised) => format!(
+            "it is cut short: {there} of {promised} frames are there ({:.2} s of {:.2} s)",
+            seconds(there),
+            seconds(promised)
+        ),
+        None if there > 0 => format!("it is cut short after {there} frames ({:.2} s)", seconds(there)),
+        None => "it is cut short: it does not reach its end".into(),
+    };
+    Fault::Refused { problem, remedy: Remedy::Words(REPLACE) }
+}
+
+/// A fault of a file, after so many frames, for people.
+fn tell(path: &Path, fault: Fault, frames: u64, rate: u32) -> AudioError {
+    let unusable = |problem: String, remedy: String| AudioError::Unusable { path: path.to_owned(), problem, remedy };
+    match fault {
+        Fault::Io(source) => AudioError::Io { path: path.to_owned(), source },
+        Fault::Short(promised) => tell(path, short(frames, promised, rate), frames, rate),
+        Fault::Damage(what) if frames > 0 => {
+            let seconds = frames as f64 / f64::from(rate.max(1));
+            unusable(format!("it is damaged at {seconds:.2} s: {what}"), REPLACE.into())
+        }
+        Fault::Damage(what) => unusable(format!("it is damaged: {what}"), REPLACE.into()),
+        Fault::Refused { problem, remedy: Remedy::Words(words) } => unusable(problem, words.into()),
+        Fault::Refused { problem, remedy: Remedy::Convert } => unusable(problem, convert(path)),
+    }
+}
+
+/// The command that converts a file.
+fn convert(path: &Path) -> String {
+    let quoted = |path: &Path| {
+        let name = path.to_string_lossy();
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+".contains(&byte) || byte >= 0x80;
+        if name.bytes().all(is_plain) { name.into_owned() } else { format!("'{}'", name.replace('\'', r"'\''")) }
+    };
+    let mut wav = path.with_extension("wav");
+    if wav == path {
+        wav = path.with_extension("converted.wav");
+    }
+    format!("convert it: ffmpeg -i {} {}", quoted(path), quoted(&wav))
+}
+
+/// Opens a regular file that may be sound: its length and first bytes.
+fn regular(path: &Path) -> Result<(File, u64, Vec<u8>), AudioError> {
+    let io_error = |source| AudioError::Io { path: path.to_owned(), source };
+    let unusable = |problem: &str, remedy: &str| AudioError::Unusable {
+        path: path.to_owned(),
+        problem: problem.into(),
+        remedy: remedy.into(),
+    };
+    // Asked before opening: a pipe without a writer would wait for one.
+    let metadata = fs::metadata(path).map_err(io_error)?;
+    if metadata.is_dir() {
+        return Err(unusable("it is a folder", "give a sound file"));
+    }
+    if !metadata.is_file() {
+        return Err(unusable(
+            "it is a pipe or device, and a sound is read from a file",
+            "write it to a file first, and give that",
+        ));
+    }
+    if metadata.len() == 0 {
+        return Err(unusable("it is empty (0 bytes)", REPLACE));
+    }
+    let mut file = File::open(path).map_err(io_error)?;
+    let mut start = Vec::with_capacity(kinds::LOOK);
+    file.by_ref().take(kinds::LOOK as u64).read_to_end(&mut start).map_err(io_error)?;
+    if start.starts_with(b"version https://git-lfs.github.com/spec/") {
+        return Err(unusable("it is a Git LFS pointer, not the sound itself", "run `git lfs pull` in its repository"));
+    }
+    let text = match std::str::from_utf8(&start) {
+        Ok(text) => Some(text),
+        // A character may be cut at the end of what was read.
+        Err(error) if start.len() - error.valid_up_to() < 4 && start.len() == kinds::LOOK => {
+            std::str::from_utf8(&start[..error.valid_up_to()]).ok()
+        }
+        Err(_) => None,
+    };
+    if let Some(text) = text.filter(|text| !text.contains('\0') && !text.starts_with("NIST_1A")) {
+        let is_page = text.trim_start().to_ascii_lowercase().starts_with("<!doctype html")
+            || text.trim_start().to_ascii_lowercase().starts_with("<html");
+        return Err(if is_page {
+            unusable("it holds a web page, not sound", "download it again, from the address of the sound itself")
+        } else {
+            unusable("it holds text, not sound", "give a sound file, or leave it out")
+        });
+    }
+    Ok((file, metadata.len(), start))
+}
+
+/// The blocks of an opened file, by its first bytes.
+fn blocks_of(mut file: File, length: u64, start: &[u8]) -> Result<Box<dyn Blocks>, Fault> {
+    // Players' tools put ID3 tags before everything.
+    let mut after = Vec::new();
+    let skip = tags::leading(start).filter(|&size| size < length);
+    if let Some(size) = skip {
+        file.seek(SeekFrom::Start(size))?;
+        file.by_ref().take(kinds::LOOK as u64).read_to_end(&mut after)?;
+    }
+    match kinds::find(start, skip.map(|size| (size, after.as_slice()))) {
+        Found::Kind(Kind::Wave, 0) => wave::open(file, length),
+        Found::Kind(Kind::Wave, _) => Err(Fault::refused("it is a WAV file behind an ID3 tag")),
+        Found::Kind(Kind::Au, _) => wave::open_au(file, length),
+        Found::Kind(Kind::Mpeg, _) => mpeg::open(Part::new(file, 0..length)?, Vec::new()),
+        Found::Kind(kind, start) => container::open(file, kind, start, length),
+        Found::Sound(name) => Err(Fault::refused(format!("it is {name}, which is not decoded"))),
+        Found::Other(name) => Err(Fault::Refused {
+            problem: format!("it is {name}"),
+            remedy: Remedy::Words("give a sound file, or leave it out"),
+        }),
+        // A stream that was cut may begin in the middle of a frame.
+        Found::Unknown => mpeg::open(Part::new(file, 0..length)?, Vec::new())
+            .map_err(|_| Fault::refused("it is not a sound file of a kind that is known")),
+    }
+}

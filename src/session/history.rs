@@ -1,0 +1,66 @@
+//! What a session's log holds of a run, to be held against its checkpoints.
+
+use std::collections::BTreeSet;
+
+use super::{Position, RunState};
+
+/// Steps that may lie between the last step in the log and a checkpoint: those that were skipped as not being numbers
+/// have no line of their own.
+const UNTOLD: u64 = 64;
+
+/// How far a log goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct History {
+    /// The last step in it.
+    step: u64,
+    /// The epochs in it.
+    epochs: BTreeSet<u32>,
+}
+
+impl History {
+    /// What a folded log holds.
+    pub fn of(state: &RunState) -> Self {
+        Self { step: state.step(), epochs: state.epochs.iter().map(|(_, record)| record.epoch).collect() }
+    }
+
+    /// What the log lacks of what came before a checkpoint at this position, as a sentence; none where it is whole.
+    ///
+    /// The log is on the medium before a checkpoint is renamed, so this happens only when a disk lost what it had
+    /// acknowledged, or when someone changed the log.
+    pub fn lacks(&self, position: &Position) -> Option<String> {
+        let missing: Vec<String> =
+            (1..=position.epochs).filter(|epoch| !self.epochs.contains(epoch)).map(|epoch| epoch.to_string()).collect();
+        if !missing.is_empty() {
+            let plural = if missing.len() == 1 { "epoch" } else { "epochs" };
+            return Some(format!(
+                "the log lost {plural} {}, which the checkpoint of step {} has behind it",
+                missing.join(", "),
+                position.step
+            ));
+        }
+        let behind = position.step.saturating_sub(self.step);
+        (behind > UNTOLD).then(|| {
+            format!(
+                "the log ends at step {}, {behind} steps before the checkpoint of step {}",
+                self.step, position.step
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn what_a_log_lost_is_said() {
+        let log = History { step: 200, epochs: [1, 3].into() };
+        let at = |step, epochs| log.lacks(&Position { step, epochs, ..Position::default() });
+        assert_eq!(at(200, 1), None);
+        assert_eq!(at(210, 1), None);
+        assert!(at(200, 3).unwrap().contains("epoch 2,"));
+        assert!(at(200, 5).unwrap().contains("epochs 2, 4, 5"));
+        assert!(at(300, 1).unwrap().contains("ends at step 200, 100 steps before"));
+    }
+}

@@ -1,0 +1,185 @@
+//! Deleting a session: the files that this program writes, by name and nothing else, the log last.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read},
+    path::{Path, PathBuf},
+};
+
+use super::{BEST_FILE, CLIPS_FILE, Event, LOG_FILE, Record, SessionError};
+
+/// The longest first line of a log that is looked at: a configuration with all of AudioSet's labels is a tenth of it.
+const LONGEST_LINE: u64 = 1 << 20;
+
+/// Whether a file of this name, in this folder of a session (`""` is the session's own), is one that is written here.
+fn is_ours(folder: &str, name: &str) -> bool {
+    let numbered = |before: &str, after: &str| {
+        let digits = name.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+        digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    // What an interrupted write leaves behind.
+    let unfinished = name.starts_with(".tmp") || name.starts_with(".partial-") || name.starts_with(".new-");
+    match folder {
+        "" => {
+            [BEST_FILE, "averaged.safetensors", "mix.json", CLIPS_FILE].contains(&name)
+                || numbered("checkpoint-", ".safetensors")
+                || numbered("checkpoint-", ".partial")
+                || ["best.partial", "averaged.partial"].contains(&name)
+                || unfinished
+        }
+        "bookmarks" => numbered("", ".wav") || numbered("", ".json") || unfinished,
+        "backbone" => ["model.safetensors", "config.json"].contains(&name) || unfinished,
+        _ => false,
+    }
+}
+
+/// Refuses a folder whose log does not begin as a session's does.
+///
+/// # Errors
+/// When the log cannot be read, or its first line is no `started`.
+pub(super) fn check(folder: &Path) -> Result<(), SessionError> {
+    let path = folder.join(LOG_FILE);
+    let file = fs::File::open(&path).map_err(SessionError::io(&path, "read"))?;
+    let mut line = Vec::new();
+    BufReader::new(file.take(LONGEST_LINE)).read_until(b'\n', &mut line).map_err(SessionError::io(&path, "read"))?;
+    match serde_json::from_slice(&line) {
+        Ok(Record { event: Event::Started { .. }, .. }) => Ok(()),
+        _ => Err(SessionError::Damaged {
+            path,
+            problem: "its first line is not the beginning of a session, so nothing was removed".to_owned(),
+            remedy: "remove the folder by hand if it is one".to_owned(),
+        }),
+    }
+}
+
+/// Removes what is this program's from a session's folder, and the folder if nothing else is in it. Answers with what
+/// was left there. Broken off at any moment, the log is still there, and the session is listed and can be removed again.
+///
+/// # Errors
+/// When a file cannot be removed.
+pub(super) fn remove(folder: &Path, lock: &str) -> Result<Vec<PathBuf>, SessionError> {
+    let mut left = Vec::new();
+    for inner in ["bookmarks", "backbone", ""] {
+        let at = if inner.is_empty() { folder.to_owned() } else { folder.join(inner) };
+        // A link to elsewhere is not followed.
+        if !fs::symlink_metadata(&at)
+            .is_ok_and(|metadata| metadata.is_dir() || (inner.is_empty() && metadata.is_symlink()))
+        {
+            continue;
+        }
+        for entry in fs::read_dir(&at).map_err(SessionError::io(&at, "read"))?.flatten() {
+            let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+            let is_file = entry.file_type().is_ok_and(|kind| !kind.is_dir());
+            match name.as_str() {
+                LOG_FILE if inner.is_empty() => {}
+                name if inner.is_empty() && name == lock => {}
+                name if is_file && is_ours(inner, name) => {
+                    fs::remove_file(&path).map_err(SessionError::io(&path, "remove"))?;
+                }
+                _ => left.push(path),
+            }
+        }
+        if !inner.is_empty() && fs::remove_dir(&at).is_ok() {
+            left.retain(|path| *path != at);
+        }
+    }
+    left.retain(|path| path.exists());
+    let log = folder.join(LOG_FILE);
+    fs::remove_file(&log).map_err(SessionError::io(&log, "remove"))?;
+    // Held until now, so that nobody begins to write here.
+    let _ = fs::remove_file(folder.join(lock));
+    if left.is_empty() {
+        fs::remove_dir(folder).map_err(SessionError::io(folder, "remove"))?;
+    }
+    left.sort();
+    Ok(left)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::session::{LogWriter, SessionError, Store, testing};
+
+    fn session(store: &Store) -> PathBuf {
+        let (_, lock) = store.create("run").unwrap();
+        let mut log = LogWriter::open(lock.folder()).unwrap();
+        testing::records().iter().for_each(|record| log.append(record).unwrap());
+        let folder = lock.folder().to_owned();
+        for name in [
+            "checkpoint-00000004.safetensors",
+            "best.safetensors",
+            "mix.json",
+            "clips.csv",
+            "checkpoint-00000008.partial",
+            ".new-1a",
+        ] {
+            fs::write(folder.join(name), "x").unwrap();
+        }
+        fs::create_dir(folder.join("bookmarks")).unwrap();
+        fs::write(folder.join("bookmarks/1780000000000.wav"), "x").unwrap();
+        folder
+    }
+
+    #[test]
+    fn a_session_goes_with_all_that_was_written_for_it() {
+        let place = tempfile::tempdir().unwrap();
+        let store = Store::at(place.path());
+        let folder = session(&store);
+        assert_eq!(store.remove(&folder).unwrap(), Vec::<PathBuf>::new());
+        assert!(!folder.exists());
+    }
+
+    #[test]
+    fn what_someone_put_there_stays_and_is_listed() {
+        let place = tempfile::tempdir().unwrap();
+        let store = Store::at(place.path());
+        let folder = session(&store);
+        fs::create_dir(folder.join("thesis")).unwrap();
+        for name in ["notes.txt", "thesis/chapter.tex", "bookmarks/mine.wav", "checkpoint-final.safetensors"] {
+            fs::write(folder.join(name), "x").unwrap();
+        }
+        let left = store.remove(&folder).unwrap();
+        let names: Vec<_> = left.iter().map(|path| path.strip_prefix(&folder).unwrap().to_str().unwrap()).collect();
+        assert_eq!(names, ["bookmarks", "bookmarks/mine.wav", "checkpoint-final.safetensors", "notes.txt", "thesis"]);
+        assert!(folder.join("thesis/chapter.tex").exists());
+        assert!(!folder.join(LOG_FILE).exists() && !folder.join(BEST_FILE).exists());
+    }
+
+    #[test]
+    fn a_folder_that_is_no_session_is_not_touched() {
+        let place = tempfile::tempdir().unwrap();
+        let store = Store::at(place.path());
+        for line in ["{\"event\":\"click\"}\n", "", "{\"at_ms\":1,\"event\":\"paused\"}\n", "\u{0}\u{1}"] {
+            let folder = place.path().join("analytics");
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join(LOG_FILE), line).unwrap();
+            fs::write(folder.join("precious.csv"), "x").unwrap();
+            let why = store.remove(&folder).unwrap_err();
+            assert!(
+                matches!(&why, SessionError::Damaged { .. }) && why.to_string().contains("nothing was removed"),
+                "{why}"
+            );
+            let left: Vec<_> = fs::read_dir(&folder).unwrap().flatten().map(|entry| entry.file_name()).collect();
+            assert_eq!(left.len(), 2, "{left:?}");
+        }
+    }
+
+    /// Killed in the middle, a removal leaves a session that is listed and can be removed again.
+    #[test]
+    fn the_log_goes_last() {
+        let place = tempfile::tempdir().unwrap();
+        let store = Store::at(place.path());
+        let folder = session(&store);
+        // A folder under the name of a file of ours is not ours.
+        fs::remove_file(folder.join("mix.json")).unwrap();
+        fs::create_dir(folder.join("mix.json")).unwrap();
+        let left = store.remove(&folder).unwrap();
+        assert_eq!(left, [folder.join("mix.json")]);
+        // What is left when a removal is killed after its first files.
+        let again = session(&store);
+        fs::remove_file(again.join(BEST_FILE)).unwrap();
+        assert!(store.list().unwrap().iter().any(|info| info.path == again));
+        assert!(store.remove(&again).unwrap().is_empty());
+    }
+}
