@@ -137,7 +137,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::session::{RunState, testing};
+    use crate::session::{Event, RunState, testing};
 
     fn member(name: &str, change: impl Fn(&mut RunConfig)) -> Member {
         let mut config = testing::config();

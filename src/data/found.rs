@@ -90,7 +90,7 @@ impl LeftOut {
             Reason::Kind => Problem::warning(
                 path,
                 "this kind of sound file is not read",
-                "convert it to WAV, FLAC, Ogg Vorbis or MP3, or leave it out",
+                "convert it to WAV or FLAC, or leave it out",
             ),
             Reason::Beside => Problem::warning(
                 path,

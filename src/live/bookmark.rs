@@ -94,8 +94,8 @@ impl Bookmark {
         path(session, self.at_ms, "wav")
     }
 
-    /// The samples that the ears heard, for [`Classifier::scores`](crate::infer::Classifier::scores) of any checkpoint:
-    /// the same weights say the same again.
+    /// The samples that the ears heard, for [`Classifier::scores_of`](crate::infer::Classifier::scores_of) of any
+    /// checkpoint: the same weights say the same again.
     ///
     /// # Errors
     /// When the clip cannot be read.

@@ -34,12 +34,11 @@ mod tests {
     use super::*;
     use crate::{
         data::{DataRecord, FileCount, LeftOut, Reason},
-        session::testing,
+        session::{Event, testing},
     };
 
     #[test]
     fn what_was_found_and_used_is_on_the_edge_of_the_panel() {
-        let mut config = testing::config();
         let left_out = vec![LeftOut::new("x.m4a", Reason::Kind); 16];
         config.dataset = Some(Box::new(DataRecord { found: FileCount::of(8, &left_out), ..DataRecord::default() }));
         let mut state = RunState::default();
