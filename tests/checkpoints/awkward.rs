@@ -55,7 +55,8 @@ fn as_plain(row: &str, path: &Path, says: &str) {
 
 #[test]
 fn names_with_a_wrapper_before_them_are_those_of_the_model() {
-    let rows: [(&str, &dyn Fn(&str) -> String, &str); 8] = [
+    type Renaming = dyn Fn(&str) -> String;
+    let rows: [(&str, &Renaming, &str); 8] = [
         ("DataParallel", &|name| format!("module.{name}"), "\"module\""),
         ("torch.compile", &|name| format!("_orig_mod.{name}"), "_orig_mod"),
         ("both", &|name| format!("module._orig_mod.{name}"), "\"module\""),

@@ -24,6 +24,8 @@ enum How {
 
 /// A tensor of the file and the shape it must have.
 type Part = (String, Vec<usize>);
+/// The values of a tensor, row-major.
+type Values = Vec<f32>;
 
 /// Our names, and what each is made of.
 #[derive(Debug, Default)]
@@ -171,7 +173,7 @@ impl Mapping {
 }
 
 /// Values and wanted shapes of each part.
-fn read_all<'a>(tensors: &Tensors, parts: &'a [Part]) -> Result<(Vec<Vec<f32>>, Vec<&'a [usize]>), ModelError> {
+fn read_all<'a>(tensors: &Tensors, parts: &'a [Part]) -> Result<(Vec<Values>, Vec<&'a [usize]>), ModelError> {
     let mut all = Vec::new();
     for (name, _) in parts {
         let mut values = Vec::new();

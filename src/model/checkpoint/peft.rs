@@ -43,7 +43,7 @@ impl Lora {
     pub fn find(path: &Path) -> Result<Option<Self>, ModelError> {
         let named = |name: &&str| path.file_name().is_some_and(|file| file == *name);
         let folder = match path.parent() {
-            Some(parent) if WEIGHTS.iter().any(|name| named(&name)) => parent,
+            Some(parent) if WEIGHTS.iter().any(named) => parent,
             _ => path,
         };
         if !is_folder(folder) {
@@ -161,7 +161,8 @@ fn merge(base: &mut Tensors, patches: Vec<(String, Place)>, settings: &Settings)
         let remedy = "save the merged model in Python: PEFT's merge_and_unload, then save_pretrained(\"merged\")";
         Err(ModelError::checkpoint(&path, problem, remedy))
     };
-    let (mut pairs, mut whole): (BTreeMap<String, [Option<Place>; 2]>, Vec<(String, Place)>) = Default::default();
+    let mut pairs: BTreeMap<String, [Option<Place>; 2]> = BTreeMap::new();
+    let mut whole: Vec<(String, Place)> = Vec::new();
     for (name, place) in patches {
         match [".lora_A.weight", ".lora_B.weight"].iter().position(|end| name.ends_with(end)) {
             Some(half) => {
