@@ -140,12 +140,12 @@ mod tests {
     use crate::session::{Event, RunState, testing};
 
     fn member(name: &str, change: impl Fn(&mut RunConfig)) -> Member {
-        let mut config = testing::config();
-        config.session = name.to_owned();
-        change(&mut config);
-        let mut state = RunState::default();
-        state.config = Some(Box::new(config));
-        Member { folder: PathBuf::from(name), state }
+        let mut started = testing::records().remove(0);
+        if let Event::Started { config, .. } = &mut started.event {
+            config.session = name.to_owned();
+            change(config);
+        }
+        Member { folder: PathBuf::from(name), state: RunState::from_records([&started]) }
     }
 
     fn told(runs: Vec<Member>) -> Vec<(String, Vec<String>)> {

@@ -40,9 +40,11 @@ mod tests {
     #[test]
     fn what_was_found_and_used_is_on_the_edge_of_the_panel() {
         let left_out = vec![LeftOut::new("x.m4a", Reason::Kind); 16];
-        config.dataset = Some(Box::new(DataRecord { found: FileCount::of(8, &left_out), ..DataRecord::default() }));
-        let mut state = RunState::default();
-        state.config = Some(Box::new(config));
+        let mut started = testing::records().remove(0);
+        if let Event::Started { config, .. } = &mut started.event {
+            config.dataset = Some(Box::new(DataRecord { found: FileCount::of(8, &left_out), ..DataRecord::default() }));
+        }
+        let state = RunState::from_records([&started]);
         let area = Rect::new(0, 0, 60, 5);
         let mut buffer = Buffer::empty(area);
         let theme = Theme::all(None, false).0.remove(0);
