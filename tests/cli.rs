@@ -45,7 +45,7 @@ fn remove_means_the_store_and_no_folder_here() {
     std::fs::write(here.join("thesis.tex"), "x").unwrap();
     for name in ["precious", "./precious"] {
         let mut command = Command::cargo_bin("aat-tui").unwrap();
-        let run = command.current_dir(place.path()).args(["sessions", "remove", name, "--sessions", "store"]).assert();
+        let run = command.current_dir(place.path()).args(["sessions", "--sessions", "store", "remove", name]).assert();
         let said = String::from_utf8_lossy(&run.code(1).get_output().stderr).into_owned();
         assert!(said.contains("./precious") || said.contains("nothing was removed"), "{said}");
         assert_eq!(std::fs::read_dir(&here).unwrap().count(), 2);
