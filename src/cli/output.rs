@@ -3,8 +3,12 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
+use unicode_width::UnicodeWidthStr;
 
-use crate::data::DataError;
+use crate::{
+    data::DataError,
+    printable::{printable, printable_json},
+};
 
 /// Why a subcommand ended without its result.
 #[derive(Debug, thiserror::Error)]
@@ -93,13 +97,13 @@ impl Output {
     pub fn object(&mut self, value: &impl Serialize) -> Result<(), CliError> {
         if self.json {
             let line = serde_json::to_string(value)?;
-            writeln!(self.to, "{line}")?;
+            writeln!(self.to, "{}", printable_json(&line))?;
             self.to.flush()?;
         }
         Ok(())
     }
 
-    /// One line for people, when JSON was not asked for. Control characters are shown, not obeyed.
+    /// One line for people, when JSON was not asked for. What a terminal would obey is shown, not sent.
     ///
     /// # Errors
     /// When the output is closed or cannot be written.
@@ -130,11 +134,29 @@ pub(super) fn thousands(count: usize) -> String {
     text
 }
 
-/// The text with control characters (escape sequences in file names and labels) made visible.
-pub fn printable(text: &str) -> std::borrow::Cow<'_, str> {
-    if text.chars().any(|c| c.is_control() && c != '\t') {
-        text.chars().map(|c| if c.is_control() && c != '\t' { '\u{FFFD}' } else { c }).collect::<String>().into()
-    } else {
-        text.into()
+/// A text as a column so many cells wide, whatever its script; one that is too wide ends in `…`. Control characters are
+/// shown.
+pub(super) fn column(text: &str, cells: usize) -> String {
+    let mut text = printable(text).into_owned();
+    if text.width() > cells {
+        while text.width() + 1 > cells && text.pop().is_some() {}
+        text.push('…');
+    }
+    let gap = cells.saturating_sub(text.width());
+    text + &" ".repeat(gap)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_they_look() {
+        for label in ["dog", "Bär", "Ba\u{308}r", "雨の音", "कुत्ता", "كلب", "🐕", "ｄｏｇ", "a\u{1b}[31m"]
+        {
+            assert_eq!(column(label, 12).width(), 12, "{label:?}");
+        }
+        assert_eq!(column("雨の音がする", 6), "雨の… ");
+        assert_eq!(column("abcdefgh", 5), "abcd…");
     }
 }

@@ -5,12 +5,14 @@ mod gains;
 mod mix;
 mod replay;
 mod weights;
+mod windows;
 
 pub use classifier::{Classifier, Which};
 pub use gains::{Gains, GainsError, LOUDEST, Strip};
 pub use mix::{Channel, Fader, Mix};
 pub use replay::{Replay, replay};
 pub use weights::{find, restore};
+pub use windows::Verdict;
 
 use crate::{audio::AudioError, model::ModelError, session::SessionError};
 

@@ -145,6 +145,51 @@ fn a_slow_model_skips_windows_and_never_holds_up_hearing() {
     assert!((2..=3).contains(&answers.len()), "{answers:?}");
 }
 
+/// Panics at every window and at every turn of its desk.
+struct Panicking;
+
+impl Listener for Panicking {
+    fn name(&self) -> &str {
+        "panicking"
+    }
+
+    fn frames(&self) -> usize {
+        40
+    }
+
+    fn score(&mut self, _window: &Window) -> Result<Opinion, String> {
+        panic!("index 2 out of range")
+    }
+
+    fn set_gains(&mut self, _gains: &Gains) -> Result<(), String> {
+        panic!("no such block")
+    }
+}
+
+/// A fault in one model is named once, and neither its neighbour nor the desk falls silent.
+#[test]
+fn a_model_that_panics_is_named_and_the_others_go_on() {
+    let script: Script = Box::new(|feed| tone(feed, 16_000, 1, 1.5));
+    let ears: Vec<Box<dyn Listener>> = vec![Box::new(Panicking), Box::new(Counting { frames: 40, gate: None })];
+    let pipeline = start(false, (16_000, 1), vec![script], ears);
+    pipeline.set_gains(0, Gains::default());
+    let events = until(&pipeline, |event| *event == LiveEvent::Closed);
+    let problem = |event: &LiveEvent| match event {
+        LiveEvent::Problem(reason) => Some(reason.clone()),
+        _ => None,
+    };
+    let mut problems: Vec<String> = events.iter().filter_map(problem).collect();
+    problems.sort();
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    for (problem, message) in problems.iter().zip(["index 2 out of range", "no such block"]) {
+        assert!(problem.starts_with("panicking: ") && problem.contains(message), "{problem}");
+    }
+    let last = (147.0 * 160.0 + 400.0) / 16_000.0;
+    let is_last = |event: &LiveEvent| matches!(event, LiveEvent::Answer { ear: 1, time_s, .. } if *time_s == last);
+    assert!(events.iter().any(is_last), "{events:?}");
+    assert!(!events.iter().any(|event| matches!(event, LiveEvent::Answer { ear: 0, .. })));
+}
+
 #[test]
 fn a_device_that_fails_stops_or_falls_silent_is_named_and_comes_back() {
     let (stop, stopped): (Sender<()>, Receiver<()>) = mpsc::channel();
