@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fbank, LogMel, MEL_BINS, Normalisation, WHISPER_BINS, WhisperMel};
+use super::{Fbank, LogMel, MEL_BINS, Normalisation, Tables, WHISPER_BINS, WhisperMel, fbank, whisper_mel};
 
 /// The kind of log-mel spectrogram that a backbone was trained on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -56,6 +56,22 @@ impl FrontEnd {
         match self {
             Self::Kaldi => 0.0,
             Self::Whisper => mel.data.iter().fold(f32::NEG_INFINITY, |most, &value| most.max(value)) - 2.0,
+        }
+    }
+
+    /// Its linear part as two matrices, for a runtime that has products and no filter bank.
+    pub fn tables(self) -> Tables {
+        match self {
+            Self::Kaldi => fbank::tables(),
+            Self::Whisper => whisper_mel::tables(),
+        }
+    }
+
+    /// Kind and mel bins, as files name them: `kaldi-fbank-128`, `whisper-log-mel-80`.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Kaldi => "kaldi-fbank-128",
+            Self::Whisper => "whisper-log-mel-80",
         }
     }
 

@@ -12,6 +12,7 @@ mod ogg;
 mod resample;
 pub mod server;
 mod stream;
+mod tables;
 pub mod tap;
 mod whisper_mel;
 
@@ -21,6 +22,7 @@ pub use fbank::{FRAME_LENGTH, FRAME_SHIFT, Fbank, MEL_BINS, frames_of};
 pub use front_end::{Extractor, FrontEnd};
 pub use resample::{Resampler, resample};
 pub use stream::{FbankStream, MonoStream};
+pub use tables::Tables;
 pub use whisper_mel::{WHISPER_BINS, WhisperMel};
 
 /// Every model here hears 16 kHz mono.

@@ -8,7 +8,7 @@ use std::{f64::consts::TAU, fmt, sync::Arc};
 
 use realfft::{RealFftPlanner, RealToComplex, num_complex::Complex};
 
-use super::{LogMel, SAMPLE_RATE, mel::MelBank};
+use super::{LogMel, SAMPLE_RATE, Tables, mel::MelBank};
 
 /// Mel bins of a frame, in all but the newest Whisper models.
 pub const WHISPER_BINS: usize = 80;
@@ -50,8 +50,7 @@ impl WhisperMel {
     pub fn new() -> Self {
         let fft = RealFftPlanner::<f64>::new().plan_fft_forward(FFT_SIZE);
         Self {
-            // Periodic Hann.
-            window: (0..FFT_SIZE).map(|n| 0.5 - 0.5 * (TAU * n as f64 / FFT_SIZE as f64).cos()).collect(),
+            window: (0..FFT_SIZE).map(hann).collect(),
             mel: slaney_bank(),
             frame: fft.make_input_vec(),
             spectrum: fft.make_output_vec(),
@@ -100,12 +99,28 @@ fn hz_of_mel(mel: f64) -> f64 {
 
 /// Triangles linear in Hz from 0 to 8 kHz, each of the same area.
 fn slaney_bank() -> MelBank {
+    MelBank::new(WHISPER_BINS, SPECTRUM, slaney_weight)
+}
+
+/// What a filter weighs a bin of the spectrum with.
+fn slaney_weight(filter: usize, bin: usize) -> f64 {
     let highest = 15.0 + (f64::from(SAMPLE_RATE) / 2.0 / 1_000.0).ln() * 27.0 / 6.4f64.ln();
     let edge = |point: usize| hz_of_mel(highest * point as f64 / (WHISPER_BINS + 1) as f64);
-    MelBank::new(WHISPER_BINS, SPECTRUM, |filter, bin| {
-        let (left, centre, right) = (edge(filter), edge(filter + 1), edge(filter + 2));
-        let hz = bin as f64 * f64::from(SAMPLE_RATE) / FFT_SIZE as f64;
-        let slope = ((hz - left) / (centre - left)).min((right - hz) / (right - centre));
-        slope.max(0.0) * 2.0 / (right - left)
+    let (left, centre, right) = (edge(filter), edge(filter + 1), edge(filter + 2));
+    let hz = bin as f64 * f64::from(SAMPLE_RATE) / FFT_SIZE as f64;
+    let slope = ((hz - left) / (centre - left)).min((right - hz) / (right - centre));
+    slope.max(0.0) * 2.0 / (right - left)
+}
+
+/// Periodic Hann, sample `n` of a frame.
+fn hann(n: usize) -> f64 {
+    0.5 - 0.5 * (TAU * n as f64 / FFT_SIZE as f64).cos()
+}
+
+/// The front end's linear part as two matrices; the floor of eight decades comes after them.
+pub(super) fn tables() -> Tables {
+    // The triangles begin at 0 Hz and end at the Nyquist frequency, so both bins weigh nothing.
+    Tables::new(FFT_SIZE, 1..SPECTRUM - 1, WHISPER_BINS, slaney_weight, ENERGY_FLOOR as f32, |row| {
+        row.iter_mut().enumerate().for_each(|(n, value)| *value *= hann(n));
     })
 }

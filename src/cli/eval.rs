@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{CliError, Interrupt, Output, run_args::Place};
 use crate::{
-    data::{self, DataError, Dataset, FeatureSet, Label, Loader, Split},
+    data::{self, DataError, Dataset, FeatureSet, Label, Loader, Loss, Metric, Recipe, Split},
     infer::{Classifier, Gains, Mix, Which},
     session::RunConfig,
     train::{Answers, ClassReport, Criterion},
@@ -18,7 +18,7 @@ const BATCH: usize = 16;
 /// Evaluate a trained session.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The session: its name, its folder, or `last`.
+    /// The session: its name, its folder, or `last`; or a model that has labels, an exported one or an adapter, with --data.
     session: String,
     /// Another data set with the same classes; without it, the one that the session was trained on.
     #[arg(long, value_name = "D", env = "AAT_TUI_DATA")]
@@ -29,9 +29,10 @@ pub struct Args {
     /// The clips of this part; without it test where the data set has one, else val.
     #[arg(long, env = "AAT_TUI_SPLIT", value_enum)]
     split: Option<Part>,
-    /// Which weights: those of the best epoch, of the last checkpoint, or the mean of the last epochs'.
-    #[arg(long, env = "AAT_TUI_WEIGHTS", value_enum, default_value_t = Weights::Best)]
-    weights: Weights,
+    /// Which of a session's weights: those of the best epoch (unless something is said), of the last checkpoint, or the
+    /// mean of the last epochs'.
+    #[arg(long, env = "AAT_TUI_WEIGHTS", value_enum)]
+    weights: Option<Weights>,
     /// Multiply adapters' outputs: `3.spatial=0,7.mlp=0.5` (blocks counted from 0), `spatial=0` for every block, a file
     /// of gains, or `saved`: the mixing desk that was saved with the session.
     #[arg(long, value_name = "GAINS", env = "AAT_TUI_GAINS")]
@@ -55,11 +56,22 @@ enum Part {
 }
 
 /// Which weights, as on the command line.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Weights {
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+pub(super) enum Weights {
+    #[default]
     Best,
     Last,
     Averaged,
+}
+
+impl From<Weights> for Which {
+    fn from(weights: Weights) -> Self {
+        match weights {
+            Weights::Best => Self::Best,
+            Weights::Last => Self::Last,
+            Weights::Averaged => Self::Averaged,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -82,30 +94,64 @@ struct Report {
 /// # Errors
 /// When session and data do not fit together, or a clip cannot be read.
 pub fn run(args: &Args) -> Result<(), CliError> {
-    let folder = args.place.store().find(&args.session)?;
-    let which = match args.weights {
-        Weights::Best => Which::Best,
-        Weights::Last => Which::Last,
-        Weights::Averaged => Which::Averaged,
+    let store = args.place.store();
+    let (mut classifier, folder) = match store.find(&args.session) {
+        Ok(folder) => (Classifier::of_session(&folder, args.weights.unwrap_or_default().into(), &args.device)?, folder),
+        // It may be an exported model or an adapter; what it is not is said by whoever opens it.
+        Err(_) if args.weights.is_none() => {
+            (Classifier::open(&args.session, &store, &args.device)?, Path::new(&args.session).to_owned())
+        }
+        Err(error) => return Err(error.into()),
     };
-    let mut classifier = Classifier::of_session(&folder, which, &args.device)?;
-    let Some((config, _)) = classifier.session() else {
-        return Err(CliError::Failed(format!("{} is no session", args.session)));
-    };
-    let config = config.clone();
     if let Some(given) = &args.gains {
-        let gains = gains(given, &folder, config.shape.depth)?;
+        let gains = gains(given, &folder, classifier.depth())?;
         classifier.set_gains(&gains)?;
     }
-    let dataset = with_labels_of(&config, data::open(args.data.as_deref().unwrap_or(&config.data))?)?;
-    let (split, items) = part(args, &config, &dataset)?;
-    let report = evaluate(&mut classifier, &config, dataset, split, items)?;
+    let trained = classifier.session().map(|(config, _)| config.clone());
+    let dataset = match (args.data.as_deref(), &trained) {
+        (Some(data), _) => data::open(data)?,
+        (None, Some(config)) => data::open(&config.data)?,
+        (None, None) => {
+            let problem = format!("{} is a model and not a session: name a data set with --data", args.session);
+            return Err(CliError::Usage(problem));
+        }
+    };
+    let subject = Subject::of(&classifier, trained, &dataset)?;
+    let dataset = with_labels_of(&subject, dataset)?;
+    let (split, items) = part(args, &subject, &dataset)?;
+    let report = evaluate(&mut classifier, &subject, dataset, split, items)?;
     let mut output = Output::stdout(args.json);
     output.object(&report)?;
     for line in text(&report) {
         output.line(line)?;
     }
     Ok(())
+}
+
+/// What is evaluated, beside its weights.
+struct Subject {
+    name: String,
+    labels: Vec<String>,
+    recipe: Recipe,
+    fold: Option<u32>,
+    seed: u64,
+}
+
+impl Subject {
+    /// A session's own recipe; for a model, the data set's, with the model's length and loss.
+    fn of(classifier: &Classifier, trained: Option<RunConfig>, dataset: &Dataset) -> Result<Self, CliError> {
+        if let Some(RunConfig { session, labels, recipe, fold, seed, .. }) = trained {
+            return Ok(Self { name: session, labels, recipe, fold, seed });
+        }
+        let mut recipe = Recipe::for_dataset(dataset)?;
+        (recipe.frames, recipe.loss) = (classifier.frames(), classifier.loss());
+        recipe.metric = match recipe.loss {
+            Loss::CrossEntropy => Metric::Accuracy,
+            Loss::Binary => Metric::MeanAveragePrecision,
+        };
+        let (name, labels) = (classifier.name().to_owned(), classifier.labels().to_vec());
+        Ok(Self { name, labels, recipe, fold: None, seed: 1 })
+    }
 }
 
 /// The gains that are meant: the session's own desk, a file, or as they are written.
@@ -122,17 +168,17 @@ fn gains(given: &str, session: &Path, blocks: usize) -> Result<Gains, CliError> 
 }
 
 /// The data set with its labels in the order of the session's.
-fn with_labels_of(config: &RunConfig, mut dataset: Dataset) -> Result<Dataset, CliError> {
-    if dataset.classes == config.labels {
+fn with_labels_of(subject: &Subject, mut dataset: Dataset) -> Result<Dataset, CliError> {
+    if dataset.classes == subject.labels {
         return Ok(dataset);
     }
     let place = |class: &String| {
-        config.labels.iter().position(|label| label == class).ok_or_else(|| {
-            let near = data::nearest(class, config.labels.iter().map(String::as_str));
+        subject.labels.iter().position(|label| label == class).ok_or_else(|| {
+            let near = data::nearest(class, subject.labels.iter().map(String::as_str));
             let hint = near.map_or_else(String::new, |near| format!(" (the nearest it knows is \"{near}\")"));
             CliError::Failed(format!(
                 "{} has a class \"{class}\" that {} was not trained on{hint}; leave it out, or rename it",
-                dataset.name, config.session
+                dataset.name, subject.name
             ))
         })
     };
@@ -143,21 +189,21 @@ fn with_labels_of(config: &RunConfig, mut dataset: Dataset) -> Result<Dataset, C
             Label::Many(known) => known.iter_mut().for_each(|(class, _)| *class = places[*class]),
         }
     }
-    dataset.classes = config.labels.clone();
+    dataset.classes = subject.labels.clone();
     Ok(dataset)
 }
 
 /// The clips to evaluate, and what they are called.
-fn part(args: &Args, config: &RunConfig, dataset: &Dataset) -> Result<(String, Vec<usize>), CliError> {
+fn part(args: &Args, subject: &Subject, dataset: &Dataset) -> Result<(String, Vec<usize>), CliError> {
     if let Some(fold) = args.fold {
-        let held_out = dataset.divide(Some(fold), config.seed)?.val;
+        let held_out = dataset.divide(Some(fold), subject.seed)?.val;
         return Ok((format!("fold {fold}"), held_out));
     }
-    let fold = if args.data.is_none() { config.fold } else { None };
+    let fold = if args.data.is_none() { subject.fold } else { None };
     if args.data.is_some() && args.split.is_none() {
         return Ok(("all".to_owned(), (0..dataset.items.len()).collect()));
     }
-    let division = dataset.divide(fold, config.seed)?;
+    let division = dataset.divide(fold, subject.seed)?;
     let split = match args.split {
         Some(Part::Train) => Split::Train,
         Some(Part::Val) => Split::Val,
@@ -180,7 +226,7 @@ fn part(args: &Args, config: &RunConfig, dataset: &Dataset) -> Result<(String, V
 
 fn evaluate(
     classifier: &mut Classifier,
-    config: &RunConfig,
+    subject: &Subject,
     dataset: Dataset,
     split: String,
     items: Vec<usize>,
@@ -192,30 +238,30 @@ fn evaluate(
         DataError::Cancelled => CliError::Interrupted,
         other => other.into(),
     })?;
-    let loader = Loader::evaluation(set, items, &config.recipe, classifier.normalisation(), BATCH);
-    let mut answers = Answers::new(config.labels.len());
+    let loader = Loader::evaluation(set, items, &subject.recipe, classifier.normalisation(), BATCH);
+    let mut answers = Answers::new(subject.labels.len());
     let (mut loss_sum, mut loss_weight) = (0.0, 0.0);
     for batch in loader.epoch(1, 0) {
         interrupt.check()?;
         let batch = batch?;
         let logits = classifier.logits(&batch.features)?;
-        let criterion = Criterion::new(config.recipe.loss, &batch.targets);
+        let criterion = Criterion::new(subject.recipe.loss, &batch.targets);
         let (loss, _) = criterion.share(0..batch.features.batch, &logits);
         answers.extend(&logits, &batch.targets);
         loss_sum += f64::from(loss) * criterion.terms();
         loss_weight += criterion.terms();
     }
     Ok(Report {
-        session: config.session.clone(),
+        session: subject.name.clone(),
         split,
         clips: answers.clips(),
-        metric: config.recipe.metric.name(),
-        value: answers.value(config.recipe.metric),
+        metric: subject.recipe.metric.name(),
+        value: answers.value(subject.recipe.metric),
         loss: if loss_weight > 0.0 { loss_sum / loss_weight } else { 0.0 },
         mean_auc: answers.mean_auc(),
         d_prime: answers.d_prime(),
-        per_class: answers.per_class(&config.labels),
-        confusion: answers.confusion().chunks(config.labels.len().max(1)).map(<[usize]>::to_vec).collect(),
+        per_class: answers.per_class(&subject.labels),
+        confusion: answers.confusion().chunks(subject.labels.len().max(1)).map(<[usize]>::to_vec).collect(),
     })
 }
 

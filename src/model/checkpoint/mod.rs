@@ -11,9 +11,11 @@ mod ggml;
 mod gong;
 mod hugging_face;
 mod mapping;
+mod peft;
 mod pickle;
 mod positions;
 pub mod safetensors;
+mod session;
 mod tensors;
 mod torch;
 mod whisper;
@@ -29,6 +31,8 @@ use serde::{Deserialize, Serialize};
 
 pub use card::{Adapter, Card, save_adapter, save_backbone, save_model};
 pub use export::to_hugging_face;
+pub use peft::to_peft;
+pub use session::Session;
 pub use tensors::{Dtype, Place, Tensors};
 
 use super::{Method, ModelConfig, ModelError, Stem};
