@@ -28,6 +28,7 @@ pub mod live;
 pub mod model;
 pub mod ops;
 pub mod plot;
+pub mod printable;
 pub mod session;
 pub mod stderr;
 pub mod train;

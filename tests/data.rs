@@ -217,7 +217,7 @@ fn a_recipe_file_says_only_what_differs() {
     };
     let mine = read("base = \"esc50\"\nepochs = 3\n[schedule]\nevery = 2\n").unwrap();
     let base = Recipe::named("esc50").unwrap();
-    let schedule = data::Schedule { every: 2, ..base.schedule };
+    let schedule = data::Schedule { every: 2.0, ..base.schedule.stretched(25, 3) };
     assert_eq!(mine, Recipe { name: "mine".into(), epochs: 3, schedule, ..base });
 
     let random = |text: &str| {
@@ -225,7 +225,8 @@ fn a_recipe_file_says_only_what_differs() {
         recipe.settle_start(true);
         (recipe.lr, recipe.lr_full, recipe.schedule.warmup_steps)
     };
-    assert_eq!(random("epochs = 3"), (2e-3, 5e-4, 50));
+    assert_eq!(random(""), (2e-3, 5e-4, 50));
+    assert_eq!(random("epochs = 4"), (2e-3, 5e-4, 10));
     assert_eq!(random("lr = 3e-4\n[schedule]\nwarmup_steps = 7"), (3e-4, 5e-4, 7));
     assert_eq!(random("lr = 3e-4\n[random]\nlr = 4e-4"), (4e-4, 5e-4, 50));
 
@@ -240,6 +241,10 @@ fn a_recipe_file_says_only_what_differs() {
         ("[schedule]\nwarmup = 3", "`schedule.warmup` (did you mean `warmup_steps`?)"),
         ("base = \"esc5\"", "did you mean `esc50`?"),
         ("epochs = \"three\"", "invalid type"),
+        ("epochs = 0", "epochs is 0"),
+        ("epochs = -3", "-3"),
+        ("[schedule]\nevery = 0", "schedule.every is 0"),
+        ("[schedule]\nconstant_until = -1", "schedule.constant_until is -1"),
         ("batch = 0", "batch is 0"),
         ("lr = -1.0", "lr is -1"),
         ("mixup = 2.0", "mixup is 2"),
@@ -249,6 +254,25 @@ fn a_recipe_file_says_only_what_differs() {
         let error = read(text).unwrap_err();
         assert!(error.contains(wanted) && error.contains("mine.toml"), "{text}: {error}");
     }
+}
+
+/// Epochs alone: the base's shares of the run. What a file says of the schedule itself counts in its own epochs, so a
+/// file that was written with whole epochs keeps them.
+#[test]
+fn a_recipe_file_of_another_length_stretches_the_schedule_of_its_base() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mine.toml");
+    let read = |text: &str| {
+        fs::write(&file, text).unwrap();
+        let schedule = Recipe::find(spec(&file)).unwrap().schedule;
+        (schedule.warmup_steps, schedule.constant_until, schedule.every)
+    };
+    assert_eq!(read("base = \"few\""), (30, 4.0, 1.0));
+    assert_eq!(read("base = \"few\"\nepochs = 5"), (15, 2.0, 0.5));
+    assert_eq!(read("base = \"few\"\nepochs = 5\n[schedule]\nconstant_until = 3\nevery = 1"), (15, 3.0, 1.0));
+    let mut mine = Recipe::find(spec(&file)).unwrap();
+    mine.set_epochs(10);
+    assert_eq!((mine.epochs, mine.schedule.constant_until, mine.schedule.every), (10, 6.0, 2.0));
 }
 
 #[test]

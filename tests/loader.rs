@@ -91,6 +91,37 @@ fn augmentation_touches_training_and_never_evaluation() {
     assert_ne!(row(&batches(&loader(&dataset, &everything, 1), 1, 0)[0], 0), expected);
 }
 
+/// A recipe's gain changes the level of what is trained on, whichever log-mel the backbone takes.
+#[test]
+fn gain_moves_every_front_ends_features_by_its_decibels() {
+    let dataset = small(2, 3);
+    let plain = Recipe { mixup: 0.0, noise: false, freq_mask: 0, time_mask: 0, batch: 6, ..recipe() };
+    let gained = Recipe { gain: 12.0, ..plain.clone() };
+    // How far 12 dB move (x - mean) / (2 std): natural logarithms of power, and (log10 + 4) / 4.
+    for (front_end, most) in [(FrontEnd::Kaldi, 1.2 * std::f32::consts::LN_10 / 6.0), (FrontEnd::Whisper, 0.3)] {
+        let set = Arc::new(FeatureSet::new(Arc::clone(&dataset), front_end, 64));
+        let normalisation = front_end.normalisation().unwrap_or(PLAIN);
+        let batch = |recipe: &Recipe| {
+            let loader = Loader::training(Arc::clone(&set), (0..6).collect(), recipe, normalisation, 3);
+            batches(&loader, 1, 0).remove(0)
+        };
+        let (before, after) = (batch(&plain), batch(&gained));
+        assert_eq!(before.items, after.items);
+        let size = before.features.data.len() / 6;
+        let moves: Vec<f32> = (0..6)
+            .map(|clip| {
+                let own = clip * size..(clip + 1) * size;
+                // The loudest value is far above the floor.
+                let at = own.clone().max_by(|&a, &b| before.features.data[a].total_cmp(&before.features.data[b]));
+                after.features.data[at.unwrap()] - before.features.data[at.unwrap()]
+            })
+            .collect();
+        assert!(moves.iter().all(|by| by.abs() <= most + 1e-5), "{front_end:?}: {moves:?}");
+        assert!(moves.iter().any(|by| by.abs() > 0.3 * most), "{front_end:?}: {moves:?}");
+        assert!(moves.iter().any(|by| (by - moves[0]).abs() > 0.1 * most), "{front_end:?}: {moves:?}");
+    }
+}
+
 #[test]
 fn mixing_mixes_labels_as_it_mixes_sounds() {
     let dataset = small(3, 8);

@@ -153,6 +153,7 @@ fn a_session_from_its_first_epoch_to_its_removal() {
     assert_eq!(top.len(), 2);
     assert!(top[0]["score"].as_f64() >= top[1]["score"].as_f64());
     assert!(answers[1]["error"].as_str().unwrap().contains("missing.wav"));
+    assert_eq!((&answers[0]["heard"], &answers[0]["windows"]), (&serde_json::json!([0.0, 0.3125]), &1.into()));
 
     let listed = &bench.json("sessions list --json")[0];
     assert_eq!((listed["session"].as_str(), listed["status"].as_str()), (Some("tones"), Some("finished")));
@@ -247,6 +248,9 @@ fn every_fold_in_one_command() {
         fs::read_to_string(bench.path(name)).unwrap().lines().take(3).map(str::to_owned).collect::<Vec<_>>()
     };
     assert_eq!(file("d.csv"), file("c.csv"));
+    let output = bench.run("sessions export folds-f1-head folds-f1-head --to e.csv");
+    assert!(text(&output).contains("folds-f1-head is named twice"), "{}", text(&output));
+    assert!(!bench.path("e.csv").exists());
 
     let said = |line: &str| text(&bench.run(line));
     assert!(said(&format!("compare {SMALL} --methods aat,head --folds all")).contains("has no folds"));
@@ -336,6 +340,20 @@ fn the_last_epochs_weights_are_averaged_and_resumed_exactly() {
     assert_eq!(tensors(&mean("broken")), tensors(&mean("whole")));
 }
 
+/// A shortened run ends at its recipe's lowest rate, and the session says with which schedule.
+#[test]
+fn a_shortened_run_ends_low() {
+    let bench = Bench::new();
+    fs::write(bench.path("short.toml"), "base = \"few\"\n[schedule]\nwarmup_steps = 5\n").unwrap();
+    let told = bench.json(&format!("train {SMALL} --recipe short.toml --epochs 2 --name short --json"));
+    let rates: Vec<f64> = of(&told, "epoch").iter().map(|epoch| epoch["lr"].as_f64().unwrap()).collect();
+    // Ten epochs of `few`: 0.65 of the rate at the end of the fifth, its sixth power at the end.
+    let near = |(rate, expected): (&f64, f64)| (rate - expected).abs() < 1e-12;
+    assert!(rates.iter().zip([3e-4 * 0.65, 3e-4 * 0.65f64.powi(6)]).all(near), "{rates:?}");
+    let schedule = state(&bench.session("short")).config.unwrap().recipe.schedule;
+    assert_eq!((schedule.warmup_steps, schedule.constant_until, schedule.every), (1, 0.8, 0.2));
+}
+
 /// What a recipe says of random weights holds for them, and is in the session as what was used.
 #[test]
 fn random_weights_have_figures_of_their_own() {
@@ -343,7 +361,8 @@ fn random_weights_have_figures_of_their_own() {
     let line = "train --data tones --model tiny --frames 32 --batch 8 --epochs 1 --json";
     bench.json(&format!("{line} --name own"));
     let config = state(&bench.session("own")).config.unwrap();
-    assert_eq!((config.lr, config.recipe.clip_norm, config.recipe.schedule.warmup_steps), (2e-3, 1.0, 50));
+    // One epoch of twenty: a twentieth of fifty steps of warm-up.
+    assert_eq!((config.lr, config.recipe.clip_norm, config.recipe.schedule.warmup_steps), (2e-3, 1.0, 3));
     assert_eq!((config.recipe.random, config.shape.pooling), (None, Pooling::Mean));
     // The weights are read back into a model of the same pooling.
     let evaluation = &bench.json("eval own --split val --json")[0];
@@ -351,6 +370,51 @@ fn random_weights_have_figures_of_their_own() {
     bench.json(&format!("{line} --name published --recipe esc50"));
     let config = state(&bench.session("published")).config.unwrap();
     assert_eq!((config.lr, config.shape.pooling), (1e-4, Pooling::ClassTokens));
+}
+
+/// A file of two sounds, each as long as the model's window: both count, and the answer says what it is of.
+#[test]
+fn a_file_longer_than_the_window_is_classified_in_windows() {
+    let bench = Bench::new();
+    bench.json(&format!("train {SMALL} --epochs 1 --name ear --json"));
+    let frames = state(&bench.session("ear")).config.unwrap().recipe.frames as f64;
+    let tone = |hz: f32, i: usize| ((TAU * hz * i as f32 / 16_000.0).sin() * 9_000.0) as i16;
+    let write = |name: &str, samples: &[i16]| {
+        let spec = hound::WavSpec {
+            channels: 1,
+            sample_rate: 16_000,
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
+        let mut wav = hound::WavWriter::create(bench.path(name), spec).unwrap();
+        samples.iter().for_each(|sample| wav.write_sample(*sample).unwrap());
+        wav.finalize().unwrap();
+    };
+    let size = frames as usize * 160;
+    // A window reaches 240 samples over its last frame's begin.
+    let [low, high] = [220.0, 3_000.0].map(|hz| (0..size + 240).map(|i| tone(hz, i)).collect::<Vec<i16>>());
+    write("low.wav", &low);
+    write("high.wav", &high);
+    write("both.wav", &[&low[..size], &high].concat());
+    let line = "classify ear low.wav high.wav both.wav --top 3 --json";
+    let answers = bench.json(line);
+    let score = |answer: &Value, label: &str| {
+        let top = answer["top"].as_array().unwrap().iter().find(|top| top["label"] == label).unwrap();
+        top["score"].as_f64().unwrap()
+    };
+    assert_eq!(answers.iter().map(|answer| answer["windows"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 1, 2]);
+    let seconds = (2 * size + 240) as f64 / 16_000.0;
+    assert_eq!(answers[2]["heard"], serde_json::json!([0.0, seconds]));
+    for label in ["low", "mid", "high"] {
+        let mean = (score(&answers[0], label) + score(&answers[1], label)) / 2.0;
+        // The first window's last frames reach into the second sound.
+        assert!((score(&answers[2], label) - mean).abs() < 0.02, "{label}: {answers:?}");
+    }
+    let said = text(&bench.run("classify ear both.wav"));
+    assert!(
+        said.contains(&format!("(0.00 to {seconds:.2} s, mean of 2 windows of {:.2} s)", frames / 100.0)),
+        "{said}"
+    );
 }
 
 /// Rates of single parts reach the parameters of that part and no others.

@@ -2,7 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fbank, LogMel, MEL_BINS, Normalisation, Tables, WHISPER_BINS, WhisperMel, fbank, whisper_mel};
+use super::{
+    FRAME_LENGTH, FRAME_SHIFT, Fbank, LogMel, MEL_BINS, Normalisation, Tables, WHISPER_BINS, WhisperMel, fbank,
+    frames_of, whisper_mel,
+};
+
+/// Rounding of a logarithm: a value that is no farther from the lowest one counts as the lowest.
+const ROUNDING: f32 = 1e-5;
 
 /// The kind of log-mel spectrogram that a backbone was trained on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -50,12 +56,50 @@ impl FrontEnd {
         }
     }
 
+    /// Whole frames of so many samples at 16 kHz.
+    pub fn frames_of(self, samples: usize) -> usize {
+        match self {
+            Self::Kaldi => frames_of(samples),
+            Self::Whisper => samples / FRAME_SHIFT,
+        }
+    }
+
+    /// Samples at 16 kHz under so many frames, at least one.
+    pub fn samples_of(self, frames: usize) -> usize {
+        match self {
+            Self::Kaldi => frames.saturating_sub(1) * FRAME_SHIFT + FRAME_LENGTH,
+            Self::Whisper => frames.max(1) * FRAME_SHIFT,
+        }
+    }
+
+    /// The log-mel of the same sound, louder by this many decibels (softer where they are negative): what this front
+    /// end computes of the samples times `10^(decibels / 20)`.
+    ///
+    /// A value at the front end's lowest says only that there was no more energy than that; it stays there, as digital
+    /// silence does at any level.
+    #[must_use]
+    pub fn louder(self, mel: &LogMel, decibels: f32) -> LogMel {
+        let (lowest, step) = match self {
+            // Natural logarithms of power; the lowest is that of f32's epsilon.
+            Self::Kaldi => (f32::EPSILON.ln(), decibels * std::f32::consts::LN_10 / 10.0),
+            // Logarithms to base 10, over 4.
+            Self::Whisper => (whisper_mel::LOWEST, decibels / 40.0),
+        };
+        let moved = |value: &f32| if *value <= lowest + ROUNDING { lowest } else { (value + step).max(lowest) };
+        let mut data: Vec<f32> = mel.data.iter().map(moved).collect();
+        if self == Self::Whisper {
+            let floor = loudest(&data) - whisper_mel::RANGE;
+            data.iter_mut().for_each(|value| *value = value.max(floor));
+        }
+        LogMel { data, ..*mel }
+    }
+
     /// The value, before normalisation, of what lies behind the end of a clip: 0 for the Kaldi bank, as the published
     /// recipes pad; for Whisper what silence gets beside this clip, eight decades below its loudest bin.
     pub fn padding(self, mel: &LogMel) -> f32 {
         match self {
             Self::Kaldi => 0.0,
-            Self::Whisper => mel.data.iter().fold(f32::NEG_INFINITY, |most, &value| most.max(value)) - 2.0,
+            Self::Whisper => loudest(&mel.data) - whisper_mel::RANGE,
         }
     }
 
@@ -84,6 +128,10 @@ impl FrontEnd {
     }
 }
 
+fn loudest(values: &[f32]) -> f32 {
+    values.iter().fold(f32::NEG_INFINITY, |most, &value| most.max(value))
+}
+
 /// A front end ready to compute.
 #[derive(Debug)]
 pub enum Extractor {
@@ -107,6 +155,70 @@ impl Extractor {
         match self {
             Self::Kaldi(fbank) => fbank.compute_wide(samples),
             Self::Whisper(mel) => mel.compute(samples),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two seconds: noise that fades, a second of it over digital silence.
+    fn sound() -> Vec<f32> {
+        let mut state = 1u32;
+        let mut noise = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+        };
+        (0..32_000).map(|i| if i < 16_000 { 0.05 * noise() * (-(i as f32) / 2_000.0).exp() } else { 0.0 }).collect()
+    }
+
+    /// What the log-mel of a louder or softer recording is, whatever it is computed from.
+    #[test]
+    fn louder_is_what_is_computed_of_louder_samples() {
+        let sound = sound();
+        for front_end in [FrontEnd::Kaldi, FrontEnd::Whisper] {
+            let mel = front_end.extractor().compute(&sound);
+            for decibels in [-24.0f32, -3.0, 0.0, 6.0, 12.0] {
+                let factor = 10f32.powf(decibels / 20.0);
+                let samples: Vec<f32> = sound.iter().map(|sample| sample * factor).collect();
+                let computed = front_end.extractor().compute(&samples);
+                let moved = front_end.louder(&mel, decibels);
+                assert_eq!((moved.frames, moved.bins), (computed.frames, computed.bins));
+                // What was below the lowest value is unknown: it may be higher by the gain at most.
+                let unknown = mel.data.iter().map(|value| {
+                    let lowest = if front_end == FrontEnd::Kaldi { f32::EPSILON.ln() } else { whisper_mel::LOWEST };
+                    *value <= lowest + ROUNDING
+                });
+                let pairs = moved.data.iter().zip(&computed.data).zip(unknown);
+                let apart = pairs.filter(|(_, unknown)| !unknown).map(|((a, b), _)| (a - b).abs());
+                let worst = apart.fold(0.0, f32::max);
+                assert!(worst < 1e-3, "{front_end:?} at {decibels} dB: {worst}");
+                // Silence stays silent.
+                let end = moved.data.len() - moved.bins;
+                let near = |(a, b): (&f32, &f32)| (a - b).abs() < ROUNDING;
+                assert!(moved.data[end..].iter().zip(&computed.data[end..]).all(near), "{front_end:?}, {decibels} dB");
+            }
+        }
+    }
+
+    #[test]
+    fn twelve_decibels_move_whispers_features_by_three_tenths() {
+        let mel = LogMel { frames: 1, bins: 3, data: vec![0.5, 0.0, -1.5] };
+        for (decibels, expected) in [(12.0, [0.8, 0.3, -1.2]), (-40.0, [-0.5, -1.0, -1.5])] {
+            let moved = FrontEnd::Whisper.louder(&mel, decibels).data;
+            assert!(moved.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-6), "{moved:?}");
+        }
+    }
+
+    #[test]
+    fn frames_and_the_samples_under_them_fit_together() {
+        for front_end in [FrontEnd::Kaldi, FrontEnd::Whisper] {
+            for frames in [1, 2, 96, 512] {
+                let samples = front_end.samples_of(frames);
+                assert_eq!((front_end.frames_of(samples), front_end.frames_of(samples - 1)), (frames, frames - 1));
+                assert_eq!(front_end.extractor().compute(&vec![0.1; samples]).frames, frames);
+            }
         }
     }
 }

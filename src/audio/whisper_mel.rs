@@ -20,6 +20,13 @@ const SPECTRUM: usize = FFT_SIZE / 2 + 1;
 const ENERGY_FLOOR: f64 = 1e-10;
 /// Decades below the loudest bin at which a clip is cut.
 const DECADES: f64 = 8.0;
+/// The features are (log10 energy + 4) / 4.
+const SCALE: f64 = 4.0;
+
+/// The feature of no energy: that of [`ENERGY_FLOOR`].
+pub(super) const LOWEST: f32 = -1.5;
+/// From the loudest feature of a clip down to where it is cut.
+pub(super) const RANGE: f32 = (DECADES / SCALE) as f32;
 
 /// The front end with its tables and buffers: make one for each thread and keep it.
 pub struct WhisperMel {
@@ -76,7 +83,7 @@ impl WhisperMel {
             logs.extend(self.energies.iter().map(|energy| energy.max(ENERGY_FLOOR).log10()));
         }
         let floor = logs.iter().fold(f64::NEG_INFINITY, |most, &log| most.max(log)) - DECADES;
-        let data = logs.into_iter().map(|log| ((log.max(floor) + 4.0) / 4.0) as f32).collect();
+        let data = logs.into_iter().map(|log| ((log.max(floor) + SCALE) / SCALE) as f32).collect();
         LogMel { frames, bins: WHISPER_BINS, data }
     }
 

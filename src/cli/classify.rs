@@ -7,10 +7,14 @@ use serde::Serialize;
 use super::{CliError, Output, run_args::Place};
 use crate::{
     audio,
-    infer::{Classifier, InferError, Score},
+    infer::{Classifier, InferError, Score, Verdict},
 };
 
 /// Say what sound files hold.
+///
+/// A file that fits into the model's window is scored whole. A longer one is scored in windows that follow one another
+/// without gaps, the last one moved back so that it ends with the file; the score of a class is its mean over the windows,
+/// each counting the same. Every answer says which part of the file it is of, in seconds.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A session (name, folder or `last`) or a model whose checkpoint has labels.
@@ -34,6 +38,10 @@ pub struct Args {
 #[derive(Serialize)]
 struct Answer<'a> {
     file: String,
+    /// From and to, in seconds.
+    heard: [f64; 2],
+    /// Windows that the scores are the mean of.
+    windows: usize,
     top: &'a [Score],
 }
 
@@ -53,13 +61,18 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     let mut unread = 0;
     for path in &args.files {
         let file = path.display().to_string();
-        let scores = audio::load(path).map_err(InferError::from).and_then(|samples| classifier.scores(&samples));
-        match scores {
-            Ok(scores) => {
+        let verdict = audio::load(path).map_err(InferError::from).and_then(|samples| classifier.classify(&samples));
+        match verdict {
+            Ok(Verdict { scores, heard_s: heard, windows }) => {
                 let top = &scores[..args.top.min(scores.len())];
                 let told: Vec<_> = top.iter().map(|score| format!("{} {:.3}", score.label, score.score)).collect();
-                output.line(format!("{file}: {}", told.join("  ")))?;
-                output.object(&Answer { file, top })?;
+                let [from, to] = heard;
+                let mean = match windows {
+                    1 => String::new(),
+                    _ => format!(", mean of {windows} windows of {:.2} s", classifier.frames() as f64 / 100.0),
+                };
+                output.line(format!("{file}: {}  ({from:.2} to {to:.2} s{mean})", told.join("  ")))?;
+                output.object(&Answer { file, heard, windows, top })?;
             }
             Err(error) => {
                 unread += 1;

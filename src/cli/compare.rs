@@ -1,12 +1,10 @@
 //! `aat-tui compare`: several methods on the same data, paired, over one fold or all of them.
 
-use std::{
-    ffi::OsStr,
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
 use super::{
-    CliError, Output, comparison,
+    CliError, Output,
+    comparison::{self, Entry, Member},
     run_args::{Folds, RunArgs},
     watch::{summarise, tell_reused, watch},
 };
@@ -69,22 +67,28 @@ pub fn run(args: &Args) -> Result<(), CliError> {
         }
     }
     // What is not complete cannot be compared.
-    let rows = if outcome.is_ok() { comparison::rows(&by_method, &store) } else { Vec::new() };
-    rows.iter().try_for_each(|row| output.object(row))?;
     let runs = by_method.first().map_or(0, Vec::len);
-    (0..runs).flat_map(|run| by_method.iter().map(move |of| &of[run])).try_for_each(|s| summarise(s, &mut output))?;
+    let entries: Vec<Entry> = by_method.into_iter().map(|of| entry(of, &store)).collect();
+    let rows = if outcome.is_ok() { comparison::rows(&entries) } else { Vec::new() };
+    rows.iter().try_for_each(|row| output.object(row))?;
+    (0..runs)
+        .flat_map(|run| entries.iter().map(move |of| &of.runs[run].state))
+        .try_for_each(|state| summarise(state, &mut output))?;
     comparison::table(&rows).into_iter().try_for_each(|line| output.line(line))?;
     if let Err(CliError::Interrupted) = outcome {
         output.line("or all of it: the same command goes on where this one stopped")?;
     }
     outcome?;
-    let first = by_method.first().and_then(|of| of.first()).and_then(|state| state.config.as_deref());
-    // Where a checkpoint lies is nobody's business in a figure.
-    let name =
-        |model: &str| Path::new(model).file_name().map_or_else(|| model.into(), OsStr::to_string_lossy).into_owned();
-    let about = first.map_or_else(String::new, |config| format!("{} on {}", name(&config.model), config.data_name));
+    let about = comparison::about(&entries);
     args.export.iter().try_for_each(|to| comparison::write(to, &rows, &about))?;
     args.export.iter().try_for_each(|to| output.line(format!("written: {}", to.display())))
+}
+
+/// A method's runs with their folders.
+fn entry(states: Vec<RunState>, store: &Store) -> Entry {
+    let folder = |state: &RunState| store.root().join(state.config.as_ref().map_or("", |config| &config.session));
+    let runs = states.into_iter().map(|state| Member { folder: folder(&state), state }).collect();
+    Entry { differs: String::new(), runs }
 }
 
 /// Trains every method on one fold, or takes what is there, and answers with their states without steps: no run that

@@ -1,6 +1,10 @@
 //! What several methods came to over folds: the table for people, the rows of a file, the figure.
 
-use std::{fmt::Display, path::Path};
+use std::{
+    ffi::OsStr,
+    fmt::Display,
+    path::{Path, PathBuf},
+};
 
 use serde::Serialize;
 
@@ -9,9 +13,41 @@ use crate::{
     data::Metric,
     model::Method,
     plot::{self, Point, Scatter},
-    session::{Best, RunState, Store},
+    session::{Best, RunState},
     train::{self, Answers, Difference, mean, median},
 };
+
+/// A complete run and where it lies.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) folder: PathBuf,
+    pub(super) state: RunState,
+}
+
+impl Member {
+    /// The fold held out.
+    pub(super) fn fold(&self) -> Option<u32> {
+        self.state.config.as_ref().and_then(|config| config.fold)
+    }
+
+    /// The data set's name and the metric: what must be the same to be compared.
+    pub(super) fn measured(&self) -> Option<(&str, Metric)> {
+        self.state.config.as_ref().map(|config| (config.data_name.as_str(), config.recipe.metric))
+    }
+
+    /// The same for people.
+    pub(super) fn measured_in_words(&self) -> String {
+        self.measured().map_or_else(String::new, |(data, metric)| format!("{} on {data}", metric.name()))
+    }
+}
+
+/// Runs of one thing, one for each fold, in the order of folds.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// What tells it apart from others of its method; empty where there are none.
+    pub(super) differs: String,
+    pub(super) runs: Vec<Member>,
+}
 
 /// Mean and spread over folds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -35,6 +71,9 @@ impl Spread {
 pub(super) struct Row {
     aggregate: bool,
     method: Method,
+    /// What tells it apart from other rows of its method.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    differs: String,
     folds: Vec<Option<u32>>,
     metric: &'static str,
     /// The best epoch on the validation split of each fold: the paper's protocol, optimistic.
@@ -54,30 +93,43 @@ pub(super) struct Row {
     last_difference: Option<Difference>,
 }
 
-/// A row for each method; `runs` holds each method's complete runs, one for each fold, in one order of folds.
-pub(super) fn rows(runs: &[Vec<RunState>], store: &Store) -> Vec<Row> {
-    let of = |i: usize| row(&runs[i], (i > 0).then(|| runs[0].as_slice()), store);
-    (0..runs.len()).filter_map(of).collect()
+/// A row for each entry; differences are to the first.
+pub(super) fn rows(entries: &[Entry]) -> Vec<Row> {
+    let of = |i: usize| row(&entries[i], (i > 0).then(|| entries[0].runs.as_slice()));
+    (0..entries.len()).filter_map(of).collect()
 }
 
-/// One method over folds; `first` holds the runs that it is compared with.
-fn row(states: &[RunState], first: Option<&[RunState]>, store: &Store) -> Option<Row> {
-    let config = states.first()?.config.as_deref()?;
-    let seconds = states.iter().filter_map(|state| Some(state.summary.as_ref()?.epoch_seconds)).collect();
-    let values = |of: fn(&RunState) -> Option<Best>| -> Vec<f64> {
-        states.iter().filter_map(of).map(|best| best.value).collect()
-    };
-    let averaged: Vec<f64> = states.iter().filter_map(|state| Some(state.averaged?.value)).collect();
-    let difference = |answers| difference(first?, states, store, config.recipe.metric, answers);
-    let inventory = &states.first()?.inventory;
+/// Model and data set, for a title: the data set alone where models differ.
+pub(super) fn about(entries: &[Entry]) -> String {
+    // Where a checkpoint lies is nobody's business in a figure.
+    let name =
+        |model: &str| Path::new(model).file_name().map_or_else(|| model.into(), OsStr::to_string_lossy).into_owned();
+    let mut configs = entries.iter().flat_map(|entry| &entry.runs).filter_map(|run| run.state.config.as_deref());
+    let Some(first) = configs.next() else { return String::new() };
+    match configs.all(|config| config.model == first.model) {
+        true => format!("{} on {}", name(&first.model), first.data_name),
+        false => first.data_name.clone(),
+    }
+}
+
+/// One entry over folds; `first` holds the runs that it is compared with.
+fn row(entry: &Entry, first: Option<&[Member]>) -> Option<Row> {
+    let states = || entry.runs.iter().map(|run| &run.state);
+    let config = states().next()?.config.as_deref()?;
+    let seconds = states().filter_map(|state| Some(state.summary.as_ref()?.epoch_seconds)).collect();
+    let values = |of: fn(&RunState) -> Option<Best>| -> Vec<f64> { states().filter_map(of).map(|b| b.value).collect() };
+    let averaged: Vec<f64> = states().filter_map(|state| Some(state.averaged?.value)).collect();
+    let difference = |answers| difference(first?, &entry.runs, config.recipe.metric, answers);
+    let inventory = &states().next()?.inventory;
     Some(Row {
         aggregate: true,
         method: config.method,
-        folds: states.iter().filter_map(|state| Some(state.config.as_ref()?.fold)).collect(),
+        differs: entry.differs.clone(),
+        folds: entry.runs.iter().map(Member::fold).collect(),
         metric: config.recipe.metric.name(),
         best: Spread::of(&values(RunState::best)),
         last: Spread::of(&values(RunState::last)),
-        averaged: (averaged.len() == states.len()).then(|| Spread::of(&averaged)),
+        averaged: (averaged.len() == entry.runs.len()).then(|| Spread::of(&averaged)),
         trainable: inventory.trainable,
         total: inventory.total,
         share: inventory.trainable as f64 / inventory.total.max(1) as f64,
@@ -87,20 +139,25 @@ fn row(states: &[RunState], first: Option<&[RunState]>, store: &Store) -> Option
     })
 }
 
-/// The paired difference over folds, where both methods' answers to every fold are on disk.
+impl Row {
+    /// The method, with what tells it apart from others of it.
+    fn name(&self) -> String {
+        if self.differs.is_empty() { self.method.to_string() } else { format!("{}, {}", self.method, self.differs) }
+    }
+}
+
+/// The paired difference over folds, where both have the same folds and their answers to each are on disk.
 fn difference(
-    first: &[RunState],
-    second: &[RunState],
-    store: &Store,
+    first: &[Member],
+    second: &[Member],
     metric: Metric,
     answers: fn(&Path) -> Option<Answers>,
 ) -> Option<Difference> {
-    let of = |state: &RunState| answers(&store.root().join(&state.config.as_ref()?.session));
-    if first.len() != second.len() {
+    if !first.iter().map(Member::fold).eq(second.iter().map(Member::fold)) {
         return None;
     }
-    let pairs: Option<Vec<_>> = first.iter().zip(second).map(|(a, b)| Some((of(a)?, of(b)?))).collect();
-    train::paired_difference(&pairs?, metric)
+    let pair = |(a, b): (&Member, &Member)| Some((answers(&a.folder)?, answers(&b.folder)?));
+    train::paired_difference(&first.iter().zip(second).map(pair).collect::<Option<Vec<_>>>()?, metric)
 }
 
 /// The comparison for people, in the paper's order: score, trainable, seconds for an epoch.
@@ -120,11 +177,12 @@ pub(super) fn table(rows: &[Row]) -> Vec<String> {
     let metric = first.metric;
     let (best, last, mean) = (format!("best {metric}"), format!("last {metric}"), format!("averaged {metric}"));
     let any_averaged = rows.iter().any(|row| row.averaged.is_some());
-    let to = format!("{} less it, last", first.method);
+    let to = format!("{} less it, last", first.name());
+    let width = rows.iter().map(|row| row.name().chars().count() + 2).max().unwrap_or_default().max(14);
     let line = |cells: [&dyn Display; 8]| {
         let [method, best, last, averaged, trainable, share, seconds, to] = cells;
         let averaged = if any_averaged { format!("{averaged:>20}") } else { String::new() };
-        format!("{method:<14}{best:>18}{last:>18}{averaged}{trainable:>13}{share:>10}{seconds:>10}   {to}")
+        format!("{method:<width$}{best:>18}{last:>18}{averaged}{trainable:>13}{share:>10}{seconds:>10}   {to}")
             .trim_end()
             .to_owned()
     };
@@ -144,7 +202,7 @@ pub(super) fn table(rows: &[Row]) -> Vec<String> {
     ];
     lines.extend(rows.iter().map(|row| {
         line([
-            &row.method,
+            &row.name(),
             &value(row.best),
             &value(row.last),
             &row.averaged.map_or_else(|| "-".to_owned(), value),
@@ -162,7 +220,7 @@ pub(super) fn table(rows: &[Row]) -> Vec<String> {
 
 /// One row of the file.
 #[derive(Serialize)]
-struct CsvRow {
+struct CsvRow<'a> {
     method: Method,
     folds: usize,
     metric: &'static str,
@@ -182,10 +240,11 @@ struct CsvRow {
     last_difference: Option<f64>,
     last_low: Option<f64>,
     last_high: Option<f64>,
+    differs: &'a str,
 }
 
-impl From<&Row> for CsvRow {
-    fn from(row: &Row) -> Self {
+impl<'a> From<&'a Row> for CsvRow<'a> {
+    fn from(row: &'a Row) -> Self {
         Self {
             method: row.method,
             folds: row.folds.len(),
@@ -206,6 +265,7 @@ impl From<&Row> for CsvRow {
             last_difference: row.last_difference.map(|d| d.difference),
             last_low: row.last_difference.map(|d| d.low),
             last_high: row.last_difference.map(|d| d.high),
+            differs: &row.differs,
         }
     }
 }
@@ -249,7 +309,7 @@ fn figure(rows: &[Row], about: &str) -> Scatter {
         looks.push(look);
         let spread = row.last.std.map_or_else(String::new, |std| format!(" ± {std:.3}"));
         Point {
-            name: row.method.to_string(),
+            name: row.name(),
             remark: format!("{:.3}{spread}, {} s/epoch", row.last.mean, seconds(row.epoch_seconds)),
             x: row.trainable as f64,
             y: row.last.mean,

@@ -10,6 +10,7 @@ mod devices;
 mod eval;
 mod export;
 mod features;
+mod grouping;
 mod interrupt;
 mod listen;
 mod models;
@@ -29,7 +30,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub use interrupt::Interrupt;
-pub use output::{CliError, Output, printable};
+pub use output::{CliError, Output};
 
 /// A workbench for adapting pretrained audio transformers to new sounds.
 #[derive(Debug, Parser)]

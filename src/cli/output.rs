@@ -4,7 +4,10 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::data::DataError;
+use crate::{
+    data::DataError,
+    printable::{printable, printable_json},
+};
 
 /// Why a subcommand ended without its result.
 #[derive(Debug, thiserror::Error)]
@@ -93,13 +96,13 @@ impl Output {
     pub fn object(&mut self, value: &impl Serialize) -> Result<(), CliError> {
         if self.json {
             let line = serde_json::to_string(value)?;
-            writeln!(self.to, "{line}")?;
+            writeln!(self.to, "{}", printable_json(&line))?;
             self.to.flush()?;
         }
         Ok(())
     }
 
-    /// One line for people, when JSON was not asked for. Control characters are shown, not obeyed.
+    /// One line for people, when JSON was not asked for. What a terminal would obey is shown, not sent.
     ///
     /// # Errors
     /// When the output is closed or cannot be written.
@@ -128,13 +131,4 @@ pub(super) fn thousands(count: usize) -> String {
         text.push(digit);
     }
     text
-}
-
-/// The text with control characters (escape sequences in file names and labels) made visible.
-pub fn printable(text: &str) -> std::borrow::Cow<'_, str> {
-    if text.chars().any(|c| c.is_control() && c != '\t') {
-        text.chars().map(|c| if c.is_control() && c != '\t' { '\u{FFFD}' } else { c }).collect::<String>().into()
-    } else {
-        text.into()
-    }
 }

@@ -4,7 +4,13 @@ use std::{fs, path::PathBuf, time::UNIX_EPOCH};
 
 use serde::Serialize;
 
-use super::{CliError, Output, comparison, output::thousands, run_args::Place};
+use super::{
+    CliError, Output,
+    comparison::{self, Member},
+    grouping::groups,
+    output::thousands,
+    run_args::Place,
+};
 use crate::{
     model::Method,
     plot::{self, Run, Side, Trace, View},
@@ -33,7 +39,8 @@ enum Action {
         session: String,
     },
     /// Write a session's epochs as a table (.csv), all of it (.json), or its curves (.svg, .png); of several sessions,
-    /// what their methods came to over folds, as a table (.csv) or a figure (.svg, .png).
+    /// what they came to over folds, as a table (.csv) or a figure (.svg, .png). Sessions that differ in nothing but
+    /// their fold are one row; whatever else differs (method, backbone, recipe, seed, ...) makes a row of its own.
     Export {
         /// Their names, their folders, or `last`.
         // Not `sessions`: that is the folder's flag.
@@ -222,33 +229,28 @@ fn show(info: &SessionInfo, output: &mut Output) -> Result<(), CliError> {
     Ok(())
 }
 
-/// The methods of several complete sessions, each over its folds.
+/// What several complete sessions came to, each thing over its folds.
 fn compare(sessions: &[String], store: &Store, to: &std::path::Path) -> Result<(), CliError> {
     comparison::check_name(to)?;
-    let mut by_method: Vec<(Method, Vec<RunState>)> = Vec::new();
-    let (mut about, mut metrics) = (String::new(), Vec::new());
+    let mut runs: Vec<Member> = Vec::new();
     for given in sessions {
-        let state = session::outline(&store.find(given)?)?;
-        let (Some(config), Status::Finished) = (&state.config, &state.status) else {
+        let folder = store.find(given)?;
+        let state = session::outline(&folder)?;
+        if state.status != Status::Finished || state.config.is_none() {
             return Err(CliError::Failed(format!("{given} is not complete: aat-tui resume {given} finishes it")));
-        };
-        about = format!("{} on {}", config.model, config.data_name);
-        metrics.push((config.data_name.clone(), config.recipe.metric));
-        let method = config.method;
-        match by_method.iter_mut().find(|(known, _)| *known == method) {
-            Some((_, runs)) => runs.push(state),
-            None => by_method.push((method, vec![state])),
         }
+        let run = Member { folder, state };
+        if let Some(other) = runs.first().filter(|first| first.measured() != run.measured()) {
+            let [one, two] = [other, &run].map(Member::measured_in_words);
+            return Err(CliError::Failed(format!(
+                "{} has {one} and {given} has {two}: only sessions of one data set and metric can be compared",
+                sessions[0]
+            )));
+        }
+        runs.push(run);
     }
-    if metrics.iter().any(|other| *other != metrics[0]) {
-        return Err(CliError::Failed("sessions of different data sets or metrics cannot be compared".to_owned()));
-    }
-    let by_fold = |(_, mut runs): (_, Vec<RunState>)| {
-        runs.sort_by_key(|run| run.config.as_ref().and_then(|config| config.fold));
-        runs
-    };
-    let runs: Vec<_> = by_method.into_iter().map(by_fold).collect();
-    comparison::write(to, &comparison::rows(&runs, store), &about)
+    let entries = groups(runs)?;
+    comparison::write(to, &comparison::rows(&entries), &comparison::about(&entries))
 }
 
 fn export(folder: &std::path::Path, to: &std::path::Path) -> Result<(), CliError> {

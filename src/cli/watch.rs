@@ -8,9 +8,10 @@ use std::{
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use super::{CliError, Interrupt, Output, output::thousands, printable};
+use super::{CliError, Interrupt, Output, output::thousands};
 use crate::{
     model::Method,
+    printable::printable,
     session::{Averaged, Best, EpochRecord, Event, RunState, Status, Store},
     train::{Command, Trainer, Update},
 };

@@ -15,7 +15,7 @@ use super::{
     split::present,
 };
 use crate::{
-    audio::{Extractor, FrontEnd, Normalisation},
+    audio::{Extractor, Normalisation},
     model::Features,
 };
 
@@ -311,12 +311,9 @@ impl Job {
             self.set.mel(item, extractor)?
         };
         let masks = Masks::draw(&mut dice, front_end.bins(), recipe.frames, recipe.freq_mask, recipe.time_mask);
-        // Whisper's log-mel is relative to its loudest value already.
-        let gain = if front_end == FrontEnd::Kaldi { augment::gain(&mut dice, recipe.gain) } else { 0.0 };
-        let Normalisation { mean, std } = self.normalisation;
-        // What is added to the sound is taken from its mean; padding and masks stay as they are.
-        let normalisation = Normalisation { mean: mean - gain, std };
-        augment::place(&mel, front_end.padding(&mel) - gain, masks, normalisation, out);
+        let decibels = augment::gain(&mut dice, recipe.gain);
+        let mel = if decibels == 0.0 { mel } else { Arc::new(front_end.louder(&mel, decibels)) };
+        augment::place(&mel, front_end.padding(&mel), masks, self.normalisation, out);
         if recipe.noise {
             augment::noise_and_roll(&mut dice, front_end.bins(), out);
         }

@@ -18,6 +18,7 @@ mod random;
 mod random_start;
 mod rates;
 mod recipe;
+mod schedule;
 mod split;
 mod synth;
 
@@ -33,5 +34,6 @@ pub use parallel::Progress;
 pub use problem::{Problem, Severity};
 pub use random_start::RandomStart;
 pub use rates::Rates;
-pub use recipe::{LESSON, Loss, Metric, Recipe, Schedule};
+pub use recipe::{LESSON, Loss, Metric, Recipe};
+pub use schedule::Schedule;
 pub use split::Division;

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::{DataError, Dataset, RandomStart, Rates, Source, nearest::did_you_mean};
+use super::{DataError, Dataset, RandomStart, Rates, Schedule, Source, nearest::did_you_mean};
 use crate::{
     audio::{self, Normalisation},
     model::Pooling,
@@ -42,20 +42,6 @@ impl Metric {
             Self::Score => "score",
         }
     }
-}
-
-/// Learning rate over time: linear warm-up over steps, constant to epoch `constant_until`, then a factor.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Schedule {
-    /// Steps of linear warm-up from 0.
-    pub warmup_steps: u64,
-    /// Last epoch, counted from 1, at the full rate.
-    pub constant_until: u32,
-    /// Factor applied every `every` epochs after that.
-    pub factor: f64,
-    /// Epochs between two applications of the factor.
-    pub every: u32,
 }
 
 /// Everything a run takes from a recipe, resolved: no field is looked up again later.
@@ -100,7 +86,7 @@ pub struct Recipe {
     pub random: Option<RandomStart>,
     /// AdamW's decoupled weight decay, on every trainable parameter.
     pub weight_decay: f64,
-    /// Learning rate over time.
+    /// Learning rate over time, in epochs and steps of a run of `epochs` epochs.
     pub schedule: Schedule,
     /// Clips in a step.
     pub batch: usize,
@@ -171,7 +157,9 @@ impl Recipe {
         table.try_into().map_err(|error| DataError::Request(format!("recipe `{name}`: {error}")))
     }
 
-    /// A recipe from a TOML file. It may say only what differs from its `base` (`default` unless it says so).
+    /// A recipe from a TOML file. It may say only what differs from its `base` (`default` unless it says so). Where it
+    /// gives another number of epochs, the base's schedule is stretched to it first; what the file itself says of the
+    /// schedule counts in its own epochs.
     ///
     /// # Errors
     /// When the file cannot be read, a key is unknown, or a value is of the wrong kind or out of range.
@@ -198,6 +186,9 @@ impl Recipe {
         own.entry("name").or_insert_with(|| {
             toml::Value::String(path.file_stem().map_or_else(|| base, |stem| stem.to_string_lossy().into_owned()))
         });
+        if let Some(epochs) = own.get("epochs").and_then(toml::Value::as_integer).and_then(|n| u32::try_from(n).ok()) {
+            stretch(&mut table, epochs).map_err(|problem| unusable(problem, "correct the value".into()))?;
+        }
         own_words_for_random_weights(&own, &mut table);
         for (key, value) in own {
             overlay(&mut table, &key, value, "").map_err(|problem| unusable(problem, "correct the key".into()))?;
@@ -243,7 +234,16 @@ impl Recipe {
         }
     }
 
-    /// Whether a clip to train on is another in every epoch: masked, mixed or noisy.
+    /// Gives a run of this recipe another length, with the same shares of it for warm-up, full rate and each drop.
+    pub fn set_epochs(&mut self, epochs: u32) {
+        self.schedule = self.schedule.stretched(self.epochs, epochs);
+        if let Some(random) = &mut self.random {
+            random.stretch(self.epochs, epochs);
+        }
+        self.epochs = epochs;
+    }
+
+    /// Whether a clip to train on is another in every epoch: masked, mixed, louder or softer, or noisy.
     pub fn augments(&self) -> bool {
         self.freq_mask > 0 || self.time_mask > 0 || self.mixup > 0.0 || self.gain > 0.0 || self.noise
     }
@@ -262,7 +262,7 @@ impl Recipe {
         };
         rate("lr", self.lr)?;
         rate("lr_full", self.lr_full)?;
-        rate("schedule.factor", self.schedule.factor)?;
+        self.schedule.check()?;
         if let Some(random) = self.random {
             rate("random.lr", random.lr)?;
             rate("random.lr_full", random.lr_full)?;
@@ -270,7 +270,6 @@ impl Recipe {
         let at_least_one = [
             ("batch", self.batch as u64),
             ("epochs", self.epochs.into()),
-            ("schedule.every", self.schedule.every.into()),
             ("stride along mel bins", self.stride[0] as u64),
             ("stride along frames", self.stride[1] as u64),
         ];
@@ -310,6 +309,18 @@ fn embedded(name: &str) -> Option<toml::Table> {
         table.insert("rates".to_owned(), toml::Value::try_from(Rates::default()).ok()?);
     }
     Some(table)
+}
+
+/// Stretches the schedule of a recipe of the program to another number of epochs.
+fn stretch(table: &mut toml::Table, epochs: u32) -> Result<(), String> {
+    let mut recipe: Recipe = table.clone().try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
+    recipe.set_epochs(epochs);
+    let schedule = toml::Value::try_from(recipe.schedule).map_err(|error| error.to_string())?;
+    table.insert("schedule".to_owned(), schedule);
+    if let Some(random) = recipe.random {
+        table.insert("random".to_owned(), toml::Value::try_from(random).map_err(|error| error.to_string())?);
+    }
+    Ok(())
 }
 
 /// What a file says of `lr` and its like holds for random weights too, whatever its base says of them.

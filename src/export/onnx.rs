@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     atomic,
-    audio::{FRAME_LENGTH, FRAME_SHIFT, FrontEnd, SAMPLE_RATE},
+    audio::SAMPLE_RATE,
     data::Loss,
     infer::Classifier,
     model::export::{Onnx, OnnxOptions, OnnxSource, Runtime, Scores},
@@ -81,10 +81,7 @@ fn scores(classifier: &Classifier) -> Scores {
 /// gives the same bytes.
 fn metadata(classifier: &Classifier) -> Vec<(String, String)> {
     let front_end = classifier.front_end();
-    let samples = match front_end {
-        FrontEnd::Kaldi => FRAME_LENGTH + FRAME_SHIFT * classifier.frames().saturating_sub(1),
-        FrontEnd::Whisper => FRAME_SHIFT * classifier.frames(),
-    };
+    let samples = front_end.samples_of(classifier.frames());
     let normalisation = classifier.normalisation();
     let session = classifier.session();
     let base = session.map_or(classifier.name(), |(config, _)| config.model.as_str());

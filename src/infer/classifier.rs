@@ -203,16 +203,7 @@ impl Classifier {
         }
     }
 
-    /// All classes, most likely first, for 16 kHz mono samples; cut or padded to what the model hears.
-    ///
-    /// # Errors
-    /// When the arithmetic fails.
-    pub fn scores(&mut self, samples: &[f32]) -> Result<Vec<Score>, InferError> {
-        let mel = self.log_mel(samples);
-        self.scores_of(&mel)
-    }
-
-    /// The same in label order, as plain numbers.
+    /// The probability of each class, in label order, for the first window of 16 kHz mono samples.
     ///
     /// # Errors
     /// When the arithmetic fails.
@@ -235,7 +226,7 @@ impl Classifier {
         self.extractor.compute(samples)
     }
 
-    /// The same for log-mel frames that were computed already.
+    /// All classes, most likely first, for log-mel frames; cut or padded to the model's window.
     ///
     /// # Errors
     /// When the frames have another number of mel bins, or the arithmetic fails.
@@ -255,11 +246,32 @@ impl Classifier {
         Ok((self.ranked(&logits), norms))
     }
 
+    /// The probability of each class, in label order, for log-mels of windows: (windows, classes).
+    ///
+    /// # Errors
+    /// As [`Classifier::scores_of`].
+    pub(super) fn probabilities(&mut self, windows: &[LogMel]) -> Result<Vec<f32>, InferError> {
+        let mut all = Features { frames: self.frames(), bins: self.mel_bins(), ..Features::default() };
+        for mel in windows {
+            let one = self.features(mel)?;
+            all.batch += 1;
+            all.data.extend(one.data);
+            all.valid.extend(one.valid);
+        }
+        let logits = self.logits(&all)?;
+        let classes = self.labels.len().max(1);
+        Ok(logits.chunks(classes).flat_map(|logits| probabilities(self.loss, logits)).collect())
+    }
+
     /// The classes with their probabilities, most likely first.
     fn ranked(&self, logits: &[f32]) -> Vec<Score> {
-        let probabilities = probabilities(self.loss, logits);
-        let mut scores: Vec<Score> =
-            self.labels.iter().zip(probabilities).map(|(label, score)| Score { label: label.clone(), score }).collect();
+        self.ranked_by(&probabilities(self.loss, logits))
+    }
+
+    /// The classes with these probabilities, given in label order, most likely first.
+    pub(super) fn ranked_by(&self, probabilities: &[f32]) -> Vec<Score> {
+        let pairs = self.labels.iter().zip(probabilities);
+        let mut scores: Vec<Score> = pairs.map(|(label, &score)| Score { label: label.clone(), score }).collect();
         scores.sort_by(|a, b| b.score.total_cmp(&a.score));
         scores
     }

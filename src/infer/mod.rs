@@ -6,6 +6,7 @@ mod mix;
 mod replay;
 mod trained;
 mod weights;
+mod windows;
 
 pub use classifier::{Classifier, probabilities};
 pub use gains::{Gains, GainsError, LOUDEST, Strip};
@@ -13,6 +14,7 @@ pub use mix::{Channel, Fader, Mix};
 pub use replay::{Replay, replay};
 pub use trained::{Trained, Which};
 pub use weights::{find, restore};
+pub use windows::Verdict;
 
 use crate::{audio::AudioError, model::ModelError, session::SessionError};
 

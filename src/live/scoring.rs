@@ -5,6 +5,7 @@
 
 use std::{
     io,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -134,7 +135,7 @@ impl Scoring {
     pub(super) fn finish(self) {
         self.desk.lock().closed = true;
         self.desk.bell.notify_one();
-        // A panic in a model was reported by the panic hook; the pipeline ends in good order.
+        // Panics of models were caught and reported within.
         let _ = self.thread.join();
     }
 
@@ -160,7 +161,7 @@ fn run(mut ears: Vec<Box<dyn Listener>>, desk: &Desk, outbox: &Outbox) {
         };
         for (index, gains) in &gains {
             if let Some(ear) = ears.get_mut(*index)
-                && let Err(reason) = ear.set_gains(gains)
+                && let Err(reason) = guarded(|| ear.set_gains(gains))
             {
                 outbox.send(LiveEvent::Problem(format!("{}: {reason}", ear.name())));
             }
@@ -191,7 +192,7 @@ fn answer(
     let last = ears.len().saturating_sub(1);
     for (index, ear) in ears.iter_mut().enumerate() {
         let start = Instant::now();
-        let event = match ear.score(&window) {
+        let event = match guarded(|| ear.score(&window)) {
             Ok(opinion) => {
                 said.push((ear.name().to_owned(), opinion.clone()));
                 Some(LiveEvent::Answer {
@@ -216,6 +217,18 @@ fn answer(
         }
         event.into_iter().for_each(|event| outbox.send(event));
     }
+}
+
+/// Runs a model, with a panic turned into a reason for people: the other models go on, and so does this one with the next
+/// window.
+fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
+        let message = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let message = message.or_else(|| payload.downcast_ref::<String>().cloned());
+        let message = message.unwrap_or_else(|| "no message".to_owned());
+        tracing::error!(message, "a model panicked while it scored");
+        Err(format!("a fault in this program stopped its answer ({message}); please report it"))
+    })
 }
 
 fn ms(since: Instant) -> f32 {

@@ -226,6 +226,12 @@ impl Checkpoints {
         self.newest_first().is_ok_and(|found| !found.is_empty())
     }
 
+    /// The step of the newest checkpoint, good or damaged.
+    pub fn newest_step(&self) -> Option<u64> {
+        let newest = self.newest_first().ok()?.into_iter().next()?;
+        step_of(&newest)
+    }
+
     /// Deletes all but the newest.
     pub fn prune(&self) {
         let old = self.newest_first().unwrap_or_default().into_iter().skip(KEPT);
@@ -251,14 +257,17 @@ impl Checkpoints {
         let mut found: Vec<(u64, PathBuf)> = entries
             .filter_map(|entry| {
                 let path = entry.ok()?.path();
-                let name = path.file_name()?.to_str()?;
-                let step = name.strip_prefix("checkpoint-")?.strip_suffix(".safetensors")?.parse().ok()?;
-                Some((step, path))
+                Some((step_of(&path)?, path))
             })
             .collect();
         found.sort_unstable_by(|a, b| b.cmp(a));
         Ok(found.into_iter().map(|(_, path)| path).collect())
     }
+}
+
+/// The step that a checkpoint's file name carries.
+fn step_of(path: &Path) -> Option<u64> {
+    path.file_name()?.to_str()?.strip_prefix("checkpoint-")?.strip_suffix(".safetensors")?.parse().ok()
 }
 
 /// A tensor as it stands in memory.

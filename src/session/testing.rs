@@ -23,7 +23,7 @@ pub(crate) fn config() -> RunConfig {
         lr_full: 1e-4,
         lr: 1e-3,
         weight_decay: 0.05,
-        schedule: Schedule { warmup_steps: 0, constant_until: 5, factor: 0.85, every: 1 },
+        schedule: Schedule { warmup_steps: 0, constant_until: 5.0, factor: 0.85, every: 1.0 },
         batch: 4,
         epochs: 2,
         balanced: false,

@@ -71,6 +71,12 @@ impl Batches {
         })
     }
 
+    /// The epoch whose batches to train on are being made.
+    #[cfg(test)]
+    pub(super) fn prepared(&self) -> Option<u32> {
+        self.training.as_ref().map(|(epoch, _)| *epoch)
+    }
+
     pub(super) fn steps_per_epoch(&self) -> u64 {
         self.train.batches()
     }

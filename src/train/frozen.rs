@@ -173,6 +173,22 @@ mod tests {
         assert_eq!(kept, ended(run, journal), "taken up again");
     }
 
+    /// The next epoch's batches are made while one is evaluated; after the last there is none.
+    #[test]
+    fn nothing_is_prepared_after_the_last_epoch() {
+        let bench = Bench::new("freq_mask = 24\n");
+        let (mut run, mut journal) = bench.begin();
+        let mut prepared = Vec::new();
+        while run.position.epochs < 3 {
+            run.advance(&mut journal).unwrap();
+            if run.position.step_in_epoch == run.batches.steps_per_epoch() {
+                prepared.push(run.batches.prepared());
+            }
+        }
+        prepared.dedup();
+        assert_eq!(prepared, [Some(2), Some(3)]);
+    }
+
     #[test]
     fn augmented_clips_are_never_kept_and_validation_always_is() {
         let bench = Bench::new("freq_mask = 24\n");

@@ -114,6 +114,18 @@ impl Asked {
         &self.config.session
     }
 
+    /// Everything that decides its result but the features' statistics.
+    #[cfg(test)]
+    pub(super) fn config(&self) -> &RunConfig {
+        &self.config
+    }
+
+    /// Clips that train and clips that validate.
+    #[cfg(test)]
+    pub(super) fn clips(&self) -> (usize, usize) {
+        self.clips
+    }
+
     /// Whether a run with this configuration over this many clips to train and validate on is the very run that is
     /// asked for; how it shows its progress may differ.
     pub(super) fn is(&self, other: &RunConfig, clips: (usize, usize)) -> bool {
@@ -149,7 +161,9 @@ fn recipe(request: &Request, dataset: &Dataset) -> Result<Recipe, TrainError> {
         None => Recipe::for_dataset(dataset)?,
     };
     recipe.settle_start(model::is_random(&request.model));
-    recipe.epochs = request.epochs.unwrap_or(recipe.epochs);
+    if let Some(epochs) = request.epochs {
+        recipe.set_epochs(epochs);
+    }
     recipe.batch = request.batch.unwrap_or(recipe.batch);
     recipe.frames = request.frames.unwrap_or(recipe.frames);
     recipe.stride = request.stride.map_or(recipe.stride, |stride| [stride; 2]);

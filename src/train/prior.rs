@@ -24,14 +24,19 @@ impl Prior {
     /// When the request cannot be settled, or the sessions cannot be read.
     pub fn of(request: &Request, store: &Store) -> Result<Self, TrainError> {
         let asked = Asked::of(request)?;
-        let mut furthest = Self::Nothing;
+        let (mut furthest, mut reached) = (Self::Nothing, None);
         for session in store.named(asked.name())? {
             if !session.state.config.as_ref().is_some_and(|config| asked.is(config, session.state.clips)) {
                 continue;
             }
             match Self::from(session) {
                 complete @ Self::Complete(_) => return Ok(complete),
-                half @ Self::Half(_) => furthest = half,
+                Self::Half(folder) => {
+                    let step = Checkpoints::of(&folder).newest_step();
+                    if step > reached {
+                        (furthest, reached) = (Self::Half(folder), step);
+                    }
+                }
                 Self::Nothing => {}
             }
         }
@@ -54,5 +59,54 @@ impl From<SessionInfo> for Prior {
             _ if Checkpoints::of(&session.path).any() => Self::Half(session.path),
             _ => Self::Nothing,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::fs;
+
+    use super::*;
+    use crate::{
+        model::Inventory,
+        session::{Event, LogWriter, Record},
+    };
+
+    /// A session of this request that was stopped with checkpoints of these steps.
+    fn stopped(store: &Store, request: &Request, steps: &[u64]) -> PathBuf {
+        let asked = Asked::of(request).unwrap();
+        let (_, lock) = store.create(asked.name()).unwrap();
+        let (train_clips, val_clips) = asked.clips();
+        let started = Event::Started {
+            config: Box::new(asked.config().clone()),
+            inventory: Inventory::default(),
+            tokens: 1,
+            train_clips,
+            val_clips,
+            steps_per_epoch: 48,
+            moment_bytes: 0,
+        };
+        let mut log = LogWriter::open(lock.folder()).unwrap();
+        for event in [started, Event::Stopped] {
+            log.append(&Record { at_ms: 1, event }).unwrap();
+        }
+        for step in steps {
+            fs::write(Checkpoints::of(lock.folder()).path(*step), "").unwrap();
+        }
+        lock.folder().to_owned()
+    }
+
+    #[test]
+    fn a_comparison_goes_on_with_the_run_that_came_furthest() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::at(folder.path());
+        let request = Request { device: "cpu".into(), ..Request::default() };
+        assert_eq!(Prior::of(&request, &store).unwrap(), Prior::Nothing);
+        stopped(&store, &request, &[]);
+        stopped(&store, &request, &[24, 48]);
+        let furthest = stopped(&store, &request, &[96, 120]);
+        stopped(&store, &request, &[5]);
+        assert_eq!(Prior::of(&request, &store).unwrap(), Prior::Half(furthest));
     }
 }

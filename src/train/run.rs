@@ -123,7 +123,8 @@ impl Run {
             }
             _ => kept,
         };
-        let factor = lr_factor(&self.config.recipe.schedule, self.position.step, epoch);
+        let steps = self.batches.steps_per_epoch();
+        let factor = lr_factor(&self.config.recipe.schedule, self.position.step, steps);
         let lr = self.config.lr * factor;
         let step = self.position.step + 1;
         let wants_norms = self.config.norms_every > 0 && step.is_multiple_of(self.config.norms_every);
@@ -167,7 +168,7 @@ impl Run {
     /// The next batch, and what the backbone makes of its clips where that is kept: then its sound is left out.
     fn training_batch(&mut self, epoch: u32) -> Result<(Batch, Option<Vec<f32>>), TrainError> {
         let step = self.position.step_in_epoch;
-        let mut ahead = true;
+        let mut ahead = epoch < self.config.recipe.epochs;
         if let Some(frozen) = self.frozen.as_ref().filter(|frozen| frozen.trains) {
             let labels = self.batches.train_labels(epoch, step);
             if let Some(kept) = frozen.kept(&labels.items) {
@@ -274,7 +275,7 @@ impl Run {
 
     /// Sums the epoch up.
     fn end_epoch(&mut self, evaluation: Evaluation, journal: &mut Journal) -> Result<(), TrainError> {
-        let recipe = &self.config.recipe;
+        let (recipe, steps) = (&self.config.recipe, self.batches.steps_per_epoch());
         let value = evaluation.answers.value(recipe.metric);
         let position = &mut self.position;
         let epoch = position.epochs + 1;
@@ -292,7 +293,7 @@ impl Run {
             seconds: position.seconds,
             data_seconds: position.data_seconds,
             eval_seconds: evaluation.seconds,
-            lr: self.config.lr * lr_factor(&recipe.schedule, position.step.saturating_sub(1), epoch),
+            lr: self.config.lr * lr_factor(&recipe.schedule, position.step.saturating_sub(1), steps),
         };
         if position.end_epoch(value) {
             let mut parts = snapshot::weights(&self.store)?;

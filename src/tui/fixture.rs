@@ -55,7 +55,7 @@ fn recipe() -> Recipe {
         lr_full: 1e-5,
         lr: 1e-4,
         weight_decay: 0.05,
-        schedule: Schedule { warmup_steps: 0, constant_until: 5, factor: 0.85, every: 1 },
+        schedule: Schedule { warmup_steps: 0, constant_until: 5.0, factor: 0.85, every: 1.0 },
         batch: 8,
         epochs: EPOCHS,
         balanced: false,

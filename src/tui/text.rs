@@ -2,19 +2,16 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use crate::printable::printable;
+
 /// A path's last part: enough for a title.
 pub fn last_part(path: &str) -> String {
     clean(path.trim_end_matches('/').rsplit('/').next().unwrap_or(path))
 }
 
-/// Text from a file, a device or a label with whatever the terminal would obey made visible:
-/// control characters, line breaks and marks that reorder text.
+/// Text from a file, a device or a label, as [`printable`] makes it safe to show.
 pub fn clean(text: &str) -> String {
-    let harmful = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
-    };
-    text.chars().map(|c| if harmful(c) { '\u{FFFD}' } else { c }).collect()
+    printable(text).into_owned()
 }
 
 /// Columns that the text takes.

@@ -1,5 +1,6 @@
 //! Which patches are hidden.
 
+use super::PATCH;
 use crate::data::random::Dice;
 
 /// SSAST's cluster masking (arXiv 2110.09784): squares of 3 to 5 patches until exactly this share is covered.
@@ -19,6 +20,15 @@ pub(super) fn clusters(rows: usize, columns: usize, share: f32, dice: &mut Dice)
         }
     }
     covered
+}
+
+/// Whether anything changes over a patch's frames in any of its mel bins. Padding, digital silence and what lies above a
+/// cut-off do not change: patches of them are all alike, and none can be told from another.
+pub(super) fn holds_sound(crop: &[f32], bins: usize, [row, column]: [usize; 2]) -> bool {
+    let frames: Vec<&[f32]> = (column * PATCH..(column + 1) * PATCH)
+        .map(|frame| &crop[frame * bins + row * PATCH..frame * bins + (row + 1) * PATCH])
+        .collect();
+    frames.windows(2).any(|pair| pair[0] != pair[1])
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use std::{
 };
 
 use change::change;
-use clusters::clusters;
+use clusters::{clusters, holds_sound};
 
 use super::{DataError, Dataset, FeatureSet, Label, random::Dice};
 use crate::{
@@ -309,7 +309,10 @@ impl Job {
         let mut hidden = vec![false; kept];
         if self.cut.hide > 0.0 {
             let covered = clusters(rows, columns, self.cut.hide, dice);
-            hidden = patches.iter().map(|&patch| covered[patch]).collect();
+            let bins = sounds.features.bins;
+            let crop = &sounds.features.data[sounds.features.data.len() - sounds.features.frames * bins..];
+            let hides = |patch: usize| covered[patch] && holds_sound(crop, bins, [patch / columns, patch % columns]);
+            hidden = patches.iter().map(|&patch| hides(patch)).collect();
         }
         sounds.selection.patches.extend(patches.into_iter().map(|patch| [patch / columns, patch % columns]));
         sounds.selection.hidden.extend(hidden);
@@ -358,5 +361,39 @@ mod tests {
         let val = crops.val(0).unwrap();
         assert_eq!(val, crops.val(0).unwrap());
         assert_eq!(val.selection.kept(), 8 * 128 / PATCH);
+    }
+
+    /// Half a second of sound in crops of up to 5 s: what lies behind it is padding, all alike.
+    #[test]
+    fn only_patches_that_hold_sound_are_hidden() {
+        let folder = tempfile::tempdir().unwrap();
+        let spec = hound::WavSpec {
+            channels: 1,
+            sample_rate: 16_000,
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
+        for clip in 0..4 {
+            let mut wav = hound::WavWriter::create(folder.path().join(format!("{clip}.wav")), spec).unwrap();
+            // Noise, then as much digital silence.
+            for i in 0..8_000u32 {
+                let noise = (i + 7_919 * clip).wrapping_mul(2_654_435_761) >> 17;
+                wav.write_sample(if i < 4_000 { noise as i16 } else { 0 }).unwrap();
+            }
+            wav.finalize().unwrap();
+        }
+        let corpus = open_corpus(&[folder.path().to_str().unwrap().to_owned()]).unwrap();
+        let (train, val) = divide_corpus(&corpus, 1);
+        let set = Arc::new(FeatureSet::with_cache(Arc::new(corpus), FrontEnd::Kaldi, 512, None));
+        let normalisation = Normalisation { mean: -6.0, std: 5.0 };
+        let cut = Cut { frames: 512, batch: 2, keep: 1.0, hide: 0.75, augment: 0.0, normalisation, seed: 4 };
+        let crops = Crops::new(set, None, cut, train, val);
+        let stream = &mut crops.from(0);
+        for sounds in (0..6).map(|_| stream.take().unwrap()).chain([crops.val(0).unwrap()]) {
+            let pairs = sounds.selection.patches.iter().zip(&sounds.selection.hidden);
+            let hidden: Vec<usize> = pairs.filter(|(_, hidden)| **hidden).map(|([_, column], _)| *column).collect();
+            // 4,000 samples reach into 25 frames: the third column of 16 is silent.
+            assert!(!hidden.is_empty() && hidden.iter().all(|column| *column < 2), "{hidden:?}");
+        }
     }
 }

@@ -37,6 +37,12 @@ fn answer_backward(
     linear::backward(weights, gradients, &format!("{name}.0"), x, &dinner, d)
 }
 
+/// Place of the highest value, the first of equals: as `torch.argmax`, by which SSAST's code counts. Among patches that are
+/// all alike one is found by chance, not each of them.
+fn first_highest(row: &[f32]) -> usize {
+    (1..row.len()).fold(0, |best, i| if row[i] > row[best] { i } else { best })
+}
+
 /// `pixels` are those of every chosen patch, (batch, kept, size).
 pub(super) fn outcome(
     view: &View<'_>,
@@ -62,25 +68,29 @@ pub(super) fn outcome(
         }
     }
     let count = tokens.len() / d;
+    if count == 0 {
+        return Ok(Outcome { loss: 0.0, score: 0.0, terms: 0.0 });
+    }
     let found = answer(weights, "ssast.find", &tokens, d)?;
     let drawn = answer(weights, "ssast.draw", &tokens, d)?;
 
     let (mut finding, mut right) = (0.0, 0usize);
     let mut dfound = vec![0.0; found.out.len()];
     let mut from = 0;
-    for n in hidden.iter().map(Vec::len) {
+    for n in hidden.iter().map(Vec::len).filter(|n| *n > 0) {
         let range = from * size..(from + n) * size;
         from += n;
         let (own, others) = (Mat::new(&found.out[range.clone()], size), Mat::new(&targets[range.clone()], size));
         // Row i: how well patch i's answer fits each hidden patch of the clip.
         let mut fits = vec![0.0f32; n * n];
         product(MatMut::new(&mut fits, n), mat::Into::Set, 1.0, own, others.t());
-        for (i, row) in fits.chunks_exact_mut(n.max(1)).enumerate() {
-            let top = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            right += usize::from(row[i] >= top);
+        for (i, row) in fits.chunks_exact_mut(n).enumerate() {
+            let best = first_highest(row);
+            let top = row[best];
+            right += usize::from(best == i);
             let total: f64 = row.iter().map(|x| f64::from(x - top).exp()).sum();
-            finding -= (f64::from(row[i] - top) - total.ln()) / count.max(1) as f64;
-            let scale = weight / count.max(1) as f64;
+            finding -= (f64::from(row[i] - top) - total.ln()) / count as f64;
+            let scale = weight / count as f64;
             for x in row.iter_mut() {
                 *x = (scale * f64::from(*x - top).exp() / total) as f32;
             }
@@ -111,5 +121,5 @@ pub(super) fn outcome(
             out.iter_mut().zip(a.iter().zip(b)).for_each(|(sum, (a, b))| *sum += a + b);
         }
     }
-    Ok(Outcome { loss: finding + DRAW * error, score: right as f64 / count.max(1) as f64, terms: count as f64 })
+    Ok(Outcome { loss: finding + DRAW * error, score: right as f64 / count as f64, terms: count as f64 })
 }

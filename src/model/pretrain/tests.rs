@@ -187,3 +187,39 @@ fn both_engines_give_the_same_gradients() {
         assert!(a.iter().zip(&b).all(|(a, b)| (a.loss - b.loss).abs() < 1e-4 && a.terms == b.terms));
     }
 }
+
+/// A head that answers every patch alike fits all of a clip's hidden patches equally well: it finds one of each clip's by
+/// chance, and not all of them.
+#[test]
+fn ties_among_hidden_patches_are_no_finds() {
+    let objectives = Objectives { ssast: 1.0, ..Objectives::default() };
+    let store = store(objectives);
+    for name in ["ssast.find.1.weight", "ssast.find.1.bias"] {
+        let var = store.get(name).unwrap();
+        var.set(&var.zeros_like().unwrap()).unwrap();
+    }
+    let sounds = sounds();
+    let hidden =
+        |clip: usize| sounds.selection.hidden[clip * 4..(clip + 1) * 4].iter().filter(|hidden| **hidden).count();
+    assert_eq!((hidden(0), hidden(1)), (3, 2));
+    let mut pretrainer = Pretrainer::new(config(), objectives, &Device::Cpu, Precision::F32).unwrap();
+    let outcome = pretrainer.outcomes(&store, &sounds).unwrap()[0];
+    assert_eq!((outcome.score, outcome.terms), (2.0 / 5.0, 5.0));
+}
+
+/// Silence hides nothing: such a clip, or a whole batch of them, counts for nothing and gives no gradient.
+#[test]
+fn clips_without_hidden_patches_count_for_nothing() {
+    let objectives = Objectives { ssast: 1.0, ..Objectives::default() };
+    let store = store(objectives);
+    let mut pretrainer = Pretrainer::new(config(), objectives, &Device::Cpu, Precision::F32).unwrap();
+    let mut sounds = sounds();
+    sounds.selection.hidden[4..].fill(false);
+    assert_eq!(pretrainer.step(&store, &sounds).unwrap().2[0].terms, 3.0);
+    sounds.selection.hidden.fill(false);
+    let (loss, gradients, outcomes) = pretrainer.step(&store, &sounds).unwrap();
+    assert_eq!((loss, outcomes[0].terms), (0.0, 0.0));
+    for gradient in gradients {
+        assert!(gradient.flatten_all().unwrap().to_vec1::<f32>().unwrap().iter().all(|value| *value == 0.0));
+    }
+}

@@ -274,7 +274,12 @@ fn recipe(request: &PretrainRequest) -> Result<Recipe, TrainError> {
         lr: request.lr,
         random: None,
         weight_decay: WEIGHT_DECAY,
-        schedule: Schedule { warmup_steps: WARMUP_STEPS, constant_until: request.epochs, factor: 1.0, every: 1 },
+        schedule: Schedule {
+            warmup_steps: WARMUP_STEPS,
+            constant_until: request.epochs.into(),
+            factor: 1.0,
+            every: 1.0,
+        },
         batch: request.batch,
         epochs: request.epochs,
         clip_norm: 1.0,

@@ -39,7 +39,8 @@ pub(super) fn teaching(source: &str, layers: &[usize]) -> Result<Teaching, Train
     let front_end = FrontEnd::for_bins(bins)
         .ok_or_else(|| TrainError::Request(format!("no filter bank here has the {bins} mel bins of {source}")))?;
     let names: Vec<String> = layers.iter().map(usize::to_string).collect();
-    let name = format!("teacher:{}:{}:{LONGEST}", opened.fingerprint, names.join(","));
+    // "means": each column's features are divided by its own count, which earlier versions did not do.
+    let name = format!("teacher:{}:{}:{LONGEST}:means", opened.fingerprint, names.join(","));
     let features = layers.len() * opened.config.hidden;
     let layers = layers.to_vec();
     let compute = move |samples: &[f32]| {
@@ -94,21 +95,34 @@ fn columns(opened: &Opened, layers: &[usize], front_end: FrontEnd, mel: &LogMel)
     let mut engine = Fast::new(config.clone(), opened.method, Thrift::default())?;
     let store = opened.store.resized(&opened.config, &config)?;
     let first = config.class_tokens();
-    let [rows, across] = config.grid();
+    let grid = config.grid();
     for (place, states) in engine.states(&store, &input, layers)?.iter().enumerate() {
-        // The columns of a teacher's own grid that fall into each of ours.
-        for row in 0..rows {
-            for column in 0..across {
-                let to = (column * columns / across).min(columns - 1);
-                let share = columns as f32 / (across * rows) as f32;
-                let token = first + row * across + column;
-                let from = &states[token * hidden..(token + 1) * hidden];
-                let at = (to * layers.len() + place) * hidden;
-                out[at..at + hidden].iter_mut().zip(from).for_each(|(sum, x)| *sum += share * x);
-            }
+        let patches = &states[first * hidden..];
+        for (column, mean) in column_means(patches, grid, columns, hidden).chunks_exact(hidden).enumerate() {
+            let at = (column * layers.len() + place) * hidden;
+            out[at..at + hidden].copy_from_slice(mean);
         }
     }
     Ok(LogMel { frames: columns, bins: layers.len() * hidden, data: out })
+}
+
+/// The mean of a teacher's patches, (rows x across, D), over each of `columns` columns of ours, (columns, D).
+///
+/// A teacher's own grid may have more columns over the same time, or fewer: ours takes those that begin in it, else the
+/// one that lies at its place; a mean is over as many as there are.
+fn column_means(patches: &[f32], [rows, across]: [usize; 2], columns: usize, hidden: usize) -> Vec<f32> {
+    let mut means = vec![0.0f32; columns * hidden];
+    for (column, mean) in means.chunks_exact_mut(hidden).enumerate() {
+        let [from, to] = [column, column + 1].map(|column| (column * across).div_ceil(columns));
+        let own = if from < to { from..to } else { column * across / columns..column * across / columns + 1 };
+        let share = 1.0 / (own.len() * rows) as f32;
+        for (row, place) in (0..rows).flat_map(|row| own.clone().map(move |place| (row, place))) {
+            let token = row * across + place;
+            let patch = &patches[token * hidden..(token + 1) * hidden];
+            mean.iter_mut().zip(patch).for_each(|(sum, x)| *sum += share * x);
+        }
+    }
+    means
 }
 
 fn shortened(stem: &Stem, frames: usize) -> Stem {
@@ -147,4 +161,34 @@ pub(super) fn with_statistics(
     });
     teaching.statistics = (means, deviations.collect());
     Ok(Arc::new(teaching))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A teacher at stride 10 has 101 columns over our 64: some of ours take one of them, some two.
+    #[test]
+    fn every_column_is_a_mean_however_many_of_the_teachers_fall_into_it() {
+        let (rows, across, columns) = (12, 101, 64);
+        let ones = vec![1.0; rows * across * 2];
+        let means = column_means(&ones, [rows, across], columns, 2);
+        assert!(means.iter().all(|mean| (mean - 1.0).abs() < 1e-5), "{means:?}");
+        // Each patch says where it stands: a column's mean is the middle of those that begin in it.
+        let places: Vec<f32> = (0..rows * across).map(|token| (token % across) as f32).collect();
+        let means = column_means(&places, [rows, across], columns, 1);
+        for (column, mean) in means.iter().enumerate() {
+            let own: Vec<usize> = (0..across).filter(|place| place * columns / across == column).collect();
+            let middle = own.iter().sum::<usize>() as f32 / own.len() as f32;
+            assert!((mean - middle).abs() < 1e-3, "column {column}: {mean} and {middle}");
+        }
+    }
+
+    #[test]
+    fn a_teacher_with_fewer_columns_lends_each_to_several() {
+        let places: Vec<f32> = (0..5).map(|place| place as f32).collect();
+        let means = column_means(&places, [1, 5], 8, 1);
+        assert_eq!(means, [0.0, 1.0, 1.0, 2.0, 3.0, 3.0, 4.0, 4.0]);
+        assert_eq!(column_means(&places, [1, 5], 5, 1), places);
+    }
 }
