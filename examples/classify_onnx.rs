@@ -3,16 +3,17 @@
 //!
 //!     cargo run --release --example classify_onnx model.onnx sound.wav
 
-use std::{env, error::Error, fs};
+use std::{env, error::Error, fs, path::Path};
 
 use rten::Model;
 use rten_tensor::{NdTensor, Tensor, prelude::*};
 
-#[allow(clippy::print_stdout)]
-fn main() -> Result<(), Box<dyn Error>> {
-    let [file, sound] =
-        env::args().skip(1).collect::<Vec<_>>().try_into().map_err(|_| "give a model and a WAV file")?;
-    let model = Model::load(fs::read(file)?)?;
+/// The classes of a sound, most likely first.
+///
+/// # Errors
+/// When the model or the sound cannot be read, or they do not fit together.
+pub fn classify(model: &Path, sound: &Path) -> Result<Vec<(String, f32)>, Box<dyn Error>> {
+    let model = Model::load(fs::read(model)?)?;
     let about = |name: &str| model.metadata().get(name).ok_or(format!("the model does not say its {name}"));
     let labels: Vec<String> = serde_json::from_str(about("labels")?)?;
     let rate: u32 = about("sample_rate")?.parse()?;
@@ -31,12 +32,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
 
     let waveform = NdTensor::from_data([1, samples.len()], samples);
-    let ids = (model.node_id("waveform")?, model.node_id("scores")?);
-    let [scores] = model.run_n(vec![(ids.0, waveform.into())], [ids.1], None)?;
+    let (input, output) = (model.node_id("waveform")?, model.node_id("scores")?);
+    let [scores] = model.run_n(vec![(input, waveform.into())], [output], None)?;
     let scores: Tensor<f32> = scores.try_into()?;
-    let mut ranked: Vec<_> = labels.iter().zip(scores.to_vec()).collect();
+    let mut ranked: Vec<_> = labels.into_iter().zip(scores.to_vec()).collect();
     ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
-    for (label, score) in ranked.iter().take(3) {
+    Ok(ranked)
+}
+
+#[allow(dead_code, clippy::print_stdout)]
+fn main() -> Result<(), Box<dyn Error>> {
+    let [model, sound] =
+        env::args().skip(1).collect::<Vec<_>>().try_into().map_err(|_| "give a model and a WAV file")?;
+    for (label, score) in classify(Path::new(&model), Path::new(&sound))?.into_iter().take(3) {
         println!("{label} {score:.3}");
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! From what a person writes after `--model` to a model ready to compute.
 
-use std::path::Path;
+use std::{collections::HashSet, path::Path};
 
 use candle_core::{Device, Var};
 use rayon::prelude::*;
@@ -220,7 +220,8 @@ fn adapted(adapter: &Adapter, request: &Request, deepest: usize) -> Result<Opene
         pooling: Some(config.pooling),
         classes: Some(config.classes),
         method: Some(request.method.unwrap_or(card.method)),
-        seed: if request.classes.is_none() { card.seed } else { request.seed },
+        // Of a backbone that began from random weights the seed is a part of its name.
+        seed: card.seed,
         device: request.device.clone(),
         precision: request.precision,
     };
@@ -232,6 +233,9 @@ fn adapted(adapter: &Adapter, request: &Request, deepest: usize) -> Result<Opene
     }
     let digests = overlay(adapter, request, &goes_on, &opened)?;
     let anew = request.classes.is_some() || request.method.is_some();
+    if anew {
+        begin_afresh(adapter, request, &opened)?;
+    }
     if anew && !digests.is_empty() {
         // Another backbone than the one that it began from, and named so.
         let begun = digest(&opened.fingerprint, &[]);
@@ -248,6 +252,20 @@ fn adapted(adapter: &Adapter, request: &Request, deepest: usize) -> Result<Opene
     }
     opened.normalisation = card.normalisation;
     Ok(opened)
+}
+
+/// Gives what the next training adds, and its head, the beginning that its own seed says.
+fn begin_afresh(adapter: &Adapter, request: &Request, opened: &Opened) -> Result<(), ModelError> {
+    let kept: HashSet<String> = adapter.specs().map(|spec| spec.name).collect();
+    for (spec, var) in opened.store.iter() {
+        let of_backbone = matches!(spec.part, Part::Stem | Part::Block | Part::FinalNorm);
+        let fresh_head = spec.part == Part::Head && request.classes.is_some();
+        if !of_backbone && (fresh_head || !kept.contains(&spec.name)) {
+            let values = initial_values(spec, request.seed);
+            var.set(&candle_core::Tensor::from_vec(values, spec.shape.as_slice(), &request.device)?)?;
+        }
+    }
+    Ok(())
 }
 
 /// Puts what a training left into an opened model; the digests of what it changed in the backbone.

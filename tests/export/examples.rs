@@ -53,15 +53,16 @@ fn agrees(printed: &str, expected: &[f64]) {
     }
 }
 
+#[path = "../../examples/classify_onnx.rs"]
+mod classify_onnx;
+
 #[test]
 fn rust() {
-    // Beside the program: target/debug/examples.
-    let example = Path::new(env!("CARGO_BIN_EXE_aat-tui")).with_file_name("examples").join("classify_onnx");
     let (bench, clips) = exported();
     for (clip, expected) in clips {
-        let output = Command::new(&example).arg(bench.path("model.onnx")).arg(clip).output().unwrap();
-        assert!(output.status.success(), "{}", text(&output));
-        agrees(&String::from_utf8(output.stdout).unwrap(), &expected);
+        let ranked = classify_onnx::classify(&bench.path("model.onnx"), &clip).unwrap();
+        let printed: Vec<String> = ranked.iter().map(|(label, score)| format!("{label} {score:.3}")).collect();
+        agrees(&printed.join(" "), &expected);
     }
 }
 
