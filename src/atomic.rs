@@ -6,6 +6,8 @@ use std::{
     path::Path,
 };
 
+use tempfile::NamedTempFile;
+
 /// Writes a file so that `path` names either what it named before or everything `fill` wrote: a temporary file in
 /// the same folder, flushed to the disk, then renamed.
 ///
@@ -28,11 +30,7 @@ pub fn write_checked<E: From<io::Error>>(
     check: impl FnOnce(&Path) -> Result<(), E>,
 ) -> Result<(), E> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    // As readable as any file this user makes; the default is the user's alone.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.prefix(".partial-").tempfile_in(folder)?;
+    let mut file = temporary(folder, ".partial-")?;
     let mut buffered = BufWriter::new(file.as_file_mut());
     fill(&mut buffered)?;
     buffered.flush()?;
@@ -45,6 +43,18 @@ pub fn write_checked<E: From<io::Error>>(
         File::open(folder)?.sync_all()?;
     }
     Ok(())
+}
+
+/// A temporary file in `folder`, to be renamed when it is whole. It is as readable as any file that this user makes (the
+/// umask decides); a temporary file is the user's alone otherwise, and stays so under its final name.
+///
+/// # Errors
+/// What the file system says.
+pub fn temporary(folder: &Path, prefix: &str) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.prefix(prefix).tempfile_in(folder)
 }
 
 #[cfg(test)]
@@ -82,5 +92,17 @@ mod tests {
         assert!(write("bad", false).is_err());
         assert_eq!(std::fs::read(&path).unwrap(), b"good");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_is_as_readable_as_any_other_of_this_user() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let (ours, plain) = (folder.path().join("ours"), folder.path().join("plain"));
+        write::<io::Error>(&ours, |file| file.write_all(b"x")).unwrap();
+        std::fs::write(&plain, b"x").unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&ours), mode(&plain));
     }
 }

@@ -16,6 +16,8 @@ use super::tap::{Feed, Health, Tap, wire};
 /// Callbacks a second that are asked of the device: often enough for a picture that moves, seldom enough that a busy
 /// machine keeps up.
 const CALLBACKS_PER_S: u32 = 40;
+/// How sound servers end the names of sources that hold what a speaker plays.
+const MONITOR: &str = ".monitor";
 /// How long a driver may wait for sound before it looks whether its device is still there.
 const DRIVER_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -116,12 +118,39 @@ pub struct Listed {
     pub delivery: Result<Delivery, CaptureError>,
 }
 
-/// Every microphone, the default one first, each with what is wrong with it.
+/// The sound system that the default microphone is opened through. On Linux that is ALSA, whose default device is a door
+/// to the sound server: what the server does with it is watched by [`server`](super::server).
+fn system() -> cpal::Host {
+    #[cfg(target_os = "linux")]
+    if let Ok(host) = cpal::host_from_id(cpal::HostId::Alsa) {
+        return host;
+    }
+    cpal::default_host()
+}
+
+/// The sound server, where one runs: PulseAudio, or PipeWire in its place. Its sources are what a person chooses among.
+fn server() -> Option<cpal::Host> {
+    #[cfg(target_os = "linux")]
+    let server = cpal::host_from_id(cpal::HostId::PulseAudio).ok();
+    #[cfg(not(target_os = "linux"))]
+    let server = None;
+    server
+}
+
+/// Every microphone, the default one first, each with what is wrong with it. Where a sound server runs these are its
+/// sources, by the names that it gives them, what speakers play among them and last; else they are the system's devices.
 ///
 /// # Errors
 /// When the sound system itself is not there.
 pub fn list() -> Result<Vec<Listed>, CaptureError> {
-    let host = cpal::default_host();
+    if let Some(sources) = server().and_then(|server| listed(&server).ok()).filter(|sources| !sources.is_empty()) {
+        return Ok(sources);
+    }
+    listed(&system())
+}
+
+/// The microphones of one sound system.
+fn listed(host: &cpal::Host) -> Result<Vec<Listed>, CaptureError> {
     let default = host.default_input_device();
     let others = host.input_devices().map_err(|error| CaptureError::new(host.id().name(), &error))?;
     let mut listed: Vec<Listed> = Vec::new();
@@ -139,6 +168,8 @@ pub fn list() -> Result<Vec<Listed>, CaptureError> {
             listed.push(entry);
         }
     }
+    // Stable: what speakers play comes behind what hears.
+    listed.sort_by_key(|entry| !entry.is_default && entry.id.ends_with(MONITOR));
     Ok(listed)
 }
 
@@ -155,17 +186,20 @@ pub struct Microphone {
 
 impl Microphone {
     /// Opens the default microphone, or the one whose name or id is `wanted` (a part of the name will do when only one
-    /// has it). Sound flows into the tap from now on.
+    /// has it): a source of the sound server, else a device of the system. Sound flows into the tap from now on.
     ///
     /// # Errors
     /// When there is none, when it is not allowed, in use, or delivers nothing that can be used.
     pub fn open(wanted: Option<&str>) -> Result<(Self, Tap), CaptureError> {
-        let host = cpal::default_host();
+        let host = system();
         let device = match wanted {
             None => host
                 .default_input_device()
                 .ok_or_else(|| CaptureError::Missing(format!("{} knows of none", host.id().name())))?,
-            Some(wanted) => named(&host, wanted)?,
+            Some(wanted) => {
+                let hosts: Vec<cpal::Host> = server().into_iter().chain([host]).collect();
+                named(&hosts, wanted)?
+            }
         };
         let name = name_of(&device);
         let failed = |error: cpal::Error| CaptureError::new(&name, &error);
@@ -192,8 +226,7 @@ impl Microphone {
 
     /// Whether the default was opened and the system has since made another microphone the default.
     pub fn is_superseded(&self) -> bool {
-        self.follows_default
-            && cpal::default_host().default_input_device().is_some_and(|device| id_of(&device) != self.id)
+        self.follows_default && system().default_input_device().is_some_and(|device| id_of(&device) != self.id)
     }
 }
 
@@ -214,17 +247,29 @@ fn id_of(device: &cpal::Device) -> String {
     device.id().map_or_else(|_| "unnamed".to_owned(), |id| id.id().to_owned())
 }
 
-fn named(host: &cpal::Host, wanted: &str) -> Result<cpal::Device, CaptureError> {
-    let devices: Vec<_> = host.input_devices().map_err(|error| CaptureError::new(wanted, &error))?.collect();
-    let exact = devices.iter().find(|device| id_of(device) == wanted || name_of(device) == wanted);
+/// The microphone that is meant, in the first of these systems that has it: by its name or id, else by a part of its name.
+fn named(hosts: &[cpal::Host], wanted: &str) -> Result<cpal::Device, CaptureError> {
+    let mut all: Vec<Vec<cpal::Device>> = Vec::new();
+    for host in hosts {
+        match host.input_devices() {
+            Ok(devices) => all.push(devices.collect()),
+            // Another system may still have it.
+            Err(error) if hosts.len() == 1 => return Err(CaptureError::new(wanted, &error)),
+            Err(_) => {}
+        }
+    }
+    let exact = all.iter().flatten().find(|device| id_of(device) == wanted || name_of(device) == wanted);
     let lower = wanted.to_lowercase();
-    let mut partly = devices.iter().filter(|device| name_of(device).to_lowercase().contains(&lower));
-    let found = exact.or_else(|| match (partly.next(), partly.next()) {
-        (Some(only), None) => Some(only),
-        _ => None,
-    });
-    found.cloned().ok_or_else(|| {
-        let mut known: Vec<_> = devices.iter().map(name_of).collect();
+    let only_partly = |devices: &Vec<cpal::Device>| {
+        let mut partly = devices.iter().filter(|device| name_of(device).to_lowercase().contains(&lower));
+        match (partly.next(), partly.next()) {
+            (Some(only), None) => Some(only.clone()),
+            _ => None,
+        }
+    };
+    exact.cloned().or_else(|| all.iter().find_map(only_partly)).ok_or_else(|| {
+        // Where a server runs its names are the ones to choose from.
+        let mut known: Vec<_> = all.first().into_iter().flatten().map(name_of).collect();
         known.dedup();
         CaptureError::Unknown { wanted: wanted.to_owned(), known }
     })

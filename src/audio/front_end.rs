@@ -95,11 +95,12 @@ impl FrontEnd {
     }
 
     /// The value, before normalisation, of what lies behind the end of a clip: 0 for the Kaldi bank, as the published
-    /// recipes pad; for Whisper what silence gets beside this clip, eight decades below its loudest bin.
+    /// recipes pad; for Whisper what silence gets beside this clip: eight decades below its loudest bin, or the lowest
+    /// value there is.
     pub fn padding(self, mel: &LogMel) -> f32 {
         match self {
             Self::Kaldi => 0.0,
-            Self::Whisper => loudest(&mel.data) - whisper_mel::RANGE,
+            Self::Whisper => (loudest(&mel.data) - whisper_mel::RANGE).max(whisper_mel::LOWEST),
         }
     }
 
@@ -208,6 +209,19 @@ mod tests {
         for (decibels, expected) in [(12.0, [0.8, 0.3, -1.2]), (-40.0, [-0.5, -1.0, -1.5])] {
             let moved = FrontEnd::Whisper.louder(&mel, decibels).data;
             assert!(moved.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-6), "{moved:?}");
+        }
+    }
+
+    /// Behind a soft clip is the silence that its own extractor would have found there.
+    #[test]
+    fn padding_of_whispers_features_is_what_silence_gets_beside_the_clip() {
+        for loudness in [10.0, 1e-3] {
+            let mut samples: Vec<f32> = sound()[..16_000].iter().map(|sample| sample * loudness).collect();
+            let padding = FrontEnd::Whisper.padding(&FrontEnd::Whisper.extractor().compute(&samples));
+            samples.resize(32_000, 0.0);
+            let padded = FrontEnd::Whisper.extractor().compute(&samples);
+            let silence = padded.row(padded.frames - 1)[0];
+            assert!((padding - silence).abs() < ROUNDING, "{padding} and {silence}");
         }
     }
 

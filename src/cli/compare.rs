@@ -6,7 +6,7 @@ use super::{
     CliError, Output,
     comparison::{self, Entry, Member},
     run_args::{Folds, RunArgs},
-    watch::{summarise, tell_reused, watch},
+    watch::{summarise, tell_aside, tell_reused, watch},
 };
 use crate::{
     model::Method,
@@ -100,8 +100,12 @@ fn one_fold(
     output: &mut Output,
 ) -> Result<(Vec<RunState>, Result<(), CliError>), CliError> {
     let mut requests: Vec<Request> = args.methods.iter().map(|&method| request(args, method, fold)).collect();
-    let prior = |request: &Request| if args.anew { Ok(Prior::Nothing) } else { Prior::of(request, store) };
-    let priors = requests.iter().map(prior).collect::<Result<Vec<_>, _>>()?;
+    let mut priors = Vec::with_capacity(requests.len());
+    for request in &requests {
+        let (prior, others) = if args.anew { (Prior::Nothing, Vec::new()) } else { Prior::of(request, store)? };
+        others.iter().try_for_each(|other| tell_aside(other, output))?;
+        priors.push(prior);
+    }
     let lead = priors.first().and_then(Prior::folder).and_then(|folder| folder.file_name());
     let lead = lead.map(|name| name.to_string_lossy().into_owned());
     requests.iter_mut().skip(1).for_each(|request| request.paired_with = lead.clone());

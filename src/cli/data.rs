@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{CliError, Output, interrupt::Interrupt, output::thousands};
 use crate::{
     audio::FrontEnd,
-    data::{self, Dataset, FeatureSet, Problem, Recipe, Severity},
+    data::{self, Dataset, FeatureSet, FileCount, Problem, Recipe, Severity},
 };
 
 /// List, check or measure data sets.
@@ -121,14 +121,33 @@ fn check(spec: &str, mut output: Output) -> Result<(), CliError> {
         seconds: f64,
         errors: usize,
         warnings: usize,
+        notes: usize,
+        /// Files found and files used.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        found: Option<&'a FileCount>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        found_line: Option<String>,
     }
     let report = data::check(spec, &mut bar("listening")?)?;
     for problem in &report.problems {
         let Problem { severity, .. } = problem;
-        output.line(format!("{} {problem}", if *severity == Severity::Error { "error  " } else { "warning" }))?;
+        let word = match severity {
+            Severity::Error => "error  ",
+            Severity::Warning => "warning",
+            Severity::Note => "note   ",
+        };
+        output.line(format!("{word} {problem}"))?;
         output.object(problem)?;
     }
-    let (errors, warnings) = (report.errors(), report.problems.len() - report.errors());
+    for note in &report.dataset.notes {
+        output.line(format!("note    {note}"))?;
+    }
+    let (errors, warnings) = (report.errors(), report.count(Severity::Warning));
+    let notes = report.count(Severity::Note) + report.dataset.notes.len();
+    let found = Some(&report.dataset.found).filter(|found| found.files > 0);
+    if let Some(found) = found {
+        output.line(found.to_string())?;
+    }
     let (classes, clips) = (report.dataset.classes.len(), report.clips);
     output.line(format!(
         "{}: {} layout, {classes} classes, {} clips that can be used, {}; {errors} errors, {warnings} warnings",
@@ -138,7 +157,20 @@ fn check(spec: &str, mut output: Output) -> Result<(), CliError> {
         minutes(report.seconds),
     ))?;
     let (layout, seconds) = (report.dataset.layout, report.seconds);
-    output.object(&Summary { summary: true, data: spec, layout, classes, clips, seconds, errors, warnings })?;
+    let found_line = found.map(FileCount::to_string);
+    output.object(&Summary {
+        summary: true,
+        data: spec,
+        layout,
+        classes,
+        clips,
+        seconds,
+        errors,
+        warnings,
+        notes,
+        found,
+        found_line,
+    })?;
     match errors {
         0 => Ok(()),
         1 => Err(CliError::Failed(format!("one problem stops training on {spec}"))),

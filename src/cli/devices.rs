@@ -1,8 +1,9 @@
 //! `aat-tui devices`: microphones and compute devices, and what is wrong with each.
 
 use serde::Serialize;
+use unicode_width::UnicodeWidthStr;
 
-use super::{CliError, Output};
+use super::{CliError, Output, output::column};
 use crate::{
     audio::capture::{self, Listed},
     model, stderr,
@@ -53,7 +54,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     for device in &devices {
         output.object(device)?;
     }
-    let width = devices.iter().map(|device| device.name.chars().count()).max().unwrap_or(0).min(48);
+    let width = devices.iter().map(|device| device.name.width()).max().unwrap_or(0).min(48);
     let mut kind = "";
     for device in &devices {
         if device.kind != kind {
@@ -62,7 +63,11 @@ pub fn run(args: &Args) -> Result<(), CliError> {
         }
         let mark = if device.ok { "✓" } else { "✗" };
         let default = if device.default { " (default)" } else { "" };
-        output.line(format!("  {mark} {:width$}  {}{default}", device.name, device.detail))?;
+        output.line(format!("  {mark} {}  {}{default}", column(&device.name, width), device.detail))?;
+        // What a person types after --input where the name alone is not it.
+        if device.kind == "microphone" && !device.id.is_empty() && device.id != device.name {
+            output.line(format!("      --input {}", device.id))?;
+        }
     }
     Ok(())
 }

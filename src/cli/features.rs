@@ -2,8 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
-    io::{self, Write},
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -11,7 +10,10 @@ use npyz::WriterBuilder as _;
 use serde::Serialize;
 
 use super::{CliError, Output};
-use crate::audio::{self, FrontEnd, LogMel};
+use crate::{
+    atomic,
+    audio::{self, FrontEnd, LogMel},
+};
 
 /// Write the log-mel spectrogram of sound files, before normalisation and padding.
 #[derive(Debug, clap::Args)]
@@ -87,14 +89,10 @@ fn unused_name(file: &Path, names: &mut BTreeSet<String>) -> String {
 
 /// Writes a spectrogram whole or not at all.
 fn write_npy(path: &Path, mel: &LogMel) -> io::Result<()> {
-    let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
     let shape = [mel.frames as u64, mel.bins as u64];
-    let buffered = io::BufWriter::new(file.as_file_mut());
-    let mut writer = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(buffered).begin_nd()?;
-    writer.extend(mel.data.iter().copied())?;
-    writer.finish()?;
-    file.flush()?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
+    atomic::write(path, |file| {
+        let mut writer = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(file).begin_nd()?;
+        writer.extend(mel.data.iter().copied())?;
+        writer.finish()
+    })
 }

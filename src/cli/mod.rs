@@ -27,7 +27,7 @@ mod workbench;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, builder::BoolishValueParser};
 
 pub use interrupt::Interrupt;
 pub use output::{CliError, Output};
@@ -86,10 +86,31 @@ pub enum Command {
     Man,
 }
 
+/// What the environment may say of flags: a variable that is empty counts as unset, and one of a flag without a value takes
+/// 1 and 0, true and false, yes and no, on and off.
+fn of_environment(command: clap::Command) -> clap::Command {
+    command
+        .mut_args(|arg| {
+            let Some(name) = arg.get_env() else { return arg };
+            if std::env::var_os(name).is_some_and(|value| value.is_empty()) {
+                return arg.env(None::<&'static str>);
+            }
+            match arg.get_action() {
+                ArgAction::SetTrue => arg.value_parser(BoolishValueParser::new()),
+                _ => arg,
+            }
+        })
+        .mut_subcommands(of_environment)
+}
+
 /// Parses the arguments, runs the subcommand, says what went wrong, and answers with the exit code:
 /// 0 done, 1 failed, 2 usage, 130 interrupted.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let mut command = of_environment(Cli::command());
+    let parsed = command
+        .try_get_matches_from_mut(std::env::args_os())
+        .and_then(|matches| Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command)));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version arrive here too; a closed pipe must not turn them into a failure.

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
+use unicode_width::UnicodeWidthStr;
 
 use crate::{
     data::DataError,
@@ -131,4 +132,31 @@ pub(super) fn thousands(count: usize) -> String {
         text.push(digit);
     }
     text
+}
+
+/// A text as a column so many cells wide, whatever its script; one that is too wide ends in `…`. Control characters are
+/// shown.
+pub(super) fn column(text: &str, cells: usize) -> String {
+    let mut text = printable(text).into_owned();
+    if text.width() > cells {
+        while text.width() + 1 > cells && text.pop().is_some() {}
+        text.push('…');
+    }
+    let gap = cells.saturating_sub(text.width());
+    text + &" ".repeat(gap)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_they_look() {
+        for label in ["dog", "Bär", "Ba\u{308}r", "雨の音", "कुत्ता", "كلب", "🐕", "ｄｏｇ", "a\u{1b}[31m"]
+        {
+            assert_eq!(column(label, 12).width(), 12, "{label:?}");
+        }
+        assert_eq!(column("雨の音がする", 6), "雨の… ");
+        assert_eq!(column("abcdefgh", 5), "abcd…");
+    }
 }

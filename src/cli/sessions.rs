@@ -1,6 +1,6 @@
 //! `aat-tui sessions`: what ran, and what became of it.
 
-use std::{fs, path::PathBuf, time::UNIX_EPOCH};
+use std::{io::Write, path::PathBuf, time::UNIX_EPOCH};
 
 use serde::Serialize;
 
@@ -12,6 +12,7 @@ use super::{
     run_args::Place,
 };
 use crate::{
+    atomic,
     model::Method,
     plot::{self, Run, Side, Trace, View},
     session::{self, Best, EpochRecord, LogReader, RunConfig, RunState, SessionInfo, Status, Store, Summary},
@@ -203,6 +204,11 @@ fn show(info: &SessionInfo, output: &mut Output) -> Result<(), CliError> {
             state.clips.0,
             state.clips.1
         ))?;
+        if let Some(data) = config.dataset.as_deref() {
+            let at = data.path.as_ref().map_or_else(|| config.data.clone(), |path| path.display().to_string());
+            let files = if data.found.files > 0 { format!("; {}", data.found) } else { String::new() };
+            output.line(format!("data: {at}, clips {}{files}", data.digest.get(..12).unwrap_or(&data.digest)))?;
+        }
         if let Some(pair) = &config.paired_with {
             output.line(format!("paired with {pair}"))?;
         }
@@ -287,10 +293,6 @@ pub(super) fn csv_of(rows: impl IntoIterator<Item = impl Serialize>) -> Result<V
 
 /// Writes a file whole, replacing what was there.
 pub(super) fn write(path: &std::path::Path, content: &[u8]) -> Result<(), CliError> {
-    let partial = path.with_added_extension("partial");
-    let written = fs::write(&partial, content).and_then(|()| fs::rename(&partial, path));
-    written.map_err(|error| {
-        let _ = fs::remove_file(&partial);
-        CliError::Failed(format!("{}: cannot write: {error}", path.display()))
-    })
+    atomic::write(path, |file| -> std::io::Result<()> { file.write_all(content) })
+        .map_err(|error| CliError::Failed(format!("{}: cannot write: {error}", path.display())))
 }

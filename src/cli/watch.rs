@@ -10,9 +10,10 @@ use serde::Serialize;
 
 use super::{CliError, Interrupt, Output, output::thousands};
 use crate::{
+    data::DataRecord,
     model::Method,
     printable::printable,
-    session::{Averaged, Best, EpochRecord, Event, RunState, Status, Store},
+    session::{Averaged, Best, EpochRecord, Event, RunConfig, RunState, Status, Store},
     train::{Command, Trainer, Update},
 };
 
@@ -44,6 +45,9 @@ struct OtherLine<'a> {
     session: Option<&'a str>,
     method: Option<Method>,
     fold: Option<u32>,
+    /// With `started`: which data the run is of, and what was found and used of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dataset: Option<&'a DataRecord>,
     #[serde(skip_serializing_if = "Option::is_none")]
     step: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -179,6 +183,15 @@ pub fn tell_reused(state: &RunState, output: &mut Output) -> Result<(), CliError
     output.line(format!("{}: complete already, used as it is (--anew trains it again)", name(state)))
 }
 
+/// Tells of something that is of no run in particular.
+///
+/// # Errors
+/// When the output is closed.
+pub fn tell_aside(message: &str, output: &mut Output) -> Result<(), CliError> {
+    other(output, &RunState::default(), "warning", None, Some(message))?;
+    output.line(message)
+}
+
 /// The runs as they are shown.
 struct View<'a> {
     states: Vec<RunState>,
@@ -204,8 +217,10 @@ impl<'a> View<'a> {
         let output = &mut *self.output;
         match &update.record.event {
             Event::Started { .. } => self.bars.aside(|| {
-                other(output, state, "started", None, None)?;
-                output.line(started(state))
+                let found = state.config.as_deref().and_then(found);
+                other(output, state, "started", None, found.as_deref())?;
+                output.line(started(state))?;
+                found.iter().try_for_each(|found| output.line(format!("{}: {found}", name(state))))
             }),
             Event::Epoch(epoch) => self.bars.aside(|| tell_epoch(output, state, epoch)),
             Event::Objectives { epoch, outcomes } => self.bars.aside(|| {
@@ -243,6 +258,7 @@ fn other(
         session: config.map(|config| config.session.as_str()),
         method: config.map(|config| config.method),
         fold: config.and_then(|config| config.fold),
+        dataset: config.filter(|_| event == "started").and_then(|config| config.dataset.as_deref()),
         step,
         message,
     })
@@ -250,6 +266,12 @@ fn other(
 
 fn name(state: &RunState) -> &str {
     state.config.as_ref().map_or("run", |config| config.session.as_str())
+}
+
+/// What was found where the data is, and what of it is used; nothing for what the program makes itself.
+fn found(config: &RunConfig) -> Option<String> {
+    let found = &config.dataset.as_deref()?.found;
+    (found.files > 0).then(|| format!("{} holds {found}", config.data))
 }
 
 fn started(state: &RunState) -> String {

@@ -5,7 +5,7 @@ use std::{env, ffi::OsString, fs, io::Write, path::PathBuf, time::SystemTime};
 
 use sha2::{Digest, Sha256};
 
-use crate::audio::LogMel;
+use crate::{atomic, audio::LogMel};
 
 /// Bytes the cache may hold; beyond it the files unused for longest go.
 const LIMIT: u64 = 8 << 30;
@@ -22,16 +22,16 @@ pub(super) struct Cache {
 /// What a clip's features depend on, as 32 bytes.
 pub(super) type Key = [u8; 32];
 
-/// The key of a clip's bytes under a front end.
+/// The key of a clip under a front end, by its bytes or their digest.
 pub(super) fn key(content: &[u8], front_end: &str) -> Key {
     Sha256::new().chain_update(MAGIC).chain_update(front_end.as_bytes()).chain_update(content).finalize().into()
 }
 
 impl Cache {
-    /// The cache in the user's cache folder, or where `AAT_TUI_CACHE` says; none when that is `off` or empty.
+    /// The cache in the user's cache folder, or where `AAT_TUI_CACHE` says; none when that is `off`. Empty counts as unset.
     pub(super) fn of_user() -> Option<Self> {
-        let folder = match env::var_os("AAT_TUI_CACHE") {
-            Some(folder) if folder.is_empty() || folder == "off" => return None,
+        let folder = match env::var_os("AAT_TUI_CACHE").filter(|folder| !folder.is_empty()) {
+            Some(folder) if folder == "off" => return None,
             Some(folder) => PathBuf::from(folder),
             None => directories::ProjectDirs::from("", "", "aat-tui")?.cache_dir().to_owned(),
         };
@@ -80,7 +80,7 @@ impl Cache {
                 bytes.extend_from_slice(&(size as u32).to_le_bytes());
             }
             bytes.extend(mel.data.iter().flat_map(|value| value.to_le_bytes()));
-            let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
+            let mut file = atomic::temporary(folder, TEMPORARY)?;
             file.write_all(&bytes)?;
             file.persist(&path)?;
             Ok(())

@@ -9,7 +9,8 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use super::{
-    DataError, Dataset, Item, Label, Problem, Reading, Severity, Source, parallel, parallel::Progress, split::present,
+    DataError, Dataset, Item, Label, LeftOut, Problem, Reading, Severity, Source, parallel, parallel::Progress,
+    split::present,
 };
 use crate::audio::{self, SAMPLE_RATE};
 
@@ -34,7 +35,12 @@ pub struct Report {
 impl Report {
     /// Problems that stop training.
     pub fn errors(&self) -> usize {
-        self.problems.iter().filter(|problem| problem.severity == Severity::Error).count()
+        self.count(Severity::Error)
+    }
+
+    /// Problems of one severity.
+    pub fn count(&self, severity: Severity) -> usize {
+        self.problems.iter().filter(|problem| problem.severity == severity).count()
     }
 }
 
@@ -50,7 +56,8 @@ struct Heard {
 /// # Errors
 /// When it is not there, has no known layout, or `progress` breaks off. What is wrong inside is in the report.
 pub fn check(spec: &str, progress: Progress<'_>) -> Result<Report, DataError> {
-    let Reading { dataset, mut problems } = super::read(spec)?;
+    let Reading { dataset, mut problems, left_out } = super::read(spec)?;
+    problems.extend(left_out.iter().map(LeftOut::problem));
     let heard = parallel::map(dataset.items.len(), || (), |(), place| listen(&dataset.items[place]), progress)
         .ok_or(DataError::Cancelled)?;
     let mut usable: Vec<(usize, Heard)> = Vec::with_capacity(heard.len());
@@ -105,6 +112,18 @@ fn classes(dataset: &Dataset, spec: &str) -> Vec<Problem> {
                 problems.push(Problem::warning(&place, problem, remedy));
             }
             _ => {}
+        }
+    }
+    // Only a part or a fold can leave a class that is there without training: elsewhere clips are held out by class.
+    if let Ok(division) = dataset.divide(None, 1)
+        && dataset.items.iter().any(|item| item.split.is_some())
+    {
+        for class in dataset.untrained(&division) {
+            if dataset.classes.iter().zip(&counts).any(|(name, count)| name == class && *count > 0) {
+                let problem =
+                    format!("the class `{class}` has no clip to train on: all of its clips stand in other parts");
+                problems.push(Problem::warning(&place, problem, "move some of its clips to train"));
+            }
         }
     }
     let present = counts.iter().filter(|count| **count > 0);

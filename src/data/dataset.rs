@@ -1,8 +1,10 @@
 //! What a data set is, whichever layout it was read from.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+use super::FileCount;
 
 /// The official part of a data set that a clip belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -19,10 +21,18 @@ pub enum Split {
 impl Split {
     /// The part that a folder or a column means by this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        match name.trim().to_ascii_lowercase().as_str() {
-            "train" | "training" => Some(Self::Train),
-            "val" | "valid" | "validation" | "dev" => Some(Self::Val),
-            "test" | "testing" | "eval" | "evaluation" => Some(Self::Test),
+        // `train_set`, `test-data`, `audio_train`, `Validation Clips`: the word that matters, alone.
+        let name = name.trim().to_lowercase();
+        let words: Vec<&str> = name
+            .split(|c: char| !c.is_alphanumeric())
+            .filter(|word| !word.is_empty() && !BESIDE.contains(word))
+            .collect();
+        let [word] = words.as_slice() else { return None };
+        let word = ["set", "data", "split"].iter().find_map(|end| word.strip_suffix(end)).unwrap_or(word);
+        match word {
+            "train" | "training" | "trn" => Some(Self::Train),
+            "val" | "valid" | "validation" | "validate" | "dev" | "development" => Some(Self::Val),
+            "test" | "testing" | "tst" | "eval" | "evaluation" => Some(Self::Test),
             _ => None,
         }
     }
@@ -36,6 +46,10 @@ impl Split {
         }
     }
 }
+
+/// Words that stand beside the name of a part and do not change it.
+const BESIDE: &[&str] =
+    &["set", "data", "split", "part", "audio", "sounds", "clips", "files", "samples", "wav", "wavs"];
 
 /// Where a clip's sound comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -78,7 +92,7 @@ pub struct Item {
 }
 
 /// A labelled set of clips.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Dataset {
     /// Short name for titles: the folder's name, or `demo`.
     pub name: String,
@@ -92,7 +106,9 @@ pub struct Dataset {
     pub items: Vec<Item>,
     /// The recipe that fits it, by name.
     pub recipe: Option<&'static str>,
-    /// What was passed over or looks odd, for `data check`.
+    /// Files found and files used.
+    pub found: FileCount,
+    /// What looks odd, for people.
     pub notes: Vec<String>,
 }
 
@@ -108,6 +124,13 @@ impl Dataset {
     /// Clips that hold each class.
     pub fn counts(&self) -> Vec<usize> {
         super::check::counts(self)
+    }
+
+    /// Its folder or file as an absolute path; `None` for `demo`, and where several folders were given.
+    pub fn absolute_root(&self) -> Option<PathBuf> {
+        let root = self.root.as_deref()?;
+        let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
+        root.canonicalize().or_else(|_| std::path::absolute(root)).ok()
     }
 
     /// Whether clips carry several labels at once.

@@ -2,16 +2,16 @@
 
 use std::{
     collections::HashSet,
-    fs,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
 use super::{
     DataError, Dataset, Problem, Source,
     cache::{self, Cache},
+    content,
     parallel::{self, Progress},
     problem, synth,
 };
@@ -27,6 +27,8 @@ pub struct FeatureSet {
     /// Frames kept of each clip: a batch never holds more.
     frames: usize,
     cache: Option<Cache>,
+    /// Clips that were prepared without a fault, and are not looked at again.
+    prepared: Vec<AtomicBool>,
     mels: Kept<LogMel>,
     /// Waveforms, for mixup only.
     sounds: Kept<Vec<f32>>,
@@ -74,6 +76,7 @@ impl FeatureSet {
             front_end,
             frames,
             cache,
+            prepared: (0..clips).map(|_| AtomicBool::new(false)).collect(),
             mels: Kept::new(clips),
             sounds: Kept::new(clips),
             derived: Kept::new(clips),
@@ -101,7 +104,18 @@ impl FeatureSet {
     /// # Errors
     /// [`DataError::Problems`] naming the first clip that cannot be used; [`DataError::Cancelled`].
     pub fn prepare(&self, items: &[usize], progress: Progress<'_>) -> Result<(), DataError> {
-        let work = |extractor: &mut Extractor, place: usize| self.mel(items[place], extractor).err();
+        let done = |item: usize| self.prepared.get(item).is_some_and(|done| done.load(Ordering::Relaxed));
+        let items: Vec<usize> = items.iter().copied().filter(|&item| !done(item)).collect();
+        if items.is_empty() {
+            return Ok(());
+        }
+        let work = |extractor: &mut Extractor, place: usize| {
+            let fault = self.mel(items[place], extractor).err();
+            if let Some(prepared) = self.prepared.get(items[place]).filter(|_| fault.is_none()) {
+                prepared.store(true, Ordering::Relaxed);
+            }
+            fault
+        };
         let faults =
             parallel::map(items.len(), || self.front_end.extractor(), work, progress).ok_or(DataError::Cancelled)?;
         if let Some(cache) = &self.cache {
@@ -152,9 +166,8 @@ impl FeatureSet {
         else {
             return Ok(extractor.compute(&self.load_sound(item)?));
         };
-        let content = fs::read(path).map_err(|source| AudioError::Io { path: path.clone(), source })?;
+        let content = content::digest(path).map_err(|source| AudioError::Io { path: path.clone(), source })?;
         let key = cache::key(&content, self.front_end.name());
-        drop(content);
         if let Some(mel) = cache.read(&key).filter(|mel| mel.bins == self.front_end.bins()) {
             return Ok(mel);
         }
@@ -179,7 +192,7 @@ impl FeatureSet {
         }
         let key = match (self.dataset.items.get(item).map(|item| &item.source), &self.cache) {
             (Some(Source::File(path)), Some(_)) => {
-                let content = fs::read(path).map_err(|source| AudioError::Io { path: path.clone(), source })?;
+                let content = content::digest(path).map_err(|source| AudioError::Io { path: path.clone(), source })?;
                 Some(cache::key(&content, name))
             }
             _ => None,

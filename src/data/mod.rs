@@ -5,10 +5,13 @@
 mod augment;
 mod cache;
 mod check;
+mod content;
 mod crops;
 mod dataset;
 mod error;
 mod features;
+mod found;
+mod identity;
 mod layout;
 mod loader;
 mod nearest;
@@ -23,10 +26,13 @@ mod split;
 mod synth;
 
 pub use check::{Report, check};
+pub use content::hex;
 pub use crops::{Crops, Cut, PATCH, Stream, Teaching, divide_corpus};
 pub use dataset::{Dataset, Item, Label, Source, Split};
 pub use error::DataError;
 pub use features::FeatureSet;
+pub use found::{FileCount, LeftOut, Reason};
+pub use identity::{ClipList, ClipRecord, DataRecord};
 pub use layout::{LAYOUTS, Layout, Reading, open, open_corpus, read};
 pub use loader::{Batch, Batches, Labels, Loader, Targets};
 pub use nearest::nearest;

@@ -15,6 +15,8 @@ pub enum Severity {
     Error,
     /// Training goes on; the result may not be what was meant.
     Warning,
+    /// Worth knowing, and nothing is wrong.
+    Note,
 }
 
 /// One finding: where, what and what to do.
@@ -39,6 +41,11 @@ impl Problem {
     /// A finding that does not stop training.
     pub fn warning(path: impl Into<PathBuf>, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(path, problem, remedy) }
+    }
+
+    /// A finding that is worth knowing.
+    pub fn note(path: impl Into<PathBuf>, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { severity: Severity::Note, ..Self::error(path, problem, remedy) }
     }
 }
 

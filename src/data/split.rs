@@ -69,6 +69,19 @@ impl Dataset {
         Ok(division)
     }
 
+    /// Classes without a clip to train on: nothing can be learned of them.
+    pub fn untrained(&self, division: &Division) -> Vec<&str> {
+        let mut has = vec![false; self.classes.len()];
+        for class in
+            division.train.iter().filter_map(|&index| self.items.get(index)).flat_map(|item| present(&item.label))
+        {
+            if let Some(has) = has.get_mut(class) {
+                *has = true;
+            }
+        }
+        self.classes.iter().zip(has).filter(|(_, has)| !has).map(|(class, _)| class.as_str()).collect()
+    }
+
     fn hold_out_fold(&self, fold: u32) -> Division {
         let (val, train) = (0..self.items.len()).partition(|&i| self.items[i].fold == Some(fold));
         Division { train, val, test: Vec::new() }

@@ -90,7 +90,7 @@ impl Clips {
                 let name = dataset.name.clone();
                 (dataset, all, name)
             }
-            (_, Some((config, _))) => match held_out(&config.data, config.fold, config.seed) {
+            (_, Some((config, _))) => match held_out(&config.data_spec(), config.fold, config.seed) {
                 Ok((dataset, items)) => {
                     let name = format!("the validation split of {}", dataset.name);
                     (dataset, items, name)

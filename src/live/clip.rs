@@ -5,9 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tempfile::NamedTempFile;
-
-use crate::audio::SAMPLE_RATE;
+use crate::{atomic, audio::SAMPLE_RATE};
 
 /// Why a clip could not be kept or found.
 #[derive(Debug, thiserror::Error)]
@@ -51,24 +49,17 @@ pub(super) fn write_wav(path: &Path, samples: &[f32]) -> Result<(), ClipError> {
         other => io::Error::other(other),
     };
     replace(path, |file| {
-        let mut writer = hound::WavWriter::new(io::BufWriter::new(file), spec).map_err(as_io)?;
+        let mut writer = hound::WavWriter::new(file, spec).map_err(as_io)?;
         samples.iter().try_for_each(|&sample| writer.write_sample(sample)).map_err(as_io)?;
         writer.finalize().map_err(as_io)
     })
 }
 
 /// Writes a file under a temporary name beside it, then puts it in place.
-pub(super) fn replace(path: &Path, write: impl FnOnce(&mut std::fs::File) -> io::Result<()>) -> Result<(), ClipError> {
+pub(super) fn replace(
+    path: &Path,
+    write: impl FnOnce(&mut io::BufWriter<&mut std::fs::File>) -> io::Result<()>,
+) -> Result<(), ClipError> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let work = || {
-        std::fs::create_dir_all(folder)?;
-        let mut file = NamedTempFile::new_in(folder)?;
-        write(file.as_file_mut())?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
-        #[cfg(unix)]
-        std::fs::File::open(folder)?.sync_all()?;
-        Ok(())
-    };
-    work().map_err(ClipError::io(path))
+    std::fs::create_dir_all(folder).and_then(|()| atomic::write(path, write)).map_err(ClipError::io(path))
 }

@@ -14,6 +14,8 @@ use plotters::{
     },
 };
 
+use crate::atomic;
+
 use super::{Chart, Ink, Look, Scatter, Side, draw, scatter::draw_scatter};
 
 /// Inter, under the SIL Open Font License 1.1 (`assets/fonts/Inter-OFL.txt`).
@@ -114,15 +116,7 @@ fn write(path: &Path, figure: &Figure<'_>) -> Result<(), ExportError> {
     let format = Format::of(path).ok_or_else(|| ExportError::Format(path.to_owned()))?;
     let bytes = render(format, figure).map_err(|why| ExportError::Draw { path: path.to_owned(), why })?;
     let failed = |source| ExportError::Write { path: path.to_owned(), source };
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    // A picture is for showing around: as readable as any file this user makes.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.prefix(".export").tempfile_in(folder).map_err(failed)?;
-    file.write_all(&bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
-    Ok(())
+    atomic::write(path, |file| file.write_all(&bytes)).map_err(failed)
 }
 
 fn render(format: Format, figure: &Figure<'_>) -> Result<Vec<u8>, String> {

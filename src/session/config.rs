@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     audio::Normalisation,
-    data::Recipe,
+    data::{DataRecord, Recipe},
     model::{Method, ModelConfig, Precision, pretrain::Objectives},
 };
 
@@ -17,6 +17,9 @@ pub struct RunConfig {
     pub data: String,
     /// Its short name, for titles.
     pub data_name: String,
+    /// Where it is and which clips it consists of; none in logs of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dataset: Option<Box<DataRecord>>,
     /// Class names, in label order.
     pub labels: Vec<String>,
     /// The fold held out for validation, where the data set has folds.
@@ -49,6 +52,14 @@ pub struct RunConfig {
     /// What only a pretraining has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pretrain: Option<Box<PretrainConfig>>,
+}
+
+impl RunConfig {
+    /// The data set to open for this run again: its absolute path where that is known, else what was given.
+    pub fn data_spec(&self) -> String {
+        let path = self.dataset.as_ref().and_then(|dataset| dataset.path.as_ref());
+        path.map_or_else(|| self.data.clone(), |path| path.to_string_lossy().into_owned())
+    }
 }
 
 /// What decides a pretraining beside what every run has.

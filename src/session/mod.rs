@@ -3,6 +3,7 @@
 //! Imports no candle type; weights pass through as files.
 
 mod checkpoint;
+mod clips;
 mod config;
 mod error;
 mod event;
@@ -13,6 +14,7 @@ mod store;
 pub(crate) mod testing;
 
 pub use checkpoint::{BEST_FILE, Checkpoint, Checkpoints, Position, Tensor};
+pub use clips::{CLIPS_FILE, read_clips, write_clips};
 pub use config::{PretrainConfig, RunConfig};
 pub use error::SessionError;
 pub use event::{Averaged, Best, EpochRecord, Event, Record, StepRecord, Summary};

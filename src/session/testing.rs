@@ -41,6 +41,7 @@ pub(crate) fn config() -> RunConfig {
         session: "demo-aat".to_owned(),
         data: "demo".to_owned(),
         data_name: "demo".to_owned(),
+        dataset: None,
         labels: ["bell", "dog", "siren"].map(str::to_owned).to_vec(),
         fold: None,
         model: "tiny".to_owned(),

@@ -13,12 +13,13 @@ use super::{
     journal::Journal,
     plan::{Plan, front_end, plan},
     pretrain,
+    provenance::{renamed, same_clips, warnings},
     run::{Run, Saved},
     snapshot,
     trainer::Job,
 };
 use crate::{
-    data::{self, Division, FeatureSet},
+    data::{self, ClipList, Division, FeatureSet},
     infer::restore,
     model::{self, Inventory, Opened},
     session::{self, Checkpoints, Event, Lock, LogWriter, Position, RunConfig, Status, Store},
@@ -54,11 +55,13 @@ impl Group {
     }
 
     pub(super) fn begin(&self, request: &Request, journal: &mut Journal) -> Result<Run, TrainError> {
-        let Plan { mut config, features, division } =
+        let Plan { mut config, features, division, clips } =
             plan(request, &self.shelf, &mut |done, total| journal.preparing(done, total))?;
         let model = open(&config)?;
         let (name, lock) = self.store.create(&config.session)?;
+        let renamed = renamed(request.name.as_deref(), &name);
         config.session = name;
+        session::write_clips(lock.folder(), &clips)?;
         let mut lead = self.lead.lock().unwrap_or_else(PoisonError::into_inner);
         match &*lead {
             Some(lead) => config.paired_with = config.paired_with.or_else(|| Some(lead.clone())),
@@ -76,11 +79,15 @@ impl Group {
             steps_per_epoch: division.train.len().div_ceil(config.recipe.batch) as u64,
             moment_bytes: optimizer.bytes(),
         });
-        for note in &model.notes {
-            journal.emit(Event::Warning { message: note.clone() });
+        let warnings = warnings(features.dataset(), &division);
+        // What a backbone of the program is says its name already; that is no warning.
+        let notes =
+            model.notes.iter().filter(|note| model::boxed().iter().all(|(_, what)| what != &note.as_str())).cloned();
+        for message in renamed.into_iter().chain(warnings).chain(notes) {
+            journal.emit(Event::Warning { message });
         }
         let position = Position { backbone: model.fingerprint.clone(), ..Position::default() };
-        let plan = Plan { config, features, division };
+        let plan = Plan { config, features, division, clips };
         assemble(plan, model, optimizer, position, Saved::up_to(None), lock, journal)
     }
 
@@ -96,7 +103,7 @@ impl Group {
         let checkpoints = Checkpoints::of(folder);
         checkpoints.sweep();
         let (checkpoint, passed_over) = checkpoints.latest()?;
-        let (features, division) = self.same_data(&config, state.clips)?;
+        let (features, division, clips) = self.same_data(&config, state.clips, folder, journal)?;
         let model = open(&config)?;
         let position = checkpoint.position.clone();
         if model.fingerprint != position.backbone {
@@ -109,31 +116,44 @@ impl Group {
         let optimizer = snapshot::restore_optimizer(&model.store, &checkpoint, config.recipe.weight_decay)?;
         journal.take_up(folder, &position, passed_over)?;
         let saved = Saved::up_to(Some(&position));
-        let plan = Plan { config: *config, features, division };
+        let plan = Plan { config: *config, features, division, clips };
         let mut run = assemble(plan, model, optimizer, position, saved, lock, journal)?;
         run.answers = snapshot::answers_in(&checkpoint);
         run.average = Average::restore(&run.store, &checkpoint, run.position.averaged)?;
         Ok(run)
     }
 
-    /// The data that a session was trained on, if it is still the same.
-    fn same_data(&self, config: &RunConfig, clips: (usize, usize)) -> Result<(Arc<FeatureSet>, Division), TrainError> {
-        let dataset = data::open(&config.data)?;
+    /// The data that a session was trained on, if it is still the same: by classes, by number of clips, and by each clip's
+    /// name, label and content.
+    fn same_data(
+        &self,
+        config: &RunConfig,
+        counts: (usize, usize),
+        folder: &Path,
+        journal: &Journal,
+    ) -> Result<(Arc<FeatureSet>, Division, ClipList), TrainError> {
+        let spec = config.data_spec();
+        let dataset = data::open(&spec)?;
         if dataset.classes != config.labels {
             return Err(TrainError::Request(format!(
-                "{} no longer has the classes that {} was trained on; restore the data, or train anew",
-                config.data, config.session
+                "{spec} no longer has the classes that {} was trained on; restore the data, or train anew",
+                config.session
             )));
         }
         let division = dataset.divide(config.fold, config.seed)?;
         let now = (division.train.len(), division.val.len());
-        if now != clips {
+        if now != counts {
             return Err(TrainError::Request(format!(
-                "{} now has {} and {} clips to train and validate on, not {} and {}; restore the data, or train anew",
-                config.data, now.0, now.1, clips.0, clips.1
+                "{spec} now has {} and {} clips to train and validate on, not {} and {}; restore the data, or train anew",
+                now.0, now.1, counts.0, counts.1
             )));
         }
-        Ok((self.shelf.take(dataset, front_end(&config.shape)?, config.recipe.frames), division))
+        let features = self.shelf.take(dataset, front_end(&config.shape)?, config.recipe.frames);
+        let mut progress = |done, total| journal.preparing(done, total);
+        features.prepare(&[division.train.as_slice(), &division.val].concat(), &mut progress)?;
+        let clips = ClipList::of(features.dataset(), &division, &mut progress)?;
+        same_clips(config, &clips, folder)?;
+        Ok((features, division, clips))
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::{ops::ControlFlow, sync::Arc};
 
-use super::{Request, TrainError, batches::Shelf};
+use super::{Request, TrainError, batches::Shelf, memory, provenance::record};
 use crate::{
     audio::{FrontEnd, Normalisation},
-    data::{self, Dataset, Division, FeatureSet, Recipe},
+    data::{self, ClipList, Dataset, Division, FeatureSet, Recipe},
     model::{self, Method, ModelConfig, Part, Precision},
     session::RunConfig,
 };
@@ -23,6 +23,8 @@ pub(super) struct Plan {
     pub(super) features: Arc<FeatureSet>,
     /// Who trains and who chooses.
     pub(super) division: Division,
+    /// The same by name, label and content.
+    pub(super) clips: ClipList,
 }
 
 /// What a request comes to before any clip is decoded.
@@ -51,6 +53,7 @@ fn settle(request: &Request) -> Result<Settled, TrainError> {
         session: request.name.clone().unwrap_or_else(|| session_name(request, &dataset.name, fold)),
         data: request.data.clone(),
         data_name: dataset.name.clone(),
+        dataset: None,
         labels: dataset.classes.clone(),
         fold,
         model: request.model.clone(),
@@ -70,8 +73,9 @@ fn settle(request: &Request) -> Result<Settled, TrainError> {
     Ok(Settled { dataset, division, config })
 }
 
-/// Settles a request for good: computes feature statistics where the recipe has none. `progress` hears of clips
-/// decoded for these (done, in all) and may break off.
+/// Settles a request for good: decodes every clip that trains or validates, so that one that cannot be read is known
+/// before anything else, computes feature statistics where the recipe has none, and says which data these are. `progress`
+/// hears of clips decoded (done, in all) and may break off.
 ///
 /// # Errors
 /// When data, recipe, model and wishes do not fit together; the message says what to change.
@@ -82,21 +86,24 @@ pub(super) fn plan(
 ) -> Result<Plan, TrainError> {
     let Settled { dataset, division, mut config } = settle(request)?;
     let front_end = front_end(&config.shape)?;
+    memory::check(&config, division.train.len().max(division.val.len()))?;
     let features = shelf.take(dataset, front_end, config.recipe.frames);
+    features.prepare(&[division.train.as_slice(), &division.val].concat(), progress)?;
+    let clips = ClipList::of(features.dataset(), &division, progress)?;
+    config.dataset = Some(Box::new(record(features.dataset(), &clips)));
     config.normalisation = match front_end.normalisation().or(config.recipe.normalisation) {
         Some(given) => given,
-        None => {
-            features.prepare(&division.train, progress)?;
-            features.statistics(&division.train)?
-        }
+        None => features.statistics(&division.train)?,
     };
-    Ok(Plan { config, features, division })
+    Ok(Plan { config, features, division, clips })
 }
 
 /// A request, to be recognised again in sessions.
 pub(super) struct Asked {
     config: RunConfig,
     clips: (usize, usize),
+    dataset: Dataset,
+    division: Division,
 }
 
 impl Asked {
@@ -105,8 +112,8 @@ impl Asked {
     /// # Errors
     /// As [`plan`].
     pub(super) fn of(request: &Request) -> Result<Self, TrainError> {
-        let Settled { division, config, .. } = settle(request)?;
-        Ok(Self { config, clips: (division.train.len(), division.val.len()) })
+        let Settled { dataset, division, config } = settle(request)?;
+        Ok(Self { config, clips: (division.train.len(), division.val.len()), dataset, division })
     }
 
     /// The name that its session would like to have.
@@ -127,16 +134,44 @@ impl Asked {
     }
 
     /// Whether a run with this configuration over this many clips to train and validate on is the very run that is
-    /// asked for; how it shows its progress may differ.
+    /// asked for; how it shows its progress may differ, and what its clips hold is not looked at.
     pub(super) fn is(&self, other: &RunConfig, clips: (usize, usize)) -> bool {
+        let same_place = self.is_at(other);
         let asked = RunConfig {
             session: other.session.clone(),
+            data: if same_place { other.data.clone() } else { self.config.data.clone() },
+            dataset: other.dataset.clone(),
             normalisation: other.normalisation,
             norms_every: other.norms_every,
             paired_with: other.paired_with.clone(),
             ..self.config.clone()
         };
         asked == *other && self.clips == clips
+    }
+
+    /// Whether a run is of the same data set by path, method, backbone, fold and seed: whoever asks for one expects the
+    /// other.
+    pub(super) fn resembles(&self, other: &RunConfig) -> bool {
+        let same = |a: &RunConfig, b: &RunConfig| {
+            a.method == b.method && a.model == b.model && a.fold == b.fold && a.seed == b.seed
+        };
+        self.is_at(other) && same(&self.config, other)
+    }
+
+    /// Whether a run's data set lies where the one asked for does.
+    fn is_at(&self, other: &RunConfig) -> bool {
+        match other.dataset.as_ref().and_then(|dataset| dataset.path.as_ref()) {
+            Some(path) => self.dataset.absolute_root().as_ref() == Some(path),
+            None => other.data == self.config.data,
+        }
+    }
+
+    /// The clips that are asked for, each read unless it was before.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub(super) fn clip_list(&self) -> Result<ClipList, TrainError> {
+        Ok(ClipList::of(&self.dataset, &self.division, &mut |_, _| ControlFlow::Continue(()))?)
     }
 }
 

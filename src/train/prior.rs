@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::{Request, TrainError, plan::Asked};
-use crate::session::{Checkpoints, SessionInfo, Status, Store};
+use super::{Request, TrainError, plan::Asked, provenance::same_clips};
+use crate::session::{Checkpoints, RunConfig, SessionInfo, Status, Store};
 
 /// The furthest that earlier runs of a request came.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,19 +18,36 @@ pub enum Prior {
 
 impl Prior {
     /// Looks for sessions of this request: of its name, or of that name with a number, and with the same
-    /// configuration over as many clips.
+    /// configuration over the same clips by name, label and content. Beside what was found, says which sessions of the same
+    /// data set, method, backbone, fold and seed are not used because their clips were others.
     ///
     /// # Errors
     /// When the request cannot be settled, or the sessions cannot be read.
-    pub fn of(request: &Request, store: &Store) -> Result<Self, TrainError> {
+    pub fn of(request: &Request, store: &Store) -> Result<(Self, Vec<String>), TrainError> {
         let asked = Asked::of(request)?;
-        let (mut furthest, mut reached) = (Self::Nothing, None);
+        let (mut furthest, mut reached, mut others, mut clips) = (Self::Nothing, None, Vec::new(), None);
         for session in store.named(asked.name())? {
-            if !session.state.config.as_ref().is_some_and(|config| asked.is(config, session.state.clips)) {
+            let Some(config) = session.state.config.as_deref() else { continue };
+            let same_request = asked.is(config, session.state.clips);
+            if !same_request && !asked.resembles(config) {
+                continue;
+            }
+            if config.dataset.is_some() {
+                // Read once for all sessions, and only where one of them could be meant.
+                let clips = match &clips {
+                    Some(clips) => clips,
+                    None => clips.insert(asked.clip_list()?),
+                };
+                if let Err(error) = same_clips(config, clips, &session.path) {
+                    others.push(not_used(config, &error));
+                    continue;
+                }
+            }
+            if !same_request {
                 continue;
             }
             match Self::from(session) {
-                complete @ Self::Complete(_) => return Ok(complete),
+                complete @ Self::Complete(_) => return Ok((complete, others)),
                 Self::Half(folder) => {
                     let step = Checkpoints::of(&folder).newest_step();
                     if step > reached {
@@ -40,7 +57,7 @@ impl Prior {
                 Self::Nothing => {}
             }
         }
-        Ok(furthest)
+        Ok((furthest, others))
     }
 
     /// The session's folder, where there is one.
@@ -50,6 +67,12 @@ impl Prior {
             Self::Half(folder) | Self::Complete(folder) => Some(folder),
         }
     }
+}
+
+fn not_used(config: &RunConfig, why: &TrainError) -> String {
+    let why = why.to_string();
+    let why = why.split(';').next().unwrap_or(&why);
+    format!("{} is not used: {why}", config.session)
 }
 
 impl From<SessionInfo> for Prior {
@@ -102,11 +125,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::at(folder.path());
         let request = Request { device: "cpu".into(), ..Request::default() };
-        assert_eq!(Prior::of(&request, &store).unwrap(), Prior::Nothing);
+        assert_eq!(Prior::of(&request, &store).unwrap().0, Prior::Nothing);
         stopped(&store, &request, &[]);
         stopped(&store, &request, &[24, 48]);
         let furthest = stopped(&store, &request, &[96, 120]);
         stopped(&store, &request, &[5]);
-        assert_eq!(Prior::of(&request, &store).unwrap(), Prior::Half(furthest));
+        assert_eq!(Prior::of(&request, &store).unwrap().0, Prior::Half(furthest));
     }
 }

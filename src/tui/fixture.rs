@@ -78,6 +78,7 @@ pub fn events(method: Method, steps: u64) -> Vec<Record> {
         session: format!("esc10-f1-{}", method.id()),
         data: "../data/esc10".into(),
         data_name: "esc10".into(),
+        dataset: None,
         labels: vec!["dog".into(), "rooster".into()],
         fold: Some(1),
         model: "tiny".into(),

@@ -8,4 +8,5 @@
 
 mod listen;
 mod pipeline;
+mod sources;
 mod virtual_mic;

@@ -22,7 +22,7 @@ pub fn signal(name: &str, pid: &str) {
 pub struct VirtualMic {
     tool: PathBuf,
     folder: tempfile::TempDir,
-    env: HashMap<String, String>,
+    pub env: HashMap<String, String>,
 }
 
 impl VirtualMic {

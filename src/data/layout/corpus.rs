@@ -1,9 +1,12 @@
 //! Sounds to pretrain on: whatever lies below some folders, labelled by folder where there are folders.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
-use super::{SOUND_ENDINGS, demo, ending_in, entries, file_name, files_below, id_of, name_of};
-use crate::data::{DataError, Dataset, Item, Label, Source};
+use super::{demo, file_name, id_of, name_of, tree, walk::Listing};
+use crate::data::{DataError, Dataset, FileCount, Item, Label, Source};
 
 /// The class folder whose sounds are of unknown class.
 const UNLABELLED: &str = "unlabelled";
@@ -15,6 +18,7 @@ const UNLABELLED: &str = "unlabelled";
 /// When a folder cannot be read, or there is no sound at all.
 pub fn open_corpus(specs: &[String]) -> Result<Dataset, DataError> {
     let mut found: Vec<(Option<String>, String, Source)> = Vec::new();
+    let mut left_out = Vec::new();
     for spec in specs {
         if spec == demo::NAME {
             let demo = demo::pretraining();
@@ -26,16 +30,22 @@ pub fn open_corpus(specs: &[String]) -> Result<Dataset, DataError> {
         }
         let root = Path::new(spec);
         let name = name_of(root);
-        for entry in entries(root)? {
-            let (class, files) = if entry.is_dir() {
-                (Some(file_name(&entry)).filter(|class| class != UNLABELLED), files_below(&entry)?)
-            } else {
-                (None, vec![entry])
-            };
-            for path in files.into_iter().filter(|path| ending_in(path, SOUND_ENDINGS)) {
-                found.push((class.clone(), format!("{name}/{}", id_of(root, &path)), Source::File(path)));
-            }
+        let listing = Listing::of(root)?;
+        left_out.extend(listing.left_out);
+        let mut below: Vec<(Option<String>, PathBuf)> = listing.sounds.into_iter().map(|path| (None, path)).collect();
+        for folder in listing.folders {
+            let class = Some(file_name(&folder)).filter(|class| class != UNLABELLED);
+            let sounds = tree(&folder)?;
+            left_out.extend(sounds.left_out);
+            below.extend(sounds.sounds.into_iter().map(|path| (class.clone(), path)));
         }
+        // By path, whatever lies in folders: the order decides who validates.
+        below.sort_by(|a, b| a.1.cmp(&b.1));
+        found.extend(
+            below
+                .into_iter()
+                .map(|(class, path)| (class, format!("{name}/{}", id_of(root, &path)), Source::File(path))),
+        );
     }
     if found.is_empty() {
         return Err(DataError::Request(format!(
@@ -45,7 +55,7 @@ pub fn open_corpus(specs: &[String]) -> Result<Dataset, DataError> {
     }
     let classes: Vec<String> =
         found.iter().filter_map(|(class, ..)| class.clone()).collect::<BTreeSet<_>>().into_iter().collect();
-    let items = found
+    let items: Vec<Item> = found
         .into_iter()
         .map(|(class, id, source)| {
             let label = class.and_then(|class| classes.binary_search(&class).ok());
@@ -59,6 +69,7 @@ pub fn open_corpus(specs: &[String]) -> Result<Dataset, DataError> {
         root: None,
         layout: "corpus",
         classes,
+        found: FileCount::of(items.len(), &left_out),
         items,
         recipe: None,
         notes: Vec::new(),

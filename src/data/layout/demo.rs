@@ -33,5 +33,5 @@ fn clips(indices: std::ops::Range<u64>) -> Dataset {
             group: None,
         })
         .collect();
-    Dataset { name: NAME.into(), root: None, layout: NAME, classes, items, recipe: Some(NAME), notes: Vec::new() }
+    Dataset { name: NAME.into(), root: None, layout: NAME, classes, items, recipe: Some(NAME), ..Dataset::default() }
 }

@@ -5,8 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Layout, Reading, SOUND_ENDINGS, ending_in, entries, file_name, id_of, name_of};
-use crate::data::{DataError, Dataset, Item, Label, Problem, Source, Split};
+use super::{Layout, Reading, file_name, id_of, name_of, walk::Listing};
+use crate::data::{DataError, Dataset, FileCount, Item, Label, LeftOut, Problem, Reason, Source, Split};
 
 pub(super) const LAYOUT: Layout = Layout {
     name: "gtzan",
@@ -43,10 +43,11 @@ fn parts() -> BTreeMap<(String, u32), Split> {
 fn read(root: &Path) -> Result<Reading, DataError> {
     let folder = genres_folder(root).unwrap_or_else(|| root.to_owned());
     let parts = parts();
-    let (mut items, mut problems, mut faulty) = (Vec::new(), Vec::new(), 0);
+    let (mut items, mut problems, mut left_out, mut faulty) = (Vec::new(), Vec::new(), Vec::new(), 0);
     for (label, genre) in GENRES.iter().enumerate() {
-        let sounds: Vec<_> =
-            entries(&folder.join(genre))?.into_iter().filter(|path| ending_in(path, SOUND_ENDINGS)).collect();
+        let listing = Listing::of(&folder.join(genre))?;
+        left_out.extend(listing.left_out);
+        let sounds = listing.sounds;
         if sounds.is_empty() {
             problems.push(Problem::error(
                 folder.join(genre),
@@ -59,6 +60,7 @@ fn read(root: &Path) -> Result<Reading, DataError> {
             let number = file_name(&path).split('.').nth(1).and_then(|number| number.parse().ok());
             let Some(&split) = number.and_then(|number| parts.get(&((*genre).to_owned(), number))) else {
                 faulty += 1;
+                left_out.push(LeftOut { path, reason: Reason::Excluded });
                 continue;
             };
             items.push(Item {
@@ -80,11 +82,12 @@ fn read(root: &Path) -> Result<Reading, DataError> {
         root: Some(root.to_owned()),
         layout: LAYOUT.name,
         classes: GENRES.map(str::to_owned).to_vec(),
+        found: FileCount::of(items.len(), &left_out),
         items,
         recipe: Some("gtzan"),
         notes,
     };
-    Ok(Reading { dataset, problems })
+    Ok(Reading { dataset, problems, left_out })
 }
 
 #[cfg(test)]

@@ -1,23 +1,31 @@
 //! The layouts data sets come in, each recognised from its content by its own file.
 
+mod columns;
 mod corpus;
 mod demo;
 mod esc50;
 mod folders;
 mod gtzan;
+mod labels;
 mod manifest;
 mod openmic;
+mod places;
 mod speech_commands;
+mod table;
 mod urbansound8k;
+mod walk;
 
 use std::{
+    collections::HashSet,
     fs,
     path::{Path, PathBuf},
 };
 
 pub use corpus::open_corpus;
 
-use super::{DataError, Dataset, Problem, problem};
+use super::{DataError, Dataset, Item, LeftOut, Problem, Reason, Source, problem};
+use table::rows;
+use walk::{Tree, ending_in, entries, file_name, tree};
 
 /// A data set as it was read, with everything that is wrong with its structure.
 #[derive(Clone, Debug)]
@@ -26,6 +34,8 @@ pub struct Reading {
     pub dataset: Dataset,
     /// What could not, or looks odd. Sounds are not opened here.
     pub problems: Vec<Problem>,
+    /// Files that are there and not used, as counted in [`Dataset::found`].
+    pub left_out: Vec<LeftOut>,
 }
 
 /// A layout: how to know it and how to read it.
@@ -46,16 +56,21 @@ pub const LAYOUTS: &[Layout] = &[
     gtzan::LAYOUT,
     openmic::LAYOUT,
     manifest::LAYOUT,
+    manifest::AUDIOFOLDER,
     folders::LAYOUT,
 ];
 
-/// Opens a data set: `demo`, a folder in one of the [`LAYOUTS`], or a CSV manifest. No sound is decoded yet.
+/// Folders around a data set that are looked through: an archive unpacks to one or two.
+const WRAPPERS: usize = 8;
+
+/// Opens a data set: `demo`, a folder in one of the [`LAYOUTS`] (or the only folder in that folder), or a table. No sound is
+/// decoded yet. Its notes say what looks odd.
 ///
 /// # Errors
 /// When it is not there, has no known layout, or something in its structure stops training; the message
 /// names the first such thing.
 pub fn open(spec: &str) -> Result<Dataset, DataError> {
-    let Reading { mut dataset, problems } = read(spec)?;
+    let Reading { mut dataset, problems, .. } = read(spec)?;
     problem::refuse(spec, &problems)?;
     dataset.notes.extend(problems.iter().map(Problem::to_string));
     Ok(dataset)
@@ -67,7 +82,7 @@ pub fn open(spec: &str) -> Result<Dataset, DataError> {
 /// When it is not there or has no known layout.
 pub fn read(spec: &str) -> Result<Reading, DataError> {
     if spec == demo::NAME {
-        return Ok(Reading { dataset: demo::dataset(), problems: Vec::new() });
+        return Ok(Reading { dataset: demo::dataset(), problems: Vec::new(), left_out: Vec::new() });
     }
     let path = Path::new(spec);
     if let Err(source) = fs::metadata(path) {
@@ -78,64 +93,44 @@ pub fn read(spec: &str) -> Result<Reading, DataError> {
             _ => DataError::Io { path: path.to_owned(), source },
         });
     }
-    match LAYOUTS.iter().find(|layout| (layout.recognise)(path)) {
-        Some(layout) => (layout.read)(path),
-        None => Err(DataError::Unusable {
-            path: path.to_owned(),
-            problem: "no layout of a data set is recognised here".into(),
-            remedy: "make one folder of sounds for each class, or a CSV manifest with the columns path and label"
-                .into(),
-        }),
+    let at = unwrapped(path)?;
+    let mut reading = match LAYOUTS.iter().find(|layout| (layout.recognise)(&at)) {
+        Some(layout) => (layout.read)(&at)?,
+        None => {
+            return Err(DataError::Unusable {
+                path: path.to_owned(),
+                problem: "no layout of a data set is recognised here".into(),
+                remedy: "make one folder of sounds for each class, or a CSV manifest with the columns path and label"
+                    .into(),
+            });
+        }
+    };
+    if at != path {
+        // It is called as the person calls it who gave the folder around it.
+        reading.dataset.name = name_of(path);
+        reading.dataset.notes.push(format!("{}: the data set was found here", at.display()));
     }
+    reading.problems.extend(labels::tidy(&mut reading.dataset, spec));
+    Ok(reading)
 }
 
-/// Endings of the files that [`crate::audio::load`] decodes.
-const SOUND_ENDINGS: &[&str] = &["wav", "wave", "flac", "ogg", "oga", "mp3"];
-/// Endings of sound files that it does not decode.
-const OTHER_ENDINGS: &[&str] = &["m4a", "aac", "opus", "wma", "aif", "aiff", "caf", "amr", "webm", "mp4", "au", "w64"];
-
-fn ending_in(path: &Path, endings: &[&str]) -> bool {
-    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
-    endings.contains(&ending.as_str())
-}
-
-/// The entries of a folder that are not hidden, by name.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let io_error = |source| DataError::Io { path: folder.to_owned(), source };
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(folder).map_err(io_error)? {
-        let path = entry.map_err(io_error)?.path();
-        if !file_name(&path).starts_with('.') {
-            paths.push(path);
+/// The folder that the data set lies in: the one given, or the only one with sounds in it, as archives unpack.
+fn unwrapped(path: &Path) -> Result<PathBuf, DataError> {
+    let is_other = |at: &Path| {
+        let others = LAYOUTS.iter().filter(|layout| layout.name != folders::LAYOUT.name);
+        others.into_iter().any(|layout| (layout.recognise)(at))
+    };
+    let mut at = path.to_owned();
+    for _ in 0..WRAPPERS {
+        if !at.is_dir() || is_other(&at) {
+            break;
+        }
+        match folders::wrapped(&at, is_other)? {
+            Some(inner) => at = inner,
+            None => break,
         }
     }
-    paths.sort();
-    Ok(paths)
-}
-
-/// All files below a folder, by path; hidden ones and links that lead in circles are passed over.
-fn files_below(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
-    const DEEPEST: usize = 8;
-    fn walk(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), DataError> {
-        for path in entries(folder)? {
-            if path.is_dir() {
-                if depth < DEEPEST {
-                    walk(&path, depth + 1, files)?;
-                }
-            } else {
-                files.push(path);
-            }
-        }
-        Ok(())
-    }
-    let mut files = Vec::new();
-    walk(folder, 0, &mut files)?;
-    Ok(files)
-}
-
-/// The last part of a path, for people.
-fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    Ok(at)
 }
 
 /// The name of a data set from its path: its folder's, even when that is given as `.`.
@@ -154,41 +149,25 @@ fn id_of(root: &Path, path: &Path) -> String {
     relative.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
 }
 
-/// A reader of a CSV file whose rows may differ in length.
-fn csv_reader(path: &Path) -> Result<csv::Reader<fs::File>, DataError> {
-    let file = fs::File::open(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
-    Ok(csv::ReaderBuilder::new().flexible(true).from_reader(file))
-}
-
-fn not_csv(path: &Path, error: &csv::Error) -> DataError {
-    DataError::Unusable {
-        path: path.to_owned(),
-        problem: format!("it is not CSV text ({error})"),
-        remedy: "save it as CSV in UTF-8".into(),
-    }
-}
-
-/// A row that cannot be understood; rows count from 0 after the header.
-fn bad_row(path: &Path, row: usize, error: &csv::Error) -> Problem {
-    Problem::error(path, format!("line {}: {error}", row + 2), "correct the line or take it out")
-}
-
-/// The rows of a CSV file that can be understood, and what is wrong with the others.
-fn rows<Row: serde::de::DeserializeOwned>(path: &Path) -> Result<(Vec<Row>, Vec<Problem>), DataError> {
-    let (mut rows, mut problems) = (Vec::new(), Vec::new());
-    for (index, row) in csv_reader(path)?.into_deserialize().enumerate() {
-        match row {
-            Ok(row) => rows.push(row),
-            Err(error) => problems.push(bad_row(path, index, &error)),
-        }
-    }
-    Ok((rows, problems))
-}
-
 /// The lines of a text file that are not blank.
 fn lines(path: &Path) -> Result<Vec<String>, DataError> {
     let text = fs::read_to_string(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
     Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
+}
+
+/// Sounds below a folder that are none of these clips.
+fn unlisted(folder: &Path, items: &[Item]) -> Result<Vec<LeftOut>, DataError> {
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let named: HashSet<&Path> = items
+        .iter()
+        .filter_map(|item| if let Source::File(path) = &item.source { Some(path.as_path()) } else { None })
+        .collect();
+    let Tree { sounds, mut left_out } = tree(folder)?;
+    let others = sounds.into_iter().filter(|path| !named.contains(path.as_path()));
+    left_out.extend(others.map(|path| LeftOut { path, reason: Reason::Unlisted }));
+    Ok(left_out)
 }
 
 /// A sound that a list names and that is not there.

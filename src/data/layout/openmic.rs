@@ -11,8 +11,10 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{Layout, Reading, SOUND_ENDINGS, ending_in, files_below, id_of, missing, name_of};
-use crate::data::{DataError, Dataset, Item, Label, Problem, Source, Split, nearest::did_you_mean};
+use super::{Layout, Reading, id_of, missing, name_of, tree};
+use crate::data::{
+    DataError, Dataset, FileCount, Item, Label, LeftOut, Problem, Reason, Source, Split, nearest::did_you_mean,
+};
 
 pub(super) const LAYOUT: Layout = Layout {
     name: "openmic",
@@ -88,7 +90,9 @@ fn read(root: &Path) -> Result<Reading, DataError> {
         }
     }
     let mut sounds: BTreeMap<String, _> = BTreeMap::new();
-    for path in files_below(&root.join("audio"))?.into_iter().filter(|path| ending_in(path, SOUND_ENDINGS)) {
+    let audio = tree(&root.join("audio"))?;
+    let mut left_out = audio.left_out;
+    for path in audio.sounds {
         sounds.insert(path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), path);
     }
 
@@ -97,6 +101,7 @@ fn read(root: &Path) -> Result<Reading, DataError> {
     for (key, label) in known {
         let Some(&part) = split.get(&key) else {
             outside += 1;
+            left_out.extend(sounds.remove(&key).map(|path| LeftOut { path, reason: Reason::Excluded }));
             continue;
         };
         // `000_000123` lies in audio/000/.
@@ -118,14 +123,16 @@ fn read(root: &Path) -> Result<Reading, DataError> {
     if outside > 0 {
         notes.push(format!("{outside} annotated clips stand in neither part of split01 and are passed over"));
     }
+    left_out.extend(sounds.into_values().map(|path| LeftOut { path, reason: Reason::Unlisted }));
     let dataset = Dataset {
         name: name_of(root),
         root: Some(root.to_owned()),
         layout: LAYOUT.name,
         classes,
+        found: FileCount::of(items.len(), &left_out),
         items,
         recipe: Some("openmic"),
         notes,
     };
-    Ok(Reading { dataset, problems })
+    Ok(Reading { dataset, problems, left_out })
 }

@@ -7,8 +7,8 @@ use std::{
     path::Path,
 };
 
-use super::{Layout, Reading, SOUND_ENDINGS, ending_in, entries, file_name, id_of, missing, name_of};
-use crate::data::{DataError, Dataset, Item, Label, Problem, Source, Split};
+use super::{Layout, Reading, entries, file_name, id_of, missing, name_of, walk::Listing};
+use crate::data::{DataError, Dataset, FileCount, Item, Label, LeftOut, Problem, Reason, Source, Split};
 
 pub(super) const LAYOUT: Layout = Layout {
     name: "speech-commands",
@@ -33,12 +33,20 @@ fn read(root: &Path) -> Result<Reading, DataError> {
             }
         }
     }
+    let mut left_out: Vec<LeftOut> = Vec::new();
+    for folder in entries(root)?.into_iter().filter(|path| path.is_dir() && file_name(path).starts_with('_')) {
+        // `_background_noise_`: the published division has no use for it.
+        left_out
+            .extend(Listing::of(&folder)?.sounds.into_iter().map(|path| LeftOut { path, reason: Reason::Excluded }));
+    }
     let words: Vec<_> =
         entries(root)?.into_iter().filter(|path| path.is_dir() && !file_name(path).starts_with('_')).collect();
     let classes: Vec<String> = words.iter().map(|word| file_name(word)).collect();
     let mut items = Vec::new();
     for (label, word) in words.iter().enumerate() {
-        let sounds: Vec<_> = entries(word)?.into_iter().filter(|path| ending_in(path, SOUND_ENDINGS)).collect();
+        let listing = Listing::of(word)?;
+        left_out.extend(listing.left_out);
+        let sounds = listing.sounds;
         if sounds.is_empty() {
             problems.push(Problem::error(
                 word,
@@ -78,9 +86,10 @@ fn read(root: &Path) -> Result<Reading, DataError> {
         root: Some(root.to_owned()),
         layout: LAYOUT.name,
         classes,
+        found: FileCount::of(items.len(), &left_out),
         items,
         recipe,
         notes: Vec::new(),
     };
-    Ok(Reading { dataset, problems })
+    Ok(Reading { dataset, problems, left_out })
 }

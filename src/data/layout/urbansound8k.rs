@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, path::Path};
 
 use serde::Deserialize;
 
-use super::{Layout, Reading, missing, name_of};
-use crate::data::{DataError, Dataset, Item, Label, Source};
+use super::{Layout, Reading, missing, name_of, unlisted};
+use crate::data::{DataError, Dataset, FileCount, Item, Label, Source};
 
 pub(super) const LAYOUT: Layout = Layout {
     name: "urbansound8k",
@@ -51,14 +51,16 @@ fn read(root: &Path) -> Result<Reading, DataError> {
             group: Some(row.source.clone()),
         });
     }
+    let left_out = unlisted(&root.join("audio"), &items)?;
     let dataset = Dataset {
         name: name_of(root),
         root: Some(root.to_owned()),
         layout: LAYOUT.name,
         classes,
+        found: FileCount::of(items.len(), &left_out),
         items,
         recipe: Some("urbansound8k"),
         notes: Vec::new(),
     };
-    Ok(Reading { dataset, problems })
+    Ok(Reading { dataset, problems, left_out })
 }

@@ -47,6 +47,9 @@ fn whisper(g: &mut Builder<'_>, frames: usize) -> LogMel {
     let loudest = g.op("ReduceMax", &[&log], vec![ints("axes", &[1, 2]), int("keepdims", 1)]);
     let decades = g.number(8.0 * LN_10);
     let floor = g.op("Sub", &[&loudest, &decades], Vec::new());
+    // Of a soft sound the floor is the lowest value there is.
+    let lowest = g.number(FrontEnd::Whisper.tables().floor.ln());
+    let floor = g.op("Clip", &[&floor, &lowest], Vec::new());
     // Below any floor, so that what is padded becomes the floor: what silence gets beside this sound.
     let LogMel { value, heard } = to_length(g, &log, frames, -1000.0);
     // The greater of both; WebGPU has no Max.

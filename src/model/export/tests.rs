@@ -112,7 +112,9 @@ const LENGTHS: [usize; 3] = [5_000, 400 + 160 * 63, 16_001];
 fn agrees(title: &str, case: &Case, options: &OnnxOptions, tolerance: f32) {
     let runtime = Runtime::of(case.file(options)).unwrap();
     for samples in LENGTHS {
-        let sounds = [sound(samples, 0), sound(samples, 1)];
+        // One of them so soft that its floor is the lowest value that the front end has.
+        let soft = if samples == LENGTHS[0] { 1e-4 } else { 1.0 };
+        let sounds = [sound(samples, 0), sound(samples, 1).into_iter().map(|value| value * soft).collect()];
         let both = sounds.concat();
         let logits = runtime.run(&both, 2, "logits").unwrap();
         let scores = runtime.run(&both, 2, "scores").unwrap();

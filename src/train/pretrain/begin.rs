@@ -11,14 +11,22 @@ use super::{
 };
 use crate::{
     audio::FrontEnd,
-    data::{self, Crops, Cut, FeatureSet, Metric, PATCH, Recipe, Schedule, divide_corpus, open_corpus},
+    data::{
+        self, ClipList, Crops, Cut, Division, FeatureSet, Metric, PATCH, Recipe, Schedule, divide_corpus, open_corpus,
+    },
     infer::restore,
     model::{
         self, Inventory, Method, ModelConfig, Pooling, Precision, grid_sinusoids,
         pretrain::{Heads, Objectives, Pretrainer},
     },
     session::{self, Checkpoints, Event, Lock, LogWriter, Position, PretrainConfig, RunConfig, Status, Store},
-    train::{AdamW, TrainError, journal::Journal, run::Saved, snapshot},
+    train::{
+        AdamW, TrainError,
+        journal::Journal,
+        provenance::{record, renamed, same_clips},
+        run::Saved,
+        snapshot,
+    },
 };
 
 /// Frames kept of each sound.
@@ -30,6 +38,7 @@ const WARMUP_STEPS: u64 = 200;
 /// The corpus of a run, and what a run needs of it.
 struct Corpus {
     set: Arc<FeatureSet>,
+    clips: ClipList,
     train: Vec<usize>,
     val: Vec<usize>,
     unreadable: usize,
@@ -47,7 +56,18 @@ fn corpus(specs: &[String], seed: u64, journal: &Journal) -> Result<Corpus, Trai
     if train.is_empty() || val.is_empty() {
         return Err(TrainError::Request(format!("no two sounds of {} can be read", specs.join(", "))));
     }
-    Ok(Corpus { set, train, val, unreadable: bad.len() })
+    let division = Division { train, val, test: Vec::new() };
+    let clips = ClipList::of(set.dataset(), &division, &mut |done, total| journal.preparing(done, total))?;
+    let Division { train, val, .. } = division;
+    Ok(Corpus { set, clips, train, val, unreadable: bad.len() })
+}
+
+/// Where a folder is, whatever the folder that the program was started in; `demo` stays what it is.
+fn absolute(spec: &str) -> String {
+    match Path::new(spec).canonicalize() {
+        Ok(path) => path.to_string_lossy().into_owned(),
+        Err(_) => spec.to_owned(),
+    }
 }
 
 /// The teacher's features of every sound, computed once.
@@ -82,7 +102,7 @@ pub(in crate::train) fn begin(
     let dtype = Precision::named(&request.dtype, &device)?;
     let corpus = corpus(&request.data, request.seed, journal)?;
     let own = PretrainConfig {
-        data: request.data.clone(),
+        data: request.data.iter().map(|spec| absolute(spec)).collect(),
         objectives: request.objectives,
         teacher: request.teacher.clone(),
         teacher_layers: request.teacher_layers.clone(),
@@ -104,10 +124,13 @@ pub(in crate::train) fn begin(
     let weights = Pretrainer::store(&shape, &opened.store, request.objectives, heads, request.seed)?;
     let name = request.name.clone().unwrap_or_else(|| format!("pretrain-{}", corpus.set.dataset().name));
     let (session, lock) = store.create(&name)?;
+    let renamed = renamed(request.name.as_deref(), &session);
+    session::write_clips(lock.folder(), &corpus.clips)?;
     let config = RunConfig {
         session,
         data: request.data.join(", "),
         data_name: corpus.set.dataset().name.clone(),
+        dataset: Some(Box::new(record(corpus.set.dataset(), &corpus.clips))),
         labels,
         fold: None,
         model: request.model.clone(),
@@ -137,6 +160,9 @@ pub(in crate::train) fn begin(
         steps_per_epoch: steps,
         moment_bytes: optimizer.bytes(),
     });
+    if let Some(message) = renamed {
+        journal.emit(Event::Warning { message });
+    }
     if corpus.unreadable > 0 {
         let message = format!("{} sounds cannot be read and are left out", corpus.unreadable);
         journal.emit(Event::Warning { message });
@@ -181,6 +207,7 @@ pub(in crate::train) fn resume(lock: Lock, folder: &Path, journal: &mut Journal)
             config.data, config.session
         )));
     }
+    same_clips(&config, &corpus.clips, folder)?;
     let teaching = taught(own, &corpus, journal)?;
     let device = model::device(&config.device)?;
     let opened = open(&config.model, config.shape.frames(), config.shape.classes, config.seed, &device)?;

@@ -1,6 +1,7 @@
 //! Train: A and B side by side; what is running, how well, how long still.
 
 mod beneath;
+mod notes;
 
 use ratatui::{
     buffer::Buffer,
@@ -21,6 +22,7 @@ use crate::{
     },
 };
 use beneath::{adapter_ratios, compare, epoch_times};
+use notes::notes;
 
 /// Draws the screen.
 pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
@@ -63,6 +65,7 @@ fn slot(app: &App, side: Side, area: Rect, buffer: &mut Buffer) {
     }
     let border = if focused { theme.side(side) } else { theme.border() };
     let inner = Panel::new(title, theme).right(status(app, slot)).border(border).draw(area, buffer);
+    notes(&slot.state, theme, area, buffer);
     if let Some(problem) = slot.problem.as_deref().or(match &slot.state.status {
         Status::Failed(why) => Some(why.as_str()),
         _ => None,

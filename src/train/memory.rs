@@ -1,0 +1,113 @@
+//! Whether a run fits into memory, counted before anything of it is allocated.
+
+use std::fs;
+
+use super::TrainError;
+use crate::{
+    model::{Cost, Thrift},
+    session::RunConfig,
+};
+
+/// Bytes below which nobody is refused: what is free changes from moment to moment.
+const NEVER_REFUSED: u64 = 1 << 30;
+/// Batches that loaders hold ready, and the one in work.
+const BATCHES: u64 = 5;
+
+/// Refuses a run whose training step does not fit into what is free, naming the flag and a value that fits. Only the CPU
+/// is counted: accelerators find out and halve the batch themselves. `clips` is the largest number of clips that a batch
+/// could have.
+///
+/// # Errors
+/// When it does not fit.
+pub(super) fn check(config: &RunConfig, clips: usize) -> Result<(), TrainError> {
+    let Some(free) = available().filter(|_| config.device == "cpu") else { return Ok(()) };
+    fits(config, clips, free)
+}
+
+fn fits(config: &RunConfig, clips: usize, free: u64) -> Result<(), TrainError> {
+    let batch = config.recipe.batch.min(clips.max(1));
+    let at_once = config.micro_batch.min(batch).max(1);
+    let needed = |at_once: usize| bytes(config, batch, at_once);
+    let Some(all) = needed(at_once).filter(|all| *all > free.max(NEVER_REFUSED)) else { return Ok(()) };
+    let gb = |bytes: u64| format!("{:.1} GB", bytes as f64 / 1e9);
+    let smaller = std::iter::successors(Some(at_once / 2), |size| Some(size / 2)).take_while(|size| *size > 0);
+    let fitting = smaller.into_iter().find(|&size| needed(size).is_some_and(|bytes| bytes <= free));
+    let remedy = match fitting {
+        Some(size) => format!("--micro-batch {size} fits, with the same result"),
+        None if at_once > 1 => {
+            "--micro-batch 1 does not fit either: give fewer --frames or a smaller --batch, or a smaller --model"
+                .to_owned()
+        }
+        None => "give fewer --frames, a smaller --batch, or a smaller --model".to_owned(),
+    };
+    Err(TrainError::Request(format!(
+        "a step of {at_once} clips at a time takes about {} of memory, and {} are free; {remedy}",
+        gb(all),
+        gb(free)
+    )))
+}
+
+/// Bytes that a training step takes: the model, what it keeps of `at_once` clips, and batches of features. `None` where
+/// that is not known.
+fn bytes(config: &RunConfig, batch: usize, at_once: usize) -> Option<u64> {
+    let cost = Cost::of(&config.shape, config.method, at_once, Thrift::default()).ok()?;
+    let model = [cost.weights, cost.gradients, cost.moments, cost.activations];
+    let clip = (config.shape.frames() as u64).saturating_mul(config.shape.mel_bins() as u64).saturating_mul(4);
+    let features = clip.saturating_mul(batch as u64).saturating_mul(BATCHES);
+    Some(model.iter().fold(features, |sum, part| sum.saturating_add(*part as u64)))
+}
+
+/// Bytes that this process may still take: what the system has free, or what its control group leaves.
+pub(super) fn available() -> Option<u64> {
+    let system = fs::read_to_string("/proc/meminfo").ok().and_then(|text| free_of(&text));
+    let group = || {
+        let read = |name: &str| fs::read_to_string(format!("/sys/fs/cgroup/memory.{name}")).ok();
+        let limit: u64 = read("max")?.trim().parse().ok()?;
+        Some(limit.saturating_sub(read("current")?.trim().parse().ok()?))
+    };
+    match (system, group()) {
+        (Some(system), Some(group)) => Some(system.min(group)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// `MemAvailable` of `/proc/meminfo`, in bytes.
+fn free_of(meminfo: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::{model, session::testing};
+
+    #[test]
+    fn what_is_free_is_read() {
+        assert_eq!(free_of("MemTotal:  8 kB\nMemAvailable:    2048 kB\n"), Some(2 << 20));
+        assert_eq!(free_of("MemTotal: 8 kB\n"), None);
+    }
+
+    #[test]
+    fn a_batch_that_does_not_fit_is_refused_and_the_flag_named() {
+        let mut config = testing::config();
+        config.shape = model::ModelConfig::ast("base", 1024, [10, 10], 3).unwrap();
+        (config.recipe.batch, config.micro_batch) = (4096, 4096);
+        let error = fits(&config, 100_000, 8 << 30).unwrap_err().to_string();
+        assert!(error.contains("--micro-batch") && error.contains("8.6 GB are free"), "{error}");
+        // A data set of a few clips never makes such a batch.
+        assert!(fits(&config, 1, 8 << 30).is_ok());
+        // The value that is named fits.
+        let named: usize = error.split("--micro-batch ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+        config.micro_batch = named;
+        assert!(fits(&config, 100_000, 8 << 30).is_ok(), "{error}");
+        config.micro_batch = 2 * named;
+        assert!(fits(&config, 100_000, 8 << 30).is_err());
+        // Nobody is refused for little.
+        config.shape = testing::config().shape;
+        config.micro_batch = 1;
+        config.recipe.batch = 1;
+        assert!(fits(&config, 100, 1 << 20).is_ok());
+    }
+}

@@ -1,0 +1,57 @@
+//! What should be known of a run's data, on the lower edge of its panel: files found and used, and the last warning.
+
+use ratatui::{buffer::Buffer, layout::Rect};
+
+use crate::{
+    session::RunState,
+    tui::{text, theme::Theme},
+};
+
+/// Writes the line, where the run's data has files or something was warned of.
+pub(super) fn notes(state: &RunState, theme: &Theme, area: Rect, buffer: &mut Buffer) {
+    let found = state.config.as_deref().and_then(|config| config.dataset.as_deref()).map(|dataset| &dataset.found);
+    let found = found.filter(|found| found.files > 0);
+    let warning = state.warnings.last().map(|warning| match state.warnings.len() {
+        1 => warning.clone(),
+        all => format!("{warning} ({all} warnings)"),
+    });
+    let words: Vec<String> = found.map(ToString::to_string).into_iter().chain(warning).collect();
+    if words.is_empty() || area.width < 12 || area.height < 2 {
+        return;
+    }
+    let style = match found {
+        Some(found) if !found.is_notable() && state.warnings.is_empty() => theme.dim(),
+        _ => theme.warn(),
+    };
+    let room = usize::from(area.width) - 6;
+    let line = format!(" {} ", text::fit(&words.join(" · "), room));
+    buffer.set_stringn(area.x + 2, area.bottom() - 1, line, room + 2, style);
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::{
+        data::{DataRecord, FileCount, LeftOut, Reason},
+        session::testing,
+    };
+
+    #[test]
+    fn what_was_found_and_used_is_on_the_edge_of_the_panel() {
+        let mut config = testing::config();
+        let left_out = vec![LeftOut::new("x.m4a", Reason::Kind); 16];
+        config.dataset = Some(Box::new(DataRecord { found: FileCount::of(8, &left_out), ..DataRecord::default() }));
+        let state = RunState { config: Some(Box::new(config)), ..RunState::default() };
+        let area = Rect::new(0, 0, 60, 5);
+        let mut buffer = Buffer::empty(area);
+        let theme = Theme::all(None, false).0.remove(0);
+        notes(&state, &theme, area, &mut buffer);
+        let row: String = (0..60).map(|x| buffer[(x, 4)].symbol().to_owned()).collect();
+        assert_eq!(row.trim(), "24 files, 8 used: 16 of kinds that are not read");
+        // Nothing to say of what the program makes itself.
+        let mut buffer = Buffer::empty(area);
+        notes(&RunState::default(), &theme, area, &mut buffer);
+        assert_eq!(buffer, Buffer::empty(area));
+    }
+}
