@@ -356,7 +356,7 @@ fn groups_on_both_sides_are_found() {
     }
     fs::write(folder.path().join("manifest.csv"), text).unwrap();
     let report = data::check(spec(folder.path()), &mut |_, _| std::ops::ControlFlow::Continue(())).unwrap();
-    let leaks = report.problems.iter().filter(|problem| problem.problem.contains("stand in fold 1 and fold 2")).count();
+    let leaks = report.problems.iter().filter(|problem| problem.problem.contains("are in fold 1 and fold 2")).count();
     assert_eq!(leaks, 3, "{:#?}", report.problems);
 }
 

@@ -73,13 +73,13 @@ const ROWS: &[Row] = &[
         "one more folder of sounds beside the parts",
         &["train/dog/1.wav", "train/rain/1.wav", "test/dog/2.wav", "test/rain/2.wav", "noise/1.wav"],
         &[],
-        Refused(&["noise", "stands beside test and train", "move it"]),
+        Refused(&["noise", "is beside test and train", "move it"]),
     ),
     row(
         "one more folder of class folders beside the parts",
         &["train/dog/1.wav", "train/rain/1.wav", "test/dog/2.wav", "test/rain/2.wav", "extra/dog/3.wav"],
         &[],
-        Refused(&["extra", "stands beside test and train"]),
+        Refused(&["extra", "is beside test and train"]),
     ),
     row(
         "one more folder of texts beside the parts",
@@ -91,7 +91,7 @@ const ROWS: &[Row] = &[
         "a training folder beside loose noise",
         &["train/dog/1.wav", "train/rain/1.wav", "noise/1.wav"],
         &[],
-        Refused(&["noise", "stands beside train"]),
+        Refused(&["noise", "is beside train"]),
     ),
     row(
         "parts without class folders",
@@ -122,7 +122,7 @@ const ROWS: &[Row] = &[
         "a loose file beside parts within a class",
         &["dog/train/1.wav", "dog/test/2.wav", "dog/3.wav", "rain/train/1.wav", "rain/test/2.wav"],
         &[],
-        Refused(&["3.wav", "stands beside test and train"]),
+        Refused(&["3.wav", "is beside test and train"]),
     ),
     row(
         "one class without the parts that others have",
@@ -134,7 +134,7 @@ const ROWS: &[Row] = &[
         "one more folder beside parts within a class",
         &["dog/train/1.wav", "dog/test/2.wav", "dog/old/3.wav", "rain/train/1.wav", "rain/test/2.wav"],
         &[],
-        Refused(&["old", "stands beside test and train"]),
+        Refused(&["old", "is beside test and train"]),
     ),
     row(
         "a loose file in one part",
@@ -436,10 +436,7 @@ fn awkward_sets_are_right() {
         ("class-then-split", Read("folders", &["dog", "rain"], &[6, 2, 0], &["8 files, all used"])),
         ("housekeeping-folders", Read("folders", &["dog", "rain"], &[], &["8 files, all used"])),
         ("hf-metadata-csv", Read("audiofolder", &["dog", "rain"], &[], &["24 files, 6 used: 18 that"])),
-        (
-            "split-folders-and-one-more",
-            Refused(&["background_noise", "stands beside testing, training and validation"]),
-        ),
+        ("split-folders-and-one-more", Refused(&["background_noise", "is beside testing, training and validation"])),
         ("loose-files", Read("folders", &["dog", "rain"], &[], &["9 files, 8 used: 1 beside the class folders"])),
         ("unread-kinds", Read("folders", &["dog", "rain"], &[], &["24 files, ", "of kinds that are not read"])),
     ];

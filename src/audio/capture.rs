@@ -279,7 +279,7 @@ fn usable(name: &str, config: &SupportedStreamConfig) -> Result<(), CaptureError
     if config.sample_format().is_dsd() || config.channels() == 0 || config.sample_rate() == 0 {
         let delivery = Delivery::from(config);
         let detail = format!(
-            "it delivers {} channels of {} at {} Hz, which cannot be heard here",
+            "it delivers {} channels of {} at {} Hz, which are not supported",
             delivery.channels, delivery.format, delivery.rate
         );
         return Err(CaptureError::Unsupported { name: name.to_owned(), detail });

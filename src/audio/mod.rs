@@ -28,7 +28,7 @@ pub use whisper_mel::{WHISPER_128_BINS, WHISPER_BINS, WhisperMel};
 /// features are kept.
 pub const COMPUTING_VERSION: u32 = 1;
 
-/// Every model here hears 16 kHz mono.
+/// Every model here takes 16 kHz mono.
 pub const SAMPLE_RATE: u32 = 16_000;
 
 /// A log-mel spectrogram before normalisation and padding, row-major (frames, bins), natural log.

@@ -23,7 +23,7 @@ impl MonoStream {
     /// A reason for people, when there is no channel or no resampler for that rate.
     pub fn new(rate: u32, channels: usize) -> Result<Self, String> {
         if channels == 0 {
-            return Err("a source without channels cannot be heard".into());
+            return Err("a source without channels cannot be read".into());
         }
         Ok(Self { channels, partial: Vec::new(), mono: Vec::new(), resampler: Resampler::new(rate)? })
     }

@@ -128,7 +128,7 @@ struct Report {
     device: String,
 }
 
-/// Measures and tells.
+/// Measures and prints the result.
 ///
 /// # Errors
 /// When there is no such model or device, arithmetic fails, or the output is closed.

@@ -22,7 +22,7 @@ pub struct Args {
     /// Sound files.
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// Classes to tell, most likely first.
+    /// Number of classes to print, most likely first.
     #[arg(long, value_name = "K", env = "AAT_TUI_TOP", default_value_t = 3)]
     top: usize,
     /// Where the arithmetic is done: auto, cpu, cuda, cuda:N, metal.
@@ -53,7 +53,7 @@ struct Trouble {
     error: String,
 }
 
-/// Answers for each file; one that cannot be read is told, and the others go on.
+/// Answers for each file; one that cannot be read is reported, and the others continue.
 ///
 /// # Errors
 /// When nothing can answer, or a file could not be read.

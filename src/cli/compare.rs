@@ -14,8 +14,8 @@ use crate::{
     train::{Launch, Prior, Request, Trainer},
 };
 
-/// Train by several methods on the same batches, step about, with the same seeds and the same start. What an earlier
-/// command of the same words finished is used, what it left half done goes on.
+/// Train by several methods on the same batches, step by step in turn, with the same seeds and the same start. What an earlier
+/// command of the same words finished is used, and what it left unfinished continues.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -35,7 +35,7 @@ pub struct Args {
     /// Write the comparison as a table (.csv) or as a figure (.svg, .png); may be given several times.
     #[arg(long, value_name = "FILE", env = "AAT_TUI_EXPORT", alias = "to")]
     export: Vec<PathBuf>,
-    /// Train every run again, whatever is there already.
+    /// Train every run again, even where finished runs exist.
     #[arg(long, env = "AAT_TUI_ANEW")]
     anew: bool,
 }
@@ -76,7 +76,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
         .try_for_each(|state| summarise(state, &mut output))?;
     comparison::table(&rows).into_iter().try_for_each(|line| output.line(line))?;
     if let Err(CliError::Interrupted) = outcome {
-        output.line("or all of it: the same command goes on where this one stopped")?;
+        output.line("or all of them: the same command continues where this one stopped")?;
     }
     outcome?;
     let about = comparison::about(&entries);

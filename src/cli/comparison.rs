@@ -17,7 +17,7 @@ use crate::{
     train::{self, Answers, Difference, mean, median},
 };
 
-/// A complete run and where it lies.
+/// A complete run and its folder.
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) folder: PathBuf,
@@ -44,7 +44,7 @@ impl Member {
 /// Runs of one thing, one for each fold, in the order of folds.
 #[derive(Debug)]
 pub(super) struct Entry {
-    /// What tells it apart from others of its method; empty where there are none.
+    /// What distinguishes it from others of its method; empty where there are none.
     pub(super) differs: String,
     pub(super) runs: Vec<Member>,
 }
@@ -71,7 +71,7 @@ impl Spread {
 pub(super) struct Row {
     aggregate: bool,
     method: Method,
-    /// What tells it apart from other rows of its method.
+    /// What distinguishes it from other rows of its method.
     #[serde(skip_serializing_if = "String::is_empty")]
     differs: String,
     folds: Vec<Option<u32>>,
@@ -140,7 +140,7 @@ fn row(entry: &Entry, first: Option<&[Member]>) -> Option<Row> {
 }
 
 impl Row {
-    /// The method, with what tells it apart from others of it.
+    /// The method, with what distinguishes it from others of that method.
     fn name(&self) -> String {
         if self.differs.is_empty() { self.method.to_string() } else { format!("{}, {}", self.method, self.differs) }
     }

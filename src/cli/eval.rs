@@ -28,7 +28,7 @@ pub struct Args {
     /// The session: its name, its folder, or `last`.
     session: String,
     /// Another data set with the same classes; without it, the one that the session was trained on. Clips that were
-    /// trained on are told by their content, wherever they lie, and reported apart.
+    /// trained on are recognised by their content, in any folder, and reported apart.
     #[arg(long, value_name = "D", env = "AAT_TUI_DATA")]
     data: Option<String>,
     /// The clips of this fold.
@@ -110,7 +110,7 @@ struct Chosen {
     notes: Vec<String>,
 }
 
-/// Evaluates and tells.
+/// Evaluates and prints the result.
 ///
 /// # Errors
 /// When session and data do not fit together, or a clip cannot be read.

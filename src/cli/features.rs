@@ -1,4 +1,4 @@
-//! `aat-tui features`: what the model hears of sound files, as arrays.
+//! `aat-tui features`: the log-mel spectrograms of sound files, as arrays.
 
 use std::{
     collections::BTreeSet,

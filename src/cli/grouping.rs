@@ -15,7 +15,7 @@ use crate::session::RunConfig;
 const OF_A_FOLD: &[&str] =
     &["session", "fold", "normalisation", "device", "micro_batch", "norms_every", "paired_with", "data_name"];
 
-/// What tells two groups of one method apart in a few words, the first of them first, and what it is called.
+/// What distinguishes two groups of one method in a few words, the first of them first, and what it is called.
 const TOLD_FIRST: &[(&str, &str)] = &[
     ("model", ""),
     ("data", "data "),
@@ -103,7 +103,7 @@ fn flatten(name: &str, value: Value, into: &mut Facts) {
     }
 }
 
-/// What tells a group apart from the others of its method; nothing where there is none.
+/// What distinguishes a group from the others of its method; nothing where there is none.
 fn differs(own: &Facts, all: &[Facts]) -> String {
     let others: Vec<&Facts> = all.iter().filter(|other| other["method"] == own["method"] && *other != own).collect();
     let apart = |name: &str| others.iter().any(|other| other.get(name) != own.get(name));

@@ -1,4 +1,4 @@
-//! `aat-tui listen`: hears a microphone, or a file in real time, and says what it is at each hop.
+//! `aat-tui listen`: classifies a microphone, or a file in real time, once per hop.
 
 use std::{
     fs::File,
@@ -21,15 +21,15 @@ use crate::{
 
 /// How long an interrupt or the time limit may go unnoticed.
 const PATIENCE: Duration = Duration::from_millis(50);
-/// Score from which a class counts as heard.
+/// Default score from which a class counts as present.
 const DEFAULT_THRESHOLD: f32 = 0.5;
-/// Extensions by which a file that is not there is told from a microphone that is not there.
+/// Extensions that distinguish a missing file from a missing microphone.
 const SOUND_EXTENSIONS: [&str; 5] = ["wav", "flac", "ogg", "oga", "mp3"];
 
-/// Hears a microphone, or a file in real time, and says what it is at each hop.
+/// Classify a microphone, or a file in real time, once per hop.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A session (path, name or `last`) or a model; two of them hear the same windows.
+    /// A session (path, name or `last`) or a model; two of them classify the same windows.
     #[arg(value_name = "SESSION|MODEL", required = true, num_args = 1..=2, env = "AAT_TUI_LISTEN")]
     listeners: Vec<String>,
     /// A microphone's name or id (see `aat-tui devices`), or a sound file to play in real time; else the default
@@ -42,19 +42,19 @@ pub struct Args {
     /// Seconds between two answers.
     #[arg(long, value_name = "S", default_value_t = Settings::default().hop_s, env = "AAT_TUI_HOP")]
     hop: f32,
-    /// Seconds of sound that an answer hears; else what the model hears at once.
+    /// Seconds of sound per prediction (default: the length the model was trained on).
     #[arg(long, value_name = "S", env = "AAT_TUI_WINDOW")]
     window: Option<f32>,
-    /// Classes to tell, most likely first.
+    /// Number of classes to print, most likely first.
     #[arg(long, value_name = "K", default_value_t = 3, env = "AAT_TUI_TOP")]
     top: usize,
-    /// Tell sounds with their beginning and end as well: a class is heard from this score on.
+    /// Also print each sound with its beginning and end: a class is present from this score on.
     #[arg(long, value_name = "SCORE", env = "AAT_TUI_THRESHOLD")]
     threshold: Option<f32>,
-    /// Answers in a row that a sound takes to begin and to end.
+    /// Consecutive predictions that begin or end a sound.
     #[arg(long, value_name = "N", default_value_t = 2, env = "AAT_TUI_DEBOUNCE")]
     debounce: usize,
-    /// Write those sounds as a label track that Audacity opens (threshold 0.5 unless told otherwise).
+    /// Write those sounds as a label track that Audacity opens (default threshold 0.5).
     #[arg(long, value_name = "FILE", env = "AAT_TUI_LABELS")]
     labels: Option<PathBuf>,
     /// Where the arithmetic is done: auto, cpu, cuda, cuda:N, metal.
@@ -194,16 +194,16 @@ fn chosen(input: Option<&str>) -> Result<Box<dyn Source>, CliError> {
 
 fn nothing_to_hear(problem: &str) -> CliError {
     CliError::Failed(format!(
-        "{problem}\nTo hear a recording instead: --input FILE. To see what there is: aat-tui devices"
+        "{problem}\nTo use a recording instead: --input FILE. To list the microphones: aat-tui devices"
     ))
 }
 
-/// What has been told, and how.
+/// What has been printed, and how.
 struct Told {
     output: Output,
     names: Vec<String>,
     top: usize,
-    /// One for each ear, when sounds are to be told.
+    /// One for each classifier, when sounds are to be printed.
     detectors: Vec<Detector>,
     labels: Option<File>,
     state: LiveState,

@@ -100,7 +100,7 @@ fn of_environment(command: clap::Command) -> clap::Command {
         .mut_subcommands(of_environment)
 }
 
-/// Parses the arguments, runs the subcommand, says what went wrong, and answers with the exit code:
+/// Parses the arguments, runs the subcommand, prints what went wrong, and returns the exit code:
 /// 0 done, 1 failed, 2 usage, 130 interrupted.
 pub fn main() -> ExitCode {
     let mut command = of_environment(Cli::command());

@@ -82,7 +82,7 @@ const PARTS: [(Part, &str, &str); 8] = [
     (Part::Head, "head", "head"),
 ];
 
-/// Counts and tells.
+/// Counts and prints the counts.
 ///
 /// # Errors
 /// When there is no such model, or the output is closed.

@@ -12,7 +12,7 @@ pub struct Args {
     /// Folders of sounds (a folder within is a class, but for `unlabelled`), or `demo`.
     #[arg(long, value_name = "D", env = "AAT_TUI_DATA", num_args = 1.., required = true)]
     data: Vec<String>,
-    /// What to begin with: tiny, small, base (random weights), or a checkpoint.
+    /// Initial weights: tiny, small, base (random weights), or a checkpoint.
     #[arg(long, value_name = "M", env = "AAT_TUI_MODEL", default_value = "tiny")]
     model: String,
     /// What is learned: ssast, labels, distill, or several with weights: distill=1,labels=0.5.
@@ -43,7 +43,7 @@ pub struct Args {
     /// Share of patches that ssast hides (400 of 512 in the paper).
     #[arg(long, value_name = "P", env = "AAT_TUI_HIDE", default_value_t = 0.78)]
     hide: f32,
-    /// How far crops are changed in level, tilt, band and by what is heard behind them, from 0 to 1.
+    /// Strength of augmentation (level, spectral tilt, bandwidth, background sounds), from 0 to 1.
     #[arg(long, value_name = "A", env = "AAT_TUI_AUGMENT", default_value_t = 1.0)]
     augment: f32,
     /// Seed of weights, crops and everything else random.

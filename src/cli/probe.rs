@@ -34,7 +34,7 @@ struct Mean {
     log_mel: f64,
 }
 
-/// Probes and tells.
+/// Probes and prints the result.
 ///
 /// # Errors
 /// When data, recipe and model do not fit together, or a clip cannot be read.

@@ -1,4 +1,4 @@
-//! `aat-tui resume`: goes on from a session's last checkpoint.
+//! `aat-tui resume`: resumes from a session's last checkpoint.
 
 use super::{CliError, Output, run_args::Place, watch::watch};
 use crate::train::{Launch, Trainer};

@@ -76,7 +76,7 @@ struct SummaryLine<'a> {
 pub struct Watched {
     /// In the order they were given to the trainer.
     pub states: Vec<RunState>,
-    /// The error that the command ends with, once it has told what there is to tell.
+    /// The error that the command ends with, once everything else is printed.
     pub outcome: Result<(), CliError>,
 }
 
@@ -91,7 +91,7 @@ impl Watched {
     }
 }
 
-/// Follows a trainer to its end. Ctrl-C stops every run with a checkpoint and says how to go on.
+/// Follows a trainer to its end. Ctrl-C stops every run with a checkpoint and prints how to resume.
 ///
 /// # Errors
 /// When the output is closed.
@@ -134,9 +134,9 @@ fn how_to_go_on(state: &RunState, store: &Store) -> String {
             } else {
                 format!(" --sessions {}", store.root().display())
             };
-            format!("stopped after step {}; to go on: aat-tui resume {}{place}", state.step(), config.session)
+            format!("stopped after step {}; to continue: aat-tui resume {}{place}", state.step(), config.session)
         }
-        None => "stopped before the first step; nothing to go on with".to_owned(),
+        None => "stopped before the first step; there is nothing to resume".to_owned(),
     }
 }
 

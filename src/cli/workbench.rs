@@ -36,7 +36,7 @@ pub struct Args {
     /// dark, light, colour-blind, monochrome, or your own.
     #[arg(long, env = "AAT_TUI_THEME")]
     pub theme: Option<String>,
-    /// What the spectrogram is drawn with: half, octant, kitty, or auto: what the terminal says that it can.
+    /// What the spectrogram is drawn with: half, octant, kitty, or auto: the finest that the terminal supports.
     #[arg(long, env = "AAT_TUI_GRAPHICS", default_value = "auto")]
     pub graphics: String,
 }

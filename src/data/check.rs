@@ -101,7 +101,7 @@ fn classes(dataset: &Dataset, spec: &str) -> Vec<Problem> {
     let mut problems = Vec::new();
     if dataset.classes.len() < 2 {
         let only = dataset.classes.first().map_or("", String::as_str);
-        let problem = format!("it has one class only (`{only}`), and there is nothing to tell it from");
+        let problem = format!("it has one class only (`{only}`), and training needs at least two");
         problems.push(Problem::error(&place, problem, "add clips of at least one other class"));
     }
     for (class, count) in dataset.classes.iter().zip(&counts) {
@@ -122,7 +122,7 @@ fn classes(dataset: &Dataset, spec: &str) -> Vec<Problem> {
         for class in dataset.untrained(&division) {
             if dataset.classes.iter().zip(&counts).any(|(name, count)| name == class && *count > 0) {
                 let problem =
-                    format!("the class `{class}` has no clip to train on: all of its clips stand in other parts");
+                    format!("the class `{class}` has no clip to train on: all of its clips are in other parts");
                 problems.push(Problem::warning(&place, problem, "move some of its clips to train"));
             }
         }
@@ -195,7 +195,7 @@ fn twins(dataset: &Dataset, usable: &[(usize, Heard)]) -> Vec<Problem> {
             let parts = parts.into_iter().collect::<Vec<_>>().join(" and ");
             Problem::error(
                 path,
-                format!("{same} and both stand in {parts}: validation would hear what was trained on"),
+                format!("{same} and both are in {parts}: validation would contain training sound"),
                 "keep one",
             )
         } else {
@@ -233,14 +233,14 @@ fn leaks(dataset: &Dataset, spec: &str) -> Vec<Problem> {
         .take(LISTED)
         .map(|(group, parts)| {
             let parts = parts.iter().cloned().collect::<Vec<_>>().join(" and ");
-            Problem::error(&place, format!("clips of `{group}` stand in {parts}"), remedy)
+            Problem::error(&place, format!("clips of `{group}` are in {parts}"), remedy)
         })
         .collect();
     if leaking.len() > LISTED {
         let more = leaking.len() - LISTED;
         problems.push(Problem::error(
             &place,
-            format!("and {more} more speakers or recordings stand on two sides"),
+            format!("and {more} more speakers or recordings are in two parts"),
             remedy,
         ));
     }

@@ -94,7 +94,7 @@ impl LeftOut {
             ),
             Reason::Beside => Problem::warning(
                 path,
-                "it lies beside the class folders, has no label and is left out",
+                "it is beside the class folders, has no label and is left out",
                 "move it into a class folder, or away",
             ),
             Reason::Link => Problem::warning(

@@ -174,12 +174,12 @@ impl Classifier {
         &self.labels
     }
 
-    /// The log-mel that it hears.
+    /// The log-mel that it takes.
     pub fn front_end(&self) -> FrontEnd {
         self.front_end
     }
 
-    /// Frames of 10 ms that one answer hears.
+    /// Frames of 10 ms in one prediction.
     pub fn frames(&self) -> usize {
         self.engine.config().frames()
     }
@@ -232,7 +232,7 @@ impl Classifier {
         }
     }
 
-    /// 16 kHz mono samples as this model hears them.
+    /// 16 kHz mono samples as this model takes them.
     pub fn log_mel(&mut self, samples: &[f32]) -> LogMel {
         self.extractor.compute(samples)
     }
@@ -299,7 +299,7 @@ impl Classifier {
     fn features(&self, mel: &LogMel) -> Result<Features, InferError> {
         let (frames, bins) = (self.frames(), self.mel_bins());
         if mel.bins != bins {
-            return Err(InferError::Unusable(format!("{} mel bins for a model that hears {bins}", mel.bins)));
+            return Err(InferError::Unusable(format!("{} mel bins for a model that takes {bins}", mel.bins)));
         }
         let kept = mel.frames.min(frames);
         let mut data = vec![self.front_end.padding(mel); frames * bins];

@@ -41,7 +41,7 @@ impl Lesson {
     /// The lesson in this folder, with the examples that are there already.
     ///
     /// # Errors
-    /// When the folder is there and cannot be read. Files that are no sound are passed over.
+    /// When the folder is there and cannot be read. Files that are no sound are skipped.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, ClipError> {
         let root = root.into();
         let mut classes = BTreeMap::new();

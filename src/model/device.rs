@@ -11,7 +11,7 @@ use super::ModelError;
 pub fn device(name: &str) -> Result<Device, ModelError> {
     let absent = |reason: String| ModelError::Unknown { what: "device", given: name.to_owned(), hint: reason };
     let (kind, ordinal) = name.split_once(':').unwrap_or((name, "0"));
-    let ordinal: usize = ordinal.parse().map_err(|_| absent("after the colon stands a number".to_owned()))?;
+    let ordinal: usize = ordinal.parse().map_err(|_| absent("a number must follow the colon".to_owned()))?;
     match kind {
         "cpu" => Ok(Device::Cpu),
         "auto" => Ok(accelerator("cuda", 0).or_else(|_| accelerator("metal", 0)).unwrap_or(Device::Cpu)),

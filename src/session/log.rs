@@ -128,7 +128,7 @@ pub struct LogReader {
     path: PathBuf,
     /// Where the next line starts.
     offset: u64,
-    /// Lines that could not be understood and were passed over.
+    /// Lines that could not be understood and were skipped.
     damaged: usize,
 }
 
@@ -177,7 +177,7 @@ impl LogReader {
         read
     }
 
-    /// Lines passed over because they are no event this program knows.
+    /// Lines skipped because they are no event this program knows.
     pub fn damaged(&self) -> usize {
         self.damaged
     }

@@ -243,7 +243,7 @@ pub fn load(folder: &Path) -> Result<RunState, SessionError> {
     if state.span_ms.is_none() {
         return Err(SessionError::Damaged {
             path: folder.join(LOG_FILE),
-            problem: format!("no usable event in it ({} lines passed over)", reader.damaged()),
+            problem: format!("no usable event in it ({} lines skipped)", reader.damaged()),
             remedy: "restore it, or remove the session's folder".to_owned(),
         });
     }

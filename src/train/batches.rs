@@ -36,7 +36,7 @@ impl Shelf {
     }
 }
 
-/// One run's batches, each by its place, so that a run goes on where it stood.
+/// One run's batches, each by its place, so that a run continues where it was.
 pub(super) struct Batches {
     set: Arc<FeatureSet>,
     train: Loader,

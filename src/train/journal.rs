@@ -89,7 +89,7 @@ impl Journal {
             self.emit(Event::Warning { message: format!("{lost}; they stay missing, the weights are whole") });
         }
         if reader.damaged() > 0 {
-            let message = format!("{} lines of the log could not be read and were passed over", reader.damaged());
+            let message = format!("{} lines of the log could not be read and were skipped", reader.damaged());
             self.emit(Event::Warning { message });
         }
         self.emit(Event::Resumed { step: position.step, epochs: position.epochs });

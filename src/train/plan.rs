@@ -230,7 +230,7 @@ fn trains_backbone(shape: &ModelConfig, method: Method) -> bool {
     model::specs(shape, method).iter().any(|spec| spec.trains && spec.part == Part::Block && spec.shape.len() > 1)
 }
 
-/// The log-mel that a model of this shape hears.
+/// The log-mel that a model of this shape takes.
 pub(super) fn front_end(shape: &ModelConfig) -> Result<FrontEnd, TrainError> {
     Ok(shape.front_end()?)
 }

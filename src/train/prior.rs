@@ -10,7 +10,7 @@ use crate::session::{Checkpoints, RunConfig, SessionInfo, Status, Store};
 pub enum Prior {
     /// Nothing to go on with.
     Nothing,
-    /// A session with a checkpoint to go on from.
+    /// A session with a checkpoint to resume from.
     Half(PathBuf),
     /// A complete session.
     Complete(PathBuf),

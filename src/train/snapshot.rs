@@ -106,7 +106,7 @@ pub(super) fn all<'a>(store: &ParamStore, optimizer: &'a AdamW) -> Result<Vec<(S
     Ok(parts)
 }
 
-/// The checkpoint that a run goes on from, and why newer ones were passed over: the newest that is whole, fits the model,
+/// The checkpoint that a run resumes from, and why newer ones were skipped: the newest that is whole, fits the model,
 /// and is not ahead of the log; where none is, one that is ahead, for weights are worth more than curves.
 ///
 /// # Errors

@@ -23,7 +23,7 @@ pub enum Task {
 /// Something to be done in the world.
 #[derive(Debug, PartialEq)]
 pub enum Effect {
-    /// Train these, step about when there are two.
+    /// Train these; two of them alternate step by step.
     Train(Vec<(Ticket, Task)>),
     /// Tell a run.
     Command(Ticket, Command),

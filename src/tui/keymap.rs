@@ -145,22 +145,22 @@ const SESSIONS: Context = Context::On(Screen::Sessions);
 /// Every key of the workbench.
 pub static BINDINGS: &[Binding] = bindings! {
     TRAIN => {
-        [key(KeyCode::Enter), letter('r')] Action::Start, "start the run in focus (●/▲), or resume it where it was stopped", "start";
+        [key(KeyCode::Enter), letter('r')] Action::Start, "start the run in focus, or resume it", "start";
         [letter('a')] Action::Anew, "begin a new session on the side in focus";
-        [letter('b')] Action::StartBoth, "start or resume both, paired: same seed, batches, step about", "both";
-        [letter(' ')] Action::Pause, "pause, or go on", "pause";
+        [letter('b')] Action::StartBoth, "start or resume both, paired: same seed and batches", "both";
+        [letter(' ')] Action::Pause, "pause, or continue", "pause";
         [letter('m')] Action::NextMethod, "the next method for the run in focus", "method";
-        [letter('n')] Action::NextBackbone, "the next backbone in the box for the run in focus";
-        [letter('v')] Action::Versus, "start the method in focus on both backbones in the box, paired";
+        [letter('n')] Action::NextBackbone, "the next built-in backbone for the run in focus";
+        [letter('v')] Action::Versus, "start the method on both built-in backbones, paired";
         [letter('x')] Action::NextX, "curves against step, wall-clock or epoch", "x axis";
         [letter('l')] Action::ToggleLog, "loss on a logarithmic axis, or not", "log";
-        [letter('s')] Action::NextSmooth, "training loss as measured, or averaged over 10, 30 or 100 steps", "smooth";
+        [letter('s')] Action::NextSmooth, "training loss as is, or averaged over 10, 30 or 100 steps", "smooth";
         [letter('e')] Action::Export(None), "write the curves to an SVG file", "export";
         [letter('S')] Action::Stop, "stop the run in focus: Enter resumes it";
         [key(KeyCode::Left)] Action::Move(Move::Left), "crosshair back, from the newest step";
         [key(KeyCode::Right)] Action::Move(Move::Right), "crosshair forward";
         [key(KeyCode::Home)] Action::Move(Move::Home), "crosshair to the first step";
-        [key(KeyCode::End)] Action::Move(Move::End), "crosshair away";
+        [key(KeyCode::End)] Action::Move(Move::End), "hide the crosshair";
     }
     LAYERS => {
         [key(KeyCode::Up), letter('k')] Action::Move(Move::Up), "the block above", "block";
@@ -168,8 +168,8 @@ pub static BINDINGS: &[Binding] = bindings! {
         [key(KeyCode::Left), letter('h')] Action::Move(Move::Left), "crosshair back", "step";
         [key(KeyCode::Right), letter('l')] Action::Move(Move::Right), "crosshair forward";
         [key(KeyCode::Home)] Action::Move(Move::Home), "crosshair to the first step";
-        [key(KeyCode::End)] Action::Move(Move::End), "crosshair away";
-        [letter(' ')] Action::Pause, "pause, or go on", "pause";
+        [key(KeyCode::End)] Action::Move(Move::End), "hide the crosshair";
+        [letter(' ')] Action::Pause, "pause, or continue", "pause";
         [letter('x')] Action::Toggle, "norms, or their ratio to the residual stream", "ratio";
     }
     PARAMETERS => {
@@ -182,20 +182,20 @@ pub static BINDINGS: &[Binding] = bindings! {
         [key(KeyCode::Home), letter('g')] Action::Move(Move::Home), "the first row";
         [key(KeyCode::End), letter('G')] Action::Move(Move::End), "the last row";
         [key(KeyCode::Enter), letter(' ')] Action::Toggle, "open or close the branch";
-        [letter('m')] Action::NextMethod, "the next method: the numbers answer at once", "method";
-        [letter('n')] Action::NextBackbone, "the next backbone in the box";
+        [letter('m')] Action::NextMethod, "the next method: the numbers change at once", "method";
+        [letter('n')] Action::NextBackbone, "the next built-in backbone";
     }
     LIVE => {
         [letter('r'), key(KeyCode::Enter)] Action::Listen(None), "listen to the microphone, or stop listening", "listen";
-        [letter('f'), letter(' ')] Action::Freeze, "hold the sound still, or let it go on", "freeze";
-        [letter('b')] Action::Bookmark, "bookmark what was heard last, with both answers", "bookmark";
-        [letter('d')] Action::Part(Part::Desk), "the mixing desk of the side in focus, or the sound again", "desk";
-        [letter('B')] Action::Part(Part::Bookmarks), "the bookmarks of the side in focus, or the sound again", "bookmarks";
-        [letter('T')] Action::Part(Part::Teach), "teach new classes, or the sound again", "teach";
-        [key(KeyCode::Esc)] Action::Part(Part::Hear), "the sound again";
+        [letter('f'), letter(' ')] Action::Freeze, "freeze the spectrogram, or continue it", "freeze";
+        [letter('b')] Action::Bookmark, "bookmark the last seconds, with the predictions of both", "bookmark";
+        [letter('d')] Action::Part(Part::Desk), "the mixing desk of the side in focus, or back to the sound", "desk";
+        [letter('B')] Action::Part(Part::Bookmarks), "the bookmarks of the side in focus, or back to the sound", "bookmarks";
+        [letter('T')] Action::Part(Part::Teach), "teach new classes, or back to the sound", "teach";
+        [key(KeyCode::Esc)] Action::Part(Part::Hear), "back to the sound";
     }
     HEAR => {
-        [key(KeyCode::Left), letter('h')] Action::Move(Move::Left), "cursor back in time, over a held waterfall", "cursor";
+        [key(KeyCode::Left), letter('h')] Action::Move(Move::Left), "cursor back in time, over a frozen spectrogram", "cursor";
         [key(KeyCode::Right), letter('l')] Action::Move(Move::Right), "cursor forward in time";
         [key(KeyCode::Up), letter('k')] Action::Move(Move::Up), "cursor to higher frequencies";
         [key(KeyCode::Down), letter('j')] Action::Move(Move::Down), "cursor to lower frequencies";
@@ -210,8 +210,8 @@ pub static BINDINGS: &[Binding] = bindings! {
         [letter('+'), letter('=')] Action::Turn(1), "more of this adapter, by a tenth", "more";
         [letter('-')] Action::Turn(-1), "less of it", "less";
         [letter('m'), letter('M')] Action::Mute, "mute it, or not", "mute";
-        [letter('s'), letter('S')] Action::Solo, "hear it alone, with the others that are, or not", "solo";
-        [letter('0')] Action::ResetDesk, "every fader as it was trained", "reset";
+        [letter('s'), letter('S')] Action::Solo, "solo: only adapters in solo are active", "solo";
+        [letter('0')] Action::ResetDesk, "set every fader back to 1.0", "reset";
         [letter('w')] Action::SaveDesk, "save the desk with its session, for eval --gains saved", "save";
         [letter('o')] Action::LoadDesk, "open the desk that was saved", "load";
     }
@@ -247,7 +247,7 @@ pub static BINDINGS: &[Binding] = bindings! {
         [key(KeyCode::Enter)] Action::OpenSession, "open it in the side in focus and look at it on Train", "open";
         [letter('a')] Action::ChooseSession(Side::A), "make it A ●: who is compared, and who listens on Live", "as A";
         [letter('b')] Action::ChooseSession(Side::B), "make it B ▲", "as B";
-        [letter('r')] Action::ResumeSession, "go on training it from its last checkpoint", "resume";
+        [letter('r')] Action::ResumeSession, "resume its training from the last checkpoint", "resume";
         [letter('d'), key(KeyCode::Delete)] Action::DeleteSession, "delete it, after a question", "delete";
         [letter('u')] Action::Refresh, "read the list again";
     }
@@ -255,13 +255,13 @@ pub static BINDINGS: &[Binding] = bindings! {
         [letter('1')] Action::Show(Screen::Train), "Train: both runs side by side";
         [letter('2')] Action::Show(Screen::Layers), "Layers: what the adapters do, block by block";
         [letter('3')] Action::Show(Screen::Parameters), "Parameters: what trains and what is frozen";
-        [letter('4')] Action::Show(Screen::Live), "Live: what is heard and what is thought of it";
-        [letter('5')] Action::Show(Screen::Sessions), "Sessions: what ran";
-        [key(KeyCode::Tab), key(KeyCode::BackTab)] Action::NextFocus, "turn to the other run", "side";
+        [letter('4')] Action::Show(Screen::Live), "Live: the sound and its classes";
+        [letter('5')] Action::Show(Screen::Sessions), "Sessions: all runs";
+        [key(KeyCode::Tab), key(KeyCode::BackTab)] Action::NextFocus, "move the focus to the other run", "side";
         [letter('t')] Action::NextTheme, "the next theme", "theme";
         [letter(':')] Action::CommandLine, "type a command (:help lists them)";
         [letter('?')] Action::Help, "these keys";
-        [ctrl('z')] Action::StepAside, "back to the shell, until it says fg; everything stands still meanwhile";
+        [ctrl('z')] Action::StepAside, "suspend the program; fg in the shell resumes it";
         [letter('q'), ctrl('c')] Action::Quit, "quit, asking if something would be lost";
     }
     Context::Help => {
@@ -273,12 +273,12 @@ pub static BINDINGS: &[Binding] = bindings! {
     Context::Question => {
         [letter('y'), key(KeyCode::Enter)] Action::Confirm, "yes", "yes";
         [letter('n'), key(KeyCode::Esc), letter('q')] Action::Cancel, "no", "no";
-        [ctrl('c')] Action::QuitNow, "quit at once; what runs is stopped and can be resumed";
+        [ctrl('c')] Action::QuitNow, "quit at once; runs are stopped and can be resumed";
     }
     Context::CommandLine => {
         [key(KeyCode::Enter)] Action::Confirm, "do it", "do it";
         [key(KeyCode::Esc), ctrl('c')] Action::Cancel, "never mind", "never mind";
-        [key(KeyCode::Backspace), ctrl('h')] Action::Erase, "take the last letter away";
+        [key(KeyCode::Backspace), ctrl('h')] Action::Erase, "delete the last letter";
     }
 };
 

@@ -28,7 +28,7 @@ impl Known {
     pub fn tell(&mut self, session: &Path, state: &RunState) {
         let Some((_, last)) = state.span_ms else { return };
         match self.told.get_mut(name(session)) {
-            Some(told) => *told = last,
+            Some(told) => *told = last.max(*told),
             None => {
                 self.told.insert(name(session).to_owned(), last);
             }

@@ -188,7 +188,7 @@ impl Slot {
         }
     }
 
-    /// Whether it was left unfinished and has a checkpoint to go on from.
+    /// Whether it was left unfinished and has a checkpoint to resume from.
     pub fn can_resume(&self) -> bool {
         let unfinished = self.state.checkpoint.is_some() && self.state.status != Status::Finished;
         !self.is_busy() && self.session.is_some() && unfinished
@@ -212,7 +212,7 @@ impl Slot {
         }
     }
 
-    /// Steps a second lately, by the clock: of two runs that step about, each has half.
+    /// Steps a second lately, by the clock: two runs that alternate have half each.
     /// The median step decides, so that pauses and validations between steps do not count.
     pub fn pace(&self) -> Option<f64> {
         let recent: Vec<u64> = self.state.recent.iter().rev().take(32).map(|(at_ms, _)| *at_ms).collect();

@@ -278,8 +278,8 @@ fn quit(app: &mut App) -> Vec<Effect> {
     app.overlay = Some(Overlay::Question {
         question: format!("Stop {} and quit?", names.join(" and ")),
         detail: match busy.iter().all(|side| app.slot(*side).run.is_some_and(|run| !run.begun)) {
-            true => "It has not begun yet: nothing of it is kept.".into(),
-            false => "A checkpoint is written first: Sessions, r goes on from there.".into(),
+            true => "It has not started yet: nothing of it is kept.".into(),
+            false => "A checkpoint is written first: Sessions, r resumes from there.".into(),
         },
         then: Pending::Quit,
     });

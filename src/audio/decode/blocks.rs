@@ -43,6 +43,11 @@ pub(super) trait Blocks: Send + Sync {
         None
     }
 
+    /// Whether the samples match the file's checksum over them; asked at its end. `true` without a checksum.
+    fn is_verified(&self) -> bool {
+        true
+    }
+
     /// What was noticed, once.
     fn take_notes(&mut self) -> Vec<Note>;
 }

@@ -187,6 +187,10 @@ impl SoundFile {
         if let Some(promised) = self.blocks.promised().filter(|&promised| self.frames < promised) {
             return Err(Fault::Short(Some(promised)));
         }
+        // What is cut short fails its checksum, too, so this comes second.
+        if !self.blocks.is_verified() {
+            return Err(Fault::Damage("its samples do not match its checksum".into()));
+        }
         if let Some((bad, first)) = self.levels.bad() {
             let (all, seconds) = (self.frames * self.form.channels as u64, first as f64 / f64::from(self.form.rate));
             return Err(Fault::Refused {
@@ -203,7 +207,7 @@ impl SoundFile {
 
 /// Runs a decoder. One that panics on bytes that nobody foresaw has met damage, and ends no training.
 fn guarded<T>(run: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
-    let gave_up = |_| Err(Fault::Damage("the decoder cannot go on from there".into()));
+    let gave_up = |_| Err(Fault::Damage("the decoder cannot continue from there".into()));
     panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(gave_up)
 }
 

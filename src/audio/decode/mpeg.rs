@@ -96,7 +96,7 @@ pub(super) struct Mpeg {
     notes: Vec<Note>,
     decoder: Option<(Header, Decoder)>,
     stream: Stream,
-    /// Frames since the start or since bytes were passed over.
+    /// Frames since the start or since bytes were skipped.
     since_cut: u64,
     /// Frames that did not decode.
     failed: u64,
@@ -125,7 +125,7 @@ pub(super) fn open(part: Part, notes: Vec<Note>) -> Result<Box<dyn Blocks>, Faul
     let mut mpeg = Mpeg { window, notes, decoder: None, stream: Stream::default(), since_cut: 0, failed: 0, given: 0 };
     if start > 0 {
         mpeg.notes.push(Note::new(
-            format!("{start} bytes before its first frame are not sound and were passed over"),
+            format!("{start} bytes before its first frame are not sound and were skipped"),
             "nothing, unless its beginning is missing",
         ));
         mpeg.window.skip(start as u64)?;
@@ -213,7 +213,7 @@ impl Mpeg {
             None => "at its start".to_owned(),
         };
         self.notes.push(Note::new(
-            format!("{passed} bytes {place} are not sound and were passed over"),
+            format!("{passed} bytes {place} are not sound and were skipped"),
             "nothing, unless sound is missing there",
         ));
         Ok(())

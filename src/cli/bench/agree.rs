@@ -67,7 +67,7 @@ struct Side {
     losses: Vec<f32>,
 }
 
-/// Compares and tells.
+/// Compares and prints the result.
 ///
 /// # Errors
 /// When something does not agree, there is no such model or device, or the output is closed.

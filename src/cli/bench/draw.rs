@@ -38,7 +38,7 @@ struct Report {
     bytes: usize,
 }
 
-/// Measures and tells: medians, and the slowest frame.
+/// Measures and prints medians, and the slowest frame.
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let Size(columns, rows) = args.size;
     let graphics = graphics::chosen(&args.graphics).map_err(CliError::Usage)?.unwrap_or_default();

@@ -84,7 +84,7 @@ impl Listener for Answering {
     }
 }
 
-/// Measures one after another and tells.
+/// Measures one after another and prints the results.
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let mut output = Output::stdout(args.json);
     for beside in [Beside::Nothing, Beside::TrainingShared, Beside::TrainingApart] {

@@ -29,7 +29,7 @@ struct Length {
     us_by_count: f64,
 }
 
-/// Measures and tells; each step has about as many tokens as `--batch` of the longest clips.
+/// Measures and prints; each step has about as many tokens as `--batch` of the longest clips.
 ///
 /// # Errors
 /// When there is no such model, arithmetic fails, or the picture or the output cannot be written.

@@ -245,7 +245,7 @@ fn odd(path: &Path, beside: &[String]) -> DataError {
     DataError::Unusable {
         path: path.to_owned(),
         problem: format!(
-            "it stands beside {beside} and is no part of that kind, so it is unclear what its sounds are for"
+            "it is beside {beside} and is not a part of that kind, so it is unclear what its sounds are for"
         ),
         remedy: "move it into one of them, or out of the data set's folder".into(),
     }

@@ -75,7 +75,7 @@ fn read(root: &Path) -> Result<Reading, DataError> {
     }
     let mut notes = Vec::new();
     if faulty > 0 {
-        notes.push(format!("{faulty} excerpts are passed over: the fault-filtered split leaves them out"));
+        notes.push(format!("{faulty} excerpts are skipped: the fault-filtered split leaves them out"));
     }
     let dataset = Dataset {
         name: name_of(root),

@@ -121,7 +121,7 @@ fn read(root: &Path) -> Result<Reading, DataError> {
     }
     let mut notes = Vec::new();
     if outside > 0 {
-        notes.push(format!("{outside} annotated clips stand in neither part of split01 and are passed over"));
+        notes.push(format!("{outside} annotated clips are in neither part of split01 and are skipped"));
     }
     left_out.extend(sounds.into_values().map(|path| LeftOut { path, reason: Reason::Unlisted }));
     let dataset = Dataset {

@@ -1,4 +1,4 @@
-//! Folders as people and their systems leave them: what counts as a file of a data set, and what is passed over.
+//! Folders as people and their systems leave them: what counts as a file of a data set, and what is skipped.
 
 use std::{
     collections::HashSet,

@@ -1,7 +1,7 @@
 //! The settings beside Hugging Face's weights: each key that is known, and what is done about it.
 //!
 //! A setting is obeyed, or agrees with the tensors, or has a value that this program computes, or changes nothing here.
-//! Anything else is refused by name. Keys that stand in no table are told.
+//! Anything else is refused by name. Keys that are in no table are listed in a note.
 
 /// What is done about a setting.
 #[derive(Clone, Copy)]

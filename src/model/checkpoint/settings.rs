@@ -137,7 +137,7 @@ impl Settings {
         }
     }
 
-    /// What is said of keys that stand in no table, if there are any.
+    /// What is said of keys that are in no table, if there are any.
     pub fn unknown(&self, table: &[Key]) -> Option<String> {
         let unknown = |key: &&String| rule(table, key).is_none() && !self.values.get(*key).is_none_or(says_nothing);
         let names: Vec<String> = self.values.keys().filter(unknown).cloned().collect();

@@ -216,7 +216,7 @@ impl Tensors {
         let bytes = bytes.into();
         let length = bytes.length().map_err(|source| ModelError::Io { path: path.to_owned(), source })?;
         if let Some((name, _)) = table.iter().find(|(_, place)| !place.fits(length)) {
-            return Err(ModelError::checkpoint(path, format!("{name} lies beyond the file's end"), CUT_SHORT));
+            return Err(ModelError::checkpoint(path, format!("{name} is beyond the file's end"), CUT_SHORT));
         }
         let folders = vec![path.parent().map(Path::to_owned).unwrap_or_default()];
         let files = vec![(path.to_owned(), bytes)];

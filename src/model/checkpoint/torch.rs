@@ -81,7 +81,7 @@ pub(super) fn open(path: &Path, file: File) -> Result<Tensors, ModelError> {
         let first = (view.offset as u64).checked_mul(size).ok_or_else(|| broken(format!("{name} has no place")))?;
         let mut place = Place::strided(view.shape, view.strides, view.dtype, first);
         if !place.fits(length) {
-            return Err(broken(format!("{name} lies beyond its storage")));
+            return Err(broken(format!("{name} is beyond its storage")));
         }
         place.start = start.checked_add(first).ok_or_else(|| broken(format!("{name} has no place")))?;
         table.insert(name, place);

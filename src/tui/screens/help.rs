@@ -60,3 +60,17 @@ fn lines(theme: &Theme) -> Vec<Line<'static>> {
     lines.extend(COMMANDS.iter().map(|(name, rest, words)| row(format!("{name} {rest}"), words)));
     lines
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_is_cut_at_80_columns() {
+        let theme = Theme::all(None, false).0.remove(0);
+        // Borders and a column of padding on both sides.
+        let room = 80 - 4;
+        let cut: Vec<_> = lines(&theme).into_iter().filter(|line| line.width() > room).collect();
+        assert!(cut.is_empty(), "{cut:?}");
+    }
+}

@@ -91,12 +91,12 @@ fn empty(app: &App, area: Rect, buffer: &mut Buffer) {
     let trained = app.slots.iter().any(|slot| !slot.is_empty());
     let keys = [
         ("Enter", "listen to the microphone".to_owned()),
-        (":listen FILE", "hear a recording, played in real time".to_owned()),
+        (":listen FILE", "classify a recording, played in real time".to_owned()),
         ("5", "Sessions: a and b there choose who listens, as A ● and B ▲".to_owned()),
         ("T", "teach: classes of your own, from this microphone".to_owned()),
     ];
     let heading = if trained {
-        "Hear the room as the runs on show hear it."
+        "Classify the microphone with the chosen sessions."
     } else {
         "Nobody listens yet: train something first (1), or open what ran (5)."
     };

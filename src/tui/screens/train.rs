@@ -151,7 +151,7 @@ fn progress(app: &App, slot: &Slot, inner: Rect, buffer: &mut Buffer) {
         Status::New => (slot.progress(), "going on".to_owned()),
         Status::Preparing(done, total) => (*done as f64 / (*total).max(1) as f64, "reading the data".to_owned()),
         _ if slot.can_resume() && inner.width < 52 => (slot.progress(), "Enter resumes".to_owned()),
-        _ if slot.can_resume() => (slot.progress(), "Enter resumes, a begins anew".to_owned()),
+        _ if slot.can_resume() => (slot.progress(), "Enter resumes, a starts anew".to_owned()),
         Status::Finished | Status::Failed(_) | Status::Stopped => {
             (slot.progress(), format!("{} steps", text::count(step)))
         }

@@ -296,7 +296,7 @@ fn record(app: &mut App) -> Vec<Effect> {
         return if app.live.teaching.press_ends(app.now_ms) { end_recording(app, 0) } else { Vec::new() };
     }
     if app.live.state.status != LiveStatus::Listening {
-        notify(app, "nothing is heard: r listens to the microphone, :listen FILE to a recording".to_owned(), false);
+        notify(app, "not listening: r listens to the microphone, :listen FILE to a recording".to_owned(), false);
         return Vec::new();
     }
     app.live.teaching.begin(app.live.state.time_s, app.now_ms);

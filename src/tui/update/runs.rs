@@ -1,6 +1,6 @@
 //! What people do to runs: begin, pause, another method, a place on the curves, a file of them. And what runs tell.
 
-use std::path::PathBuf;
+use std::{cmp::Ordering, path::PathBuf};
 
 use super::{Effect, Task, ask_shape, list, live, notify};
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     tui::{
         action::{Move, Screen},
         app::{App, Overlay, Pending},
-        slot::Turn,
+        slot::{Slot, Turn},
         ticket::Ticket,
     },
 };
@@ -44,8 +44,8 @@ fn leave_behind(app: &mut App, stopped: &[Side]) {
     };
     let names: Vec<_> = stopped.iter().map(name).collect();
     app.overlay = Some(Overlay::Question {
-        question: "Begin both anew?".into(),
-        detail: format!("{} was stopped and stays on disk: Sessions, r goes on with it.", names.join(" and ")),
+        question: "Start both as new runs?".into(),
+        detail: format!("{} was stopped and stays on disk: Sessions, r resumes it.", names.join(" and ")),
         then: Pending::Anew(Side::BOTH.to_vec()),
     });
 }
@@ -66,7 +66,7 @@ pub(super) fn anew(app: &mut App, sides: &[Side]) -> Vec<Effect> {
 
 /// Goes on with what is on these sides.
 pub(super) fn resume(app: &mut App, sides: &[Side]) -> Vec<Effect> {
-    if is_taken(app, sides) {
+    if is_taken(app, sides) || is_resumed_beside(app, sides) {
         return Vec::new();
     }
     app.cursor = None;
@@ -89,7 +89,19 @@ fn is_taken(app: &mut App, sides: &[Side]) -> bool {
     busy.is_some()
 }
 
-/// A trainer tells of a run.
+/// Whether the other side is resuming the session of one of these already.
+fn is_resumed_beside(app: &mut App, sides: &[Side]) -> bool {
+    let resumed = |side: &&Side| {
+        let other = app.slot(side.other());
+        other.is_busy() && app.slot(**side).session.as_deref().is_some_and(|session| other.holds(session))
+    };
+    let Some(side) = sides.iter().find(resumed) else { return false };
+    let other = side.other();
+    notify(app, format!("it is resumed on {} {} already", other.letter(), other.marker()), false);
+    true
+}
+
+/// A trainer reports on a run.
 pub(super) fn told(app: &mut App, run: Ticket, news: News) -> Vec<Effect> {
     let Some(side) = app.side_of(run) else { return Vec::new() };
     let turn = app.slot_mut(side).take_in(news);
@@ -102,15 +114,10 @@ pub(super) fn told(app: &mut App, run: Ticket, news: News) -> Vec<Effect> {
     if gone {
         app.slot_mut(side).clear();
     }
+    keep_on_one_side(app, side);
     match turn {
         Turn::On => Vec::new(),
         Turn::Began => {
-            // A session is on one side: the one that trains it.
-            let other = side.other();
-            let session = app.slot(side).session.clone();
-            if session.is_some_and(|session| app.slot(other).holds(&session)) && !app.slot(other).is_busy() {
-                app.slot_mut(other).clear();
-            }
             if app.focus == side {
                 app.refresh_parameters();
             }
@@ -126,15 +133,30 @@ pub(super) fn over(app: &mut App, run: Ticket, why: Option<String>) -> Vec<Effec
     let slot = app.slot_mut(side);
     slot.run = None;
     slot.problem = why;
+    keep_on_one_side(app, side);
     ended(app, side)
 }
 
-fn ended(app: &mut App, side: Side) -> Vec<Effect> {
-    let other = side.other();
-    if app.slot(side).session.as_ref().is_some_and(|session| app.slot(other).holds(session)) {
-        // It went on over there before its end here was told.
-        app.slot_mut(side).clear();
+/// Clears one of two sides that show the same session. Both do for a while when a session is opened and resumed on one
+/// side before the events of the run that the other side began have arrived. The side that knows more keeps it.
+fn keep_on_one_side(app: &mut App, side: Side) {
+    let (this, that) = (app.slot(side), app.slot(side.other()));
+    let Some(session) = this.session.as_deref().filter(|session| that.holds(session)) else { return };
+    // Whether a resumed run begins decides which side has it: until then both keep it.
+    if [this, that].into_iter().any(|slot| slot.run.is_some_and(|run| !run.begun)) {
+        return;
     }
+    let last = |slot: &Slot| slot.state.span_ms.map(|(_, last)| last);
+    let that_keeps = match last(this).cmp(&last(that)) {
+        Ordering::Less => that.is_busy() || app.known.is_stale(session, &this.state),
+        Ordering::Equal => !this.is_busy(),
+        Ordering::Greater => false,
+    };
+    let loser = if that_keeps { side } else { side.other() };
+    app.slot_mut(loser).clear();
+}
+
+fn ended(app: &mut App, side: Side) -> Vec<Effect> {
     let slot = app.slot(side);
     let failed = if let Status::Failed(why) = &slot.state.status { Some(why) } else { None };
     // The panel may have no room for the remedy.
@@ -173,7 +195,7 @@ pub(super) fn set_method(app: &mut App, method: Method) -> Vec<Effect> {
     slot.method = method;
     let mut text = format!("{} {} {}: {} trains", focus.letter(), focus.marker(), method.title(), method.trains_what());
     if slot.can_resume() {
-        text += "; a begins it anew, Enter goes on with what was stopped";
+        text += "; a starts a new run, Enter resumes the stopped one";
     }
     app.refresh_parameters();
     notify(app, text, false);

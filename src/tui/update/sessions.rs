@@ -85,9 +85,9 @@ pub(super) fn opened(app: &mut App, ticket: Ticket, opened: Result<Opened, Strin
         Purpose::Look => notify(app, format!("{name} opened as {this}"), false),
         Purpose::Choose if app.slot(other).is_empty() => {
             let key = other.letter().to_lowercase();
-            notify(app, format!("{name} is {this}; {key} makes another {that}, 4 Live hears with them"), false);
+            notify(app, format!("{name} is {this}; {key} makes another {that}; 4 Live uses both"), false);
         }
-        Purpose::Choose => notify(app, format!("{name} is {this}, beside {that}; 4 Live hears with both"), false),
+        Purpose::Choose => notify(app, format!("{name} is {this}, beside {that}; 4 Live uses both"), false),
     }
     if purpose == Purpose::Choose { live::chosen(app) } else { Vec::new() }
 }
@@ -113,7 +113,7 @@ pub(super) fn resume_selected(app: &mut App) -> Vec<Effect> {
     if session.in_use {
         notify(app, format!("{} is being trained already", session.name), false);
     } else if !session.can_resume {
-        notify(app, format!("{} has nothing left to do, or no checkpoint to go on from", session.name), false);
+        notify(app, format!("{} is complete, or has no checkpoint to resume from", session.name), false);
     } else {
         return open_selected(app, app.focus, Purpose::Resume);
     }

@@ -374,8 +374,17 @@ impl World {
         true
     }
 
-    /// Delivers everything, then holds every side against the disk.
+    /// Lets every trainer that was asked to resume a session do so or fail, delivers everything, then compares every side
+    /// with the disk.
     pub(super) fn settle(&mut self) -> Result<(), String> {
+        let waits = |run: &Run| !run.over && run.session.is_none() && matches!(run.task, Task::Resume(_));
+        for trainer in 0..self.trainers.len() {
+            for run in 0..self.trainers[trainer].runs.len() {
+                if waits(&self.trainers[trainer].runs[run]) {
+                    self.begin((trainer, run));
+                }
+            }
+        }
         let mut turn = 0;
         while self.deliver(turn) {
             turn = turn.wrapping_add(7);

@@ -46,7 +46,7 @@ fn waiting(app: &App, state: &LiveState, area: Rect, buffer: &mut Buffer) {
         return hint(inner, "No session answers: open one as A ● or B ▲ first (5).", &[], theme, buffer);
     }
     let words = match state.status {
-        LiveStatus::Failed(_) => "nothing was heard",
+        LiveStatus::Failed(_) => "no sound was read",
         _ => "answers as soon as there is sound",
     };
     let areas = Layout::horizontal(vec![Constraint::Fill(1); app.live.sides.len()]).split(area);
