@@ -174,8 +174,10 @@ fn changes(trace: &str, folder: &Path) -> Vec<Change> {
                 "" => Change::SyncNames,
                 _ => Change::Sync(name),
             }),
-            "rename" => name_in(folder, quoted[0]).zip(name_in(folder, quoted[1])).map(|(a, b)| Change::Rename(a, b)),
-            "unlink" => name_in(folder, quoted[0]).map(Change::Remove),
+            "rename" | "renameat" | "renameat2" => {
+                name_in(folder, quoted[0]).zip(name_in(folder, quoted[1])).map(|(a, b)| Change::Rename(a, b))
+            }
+            "unlink" | "unlinkat" => name_in(folder, quoted[0]).map(Change::Remove),
             _ => None,
         };
         changes.extend(change);
@@ -191,7 +193,7 @@ fn a_power_cut_at_any_moment_loses_nothing() {
     let bench = Bench::new();
     let (log, folder) = (bench.path("strace.log"), bench.session("whole"));
     let log_path = log.display().to_string();
-    let calls = "trace=openat,write,lseek,ftruncate,fsync,fdatasync,rename,unlink";
+    let calls = "trace=openat,write,lseek,ftruncate,fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat";
     let strace = ["strace", "-f", "-qq", "-y", "-xx", "-s", "10000000", "-o", &log_path, "-e", calls];
     let ended = bench.under(&strace, &format!("train {SMALL} {RUN} --name whole")).output().unwrap();
     assert!(ended.status.success(), "{}", text(&ended));

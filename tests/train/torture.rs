@@ -13,7 +13,7 @@ use crate::bench::*;
 pub const RUN: &str = "--method head --epochs 3";
 
 /// System calls by which the program changes what is on disk.
-const CHANGES: [&str; 7] = ["write", "fsync", "fdatasync", "rename", "unlink", "ftruncate", "openat"];
+const CHANGES: [&str; 8] = ["write", "fsync", "fdatasync", "rename", "renameat", "unlink", "ftruncate", "openat"];
 
 /// Whether every call is to be tried.
 pub fn is_thorough() -> bool {
