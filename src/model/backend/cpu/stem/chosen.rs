@@ -13,6 +13,9 @@ use crate::{
     },
 };
 
+/// A tensor's gradient, where it trains.
+type Gradient = Option<Vec<f32>>;
+
 /// Class tokens, then the chosen patches, positions added, (batch, class tokens + kept, D).
 pub(super) fn forward(
     (projection, class, positions): (&Linear<&[f32]>, &[&[f32]], &[f32]),
@@ -45,7 +48,7 @@ pub(super) fn backward(
     places: &Places<'_>,
     d: usize,
     dtokens: &[f32],
-    (projection, class, positions): (&mut Linear<Option<Vec<f32>>>, &mut [Option<Vec<f32>>], &mut Option<Vec<f32>>),
+    (projection, class, positions): (&mut Linear<Gradient>, &mut [Gradient], &mut Gradient),
     mask: Option<&mut Vec<f32>>,
 ) {
     let (first, kept) = (places.first, places.kept);
