@@ -91,7 +91,7 @@ pub struct StepOutput {
 /// smaller ranges, so the answer may depend on nothing but the arguments.
 pub type LossFn<'a> = &'a mut dyn FnMut(Range<usize>, &[f32]) -> (f32, Vec<f32>);
 
-/// A model ready to compute, on the CPU's kernels or on those of an accelerator ([`engine`](super::engine) chooses).
+/// A model ready to compute, on the CPU's kernels or on those of an accelerator ([`engine`](super::engine()) chooses).
 ///
 /// Weights live in the [`ParamStore`](super::ParamStore) that is passed in: an engine keeps no copy of what
 /// trains.
