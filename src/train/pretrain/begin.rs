@@ -177,7 +177,7 @@ pub(in crate::train) fn begin(
         journal.emit(Event::Warning { message });
     }
     let position = Position { backbone: opened.fingerprint, ..Position::default() };
-    let engine = Pretrainer::new(config.shape.clone(), request.objectives, &device, dtype)?;
+    let engine = Pretrainer::new(config.shape.clone(), request.objectives, &device, dtype);
     Ok(Pretraining {
         config,
         lock,
@@ -241,7 +241,7 @@ pub(in crate::train) fn resume(lock: Lock, folder: &Path, journal: &mut Journal)
     journal.take_up(folder, &position, notes, history.lacks(&position))?;
     let crops = crops(&config, &corpus, teaching);
     let steps = steps_per_epoch(&corpus, &config);
-    let engine = Pretrainer::new(config.shape.clone(), own.objectives, &device, config.dtype)?;
+    let engine = Pretrainer::new(config.shape.clone(), own.objectives, &device, config.dtype);
     Ok(Pretraining {
         config: *config,
         lock,

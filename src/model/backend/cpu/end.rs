@@ -1,18 +1,13 @@
 //! The final norm, and the mean of the tokens that are pooled: what a clip's sound is to the head.
 
-use std::collections::HashMap;
-
 use rayon::prelude::*;
 
-use super::{Result, head::add_norm, weights::Weights};
-use crate::{
-    model::ModelConfig,
-    ops::{
-        Mat,
-        block::Shape,
-        columns, layer_norm,
-        parallel::{Buffer, Rows, with_scratch},
-    },
+use crate::ops::{
+    Mat,
+    block::{Linear, Shape},
+    columns,
+    layer_norm::{self, LayerNorm},
+    parallel::{Buffer, Rows, with_scratch},
 };
 
 /// What the backward pass needs of the forward pass; small beside a block's.
@@ -31,15 +26,13 @@ impl Pool {
     /// norm.
     pub(super) fn forward(
         &mut self,
-        config: &ModelConfig,
-        weights: &Weights<'_>,
+        norm: LayerNorm<'_>,
         tokens: &[f32],
         shape: &Shape,
         places: Vec<Vec<usize>>,
         pooled: &mut [f32],
-    ) -> Result<()> {
+    ) {
         let d = shape.hidden;
-        let norm = weights.norm("norm", config.norm_eps)?;
         let rows: usize = places.iter().map(Vec::len).sum();
         let mut kept = Rows::new(self.tokens.get(rows * d), d);
         let clips = tokens.chunks_exact(shape.keep * d).zip(pooled.chunks_exact_mut(d)).zip(&places);
@@ -58,22 +51,19 @@ impl Pool {
             pooled.iter_mut().for_each(|mean| *mean *= share);
         });
         self.places = places;
-        Ok(())
     }
 
     /// From the gradient of `pooled` (batch, D) adds those of the final norm, where it trains, and gives that of the
     /// tokens, (batch, keep, D).
     pub(super) fn backward(
         &mut self,
-        config: &ModelConfig,
-        weights: &Weights<'_>,
+        norm: LayerNorm<'_>,
         shape: &Shape,
         dpooled: &[f32],
-        gradients: &mut HashMap<&str, &mut [f32]>,
-    ) -> Result<&[f32]> {
+        gradients: &mut Linear<Option<Vec<f32>>>,
+    ) -> &[f32] {
         let d = shape.hidden;
-        let norm = weights.norm("norm", config.norm_eps)?;
-        let norm_trains = ["norm.weight", "norm.bias"].iter().any(|name| gradients.contains_key(name));
+        let norm_trains = gradients.weight.is_some() || gradients.bias.is_some();
         let rows: usize = self.places.iter().map(Vec::len).sum();
         let mut tokens = self.tokens.kept(rows * d);
         let mut work = Vec::with_capacity(shape.batch);
@@ -100,23 +90,51 @@ impl Pool {
                     for (dkept, place) in dkept.chunks_exact(d).zip(places) {
                         dclip[place * d..(place + 1) * d].copy_from_slice(dkept);
                     }
-                    norm_trains.then(|| {
-                        let mut parts = [vec![0.0; d], vec![0.0; d]];
-                        let [weight, bias] = &mut parts;
-                        layer_norm::backward_weights(norm.eps, clip, dnormed, weight, bias);
-                        parts
-                    })
+                    norm_trains.then(|| of_weights(norm, clip, dnormed))
                 })
             })
             .collect();
-        for parts in of_norm.iter().flatten() {
-            add_norm("norm", parts, gradients);
-        }
-        Ok(dtokens)
+        of_norm.iter().flatten().for_each(|parts| add_norm(gradients, parts));
+        dtokens
     }
+}
 
-    /// Bytes held.
-    pub(super) fn bytes(&self) -> usize {
-        self.tokens.bytes() + self.dtokens.bytes()
+/// Every token after the final norm, on all cores.
+pub(super) fn normed(norm: LayerNorm<'_>, tokens: &[f32]) -> Vec<f32> {
+    let mut normed = vec![0.0; tokens.len()];
+    let piece = 256 * norm.weight.len();
+    let pieces = tokens.par_chunks(piece).zip(normed.par_chunks_mut(piece));
+    pieces.for_each(|(x, out)| layer_norm::forward(norm, x, out));
+    normed
+}
+
+/// From the gradient of [`normed`] adds those of the norm, where it trains, and gives that of the tokens, clips of `rows`
+/// values at a time.
+pub(super) fn normed_back(
+    norm: LayerNorm<'_>,
+    rows: usize,
+    tokens: &[f32],
+    dnormed: &[f32],
+    gradients: &mut Linear<Option<Vec<f32>>>,
+) -> Vec<f32> {
+    add_norm(gradients, &of_weights(norm, tokens, dnormed));
+    let mut dtokens = vec![0.0; tokens.len()];
+    let clips = dtokens.par_chunks_exact_mut(rows).zip(tokens.par_chunks_exact(rows));
+    clips.zip(dnormed.par_chunks_exact(rows)).for_each(|((dx, x), dy)| layer_norm::backward(norm, x, dy, dx));
+    dtokens
+}
+
+/// Gradients of a norm's weight and bias, (D) each.
+fn of_weights(norm: LayerNorm<'_>, x: &[f32], dy: &[f32]) -> [Vec<f32>; 2] {
+    let [mut weight, mut bias] = [vec![0.0; norm.weight.len()], vec![0.0; norm.weight.len()]];
+    layer_norm::backward_weights(norm.eps, x, dy, &mut weight, &mut bias);
+    [weight, bias]
+}
+
+fn add_norm(gradients: &mut Linear<Option<Vec<f32>>>, [weight, bias]: &[Vec<f32>; 2]) {
+    for (gradient, part) in [(&mut gradients.weight, weight), (&mut gradients.bias, bias)] {
+        if let Some(gradient) = gradient {
+            columns::add(gradient, part);
+        }
     }
 }

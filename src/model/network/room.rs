@@ -2,14 +2,11 @@
 
 use std::ops::Range;
 
-use crate::{
-    model::{ModelError, StepOutput},
-    ops::block::Squares,
-};
+use crate::model::ModelError;
 
 /// Clips that go through at a time: all of a batch, as many as were asked for, or as many as turned out to fit.
 #[derive(Default)]
-pub(in crate::model) struct Room {
+pub(super) struct Room {
     at_once: Option<usize>,
     /// The number to tell of, once.
     shrunk: Option<usize>,
@@ -17,7 +14,7 @@ pub(in crate::model) struct Room {
 
 impl Room {
     /// Room for so many, or for any number.
-    pub(in crate::model) fn new(at_once: Option<usize>) -> Self {
+    pub(super) fn new(at_once: Option<usize>) -> Self {
         Self { at_once, shrunk: None }
     }
 
@@ -26,7 +23,7 @@ impl Room {
     ///
     /// # Errors
     /// The work's own; [`ModelError::Memory`] when there is no room for one clip.
-    pub(in crate::model) fn each(
+    pub(super) fn each(
         &mut self,
         batch: usize,
         mut work: impl FnMut(Range<usize>) -> Result<(), ModelError>,
@@ -49,64 +46,13 @@ impl Room {
         }
     }
 
-    /// A batch's step and sums of squares: those of its parts, added up.
-    ///
-    /// # Errors
-    /// As [`each`](Self::each).
-    pub(in crate::model) fn step(
-        &mut self,
-        batch: usize,
-        mut part: impl FnMut(Range<usize>) -> Result<(StepOutput, Vec<Squares>), ModelError>,
-    ) -> Result<(StepOutput, Vec<Squares>), ModelError> {
-        let (mut whole, mut sums): (Option<StepOutput>, _) = (None, Vec::new());
-        self.each(batch, |range| {
-            let (part, squares) = part(range)?;
-            match &mut whole {
-                None => whole = Some(part),
-                Some(whole) => whole.add(part)?,
-            }
-            add(&mut sums, squares);
-            Ok(())
-        })?;
-        let whole = whole.ok_or_else(|| ModelError::Shape("a step without a pass".to_owned()))?;
-        Ok((whole, sums))
-    }
-
-    /// A batch's logits, those of its parts one after another, and sums of squares.
-    ///
-    /// # Errors
-    /// As [`each`](Self::each).
-    pub(in crate::model) fn answer(
-        &mut self,
-        batch: usize,
-        mut part: impl FnMut(Range<usize>) -> Result<(Vec<f32>, Vec<Squares>), ModelError>,
-    ) -> Result<(Vec<f32>, Vec<Squares>), ModelError> {
-        let (mut logits, mut sums) = (Vec::new(), Vec::new());
-        self.each(batch, |range| {
-            let (of_part, squares) = part(range)?;
-            logits.extend(of_part);
-            add(&mut sums, squares);
-            Ok(())
-        })?;
-        Ok((logits, sums))
-    }
-
     /// What to tell a person since this was last asked.
-    pub(in crate::model) fn note(&mut self) -> Option<String> {
+    pub(super) fn note(&mut self) -> Option<String> {
         let size = self.shrunk.take()?;
         Some(format!(
             "the device's memory is too small for more than {size} clips at a time: going on with parts of that size, \
              whose gradients add up to the same; --micro-batch {size} begins so"
         ))
-    }
-}
-
-/// Adds a part's sums of squares, block by block, to those of the parts before it.
-fn add(sums: &mut Vec<Squares>, part: Vec<Squares>) {
-    if sums.is_empty() {
-        *sums = part;
-    } else {
-        sums.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
     }
 }
 

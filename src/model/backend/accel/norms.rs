@@ -8,10 +8,10 @@ use crate::ops::block::Squares;
 /// Of each block, sums of squares of what its Spatial and its MLP Adapter add and of the stream they add to, where it
 /// has them.
 #[derive(Default)]
-pub(in crate::model) struct Norms(Vec<[Option<[Tensor; 2]>; 2]>);
+pub(super) struct Norms(Vec<[Option<[Tensor; 2]>; 2]>);
 
 /// Sums of squares of what an adapter adds, and of the residual stream it is added to, as scalars on the device.
-pub(in crate::model) fn squares_of(added: &Tensor, stream: &Tensor) -> Result<[Tensor; 2]> {
+pub(super) fn squares_of(added: &Tensor, stream: &Tensor) -> Result<[Tensor; 2]> {
     // Row by row first: one sum over everything would lose digits.
     let sum = |t: &Tensor| -> Result<Tensor> { Ok(t.detach().sqr()?.sum(D::Minus1)?.sum_all()?) };
     Ok([sum(added)?, sum(stream)?])
@@ -19,14 +19,14 @@ pub(in crate::model) fn squares_of(added: &Tensor, stream: &Tensor) -> Result<[T
 
 impl Norms {
     /// Adds a block's, of its Spatial and its MLP Adapter; of a block without adapters there are none.
-    pub(in crate::model) fn push(&mut self, spatial: Option<[Tensor; 2]>, mlp: Option<[Tensor; 2]>) {
+    pub(super) fn push(&mut self, spatial: Option<[Tensor; 2]>, mlp: Option<[Tensor; 2]>) {
         if spatial.is_some() || mlp.is_some() {
             self.0.push([spatial, mlp]);
         }
     }
 
     /// All of them, in one reading.
-    pub(in crate::model) fn read(self) -> Result<Vec<Squares>> {
+    pub(super) fn read(self) -> Result<Vec<Squares>> {
         let scalars: Vec<&Tensor> = self.0.iter().flatten().flatten().flatten().collect();
         if scalars.is_empty() {
             return Ok(Vec::new());

@@ -2,14 +2,14 @@
 
 use candle_core::Tensor;
 
-use super::{Fused, Needs, Result, weights::Weights};
-use crate::{
-    model::portable::{Norms, squares_of},
-    ops::fused::{Added, Attended, Heads, Normed, add, add_bias, add_norm, attention, gelu},
+use super::{Accel, Needs, Result, norms::squares_of, weights::Weight, weights::norm};
+use crate::ops::{
+    block::{Adapter, Block},
+    fused::{Added, Attended, Heads, Normed, add, add_bias, add_norm, attention, gelu},
 };
 
 /// The residual stream, and what is still to be added to it: the next LayerNorm does that on its way.
-pub(super) struct Stream {
+pub(in crate::model) struct Stream {
     /// (batch * tokens, D).
     pub x: Tensor,
     pub added: Added,
@@ -24,7 +24,7 @@ impl Stream {
 }
 
 /// What a block's backward pass needs, all of it in rows.
-pub(super) struct Kept {
+pub(in crate::model) struct Kept {
     pub heads: Heads,
     pub needs: Needs,
     /// Before attention and before the MLP.
@@ -41,38 +41,33 @@ pub(super) struct Kept {
     pub low_rank: Vec<Tensor>,
 }
 
-impl Fused {
-    /// One block, on the tokens that come in. The last one carries on only those that are pooled, where they come first,
-    /// unless `every` one is wanted.
-    pub(super) fn block(
-        &self,
-        weights: &mut Weights<'_>,
-        block: usize,
+impl Accel {
+    /// One block, on the tokens that come in, of which it carries on the first `keep`. With `measure`, leaves sums of
+    /// squares of what adapters add.
+    pub(super) fn forward(
+        &mut self,
+        weights: &Block<Weight>,
+        needs: Needs,
         mut stream: Stream,
-        every: bool,
-        norms: Option<&mut Norms>,
+        keep: Option<usize>,
+        measure: bool,
     ) -> Result<(Stream, Kept)> {
-        let (name, eps) = (format!("blocks.{block}"), self.config.norm_eps);
-        let needs = self.needs.get(block).copied().unwrap_or_default();
-        if self.extras.prompts > 0 {
-            stream = self.insert_prompts(weights, &name, &stream)?;
+        let (eps, d) = (self.config.norm_eps, self.config.hidden);
+        if let Some(prompt) = &weights.prompt {
+            stream = self.insert_prompts(prompt, &stream)?;
         }
-        let d = self.config.hidden;
         let mut heads = stream.heads;
-        if block + 1 == self.config.depth && !every {
-            heads.queries = self.queries(heads.tokens);
-        }
+        heads.queries = keep.unwrap_or(heads.tokens);
+        let dtype = self.activations(&stream.x);
 
-        let before = add_norm(&stream.x, &stream.added, &weights.norm(&format!("{name}.norm1"), eps)?, weights.dtype)?;
-        let qkv = weights.product(&format!("{name}.attn.qkv"), &before.norm)?;
-        let mut qkv = add_bias(qkv, &self.qkv_bias(weights, &name)?)?;
+        let before = add_norm(&stream.x, &stream.added, &norm(&weights.norm1, eps), dtype)?;
+        let mut qkv = add_bias(weights.qkv.weight.times(&before.norm)?, &weights.qkv.bias.kept)?;
         let mut low_rank = Vec::new();
-        if let Some(size) = self.extras.lora {
+        if let (Some(size), Some(lora)) = (self.extras.lora, &weights.lora) {
             let mut parts = [0, 1, 2].map(|part| qkv.narrow(1, part * d, d));
-            for (part, update) in [(0, "q"), (2, "v")] {
-                let update = format!("{name}.attn.lora_{update}");
-                let inner = weights.product(&format!("{update}.down"), &before.norm)?;
-                let more = (weights.product(&format!("{update}.up"), &inner)? * size.scale())?;
+            for (part, update) in [(0, &lora.q), (2, &lora.v)] {
+                let inner = update.down.times(&before.norm)?;
+                let more = (update.up.times(&inner)? * size.scale())?;
                 let own = std::mem::replace(&mut parts[part], Ok(more.clone()))?;
                 parts[part] = own + more;
                 low_rank.push(inner);
@@ -84,46 +79,42 @@ impl Fused {
         let residual = first_tokens(&before.stream, heads)?;
         let heads_after = Heads { tokens: heads.queries, ..heads };
 
-        let mut h = weights.product(&format!("{name}.attn.proj"), &out)?;
-        let bias = weights.bias(&format!("{name}.attn.proj"))?;
+        let mut h = weights.proj.weight.times(&out)?;
+        let bias = &weights.proj.bias.kept;
         let (mut spatial, mut measured) = (None, [None, None]);
-        let added = if self.extras.spatial.is_some() {
-            h = add_bias(h, &bias)?;
-            let spatial_name = format!("{name}.spatial");
-            let (pre, inner) = bottleneck(weights, &spatial_name, &h)?;
-            let up = Added {
-                values: vec![weights.product(&format!("{spatial_name}.up"), &inner)?],
-                biases: vec![weights.bias(&format!("{spatial_name}.up"))?],
-            };
-            measured[0] = norms.is_some().then(|| squares(&up, &residual)).transpose()?;
+        let added = if let Some(adapter) = &weights.spatial {
+            h = add_bias(h, bias)?;
+            let (pre, inner) = bottleneck(adapter, &h)?;
+            let up =
+                Added { values: vec![adapter.up.weight.times(&inner)?], biases: vec![adapter.up.bias.kept.clone()] };
+            measured[0] = measure.then(|| squares(&up, &residual)).transpose()?;
             spatial = Some(pre);
             Added { values: [vec![h.clone()], up.values].concat(), biases: up.biases }
         } else {
-            Added { values: vec![h.clone()], biases: vec![bias] }
+            Added { values: vec![h.clone()], biases: vec![bias.clone()] }
         };
 
-        let after = add_norm(&residual, &added, &weights.norm(&format!("{name}.norm2"), eps)?, weights.dtype)?;
-        let pre = weights.product(&format!("{name}.mlp.fc1"), &after.norm)?;
-        let inner = gelu(&pre, &weights.bias(&format!("{name}.mlp.fc1"))?)?;
-        let mut values = weights.product(&format!("{name}.mlp.fc2"), &inner)?;
-        let mut biases = vec![weights.bias(&format!("{name}.mlp.fc2"))?];
+        let after = add_norm(&residual, &added, &norm(&weights.norm2, eps), dtype)?;
+        let pre = weights.fc1.weight.times(&after.norm)?;
+        let inner = gelu(&pre, &weights.fc1.bias.kept)?;
+        let mut values = weights.fc2.weight.times(&inner)?;
+        let mut biases = vec![weights.fc2.bias.kept.clone()];
         let mut adapter = None;
-        if self.extras.mlp.is_some() {
-            let (adapter_name, up) = (format!("{name}.adapter"), format!("{name}.adapter.up"));
-            let (pre, inner) = bottleneck(weights, &adapter_name, &after.norm)?;
-            let bias = weights.bias(&up)?;
-            if norms.is_some() {
-                let alone = Added { values: vec![weights.product(&up, &inner)?], biases: vec![bias.clone()] };
+        if let Some(own) = &weights.adapter {
+            let (pre, inner) = bottleneck(own, &after.norm)?;
+            let bias = own.up.bias.kept.clone();
+            if measure {
+                let alone = Added { values: vec![own.up.weight.times(&inner)?], biases: vec![bias.clone()] };
                 measured[1] = Some(squares(&alone, &after.stream)?);
             }
-            values = weights.product_onto(values, &up, &inner)?;
+            values = own.up.weight.times_onto(values, &inner)?;
             biases.push(bias);
             adapter = Some(pre);
         }
         let added = Added { values: vec![values], biases };
-        if let Some(norms) = norms {
+        if measure {
             let [spatial, mlp] = measured;
-            norms.push(spatial, mlp);
+            self.norms.push(spatial, mlp);
         }
         let mut leaving = Stream { x: after.stream.clone(), added, heads: heads_after };
         if self.extras.prompts > 0 {
@@ -133,28 +124,12 @@ impl Fused {
         Ok((leaving, Kept { heads, needs, norms, attended, out, h, pre, adapter, spatial, low_rank }))
     }
 
-    /// The tokens of a clip that the last block carries on: those that are pooled, if they come first.
-    fn queries(&self, tokens: usize) -> usize {
-        let pooled = self.config.pooled_tokens(None);
-        if pooled.len() == self.config.class_tokens() { pooled.len() } else { tokens }
-    }
-
-    /// (3 D): Whisper's keys have none.
-    fn qkv_bias(&self, weights: &Weights<'_>, name: &str) -> Result<Tensor> {
-        if self.config.key_bias() {
-            return weights.bias(&format!("{name}.attn.qkv"));
-        }
-        let [q, v] = ["q", "v"].map(|part| weights.get(&format!("{name}.attn.{part}_bias")));
-        let q = q?;
-        Ok(Tensor::cat(&[&q, &q.zeros_like()?, &v?], 0)?)
-    }
-
     /// Each block sees the class tokens, its own prompts, then every other token.
-    fn insert_prompts(&self, weights: &Weights<'_>, name: &str, stream: &Stream) -> Result<Stream> {
+    fn insert_prompts(&self, prompt: &Weight, stream: &Stream) -> Result<Stream> {
         let (Heads { batch, tokens, .. }, d) = (stream.heads, self.config.hidden);
         let (first, prompts) = (self.config.class_tokens(), self.extras.prompts);
         let x = stream.settled()?.reshape((batch, tokens, d))?;
-        let prompt = weights.get(&format!("{name}.prompt"))?.broadcast_as((batch, prompts, d))?.contiguous()?;
+        let prompt = prompt.kept.broadcast_as((batch, prompts, d))?.contiguous()?;
         let parts = [x.narrow(1, 0, first)?, prompt, x.narrow(1, first, tokens - first)?];
         let parts: Vec<_> = parts.iter().filter(|part| part.dims()[1] > 0).collect();
         let x = Tensor::cat(&parts, 1)?.reshape((batch * (tokens + prompts), d))?;
@@ -195,8 +170,8 @@ fn first_tokens(x: &Tensor, Heads { batch, tokens, queries, .. }: Heads) -> Resu
 }
 
 /// An adapter's down(x) without its bias, and GELU of it with that.
-fn bottleneck(weights: &mut Weights<'_>, name: &str, x: &Tensor) -> Result<(Tensor, Tensor)> {
-    let pre = weights.product(&format!("{name}.down"), x)?;
-    let inner = gelu(&pre, &weights.bias(&format!("{name}.down"))?)?;
+fn bottleneck(adapter: &Adapter<Weight>, x: &Tensor) -> Result<(Tensor, Tensor)> {
+    let pre = adapter.down.weight.times(x)?;
+    let inner = gelu(&pre, &adapter.down.bias.kept)?;
     Ok((pre, inner))
 }

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::{Fast, Result, Thrift};
+use super::{Backend, Cpu, Plan, Result, Sizes};
 use crate::{
-    model::{Inventory, Method, ModelConfig, specs},
+    model::{Inventory, Method, ModelConfig, ModelError, Thrift, arch, specs},
     ops::block::{Trained, Widths},
 };
 
@@ -37,15 +37,22 @@ impl Cost {
         let specs = specs(config, method);
         let counts = Inventory::of(&specs);
         let batch = thrift.micro_batch.unwrap_or(batch).clamp(1, batch.max(1));
-        let engine = Fast::new(config.clone(), method, thrift)?;
         let extras = method.extras(config);
+        let trains = arch::training(&arch::names(config, &extras, false).backbone, &specs);
+        let plan = Plan { config, extras: &extras, trains: &trains, thrift };
+        if !Cpu::supports(&plan) {
+            return Err(ModelError::Shape(format!("the CPU kernels have no {method} for this backbone")));
+        }
+        let backend = Cpu::new(&plan);
         let widths = Widths {
             prompts: extras.prompts,
             mlp: config.mlp_hidden,
             spatial: extras.spatial.unwrap_or(0),
             adapter: extras.mlp.unwrap_or(0),
         };
-        let shape = engine.shape(&vec![config.pooled_tokens(None); batch], false);
+        let pooled = config.pooled_tokens(None);
+        let keep = pooled.last().map_or(config.tokens(), |last| last + 1);
+        let shape = backend.shape(Sizes { batch, tokens: config.tokens(), keep });
         let mut trained = vec![Trained::default(); config.depth];
         for spec in specs.iter().filter(|spec| spec.trains && spec.shape.len() == 2) {
             if let Some(of_block) = spec.block.and_then(|block| trained.get_mut(block)) {
@@ -53,7 +60,7 @@ impl Cost {
                 *if before { &mut of_block.before } else { &mut of_block.behind } += spec.count();
             }
         }
-        let [forward, backward] = engine.stack.multiplications(&shape, widths, &trained);
+        let [forward, backward] = backend.stack.multiplications(&shape, widths, &trained);
         Ok(Self {
             batch,
             forward,
@@ -62,7 +69,7 @@ impl Cost {
             gradients: 4 * counts.trainable,
             moments: 8 * counts.trainable,
             // A frozen backbone makes its features without a graph.
-            activations: if engine.trains[1] { engine.stack.kept(&shape, widths) } else { 0 },
+            activations: if trains.list().contains(&&true) { backend.stack.kept(&shape, widths) } else { 0 },
         })
     }
 }
@@ -74,6 +81,7 @@ mod tests {
     use super::*;
     use crate::model::{
         Engine,
+        network::Network,
         testing::{features, loss, moved},
     };
 
@@ -84,11 +92,11 @@ mod tests {
             for method in Method::all() {
                 let thrift = Thrift { checkpoint, lean, ..Thrift::default() };
                 let config = ModelConfig { hidden: 36, mlp_hidden: 100, depth: 3, ..tiny() };
-                let Ok(mut engine) = Fast::new(config.clone(), method, thrift) else { continue };
+                let mut engine = Network::<Cpu>::new(config.clone(), method, thrift);
                 let store = moved(&config, method, 0.1);
                 engine.step(&store, &features(&config, 2), &mut loss, false).unwrap();
                 let counted = Cost::of(&config, method, 2, thrift).unwrap();
-                assert_eq!(counted.activations, engine.stack.kept_bytes(), "{method}, {thrift:?}");
+                assert_eq!(counted.activations, engine.backend().stack.kept_bytes(), "{method}, {thrift:?}");
             }
         }
     }

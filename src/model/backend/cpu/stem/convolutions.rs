@@ -4,15 +4,16 @@
 //! along time, a row of zeros before the first frame and so many after the last that rows make pairs: the second
 //! convolution reads, for token t, the padded rows 2 t, 2 t + 1 and 2 t + 2.
 
-use std::{collections::HashMap, ops::Range};
+use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::{Result, Weights};
 use crate::{
     model::{Features, ModelConfig},
     ops::{
-        Mat, MatMut, columns, gelu,
+        Mat, MatMut,
+        block::Linear,
+        columns, gelu,
         mat::{Into, product},
         parallel::{Buffer, Rows, tile_rows, tiles, with_scratch},
     },
@@ -27,7 +28,7 @@ const OUTPUTS: usize = 48;
 
 /// Memory that lasts for the run, and what the backward pass needs of the forward pass.
 #[derive(Debug, Default)]
-pub(in crate::model::fast) struct Convolutions {
+pub(in crate::model::backend::cpu) struct Convolutions {
     /// Kernels as matrices (D, 3 in), the inputs of a tap side by side.
     kernels: [Buffer; 2],
     /// Padded input, (batch, 2 tokens + 2, bins).
@@ -97,30 +98,23 @@ fn by_taps(kernel: &[f32], inputs: usize, out: &mut [f32]) {
 }
 
 impl Convolutions {
-    /// Bytes held.
-    pub(in crate::model::fast) fn bytes(&self) -> usize {
-        let Self { kernels: [first, second], input, pre, act, dfirst, dpre } = self;
-        [first, second, input, pre, act, dfirst, dpre].into_iter().map(Buffer::bytes).sum()
-    }
-
     /// Tokens (batch, tokens, D). With `train`, keeps what [`backward`](Self::backward) needs.
     pub(super) fn forward(
         &mut self,
         config: &ModelConfig,
-        weights: &Weights<'_>,
+        (layers, position): (&[Linear<&[f32]>; 2], &[f32]),
         input: &Features,
         train: bool,
         out: &mut [f32],
-    ) -> Result<()> {
+    ) {
         let sizes = Sizes::of(config, input.batch);
         let Sizes { batch, tokens, bins, d, .. } = sizes;
         let padded = sizes.padded() * bins;
         let [first, second] = &mut self.kernels;
         let (first, second) = (first.get(d * TAPS * bins), second.get(d * TAPS * d));
-        by_taps(weights.get("stem.conv1.weight")?, bins, first);
-        by_taps(weights.get("stem.conv2.weight")?, d, second);
-        let [first_bias, second_bias] = [weights.get("stem.conv1.bias")?, weights.get("stem.conv2.bias")?];
-        let position = weights.get("pos_embed")?;
+        by_taps(layers[0].weight, bins, first);
+        by_taps(layers[1].weight, d, second);
+        let [first_bias, second_bias] = [layers[0].bias, layers[1].bias];
         let frames = self.input.get(batch * padded);
         for (out, clip) in frames.chunks_exact_mut(padded).zip(input.data.chunks_exact(sizes.frames * bins)) {
             out[..bins].fill(0.0);
@@ -150,17 +144,16 @@ impl Convolutions {
             gelu::bias_gelu_in_place(out, second_bias);
             columns::add(out, &position[range.start * d..range.end * d]);
         });
-        Ok(())
     }
 
     /// Adds the gradients of what trains, from that of the tokens (batch, tokens, D) of the last forward pass.
     pub(super) fn backward(
         &mut self,
         config: &ModelConfig,
-        weights: &Weights<'_>,
+        layers: &[Linear<&[f32]>; 2],
         dtokens: &[f32],
-        gradients: &mut HashMap<&str, &mut [f32]>,
-    ) -> Result<()> {
+        gradients: &mut [Linear<Option<Vec<f32>>>; 2],
+    ) {
         let sizes = Sizes::of(config, dtokens.len() / (config.tokens() * config.hidden));
         let Sizes { batch, frames, tokens, bins, d } = sizes;
         let padded = sizes.padded();
@@ -184,7 +177,7 @@ impl Convolutions {
             }
         }
         let kernels = [self.kernels[0].kept(d * TAPS * bins), self.kernels[1].kept(d * TAPS * d)];
-        let first_bias = weights.get("stem.conv1.bias")?;
+        let first_bias = layers[0].bias;
         work.into_par_iter().with_max_len(1).for_each(|(input, dpre, act, dfirst, pairs)| {
             let tap = |tap: usize| Mat::new(kernels[1], TAPS * d).columns_at(tap * d, d);
             // Of token t, after the row of zeros, and of the token before it.
@@ -204,26 +197,25 @@ impl Convolutions {
         let of_first = |i: usize| Mat::new(&dfirst[clip(d, padded, i)], d).rows_at(1, frames);
         let of_second = |i: usize| Mat::new(&dpre[clip(d, tokens + 2, i)], d).rows_at(1, tokens);
         for i in 0..batch {
-            if let Some(gradient) = gradients.get_mut("stem.conv1.bias") {
+            if let Some(gradient) = &mut gradients[0].bias {
                 columns::add_sums(gradient, of_first(i), 0);
             }
-            if let Some(gradient) = gradients.get_mut("stem.conv2.bias") {
+            if let Some(gradient) = &mut gradients[1].bias {
                 columns::add_sums(gradient, of_second(i), 0);
             }
         }
-        if let Some(gradient) = gradients.get_mut("stem.conv1.weight") {
+        if let Some(gradient) = &mut gradients[0].weight {
             kernel_gradient(gradient, bins, batch, |i| {
                 let windows = Mat::windows(&input[clip(bins, padded, i)], TAPS * bins, bins);
                 (of_first(i), windows.rows_at(0, frames))
             });
         }
-        if let Some(gradient) = gradients.get_mut("stem.conv2.weight") {
+        if let Some(gradient) = &mut gradients[1].weight {
             kernel_gradient(gradient, d, batch, |i| {
                 let windows = Mat::windows(&act[clip(d, padded, i)], TAPS * d, 2 * d);
                 (of_second(i), windows.rows_at(0, tokens))
             });
         }
-        Ok(())
     }
 }
 
