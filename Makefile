@@ -5,7 +5,11 @@ CARGO ?= cargo
 # The peers' benchmark compares with PyTorch in an environment of its own.
 PEERS_ENV ?= target/peers-env
 
-.PHONY: help run build test test-slow check-decode lint doc bench bench-peers cuda check-cuda gpu-kit gpu-check packages
+# Exported models are checked with onnxruntime, transformers and peft, and in a browser, in environments of their own.
+EXPORT_ENV ?= target/export-env
+EXPORT_MODULES ?= target/export-modules
+
+.PHONY: help run build test test-slow check-decode check-export lint doc bench bench-peers cuda check-cuda gpu-kit gpu-check packages
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -30,6 +34,17 @@ test-slow: packages ## the tests that train for longer
 check-decode: packages ## some 200 sound files decoded here and by ffmpeg: lengths and samples compared
 	@.ci/ffmpeg
 	@$(CARGO) test --locked --quiet --test sounds -- --ignored --nocapture decoding_agrees_with_ffmpeg
+
+check-export: packages ## exported models in onnxruntime, transformers and peft (from PyPI) and in headless Chromium (npm)
+	@test -x $(EXPORT_ENV)/bin/python || python3 -m venv $(EXPORT_ENV)
+	@$(EXPORT_ENV)/bin/python -c 'import onnxruntime, soundfile, torch, transformers, peft' 2>/dev/null || \
+	    $(EXPORT_ENV)/bin/pip install --quiet numpy onnx onnxruntime soundfile scipy torch transformers peft
+	@test -d $(EXPORT_MODULES)/node_modules/puppeteer-core || \
+	    npm install --prefix $(EXPORT_MODULES) --no-audit --no-fund --silent onnxruntime-web puppeteer-core
+	@command -v $${CHROMIUM:-chromium} >/dev/null || { echo "Chromium is missing: apt-get install chromium, or set CHROMIUM"; exit 1; }
+	@AAT_TUI_EXPORT_PYTHON=$$(realpath -s $(EXPORT_ENV))/bin/python AAT_TUI_EXPORT_TRANSFORMERS=$$(realpath -s $(EXPORT_ENV))/bin/python \
+	    AAT_TUI_EXPORT_MODULES=$$(realpath $(EXPORT_MODULES))/node_modules CHROMIUM=$$(command -v $${CHROMIUM:-chromium}) \
+	    $(CARGO) test --locked --test export -- --nocapture
 
 lint: packages ## what CI insists on: format, clippy, docs, licences, spelling
 	@$(CARGO) fmt --check

@@ -1,11 +1,14 @@
 //! What `train`, `compare` and their kin all ask for.
 
-use std::{path::PathBuf, str::FromStr};
+use std::{
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use super::CliError;
 use crate::{
     data,
-    model::Method,
+    model::{self, Method},
     session::{OnNan, Store},
     train::Request,
 };
@@ -16,7 +19,7 @@ pub struct RunArgs {
     /// A folder with one subfolder for each class, a data set in a known layout, a CSV manifest, or `demo`.
     #[arg(long, value_name = "D", env = "AAT_TUI_DATA")]
     pub(super) data: String,
-    /// The backbone: box, tiny, small, base, a checkpoint's file or folder, or hf:ORG/NAME.
+    /// The backbone: box, box-ssl, tiny, small, base, a checkpoint's file or folder, hf:ORG/NAME, or a session.
     #[arg(long, value_name = "M", env = "AAT_TUI_MODEL", default_value = "box")]
     model: String,
     /// A recipe by name or file, instead of the one that fits the data set.
@@ -88,6 +91,14 @@ impl Place {
     pub fn store(&self) -> Store {
         self.sessions.clone().map_or_else(Store::of_user, Store::at)
     }
+
+    /// What `--model` means: where neither a model nor a path has this name but a session has, that session's folder.
+    pub fn model(&self, given: &str) -> String {
+        let taken = given.starts_with("hf:") || model::names().any(|name| name == given) || Path::new(given).exists();
+        let session = if taken { None } else { self.store().find(given).ok() };
+        let session = session.and_then(|folder| std::path::absolute(folder).ok());
+        session.map_or_else(|| given.to_owned(), |folder| folder.to_string_lossy().into_owned())
+    }
 }
 
 impl RunArgs {
@@ -95,7 +106,7 @@ impl RunArgs {
     pub fn request(&self, method: Method) -> Request {
         Request {
             data: self.data.clone(),
-            model: self.model.clone(),
+            model: self.place.model(&self.model),
             method,
             recipe: self.recipe.clone(),
             fold: self.fold,

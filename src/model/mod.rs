@@ -12,6 +12,7 @@ mod describe;
 mod device;
 mod engine;
 mod error;
+pub mod export;
 mod fast;
 mod fused;
 pub mod hub;
@@ -32,7 +33,7 @@ mod store;
 mod testing;
 mod tokens;
 
-pub use boxed::boxed;
+pub use boxed::{boxed, boxed_license};
 pub use config::{ModelConfig, Pooling, Stem};
 pub use convert::convert;
 pub use describe::{Description, Ignored, check, describe};

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{
     ModelConfig, ModelError,
     boxed::{BOXED, Boxed},
-    checkpoint::{Adapter, Checkpoint, Lora},
+    checkpoint::{Adapter, Checkpoint, Lora, Session},
     hub,
 };
 
@@ -23,7 +23,7 @@ pub(super) enum Source {
     },
     /// A whole model or backbone in a file.
     File(Box<Checkpoint>),
-    /// What was added to a backbone.
+    /// What a training added to a backbone or changed in it: adapters, or a session.
     Adapter(Box<Adapter>),
 }
 
@@ -44,6 +44,11 @@ impl Source {
         let path = Path::new(given);
         if !path.exists() {
             return Err(unknown(given));
+        }
+        match Session::find(path)? {
+            Some(Session::Trained(adapter)) => return Ok(Self::Adapter(adapter)),
+            Some(Session::Backbone(folder)) => return Ok(Self::File(Box::new(Checkpoint::open(&folder)?))),
+            None => {}
         }
         if let Some(adapter) = Adapter::find(path)? {
             return Ok(Self::Adapter(Box::new(adapter)));
@@ -81,7 +86,7 @@ fn unknown(given: &str) -> ModelError {
     let near = names.map(|name| (strsim::osa_distance(&given.to_lowercase(), name), name)).min();
     let hint = match near {
         Some((distance, name)) if distance <= 2 => format!("did you mean {name}?"),
-        _ => "give box, tiny, small, base, a checkpoint's file or folder, or hf:ORG/NAME".into(),
+        _ => "give box, box-ssl, tiny, small, base, a checkpoint's file or folder, hf:ORG/NAME, or a session".into(),
     };
     ModelError::Unknown { what: "model", given: given.to_owned(), hint }
 }
