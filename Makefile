@@ -9,7 +9,7 @@ PEERS_ENV ?= target/peers-env
 EXPORT_ENV ?= target/export-env
 EXPORT_MODULES ?= target/export-modules
 
-.PHONY: help run build test test-slow check-decode check-export lint doc bench bench-peers cuda check-cuda gpu-kit gpu-check packages
+.PHONY: help run build test test-slow check-decode check-export lint doc bench bench-peers bench-export cuda check-cuda gpu-kit gpu-check packages
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -65,6 +65,13 @@ bench-peers: build ## the same work here and in PyTorch (from PyPI), alternated,
 	@$(PEERS_ENV)/bin/python -c 'import torch, torchaudio' 2>/dev/null || \
 	    $(PEERS_ENV)/bin/pip install --quiet torch torchaudio numpy
 	@$(PEERS_ENV)/bin/python benches/peers/compare.py $(ARGS)
+
+# Without sessions in ARGS it trains one of every method on three backbones first.
+bench-export: build ## the table of docs/deploy.md: exported sessions in onnxruntime (from PyPI) beside the program
+	@test -x $(EXPORT_ENV)/bin/python || python3 -m venv $(EXPORT_ENV)
+	@$(EXPORT_ENV)/bin/python -c 'import onnx, onnxruntime, soundfile, scipy' 2>/dev/null || \
+	    $(EXPORT_ENV)/bin/pip install --quiet numpy onnx onnxruntime soundfile scipy
+	@$(EXPORT_ENV)/bin/python benches/export/table.py target/release/aat-tui $(or $(DATA),../shared/data) target/export-table $(ARGS)
 
 cuda: packages ## the program with CUDA, no GPU needed to build it: target/cuda/release/aat-tui
 	@.ci/cuda build

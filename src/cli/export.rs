@@ -9,9 +9,9 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use super::{CliError, Interrupt, Output, eval::Weights, output::thousands, run_args::Place};
+use super::{CliError, Interrupt, Output, eval::Weights, run_args::Place};
 use crate::{
-    export::{self, Checked, ExportError, Report, Request, Stage, Storage, Verify},
+    export::{self, ExportError, Report, Request, Stage, Storage, Verify},
     infer::Which,
 };
 
@@ -111,33 +111,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     })?;
     let mut output = Output::stdout(args.json);
     output.object(&Summary { summary: true, report: &report })?;
-    lines(&report).into_iter().try_for_each(|line| output.line(line))
-}
-
-fn lines(report: &Report) -> Vec<String> {
-    let bytes = thousands(usize::try_from(report.bytes).unwrap_or(usize::MAX));
-    let mut lines = vec![format!("{}: {}, {bytes} bytes, {}", report.file.display(), report.format, report.dtype)];
-    if let Some(checked) = &report.checked {
-        lines.extend(compared(checked));
-    }
-    lines.extend(report.notes.iter().map(|note| format!("note: {note}")));
-    lines
-}
-
-/// What the comparison with the program came to.
-fn compared(checked: &Checked) -> Vec<String> {
-    let Checked { clips, verified_on, worst_difference, changed_labels, accuracy } = checked;
-    let mut lines = vec![format!(
-        "scores of {clips} clips of {verified_on} differ from the program's by at most {worst_difference:.1e}; the first \
-         class differs in {changed_labels}"
-    )];
-    if let Some(accuracy) = accuracy {
-        lines.push(format!(
-            "{}: {:.4} by the program, {:.4} by the file",
-            accuracy.metric, accuracy.ours, accuracy.file
-        ));
-    }
-    lines
+    report.lines().into_iter().try_for_each(|line| output.line(line))
 }
 
 /// A progress bar on standard error, where a person watches.

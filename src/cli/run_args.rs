@@ -1,14 +1,11 @@
 //! What `train`, `compare` and their kin all ask for.
 
-use std::{
-    path::{Path, PathBuf},
-    str::FromStr,
-};
+use std::{path::PathBuf, str::FromStr};
 
 use super::CliError;
 use crate::{
     data,
-    model::{self, Method},
+    model::Method,
     session::{OnNan, Store},
     train::Request,
 };
@@ -92,12 +89,9 @@ impl Place {
         self.sessions.clone().map_or_else(Store::of_user, Store::at)
     }
 
-    /// What `--model` means: where neither a model nor a path has this name but a session has, that session's folder.
+    /// What `--model` means: also a session by its name.
     pub fn model(&self, given: &str) -> String {
-        let taken = given.starts_with("hf:") || model::names().any(|name| name == given) || Path::new(given).exists();
-        let session = if taken { None } else { self.store().find(given).ok() };
-        let session = session.and_then(|folder| std::path::absolute(folder).ok());
-        session.map_or_else(|| given.to_owned(), |folder| folder.to_string_lossy().into_owned())
+        self.store().model(given)
     }
 }
 

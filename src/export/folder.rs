@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     data::Loss,
-    infer::{self, Classifier, Trained, Which},
+    infer::{Classifier, Trained, Which},
     model::{
         self, Extras, ModelError, Pooling, Stem,
         checkpoint::{Card, save_adapter, save_model, to_hugging_face, to_peft},
@@ -64,12 +64,13 @@ pub(super) fn export(request: &Request, store: &Store, watch: Watch<'_>) -> Resu
     let mut trained = Trained::open(&folder, which, "cpu")?;
     trained.opened.labels = Some(trained.config.labels.clone());
     trained.opened.normalisation = Some(trained.config.normalisation);
-    let mut notes = Vec::new();
+    let mut notes = trained.notes.clone();
     let form = form(request, &trained, &mut notes)?;
     let parent = request.target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let io = |source| ExportError::io(&request.target, source);
     let partial = tempfile::Builder::new().prefix(".partial-").tempdir_in(parent).map_err(io)?;
-    write(form, request, &trained, partial.path(), &mut notes)?;
+    write(form, request, &trained, partial.path(), &mut notes)
+        .map_err(|error| of_target(error, partial.path(), &request.target))?;
     let card = model_card::text(form, &request.target, &trained, &session::outline(&folder)?);
     crate::atomic::write(&partial.path().join("README.md"), |file| std::io::Write::write_all(file, card.as_bytes()))
         .map_err(io)?;
@@ -81,17 +82,28 @@ pub(super) fn export(request: &Request, store: &Store, watch: Watch<'_>) -> Resu
             None
         }
         wanted => {
-            let loss = trained.config.recipe.loss;
             let mut classifier = Classifier::of_trained(trained)?;
             let clips = Clips::choose(wanted, &classifier, None, &mut notes)?;
             // Read back as anyone's checkpoint is.
             let mut written = Classifier::open(&partial.path().to_string_lossy(), store, "cpu")?;
-            let mut file = |sound: &[f32]| Ok(infer::probabilities(loss, &written.logits_of(sound)?));
+            let mut file = |sound: &[f32]| Ok(written.answers(sound)?);
             Some(verify::compare(&clips, &mut classifier, &mut file, watch)?.within(verify::LIMIT)?)
         }
     };
     name(partial, &request.target).map_err(io)?;
     Ok(Report { file: request.target.clone(), format: form.name(), bytes, dtype: Storage::F32.name(), checked, notes })
+}
+
+/// A disk's refusal, told of the folder that is to be written and not of the one it is written in first.
+fn of_target(error: ExportError, partial: &Path, target: &Path) -> ExportError {
+    match error {
+        ExportError::Model(ModelError::Io { path, source }) | ExportError::Io { path, source }
+            if path.starts_with(partial) =>
+        {
+            ExportError::io(target, source)
+        }
+        error => error,
+    }
 }
 
 /// The form that holds this model, and what a person should know about it.

@@ -17,7 +17,7 @@ use std::{
 
 use serde::Serialize;
 
-pub use verify::{Checked, LIMIT, LIMIT_HALF};
+pub use verify::{Accuracy, Checked, LIMIT, LIMIT_HALF};
 
 use crate::{
     data::DataError,
@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// What is asked for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// A session (name, folder or `last`), or a model whose checkpoint has labels.
     pub source: String,
@@ -97,6 +97,26 @@ pub struct Report {
     pub checked: Option<Checked>,
     /// What a person should know.
     pub notes: Vec<String>,
+}
+
+impl Report {
+    /// What was written and how it compares with the program, a sentence a line, for people.
+    pub fn lines(&self) -> Vec<String> {
+        let megabytes = self.bytes as f64 / 1e6;
+        let mut lines = vec![format!("{}: {}, {megabytes:.1} MB, {}", self.file.display(), self.format, self.dtype)];
+        if let Some(Checked { clips, verified_on, worst_difference, changed_labels, accuracy }) = &self.checked {
+            lines.push(format!(
+                "scores of {clips} clips of {verified_on} differ from the program's by at most {worst_difference:.1e}; the \
+                 first class differs in {changed_labels}"
+            ));
+            if let Some(accuracy) = accuracy {
+                let Accuracy { metric, ours, file } = accuracy;
+                lines.push(format!("{metric}: {ours:.4} by the program, {file:.4} by what was written"));
+            }
+        }
+        lines.extend(self.notes.iter().map(|note| format!("note: {note}")));
+        lines
+    }
 }
 
 /// How far an export is.

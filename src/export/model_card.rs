@@ -12,7 +12,7 @@ const LETTERS: usize = 80;
 pub(super) fn text(form: Form, target: &Path, trained: &Trained, state: &RunState) -> String {
     let (config, opened) = (&trained.config, &trained.opened);
     let name = target.file_name().unwrap_or(target.as_os_str()).to_string_lossy().into_owned();
-    let mut card = head(form, config.model.as_str());
+    let mut card = head(form, &model::origin(&config.model));
     // Writing into a text cannot fail.
     let _ = write!(
         card,

@@ -13,7 +13,10 @@ use crate::{
     audio::SAMPLE_RATE,
     data::Loss,
     infer::Classifier,
-    model::export::{Onnx, OnnxOptions, OnnxSource, Runtime, Scores},
+    model::{
+        self,
+        export::{Onnx, OnnxOptions, OnnxSource, Runtime, Scores},
+    },
 };
 
 /// Writes the file, compares it, names it.
@@ -21,7 +24,7 @@ pub(super) fn export(request: &Request, classifier: &mut Classifier, watch: Watc
     let half = request.storage == Storage::F16;
     let options =
         OnnxOptions { samples: request.samples, half, logits: request.logits, embeddings: request.embeddings };
-    let mut notes = Vec::new();
+    let mut notes = classifier.notes().to_vec();
     let clips = match &request.verify {
         Verify::Nothing => {
             notes.push("the file was not compared with the program (--verify none)".to_owned());
@@ -84,7 +87,7 @@ fn metadata(classifier: &Classifier) -> Vec<(String, String)> {
     let samples = front_end.samples_of(classifier.frames());
     let normalisation = classifier.normalisation();
     let session = classifier.session();
-    let base = session.map_or(classifier.name(), |(config, _)| config.model.as_str());
+    let base = model::origin(session.map_or(classifier.name(), |(config, _)| config.model.as_str()));
     let mut lines = vec![
         ("labels", json!(classifier.labels()).to_string()),
         ("sample_rate", SAMPLE_RATE.to_string()),
@@ -101,9 +104,9 @@ fn metadata(classifier: &Classifier) -> Vec<(String, String)> {
     }
     lines.extend([
         ("method", classifier.method().to_string()),
-        ("base", base.to_owned()),
+        ("base", base.clone()),
         ("base_fingerprint", classifier.fingerprint().to_owned()),
-        ("base_license", license::of(base)),
+        ("base_license", license::of(&base)),
     ]);
     if let Some((config, reached)) = session {
         lines.push(("session", config.session.clone()));

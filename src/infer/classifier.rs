@@ -313,7 +313,7 @@ struct Ready {
 }
 
 /// Softmax or sigmoid of one clip's logits: what a person reads as "how sure".
-pub fn probabilities(loss: Loss, logits: &[f32]) -> Vec<f32> {
+fn probabilities(loss: Loss, logits: &[f32]) -> Vec<f32> {
     match loss {
         Loss::CrossEntropy => {
             let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);

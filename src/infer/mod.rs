@@ -8,7 +8,7 @@ mod trained;
 mod weights;
 mod windows;
 
-pub use classifier::{Classifier, probabilities};
+pub use classifier::Classifier;
 pub use gains::{Gains, GainsError, LOUDEST, Strip};
 pub use mix::{Channel, Fader, Mix};
 pub use replay::{Replay, replay};

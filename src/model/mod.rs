@@ -50,6 +50,6 @@ pub use param::{Init, ParamSpec, Part};
 pub use portable::Portable;
 pub use precision::Precision;
 pub use select::engine;
-pub use source::{SIZES, is_random, names};
+pub use source::{SIZES, is_random, names, origin};
 pub use spec::specs;
 pub use store::ParamStore;

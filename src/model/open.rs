@@ -11,7 +11,7 @@ use super::{
     Thrift,
     checkpoint::{self, Adapter, Checkpoint},
     engine, initial_values, initialise,
-    source::Source,
+    source::{DEEPEST, Source},
     specs,
 };
 use crate::audio::Normalisation;
@@ -92,9 +92,6 @@ pub fn open(request: &Request) -> Result<Opened, ModelError> {
     request.device.synchronize()?;
     Ok(opened)
 }
-
-/// Trainings that may lie one upon the other: a session that began from a session, and so on.
-const DEEPEST: usize = 16;
 
 fn open_upon(request: &Request, deepest: usize) -> Result<Opened, ModelError> {
     match Source::find(&request.source)? {

@@ -12,6 +12,9 @@ use super::{
 /// Sizes that start from random weights, by name.
 pub const SIZES: [&str; 3] = ["tiny", "small", "base"];
 
+/// Trainings that may lie one upon the other: a session that began from a session, and so on.
+pub(super) const DEEPEST: usize = 16;
+
 /// What was named, looked at but not yet loaded.
 pub(super) enum Source {
     /// Random weights of one of [`SIZES`].
@@ -69,6 +72,23 @@ fn with_base(lora: &Lora) -> Result<Checkpoint, ModelError> {
         }
     };
     Checkpoint::with_lora(lora, &base)
+}
+
+/// The backbone that a model began from: of a session or an adapter the one beneath it, however many trainings lie between;
+/// of anything else itself.
+pub fn origin(given: &str) -> String {
+    let mut named = given.to_owned();
+    for _ in 0..DEEPEST {
+        // What the hub has is a whole model.
+        if named.starts_with("hf:") {
+            break;
+        }
+        match Source::find(&named) {
+            Ok(Source::Adapter(adapter)) => named.clone_from(&adapter.card.base),
+            _ => break,
+        }
+    }
+    named
 }
 
 /// What `--model` can name without a file or a network.

@@ -70,18 +70,21 @@ fn a_full_disk_leaves_what_was_there() {
     fs::create_dir(bench.path("out")).unwrap();
     fs::write(bench.path("out/m.onnx"), "an older one").unwrap();
     let program = env!("CARGO_BIN_EXE_aat-tui");
-    let script = format!("trap '' XFSZ; ulimit -f 2000; exec {program} export trained out/m.onnx");
-    let output = std::process::Command::new("sh")
-        .args(["-c", &script])
-        .current_dir(bench.folder.path())
-        .env("AAT_TUI_SESSIONS", bench.path("sessions"))
-        .env("AAT_TUI_CACHE", "off")
-        .output()
-        .unwrap();
-    let complaint = text(&output);
-    assert_eq!((output.status.code(), complaint.lines().count()), (Some(1), 1), "{complaint}");
-    assert!(complaint.contains("out/m.onnx: cannot write") && complaint.contains("make room"), "{complaint}");
-    assert_eq!(bench.names("out"), ["m.onnx"]);
+    for target in ["out/m.onnx", "out/folder"] {
+        let script = format!("trap '' XFSZ; ulimit -f 2000; exec {program} export trained {target}");
+        let output = std::process::Command::new("sh")
+            .args(["-c", &script])
+            .current_dir(bench.folder.path())
+            .env("AAT_TUI_SESSIONS", bench.path("sessions"))
+            .env("AAT_TUI_CACHE", "off")
+            .output()
+            .unwrap();
+        let complaint = text(&output);
+        assert_eq!((output.status.code(), complaint.lines().count()), (Some(1), 1), "{complaint}");
+        let says = format!("{target}: cannot write");
+        assert!(complaint.contains(&says) && complaint.contains("make room"), "{complaint}");
+        assert_eq!(bench.names("out"), ["m.onnx"]);
+    }
     assert_eq!(fs::read_to_string(bench.path("out/m.onnx")).unwrap(), "an older one");
 }
 
