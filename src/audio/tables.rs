@@ -68,6 +68,7 @@ mod tests {
                 let row = &tables.transform[row * FRAME_LENGTH..(row + 1) * FRAME_LENGTH];
                 row.iter().zip(frame).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>()
             };
+            let mut apart = Vec::new();
             for at in 5..20 {
                 // A frame of Whisper's is centred on its place.
                 let start = at * FRAME_SHIFT - if front_end == FrontEnd::Kaldi { 0 } else { FRAME_LENGTH / 2 };
@@ -86,10 +87,13 @@ mod tests {
                             ((energy.log10() + 4.0) / 4.0).max(f64::from(loudest) - 2.0)
                         }
                     };
-                    let apart = (expected - f64::from(*found)).abs();
-                    assert!(apart < 2e-4, "{front_end:?}, frame {at}, filter {filter}: {expected} and {found}");
+                    apart.push((expected - f64::from(*found)).abs());
                 }
             }
+            // Beside loud ones a quiet bin keeps few of the tables' digits; most keep all.
+            let worst = apart.iter().copied().fold(0.0, f64::max);
+            let many = apart.iter().filter(|apart| **apart > 2e-5).count();
+            assert!(worst < 2e-3 && many * 50 < apart.len(), "{front_end:?}: {worst}, {many} of {}", apart.len());
         }
     }
 }

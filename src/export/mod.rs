@@ -105,9 +105,12 @@ impl Report {
         let megabytes = self.bytes as f64 / 1e6;
         let mut lines = vec![format!("{}: {}, {megabytes:.1} MB, {}", self.file.display(), self.format, self.dtype)];
         if let Some(Checked { clips, verified_on, worst_difference, changed_labels, accuracy }) = &self.checked {
+            let labels = match changed_labels {
+                0 => "every first class is the same".to_owned(),
+                some => format!("the first class of {some} is another"),
+            };
             lines.push(format!(
-                "scores of {clips} clips of {verified_on} differ from the program's by at most {worst_difference:.1e}; the \
-                 first class differs in {changed_labels}"
+                "scores of {clips} clips of {verified_on} differ from the program's by at most {worst_difference:.1e}; {labels}"
             ));
             if let Some(accuracy) = accuracy {
                 let Accuracy { metric, ours, file } = accuracy;

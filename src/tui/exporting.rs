@@ -41,7 +41,7 @@ impl Form {
         match self {
             Self::Onnx => "raw 16 kHz samples in, scores out: onnxruntime, browsers, Rust",
             Self::Half => "the same in half the size; scores may differ by up to 1e-2",
-            Self::Folder => "for transformers, where it has such a model; else in our own form",
+            Self::Folder => "for transformers where it has such a model, else our own form",
             Self::Adapter => "what was trained, without the backbone; LoRA on an AST for peft",
         }
     }

@@ -253,8 +253,8 @@ pub static BINDINGS: &[Binding] = bindings! {
         [letter('a')] Action::ChooseSession(Side::A), "make it A ●: who is compared, and who listens on Live", "as A";
         [letter('b')] Action::ChooseSession(Side::B), "make it B ▲", "as B";
         [letter('r')] Action::ResumeSession, "resume its training from the last checkpoint", "resume";
-        [letter('E')] Action::ExportSession, "export it: one ONNX file, or a folder", "export";
         [letter('d'), key(KeyCode::Delete)] Action::DeleteSession, "delete it, after a question", "delete";
+        [letter('E')] Action::ExportSession, "export it: one ONNX file, or a folder", "export";
         [letter('u')] Action::Refresh, "read the list again";
     }
     Context::Everywhere => {

@@ -20,8 +20,16 @@ struct Bench {
     folder: tempfile::TempDir,
 }
 
-/// What every training here has in common: a tiny model on short clips.
-const SMALL: &str = "--data tones --model tiny --frames 48 --stride 16 --batch 4 --lr 3e-4 --epochs 1";
+/// What every training here has in common, unless it says otherwise: a tiny model on short clips.
+const SMALL: [(&str, &str); 7] = [
+    ("--data", "tones"),
+    ("--model", "tiny"),
+    ("--frames", "48"),
+    ("--stride", "16"),
+    ("--batch", "4"),
+    ("--lr", "3e-4"),
+    ("--epochs", "1"),
+];
 
 impl Bench {
     fn new() -> Self {
@@ -54,7 +62,9 @@ impl Bench {
     }
 
     fn train(&self, name: &str, more: &str) {
-        let output = self.run(&format!("train {SMALL} --name {name} {more}"));
+        let own: Vec<&str> = more.split_whitespace().collect();
+        let usual = SMALL.iter().filter(|(flag, _)| !own.contains(flag)).flat_map(|&(flag, value)| [flag, value]);
+        let output = self.command().args(["train", "--name", name]).args(usual).args(&own).output().unwrap();
         assert!(output.status.success(), "{more}: {}", text(&output));
     }
 

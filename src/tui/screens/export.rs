@@ -95,3 +95,17 @@ fn below(exporting: &Exporting, theme: &Theme, room: usize) -> Vec<Line<'static>
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_format_is_good_for_is_not_cut() {
+        // Borders and a column of padding on both sides.
+        let room = usize::from(WIDE - 4 - NAMES);
+        for form in Form::ALL {
+            assert!(text::width(form.what()) <= room, "{}", form.what());
+        }
+    }
+}
