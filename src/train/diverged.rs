@@ -6,7 +6,7 @@ use std::fmt;
 use super::TrainError;
 use crate::{
     data::{Batch, Dataset},
-    model::{Engine, Features, ParamStore, Portable},
+    model::{self, Engine, Features, ParamStore, Thrift},
     session::RunConfig,
 };
 
@@ -59,13 +59,13 @@ pub(super) fn source(
     if let Some(name) = weight_that_is_none(store)? {
         return Ok(format!("the weight {name} is not finite; the batch was {}", files(&all)));
     }
-    let mut engine = Portable::new(config.shape.clone(), config.method);
+    let mut engine = model::engine(&config.shape, config.method, store.device(), Thrift::default());
     // By clip: its own numbers decide, and no more memory is needed than for one.
     let mut first: Option<(usize, String)> = None;
     let mut culprits = Vec::new();
     for clip in 0..batch.features.batch {
         let features = batch.features.part(clip..clip + 1);
-        if let Some((depth, layer)) = first_layer(&mut engine, store, &features)? {
+        if let Some((depth, layer)) = first_layer(&mut *engine, store, &features)? {
             culprits.push(clip);
             if first.as_ref().is_none_or(|(known, _)| depth < *known) {
                 first = Some((depth, layer));
@@ -92,7 +92,7 @@ fn weight_that_is_none(store: &ParamStore) -> Result<Option<String>, TrainError>
 
 /// The first layer whose output for a clip is not finite, in the order of computation.
 fn first_layer(
-    engine: &mut Portable,
+    engine: &mut dyn Engine,
     store: &ParamStore,
     clip: &Features,
 ) -> Result<Option<(usize, String)>, TrainError> {
