@@ -17,6 +17,18 @@ pub fn write<E: From<io::Error>>(
     path: &Path,
     fill: impl FnOnce(&mut BufWriter<&mut File>) -> Result<(), E>,
 ) -> Result<(), E> {
+    write_checked(path, fill, |_| Ok(()))
+}
+
+/// The same, where `check` is shown the complete temporary file before it gets its name, and may refuse it.
+///
+/// # Errors
+/// What `fill`, `check` or the file system says; `path` is then untouched and the temporary file is gone.
+pub fn write_checked<E: From<io::Error>>(
+    path: &Path,
+    fill: impl FnOnce(&mut BufWriter<&mut File>) -> Result<(), E>,
+    check: impl FnOnce(&Path) -> Result<(), E>,
+) -> Result<(), E> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = temporary(folder, ".partial-")?;
     let mut buffered = BufWriter::new(file.as_file_mut());
@@ -24,6 +36,7 @@ pub fn write<E: From<io::Error>>(
     buffered.flush()?;
     drop(buffered);
     file.as_file().sync_all()?;
+    check(file.path())?;
     file.persist(path).map_err(|error| error.error)?;
     // The rename itself is safe once its folder is on the disk; Windows cannot open one to say so.
     if cfg!(unix) {
@@ -84,6 +97,23 @@ mod tests {
             Err(io::Error::other("the disk is full"))
         });
         assert!(failed.is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), b"good");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_is_refused_leaves_the_old_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weights");
+        let write = |text: &str, good: bool| {
+            let check = |shown: &Path| match good && std::fs::read_to_string(shown)? == text {
+                true => Ok(()),
+                false => Err(io::Error::other("it answers differently")),
+            };
+            write_checked::<io::Error>(&path, |file| file.write_all(text.as_bytes()), check)
+        };
+        write("good", true).unwrap();
+        assert!(write("bad", false).is_err());
         assert_eq!(std::fs::read(&path).unwrap(), b"good");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }

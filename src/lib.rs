@@ -22,6 +22,7 @@ pub mod atomic;
 pub mod audio;
 pub mod cli;
 pub mod data;
+pub mod export;
 pub mod infer;
 pub mod live;
 pub mod model;

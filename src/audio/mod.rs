@@ -12,6 +12,7 @@ mod mel;
 mod resample;
 pub mod server;
 mod stream;
+mod tables;
 pub mod tap;
 mod whisper_mel;
 
@@ -22,6 +23,7 @@ pub use fbank::{FRAME_LENGTH, FRAME_SHIFT, Fbank, MEL_BINS, frames_of};
 pub use front_end::{Extractor, FrontEnd};
 pub use resample::{Resampler, resample};
 pub use stream::{FbankStream, MonoStream};
+pub use tables::Tables;
 pub use whisper_mel::{WHISPER_128_BINS, WHISPER_BINS, WhisperMel};
 
 /// Counts changes to what resampling and the filter banks give for the same samples: part of the key under which

@@ -8,6 +8,7 @@ mod completions;
 mod data;
 mod devices;
 mod eval;
+mod export;
 mod features;
 mod grouping;
 mod interrupt;
@@ -61,6 +62,8 @@ pub enum Command {
     Eval(eval::Args),
     /// Say what sound files hold.
     Classify(classify::Args),
+    /// Write a trained model for use elsewhere: one ONNX file from raw sound to scores.
+    Export(export::Args),
     /// List, show, export or remove sessions.
     Sessions(sessions::Args),
     /// Count what a method trains on a model.
@@ -126,6 +129,7 @@ pub fn main() -> ExitCode {
         Some(Command::Resume(args)) => resume::run(&args),
         Some(Command::Eval(args)) => eval::run(&args),
         Some(Command::Classify(args)) => classify::run(&args),
+        Some(Command::Export(args)) => export::run(&args),
         Some(Command::Sessions(args)) => sessions::run(&args),
         Some(Command::Params(args)) => params::run(args),
         Some(Command::Models(args)) => models::run(args),

@@ -16,7 +16,7 @@ pub struct RunArgs {
     /// A folder with one subfolder for each class, a data set in a known layout, a CSV manifest, or `demo`.
     #[arg(long, value_name = "D", env = "AAT_TUI_DATA")]
     pub(super) data: String,
-    /// The backbone: box, tiny, small, base, a checkpoint's file or folder, or hf:ORG/NAME.
+    /// The backbone: box, box-ssl, tiny, small, base, a checkpoint's file or folder, hf:ORG/NAME, or a session.
     #[arg(long, value_name = "M", env = "AAT_TUI_MODEL", default_value = "box")]
     model: String,
     /// A recipe by name or file, instead of the one that fits the data set.
@@ -88,6 +88,11 @@ impl Place {
     pub fn store(&self) -> Store {
         self.sessions.clone().map_or_else(Store::of_user, Store::at)
     }
+
+    /// What `--model` means: also a session by its name.
+    pub fn model(&self, given: &str) -> String {
+        self.store().model(given)
+    }
 }
 
 impl RunArgs {
@@ -95,7 +100,7 @@ impl RunArgs {
     pub fn request(&self, method: Method) -> Request {
         Request {
             data: self.data.clone(),
-            model: self.model.clone(),
+            model: self.place.model(&self.model),
             method,
             recipe: self.recipe.clone(),
             fold: self.fold,

@@ -1,9 +1,14 @@
 //! Does what [`update`](super::update()) asks for: trains, reads, listens, writes. Answers come back as messages.
 
 use std::{
+    ops::ControlFlow,
     path::{Path, PathBuf},
-    sync::{Arc, mpsc},
-    thread,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread::{self, JoinHandle},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -19,6 +24,7 @@ use super::{
     ticket::Ticket,
 };
 use crate::{
+    export::{self, ExportError, Stage},
     model::Method,
     plot,
     session::{self, SessionInfo, Status, Store},
@@ -42,6 +48,8 @@ pub struct World {
     /// What is heard now.
     hearing: Option<Hearing>,
     taught: Taught,
+    /// The export at work: how it is stopped, and its thread.
+    exporting: Option<(Arc<AtomicBool>, JoinHandle<()>)>,
 }
 
 impl World {
@@ -59,7 +67,15 @@ impl World {
                 }
             }
         })?;
-        Ok(Self { store, inbox, trainers: Vec::new(), clerk, hearing: None, taught: Taught::default() })
+        Ok(Self {
+            store,
+            inbox,
+            trainers: Vec::new(),
+            clerk,
+            hearing: None,
+            taught: Taught::default(),
+            exporting: None,
+        })
     }
 
     /// Does one thing. Quick, or on another thread: then its answer comes as a message. What there is to tell at once
@@ -79,8 +95,8 @@ impl World {
                 });
             }
             Effect::Shape(ticket, setup, method) => {
-                return self.aside(move |_, _| {
-                    let shape = train::preview(&request(&setup, method));
+                return self.aside(move |store, _| {
+                    let shape = train::preview(&request(store, &setup, method));
                     Message::Shape(ticket, shape.map(Box::new).map_err(|error| error.to_string()))
                 });
             }
@@ -100,6 +116,8 @@ impl World {
                     Err(error) => Message::Trouble(error.to_string().into()),
                 });
             }
+            Effect::ExportSession(ticket, request) => return self.export(ticket, *request),
+            Effect::StopExport => self.stop_export(),
             Effect::StepAside => {
                 if !signals::step_aside() {
                     return vec![Message::Notice("there is no shell to go back to; q quits".into())];
@@ -159,13 +177,18 @@ impl World {
         Vec::new()
     }
 
-    /// Stops what trains, each with a checkpoint, and waits for it.
+    /// Stops what trains, each with a checkpoint, and what is exported, and waits for them.
     pub fn stop(&mut self) {
         self.stop_listening();
+        self.stop_export();
         for (trainer, _) in &self.trainers {
             trainer.command(None, Command::Stop);
         }
         self.trainers.clear();
+        if let Some((_, thread)) = self.exporting.take() {
+            // What was written under a temporary name is removed by that thread.
+            let _ = thread.join();
+        }
     }
 
     /// Whether some trainer is still at work.
@@ -177,6 +200,43 @@ impl World {
         // The handle stays: what was recorded until now is still to be fetched.
         if let Some(hearing) = &self.hearing {
             hearing.stop(false);
+        }
+    }
+
+    fn export(&mut self, ticket: Ticket, request: export::Request) -> Vec<Message> {
+        let (store, inbox, stop) = (self.store.clone(), self.inbox.clone(), Arc::new(AtomicBool::new(false)));
+        let asked = stop.clone();
+        let spawned = thread::Builder::new().name("export".into()).spawn(move || {
+            let mut watch = |stage: Stage| {
+                let told = match stage {
+                    Stage::Writing(_) => Ok(()),
+                    Stage::Verifying(done, total) => inbox.send(Message::Exporting(ticket, done, total)),
+                };
+                // Nobody watches any more once the workbench is closed.
+                if told.is_err() || asked.load(Ordering::Relaxed) {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            };
+            let result = export::export(&request, &store, &mut watch).map(Box::new).map_err(|error| match error {
+                ExportError::Interrupted => "stopped: nothing was written".to_owned(),
+                error => error.to_string(),
+            });
+            let _ = inbox.send(Message::Exported(ticket, result));
+        });
+        match spawned {
+            Ok(thread) => {
+                self.exporting = Some((stop, thread));
+                Vec::new()
+            }
+            Err(error) => vec![Message::Exported(ticket, Err(format!("the system gave no thread: {error}")))],
+        }
+    }
+
+    fn stop_export(&self) {
+        if let Some((stop, _)) = &self.exporting {
+            stop.store(true, Ordering::Relaxed);
         }
     }
 
@@ -205,7 +265,7 @@ impl World {
     fn train(&mut self, runs: Vec<(Ticket, Task)>) -> Vec<Message> {
         self.trainers.retain(|(trainer, _)| !trainer.is_over());
         let launch = |task| match task {
-            Task::New(method, setup) => Launch::New(Box::new(request(&setup, method))),
+            Task::New(method, setup) => Launch::New(Box::new(request(&self.store, &setup, method))),
             // A name means the session of this name here, whatever else is called so.
             Task::Resume(path) if path.components().count() == 1 => Launch::Resume(self.store.root().join(path)),
             Task::Resume(path) => Launch::Resume(path),
@@ -245,10 +305,10 @@ impl World {
 }
 
 /// What is asked of the trainer.
-fn request(setup: &Setup, method: Method) -> Request {
+fn request(store: &Store, setup: &Setup, method: Method) -> Request {
     Request {
         data: setup.data.clone(),
-        model: setup.model.clone(),
+        model: store.model(&setup.model),
         method,
         recipe: setup.recipe.clone(),
         fold: setup.fold,

@@ -224,6 +224,7 @@ impl Pretraining {
             labels: Vec::new(),
             front_end: FrontEnd::Kaldi.card().into(),
             normalisation: Some(self.config.normalisation),
+            multi_label: None,
         };
         Ok(save_backbone(&self.lock.folder().join(BACKBONE), &card, &self.store)?)
     }
