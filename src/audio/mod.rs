@@ -11,7 +11,9 @@ mod front_end;
 mod mel;
 mod resample;
 pub mod server;
+mod sliding;
 mod stream;
+mod streamed;
 pub mod tap;
 mod whisper_mel;
 
@@ -21,7 +23,9 @@ pub use error::AudioError;
 pub use fbank::{FRAME_LENGTH, FRAME_SHIFT, Fbank, MEL_BINS, frames_of};
 pub use front_end::{Extractor, FrontEnd};
 pub use resample::{Resampler, resample};
+pub use sliding::{Sliding, Window};
 pub use stream::{FbankStream, MonoStream};
+pub use streamed::Streamed;
 pub use whisper_mel::{WHISPER_128_BINS, WHISPER_BINS, WhisperMel};
 
 /// Counts changes to what resampling and the filter banks give for the same samples: part of the key under which

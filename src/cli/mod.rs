@@ -19,6 +19,7 @@ mod pretrain;
 mod probe;
 mod resume;
 mod run_args;
+mod scan;
 mod sessions;
 mod train;
 mod watch;
@@ -61,6 +62,8 @@ pub enum Command {
     Eval(eval::Args),
     /// Say what sound files hold.
     Classify(classify::Args),
+    /// Find sounds in recordings, however long, and write where they are.
+    Scan(scan::Args),
     /// List, show, export or remove sessions.
     Sessions(sessions::Args),
     /// Count what a method trains on a model.
@@ -126,6 +129,7 @@ pub fn main() -> ExitCode {
         Some(Command::Resume(args)) => resume::run(&args),
         Some(Command::Eval(args)) => eval::run(&args),
         Some(Command::Classify(args)) => classify::run(&args),
+        Some(Command::Scan(args)) => scan::run(args),
         Some(Command::Sessions(args)) => sessions::run(&args),
         Some(Command::Params(args)) => params::run(args),
         Some(Command::Models(args)) => models::run(args),
