@@ -402,7 +402,7 @@ mod tests {
     /// What makes a scan's tables the same however its windows were put into batches.
     #[test]
     fn a_window_scores_the_same_to_the_bit_whatever_is_beside_it() {
-        for method in [model::Method::aat(), model::Method::Full] {
+        for method in [model::Method::aat(), model::Method::full()] {
             let opened = model::open(&model::Request {
                 frames: Some(64),
                 classes: Some(5),
