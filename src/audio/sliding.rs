@@ -40,7 +40,7 @@ enum Bank {
     /// From each window's samples: windows that share no frame.
     Apart(Extractor),
     /// Frames of the stream, 128 values each.
-    Kaldi(FbankStream, Kept<f32>),
+    Kaldi(Box<FbankStream>, Kept<f32>),
     /// Logarithms of the energies of the stream's frames, in their order.
     Whisper(Box<WhisperMel>, Kept<f64>),
 }
@@ -86,7 +86,7 @@ impl Sliding {
         let overlap = hop < (frames * FRAME_SHIFT) as u64 && hop.is_multiple_of(FRAME_SHIFT as u64);
         let bins = front_end.bins();
         let bank = match front_end {
-            FrontEnd::Kaldi if overlap => Bank::Kaldi(FbankStream::new(), Kept::of(bins)),
+            FrontEnd::Kaldi if overlap => Bank::Kaldi(Box::default(), Kept::of(bins)),
             FrontEnd::Whisper | FrontEnd::Whisper128 if overlap => {
                 Bank::Whisper(Box::new(WhisperMel::new(bins)), Kept::of(bins))
             }

@@ -13,10 +13,10 @@ use sha2::{Digest, Sha256};
 
 use super::{CliError, Interrupt, Output, output::thousands, run_args::Place};
 use crate::{
-    audio::{Note, SAMPLE_RATE},
+    audio::{Began, Note, SAMPLE_RATE},
     data::hex,
     infer::Classifier,
-    scan::{self, Event, Format, Found, Grid, Plan, Row, Rules, ScanError, Summary, Thresholds},
+    scan::{self, Choice, Clips, Event, Format, Found, Grid, Plan, Row, Rules, ScanError, Summary, Thresholds},
     session::Store,
     train::peak_rss_bytes,
 };
@@ -78,6 +78,28 @@ pub struct Args {
     /// Also write what the backbone makes of every window: embeddings/NAME.npy, float32 (windows, D).
     #[arg(long, env = "AAT_TUI_EMBEDDINGS")]
     embeddings: bool,
+    /// Cut detections out into class folders that `train --data` reads; clips.csv there says what each is of.
+    #[arg(long, value_name = "DIR", env = "AAT_TUI_CLIPS")]
+    clips: Option<PathBuf>,
+    /// Seconds of sound on each side of a clip's detection.
+    #[arg(long, value_name = "S", env = "AAT_TUI_PADDING", default_value_t = 1.0)]
+    padding: f64,
+    /// Seconds of the longest detection that is cut out whole; of a longer one, that much around its highest score.
+    #[arg(long, value_name = "S", env = "AAT_TUI_LONGEST", default_value_t = 30.0)]
+    longest: f64,
+    /// Most clips of a class.
+    #[arg(long, value_name = "N", env = "AAT_TUI_PER_CLASS", default_value_t = 100)]
+    per_class: usize,
+    /// Most clips of a class from one recording.
+    #[arg(long, value_name = "M", env = "AAT_TUI_PER_FILE", default_value_t = 10)]
+    per_file: usize,
+    /// Which detections are cut out first: score (the highest), margin (the least sure) or spread (over the scores).
+    #[arg(long, value_name = "CHOICE", env = "AAT_TUI_CHOOSE", default_value = "score")]
+    choose: Choice,
+    /// When the recording began, with its zone where that is known: 2024-05-01T04:00:00+02:00. For one recording; else
+    /// GUANO's metadata, AudioMoth's comment or the name says so.
+    #[arg(long, value_name = "TIME", env = "AAT_TUI_START")]
+    start: Option<Began>,
     /// Write over the tables of another scan in the same folder.
     #[arg(long, env = "AAT_TUI_REPLACE")]
     replace: bool,
@@ -99,7 +121,7 @@ pub struct Args {
 #[serde(tag = "event", rename_all = "snake_case")]
 enum Happened<'a> {
     Begin { files: usize, bytes: u64, window_s: f64, hop_s: f64, out: &'a Path, thresholds: &'a str },
-    File { file: &'a str, seconds: f64, detections: usize, known: bool, notes: &'a [Note] },
+    File { file: &'a str, seconds: f64, detections: usize, began: Option<String>, known: bool, notes: &'a [Note] },
     Failed { file: &'a str, error: &'a str },
     Note { message: &'a str },
 }
@@ -122,6 +144,7 @@ struct SummaryLine<'a> {
     /// Seconds of sound scored in a second.
     speed: f64,
     detections: u64,
+    clips: Option<usize>,
     /// Recordings whose scores an earlier run had kept.
     known: usize,
     scored_hours: f64,
@@ -135,7 +158,13 @@ struct SummaryLine<'a> {
 /// # Errors
 /// When nothing can answer, nothing is found, results cannot be written, or a recording could not be read; 130 after Ctrl-C.
 pub fn run(args: Args) -> Result<(), CliError> {
-    for (name, seconds) in [("smooth", args.smooth), ("min-duration", args.min_duration), ("max-gap", args.max_gap)] {
+    for (name, seconds) in [
+        ("smooth", args.smooth),
+        ("min-duration", args.min_duration),
+        ("max-gap", args.max_gap),
+        ("padding", args.padding),
+        ("longest", args.longest),
+    ] {
         if !(seconds.is_finite() && (0.0..1e7).contains(&seconds)) {
             return Err(CliError::Usage(format!("--{name} is a number of seconds, 0 or more")));
         }
@@ -163,6 +192,10 @@ pub fn run(args: Args) -> Result<(), CliError> {
         );
         return Err(CliError::Failed(reason));
     }
+    if args.start.is_some() && found.recordings.len() > 1 {
+        let count = found.recordings.len();
+        return Err(CliError::Usage(format!("--start is of one recording, and {count} are given")));
+    }
     let mut format = args.format.clone();
     format.sort();
     format.dedup();
@@ -177,6 +210,15 @@ pub fn run(args: Args) -> Result<(), CliError> {
         formats: format,
         scores: args.scores,
         embeddings: args.embeddings,
+        clips: args.clips.clone().map(|folder| Clips {
+            folder,
+            padding: samples(args.padding),
+            longest: samples(args.longest).max(1),
+            per_class: args.per_class,
+            per_file: args.per_file,
+            choice: args.choose,
+        }),
+        began: args.start.clone(),
         batch: args.batch,
         replace: args.replace,
     };
@@ -269,10 +311,14 @@ fn rules(args: &Args, store: &Store, labels: &[String], grid: Grid) -> Result<(R
     if args.smooth > 0.0 && half == 0 {
         said.push(format!("--smooth {} spans less than three windows and changes nothing", args.smooth));
     }
-    let samples = |seconds: f64| (seconds * f64::from(SAMPLE_RATE)).round() as u64;
     let rules =
         Rules { classes, smooth: half, min_duration: samples(args.min_duration), max_gap: samples(args.max_gap) };
     Ok((rules, source, said))
+}
+
+/// Samples at 16 kHz.
+fn samples(seconds: f64) -> u64 {
+    (seconds * f64::from(SAMPLE_RATE)).round() as u64
 }
 
 /// What is about to be done.
@@ -309,8 +355,9 @@ fn tell(event: Event<'_>, plan: &Plan, meter: &mut Meter, output: &mut Output) -
             output.object(&Happened::Begin { files, bytes, window_s, hop_s, out, thresholds })
         }
         Event::Progress(progress) => meter.progress(progress, output),
-        Event::File { file, seconds, rows, notes, known } => {
-            output.object(&Happened::File { file, seconds, detections: rows.len(), known, notes })?;
+        Event::File { file, seconds, rows, began, notes, known } => {
+            let began = began.map(|began| began.after(0.0));
+            output.object(&Happened::File { file, seconds, detections: rows.len(), began, known, notes })?;
             rows.iter().try_for_each(|row| output.object(&DetectionLine { detection: true, row }))?;
             // What an earlier run has told is not told again.
             if known || output.is_json() {
@@ -332,7 +379,7 @@ fn tell(event: Event<'_>, plan: &Plan, meter: &mut Meter, output: &mut Output) -
 fn end(plan: &Plan, summary: &Summary, meter: &Meter, output: &mut Output) -> Result<(), CliError> {
     let seconds = meter.seconds();
     let speed = summary.scored_hours * 3_600.0 / seconds.max(1e-9);
-    let Summary { files, known, failed, hours, scored_hours, detections, written } = summary;
+    let Summary { files, known, failed, hours, scored_hours, detections, cut, written } = summary;
     let peak_rss_bytes = peak_rss_bytes();
     output.object(&SummaryLine {
         summary: true,
@@ -341,6 +388,7 @@ fn end(plan: &Plan, summary: &Summary, meter: &Meter, output: &mut Output) -> Re
         hours: *hours,
         speed,
         detections: *detections,
+        clips: cut.map(|cut| cut.clips),
         known: *known,
         scored_hours: *scored_hours,
         seconds,
@@ -366,6 +414,16 @@ fn end(plan: &Plan, summary: &Summary, meter: &Meter, output: &mut Output) -> Re
         paths.join(", "),
         plan.out.join("files").display()
     ))?;
+    if let (Some(cut), Some(clips)) = (cut, &plan.clips) {
+        let folder = clips.folder.display();
+        output.line(format!(
+            "{} clips in {folder}; {} detections left out by --per-class and --per-file, {} clips shortened by --longest",
+            thousands(cut.clips),
+            thousands(cut.left_out),
+            thousands(cut.shortened)
+        ))?;
+        output.line("a machine chose their folders: listen to them before you train on them")?;
+    }
     if failed.is_empty() {
         return Ok(());
     }

@@ -216,7 +216,7 @@ mod tests {
         let read = |text: &[u8]| paths_of(text).unwrap();
         assert_eq!(read(b"\xEF\xBB\xBFa.wav\r\n\nb c.wav"), [PathBuf::from("a.wav"), "b c.wav".into()]);
         assert_eq!(read(b"a\n.wav\0b.wav\0"), [PathBuf::from("a\n.wav"), "b.wav".into()]);
-        assert_eq!(read(b""), [PathBuf::new(); 0]);
+        assert!(read(b"").is_empty());
     }
 
     #[cfg(unix)]

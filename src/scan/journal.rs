@@ -9,7 +9,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::audio::Note;
+use crate::audio::{Began, Note};
 
 /// The scan's own folder inside the one for results.
 pub(super) const FOLDER: &str = ".scan";
@@ -28,6 +28,8 @@ pub(super) struct Done {
     /// Windows in the part, and their checksum.
     pub(super) windows: u64,
     pub(super) crc: u32,
+    /// When it began, as far as it says.
+    pub(super) began: Option<Began>,
     /// What is odd about the file.
     pub(super) notes: Vec<Note>,
 }
@@ -116,7 +118,7 @@ mod tests {
 
     fn done(part: &str) -> Done {
         let (file, part) = ("a.wav".to_owned(), part.to_owned());
-        Done { file, part, samples: 16_000, rate: 48_000, windows: 2, crc: 7, notes: Vec::new() }
+        Done { file, part, samples: 16_000, rate: 48_000, windows: 2, crc: 7, began: None, notes: Vec::new() }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! Knows models only as a [`Classifier`](crate::infer::Classifier), and nothing of terminals.
 
 mod cells;
+mod clips;
 mod events;
 mod files;
 mod journal;
@@ -21,6 +22,7 @@ mod table;
 
 use std::path::PathBuf;
 
+pub use clips::{Choice, Clips, Cut};
 pub use events::Detection;
 pub use files::{Found, Recording, Unread, find, paths_of};
 pub use rules::{ClassRule, Rules, THRESHOLDS, Thresholds};

@@ -12,17 +12,22 @@ use npyz::WriterBuilder as _;
 use serde::Serialize;
 
 use super::{
-    Detection, Format, Found, Grid, Key, Recording, Rules, ScanError, Unread,
+    Clips, Cut, Detection, Format, Found, Grid, Key, Recording, Rules, ScanError, Unread,
     cells::Cells,
+    clips,
     events::{self, Finder},
     journal::{Done, Journal},
     part,
-    score::{self, Cut, Sink},
+    score::{self, Sink},
     settings::seconds,
     sidecar::{self, FileNote, Sidecar},
     table::{Table, time},
 };
-use crate::{atomic, audio::Note, infer::Classifier};
+use crate::{
+    atomic,
+    audio::{Began, Note},
+    infer::Classifier,
+};
 
 /// How often the journal is put on the disk.
 const SYNC: Duration = Duration::from_secs(10);
@@ -50,6 +55,10 @@ pub struct Plan {
     pub scores: bool,
     /// Write every window's embedding.
     pub embeddings: bool,
+    /// Detections to cut out.
+    pub clips: Option<Clips>,
+    /// When the recording began, from a person: where there is only one.
+    pub began: Option<Began>,
     /// Windows that go through the model at once.
     pub batch: usize,
     /// Tables of another scan in the folder may be written over.
@@ -94,6 +103,8 @@ pub enum Event<'a> {
         seconds: f64,
         /// What was found in it.
         rows: &'a [Row],
+        /// When it began, as far as that is known.
+        began: Option<&'a Began>,
         /// What is odd about it.
         notes: &'a [Note],
         /// Its scores were kept by an earlier run.
@@ -132,6 +143,8 @@ pub struct Summary {
     pub scored_hours: f64,
     /// Rows in each table.
     pub detections: u64,
+    /// What was cut out, where that was asked for.
+    pub cut: Option<Cut>,
     /// The tables of all recordings, and the file with the settings.
     pub written: Vec<PathBuf>,
 }
@@ -173,15 +186,15 @@ pub fn run(
     }
 
     let mut wanted = Vec::new();
-    for file in 0..recordings.len() {
+    for (file, recording) in recordings.iter().enumerate() {
         match runner.known(file)? {
-            true => runner.progress.of_bytes -= recordings[file].bytes,
+            true => runner.progress.of_bytes -= recording.bytes,
             false => wanted.push(file),
         }
         runner.say(Event::Progress(runner.progress))?;
     }
     let known = recordings.len() - wanted.len();
-    let cut = Cut {
+    let cut = score::Cut {
         front_end: classifier.front_end(),
         frames: plan.grid.frames,
         hop: plan.grid.hop,
@@ -258,7 +271,10 @@ impl Runner<'_> {
             self.write_embeddings(file, done)?;
         }
         let name = self.name(file);
-        self.say(Event::File { file: &name, seconds: seconds(done.samples), rows, notes: &done.notes, known })
+        let (began, notes) = (self.began(done), done.notes.as_slice());
+        let began = began.cloned();
+        let began = began.as_ref();
+        self.say(Event::File { file: &name, seconds: seconds(done.samples), rows, began, notes, known })
     }
 
     /// Goes through the windows of a recording's part: each one's cell and its values.
@@ -289,15 +305,20 @@ impl Runner<'_> {
         Ok(found)
     }
 
+    /// When a recording began.
+    fn began<'d>(&'d self, done: &'d Done) -> Option<&'d Began> {
+        self.plan.began.as_ref().or(done.began.as_ref())
+    }
+
     fn rows(&self, file: usize, done: &Done) -> io::Result<Vec<Row>> {
-        let name = self.name(file);
+        let (name, began) = (self.name(file), self.began(done));
         let row = |one: Detection| Row {
             file: name.clone(),
             start: seconds(one.start),
             end: seconds(one.end),
             label: self.labels[one.class].clone(),
             score: one.score,
-            time: None,
+            time: began.map(|began| began.after(seconds(one.start))),
         };
         Ok(self.detections(done)?.into_iter().map(row).collect())
     }
@@ -357,12 +378,17 @@ impl Runner<'_> {
                 detections += self.detections(done).map_err(|error| broken(done, error))?.len() as u64;
             }
         }
+        let cut = self.clips(&all, broken)?;
         let mut failed = std::mem::take(&mut self.failed);
         failed.sort_by(|a, b| a.file.cmp(&b.file));
         let hours = seconds(all.iter().map(|(_, done)| done.samples).sum()) / 3_600.0;
         let mut left_out = BTreeMap::new();
         for one in &plan.found.left_out {
             *left_out.entry(one.reason.id()).or_insert(0) += 1;
+        }
+        let mut times = BTreeMap::new();
+        for (_, done) in &all {
+            *times.entry(self.began(done).map_or("unknown", |began| began.from.id())).or_insert(0) += 1;
         }
         let note = |(_, done): &(usize, Done)| {
             let file = done.file.clone();
@@ -389,11 +415,31 @@ impl Runner<'_> {
             failed: &failed,
             notes: all.iter().flat_map(note).collect(),
             left_out,
+            times,
             given_again: plan.found.again,
         };
         written.push(sidecar.write(&plan.out)?);
         let scored_hours = seconds(self.scored) / 3_600.0;
-        Ok(Summary { files: all.len(), known, failed, hours, scored_hours, detections, written })
+        Ok(Summary { files: all.len(), known, failed, hours, scored_hours, detections, cut, written })
+    }
+}
+
+impl Runner<'_> {
+    /// Cuts detections out, where that was asked for.
+    fn clips(
+        &mut self,
+        all: &[(usize, Done)],
+        broken: impl Fn(&Done, io::Error) -> ScanError,
+    ) -> Result<Option<Cut>, ScanError> {
+        let Some(wanted) = &self.plan.clips else { return Ok(None) };
+        let mut places = Vec::new();
+        for (file, done) in all {
+            let found = self.detections(done).map_err(|error| broken(done, error))?;
+            places.extend(found.into_iter().map(|one| (*file, one)));
+        }
+        let (tell, progress) = (&mut *self.tell, self.progress);
+        let mut say = || tell(Event::Progress(progress)).is_continue();
+        clips::cut(wanted, &self.plan.found.recordings, &self.labels, places, &mut say).map(Some)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Recordings to scores: threads that decode and compute filter banks, ahead of the model by a bounded queue.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     ops::ControlFlow,
     sync::{
         atomic::{AtomicUsize, Ordering},
@@ -13,7 +13,7 @@ use std::{
 
 use super::{Recording, ScanError, journal::Done, part};
 use crate::{
-    audio::{FrontEnd, LogMel, Note, SAMPLE_RATE, Streamed, Window},
+    audio::{Began, FrontEnd, LogMel, Note, SAMPLE_RATE, Streamed, Window},
     infer::Classifier,
 };
 
@@ -42,9 +42,18 @@ enum Message {
     /// Windows of a recording, which has been read so far: samples given, bytes of the file passed.
     Windows { file: usize, windows: Vec<Window>, samples: u64, position: u64 },
     /// It has ended.
-    End { file: usize, samples: u64, rate: u32, notes: Vec<Note> },
+    End(End),
     /// It cannot be read, or not to its end.
     Failed { file: usize, error: String },
+}
+
+/// A recording that was decoded to its end.
+struct End {
+    file: usize,
+    samples: u64,
+    rate: u32,
+    began: Option<Began>,
+    notes: Vec<Note>,
 }
 
 /// What becomes of the recordings, as it happens.
@@ -119,7 +128,8 @@ fn decode(file: usize, recording: &Recording, cut: Cut, outbox: &SyncSender<Mess
         }
         if !more {
             let (rate, notes) = (streamed.rate(), streamed.notes().to_vec());
-            return send(Message::End { file, samples, rate, notes });
+            let began = Began::of(&recording.path);
+            return send(Message::End(End { file, samples, rate, began, notes }));
         }
     }
 }
@@ -132,7 +142,7 @@ struct Scorer<'a> {
     /// Windows that wait for a full batch, with the recording that each is of.
     windows: Vec<(usize, Window)>,
     /// Recordings whose last windows may be among them.
-    ends: Vec<(usize, u64, u32, Vec<Note>)>,
+    ends: Vec<End>,
     writers: HashMap<usize, part::Writer>,
 }
 
@@ -164,8 +174,8 @@ impl Scorer<'_> {
                 }
                 Ok(self.sink.reached(file, samples, position))
             }
-            Message::End { file, samples, rate, notes } => {
-                self.ends.push((file, samples, rate, notes));
+            Message::End(end) => {
+                self.ends.push(end);
                 self.flush(self.cut.batch)
             }
             Message::Failed { file, error } => {
@@ -183,14 +193,14 @@ impl Scorer<'_> {
             let batch = std::mem::replace(&mut self.windows, rest);
             self.batch(batch)?;
         }
-        let waits = |windows: &[(usize, Window)], file: usize| windows.iter().any(|(of, _)| *of == file);
-        let (ready, later) = std::mem::take(&mut self.ends).into_iter().partition(|end| !waits(&self.windows, end.0));
+        let waiting: HashSet<usize> = self.windows.iter().map(|(of, _)| *of).collect();
+        let ends = std::mem::take(&mut self.ends).into_iter();
+        let (later, ready): (Vec<End>, Vec<End>) = ends.partition(|end| waiting.contains(&end.file));
         self.ends = later;
-        let ready: Vec<_> = ready;
-        for (file, samples, rate, notes) in ready {
+        for End { file, samples, rate, began, notes } in ready {
             let (windows, crc) = self.writer(file)?.finish().map_err(ScanError::io("a part of the scan"))?;
             let (part, name) = (String::new(), String::new());
-            let done = Done { file: name, part, samples, rate, windows, crc, notes };
+            let done = Done { file: name, part, samples, rate, windows, crc, began, notes };
             if self.sink.ended(file, done)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }

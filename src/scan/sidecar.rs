@@ -47,6 +47,8 @@ pub(super) struct Sidecar<'a> {
     pub(super) notes: Vec<FileNote>,
     /// Files below the folders given that are not scanned, counted by reason.
     pub(super) left_out: BTreeMap<&'static str, usize>,
+    /// What says when recordings began, counted.
+    pub(super) times: BTreeMap<&'static str, usize>,
     /// Times that a recording was given or found again.
     pub(super) given_again: usize,
 }

@@ -7,8 +7,11 @@ use serde_json::Value;
 
 use crate::trained::{FRAMES, Sound, Trained, recording, results, write};
 
+/// A window's cell and its scores.
+type Scored = ([f64; 2], Vec<f64>);
+
 /// Labels, and for each window its cell and the scores in that order.
-fn table(text: &str) -> (Vec<String>, Vec<([f64; 2], Vec<f64>)>) {
+fn table(text: &str) -> (Vec<String>, Vec<Scored>) {
     let mut rows = text.lines().map(|line| line.split('\t').map(str::to_owned).collect::<Vec<_>>());
     let header = rows.next().unwrap();
     assert_eq!(header[..2], ["onset", "offset"]);

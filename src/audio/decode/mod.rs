@@ -19,6 +19,7 @@ mod ogg;
 mod packets;
 mod part;
 mod tags;
+mod texts;
 mod wave;
 
 use std::{
@@ -31,6 +32,7 @@ use std::{
 
 pub use blocks::Note;
 pub use kinds::SOUND_ENDINGS;
+pub(super) use texts::{Texts, texts};
 
 use self::{
     blocks::Blocks,
