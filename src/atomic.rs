@@ -29,12 +29,7 @@ pub fn write_checked<E: From<io::Error>>(
     fill: impl FnOnce(&mut BufWriter<&mut File>) -> Result<(), E>,
     check: impl FnOnce(&Path) -> Result<(), E>,
 ) -> Result<(), E> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = temporary(folder, ".partial-")?;
-    let mut buffered = BufWriter::new(file.as_file_mut());
-    fill(&mut buffered)?;
-    buffered.flush()?;
-    drop(buffered);
+    let (folder, file) = filled(path, fill)?;
     file.as_file().sync_all()?;
     check(file.path())?;
     file.persist(path).map_err(|error| error.error)?;
@@ -43,6 +38,34 @@ pub fn write_checked<E: From<io::Error>>(
         File::open(folder)?.sync_all()?;
     }
     Ok(())
+}
+
+/// As [`write`], without waiting for the disk: for one of very many files that can be made again. Killing this process leaves
+/// no half file; a power cut may.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_unsynced<E: From<io::Error>>(
+    path: &Path,
+    fill: impl FnOnce(&mut BufWriter<&mut File>) -> Result<(), E>,
+) -> Result<(), E> {
+    let (_, file) = filled(path, fill)?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// A temporary file beside `path` with everything that `fill` wrote, and the folder of both.
+fn filled<E: From<io::Error>>(
+    path: &Path,
+    fill: impl FnOnce(&mut BufWriter<&mut File>) -> Result<(), E>,
+) -> Result<(&Path, NamedTempFile), E> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = temporary(folder, ".partial-")?;
+    let mut buffered = BufWriter::new(file.as_file_mut());
+    fill(&mut buffered)?;
+    buffered.flush()?;
+    drop(buffered);
+    Ok((folder, file))
 }
 
 /// A temporary file in `folder`, to be renamed when it is whole. It is as readable as any file that this user makes (the

@@ -29,6 +29,7 @@ pub mod model;
 pub mod ops;
 pub mod plot;
 pub mod printable;
+pub mod scan;
 pub mod session;
 pub mod stderr;
 pub mod train;

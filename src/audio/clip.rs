@@ -62,12 +62,21 @@ pub fn load_noted(path: &Path) -> Result<Clip, AudioError> {
         }
     }
     resampler.finish(&mut samples);
-    if samples.len() < FRAME_LENGTH {
-        let ms = 1e3 * samples.len() as f64 / f64::from(SAMPLE_RATE);
-        let problem = format!("{ms:.0} ms of sound, and the filter bank needs 25 ms");
-        return Err(unusable(problem, "leave it out or use a longer recording"));
-    }
+    long_enough(path, samples.len() as u64)?;
     Ok(Clip { samples, notes: sound.notes().to_vec() })
+}
+
+/// Refuses a file whose sound, of so many samples at 16 kHz, is shorter than one frame of the filter bank.
+pub(super) fn long_enough(path: &Path, samples: u64) -> Result<(), AudioError> {
+    if samples >= FRAME_LENGTH as u64 {
+        return Ok(());
+    }
+    let ms = 1e3 * samples as f64 / f64::from(SAMPLE_RATE);
+    Err(AudioError::Unusable {
+        path: path.to_owned(),
+        problem: format!("{ms:.0} ms of sound, and the filter bank needs 25 ms"),
+        remedy: "leave it out or use a longer recording".to_owned(),
+    })
 }
 
 /// Decodes a whole file and averages its channels, at the file's own rate.

@@ -9,10 +9,16 @@ mod error;
 mod fbank;
 mod front_end;
 mod mel;
+mod recorded;
 mod resample;
 pub mod server;
+mod sliding;
 mod stream;
+<<<<<<< HEAD
 mod tables;
+=======
+mod streamed;
+>>>>>>> 88fbd9a
 pub mod tap;
 mod whisper_mel;
 
@@ -21,9 +27,15 @@ pub use decode::{Note, SOUND_ENDINGS, SoundFile, VERSION as DECODING_VERSION};
 pub use error::AudioError;
 pub use fbank::{FRAME_LENGTH, FRAME_SHIFT, Fbank, MEL_BINS, frames_of};
 pub use front_end::{Extractor, FrontEnd};
+pub use recorded::{Began, Clock};
 pub use resample::{Resampler, resample};
+pub use sliding::{Sliding, Window};
 pub use stream::{FbankStream, MonoStream};
+<<<<<<< HEAD
 pub use tables::Tables;
+=======
+pub use streamed::Streamed;
+>>>>>>> 88fbd9a
 pub use whisper_mel::{WHISPER_128_BINS, WHISPER_BINS, WhisperMel};
 
 /// Counts changes to what resampling and the filter banks give for the same samples: part of the key under which

@@ -33,7 +33,7 @@ pub use error::DataError;
 pub use features::FeatureSet;
 pub use found::{FileCount, LeftOut, Reason};
 pub use identity::{ClipList, ClipRecord, DataRecord};
-pub use layout::{LAYOUTS, Layout, Reading, open, open_corpus, read};
+pub use layout::{LAYOUTS, Layout, Listing, Reading, open, open_corpus, read};
 pub use loader::{Batch, Batches, Labels, Loader, Targets};
 pub use nearest::nearest;
 pub use parallel::Progress;
