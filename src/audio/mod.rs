@@ -5,6 +5,7 @@
 pub mod capture;
 mod clip;
 mod decode;
+mod downmix;
 mod error;
 mod fbank;
 mod front_end;
