@@ -17,19 +17,26 @@ pub fn write<E: From<io::Error>>(
     path: &Path,
     fill: impl FnOnce(&mut BufWriter<&mut File>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = temporary(folder, ".partial-")?;
+    let mut file = temporary(folder_of(path), ".partial-")?;
     let mut buffered = BufWriter::new(file.as_file_mut());
     fill(&mut buffered)?;
     buffered.flush()?;
     drop(buffered);
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
-    // The rename itself is safe once its folder is on the disk; Windows cannot open one to say so.
-    if cfg!(unix) {
-        File::open(folder)?.sync_all()?;
-    }
-    Ok(())
+    Ok(sync_folder_of(path)?)
+}
+
+/// Makes a file's new name survive a power cut: its folder is flushed to the disk. Windows cannot open a folder for that.
+///
+/// # Errors
+/// What the file system says.
+pub fn sync_folder_of(path: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(folder_of(path))?.sync_all() } else { Ok(()) }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// A temporary file in `folder`, to be renamed when it is whole. It is as readable as any file that this user makes (the
@@ -56,8 +63,7 @@ pub fn usual_mode(path: &Path) -> io::Result<()> {
         let usual = match USUAL.get() {
             Some(usual) => usual.clone(),
             None => {
-                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-                let made = temporary(folder, ".partial-")?.as_file().metadata()?.permissions();
+                let made = temporary(folder_of(path), ".partial-")?.as_file().metadata()?.permissions();
                 USUAL.get_or_init(|| made).clone()
             }
         };

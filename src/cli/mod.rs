@@ -9,6 +9,7 @@ mod data;
 mod devices;
 mod eval;
 mod features;
+mod file;
 mod grouping;
 mod interrupt;
 mod listen;

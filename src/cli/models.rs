@@ -8,9 +8,10 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::{CliError, Output, output::thousands};
+use super::{CliError, Output};
 use crate::{
     audio::{FrontEnd, Normalisation},
+    digits::thousands,
     model::{
         self, Description,
         hub::{Hub, Watcher},

@@ -4,7 +4,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, mpsc},
     thread,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use super::{
@@ -19,6 +19,7 @@ use super::{
     ticket::Ticket,
 };
 use crate::{
+    clock,
     model::Method,
     plot,
     session::{self, SessionInfo, Status, Store},
@@ -74,7 +75,7 @@ impl World {
             }
             Effect::Remove(path) => {
                 return self.ask(move |store| {
-                    let removed = store.remove(&path).map(|_left| now_ms()).map_err(|error| error.to_string());
+                    let removed = store.remove(&path).map(|_left| clock::now_ms()).map_err(|error| error.to_string());
                     Message::Removed(path, removed)
                 });
             }
@@ -280,7 +281,7 @@ fn listing(info: SessionInfo) -> Listing {
         epochs: (state.epochs.len() as u32, config.map_or(0, |config| config.recipe.epochs)),
         can_resume: !in_use && state.checkpoint.is_some() && state.status != Status::Finished,
         in_use,
-        changed_ms: changed.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64,
+        changed_ms: clock::unix_ms(changed),
         status: state.status,
     }
 }
@@ -296,11 +297,6 @@ fn open(path: &Path) -> Result<Opened, String> {
 /// A session's name: its folder's.
 pub fn name_of(path: &Path) -> String {
     path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
-}
-
-/// Milliseconds since the Unix epoch.
-pub fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
 }
 
 /// Where a user's own themes are.
