@@ -5,7 +5,7 @@ CARGO ?= cargo
 # The peers' benchmark compares with PyTorch in an environment of its own.
 PEERS_ENV ?= target/peers-env
 
-.PHONY: help run build test test-slow check-decode lint doc bench bench-peers cuda check-cuda gpu-kit gpu-check packages
+.PHONY: help run build test test-slow check-decode torture lint doc bench bench-peers cuda check-cuda gpu-kit gpu-check packages
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -30,6 +30,9 @@ test-slow: packages ## the tests that train for longer
 check-decode: packages ## some 200 sound files decoded here and by ffmpeg: lengths and samples compared
 	@.ci/ffmpeg
 	@$(CARGO) test --locked --quiet --test sounds -- --ignored --nocapture decoding_agrees_with_ffmpeg
+
+torture: packages ## kills, failing calls and power cuts at every change of the disk (strace); some 20 minutes
+	@TORTURE=all $(CARGO) test --locked --test train -- --nocapture --test-threads 1 torture power_cuts
 
 lint: packages ## what CI insists on: format, clippy, docs, licences, spelling
 	@$(CARGO) fmt --check

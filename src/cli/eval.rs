@@ -298,7 +298,7 @@ fn evaluate(
     interrupt: &Interrupt,
 ) -> Result<Report, CliError> {
     let go_on = |_, _| if interrupt.is_asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-    let Chosen { name, fresh, trained, notes } = chosen;
+    let Chosen { name, fresh, trained, mut notes } = chosen;
     let mut of = |items: &[usize]| -> Result<(Answers, f64), CliError> {
         set.prepare(items, &mut { go_on }).map_err(|error| match error {
             DataError::Cancelled => CliError::Interrupted,
@@ -328,6 +328,7 @@ fn evaluate(
         let (answers, loss) = of(&trained)?;
         Some(Apart { clips: answers.clips(), value: answers.value(metric), loss })
     };
+    notes.extend(set.odd(&[fresh.as_slice(), &trained].concat()));
     Ok(Report {
         session: config.session.clone(),
         split: name,

@@ -67,7 +67,7 @@ impl Journal {
     }
 
     /// Goes on with the log of a session that is taken up again at this position: whoever follows only this trainer
-    /// learns the past from it, what was wrong with newer checkpoints, and what the log has lost.
+    /// learns the past from it, the notes on where it resumes, and what the log has lost.
     ///
     /// # Errors
     /// When the log cannot be read or written.
@@ -75,7 +75,7 @@ impl Journal {
         &mut self,
         folder: &Path,
         position: &Position,
-        passed_over: Vec<SessionError>,
+        notes: Vec<String>,
         lost: Option<String>,
     ) -> Result<(), SessionError> {
         // Whole and at once: told event by event, a long past would be thinned on its way.
@@ -84,8 +84,8 @@ impl Journal {
         drop(reader.poll()?);
         self.write_to(LogWriter::open(folder)?);
         self.feed.push(Update { run: self.run, news: News::Past(Box::new(past)) });
-        for error in passed_over {
-            self.emit(Event::Warning { message: error.to_string() });
+        for message in notes {
+            self.emit(Event::Warning { message });
         }
         if let Some(lost) = lost {
             self.emit(Event::Warning { message: format!("{lost}; they stay missing, the weights are whole") });

@@ -82,10 +82,11 @@ impl Group {
             moment_bytes: optimizer.bytes(),
         });
         let warnings = warnings(features.dataset(), &division);
+        let odd = features.odd(&[division.train.as_slice(), &division.val].concat());
         // What a backbone of the program is says its name already; that is no warning.
         let notes =
             model.notes.iter().filter(|note| model::boxed().iter().all(|(_, what)| what != &note.as_str())).cloned();
-        for message in renamed.into_iter().chain(warnings).chain(notes) {
+        for message in renamed.into_iter().chain(warnings).chain(odd).chain(notes) {
             journal.emit(Event::Warning { message });
         }
         let position = Position { backbone: model.fingerprint.clone(), ..Position::default() };
@@ -108,6 +109,15 @@ impl Group {
         checkpoints.sweep();
         let (features, division, clips) = self.same_data(&config, state.clips, folder, journal)?;
         let model = open(&config)?;
+        if !checkpoints.any() {
+            // Everything up to here is a function of the seed: it starts again from its first step.
+            let optimizer = AdamW::new(&model.store, config.recipe.weight_decay)?;
+            let position = Position { backbone: model.fingerprint.clone(), ..Position::default() };
+            journal.take_up(folder, &position, vec![snapshot::FROM_THE_START.to_owned()], None)?;
+            let plan = Plan { config: *config, features, division, clips };
+            let writer = SessionWriter::new(lock, CHECKPOINT_EVERY, None);
+            return assemble(plan, model, optimizer, position, writer, journal);
+        }
         let (checkpoint, passed_over) = snapshot::to_resume(&checkpoints, &model.store, &history)?;
         let position = checkpoint.position.clone();
         if model.fingerprint != position.backbone {
@@ -118,7 +128,8 @@ impl Group {
         }
         restore(&model.store, &checkpoint)?;
         let optimizer = snapshot::restore_optimizer(&model.store, &checkpoint, config.recipe.weight_decay)?;
-        journal.take_up(folder, &position, passed_over, history.lacks(&position))?;
+        let notes = passed_over.iter().map(ToString::to_string).collect();
+        journal.take_up(folder, &position, notes, history.lacks(&position))?;
         let writer = SessionWriter::new(lock, CHECKPOINT_EVERY, Some(&position));
         let plan = Plan { config: *config, features, division, clips };
         let mut run = assemble(plan, model, optimizer, position, writer, journal)?;

@@ -34,6 +34,8 @@ pub struct Probe {
     pub backbone: f64,
     /// From the mean and the deviation of each mel bin.
     pub log_mel: f64,
+    /// About sounds that are odd though they were read.
+    pub odd: Option<String>,
 }
 
 /// Probes the backbone on one division of the data set. `progress` hears of clips decoded, then of clips done
@@ -78,6 +80,7 @@ pub fn probe(
         metric,
         backbone: value(|side| &side.backbone),
         log_mel: value(|side| &side.log_mel),
+        odd: plan.features.odd(&[division.train.as_slice(), &division.val].concat()),
     })
 }
 

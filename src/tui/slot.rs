@@ -188,9 +188,9 @@ impl Slot {
         }
     }
 
-    /// Whether it was left unfinished and has a checkpoint to resume from.
+    /// Whether it was left unfinished: it resumes from its last checkpoint, or from its first step where it has none.
     pub fn can_resume(&self) -> bool {
-        let unfinished = self.state.checkpoint.is_some() && self.state.status != Status::Finished;
+        let unfinished = self.state.config.is_some() && self.state.status != Status::Finished;
         !self.is_busy() && self.session.is_some() && unfinished
     }
 

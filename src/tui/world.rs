@@ -279,7 +279,7 @@ fn listing(info: SessionInfo) -> Listing {
         metric: config.map_or("", |config| config.recipe.metric.name()),
         best: state.best(),
         epochs: (state.epochs.len() as u32, config.map_or(0, |config| config.recipe.epochs)),
-        can_resume: !in_use && state.checkpoint.is_some() && state.status != Status::Finished,
+        can_resume: !in_use && state.config.is_some() && state.status != Status::Finished,
         in_use,
         changed_ms: clock::unix_ms(changed),
         status: state.status,

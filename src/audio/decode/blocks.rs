@@ -13,7 +13,7 @@ use super::{
 };
 
 /// Something worth a word about a file that was read all the same.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Note {
     /// What is odd about the file.
     pub problem: String,
