@@ -5,6 +5,7 @@
 pub mod capture;
 mod clip;
 mod decode;
+mod downmix;
 mod error;
 mod fbank;
 mod front_end;
@@ -14,11 +15,8 @@ mod resample;
 pub mod server;
 mod sliding;
 mod stream;
-<<<<<<< HEAD
-mod tables;
-=======
 mod streamed;
->>>>>>> 88fbd9a
+mod tables;
 pub mod tap;
 mod whisper_mel;
 
@@ -31,11 +29,8 @@ pub use recorded::{Began, Clock};
 pub use resample::{Resampler, resample};
 pub use sliding::{Sliding, Window};
 pub use stream::{FbankStream, MonoStream};
-<<<<<<< HEAD
-pub use tables::Tables;
-=======
 pub use streamed::Streamed;
->>>>>>> 88fbd9a
+pub use tables::Tables;
 pub use whisper_mel::{WHISPER_128_BINS, WHISPER_BINS, WhisperMel};
 
 /// Counts changes to what resampling and the filter banks give for the same samples: part of the key under which

@@ -10,6 +10,7 @@ mod devices;
 mod eval;
 mod export;
 mod features;
+mod file;
 mod grouping;
 mod interrupt;
 mod listen;
@@ -63,13 +64,10 @@ pub enum Command {
     Eval(eval::Args),
     /// Say what sound files hold.
     Classify(classify::Args),
-<<<<<<< HEAD
-    /// Write a trained model for use elsewhere: one ONNX file from raw sound to scores.
-    Export(export::Args),
-=======
     /// Find sounds in recordings, however long, and write where they are.
     Scan(scan::Args),
->>>>>>> 88fbd9a
+    /// Write a trained model for use elsewhere: one ONNX file from raw sound to scores.
+    Export(export::Args),
     /// List, show, export or remove sessions.
     Sessions(sessions::Args),
     /// Count what a method trains on a model.
@@ -135,11 +133,8 @@ pub fn main() -> ExitCode {
         Some(Command::Resume(args)) => resume::run(&args),
         Some(Command::Eval(args)) => eval::run(&args),
         Some(Command::Classify(args)) => classify::run(&args),
-<<<<<<< HEAD
-        Some(Command::Export(args)) => export::run(&args),
-=======
         Some(Command::Scan(args)) => scan::run(args),
->>>>>>> 88fbd9a
+        Some(Command::Export(args)) => export::run(&args),
         Some(Command::Sessions(args)) => sessions::run(&args),
         Some(Command::Params(args)) => params::run(args),
         Some(Command::Models(args)) => models::run(args),

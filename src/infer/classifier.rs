@@ -14,6 +14,7 @@ use super::{
 use crate::{
     audio::{Extractor, FrontEnd, LogMel, Normalisation},
     data::Loss,
+    digits,
     model::{self, BlockNorms, Engine, Features, Method, ModelConfig, ModelError, Opened, ParamStore},
     session::{Best, Checkpoint, RunConfig, SessionError, Store},
 };
@@ -292,7 +293,7 @@ impl Classifier {
     ///
     /// # Errors
     /// When the device does not give the weights.
-    pub fn fingerprint(&self) -> Result<String, InferError> {
+    pub fn digest(&self) -> Result<String, InferError> {
         let mut hash = Sha256::new();
         for (spec, var) in self.store.iter() {
             hash.update(spec.name.as_bytes());
@@ -304,7 +305,7 @@ impl Classifier {
         let Normalisation { mean, std } = self.normalisation;
         let rest = (&self.labels, self.front_end, self.frames(), mean.to_bits(), std.to_bits(), self.is_multi_label());
         hash.update(format!("{rest:?}"));
-        Ok(data::hex(&hash.finalize()[..16]))
+        Ok(digits::hex(&hash.finalize()[..16]))
     }
 
     /// Windows as one batch.
