@@ -1,6 +1,6 @@
 //! The command line's training life: train, compare, stop, kill, resume, evaluate, classify, keep and remove sessions.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, clippy::print_stdout)]
 
 mod bench;
 mod compare;
