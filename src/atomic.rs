@@ -29,20 +29,50 @@ pub fn write_checked<E: From<io::Error>>(
     fill: impl FnOnce(&mut BufWriter<&mut File>) -> Result<(), E>,
     check: impl FnOnce(&Path) -> Result<(), E>,
 ) -> Result<(), E> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = temporary(folder, ".partial-")?;
+    let file = filled(path, fill)?;
+    file.as_file().sync_all()?;
+    check(file.path())?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(sync_folder_of(path)?)
+}
+
+/// Makes a file's new name survive a power cut: its folder is flushed to the disk. Windows cannot open a folder for that.
+///
+/// # Errors
+/// What the file system says.
+pub fn sync_folder_of(path: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(folder_of(path))?.sync_all() } else { Ok(()) }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// As [`write`], without waiting for the disk: for one of very many files that can be made again. Killing this process leaves
+/// no half file; a power cut may.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_unsynced<E: From<io::Error>>(
+    path: &Path,
+    fill: impl FnOnce(&mut BufWriter<&mut File>) -> Result<(), E>,
+) -> Result<(), E> {
+    let file = filled(path, fill)?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// A temporary file beside `path` with everything that `fill` wrote.
+fn filled<E: From<io::Error>>(
+    path: &Path,
+    fill: impl FnOnce(&mut BufWriter<&mut File>) -> Result<(), E>,
+) -> Result<NamedTempFile, E> {
+    let mut file = temporary(folder_of(path), ".partial-")?;
     let mut buffered = BufWriter::new(file.as_file_mut());
     fill(&mut buffered)?;
     buffered.flush()?;
     drop(buffered);
-    file.as_file().sync_all()?;
-    check(file.path())?;
-    file.persist(path).map_err(|error| error.error)?;
-    // The rename itself is safe once its folder is on the disk; Windows cannot open one to say so.
-    if cfg!(unix) {
-        File::open(folder)?.sync_all()?;
-    }
-    Ok(())
+    Ok(file)
 }
 
 /// A temporary file in `folder`, to be renamed when it is whole. It is as readable as any file that this user makes (the
@@ -69,8 +99,7 @@ pub fn usual_mode(path: &Path) -> io::Result<()> {
         let usual = match USUAL.get() {
             Some(usual) => usual.clone(),
             None => {
-                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-                let made = temporary(folder, ".partial-")?.as_file().metadata()?.permissions();
+                let made = temporary(folder_of(path), ".partial-")?.as_file().metadata()?.permissions();
                 USUAL.get_or_init(|| made).clone()
             }
         };

@@ -62,12 +62,21 @@ pub fn load_noted(path: &Path) -> Result<Clip, AudioError> {
         }
     }
     resampler.finish(&mut samples);
-    if samples.len() < FRAME_LENGTH {
-        let ms = 1e3 * samples.len() as f64 / f64::from(SAMPLE_RATE);
-        let problem = format!("{ms:.0} ms of sound, and the filter bank needs 25 ms");
-        return Err(unusable(problem, "leave it out or use a longer recording"));
-    }
+    long_enough(path, samples.len() as u64)?;
     Ok(Clip { samples, notes: sound.notes().to_vec() })
+}
+
+/// Refuses a file whose sound, of so many samples at 16 kHz, is shorter than one frame of the filter bank.
+pub(super) fn long_enough(path: &Path, samples: u64) -> Result<(), AudioError> {
+    if samples >= FRAME_LENGTH as u64 {
+        return Ok(());
+    }
+    let ms = 1e3 * samples as f64 / f64::from(SAMPLE_RATE);
+    Err(AudioError::Unusable {
+        path: path.to_owned(),
+        problem: format!("{ms:.0} ms of sound, and the filter bank needs 25 ms"),
+        remedy: "leave it out or use a longer recording".to_owned(),
+    })
 }
 
 /// Decodes a whole file and averages its channels, at the file's own rate.
@@ -79,16 +88,4 @@ pub fn decode(path: &Path) -> Result<Sound, AudioError> {
     let mut samples = Vec::new();
     while sound.read(&mut samples)? {}
     Ok(Sound { rate: sound.rate(), channels: sound.channels(), samples })
-}
-
-/// Appends the mean of each group of `channels` interleaved samples.
-pub(super) fn downmix(interleaved: &[f32], channels: usize, mono: &mut Vec<f32>) {
-    match channels {
-        0 => {}
-        1 => mono.extend_from_slice(interleaved),
-        _ => {
-            let scale = 1.0 / channels as f32;
-            mono.extend(interleaved.chunks_exact(channels).map(|frame| frame.iter().sum::<f32>() * scale));
-        }
-    }
 }

@@ -16,6 +16,8 @@ pub const WHISPER_BINS: usize = 80;
 pub const WHISPER_128_BINS: usize = 128;
 
 const FFT_SIZE: usize = 400;
+/// Samples of a frame on each side of its centre.
+pub(super) const HALF: u64 = FFT_SIZE as u64 / 2;
 const HOP: usize = 160;
 const SPECTRUM: usize = FFT_SIZE / 2 + 1;
 /// Energy below which the logarithm is cut.
@@ -72,21 +74,30 @@ impl WhisperMel {
 
     /// Log-mel frames of mono samples at 16 kHz: (samples / 160, bins).
     pub fn compute(&mut self, samples: &[f32]) -> LogMel {
-        let (frames, bins) = (samples.len() / HOP, self.mel.filters());
-        let mut logs = Vec::with_capacity(frames * bins);
+        let frames = samples.len() / HOP;
+        let mut logs = Vec::with_capacity(frames * self.bins());
         for frame in 0..frames {
-            self.fill(samples, frame * HOP);
-            // The buffers come from the plan itself, so that it has nothing to refuse.
-            let _ = self.fft.process_with_scratch(&mut self.frame, &mut self.spectrum, &mut self.scratch);
-            for (power, bin) in self.power.iter_mut().zip(&self.spectrum) {
-                *power = bin.norm_sqr();
-            }
-            self.mel.energies(&self.power, &mut self.energies);
-            logs.extend(self.energies.iter().map(|energy| energy.max(ENERGY_FLOOR).log10()));
+            self.logs(samples, frame * HOP, &mut logs);
         }
-        let floor = logs.iter().fold(f64::NEG_INFINITY, |most, &log| most.max(log)) - DECADES;
-        let data = logs.into_iter().map(|log| ((log.max(floor) + SCALE) / SCALE) as f32).collect();
-        LogMel { frames, bins, data }
+        features(frames, self.bins(), &logs)
+    }
+
+    /// Mel bins of a frame.
+    pub(super) fn bins(&self) -> usize {
+        self.mel.filters()
+    }
+
+    /// Appends the logarithms, to base 10, of the energies of the frame around sample `centre`; beyond the ends of
+    /// `samples` they are reflected. What [`features`] makes a clip's log-mel of.
+    pub(super) fn logs(&mut self, samples: &[f32], centre: usize, out: &mut Vec<f64>) {
+        self.fill(samples, centre);
+        // The buffers come from the plan itself, so that it has nothing to refuse.
+        let _ = self.fft.process_with_scratch(&mut self.frame, &mut self.spectrum, &mut self.scratch);
+        for (power, bin) in self.power.iter_mut().zip(&self.spectrum) {
+            *power = bin.norm_sqr();
+        }
+        self.mel.energies(&self.power, &mut self.energies);
+        out.extend(self.energies.iter().map(|energy| energy.max(ENERGY_FLOOR).log10()));
     }
 
     /// The windowed samples around `centre`; beyond the clip's ends its samples are reflected.
@@ -99,6 +110,13 @@ impl WhisperMel {
             *value = f64::from(sample) * window;
         }
     }
+}
+
+/// The log-mel of a clip from the logarithms of its energies, (frames, bins): cut eight decades below the loudest.
+pub(super) fn features(frames: usize, bins: usize, logs: &[f64]) -> LogMel {
+    let floor = logs.iter().fold(f64::NEG_INFINITY, |most, &log| most.max(log)) - DECADES;
+    let data = logs.iter().map(|log| ((log.max(floor) + SCALE) / SCALE) as f32).collect();
+    LogMel { frames, bins, data }
 }
 
 /// Slaney's mel scale: linear below 1 kHz, logarithmic above.

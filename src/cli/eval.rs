@@ -13,6 +13,7 @@ use unicode_width::UnicodeWidthStr;
 use super::{CliError, Interrupt, Output, output::column, run_args::Place};
 use crate::{
     data::{self, ClipList, DataError, Dataset, FeatureSet, Label, Loader, Loss, Metric, Recipe, Split},
+    digits::hex,
     infer::{Classifier, Gains, Mix, Which},
     model::Precision,
     printable::printable,
@@ -254,10 +255,10 @@ fn choose(
         Some(known) => {
             let trained = known.trained();
             let contents = dataset.contents(&items, progress)?;
-            let hex = contents.iter().map(data::hex);
+            let digests = contents.iter().map(hex);
             items
                 .iter()
-                .zip(hex)
+                .zip(digests)
                 .filter(|(_, content)| trained.contains(content.as_str()))
                 .map(|(&item, _)| item)
                 .collect()

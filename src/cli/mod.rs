@@ -10,6 +10,7 @@ mod devices;
 mod eval;
 mod export;
 mod features;
+mod file;
 mod grouping;
 mod interrupt;
 mod listen;
@@ -20,6 +21,7 @@ mod pretrain;
 mod probe;
 mod resume;
 mod run_args;
+mod scan;
 mod sessions;
 mod train;
 mod watch;
@@ -62,6 +64,8 @@ pub enum Command {
     Eval(eval::Args),
     /// Say what sound files hold.
     Classify(classify::Args),
+    /// Find sounds in recordings, however long, and write where they are.
+    Scan(scan::Args),
     /// Write a trained model for use elsewhere: one ONNX file from raw sound to scores.
     Export(export::Args),
     /// List, show, export or remove sessions.
@@ -129,6 +133,7 @@ pub fn main() -> ExitCode {
         Some(Command::Resume(args)) => resume::run(&args),
         Some(Command::Eval(args)) => eval::run(&args),
         Some(Command::Classify(args)) => classify::run(&args),
+        Some(Command::Scan(args)) => scan::run(args),
         Some(Command::Export(args)) => export::run(&args),
         Some(Command::Sessions(args)) => sessions::run(&args),
         Some(Command::Params(args)) => params::run(args),

@@ -8,9 +8,10 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::{CliError, Output, output::thousands, run_args::Place};
+use super::{CliError, Output, run_args::Place};
 use crate::{
     audio::{FrontEnd, Normalisation},
+    digits::thousands,
     model::{
         self, Description,
         hub::{Hub, Watcher},

@@ -162,19 +162,6 @@ pub(super) fn complain(error: &CliError) {
     let _ = writeln!(io::stderr(), "aat-tui: {}", printable(&error.to_string()));
 }
 
-/// A count with its thousands apart: 7,117,844.
-pub(super) fn thousands(count: usize) -> String {
-    let digits = count.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// A text as a column so many cells wide, whatever its script; one that is too wide ends in `…`. Control characters are
 /// shown.
 pub(super) fn column(text: &str, cells: usize) -> String {

@@ -4,8 +4,11 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::{CliError, Output, output::thousands, run_args::Place};
-use crate::model::{self, Cost, Inventory, Method, ModelConfig, ParamSpec, Part, Request, Thrift};
+use super::{CliError, Output, run_args::Place};
+use crate::{
+    digits::thousands,
+    model::{self, Cost, Inventory, Method, ModelConfig, ParamSpec, Part, Request, Thrift},
+};
 
 /// Count what a method trains on a model.
 #[derive(Debug, clap::Args)]

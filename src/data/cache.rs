@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     atomic,
     audio::{self, LogMel, Note},
+    digits::hex,
 };
 
 /// Bytes the cache may hold; beyond it the files unused for longest go.
@@ -60,7 +61,7 @@ impl Cache {
     }
 
     fn path(&self, key: &Key) -> PathBuf {
-        let name: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+        let name = hex(key);
         self.folder.join(&name[..2]).join(name)
     }
 

@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use candle_core::DType;
+use sha2::{Digest, Sha256};
+
 use super::{
     InferError, Score,
     gains::{Desk, Gains},
@@ -11,6 +14,7 @@ use super::{
 use crate::{
     audio::{Extractor, FrontEnd, LogMel, Normalisation},
     data::Loss,
+    digits,
     model::{self, BlockNorms, Engine, Features, Method, ModelConfig, ModelError, Opened, ParamStore},
     session::{Best, Checkpoint, RunConfig, SessionError, Store},
 };
@@ -256,7 +260,56 @@ impl Classifier {
     ///
     /// # Errors
     /// As [`Classifier::scores_of`].
-    pub(super) fn probabilities(&mut self, windows: &[LogMel]) -> Result<Vec<f32>, InferError> {
+    pub fn probabilities(&mut self, windows: &[LogMel]) -> Result<Vec<f32>, InferError> {
+        let all = self.batch(windows)?;
+        let logits = self.logits(&all)?;
+        Ok(self.sure(&logits))
+    }
+
+    /// What the backbone makes of each window, (windows, D), and the probability of each class, (windows, classes): the
+    /// vectors are those that the head is given, before its norm.
+    ///
+    /// # Errors
+    /// As [`Classifier::scores_of`].
+    pub fn embed(&mut self, windows: &[LogMel]) -> Result<(Vec<f32>, Vec<f32>), InferError> {
+        let all = self.batch(windows)?;
+        let pooled = self.engine.pooled(&self.store, &all)?;
+        let logits = self.engine.head_logits(&self.store, &pooled)?;
+        let probabilities = self.sure(&logits);
+        Ok((pooled, probabilities))
+    }
+
+    /// Values in one vector of [`Classifier::embed`].
+    pub fn width(&self) -> usize {
+        self.engine.config().hidden
+    }
+
+    /// Whether classes occur together, each a question of its own (sigmoid), and do not share out one (softmax).
+    pub fn is_multi_label(&self) -> bool {
+        self.loss == Loss::Binary
+    }
+
+    /// Names what scores depend on beside the sound: every weight, the labels, the front end and its normalisation.
+    ///
+    /// # Errors
+    /// When the device does not give the weights.
+    pub fn digest(&self) -> Result<String, InferError> {
+        let mut hash = Sha256::new();
+        for (spec, var) in self.store.iter() {
+            hash.update(spec.name.as_bytes());
+            let values = var.flatten_all().and_then(|flat| flat.to_dtype(DType::F32)?.to_vec1::<f32>());
+            for value in values.map_err(ModelError::from)? {
+                hash.update(value.to_le_bytes());
+            }
+        }
+        let Normalisation { mean, std } = self.normalisation;
+        let rest = (&self.labels, self.front_end, self.frames(), mean.to_bits(), std.to_bits(), self.is_multi_label());
+        hash.update(format!("{rest:?}"));
+        Ok(digits::hex(&hash.finalize()[..16]))
+    }
+
+    /// Windows as one batch.
+    fn batch(&self, windows: &[LogMel]) -> Result<Features, InferError> {
         let mut all = Features { frames: self.frames(), bins: self.mel_bins(), ..Features::default() };
         for mel in windows {
             let one = self.features(mel)?;
@@ -264,9 +317,13 @@ impl Classifier {
             all.data.extend(one.data);
             all.valid.extend(one.valid);
         }
-        let logits = self.logits(&all)?;
+        Ok(all)
+    }
+
+    /// Probabilities (windows, classes) of logits.
+    fn sure(&self, logits: &[f32]) -> Vec<f32> {
         let classes = self.labels.len().max(1);
-        Ok(logits.chunks(classes).flat_map(|logits| probabilities(self.loss, logits)).collect())
+        logits.chunks(classes).flat_map(|logits| probabilities(self.loss, logits)).collect()
     }
 
     /// The classes with their probabilities, most likely first.
@@ -327,7 +384,42 @@ fn probabilities(loss: Loss, logits: &[f32]) -> Vec<f32> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+
+    /// What makes a scan's tables the same however its windows were put into batches.
+    #[test]
+    fn a_window_scores_the_same_to_the_bit_whatever_is_beside_it() {
+        for method in [model::Method::aat(), model::Method::full()] {
+            let opened = model::open(&model::Request {
+                frames: Some(64),
+                classes: Some(5),
+                method: Some(method),
+                ..model::Request::new("tiny")
+            })
+            .unwrap();
+            let labels = (0..5).map(|class| class.to_string()).collect();
+            let ready = Ready { labels, loss: Loss::CrossEntropy, normalisation: Normalisation::AUDIOSET };
+            let mut classifier = Classifier::assemble("tiny".into(), opened, ready, None).unwrap();
+            let mel = |k: usize| LogMel {
+                frames: 64,
+                bins: 128,
+                data: (0..64 * 128).map(|i| -5.0 + 3.0 * ((i * (k + 3)) as f32 * 0.37).sin()).collect(),
+            };
+            let windows: Vec<LogMel> = (0..11).map(mel).collect();
+            let alone: Vec<f32> =
+                windows.iter().flat_map(|one| classifier.probabilities(std::slice::from_ref(one)).unwrap()).collect();
+            for size in [2, 3, 8, 11] {
+                let together: Vec<f32> =
+                    windows.chunks(size).flat_map(|some| classifier.probabilities(some).unwrap()).collect();
+                assert_eq!(together, alone, "{method}: batches of {size}");
+            }
+            let (vectors, scores) = classifier.embed(&windows).unwrap();
+            assert_eq!(vectors.len(), 11 * classifier.width());
+            let worst = scores.iter().zip(&alone).fold(0.0f32, |worst, (a, b)| worst.max((a - b).abs()));
+            assert!(worst < 1e-6, "{worst}");
+        }
+    }
 
     #[test]
     fn softmax_shares_out_one_and_sigmoids_stand_alone() {

@@ -14,7 +14,7 @@ use super::{
     source::{DEEPEST, Source},
     specs,
 };
-use crate::audio::Normalisation;
+use crate::{audio::Normalisation, digits::hex};
 
 /// What is asked of a model.
 #[derive(Clone, Debug)]
@@ -365,7 +365,7 @@ fn digest(name: &str, values: &[f32]) -> [u8; 32] {
 /// A backbone's name: the first half of the digest of its weights' digests, in hexadecimal.
 fn fingerprint<'a>(digests: impl Iterator<Item = &'a [u8; 32]>) -> String {
     let whole = digests.fold(Sha256::new(), |hash, digest| hash.chain_update(digest)).finalize();
-    whole[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&whole[..16])
 }
 
 /// What became of a checkpoint on its way into this model.

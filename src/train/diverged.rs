@@ -122,9 +122,9 @@ mod tests {
         session::{Checkpoints, Event, LogReader, OnNan},
         train::{
             Request,
+            job::{Job, Progress},
             run::Run,
             testing::{Bench, files},
-            trainer::{Job, Progress},
         },
     };
 
@@ -152,7 +152,7 @@ mod tests {
         for part in ["step 1", "diverged", "block 3 (of 12", ".wav", "nothing was written", "--lr"] {
             assert!(said.contains(part), "{part}: {said}");
         }
-        let written = files(run.lock.folder());
+        let written = files(run.writer.folder());
         assert!(written.iter().all(|name| !name.ends_with(".safetensors")), "{written:?}");
     }
 
@@ -180,7 +180,7 @@ mod tests {
             }
         };
         assert!(said.contains("validation in epoch 1") && said.contains("head.linear.weight"), "{said}");
-        assert!(!Checkpoints::of(run.lock.folder()).best_path().exists());
+        assert!(!Checkpoints::of(run.writer.folder()).best_path().exists());
         assert_eq!(run.position.best, None);
     }
 
@@ -194,7 +194,7 @@ mod tests {
         run.store.get("blocks.3.mlp.fc2.weight").unwrap().set(&good).unwrap();
         run.advance(&mut journal).unwrap();
         assert_eq!((run.position.step, run.skipped, run.optimizer.step()), (3, 0, 3));
-        let records = LogReader::new(run.lock.folder()).poll().unwrap();
+        let records = LogReader::new(run.writer.folder()).poll().unwrap();
         let skipped = |record: &&crate::session::Record| matches!(&record.event, Event::Warning { message } if message.contains("was skipped") && message.contains("block 3"));
         assert_eq!(records.iter().filter(skipped).count(), 2);
 

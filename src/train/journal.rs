@@ -7,14 +7,16 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use super::{
     Feed,
     feed::{News, Update},
 };
-use crate::session::{self, Event, LogReader, LogWriter, Position, Record, SessionError};
+use crate::{
+    clock::now_ms,
+    session::{self, Event, LogReader, LogWriter, Position, Record, SessionError},
+};
 
 /// Stamps a run's events and sends them to its log, once it has one, and to the feed.
 pub(super) struct Journal {
@@ -103,8 +105,4 @@ impl Journal {
     pub(super) fn sync(&mut self) -> Result<(), SessionError> {
         self.log.as_mut().map_or(Ok(()), LogWriter::sync)
     }
-}
-
-fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use nalgebra::{DMatrix, DVector};
 use serde::Serialize;
 
-use super::{Answers, Request, TrainError, batches::Shelf, launch, plan::plan};
+use super::{Answers, Request, TrainError, launch, plan::plan, shared_features::SharedFeatures};
 use crate::{
     data::{Batch, DataError, Loader, Metric},
     model::{Features, Method},
@@ -48,7 +48,7 @@ pub fn probe(
     progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
 ) -> Result<Probe, TrainError> {
     let request = Request { method: Method::head(), ..request.clone() };
-    let plan = plan(&request, &Shelf::default(), progress)?;
+    let plan = plan(&request, &SharedFeatures::default(), progress)?;
     let (config, division) = (&plan.config, &plan.division);
     let opened = launch::open(config)?;
     let mut engine = opened.engine();

@@ -169,10 +169,10 @@ mod tests {
         session::{Checkpoint, Event, LOG_FILE, Lock, LogReader, Tensor},
         train::{
             Feed,
+            job::{Job, Progress},
             journal::Journal,
             run::Run,
             testing::{Bench, newest},
-            trainer::{Job, Progress},
         },
     };
 
@@ -187,7 +187,7 @@ mod tests {
                 assert_eq!(run.advance(&mut journal).unwrap(), Progress::More);
             }
         }
-        run.lock.folder().to_owned()
+        run.writer.folder().to_owned()
     }
 
     /// Takes it up again; with what was warned of.

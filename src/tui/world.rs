@@ -9,7 +9,7 @@ use std::{
         mpsc,
     },
     thread::{self, JoinHandle},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use super::{
@@ -24,6 +24,7 @@ use super::{
     ticket::Ticket,
 };
 use crate::{
+    clock,
     export::{self, ExportError, Stage},
     model::Method,
     plot,
@@ -90,7 +91,7 @@ impl World {
             }
             Effect::Remove(path) => {
                 return self.ask(move |store| {
-                    let removed = store.remove(&path).map(|_left| now_ms()).map_err(|error| error.to_string());
+                    let removed = store.remove(&path).map(|_left| clock::now_ms()).map_err(|error| error.to_string());
                     Message::Removed(path, removed)
                 });
             }
@@ -340,7 +341,7 @@ fn listing(info: SessionInfo) -> Listing {
         epochs: (state.epochs.len() as u32, config.map_or(0, |config| config.recipe.epochs)),
         can_resume: !in_use && state.config.is_some() && state.status != Status::Finished,
         in_use,
-        changed_ms: changed.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64,
+        changed_ms: clock::unix_ms(changed),
         status: state.status,
     }
 }
@@ -356,11 +357,6 @@ fn open(path: &Path) -> Result<Opened, String> {
 /// A session's name: its folder's.
 pub fn name_of(path: &Path) -> String {
     path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
-}
-
-/// Milliseconds since the Unix epoch.
-pub fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
 }
 
 /// Where a user's own themes are.

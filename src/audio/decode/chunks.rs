@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{Read, Seek, SeekFrom},
+    ops::Range,
 };
 
 use super::{blocks::Note, fault::Fault};
@@ -197,6 +198,38 @@ pub(super) fn read(file: &mut File, length: u64) -> Result<(Layout, Dialect), Fa
         at = reader.after(end)?;
     }
     Err(Fault::Damage("its header ends without a chunk of samples".into()))
+}
+
+/// The chunks of a WAV file one after another, as far as they can be followed: name, and bytes of the body.
+///
+/// `None` where it is no WAV file.
+pub(super) fn all(file: &mut File) -> Option<Vec<([u8; 4], Range<u64>)>> {
+    let length = file.metadata().ok()?.len();
+    let mut reader = Reader { file, length, dialect: Dialect::Riff };
+    match &reader.bytes::<4>(0).ok()?? {
+        b"RIFX" => reader.dialect = Dialect::Rifx,
+        b"riff" => reader.dialect = Dialect::Wave64,
+        b"RIFF" | b"RF64" | b"BW64" => {}
+        _ => return None,
+    }
+    let (mut at, mut large, mut chunks) = (if reader.dialect == Dialect::Wave64 { 40 } else { 12 }, None, Vec::new());
+    while chunks.len() < MOST_CHUNKS
+        && let Ok(Some(header)) = reader.header(at)
+    {
+        let body = at + reader.dialect.header();
+        if &header.id == b"ds64" {
+            large = reader.bytes::<8>(body + 8).ok()?.map(u64::from_le_bytes);
+        }
+        let size = match large {
+            Some(large) if &header.id == b"data" && header.size >= u64::from(u32::MAX) => large,
+            _ => header.size,
+        };
+        let Some(end) = body.checked_add(size).filter(|&end| end <= length) else { break };
+        chunks.push((header.id, body..end));
+        let Ok(next) = reader.after(end) else { break };
+        at = next;
+    }
+    Some(chunks)
 }
 
 /// Where samples that begin at `start`, and are `size` bytes long by their header, end.

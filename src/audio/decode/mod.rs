@@ -19,6 +19,7 @@ mod ogg;
 mod packets;
 mod part;
 mod tags;
+mod texts;
 mod wave;
 
 use std::{
@@ -31,6 +32,7 @@ use std::{
 
 pub use blocks::Note;
 pub use kinds::SOUND_ENDINGS;
+pub(super) use texts::{Texts, texts};
 
 use self::{
     blocks::Blocks,
@@ -40,7 +42,7 @@ use self::{
     packets::Form,
     part::Part,
 };
-use super::{AudioError, clip::downmix};
+use super::{AudioError, downmix::downmix};
 
 /// Counts changes to what decoding gives for the same bytes: part of the key under which features are kept.
 pub const VERSION: u32 = 2;
@@ -62,6 +64,8 @@ const REPLACE: &str = "copy or download it again, or leave it out";
 /// ```
 pub struct SoundFile {
     path: PathBuf,
+    /// The same open file: it shares its position with the one that is decoded.
+    file: Option<File>,
     blocks: Box<dyn Blocks>,
     form: Form,
     /// The interleaved samples of the next block.
@@ -87,10 +91,12 @@ impl SoundFile {
     pub fn open(path: &Path) -> Result<Self, AudioError> {
         let told = |fault| tell(path, fault, 0, 0);
         let (file, length, start) = regular(path)?;
+        let shared = file.try_clone().ok();
         let blocks = guarded(|| blocks_of(file, length, &start)).map_err(told)?;
         let form = Form { rate: 0, channels: 0 };
         let mut sound = Self {
             path: path.to_owned(),
+            file: shared,
             blocks,
             form,
             interleaved: Vec::new(),
@@ -135,6 +141,11 @@ impl SoundFile {
         downmix(&self.interleaved, self.form.channels, mono);
         self.fetch()?;
         Ok(true)
+    }
+
+    /// Bytes of the file up to where it is being read: how far a person has to wait. A little ahead of the samples given.
+    pub fn position(&self) -> u64 {
+        self.file.as_ref().and_then(|mut file| file.stream_position().ok()).unwrap_or(0)
     }
 
     /// What is odd about the file, as far as it was read; all of it once [`read`](Self::read) gave `false`.

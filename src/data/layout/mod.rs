@@ -22,6 +22,7 @@ use std::{
 };
 
 pub use corpus::open_corpus;
+pub use walk::Listing;
 
 use super::{DataError, Dataset, Item, LeftOut, Problem, Reason, Source, problem};
 use table::rows;

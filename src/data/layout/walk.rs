@@ -67,14 +67,14 @@ fn unread(path: &Path) -> Reason {
 }
 
 /// What lies directly in a folder, each part by name. Housekeeping files and folders are in none of them.
-#[derive(Default)]
-pub(super) struct Listing {
+#[derive(Debug, Default)]
+pub struct Listing {
     /// Folders, and links to folders.
-    pub(super) folders: Vec<PathBuf>,
-    /// Sound files.
-    pub(super) sounds: Vec<PathBuf>,
+    pub folders: Vec<PathBuf>,
+    /// Sound files, by their ending in any letter case.
+    pub sounds: Vec<PathBuf>,
     /// Everything else that deserves a word.
-    pub(super) left_out: Vec<LeftOut>,
+    pub left_out: Vec<LeftOut>,
 }
 
 impl Listing {
@@ -82,7 +82,7 @@ impl Listing {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub(super) fn of(folder: &Path) -> Result<Self, DataError> {
+    pub fn of(folder: &Path) -> Result<Self, DataError> {
         let io_error = |source| DataError::Io { path: folder.to_owned(), source };
         let mut paths = Vec::new();
         for entry in fs::read_dir(folder).map_err(io_error)? {

@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 
 use super::{
     PretrainRequest,
-    run::Pretraining,
+    run::{CHECKPOINT_EVERY, Pretraining},
     teacher::{self, with_statistics},
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     },
     infer::restore,
     model::{
-        self, Inventory, Method, ModelConfig, Pooling, Precision, grid_sinusoids,
+        self, Inventory, Method, Pooling, Precision, grid_sinusoids,
         pretrain::{Heads, Objectives, Pretrainer},
     },
     session::{
@@ -26,7 +26,7 @@ use crate::{
         AdamW, TrainError,
         journal::Journal,
         provenance::{record, renamed, same_clips},
-        run::Saved,
+        session_writer::SessionWriter,
         snapshot,
     },
 };
@@ -180,7 +180,6 @@ pub(in crate::train) fn begin(
     let engine = Pretrainer::new(config.shape.clone(), request.objectives, &device, dtype);
     Ok(Pretraining {
         config,
-        lock,
         engine,
         store: weights,
         optimizer,
@@ -188,7 +187,7 @@ pub(in crate::train) fn begin(
         stream: None,
         steps_per_epoch: steps,
         position,
-        saved: Saved::up_to(None),
+        writer: SessionWriter::new(lock, CHECKPOINT_EVERY, None),
         validation: None,
     })
 }
@@ -244,14 +243,13 @@ pub(in crate::train) fn resume(lock: Lock, folder: &Path, journal: &mut Journal)
     let engine = Pretrainer::new(config.shape.clone(), own.objectives, &device, config.dtype);
     Ok(Pretraining {
         config: *config,
-        lock,
         engine,
         store: weights,
         optimizer,
         crops,
         stream: None,
         steps_per_epoch: steps,
-        saved: Saved::up_to(Some(&position)),
+        writer: SessionWriter::new(lock, CHECKPOINT_EVERY, Some(&position)),
         position,
         validation: None,
     })
@@ -350,9 +348,4 @@ fn check(request: &PretrainRequest) -> Result<(), TrainError> {
         return refuse(format!("augment is {} and must be from 0 to 1", request.augment));
     }
     Ok(())
-}
-
-/// Shape of a backbone without a head.
-pub(super) fn headless(shape: &ModelConfig) -> ModelConfig {
-    ModelConfig { classes: 0, ..shape.clone() }
 }

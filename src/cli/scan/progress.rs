@@ -1,0 +1,171 @@
+//! How far a scan is: a bar on a terminal, lines elsewhere, objects where JSON was asked for.
+
+use std::{
+    io::{IsTerminal, stderr},
+    time::{Duration, Instant},
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use super::super::{CliError, Output};
+use crate::digits::thousands;
+use crate::scan::Progress;
+
+/// Between two lines, and between two objects.
+const LINES: Duration = Duration::from_secs(10);
+const OBJECTS: Duration = Duration::from_secs(1);
+
+/// How far it is, as JSON.
+#[derive(Serialize)]
+struct Line {
+    event: &'static str,
+    files: usize,
+    of_files: usize,
+    /// Hours of sound scored by this run.
+    hours: f64,
+    /// Seconds of sound in a second.
+    speed: f64,
+    /// Seconds left, as the bytes of the recordings promise; unknown before anything is done.
+    left_s: Option<f64>,
+}
+
+/// How far the search is, as JSON.
+#[derive(Serialize)]
+struct Searching {
+    event: &'static str,
+    found: usize,
+}
+
+/// Tells how far a scan is.
+pub(super) struct Meter {
+    json: bool,
+    bar: Option<ProgressBar>,
+    files: usize,
+    begun: Instant,
+    told: Option<Instant>,
+}
+
+impl Meter {
+    pub(super) fn new(json: bool) -> Self {
+        let bar = (!json && stderr().is_terminal()).then(|| {
+            let bar = ProgressBar::new(0);
+            if let Ok(style) = ProgressStyle::with_template("{wide_bar} {msg}") {
+                bar.set_style(style);
+            }
+            bar
+        });
+        Self { json, bar, files: 0, begun: Instant::now(), told: None }
+    }
+
+    /// Whether it is time to tell again.
+    fn is_due(&mut self) -> bool {
+        let wait = if self.json { OBJECTS } else { LINES };
+        let due = self.told.is_none_or(|told| told.elapsed() >= wait);
+        if due {
+            self.told = Some(Instant::now());
+        }
+        due
+    }
+
+    /// So many files were found so far.
+    pub(super) fn searching(&mut self, found: usize, output: &mut Output) -> Result<(), CliError> {
+        if let Some(bar) = &self.bar {
+            bar.set_message(format!("looking for recordings: {}", thousands(found)));
+            return Ok(());
+        }
+        // A short search needs no word.
+        if self.begun.elapsed() < OBJECTS || !self.is_due() {
+            return Ok(());
+        }
+        output.object(&Searching { event: "searching", found })?;
+        output.line(format!("looking for recordings: {} so far", thousands(found)))
+    }
+
+    /// Scoring begins.
+    pub(super) fn begin(&mut self, files: usize) {
+        self.files = files;
+        self.begun = Instant::now();
+        self.told = None;
+    }
+
+    /// Seconds since it began.
+    pub(super) fn seconds(&self) -> f64 {
+        self.begun.elapsed().as_secs_f64()
+    }
+
+    pub(super) fn progress(&mut self, progress: Progress, output: &mut Output) -> Result<(), CliError> {
+        let elapsed = self.seconds();
+        let speed = progress.seconds / elapsed.max(1e-9);
+        let left = progress.of_bytes.saturating_sub(progress.bytes) as f64;
+        let left_s = (progress.bytes > 0).then(|| elapsed * left / progress.bytes as f64);
+        let words = || {
+            let left = left_s.map_or_else(String::new, |left| format!(", {} left", duration(left)));
+            format!(
+                "{} of {} files, {} done, {speed:.0} x{left}",
+                thousands(progress.files),
+                thousands(self.files),
+                duration(progress.seconds)
+            )
+        };
+        if let Some(bar) = &self.bar {
+            bar.set_length(progress.of_bytes.max(1));
+            bar.set_position(progress.bytes);
+            bar.set_message(words());
+            return Ok(());
+        }
+        let words = words();
+        if !self.is_due() {
+            return Ok(());
+        }
+        let (files, of_files, hours) = (progress.files, self.files, progress.seconds / 3_600.0);
+        output.object(&Line { event: "progress", files, of_files, hours, speed, left_s })?;
+        output.line(words)
+    }
+
+    /// Prints lines above the bar.
+    pub(super) fn print(&self, lines: impl IntoIterator<Item = String>, output: &mut Output) -> Result<(), CliError> {
+        let print = || lines.into_iter().try_for_each(|line| output.line(line));
+        match &self.bar {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
+    }
+
+    /// Takes the bar away.
+    pub(super) fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// A length of time for people: 12 s, 4:05 min, 10:03 h.
+pub(super) fn duration(seconds: f64) -> String {
+    let whole = seconds.max(0.0).round() as u64;
+    match whole {
+        0..60 => format!("{seconds:.1} s"),
+        60..3_600 => format!("{}:{:02} min", whole / 60, whole % 60),
+        _ => format!("{}:{:02} h", whole / 3_600, whole % 3_600 / 60),
+    }
+}
+
+/// Bytes for people.
+pub(super) fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_and_sizes_are_for_people() {
+        assert_eq!(["12.3 s", "1:00 min", "59:59 min", "10:03 h"], [12.34, 59.7, 3_599.0, 36_190.0].map(duration));
+        assert_eq!(["1.5 kB", "2.0 MB", "3.1 GB"], [1_500, 2_000_000, 3_100_000_000].map(size));
+    }
+}
