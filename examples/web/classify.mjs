@@ -59,7 +59,7 @@ async function listen() {
   source.connect(tap);
   while (context.state !== "closed") {
     await new Promise((ready) => setTimeout(ready, 500));
-    if (heard.length >= rate / 2) show(await classify(heard.slice()));
+    if (heard.length >= Math.min(rate / 2, windowed)) show(await classify(heard.slice()));
   }
 }
 
