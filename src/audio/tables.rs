@@ -90,9 +90,9 @@ mod tests {
                     apart.push((expected - f64::from(*found)).abs());
                 }
             }
-            // Beside loud ones a quiet bin keeps few of the tables' digits; most keep all.
+            // The tables are f32: beside loud bins a quiet one keeps few of their digits.
             let worst = apart.iter().copied().fold(0.0, f64::max);
-            let many = apart.iter().filter(|apart| **apart > 2e-5).count();
+            let many = apart.iter().filter(|apart| **apart > 1e-4).count();
             assert!(worst < 2e-3 && many * 50 < apart.len(), "{front_end:?}: {worst}, {many} of {}", apart.len());
         }
     }
