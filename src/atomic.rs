@@ -48,11 +48,11 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// As [`write`], without waiting for the disk: for one of very many files that can be made again. Killing this process leaves
+/// As [`write()`], without waiting for the disk: for one of very many files that can be made again. Killing this process leaves
 /// no half file; a power cut may.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_unsynced<E: From<io::Error>>(
     path: &Path,
     fill: impl FnOnce(&mut BufWriter<&mut File>) -> Result<(), E>,

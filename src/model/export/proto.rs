@@ -1,6 +1,6 @@
 //! The part of ONNX's protocol buffers that an exported model needs, and its writing.
 //!
-//! Tags and types are those of `onnx.proto3` (IR version 8). [`write`] streams: a weight is in memory only while it is
+//! Tags and types are those of `onnx.proto3` (IR version 8). [`write()`] streams: a weight is in memory only while it is
 //! written, and the file's size is known before its first byte.
 
 use std::io::Write;
@@ -66,7 +66,7 @@ pub struct Graph {
     /// Its name, which onnx's checker demands.
     #[prost(string, optional, tag = "2")]
     pub name: Option<String>,
-    /// Constants; empty while a graph is built, because [`write`] adds them one by one.
+    /// Constants; empty while a graph is built, because [`write()`] adds them one by one.
     #[prost(message, repeated, tag = "5")]
     pub initializer: Vec<Tensor>,
     /// What it is given.
@@ -222,7 +222,7 @@ fn graph_length(graph: &Graph, constants: &[Constant<'_>]) -> u64 {
     graph.encoded_len() as u64 + constants.iter().map(|constant| field_length(constant.length())).sum::<u64>()
 }
 
-/// Bytes that [`write`] writes.
+/// Bytes that [`write()`] writes.
 pub(super) fn length(model: &Model, graph: &Graph, constants: &[Constant<'_>]) -> u64 {
     model.encoded_len() as u64 + field_length(graph_length(graph, constants))
 }
