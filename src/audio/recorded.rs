@@ -287,7 +287,7 @@ mod tests {
             ("SwiftOne_20220719_000000_-0400", Some("2022-07-19T00:00:00-04:00")),
             ("OWL_1_2022-07-19_T00-00-00", Some("2022-07-19T00:00:00")),
             ("site 3 20240229T235959 left", Some("2024-02-29T23:59:59")),
-            ("5E9F1A2B", Some("2020-04-21T16:06:35Z")),
+            ("5E9F1A2B", Some("2020-04-21T16:07:07Z")),
             // A day without a time, no day at all, a number that is too long, a code of eight digits.
             ("20230101", None),
             ("20231301_120000", None),

@@ -14,6 +14,7 @@ mod found;
 mod identity;
 mod layout;
 mod loader;
+pub mod marks;
 mod nearest;
 mod parallel;
 mod problem;

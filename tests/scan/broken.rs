@@ -70,7 +70,7 @@ fn what_cannot_be_meant_is_a_sentence() {
         ("scan ear a.wav --window 9", 2, "0.48"),
         ("scan ear a.wav --threshold 2", 2, "0 to 1"),
         ("scan ear a.wav --threshold 0.3 --low 0.4", 2, "low"),
-        ("scan ear a.wav --max-gap -1", 2, "max-gap"),
+        ("scan ear a.wav --max-gap=-1", 2, "max-gap"),
         ("scan ear a.wav --format xls", 2, "raven"),
         ("scan ear a.wav --thresholds wrong.toml", 2, "\"noise\""),
     ] {

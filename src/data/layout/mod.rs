@@ -11,7 +11,7 @@ mod manifest;
 mod openmic;
 mod places;
 mod speech_commands;
-mod table;
+pub(super) mod table;
 mod urbansound8k;
 mod walk;
 
