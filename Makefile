@@ -5,7 +5,11 @@ CARGO ?= cargo
 # The peers' benchmark compares with PyTorch in an environment of its own.
 PEERS_ENV ?= target/peers-env
 
-.PHONY: help run build test test-slow check-decode lint doc bench bench-peers cuda check-cuda gpu-kit gpu-check packages
+# Exported models are checked with onnxruntime, transformers and peft, and in a browser, in environments of their own.
+EXPORT_ENV ?= target/export-env
+EXPORT_MODULES ?= target/export-modules
+
+.PHONY: help run build test test-slow check-decode check-export torture lint doc bench bench-peers bench-export cuda check-cuda gpu-kit gpu-check packages
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -31,6 +35,20 @@ check-decode: packages ## some 200 sound files decoded here and by ffmpeg: lengt
 	@.ci/ffmpeg
 	@$(CARGO) test --locked --quiet --test sounds -- --ignored --nocapture decoding_agrees_with_ffmpeg
 
+check-export: packages ## exported models in onnxruntime, transformers and peft (from PyPI) and in headless Chromium (npm)
+	@test -x $(EXPORT_ENV)/bin/python || python3 -m venv $(EXPORT_ENV)
+	@$(EXPORT_ENV)/bin/python -c 'import onnxruntime, soundfile, torch, transformers, peft' 2>/dev/null || \
+	    $(EXPORT_ENV)/bin/pip install --quiet numpy onnx onnxruntime soundfile scipy torch transformers peft
+	@test -d $(EXPORT_MODULES)/node_modules/puppeteer-core || \
+	    npm install --prefix $(EXPORT_MODULES) --no-audit --no-fund --silent onnxruntime-web puppeteer-core
+	@command -v $${CHROMIUM:-chromium} >/dev/null || { echo "Chromium is missing: apt-get install chromium, or set CHROMIUM"; exit 1; }
+	@AAT_TUI_EXPORT_PYTHON=$$(realpath -s $(EXPORT_ENV))/bin/python AAT_TUI_EXPORT_TRANSFORMERS=$$(realpath -s $(EXPORT_ENV))/bin/python \
+	    AAT_TUI_EXPORT_MODULES=$$(realpath $(EXPORT_MODULES))/node_modules CHROMIUM=$$(command -v $${CHROMIUM:-chromium}) \
+	    $(CARGO) test --locked --test export -- --nocapture
+
+torture: packages ## kills, failing calls and power cuts at every change of the disk (strace); some 20 minutes
+	@TORTURE=all $(CARGO) test --locked --test train -- --nocapture --test-threads 1 torture power_cuts
+
 lint: packages ## what CI insists on: format, clippy, docs, licences, spelling
 	@$(CARGO) fmt --check
 	@$(CARGO) clippy --locked --all-targets --quiet -- -D warnings
@@ -50,6 +68,13 @@ bench-peers: build ## the same work here and in PyTorch (from PyPI), alternated,
 	@$(PEERS_ENV)/bin/python -c 'import torch, torchaudio' 2>/dev/null || \
 	    $(PEERS_ENV)/bin/pip install --quiet torch torchaudio numpy
 	@$(PEERS_ENV)/bin/python benches/peers/compare.py $(ARGS)
+
+# Without sessions in ARGS it trains one of every method on three backbones first.
+bench-export: build ## the table of docs/deploy.md: exported sessions in onnxruntime (from PyPI) beside the program
+	@test -x $(EXPORT_ENV)/bin/python || python3 -m venv $(EXPORT_ENV)
+	@$(EXPORT_ENV)/bin/python -c 'import onnx, onnxruntime, soundfile, scipy' 2>/dev/null || \
+	    $(EXPORT_ENV)/bin/pip install --quiet numpy onnx onnxruntime soundfile scipy
+	@$(EXPORT_ENV)/bin/python benches/export/table.py target/release/aat-tui $(or $(DATA),../shared/data) target/export-table $(ARGS)
 
 cuda: packages ## the program with CUDA, no GPU needed to build it: target/cuda/release/aat-tui
 	@.ci/cuda build

@@ -17,14 +17,35 @@ pub fn write<E: From<io::Error>>(
     path: &Path,
     fill: impl FnOnce(&mut BufWriter<&mut File>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let (folder, file) = filled(path, fill)?;
+    write_checked(path, fill, |_| Ok(()))
+}
+
+/// The same, where `check` is shown the complete temporary file before it gets its name, and may refuse it.
+///
+/// # Errors
+/// What `fill`, `check` or the file system says; `path` is then untouched and the temporary file is gone.
+pub fn write_checked<E: From<io::Error>>(
+    path: &Path,
+    fill: impl FnOnce(&mut BufWriter<&mut File>) -> Result<(), E>,
+    check: impl FnOnce(&Path) -> Result<(), E>,
+) -> Result<(), E> {
+    let file = filled(path, fill)?;
     file.as_file().sync_all()?;
+    check(file.path())?;
     file.persist(path).map_err(|error| error.error)?;
-    // The rename itself is safe once its folder is on the disk; Windows cannot open one to say so.
-    if cfg!(unix) {
-        File::open(folder)?.sync_all()?;
-    }
-    Ok(())
+    Ok(sync_folder_of(path)?)
+}
+
+/// Makes a file's new name survive a power cut: its folder is flushed to the disk. Windows cannot open a folder for that.
+///
+/// # Errors
+/// What the file system says.
+pub fn sync_folder_of(path: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(folder_of(path))?.sync_all() } else { Ok(()) }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// As [`write`], without waiting for the disk: for one of very many files that can be made again. Killing this process leaves
@@ -36,23 +57,22 @@ pub fn write_unsynced<E: From<io::Error>>(
     path: &Path,
     fill: impl FnOnce(&mut BufWriter<&mut File>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let (_, file) = filled(path, fill)?;
+    let file = filled(path, fill)?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
 }
 
-/// A temporary file beside `path` with everything that `fill` wrote, and the folder of both.
+/// A temporary file beside `path` with everything that `fill` wrote.
 fn filled<E: From<io::Error>>(
     path: &Path,
     fill: impl FnOnce(&mut BufWriter<&mut File>) -> Result<(), E>,
-) -> Result<(&Path, NamedTempFile), E> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = temporary(folder, ".partial-")?;
+) -> Result<NamedTempFile, E> {
+    let mut file = temporary(folder_of(path), ".partial-")?;
     let mut buffered = BufWriter::new(file.as_file_mut());
     fill(&mut buffered)?;
     buffered.flush()?;
     drop(buffered);
-    Ok((folder, file))
+    Ok(file)
 }
 
 /// A temporary file in `folder`, to be renamed when it is whole. It is as readable as any file that this user makes (the
@@ -79,8 +99,7 @@ pub fn usual_mode(path: &Path) -> io::Result<()> {
         let usual = match USUAL.get() {
             Some(usual) => usual.clone(),
             None => {
-                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-                let made = temporary(folder, ".partial-")?.as_file().metadata()?.permissions();
+                let made = temporary(folder_of(path), ".partial-")?.as_file().metadata()?.permissions();
                 USUAL.get_or_init(|| made).clone()
             }
         };
@@ -107,6 +126,23 @@ mod tests {
             Err(io::Error::other("the disk is full"))
         });
         assert!(failed.is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), b"good");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_is_refused_leaves_the_old_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weights");
+        let write = |text: &str, good: bool| {
+            let check = |shown: &Path| match good && std::fs::read_to_string(shown)? == text {
+                true => Ok(()),
+                false => Err(io::Error::other("it answers differently")),
+            };
+            write_checked::<io::Error>(&path, |file| file.write_all(text.as_bytes()), check)
+        };
+        write("good", true).unwrap();
+        assert!(write("bad", false).is_err());
         assert_eq!(std::fs::read(&path).unwrap(), b"good");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }

@@ -21,13 +21,17 @@
 pub mod atomic;
 pub mod audio;
 pub mod cli;
+pub mod clock;
 pub mod data;
+pub mod digits;
+pub mod export;
 pub mod infer;
 pub mod live;
 pub mod model;
 pub mod ops;
 pub mod plot;
 pub mod printable;
+mod random;
 pub mod scan;
 pub mod session;
 pub mod stderr;

@@ -89,15 +89,3 @@ pub fn decode(path: &Path) -> Result<Sound, AudioError> {
     while sound.read(&mut samples)? {}
     Ok(Sound { rate: sound.rate(), channels: sound.channels(), samples })
 }
-
-/// Appends the mean of each group of `channels` interleaved samples.
-pub(super) fn downmix(interleaved: &[f32], channels: usize, mono: &mut Vec<f32>) {
-    match channels {
-        0 => {}
-        1 => mono.extend_from_slice(interleaved),
-        _ => {
-            let scale = 1.0 / channels as f32;
-            mono.extend(interleaved.chunks_exact(channels).map(|frame| frame.iter().sum::<f32>() * scale));
-        }
-    }
-}

@@ -9,7 +9,7 @@ use pulp::{Arch, Simd};
 use rayon::prelude::*;
 use realfft::{RealFftPlanner, RealToComplex, num_complex::Complex};
 
-use super::{LogMel, SAMPLE_RATE, mel::MelBank};
+use super::{LogMel, SAMPLE_RATE, Tables, mel::MelBank};
 
 /// Samples of a frame: 25 ms.
 pub const FRAME_LENGTH: usize = 400;
@@ -35,12 +35,12 @@ const PIECE: usize = 128;
 
 /// The filter bank with its tables and buffers: make one for each thread and keep it.
 pub struct Fbank {
-    tables: Tables,
+    tables: Plans,
     work: Work,
 }
 
 /// What every frame is computed with.
-struct Tables {
+struct Plans {
     window: Vec<f64>,
     mel: MelBank,
     fft: Arc<dyn RealToComplex<f64>>,
@@ -70,9 +70,8 @@ impl Default for Fbank {
 impl Fbank {
     /// Computes the tables.
     pub fn new() -> Self {
-        let last = (FRAME_LENGTH - 1) as f64;
-        let tables = Tables {
-            window: (0..FRAME_LENGTH).map(|n| 0.5 - 0.5 * (TAU * n as f64 / last).cos()).collect(),
+        let tables = Plans {
+            window: (0..FRAME_LENGTH).map(hann).collect(),
             mel: kaldi_bank(),
             fft: RealFftPlanner::<f64>::new().plan_fft_forward(FFT_SIZE),
         };
@@ -106,7 +105,7 @@ impl Fbank {
 }
 
 impl Work {
-    fn of(tables: &Tables) -> Self {
+    fn of(tables: &Plans) -> Self {
         Self {
             padded: tables.fft.make_input_vec(),
             spectrum: tables.fft.make_output_vec(),
@@ -117,7 +116,7 @@ impl Work {
     }
 }
 
-impl Tables {
+impl Plans {
     /// As many frames, from the first sample on, as there are rows.
     fn frames(&self, work: &mut Work, samples: &[f32], rows: &mut [f32]) {
         for (frame, row) in rows.chunks_exact_mut(MEL_BINS).enumerate() {
@@ -195,12 +194,36 @@ fn mel(hz: f64) -> f64 {
 
 /// Triangles linear in mel and not normalised by area. The bin at the Nyquist frequency has no weight in Kaldi's bank.
 fn kaldi_bank() -> MelBank {
+    MelBank::new(MEL_BINS, FFT_SIZE / 2, kaldi_weight)
+}
+
+/// What a filter weighs a bin of the spectrum with.
+fn kaldi_weight(filter: usize, bin: usize) -> f64 {
     let (low, high) = (mel(LOWEST_HZ), mel(HIGHEST_HZ));
     let step = (high - low) / (MEL_BINS + 1) as f64;
-    MelBank::new(MEL_BINS, FFT_SIZE / 2, |filter, bin| {
-        let left = low + filter as f64 * step;
-        let at = mel(bin as f64 * f64::from(SAMPLE_RATE) / FFT_SIZE as f64);
-        ((at - left) / step).min((left + 2.0 * step - at) / step).max(0.0)
+    let left = low + filter as f64 * step;
+    let at = mel(bin as f64 * f64::from(SAMPLE_RATE) / FFT_SIZE as f64);
+    ((at - left) / step).min((left + 2.0 * step - at) / step).max(0.0)
+}
+
+/// Symmetric Hann, sample `n` of a frame.
+fn hann(n: usize) -> f64 {
+    0.5 - 0.5 * (TAU * n as f64 / (FRAME_LENGTH - 1) as f64).cos()
+}
+
+/// The filter bank as two matrices.
+pub(super) fn tables() -> Tables {
+    // Bin 0 weighs nothing, nor does the one at the Nyquist frequency.
+    let bins = 1..FFT_SIZE / 2;
+    Tables::new(FFT_SIZE, bins, MEL_BINS, kaldi_weight, ENERGY_FLOOR as f32, |row| {
+        row.iter_mut().enumerate().for_each(|(n, value)| *value *= hann(n));
+        // The row against emphasised samples is another row against plain ones: each takes 0.97 of the next weight away.
+        // A frame's first sample is its own predecessor, and its window is 0.
+        for n in 0..FRAME_LENGTH - 1 {
+            row[n] -= PRE_EMPHASIS * row[n + 1];
+        }
+        let mean = row.iter().sum::<f64>() / FRAME_LENGTH as f64;
+        row.iter_mut().for_each(|value| *value -= mean);
     })
 }
 

@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    FRAME_LENGTH, FRAME_SHIFT, Fbank, LogMel, MEL_BINS, Normalisation, WHISPER_128_BINS, WHISPER_BINS, WhisperMel,
-    frames_of, whisper_mel,
+    FRAME_LENGTH, FRAME_SHIFT, Fbank, LogMel, MEL_BINS, Normalisation, Tables, WHISPER_128_BINS, WHISPER_BINS,
+    WhisperMel, fbank, frames_of, whisper_mel,
 };
 
 /// Rounding of a logarithm: a value that is no farther from the lowest one counts as the lowest.
@@ -129,6 +129,14 @@ impl FrontEnd {
         match self {
             Self::Kaldi => 0.0,
             Self::Whisper | Self::Whisper128 => (loudest(&mel.data) - whisper_mel::RANGE).max(whisper_mel::LOWEST),
+        }
+    }
+
+    /// Its linear part as two matrices, for a runtime that has products and no filter bank.
+    pub fn tables(self) -> Tables {
+        match self {
+            Self::Kaldi => fbank::tables(),
+            Self::Whisper | Self::Whisper128 => whisper_mel::tables(self.bins()),
         }
     }
 

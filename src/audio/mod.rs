@@ -5,6 +5,7 @@
 pub mod capture;
 mod clip;
 mod decode;
+mod downmix;
 mod error;
 mod fbank;
 mod front_end;
@@ -15,6 +16,7 @@ pub mod server;
 mod sliding;
 mod stream;
 mod streamed;
+mod tables;
 pub mod tap;
 mod whisper_mel;
 
@@ -28,6 +30,7 @@ pub use resample::{Resampler, resample};
 pub use sliding::{Sliding, Window};
 pub use stream::{FbankStream, MonoStream};
 pub use streamed::Streamed;
+pub use tables::Tables;
 pub use whisper_mel::{WHISPER_128_BINS, WHISPER_BINS, WhisperMel};
 
 /// Counts changes to what resampling and the filter banks give for the same samples: part of the key under which

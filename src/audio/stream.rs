@@ -2,7 +2,7 @@
 
 use super::{
     Fbank, Resampler,
-    clip::downmix,
+    downmix::downmix,
     fbank::{FRAME_LENGTH, FRAME_SHIFT, MEL_BINS},
 };
 

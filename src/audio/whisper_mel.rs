@@ -8,7 +8,7 @@ use std::{f64::consts::TAU, fmt, sync::Arc};
 
 use realfft::{RealFftPlanner, RealToComplex, num_complex::Complex};
 
-use super::{LogMel, SAMPLE_RATE, mel::MelBank};
+use super::{LogMel, SAMPLE_RATE, Tables, mel::MelBank};
 
 /// Mel bins of a frame, in all Whisper models but large-v3 and turbo.
 pub const WHISPER_BINS: usize = 80;
@@ -61,8 +61,7 @@ impl WhisperMel {
     pub fn new(bins: usize) -> Self {
         let fft = RealFftPlanner::<f64>::new().plan_fft_forward(FFT_SIZE);
         Self {
-            // Periodic Hann.
-            window: (0..FFT_SIZE).map(|n| 0.5 - 0.5 * (TAU * n as f64 / FFT_SIZE as f64).cos()).collect(),
+            window: (0..FFT_SIZE).map(hann).collect(),
             mel: slaney_bank(bins),
             frame: fft.make_input_vec(),
             spectrum: fft.make_output_vec(),
@@ -127,12 +126,29 @@ fn hz_of_mel(mel: f64) -> f64 {
 
 /// Triangles linear in Hz from 0 to 8 kHz, each of the same area.
 fn slaney_bank(bins: usize) -> MelBank {
+    MelBank::new(bins, SPECTRUM, |filter, bin| slaney_weight(bins, filter, bin))
+}
+
+/// The weight of a bin of the spectrum in one of so many filters.
+fn slaney_weight(bins: usize, filter: usize, bin: usize) -> f64 {
     let highest = 15.0 + (f64::from(SAMPLE_RATE) / 2.0 / 1_000.0).ln() * 27.0 / 6.4f64.ln();
     let edge = |point: usize| hz_of_mel(highest * point as f64 / (bins + 1) as f64);
-    MelBank::new(bins, SPECTRUM, |filter, bin| {
-        let (left, centre, right) = (edge(filter), edge(filter + 1), edge(filter + 2));
-        let hz = bin as f64 * f64::from(SAMPLE_RATE) / FFT_SIZE as f64;
-        let slope = ((hz - left) / (centre - left)).min((right - hz) / (right - centre));
-        slope.max(0.0) * 2.0 / (right - left)
+    let (left, centre, right) = (edge(filter), edge(filter + 1), edge(filter + 2));
+    let hz = bin as f64 * f64::from(SAMPLE_RATE) / FFT_SIZE as f64;
+    let slope = ((hz - left) / (centre - left)).min((right - hz) / (right - centre));
+    slope.max(0.0) * 2.0 / (right - left)
+}
+
+/// Periodic Hann, sample `n` of a frame.
+fn hann(n: usize) -> f64 {
+    0.5 - 0.5 * (TAU * n as f64 / FFT_SIZE as f64).cos()
+}
+
+/// The front end's linear part as two matrices; the floor of eight decades comes after them.
+pub(super) fn tables(bins: usize) -> Tables {
+    // The triangles begin at 0 Hz and end at the Nyquist frequency, so both bins of the spectrum weigh nothing.
+    let weight = |filter, bin| slaney_weight(bins, filter, bin);
+    Tables::new(FFT_SIZE, 1..SPECTRUM - 1, bins, weight, ENERGY_FLOOR as f32, |row| {
+        row.iter_mut().enumerate().for_each(|(n, value)| *value *= hann(n));
     })
 }

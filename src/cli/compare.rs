@@ -55,7 +55,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
         return Err(CliError::Usage(format!("--methods names {} twice", args.methods[twice])));
     }
     let store = args.run.place.store();
-    let mut output = Output::stdout(args.run.json);
+    let mut output = Output::beside_work(args.run.json);
     let mut by_method: Vec<Vec<RunState>> = vec![Vec::new(); args.methods.len()];
     let mut outcome = Ok(());
     for fold in Folds::each(args.folds.as_ref(), args.run.fold, &args.run.data)? {
@@ -81,7 +81,8 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     outcome?;
     let about = comparison::about(&entries);
     args.export.iter().try_for_each(|to| comparison::write(to, &rows, &about))?;
-    args.export.iter().try_for_each(|to| output.line(format!("written: {}", to.display())))
+    args.export.iter().try_for_each(|to| output.line(format!("written: {}", to.display())))?;
+    output.complete()
 }
 
 /// A method's runs with their folders.

@@ -8,9 +8,10 @@ use std::{
 
 use serde::Serialize;
 
-use super::{CliError, output::thousands, sessions};
+use super::{CliError, file};
 use crate::{
     data::Metric,
+    digits::thousands,
     model::Method,
     plot::{self, Point, Scatter},
     session::{Best, RunState},
@@ -287,7 +288,7 @@ pub(super) fn check_name(to: &Path) -> Result<(), CliError> {
 /// When the file cannot be written.
 pub(super) fn write(to: &Path, rows: &[Row], about: &str) -> Result<(), CliError> {
     if extension(to) == "csv" {
-        return sessions::write(to, &sessions::csv_of(rows.iter().map(CsvRow::from))?);
+        return file::write(to, &file::csv_of(rows.iter().map(CsvRow::from))?);
     }
     plot::export_scatter(to, &figure(rows, about)).map_err(|error| CliError::Failed(error.to_string()))
 }

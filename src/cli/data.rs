@@ -4,10 +4,11 @@ use std::{ops::ControlFlow, sync::Arc};
 
 use serde::Serialize;
 
-use super::{CliError, Output, interrupt::Interrupt, output::thousands};
+use super::{CliError, Output, interrupt::Interrupt};
 use crate::{
     audio::FrontEnd,
     data::{self, Dataset, FeatureSet, FileCount, Problem, Recipe, Severity},
+    digits::thousands,
 };
 
 /// List, check or measure data sets.

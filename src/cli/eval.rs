@@ -12,10 +12,12 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{CliError, Interrupt, Output, output::column, run_args::Place};
 use crate::{
-    data::{self, ClipList, DataError, Dataset, FeatureSet, Label, Loader, Split},
+    data::{self, ClipList, DataError, Dataset, FeatureSet, Label, Loader, Loss, Metric, Recipe, Split},
+    digits::hex,
     infer::{Classifier, Gains, Mix, Which},
+    model::Precision,
     printable::printable,
-    session::{RunConfig, read_clips},
+    session::{OnNan, RunConfig, read_clips},
     train::{Answers, ClassReport, Criterion, same_clips},
 };
 
@@ -25,7 +27,7 @@ const BATCH: usize = 16;
 /// Evaluate a trained session.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The session: its name, its folder, or `last`.
+    /// The session: its name, its folder, or `last`; or a model that has labels, an exported one or an adapter, with --data.
     session: String,
     /// Another data set with the same classes; without it, the one that the session was trained on. Clips that were
     /// trained on are recognised by their content, in any folder, and reported apart.
@@ -38,9 +40,10 @@ pub struct Args {
     /// trained on, all clips.
     #[arg(long, env = "AAT_TUI_SPLIT", value_enum)]
     split: Option<Part>,
-    /// Which weights: those of the best epoch, of the last checkpoint, or the mean of the last epochs'.
-    #[arg(long, env = "AAT_TUI_WEIGHTS", value_enum, default_value_t = Weights::Best)]
-    weights: Weights,
+    /// Which of a session's weights: those of the best epoch (unless something is said), of the last checkpoint, or the
+    /// mean of the last epochs'.
+    #[arg(long, env = "AAT_TUI_WEIGHTS", value_enum)]
+    weights: Option<Weights>,
     /// Multiply adapters' outputs: `3.spatial=0,7.mlp=0.5` (blocks counted from 0), `spatial=0` for every block, a file
     /// of gains, or `saved`: the mixing desk that was saved with the session.
     #[arg(long, value_name = "GAINS", env = "AAT_TUI_GAINS")]
@@ -64,11 +67,22 @@ enum Part {
 }
 
 /// Which weights, as on the command line.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Weights {
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+pub(super) enum Weights {
+    #[default]
     Best,
     Last,
     Averaged,
+}
+
+impl From<Weights> for Which {
+    fn from(weights: Weights) -> Self {
+        match weights {
+            Weights::Best => Self::Best,
+            Weights::Last => Self::Last,
+            Weights::Averaged => Self::Averaged,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -115,17 +129,19 @@ struct Chosen {
 /// # Errors
 /// When session and data do not fit together, or a clip cannot be read.
 pub fn run(args: &Args) -> Result<(), CliError> {
-    let folder = args.place.store().find(&args.session)?;
-    let which = match args.weights {
-        Weights::Best => Which::Best,
-        Weights::Last => Which::Last,
-        Weights::Averaged => Which::Averaged,
+    let store = args.place.store();
+    let (mut classifier, folder) = match store.find(&args.session) {
+        Ok(folder) => (Classifier::of_session(&folder, args.weights.unwrap_or_default().into(), &args.device)?, folder),
+        // It may be an exported model or an adapter; what it is not is said by whoever opens it.
+        Err(_) if args.weights.is_none() => {
+            (Classifier::open(&args.session, &store, &args.device)?, PathBuf::from(&args.session))
+        }
+        Err(error) => return Err(error.into()),
     };
-    let mut classifier = Classifier::of_session(&folder, which, &args.device)?;
-    let Some((config, _)) = classifier.session() else {
-        return Err(CliError::Failed(format!("{} is no session", args.session)));
+    let config = match classifier.session() {
+        Some((config, _)) => config.clone(),
+        None => of_model(args, &classifier)?,
     };
-    let config = config.clone();
     if let Some(given) = &args.gains {
         let gains = gains(given, &folder, config.shape.depth)?;
         classifier.set_gains(&gains)?;
@@ -144,6 +160,44 @@ pub fn run(args: &Args) -> Result<(), CliError> {
         output.line(line)?;
     }
     Ok(())
+}
+
+/// What a model that is no session is evaluated by: the data set's recipe, with the model's own length and loss.
+fn of_model(args: &Args, classifier: &Classifier) -> Result<RunConfig, CliError> {
+    let Some(data) = &args.data else {
+        let problem = format!("{} is a model and not a session: name a data set with --data", args.session);
+        return Err(CliError::Usage(problem));
+    };
+    let dataset = data::open(data)?;
+    let mut recipe = Recipe::for_dataset(&dataset)?;
+    (recipe.frames, recipe.loss) = (classifier.frames(), classifier.loss());
+    recipe.metric = match recipe.loss {
+        Loss::CrossEntropy => Metric::Accuracy,
+        Loss::Binary => Metric::MeanAveragePrecision,
+    };
+    Ok(RunConfig {
+        session: classifier.name().to_owned(),
+        // No data set is known to be the one that it was trained on.
+        data: String::new(),
+        data_name: dataset.name,
+        dataset: None,
+        labels: classifier.labels().to_vec(),
+        fold: None,
+        model: classifier.name().to_owned(),
+        shape: classifier.config().clone(),
+        method: classifier.method(),
+        normalisation: classifier.normalisation(),
+        lr: recipe.lr,
+        micro_batch: recipe.batch,
+        recipe,
+        seed: 1,
+        device: args.device.clone(),
+        dtype: Precision::default(),
+        norms_every: 0,
+        paired_with: None,
+        on_nan: OnNan::default(),
+        pretrain: None,
+    })
 }
 
 /// The gains that are meant: the session's own desk, a file, or as they are written.
@@ -201,15 +255,22 @@ fn choose(
         Some(known) => {
             let trained = known.trained();
             let contents = dataset.contents(&items, progress)?;
-            let hex = contents.iter().map(data::hex);
+            let digests = contents.iter().map(hex);
             items
                 .iter()
-                .zip(hex)
+                .zip(digests)
                 .filter(|(_, content)| trained.contains(content.as_str()))
                 .map(|(&item, _)| item)
                 .collect()
         }
         None if is_same => dataset.divide(config.fold, config.seed)?.train.into_iter().collect(),
+        None if config.data.is_empty() => {
+            notes.push(format!(
+                "{} is a model that does not say on which clips it was trained; some of these may be among them",
+                config.session
+            ));
+            HashSet::new()
+        }
         None => {
             notes.push(format!(
                 "{} was trained by an earlier version and does not say on which clips; some of these may be among them",
@@ -297,7 +358,7 @@ fn evaluate(
     interrupt: &Interrupt,
 ) -> Result<Report, CliError> {
     let go_on = |_, _| if interrupt.is_asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-    let Chosen { name, fresh, trained, notes } = chosen;
+    let Chosen { name, fresh, trained, mut notes } = chosen;
     let mut of = |items: &[usize]| -> Result<(Answers, f64), CliError> {
         set.prepare(items, &mut { go_on }).map_err(|error| match error {
             DataError::Cancelled => CliError::Interrupted,
@@ -327,6 +388,7 @@ fn evaluate(
         let (answers, loss) = of(&trained)?;
         Some(Apart { clips: answers.clips(), value: answers.value(metric), loss })
     };
+    notes.extend(set.odd(&[fresh.as_slice(), &trained].concat()));
     Ok(Report {
         session: config.session.clone(),
         split: name,

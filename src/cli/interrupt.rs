@@ -1,4 +1,5 @@
-//! Ctrl-C for subcommands that run long: asked for politely once, obeyed at once the second time.
+//! Ctrl-C, SIGTERM and SIGHUP for subcommands that run long: the first ends the work in order, a second Ctrl-C or SIGTERM
+//! ends the process at once.
 
 use std::{
     io,
@@ -34,7 +35,7 @@ impl Interrupt {
                 let _ = ready.send(Ok(()));
                 signals.next().await;
                 seen.0.store(true, Ordering::Relaxed);
-                signals.next().await;
+                signals.next_of_a_person().await;
                 std::process::exit(CliError::Interrupted.code().into());
             });
         })?;
@@ -57,21 +58,52 @@ impl Interrupt {
 }
 
 #[cfg(unix)]
-struct Signals(tokio::signal::unix::Signal, tokio::signal::unix::Signal);
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    /// `None` under `nohup`, which asks for the signal to be ignored.
+    hangup: Option<tokio::signal::unix::Signal>,
+}
 
 #[cfg(unix)]
 impl Signals {
     fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self(signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?))
+        let hangup = if hangs_up() { Some(signal(SignalKind::hangup())?) } else { None };
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())?, hangup })
     }
 
     async fn next(&mut self) {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            _ = self.0.recv() => {}
-            _ = self.1.recv() => {}
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = hangup => {}
         }
     }
+
+    /// The next that somebody sends: a terminal that closes may hang up more than once.
+    async fn next_of_a_person(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// Whether SIGHUP is to be handled: not where it is ignored, as under `nohup`, nor where that cannot be found out without
+/// replacing what it does.
+#[cfg(unix)]
+fn hangs_up() -> bool {
+    const HANGUP: u64 = 1;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & HANGUP == 0)
 }
 
 #[cfg(not(unix))]
@@ -85,5 +117,9 @@ impl Signals {
 
     async fn next(&mut self) {
         let _ = tokio::signal::ctrl_c().await;
+    }
+
+    async fn next_of_a_person(&mut self) {
+        self.next().await;
     }
 }

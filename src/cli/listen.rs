@@ -85,6 +85,7 @@ struct Hop<'a> {
 #[serde(tag = "event", rename_all = "snake_case")]
 enum Happened<'a> {
     Opened { source: &'a str, rate: u32, channels: u16, window_s: f32, hop_s: f32 },
+    Note { message: &'a str },
     Problem { time: f64, message: &'a str },
     Recovered { time: f64, source: &'a str, rate: u32, channels: u16 },
     Began { label: &'a str, start: f64 },
@@ -140,14 +141,15 @@ pub fn run(args: Args) -> Result<(), CliError> {
     let labels = match args.labels {
         Some(path) => {
             let file = File::create(&path);
-            Some(file.map_err(|error| CliError::Failed(format!("{}: {error}", path.display())))?)
+            let file = file.map_err(|error| CliError::Failed(format!("{}: {error}", path.display())))?;
+            Some(Labels { path, file, lost: None })
         }
         None => None,
     };
     let mut told = Told {
         detectors,
+        output: if labels.is_some() { Output::beside_work(args.json) } else { Output::stdout(args.json) },
         labels,
-        output: Output::stdout(args.json),
         names: args.listeners,
         top: args.top,
         state: LiveState::default(),
@@ -198,6 +200,26 @@ fn nothing_to_hear(problem: &str) -> CliError {
     ))
 }
 
+/// The file of labels that is being written.
+struct Labels {
+    path: PathBuf,
+    file: File,
+    /// Why a label could not be written. Listening continues; those that follow are tried again.
+    lost: Option<String>,
+}
+
+impl Labels {
+    fn add(&mut self, found: &Detection) {
+        if let Err(error) = self.file.write_all(audacity_label(found).as_bytes())
+            && self.lost.is_none()
+        {
+            let why = format!("{}: {error}", self.path.display());
+            super::output::warn(&why);
+            self.lost = Some(why);
+        }
+    }
+}
+
 /// What has been printed, and how.
 struct Told {
     output: Output,
@@ -205,7 +227,7 @@ struct Told {
     top: usize,
     /// One for each classifier, when sounds are to be printed.
     detectors: Vec<Detector>,
-    labels: Option<File>,
+    labels: Option<Labels>,
     state: LiveState,
     summary: Summary,
     compute_ms: f64,
@@ -238,6 +260,10 @@ impl Told {
                 let changes = self.detectors.get_mut(ear).map_or_else(Vec::new, |d| d.push(time_s, &scores));
                 changes.iter().try_for_each(|change| self.change(change))
             }
+            LiveEvent::Note(message) => {
+                self.output.object(&Happened::Note { message: &message })?;
+                self.output.line(message)
+            }
             LiveEvent::Problem(message) => {
                 self.output.object(&Happened::Problem { time: state.time_s, message: &message })?;
                 self.output.line(format!("{:8.2} s  ! {message}", state.time_s))
@@ -259,7 +285,7 @@ impl Told {
             }
             Change::Ended(found) => {
                 if let Some(labels) = &mut self.labels {
-                    labels.write_all(audacity_label(found).as_bytes())?;
+                    labels.add(found);
                 }
                 self.output.object(&Happened::Ended(found))?;
                 let Detection { label, start, end, peak } = found;
@@ -289,6 +315,10 @@ impl Told {
             summary.worst_latency_ms,
             summary.dropped,
             summary.skipped
-        ))
+        ))?;
+        match self.labels.as_ref().and_then(|labels| labels.lost.as_ref()) {
+            Some(why) => Err(CliError::Failed(format!("labels are missing at the end: {why}"))),
+            None => self.output.complete(),
+        }
     }
 }

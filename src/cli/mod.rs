@@ -8,7 +8,9 @@ mod completions;
 mod data;
 mod devices;
 mod eval;
+mod export;
 mod features;
+mod file;
 mod grouping;
 mod interrupt;
 mod listen;
@@ -64,6 +66,8 @@ pub enum Command {
     Classify(classify::Args),
     /// Find sounds in recordings, however long, and write where they are.
     Scan(scan::Args),
+    /// Write a trained model for use elsewhere: one ONNX file from raw sound to scores.
+    Export(export::Args),
     /// List, show, export or remove sessions.
     Sessions(sessions::Args),
     /// Count what a method trains on a model.
@@ -130,6 +134,7 @@ pub fn main() -> ExitCode {
         Some(Command::Eval(args)) => eval::run(&args),
         Some(Command::Classify(args)) => classify::run(&args),
         Some(Command::Scan(args)) => scan::run(args),
+        Some(Command::Export(args)) => export::run(&args),
         Some(Command::Sessions(args)) => sessions::run(&args),
         Some(Command::Params(args)) => params::run(args),
         Some(Command::Models(args)) => models::run(args),

@@ -8,9 +8,10 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::{CliError, Output, output::thousands};
+use super::{CliError, Output, run_args::Place};
 use crate::{
     audio::{FrontEnd, Normalisation},
+    digits::thousands,
     model::{
         self, Description,
         hub::{Hub, Watcher},
@@ -33,8 +34,10 @@ enum What {
     List,
     /// What a model is: its shape, labels, parameters, and what of its file is not used.
     Show {
-        /// box, tiny, small, base, a checkpoint's file or folder, or hf:ORG/NAME.
+        /// box, box-ssl, tiny, small, base, a checkpoint's file or folder, hf:ORG/NAME, or a session.
         model: String,
+        #[command(flatten)]
+        place: Place,
     },
     /// Read every weight of a checkpoint.
     Check {
@@ -58,9 +61,9 @@ pub fn run(args: Args) -> Result<(), CliError> {
     let mut output = Output::stdout(args.json);
     match args.what {
         What::List => list(&mut output),
-        What::Show { model } => {
+        What::Show { model, place } => {
             fetch(&model)?;
-            let description = model::describe(&model)?;
+            let description = model::describe(&place.model(&model))?;
             output.object(&description)?;
             lines(&description).into_iter().try_for_each(|line| output.line(line))
         }
@@ -97,7 +100,7 @@ fn list(output: &mut Output) -> Result<(), CliError> {
     }
     output.line("")?;
     output.line(
-        "Also: a checkpoint's file or folder (AST, SSAST, distilled DeiT, Whisper's encoder, our own), or hf:ORG/NAME.",
+        "Also: a checkpoint's file or folder (AST, SSAST, distilled DeiT, Whisper's encoder, our own), hf:ORG/NAME, or a session.",
     )
 }
 

@@ -76,13 +76,50 @@ impl From<DataError> for CliError {
 /// Where a subcommand's answer goes.
 pub struct Output {
     json: bool,
+    /// Whether the work matters more than its report: when the output cannot be written, the work continues.
+    beside: bool,
+    /// Whether it could not be written, and is not written any more.
+    lost: bool,
     to: Box<dyn Write + Send>,
 }
 
 impl Output {
     /// Standard output, as JSON lines or text.
     pub fn stdout(json: bool) -> Self {
-        Self { json, to: Box::new(io::stdout()) }
+        Self { json, beside: false, lost: false, to: Box::new(io::stdout()) }
+    }
+
+    /// The same for work that leaves something else, such as a session: when standard output is closed or full, that is
+    /// said once on standard error, and the work continues without it.
+    pub fn beside_work(json: bool) -> Self {
+        Self { beside: true, ..Self::stdout(json) }
+    }
+
+    /// An error when something of the output was lost, for commands whose last lines are a result of their own.
+    ///
+    /// # Errors
+    /// Then, and only then.
+    pub fn complete(&self) -> Result<(), CliError> {
+        match self.lost {
+            true => Err(CliError::Failed("not everything could be written to standard output".to_owned())),
+            false => Ok(()),
+        }
+    }
+
+    fn put(&mut self, text: &str) -> Result<(), CliError> {
+        if self.lost {
+            return Ok(());
+        }
+        let Err(error) = writeln!(self.to, "{text}").and_then(|()| self.to.flush()) else { return Ok(()) };
+        if self.beside {
+            self.lost = true;
+            warn(&format!("standard output: {error}; the work continues without it"));
+            return Ok(());
+        }
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Err(CliError::Closed),
+            _ => Err(CliError::Failed(format!("standard output: {error}"))),
+        }
     }
 
     /// Whether JSON was asked for.
@@ -97,8 +134,7 @@ impl Output {
     pub fn object(&mut self, value: &impl Serialize) -> Result<(), CliError> {
         if self.json {
             let line = serde_json::to_string(value)?;
-            writeln!(self.to, "{}", printable_json(&line))?;
-            self.to.flush()?;
+            self.put(&printable_json(&line))?;
         }
         Ok(())
     }
@@ -109,29 +145,21 @@ impl Output {
     /// When the output is closed or cannot be written.
     pub fn line(&mut self, text: impl AsRef<str>) -> Result<(), CliError> {
         if !self.json {
-            writeln!(self.to, "{}", printable(text.as_ref()))?;
+            self.put(&printable(text.as_ref()))?;
         }
         Ok(())
     }
+}
+
+/// A warning of a command that continues, on standard error.
+pub(super) fn warn(message: &str) {
+    let _ = writeln!(io::stderr(), "aat-tui: {}", printable(message));
 }
 
 /// The last words of a command that failed, on standard error.
 pub(super) fn complain(error: &CliError) {
     // Nobody is left to hear about a closed standard error.
     let _ = writeln!(io::stderr(), "aat-tui: {}", printable(&error.to_string()));
-}
-
-/// A count with its thousands apart: 7,117,844.
-pub(super) fn thousands(count: usize) -> String {
-    let digits = count.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// A text as a column so many cells wide, whatever its script; one that is too wide ends in `…`. Control characters are

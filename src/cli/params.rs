@@ -4,13 +4,16 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::{CliError, Output, output::thousands};
-use crate::model::{self, Cost, Inventory, Method, ModelConfig, ParamSpec, Part, Request, Thrift};
+use super::{CliError, Output, run_args::Place};
+use crate::{
+    digits::thousands,
+    model::{self, Cost, Inventory, Method, ModelConfig, ParamSpec, Part, Request, Thrift},
+};
 
 /// Count what a method trains on a model.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The backbone: box, tiny, small, base, or a checkpoint's file or folder.
+    /// The backbone: box, box-ssl, tiny, small, base, a checkpoint's file or folder, or a session.
     #[arg(long, env = "AAT_TUI_MODEL", default_value = "box")]
     model: String,
     #[arg(long, help = super::run_args::methods(), env = "AAT_TUI_METHOD", default_value = "aat")]
@@ -30,6 +33,8 @@ pub struct Args {
     /// Count a step of the method that keeps nothing as wide as a block's MLP, and multiplies again instead.
     #[arg(long, env = "AAT_TUI_LEAN")]
     lean: bool,
+    #[command(flatten)]
+    place: Place,
     /// One JSON object instead of a table.
     #[arg(long, env = "AAT_TUI_JSON")]
     json: bool,
@@ -91,7 +96,7 @@ pub fn run(args: Args) -> Result<(), CliError> {
         classes: args.classes,
         frames: args.frames,
         stride: args.stride.map(|stride| [stride; 2]),
-        ..Request::new(args.model.as_str())
+        ..Request::new(args.place.model(&args.model))
     };
     let config = model::shape(&request)?;
     let specs = model::specs(&config, args.method);

@@ -106,6 +106,6 @@ pub fn run(args: &Args) -> Result<(), CliError> {
         name: args.name.clone(),
     };
     let trainer = Trainer::spawn(store.clone(), vec![Launch::Pretrain(Box::new(request))]);
-    let mut output = Output::stdout(args.json);
+    let mut output = Output::beside_work(args.json);
     watch(&trainer, 1, &store, &mut output)?.summarise(&mut output)
 }

@@ -56,6 +56,9 @@ pub fn run(args: &Args) -> Result<(), CliError> {
         let name = found.fold.map_or_else(|| "-".to_owned(), |fold| fold.to_string());
         let Probe { train_clips, clips, backbone, log_mel, .. } = found;
         output.line(format!("{name:<8}{train_clips:>8}{clips:>8}{backbone:>12.4}{log_mel:>12.4}"))?;
+        if let Some(odd) = &found.odd {
+            output.line(odd)?;
+        }
         probes.push(found);
     }
     let of = |value: fn(&Probe) -> f64| mean(probes.iter().map(value)).unwrap_or(0.0);

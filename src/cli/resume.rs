@@ -23,6 +23,6 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     let store = args.place.store();
     let folder = store.find(&args.session)?;
     let trainer = Trainer::spawn(store.clone(), vec![Launch::Resume(folder)]);
-    let mut output = Output::stdout(args.json);
+    let mut output = Output::beside_work(args.json);
     watch(&trainer, 1, &store, &mut output)?.summarise(&mut output)
 }

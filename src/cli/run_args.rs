@@ -16,8 +16,8 @@ pub struct RunArgs {
     /// A folder with one subfolder for each class, a data set in a known layout, a CSV manifest, or `demo`.
     #[arg(long, value_name = "D", env = "AAT_TUI_DATA")]
     pub(super) data: String,
-    /// The backbone: box, tiny, small, base, a checkpoint's file or folder, or hf:ORG/NAME.
-    #[arg(long, value_name = "M", env = "AAT_TUI_MODEL", default_value = "box")]
+    /// The backbone: box, box-ssl, tiny, small, base, a checkpoint's file or folder, hf:ORG/NAME, or a session.
+    #[arg(long, value_name = "M", env = "AAT_TUI_MODEL", default_value_t = Request::default().model)]
     model: String,
     /// A recipe by name or file, instead of the one that fits the data set.
     #[arg(long, value_name = "R", env = "AAT_TUI_RECIPE")]
@@ -44,16 +44,16 @@ pub struct RunArgs {
     #[arg(long, value_name = "P", env = "AAT_TUI_STRIDE")]
     stride: Option<usize>,
     /// Seed of initial weights, batch order and augmentation.
-    #[arg(long, value_name = "S", env = "AAT_TUI_SEED", default_value_t = 1)]
+    #[arg(long, value_name = "S", env = "AAT_TUI_SEED", default_value_t = Request::default().seed)]
     seed: u64,
     /// Where the arithmetic is done: auto, cpu, cuda, cuda:N, metal.
-    #[arg(long, env = "AAT_TUI_DEVICE", default_value = "auto")]
+    #[arg(long, env = "AAT_TUI_DEVICE", default_value_t = Request::default().device)]
     device: String,
     /// In what the backbone multiplies: f32, bf16, or auto: bf16 on CUDA, else f32.
-    #[arg(long, env = "AAT_TUI_DTYPE", default_value = "auto")]
+    #[arg(long, env = "AAT_TUI_DTYPE", default_value_t = Request::default().dtype)]
     dtype: String,
     /// Steps between two measurements of the adapters' norms (0: never).
-    #[arg(long, value_name = "N", env = "AAT_TUI_NORMS_EVERY", default_value_t = 10)]
+    #[arg(long, value_name = "N", env = "AAT_TUI_NORMS_EVERY", default_value_t = Request::default().norms_every)]
     norms_every: u64,
     /// What is done about a step whose loss is not a number: stop the run, or skip the step and go on.
     #[arg(long, env = "AAT_TUI_ON_NAN", value_enum, default_value_t = NotANumber::Stop)]
@@ -88,6 +88,11 @@ impl Place {
     pub fn store(&self) -> Store {
         self.sessions.clone().map_or_else(Store::of_user, Store::at)
     }
+
+    /// What `--model` means: also a session by its name.
+    pub fn model(&self, given: &str) -> String {
+        self.store().model(given)
+    }
 }
 
 impl RunArgs {
@@ -95,7 +100,7 @@ impl RunArgs {
     pub fn request(&self, method: Method) -> Request {
         Request {
             data: self.data.clone(),
-            model: self.model.clone(),
+            model: self.place.model(&self.model),
             method,
             recipe: self.recipe.clone(),
             fold: self.fold,

@@ -11,10 +11,10 @@ use std::{
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{CliError, Interrupt, Output, output::thousands, run_args::Place};
+use super::{CliError, Interrupt, Output, run_args::Place};
 use crate::{
     audio::{Began, Note, SAMPLE_RATE},
-    data::hex,
+    digits::{hex, thousands},
     infer::Classifier,
     scan::{self, Choice, Clips, Event, Format, Found, Grid, Plan, Row, Rules, ScanError, Summary, Thresholds},
     session::Store,

@@ -1,18 +1,19 @@
 //! `aat-tui sessions`: what ran, and what became of it.
 
-use std::{io::Write, path::PathBuf, time::UNIX_EPOCH};
+use std::path::PathBuf;
 
 use serde::Serialize;
 
 use super::{
     CliError, Output,
     comparison::{self, Member},
+    file,
     grouping::groups,
-    output::thousands,
     run_args::Place,
 };
 use crate::{
-    atomic,
+    clock,
+    digits::thousands,
     model::Method,
     plot::{self, Run, Side, View},
     session::{self, Best, EpochRecord, LogReader, RunConfig, SessionInfo, Status, Store, Summary},
@@ -141,7 +142,7 @@ impl<'a> Row<'a> {
             metric: config.map(|config| config.recipe.metric.name()),
             best: info.state.best(),
             last: info.state.last(),
-            changed_ms: info.changed.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64),
+            changed_ms: clock::unix_ms(info.changed),
         }
     }
 }
@@ -274,10 +275,10 @@ fn compare(sessions: &[String], store: &Store, to: &std::path::Path) -> Result<(
 fn export(folder: &std::path::Path, to: &std::path::Path) -> Result<(), CliError> {
     let extension = to.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_ascii_lowercase();
     match extension.as_str() {
-        "csv" => write(to, &csv_of(session::load(folder)?.epochs.iter().map(|(_, epoch)| epoch))?),
+        "csv" => file::write(to, &file::csv_of(session::load(folder)?.epochs.iter().map(|(_, epoch)| epoch))?),
         "json" => {
             let records = LogReader::new(folder).poll()?;
-            write(to, &serde_json::to_vec_pretty(&records)?)
+            file::write(to, &serde_json::to_vec_pretty(&records)?)
         }
         "svg" | "png" => {
             let state = session::load(folder)?;
@@ -288,20 +289,4 @@ fn export(folder: &std::path::Path, to: &std::path::Path) -> Result<(), CliError
         }
         _ => Err(CliError::Usage(format!("{}: the file's name ends in .csv, .json, .svg or .png", to.display()))),
     }
-}
-
-/// A table with a row for each record.
-pub(super) fn csv_of(rows: impl IntoIterator<Item = impl Serialize>) -> Result<Vec<u8>, CliError> {
-    let mut table = csv::Writer::from_writer(Vec::new());
-    let failed = |error: &dyn std::fmt::Display| CliError::Failed(format!("cannot make the table: {error}"));
-    for row in rows {
-        table.serialize(row).map_err(|error| failed(&error))?;
-    }
-    table.into_inner().map_err(|error| failed(&error))
-}
-
-/// Writes a file whole, replacing what was there.
-pub(super) fn write(path: &std::path::Path, content: &[u8]) -> Result<(), CliError> {
-    atomic::write(path, |file| -> std::io::Result<()> { file.write_all(content) })
-        .map_err(|error| CliError::Failed(format!("{}: cannot write: {error}", path.display())))
 }

@@ -23,6 +23,6 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     let store = args.run.place.store();
     let launch = Launch::New(Box::new(args.run.request(args.method)));
     let trainer = Trainer::spawn(store.clone(), vec![launch]);
-    let mut output = Output::stdout(args.run.json);
+    let mut output = Output::beside_work(args.run.json);
     watch(&trainer, 1, &store, &mut output)?.summarise(&mut output)
 }

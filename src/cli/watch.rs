@@ -8,9 +8,10 @@ use std::{
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use super::{CliError, Interrupt, Output, output::thousands};
+use super::{CliError, Interrupt, Output};
 use crate::{
     data::DataRecord,
+    digits::thousands,
     model::Method,
     printable::printable,
     session::{Averaged, Best, EpochRecord, Event, RunConfig, RunState, Status, Store},

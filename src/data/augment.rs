@@ -2,8 +2,10 @@
 //!
 //! Origin of the figures: the AAT authors' loader, which follows AST's.
 
-use super::random::Dice;
-use crate::audio::{LogMel, Normalisation};
+use crate::{
+    audio::{LogMel, Normalisation},
+    random::KeyedRng,
+};
 
 /// Largest amplitude of the added noise: a matrix of uniform draws times one uniform draw, over 10.
 const NOISE: f32 = 0.1;
@@ -20,10 +22,10 @@ pub(super) struct Masks {
 impl Masks {
     /// One band of up to `freq_mask` bins and one of up to `time_mask` frames, as torchaudio's
     /// `FrequencyMasking` and `TimeMasking` draw them: a uniform width, then a uniform place.
-    pub(super) fn draw(dice: &mut Dice, bins: usize, frames: usize, freq_mask: usize, time_mask: usize) -> Self {
+    pub(super) fn draw(rng: &mut KeyedRng, bins: usize, frames: usize, freq_mask: usize, time_mask: usize) -> Self {
         let mut band = |size: usize, widest: usize| {
-            let width = (dice.unit() * widest.min(size) as f32) as usize;
-            let start = (dice.unit() * (size - width) as f32) as usize;
+            let width = (rng.unit() * widest.min(size) as f32) as usize;
+            let start = (rng.unit() * (size - width) as f32) as usize;
             (start, start + width)
         };
         Self { bins: band(bins, freq_mask), frames: band(frames, time_mask) }
@@ -57,17 +59,17 @@ pub(super) fn place(mel: &LogMel, filler: f32, masks: Masks, normalisation: Norm
 }
 
 /// By how many decibels a clip is made louder (softer where they are negative): up to `most` either way.
-pub(super) fn gain(dice: &mut Dice, most: f32) -> f32 {
-    if most > 0.0 { (2.0 * dice.unit() - 1.0) * most } else { 0.0 }
+pub(super) fn gain(rng: &mut KeyedRng, most: f32) -> f32 {
+    if most > 0.0 { (2.0 * rng.unit() - 1.0) * most } else { 0.0 }
 }
 
 /// Adds noise to a normalised clip and rolls it in time.
-pub(super) fn noise_and_roll(dice: &mut Dice, bins: usize, clip: &mut [f32]) {
-    let level = NOISE * dice.unit();
-    clip.iter_mut().for_each(|value| *value += level * dice.unit());
+pub(super) fn noise_and_roll(rng: &mut KeyedRng, bins: usize, clip: &mut [f32]) {
+    let level = NOISE * rng.unit();
+    clip.iter_mut().for_each(|value| *value += level * rng.unit());
     let frames = clip.len() / bins.max(1);
     if frames > 0 {
-        let roll = (dice.below(2 * ROLL) + frames * ROLL - ROLL) % frames;
+        let roll = (rng.below(2 * ROLL) + frames * ROLL - ROLL) % frames;
         clip.rotate_right(roll * bins);
     }
 }
@@ -110,25 +112,25 @@ mod tests {
     fn masks_stay_inside_and_below_their_width() {
         let mut widest = (0, 0);
         for index in 0..2_000 {
-            let masks = Masks::draw(&mut Dice::new(3, "masks", 0, index), 128, 512, 24, 96);
+            let masks = Masks::draw(&mut KeyedRng::new(3, "masks", 0, index), 128, 512, 24, 96);
             assert!(masks.bins.1 <= 128 && masks.frames.1 <= 512);
             widest.0 = widest.0.max(masks.bins.1 - masks.bins.0);
             widest.1 = widest.1.max(masks.frames.1 - masks.frames.0);
         }
         assert_eq!(widest, (23, 95));
-        let none = Masks::draw(&mut Dice::new(3, "masks", 0, 0), 128, 512, 0, 0);
+        let none = Masks::draw(&mut KeyedRng::new(3, "masks", 0, 0), 128, 512, 0, 0);
         assert!(none.bins.0 == none.bins.1 && none.frames.0 == none.frames.1);
         // A mask wider than the clip covers at most the clip.
-        let masks = Masks::draw(&mut Dice::new(3, "masks", 0, 1), 4, 5, 48, 576);
+        let masks = Masks::draw(&mut KeyedRng::new(3, "masks", 0, 1), 4, 5, 48, 576);
         assert!(masks.bins.1 <= 4 && masks.frames.1 <= 5);
     }
 
     #[test]
     fn gains_are_spread_over_what_is_allowed() {
-        let gains: Vec<f32> = (0..500).map(|i| gain(&mut Dice::new(1, "gain", 0, i), 10.0)).collect();
+        let gains: Vec<f32> = (0..500).map(|i| gain(&mut KeyedRng::new(1, "gain", 0, i), 10.0)).collect();
         let (least, most) = gains.iter().fold((0f32, 0f32), |(least, most), g| (least.min(*g), most.max(*g)));
         assert!((-10.0..-9.5).contains(&least) && (9.5..10.0).contains(&most), "{least} {most}");
-        assert_eq!(gain(&mut Dice::new(1, "gain", 0, 0), 0.0), 0.0);
+        assert_eq!(gain(&mut KeyedRng::new(1, "gain", 0, 0), 0.0), 0.0);
     }
 
     #[test]
@@ -137,7 +139,7 @@ mod tests {
         for index in 0..500 {
             let frames = 33;
             let mut clip: Vec<f32> = (0..frames).flat_map(|frame| [1e3 * frame as f32; 2]).collect();
-            noise_and_roll(&mut Dice::new(1, "noise", 0, index), 2, &mut clip);
+            noise_and_roll(&mut KeyedRng::new(1, "noise", 0, index), 2, &mut clip);
             let first = (clip[0] / 1e3).round() as i64;
             let roll = if first == 0 {
                 0

@@ -1,5 +1,9 @@
 //! Log-mels on disk, so that a second run decodes nothing: one file for each clip, keyed by the clip's content and
-//! by everything that decides its features. Losing it costs time and nothing else, so no failure here is an error.
+//! by everything that decides its features. Losing it costs time and nothing else, so no failure here is an error, and a
+//! file that does not match its checksum is computed again.
+//!
+//! A file holds, little-endian: [`MAGIC`], frames, bins and bytes of notes (u32 each), the SHA-256 of all the rest, the
+//! values (f32), and what was odd about the sound (JSON).
 
 use std::{env, ffi::OsString, fs, io::Write, path::PathBuf, time::SystemTime};
 
@@ -7,14 +11,18 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     atomic,
-    audio::{self, LogMel},
+    audio::{self, LogMel, Note},
+    digits::hex,
 };
 
 /// Bytes the cache may hold; beyond it the files unused for longest go.
 const LIMIT: u64 = 8 << 30;
 
 /// First bytes of a cache file; the number counts changes to the form of these files.
-const MAGIC: &[u8; 8] = b"aatmel\x00\x01";
+const MAGIC: &[u8; 8] = b"aatmel\x00\x02";
+
+/// Bytes before the values.
+const HEADER: usize = 20 + 32;
 
 /// A folder of log-mels.
 #[derive(Clone, Debug)]
@@ -53,44 +61,52 @@ impl Cache {
     }
 
     fn path(&self, key: &Key) -> PathBuf {
-        let name: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+        let name = hex(key);
         self.folder.join(&name[..2]).join(name)
     }
 
-    /// The log-mel under a key, if it is there and whole.
-    pub(super) fn read(&self, key: &Key) -> Option<LogMel> {
+    /// The log-mel under a key and what was odd about the sound, if the file is there and whole.
+    pub(super) fn read(&self, key: &Key) -> Option<(LogMel, Vec<Note>)> {
         let path = self.path(key);
         let bytes = fs::read(&path).ok()?;
-        let (header, values) = bytes.split_at_checked(16)?;
+        let (header, rest) = bytes.split_at_checked(HEADER)?;
         let number = |at: usize| -> Option<usize> {
             Some(u32::from_le_bytes(header.get(at..at + 4)?.try_into().ok()?) as usize)
         };
-        let (frames, bins) = (number(8)?, number(12)?);
-        if !header.starts_with(MAGIC) || values.len() != 4 * frames * bins {
+        let (frames, bins, notes) = (number(8)?, number(12)?, number(16)?);
+        let values = frames.checked_mul(bins)?.checked_mul(4)?;
+        let is_whole = values.checked_add(notes) == Some(rest.len());
+        if !header.starts_with(MAGIC) || !is_whole || header.get(20..) != Some(&checksum(&header[..20], rest)[..]) {
             return None;
         }
+        let (values, notes) = rest.split_at(values);
+        let notes = serde_json::from_slice(notes).ok()?;
         let data = values.as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
         if let Ok(file) = fs::File::options().append(true).open(&path) {
             // Marks it as used, for `prune`.
             let _ = file.set_modified(SystemTime::now());
         }
-        Some(LogMel { frames, bins, data })
+        Some((LogMel { frames, bins, data }, notes))
     }
 
-    /// Keeps a log-mel: whole under its name, or not at all.
-    pub(super) fn write(&self, key: &Key, mel: &LogMel) {
+    /// Keeps a log-mel and what was odd about its sound: whole under its name, or not at all.
+    pub(super) fn write(&self, key: &Key, mel: &LogMel, notes: &[Note]) {
         let path = self.path(key);
         let attempt = || -> std::io::Result<()> {
             let folder = path.parent().unwrap_or(&self.folder);
             fs::create_dir_all(folder)?;
-            let mut bytes = Vec::with_capacity(16 + 4 * mel.data.len());
-            bytes.extend_from_slice(MAGIC);
-            for size in [mel.frames, mel.bins] {
-                bytes.extend_from_slice(&(size as u32).to_le_bytes());
+            let notes = serde_json::to_vec(notes)?;
+            let mut header = MAGIC.to_vec();
+            for size in [mel.frames, mel.bins, notes.len()] {
+                header.extend_from_slice(&u32::try_from(size).map_err(std::io::Error::other)?.to_le_bytes());
             }
-            bytes.extend(mel.data.iter().flat_map(|value| value.to_le_bytes()));
+            let mut rest = Vec::with_capacity(4 * mel.data.len() + notes.len());
+            rest.extend(mel.data.iter().flat_map(|value| value.to_le_bytes()));
+            rest.extend(notes);
             let mut file = atomic::temporary(folder, TEMPORARY)?;
-            file.write_all(&bytes)?;
+            file.write_all(&header)?;
+            file.write_all(&checksum(&header, &rest))?;
+            file.write_all(&rest)?;
             file.persist(&path)?;
             Ok(())
         };
@@ -128,6 +144,10 @@ impl Cache {
     }
 }
 
+fn checksum(header: &[u8], rest: &[u8]) -> [u8; 32] {
+    Sha256::new().chain_update(header).chain_update(rest).finalize().into()
+}
+
 /// How the names of unfinished files begin.
 const TEMPORARY: &str = ".new-";
 
@@ -144,8 +164,9 @@ mod tests {
         let one = key(b"sound", "kaldi");
         assert_ne!(one, key(b"sound", "whisper"));
         assert_eq!(cache.read(&one), None);
-        cache.write(&one, &mel);
-        assert_eq!(cache.read(&one), Some(mel.clone()));
+        let notes = vec![Note { problem: "every sample is zero".into(), remedy: "leave it out".into() }];
+        cache.write(&one, &mel, &notes);
+        assert_eq!(cache.read(&one), Some((mel.clone(), notes)));
 
         let path = cache.path(&one);
         let bytes = fs::read(&path).unwrap();
@@ -153,6 +174,12 @@ mod tests {
         assert_eq!(cache.read(&one), None);
         fs::write(&path, b"short").unwrap();
         assert_eq!(cache.read(&one), None);
+        for place in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[place] ^= 1;
+            fs::write(&path, &damaged).unwrap();
+            assert_eq!(cache.read(&one), None, "byte {place}");
+        }
     }
 
     #[test]
@@ -170,11 +197,11 @@ mod tests {
         let mel = LogMel { frames: 1, bins: 1, data: vec![0.0] };
         for n in 0..4u64 {
             let key = key(&[n as u8], "");
-            cache.write(&key, &mel);
+            cache.write(&key, &mel, &[]);
             let file = fs::File::options().append(true).open(cache.path(&key)).unwrap();
             file.set_modified(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000 - n)).unwrap();
         }
-        cache.prune_to(2 * 20);
+        cache.prune_to(2 * (HEADER as u64 + 4 + 2));
         let there: Vec<bool> = (0..4u8).map(|n| cache.path(&key(&[n], "")).exists()).collect();
         assert_eq!(there, [true, true, false, false]);
     }

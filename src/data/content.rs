@@ -69,21 +69,11 @@ pub(super) fn digest(path: &Path) -> io::Result<Content> {
     Ok(content)
 }
 
-/// Bytes as hexadecimal digits.
-pub fn hex(bytes: impl AsRef<[u8]>) -> String {
-    use std::fmt::Write;
-    let bytes = bytes.as_ref();
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::digits::hex;
 
     #[test]
     fn a_changed_file_has_another_digest_even_under_its_old_name_and_size() {

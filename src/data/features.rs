@@ -15,7 +15,7 @@ use super::{
     parallel::{self, Progress},
     problem, synth,
 };
-use crate::audio::{self, AudioError, Extractor, FrontEnd, LogMel, Normalisation};
+use crate::audio::{self, AudioError, Clip, Extractor, FrontEnd, LogMel, Normalisation, Note};
 
 /// Bytes of log-mels, and as many of waveforms, that are kept in memory; beyond it they are read again.
 const MEMORY: usize = 1 << 30;
@@ -29,6 +29,8 @@ pub struct FeatureSet {
     cache: Option<Cache>,
     /// Clips that were prepared without a fault, and are not looked at again.
     prepared: Vec<AtomicBool>,
+    /// What is odd about each clip's sound, once it was read.
+    notes: Vec<OnceLock<Vec<Note>>>,
     mels: Kept<LogMel>,
     /// Waveforms, for mixup only.
     sounds: Kept<Vec<f32>>,
@@ -77,6 +79,7 @@ impl FeatureSet {
             frames,
             cache,
             prepared: (0..clips).map(|_| AtomicBool::new(false)).collect(),
+            notes: (0..clips).map(|_| OnceLock::new()).collect(),
             mels: Kept::new(clips),
             sounds: Kept::new(clips),
             derived: Kept::new(clips),
@@ -164,16 +167,44 @@ impl FeatureSet {
         let (Some(Source::File(path)), Some(cache)) =
             (self.dataset.items.get(item).map(|item| &item.source), &self.cache)
         else {
-            return Ok(extractor.compute(&self.load_sound(item)?));
+            let clip = self.load_clip(item)?;
+            self.note(item, clip.notes);
+            return Ok(extractor.compute(&clip.samples));
         };
         let content = content::digest(path).map_err(|source| AudioError::Io { path: path.clone(), source })?;
         let key = cache::key(&content, self.front_end.name());
-        if let Some(mel) = cache.read(&key).filter(|mel| mel.bins == self.front_end.bins()) {
+        if let Some((mel, notes)) = cache.read(&key).filter(|(mel, _)| mel.bins == self.front_end.bins()) {
+            self.note(item, notes);
             return Ok(mel);
         }
-        let mel = extractor.compute(&self.load_sound(item)?);
-        cache.write(&key, &mel);
+        let clip = self.load_clip(item)?;
+        let mel = extractor.compute(&clip.samples);
+        cache.write(&key, &mel, &clip.notes);
+        self.note(item, clip.notes);
         Ok(mel)
+    }
+
+    fn note(&self, item: usize, notes: Vec<Note>) {
+        if let Some(place) = self.notes.get(item) {
+            let _ = place.set(notes);
+        }
+    }
+
+    /// One sentence about those of these clips whose sound is odd though it was read, such as silence or a header whose
+    /// sizes are wrong; `None` if there are none. Clips that were not read yet count as not odd.
+    pub fn odd(&self, items: &[usize]) -> Option<String> {
+        let noted = |item: &usize| Some((*item, self.notes.get(*item)?.get()?.first()?));
+        let mut noted = items.iter().filter_map(noted);
+        let (first, note) = noted.next()?;
+        let id = self.dataset.items.get(first).map_or("", |item| item.id.as_str());
+        let spec =
+            self.dataset.root.as_ref().map_or_else(|| self.dataset.name.clone(), |root| root.display().to_string());
+        Some(match noted.count() {
+            0 => format!("{id}: {note}"),
+            more => {
+                format!("{} sounds are odd; {id}: {}; `aat-tui data check {spec}` lists all", more + 1, note.problem)
+            }
+        })
     }
 
     /// A table of something else than log-mel that a clip's waveform decides, such as a teacher's features: from
@@ -199,11 +230,11 @@ impl FeatureSet {
         };
         let kept = key.as_ref().and_then(|key| self.cache.as_ref()?.read(key));
         let table = match kept {
-            Some(table) => table,
+            Some((table, _)) => table,
             None => {
                 let table = compute(&self.load_sound(item)?)?;
                 if let (Some(key), Some(cache)) = (&key, &self.cache) {
-                    cache.write(key, &table);
+                    cache.write(key, &table, &[]);
                 }
                 table
             }
@@ -226,10 +257,15 @@ impl FeatureSet {
     }
 
     fn load_sound(&self, item: usize) -> Result<Vec<f32>, AudioError> {
+        self.load_clip(item).map(|clip| clip.samples)
+    }
+
+    fn load_clip(&self, item: usize) -> Result<Clip, AudioError> {
+        let made = |samples| Ok(Clip { samples, notes: Vec::new() });
         match self.dataset.items.get(item).map(|item| &item.source) {
-            Some(Source::File(path)) => audio::load(path),
-            Some(Source::Demo { class, index }) => Ok(synth::clip(*class, *index)),
-            None => Ok(Vec::new()),
+            Some(Source::File(path)) => audio::load_noted(path),
+            Some(Source::Demo { class, index }) => made(synth::clip(*class, *index)),
+            None => made(Vec::new()),
         }
     }
 
@@ -260,5 +296,51 @@ impl FeatureSet {
         // All silence has no spread; 1 then leaves it what it is.
         let std = (spread / count).sqrt() as f32;
         Ok(Normalisation { mean: mean as f32, std: if std > 0.0 { std } else { 1.0 } })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::{fs, path::Path};
+
+    use super::*;
+
+    fn wav(path: &Path, sample: impl Fn(u32) -> i16) {
+        let spec = hound::WavSpec {
+            channels: 1,
+            sample_rate: 16_000,
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let mut writer = hound::WavWriter::create(path, spec).unwrap();
+        (0..8_000).for_each(|n| writer.write_sample(sample(n)).unwrap());
+        writer.finalize().unwrap();
+    }
+
+    #[test]
+    fn odd_sounds_are_named_the_first_time_and_from_the_cache() {
+        let folder = tempfile::tempdir().unwrap();
+        let (data, cache) = (folder.path().join("data"), folder.path().join("cache"));
+        for name in ["dog/1.wav", "dog/2.wav", "rain/1.wav"] {
+            wav(&data.join(name), |n| (n * 7919 % 2_000) as i16);
+        }
+        let silence = |name: &str| wav(&data.join(name), |_| 0);
+        let odd = || {
+            let dataset = Arc::new(super::super::open(data.to_str().unwrap()).unwrap());
+            let items: Vec<_> = (0..dataset.items.len()).collect();
+            let set = FeatureSet::with_cache(dataset, FrontEnd::Kaldi, 100, Some(Cache::at(&cache)));
+            set.prepare(&items, &mut |_, _| std::ops::ControlFlow::Continue(())).unwrap();
+            set.odd(&items)
+        };
+        assert_eq!(odd(), None);
+        silence("rain/2.wav");
+        let one = "rain/2.wav: every sample is zero; leave it out, unless silence is meant";
+        assert_eq!([odd(), odd()], [Some(one.to_owned()), Some(one.to_owned())], "decoded, then from the cache");
+        wav(&data.join("rain/3.wav"), |_| 1);
+        silence("dog/3.wav");
+        let text = odd().unwrap();
+        assert!(text.starts_with("3 sounds are odd; dog/3.wav: every sample is zero; `aat-tui data check "), "{text}");
     }
 }

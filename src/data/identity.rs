@@ -10,12 +10,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{
-    DataError, Dataset, Division, FileCount, Item, Source, Split,
-    content::{self, hex},
+    DataError, Dataset, Division, FileCount, Item, Source, Split, content,
     parallel::{self, Progress},
     split::present,
 };
-use crate::audio::AudioError;
+use crate::{audio::AudioError, digits::hex};
 
 /// Which data a run is of, as its first event says it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

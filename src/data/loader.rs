@@ -11,12 +11,12 @@ use std::{
 use super::{
     DataError, FeatureSet, Label, Recipe,
     augment::{self, Masks},
-    random::Dice,
     split::present,
 };
 use crate::{
     audio::{Extractor, Normalisation},
     model::Features,
+    random::KeyedRng,
 };
 
 /// Finished batches that each thread may hold ready.
@@ -198,13 +198,13 @@ impl Job {
     fn order(&self, epoch: u32) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.items.len()).collect();
         let Some(seed) = self.seed else { return order };
-        let mut dice = Dice::new(seed, "order", epoch.into(), 0);
-        dice.shuffle(&mut order);
-        if self.recipe.balanced { self.balance(&order, &mut dice) } else { order }
+        let mut rng = KeyedRng::new(seed, "order", epoch.into(), 0);
+        rng.shuffle(&mut order);
+        if self.recipe.balanced { self.balance(&order, &mut rng) } else { order }
     }
 
     /// As many draws as there are clips, each of a class chosen evenly; each class's clips come round in turn.
-    fn balance(&self, order: &[usize], dice: &mut Dice) -> Vec<usize> {
+    fn balance(&self, order: &[usize], rng: &mut KeyedRng) -> Vec<usize> {
         let dataset = self.set.dataset();
         let mut by_class: Vec<Vec<usize>> = vec![Vec::new(); dataset.classes.len()];
         for &place in order {
@@ -219,7 +219,7 @@ impl Job {
         let mut drawn = vec![0usize; by_class.len()];
         (0..order.len())
             .map(|_| {
-                let class = dice.below(by_class.len());
+                let class = rng.below(by_class.len());
                 drawn[class] += 1;
                 by_class[class][(drawn[class] - 1) % by_class[class].len()]
             })
@@ -257,8 +257,8 @@ impl Job {
             let target = match self.seed {
                 Some(seed) => {
                     // The place in the epoch's order stands for the item: a balanced epoch may hold it twice.
-                    let dice = Dice::new(seed, "clip", epoch.into(), (start + row) as u64);
-                    self.augmented(item, dice, extractor, out)?
+                    let rng = KeyedRng::new(seed, "clip", epoch.into(), (start + row) as u64);
+                    self.augmented(item, rng, extractor, out)?
                 }
                 None => {
                     let mel = self.set.mel(item, extractor)?;
@@ -295,27 +295,27 @@ impl Job {
     fn augmented(
         &self,
         item: usize,
-        mut dice: Dice,
+        mut rng: KeyedRng,
         extractor: &mut Extractor,
         out: &mut [f32],
     ) -> Result<(usize, Target), DataError> {
         let (recipe, front_end) = (&self.recipe, self.set.front_end());
         let mut target = Target::of(self.label(item), self.set.dataset().classes.len());
-        let mel = if dice.chance(recipe.mixup) {
-            let partner = self.items[dice.below(self.items.len())];
-            let lambda = dice.beta_10_10();
+        let mel = if rng.chance(recipe.mixup) {
+            let partner = self.items[rng.below(self.items.len())];
+            let lambda = rng.beta_10_10();
             target = target.mix(&Target::of(self.label(partner), self.set.dataset().classes.len()), lambda);
             let mixed = augment::mix(&self.set.sound(item)?, &self.set.sound(partner)?, lambda);
             Arc::new(extractor.compute(&mixed))
         } else {
             self.set.mel(item, extractor)?
         };
-        let masks = Masks::draw(&mut dice, front_end.bins(), recipe.frames, recipe.freq_mask, recipe.time_mask);
-        let decibels = augment::gain(&mut dice, recipe.gain);
+        let masks = Masks::draw(&mut rng, front_end.bins(), recipe.frames, recipe.freq_mask, recipe.time_mask);
+        let decibels = augment::gain(&mut rng, recipe.gain);
         let mel = if decibels == 0.0 { mel } else { Arc::new(front_end.louder(&mel, decibels)) };
         augment::place(&mel, front_end.padding(&mel), masks, self.normalisation, out);
         if recipe.noise {
-            augment::noise_and_roll(&mut dice, front_end.bins(), out);
+            augment::noise_and_roll(&mut rng, front_end.bins(), out);
         }
         Ok((mel.frames, target))
     }

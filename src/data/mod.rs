@@ -18,7 +18,6 @@ pub mod marks;
 mod nearest;
 mod parallel;
 mod problem;
-mod random;
 mod random_start;
 mod rates;
 mod recipe;
@@ -27,7 +26,6 @@ mod split;
 mod synth;
 
 pub use check::{Report, check};
-pub use content::hex;
 pub use crops::{Crops, Cut, PATCH, Stream, Teaching, divide_corpus};
 pub use dataset::{Dataset, Item, Label, Source, Split};
 pub use error::DataError;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{DataError, Dataset, Label, Split, random::Dice};
+use super::{DataError, Dataset, Label, Split};
+use crate::random::KeyedRng;
 
 /// Share of clips held out for validation where the data set has no folds and no splits of its own.
 const HELD_OUT: f64 = 0.2;
@@ -104,7 +105,7 @@ impl Dataset {
             units.entry(key).or_default().push(index);
         }
         let mut units: Vec<Vec<usize>> = units.into_values().collect();
-        Dice::new(seed, "division", 0, 0).shuffle(&mut units);
+        KeyedRng::new(seed, "division", 0, 0).shuffle(&mut units);
 
         let mut left = vec![0usize; self.classes.len()];
         for class in self.items.iter().flat_map(|item| present(&item.label)) {

@@ -8,26 +8,16 @@ use sha2::{Digest, Sha256};
 use super::{
     InferError, Score,
     gains::{Desk, Gains},
+    trained::{Trained, Which},
     weights::restore,
 };
 use crate::{
     audio::{Extractor, FrontEnd, LogMel, Normalisation},
-    data::{self, Loss},
-    model::{self, BlockNorms, Engine, Features, ModelError, Opened, ParamStore},
-    session::{self, Best, Checkpoint, Checkpoints, RunConfig, SessionError, Store},
+    data::Loss,
+    digits,
+    model::{self, BlockNorms, Engine, Features, Method, ModelConfig, ModelError, Opened, ParamStore},
+    session::{Best, Checkpoint, RunConfig, SessionError, Store},
 };
-
-/// Which of a session's weights.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Which {
-    /// Those of the best epoch on the validation split.
-    #[default]
-    Best,
-    /// Those of the newest checkpoint.
-    Last,
-    /// The mean of the last epochs' weights, where the recipe asked for it.
-    Averaged,
-}
 
 /// A model that is ready to answer: labels, front end, normalisation, weights.
 pub struct Classifier {
@@ -38,7 +28,9 @@ pub struct Classifier {
     front_end: FrontEnd,
     extractor: Extractor,
     engine: Box<dyn Engine>,
+    method: Method,
     store: ParamStore,
+    fingerprint: String,
     /// The adapters as they were trained, once one of them has been turned.
     desk: Option<Desk>,
     session: Option<(RunConfig, Option<Best>)>,
@@ -54,7 +46,7 @@ impl Classifier {
     /// When there is neither, or its weights cannot be used.
     pub fn open(source: &str, store: &Store, device: &str) -> Result<Self, InferError> {
         match store.find(source) {
-            Ok(folder) => Self::of_session(&folder, usual(&folder)?, device),
+            Ok(folder) => Self::of_session(&folder, Which::usual(&folder)?, device),
             Err(absent @ SessionError::Unknown { .. }) => match Self::of_model(source, device) {
                 // It is no model either: the nearest session's name helps more often.
                 Err(InferError::Model(ModelError::Unknown { .. })) => Err(absent.into()),
@@ -69,56 +61,15 @@ impl Classifier {
     /// # Errors
     /// When it has no weights yet, or they do not fit its model.
     pub fn of_session(folder: &Path, which: Which, device: &str) -> Result<Self, InferError> {
-        let state = session::outline(folder)?;
-        let unusable = |problem: &str| InferError::Unusable(format!("{}: {problem}", folder.display()));
-        let config = *state.config.ok_or_else(|| unusable("the log does not say what was trained; train anew"))?;
-        if config.pretrain.is_some() {
-            return Err(unusable("it was pretrained and has no answers; train its backbone/ on labelled sounds first"));
-        }
-        let checkpoints = Checkpoints::of(folder);
-        let mut notes = Vec::new();
-        let checkpoint = match which {
-            Which::Best if checkpoints.best_path().exists() => Checkpoint::read(&checkpoints.best_path())?,
-            Which::Best | Which::Last => {
-                let (checkpoint, passed_over) = checkpoints.latest()?;
-                let step = checkpoint.position.step;
-                if which == Which::Best {
-                    notes.push(match checkpoint.position.best {
-                        // Before its first epoch is over a session has no best weights.
-                        None => format!("it has no best weights yet: those of step {step} answer"),
-                        Some(best) => {
-                            let epoch = best.epoch;
-                            format!(
-                                "its best weights (epoch {epoch}) are not there any more: those of step {step} answer"
-                            )
-                        }
-                    });
-                }
-                notes.extend(passed_over.iter().map(|error| format!("{error}; the weights of step {step} answer")));
-                checkpoint
-            }
-            Which::Averaged if checkpoints.averaged_path().exists() => Checkpoint::read(&checkpoints.averaged_path())?,
-            Which::Averaged => {
-                return Err(unusable("it has no averaged weights; train with average_last in the recipe, to its end"));
-            }
-        };
-        let opened = model::open(&model::Request {
-            source: config.model.clone(),
-            frames: Some(config.shape.frames()),
-            stride: Some(config.recipe.stride),
-            pooling: Some(config.shape.pooling),
-            classes: Some(config.shape.classes),
-            method: Some(config.method),
-            seed: config.seed,
-            device: model::device(device)?,
-            precision: None,
-        })?;
-        if opened.fingerprint != checkpoint.position.backbone {
-            let changed = format!("its backbone {} is not the one it was trained on; restore that file", config.model);
-            return Err(unusable(&changed));
-        }
-        restore(&opened.store, &checkpoint)?;
-        let reached = checkpoint.position.last;
+        Self::of_trained(Trained::open(folder, which, device)?)
+    }
+
+    /// Makes a session's model answer.
+    ///
+    /// # Errors
+    /// When no front end here fits the model.
+    pub fn of_trained(trained: Trained) -> Result<Self, InferError> {
+        let Trained { opened, config, reached, notes } = trained;
         let ready =
             Ready { labels: config.labels.clone(), loss: config.recipe.loss, normalisation: config.normalisation };
         let mut classifier = Self::assemble(config.session.clone(), opened, ready, Some((config, reached)))?;
@@ -155,7 +106,9 @@ impl Classifier {
             front_end,
             extractor: front_end.extractor(),
             engine: opened.engine(),
+            method: opened.method,
             store: opened.store,
+            fingerprint: opened.fingerprint,
             desk: None,
             session,
             notes: Vec::new(),
@@ -215,6 +168,31 @@ impl Classifier {
         Ok(())
     }
 
+    /// The model's shape.
+    pub fn config(&self) -> &ModelConfig {
+        self.engine.config()
+    }
+
+    /// How the model was adapted.
+    pub fn method(&self) -> Method {
+        self.method
+    }
+
+    /// The model's weights.
+    pub fn store(&self) -> &ParamStore {
+        &self.store
+    }
+
+    /// What it was trained to minimise, which decides how logits become scores.
+    pub fn loss(&self) -> Loss {
+        self.loss
+    }
+
+    /// Names the backbone's weights.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
     /// Number of blocks.
     pub fn depth(&self) -> usize {
         self.engine.config().depth
@@ -233,6 +211,24 @@ impl Classifier {
             None if gains.are_neutral() => Ok(()),
             None => Err(InferError::Unusable(format!("{} has no adapters whose gain could be set", self.name))),
         }
+    }
+
+    /// The probability of each class, in label order, for the first window of 16 kHz mono samples.
+    ///
+    /// # Errors
+    /// When the arithmetic fails.
+    pub fn answers(&mut self, samples: &[f32]) -> Result<Vec<f32>, InferError> {
+        Ok(probabilities(self.loss, &self.logits_of(samples)?))
+    }
+
+    /// The logits behind them, in label order.
+    ///
+    /// # Errors
+    /// When the arithmetic fails.
+    pub fn logits_of(&mut self, samples: &[f32]) -> Result<Vec<f32>, InferError> {
+        let mel = self.log_mel(samples);
+        let features = self.features(&mel)?;
+        self.logits(&features)
     }
 
     /// 16 kHz mono samples as this model takes them.
@@ -297,7 +293,7 @@ impl Classifier {
     ///
     /// # Errors
     /// When the device does not give the weights.
-    pub fn fingerprint(&self) -> Result<String, InferError> {
+    pub fn digest(&self) -> Result<String, InferError> {
         let mut hash = Sha256::new();
         for (spec, var) in self.store.iter() {
             hash.update(spec.name.as_bytes());
@@ -309,7 +305,7 @@ impl Classifier {
         let Normalisation { mean, std } = self.normalisation;
         let rest = (&self.labels, self.front_end, self.frames(), mean.to_bits(), std.to_bits(), self.is_multi_label());
         hash.update(format!("{rest:?}"));
-        Ok(data::hex(&hash.finalize()[..16]))
+        Ok(digits::hex(&hash.finalize()[..16]))
     }
 
     /// Windows as one batch.
@@ -364,14 +360,6 @@ impl Classifier {
         data.iter_mut().for_each(|value| *value = (*value - mean) / (2.0 * std));
         Ok(Features { batch: 1, frames, bins, data, valid: vec![kept] })
     }
-}
-
-/// The weights that a session is heard with. A lesson has so few clips to choose by that every epoch soon gets all of
-/// them right, and the first of equals would count as the best: its last epoch has learned more.
-fn usual(folder: &Path) -> Result<Which, InferError> {
-    let state = session::outline(folder)?;
-    let is_lesson = state.config.is_some_and(|config| config.recipe.name == data::LESSON);
-    Ok(if is_lesson { Which::Last } else { Which::Best })
 }
 
 /// What an opened model needs beside itself to answer.

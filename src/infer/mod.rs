@@ -4,13 +4,15 @@ mod classifier;
 mod gains;
 mod mix;
 mod replay;
+mod trained;
 mod weights;
 mod windows;
 
-pub use classifier::{Classifier, Which};
+pub use classifier::Classifier;
 pub use gains::{Gains, GainsError, LOUDEST, Strip};
 pub use mix::{Channel, Fader, Mix};
 pub use replay::{Replay, replay};
+pub use trained::{Trained, Which};
 pub use weights::{find, restore};
 pub use windows::Verdict;
 

@@ -274,6 +274,9 @@ impl Worker {
                 hop_s: self.windows.hop as f32 / 100.0,
                 ears: self.names.clone(),
             });
+            for note in &line.notes {
+                self.outbox.send(LiveEvent::Note(format!("{}: {note}", line.name)));
+            }
         }
         Ok(Up { line, hearing, delivered: false, zeros_since: None, looked_round: now })
     }

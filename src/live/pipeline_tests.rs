@@ -29,7 +29,14 @@ impl Source for Scripted {
         let script = self.scripts.pop_front().ok_or("unplugged")?;
         let (mut feed, tap) = wire(self.rate, self.channels);
         thread::spawn(move || script(&mut feed));
-        Ok(Line { name: "scripted".into(), rate: self.rate, channels: self.channels, tap, kept: Box::new(()) })
+        Ok(Line {
+            name: "scripted".into(),
+            rate: self.rate,
+            channels: self.channels,
+            notes: Vec::new(),
+            tap,
+            kept: Box::new(()),
+        })
     }
 
     fn is_device(&self) -> bool {
@@ -377,4 +384,24 @@ fn what_cannot_be_opened_says_why() {
     let pipeline = start(false, (16_000, 1), vec![], vec![]);
     let events = until(&pipeline, |event| *event == LiveEvent::Closed);
     assert_eq!(events, [LiveEvent::Problem("unplugged".into()), LiveEvent::Closed]);
+}
+
+#[test]
+fn what_is_odd_about_a_file_is_said_when_it_is_played() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("quiet.wav");
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 16_000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut writer = hound::WavWriter::create(&path, spec).unwrap();
+    (0..4_800).for_each(|_| writer.write_sample(0i16).unwrap());
+    writer.finalize().unwrap();
+    let pipeline = Pipeline::start(crate::live::source(path.to_str()), vec![], Settings::default()).unwrap();
+    let events = until(&pipeline, |event| *event == LiveEvent::Closed);
+    let notes: Vec<_> = events.iter().filter(|event| matches!(event, LiveEvent::Note(_))).collect();
+    let note = "quiet.wav: every sample is zero; leave it out, unless silence is meant";
+    assert_eq!(notes, [&LiveEvent::Note(note.into())]);
 }

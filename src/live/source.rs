@@ -12,7 +12,7 @@ use std::{
 };
 
 use crate::audio::{
-    SoundFile,
+    Note, SoundFile,
     capture::Microphone,
     server::{Standing, Watch},
     tap::{self, Feed, Tap},
@@ -29,6 +29,8 @@ pub struct Line {
     pub rate: u32,
     /// Its channels, averaged on the way.
     pub channels: u16,
+    /// What is odd about a file's sound, though it can be played.
+    pub notes: Vec<Note>,
     /// The hearing end.
     pub tap: Tap,
     /// What keeps the sound flowing until it is dropped.
@@ -97,6 +99,7 @@ impl Source for MicrophoneSource {
             name,
             rate: microphone.delivery.rate,
             channels: microphone.delivery.channels,
+            notes: Vec::new(),
             tap,
             kept: Box::new(microphone),
         })
@@ -141,7 +144,7 @@ impl Source for FileSource {
         }
         let sound = SoundFile::open(&self.path).map_err(|error| error.to_string())?;
         let name = self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy().into_owned();
-        play(name, sound).map_err(|error| error.to_string())
+        play(name, sound, whole.notes().to_vec()).map_err(|error| error.to_string())
     }
 
     fn is_device(&self) -> bool {
@@ -166,14 +169,14 @@ impl Drop for StopOnDrop {
     }
 }
 
-fn play(name: String, sound: SoundFile) -> std::io::Result<Line> {
+fn play(name: String, sound: SoundFile, notes: Vec<Note>) -> std::io::Result<Line> {
     // The channels are averaged already.
     let (mut feed, tap) = tap::wire(sound.rate(), 1);
     let stop = Arc::new(AtomicBool::new(false));
     let (rate, channels) = (sound.rate(), u16::try_from(sound.channels()).unwrap_or(u16::MAX));
     let kept = Box::new(StopOnDrop(stop.clone()));
     thread::Builder::new().name("play-file".into()).spawn(move || deliver(sound, &mut feed, &stop))?;
-    Ok(Line { name, rate, channels, tap, kept })
+    Ok(Line { name, rate, channels, notes, tap, kept })
 }
 
 /// Delivers each piece when its last sample would have been captured.

@@ -56,6 +56,8 @@ pub enum LiveEvent {
     Skipped(u64),
     /// The source failed or fell silent; the pipeline tries again by itself.
     Problem(String),
+    /// Something odd about the file that is played, though it can be: one sentence.
+    Note(String),
     /// Sound comes in again, perhaps from another device than before.
     Recovered {
         /// Device or file name.
@@ -127,6 +129,8 @@ pub struct LiveState {
     pub window_s: f32,
     /// Seconds between two answers.
     pub hop_s: f32,
+    /// What is odd about the file that is played.
+    pub notes: Vec<String>,
     /// Who listens.
     pub ears: Vec<Ear>,
     /// Level of the newest sound.
@@ -187,6 +191,7 @@ impl LiveState {
             LiveEvent::Dropped(total) => self.dropped = total,
             LiveEvent::Problem(problem) => self.status = LiveStatus::Trouble(problem),
             LiveEvent::Skipped(total) => self.skipped = total,
+            LiveEvent::Note(note) => self.notes.push(note),
             LiveEvent::Recovered { source, rate, channels } => {
                 self.status = LiveStatus::Listening;
                 (self.source, self.rate, self.channels) = (source, rate, channels);

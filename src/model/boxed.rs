@@ -9,6 +9,8 @@ pub(super) struct Boxed {
     pub name: &'static str,
     /// What it is, in a line.
     what: &'static str,
+    /// The licence that its weights are under, in full.
+    license: &'static str,
     tensors: &'static [u8],
     /// What our own checkpoints have beside their tensors.
     card: Option<&'static str>,
@@ -19,12 +21,14 @@ pub(super) static BOXED: [Boxed; 2] = [
     Boxed {
         name: "box",
         what: "Whisper-tiny's encoder (OpenAI, MIT licence), trained on 680,000 hours of speech",
+        license: include_str!("../../models/box/LICENSE"),
         tensors: include_bytes!("../../models/box/model.safetensors"),
         card: None,
     },
     Boxed {
         name: "box-ssl",
         what: "an AST-tiny of our own that never saw a label: SSAST on 15 hours of free sounds",
+        license: include_str!("../../LICENSE"),
         tensors: include_bytes!("../../models/box-ssl/model.safetensors"),
         card: Some(include_str!("../../models/box-ssl/config.json")),
     },
@@ -33,6 +37,11 @@ pub(super) static BOXED: [Boxed; 2] = [
 /// Names of the backbones in the program, and what each is, in a line.
 pub fn boxed() -> Vec<(&'static str, &'static str)> {
     BOXED.iter().map(|boxed| (boxed.name, boxed.what)).collect()
+}
+
+/// The licence, in full, of the backbone in the program that has this name.
+pub fn boxed_license(name: &str) -> Option<&'static str> {
+    Boxed::find(name).map(|boxed| boxed.license)
 }
 
 impl Boxed {

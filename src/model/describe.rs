@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{
     Extras, Method, ModelConfig, ModelError, Part,
-    checkpoint::{Adapter, Card, Checkpoint, open_tensors},
+    checkpoint::{Adapter, Card, Checkpoint},
     source::Source,
     specs,
 };
@@ -70,13 +70,7 @@ pub fn check(source: &str) -> Result<usize, ModelError> {
     match Source::find(source)? {
         Source::Random { .. } => Ok(0),
         Source::File(checkpoint) => read_all(checkpoint.names().map(|name| checkpoint.read(name))),
-        Source::Adapter(adapter) => {
-            let tensors = open_tensors(adapter.path())?;
-            read_all(tensors.iter().map(|(name, _)| {
-                let mut values = Vec::new();
-                tensors.read(name, &mut values).map(|()| values)
-            }))
-        }
+        Source::Adapter(adapter) => read_all(adapter.specs().map(|spec| adapter.read(&spec.name))),
     }
 }
 
@@ -126,7 +120,7 @@ fn of_adapter(source: &str, adapter: &Adapter) -> Description {
         labels: Some(card.labels.clone()),
         normalisation: card.normalisation,
         notes: vec![foldable(card).to_owned()],
-        ..blank(source, "aat-tui adapters".into(), card.shape.clone(), Some(card.method))
+        ..blank(source, adapter.kind().into(), card.shape.clone(), Some(card.method))
     }
 }
 
@@ -134,11 +128,11 @@ fn of_adapter(source: &str, adapter: &Adapter) -> Description {
 fn foldable(card: &Card) -> &'static str {
     match card.method.extras(&card.shape) {
         Extras { spatial: None, mlp: None, prompts: 0, .. } => {
-            "`models convert` folds it into the backbone's weights: a plain model for Hugging Face's transformers"
+            "`export` folds it into the backbone's weights: an ONNX file, or a plain model for Hugging Face's transformers"
         }
         _ => {
-            "what has a GELU inside or tokens of its own cannot be folded into a backbone's weights: export the whole \
-             model instead"
+            "what has a GELU inside or tokens of its own cannot be folded into a backbone's weights: `export` writes the \
+             whole model as one ONNX file"
         }
     }
 }

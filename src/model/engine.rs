@@ -82,19 +82,6 @@ pub struct StepOutput {
     pub norms: Option<Vec<BlockNorms>>,
 }
 
-impl StepOutput {
-    /// Adds the part of the batch that comes next, but its norms, which are no sums.
-    ///
-    /// # Errors
-    /// When the device fails, or the parts are not of one model; then this one is as it was.
-    pub(super) fn add(&mut self, part: Self) -> Result<(), ModelError> {
-        self.gradients = self.gradients.iter().zip(&part.gradients).map(|(a, b)| a + b).collect::<Result<_, _>>()?;
-        self.loss += part.loss;
-        self.logits.extend(part.logits);
-        Ok(())
-    }
-}
-
 /// Loss of the clips in a range of the batch, from their logits (clips, classes): returns that range's share of
 /// the whole batch's loss, and the gradient of that share with respect to these logits.
 ///
@@ -104,8 +91,7 @@ impl StepOutput {
 /// smaller ranges, so the answer may depend on nothing but the arguments.
 pub type LossFn<'a> = &'a mut dyn FnMut(Range<usize>, &[f32]) -> (f32, Vec<f32>);
 
-/// A model ready to compute. Implementations: the fast one on this project's own CPU kernels, the fused one on its CUDA
-/// kernels, and the portable one on candle's operations and their graph (any device, and the oracle of tests).
+/// A model ready to compute, on the CPU's kernels or on those of an accelerator ([`engine`](super::engine()) chooses).
 ///
 /// Weights live in the [`ParamStore`](super::ParamStore) that is passed in: an engine keeps no copy of what
 /// trains.

@@ -13,6 +13,7 @@ use hf_hub::{
 use sha2::{Digest, Sha256};
 
 use super::ModelError;
+use crate::digits::hex;
 
 /// The weights, the better form first; an index lists those in several files.
 const WEIGHTS: [&str; 4] =
@@ -183,7 +184,7 @@ fn verify(path: &Path) -> io::Result<()> {
     }
     let mut hash = Sha256::new();
     io::copy(&mut fs::File::open(&blob)?, &mut hash)?;
-    let found: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let found = hex(hash.finalize());
     if found.eq_ignore_ascii_case(promised) {
         return Ok(());
     }

@@ -4,12 +4,10 @@
 //! which parameters are made, or on how many threads, changes nothing.
 
 use candle_core::{Device, Var};
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 
 use super::{Init, ModelError, ParamSpec, ParamStore};
+use crate::random::KeyedRng;
 
 /// A store of fresh parameters.
 ///
@@ -32,10 +30,10 @@ pub fn initial_values(spec: &ParamSpec, seed: u64) -> Vec<f32> {
         Init::Zeros => vec![0.0; count],
         Init::Ones => vec![1.0; count],
         Init::Uniform(bound) => {
-            let mut rng = generator(seed, &spec.name);
-            (0..count).map(|_| (2.0 * unit(&mut rng) - 1.0) * bound).collect()
+            let mut rng = KeyedRng::named(seed, &spec.name);
+            (0..count).map(|_| (2.0 * rng.unit() - 1.0) * bound).collect()
         }
-        Init::TruncatedNormal(std) => truncated_normal(&mut generator(seed, &spec.name), std, count),
+        Init::TruncatedNormal(std) => truncated_normal(&mut KeyedRng::named(seed, &spec.name), std, count),
         Init::Sinusoids => {
             let hidden = spec.shape.last().copied().unwrap_or(1);
             sinusoids(count / hidden.max(1), hidden)
@@ -43,23 +41,12 @@ pub fn initial_values(spec: &ParamSpec, seed: u64) -> Vec<f32> {
     }
 }
 
-/// ChaCha's whole key is the digest of seed and name, so that no two names share a stream.
-fn generator(seed: u64, name: &str) -> ChaCha8Rng {
-    let key = Sha256::new().chain_update(seed.to_le_bytes()).chain_update(name.as_bytes()).finalize();
-    ChaCha8Rng::from_seed(key.into())
-}
-
-/// Uniform in [0, 1), 24 bits.
-fn unit(rng: &mut ChaCha8Rng) -> f32 {
-    (rng.next_u32() >> 8) as f32 / (1u32 << 24) as f32
-}
-
 /// Box and Muller's pairs, those beyond two standard deviations drawn again.
-fn truncated_normal(rng: &mut ChaCha8Rng, std: f32, count: usize) -> Vec<f32> {
+fn truncated_normal(rng: &mut KeyedRng, std: f32, count: usize) -> Vec<f32> {
     let mut values = Vec::with_capacity(count + 1);
     while values.len() < count {
-        let radius = (-2.0 * (1.0 - unit(rng)).ln()).sqrt();
-        let (sin, cos) = (std::f32::consts::TAU * unit(rng)).sin_cos();
+        let radius = (-2.0 * (1.0 - rng.unit()).ln()).sqrt();
+        let (sin, cos) = (std::f32::consts::TAU * rng.unit()).sin_cos();
         values.extend([radius * cos, radius * sin].into_iter().filter(|z| z.abs() <= 2.0).map(|z| z * std));
     }
     values.truncate(count);

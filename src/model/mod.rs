@@ -4,6 +4,8 @@
 //! the list of parameters ([`specs`]), which alone decides counts, initialisation, what the
 //! optimizer sees and what a checkpoint holds. An [`Engine`] does the arithmetic.
 
+mod arch;
+mod backend;
 mod boxed;
 pub mod checkpoint;
 mod config;
@@ -12,15 +14,14 @@ mod describe;
 mod device;
 mod engine;
 mod error;
-mod fast;
-mod fused;
+pub mod export;
 pub mod hub;
 mod init;
 mod inventory;
 mod method;
+mod network;
 mod open;
 mod param;
-mod portable;
 mod precision;
 pub mod pretrain;
 mod select;
@@ -30,25 +31,25 @@ mod stem;
 mod store;
 #[cfg(test)]
 mod testing;
+mod thrift;
 mod tokens;
 
-pub use boxed::boxed;
+pub use backend::Cost;
+pub use boxed::{boxed, boxed_license};
 pub use config::{ModelConfig, Pooling, Stem};
 pub use convert::convert;
 pub use describe::{Description, Ignored, check, describe};
 pub use device::{accelerator, describe_device, device, device_name};
 pub use engine::{BlockNorms, Engine, Features, LossFn, StepOutput};
 pub use error::ModelError;
-pub use fast::{Cost, Fast, Thrift};
-pub use fused::Fused;
 pub use init::{grid_sinusoids, initial_values, initialise};
 pub use inventory::{GroupCount, Inventory};
 pub use method::{Extras, LowRank, METHODS, Method, Tuning};
 pub use open::{Opened, Request, open, shape, takes_raw_features};
 pub use param::{Init, ParamSpec, Part};
-pub use portable::Portable;
 pub use precision::Precision;
-pub use select::engine;
-pub use source::{SIZES, is_random, names};
+pub use select::{Compute, engine, engine_by};
+pub use source::{SIZES, is_random, names, origin};
 pub use spec::specs;
 pub use store::ParamStore;
+pub use thrift::Thrift;

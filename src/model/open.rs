@@ -1,19 +1,20 @@
 //! From what a person writes after `--model` to a model ready to compute.
 
-use std::path::Path;
+use std::{collections::HashSet, path::Path};
 
 use candle_core::{Device, Var};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Engine, Method, ModelConfig, ModelError, ParamSpec, ParamStore, Part, Pooling, Precision, Stem, Thrift,
-    checkpoint::{Adapter, Checkpoint},
+    Engine, Extras, LowRank, Method, ModelConfig, ModelError, ParamSpec, ParamStore, Part, Pooling, Precision, Stem,
+    Thrift,
+    checkpoint::{self, Adapter, Checkpoint},
     engine, initial_values, initialise,
-    source::Source,
+    source::{DEEPEST, Source},
     specs,
 };
-use crate::audio::Normalisation;
+use crate::{audio::Normalisation, digits::hex};
 
 /// What is asked of a model.
 #[derive(Clone, Debug)]
@@ -86,14 +87,18 @@ impl Opened {
 /// # Errors
 /// When there is no such model, its file cannot be used, or it cannot do what is asked of it.
 pub fn open(request: &Request) -> Result<Opened, ModelError> {
-    let opened = match Source::find(&request.source)? {
-        Source::Random { size, .. } => random(size, request),
-        Source::File(checkpoint) => load(&checkpoint, request),
-        Source::Adapter(adapter) => adapted(&adapter, request),
-    }?;
+    let opened = open_upon(request, DEEPEST)?;
     // Each thread has a stream of its own on CUDA, and another one may be the first to compute.
     request.device.synchronize()?;
     Ok(opened)
+}
+
+fn open_upon(request: &Request, deepest: usize) -> Result<Opened, ModelError> {
+    match Source::find(&request.source)? {
+        Source::Random { size, .. } => random(size, request),
+        Source::File(checkpoint) => load(&checkpoint, request),
+        Source::Adapter(adapter) => adapted(&adapter, request, deepest),
+    }
 }
 
 /// The shape that a request comes to, without any weights: what `params` counts.
@@ -103,8 +108,11 @@ pub fn open(request: &Request) -> Result<Opened, ModelError> {
 pub fn shape(request: &Request) -> Result<ModelConfig, ModelError> {
     match Source::find(&request.source)? {
         Source::Random { size, .. } => random_shape(size, request),
-        Source::File(checkpoint) => wanted_shape(&checkpoint, request),
-        Source::Adapter(adapter) => Ok(adapter.card.shape),
+        Source::File(checkpoint) => wanted_shape(&checkpoint.path, &checkpoint.config, request),
+        Source::Adapter(adapter) => {
+            goes_on(&adapter, request)?;
+            wanted_shape(adapter.path(), &adapter.card.shape, request)
+        }
     }
 }
 
@@ -121,9 +129,9 @@ pub fn takes_raw_features(source: &str) -> Result<bool, ModelError> {
     Ok(normalisation == Some(Normalisation::NONE))
 }
 
-/// The checkpoint's shape at the length, stride and classes that are asked for.
-fn wanted_shape(checkpoint: &Checkpoint, request: &Request) -> Result<ModelConfig, ModelError> {
-    let mut config = checkpoint.config.clone();
+/// A checkpoint's shape at the length, stride and classes that are asked for.
+fn wanted_shape(path: &Path, config: &ModelConfig, request: &Request) -> Result<ModelConfig, ModelError> {
+    let mut config = config.clone();
     match &mut config.stem {
         Stem::Patches { frames, patch, stride, .. } => {
             *frames = request.frames.unwrap_or(*frames);
@@ -145,7 +153,7 @@ fn wanted_shape(checkpoint: &Checkpoint, request: &Request) -> Result<ModelConfi
     config.classes = request.classes.unwrap_or(config.classes);
     if config.classes == 0 {
         let problem = "this backbone has no head, so it has no answers";
-        return Err(ModelError::checkpoint(&checkpoint.path, problem, "train it on labelled sounds first"));
+        return Err(ModelError::checkpoint(path, problem, "train it on labelled sounds first"));
     }
     config.check()?;
     Ok(config)
@@ -153,7 +161,7 @@ fn wanted_shape(checkpoint: &Checkpoint, request: &Request) -> Result<ModelConfi
 
 /// A model of a checkpoint: its weights where it has them, fresh ones where the method or a new head needs more.
 fn load(checkpoint: &Checkpoint, request: &Request) -> Result<Opened, ModelError> {
-    let config = wanted_shape(checkpoint, request)?;
+    let config = wanted_shape(&checkpoint.path, &checkpoint.config, request)?;
     let method = request.method.or(checkpoint.method).unwrap_or_else(Method::full);
     let specs = specs(&config, method);
     let own_head = request.classes.is_none();
@@ -185,54 +193,150 @@ fn load(checkpoint: &Checkpoint, request: &Request) -> Result<Opened, ModelError
     Ok(Opened { config, method, store, precision, labels, multi_label, normalisation, notes, fingerprint })
 }
 
-/// Adapters on the backbone they were trained on.
-fn adapted(adapter: &Adapter, request: &Request) -> Result<Opened, ModelError> {
+/// What becomes of a training when a model is opened upon it.
+enum GoesOn {
+    /// What its method added stays, or it added nothing: its values go where they came from.
+    Same,
+    /// Its low-rank updates become part of the backbone.
+    Folded(LowRank),
+}
+
+/// How a method goes on from what a training left.
+fn goes_on(adapter: &Adapter, request: &Request) -> Result<GoesOn, ModelError> {
     let card = &adapter.card;
-    let frames = request.frames.is_none_or(|frames| frames == card.shape.frames());
-    let classes = request.classes.is_none_or(|classes| classes == card.shape.classes);
-    let method = request.method.is_none_or(|method| method == card.method);
-    if !(frames && classes && method) {
-        let problem = format!(
-            "these adapters are {} for {} frames and {} classes, and cannot be anything else",
-            card.method,
-            card.shape.frames(),
-            card.shape.classes
-        );
-        return Err(ModelError::checkpoint(adapter.path(), problem, "name their backbone to train it anew"));
+    let extras = |method: Method| method.extras(&card.shape);
+    let method = request.method.unwrap_or(card.method);
+    let theirs = extras(card.method);
+    let nothing = Extras { lora: None, ..theirs } == Extras::default();
+    match theirs.lora {
+        _ if theirs == extras(method) => Ok(GoesOn::Same),
+        None if nothing => Ok(GoesOn::Same),
+        Some(size) if nothing => Ok(GoesOn::Folded(size)),
+        _ => {
+            let problem = format!(
+                "it was adapted by {}, and what that adds cannot become part of a backbone (adapters have a GELU inside, \
+                 prompts are tokens of their own), so {method} cannot be put upon it",
+                card.method
+            );
+            let remedy = format!("go on with --method {}, or name its backbone {}", card.method, card.base);
+            Err(ModelError::checkpoint(adapter.path(), problem, remedy))
+        }
     }
-    let stride = match card.shape.stem {
+}
+
+/// What a training left, on the backbone it began from; as it was trained, or as the beginning of another training.
+fn adapted(adapter: &Adapter, request: &Request, deepest: usize) -> Result<Opened, ModelError> {
+    let card = &adapter.card;
+    let goes_on = goes_on(adapter, request)?;
+    let config = wanted_shape(adapter.path(), &card.shape, request)?;
+    let Some(deepest) = deepest.checked_sub(1) else {
+        let problem = format!("more than {DEEPEST} trainings lie one upon the other, or one upon itself");
+        return Err(ModelError::checkpoint(adapter.path(), problem, "export the last one and begin from that"));
+    };
+    let stride = match config.stem {
         Stem::Patches { stride, .. } => Some(stride),
         Stem::Convolutions { .. } => None,
     };
     let base = Request {
         source: card.base.clone(),
-        frames: Some(card.shape.frames()),
+        frames: Some(config.frames()),
         stride,
-        pooling: Some(card.shape.pooling),
-        classes: Some(card.shape.classes),
-        method: Some(card.method),
+        pooling: Some(config.pooling),
+        classes: Some(config.classes),
+        method: Some(request.method.unwrap_or(card.method)),
+        // Of a backbone that began from random weights the seed is a part of its name.
         seed: card.seed,
         device: request.device.clone(),
         precision: request.precision,
     };
-    if Adapter::find(Path::new(&base.source))?.is_some() {
-        let problem = format!("its backbone {} is itself an adapter", base.source);
-        return Err(ModelError::checkpoint(adapter.path(), problem, "name a backbone in adapter_config.json"));
-    }
-    let mut opened = open(&base)?;
+    let mut opened = open_upon(&base, deepest)?;
     adapter.fits(&opened.fingerprint)?;
-    if opened.config != card.shape {
+    if opened.config != config {
         // Pooling and epsilons are the trained model's, whatever the backbone says today; sizes are the backbone's.
-        opened.config = ModelConfig { pooling: card.shape.pooling, head_eps: card.shape.head_eps, ..opened.config };
+        opened.config = ModelConfig { pooling: config.pooling, head_eps: card.shape.head_eps, ..opened.config };
     }
-    for (spec, var) in opened.store.trainable() {
-        if let Some(values) = adapter.read(spec)? {
+    let digests = overlay(adapter, request, &goes_on, &opened)?;
+    let anew = request.classes.is_some() || request.method.is_some();
+    if anew {
+        begin_afresh(adapter, request, &opened)?;
+    }
+    if anew && !digests.is_empty() {
+        // Another backbone than the one that it began from, and named so.
+        let begun = digest(&opened.fingerprint, &[]);
+        opened.fingerprint = fingerprint(std::iter::once(&begun).chain(&digests));
+    }
+    if request.classes.is_none() {
+        opened.labels = Some(card.labels.clone());
+        opened.multi_label = card.multi_label;
+    } else {
+        let what = if card.method.extras(&card.shape) == Extras::default() { "weights" } else { "additions" };
+        opened.notes.push(format!(
+            "it begins from the {what} of a training by {}; its head of {} classes was left out for a fresh one",
+            card.method, card.shape.classes
+        ));
+    }
+    opened.normalisation = card.normalisation;
+    Ok(opened)
+}
+
+/// Gives what the next training adds, and its head, the beginning that its own seed says.
+fn begin_afresh(adapter: &Adapter, request: &Request, opened: &Opened) -> Result<(), ModelError> {
+    let kept: HashSet<String> = adapter.specs().map(|spec| spec.name).collect();
+    for (spec, var) in opened.store.iter() {
+        let of_backbone = matches!(spec.part, Part::Stem | Part::Block | Part::FinalNorm);
+        let fresh_head = spec.part == Part::Head && request.classes.is_some();
+        if !of_backbone && (fresh_head || !kept.contains(&spec.name)) {
+            let values = initial_values(spec, request.seed);
             var.set(&candle_core::Tensor::from_vec(values, spec.shape.as_slice(), &request.device)?)?;
         }
     }
-    opened.labels = Some(card.labels.clone());
-    opened.normalisation = card.normalisation;
-    Ok(opened)
+    Ok(())
+}
+
+/// Puts what a training left into an opened model; the digests of what it changed in the backbone.
+fn overlay(
+    adapter: &Adapter,
+    request: &Request,
+    goes_on: &GoesOn,
+    opened: &Opened,
+) -> Result<Vec<[u8; 32]>, ModelError> {
+    let (card, mut digests) = (&adapter.card, Vec::new());
+    let set = |name: &str, values: Vec<f32>| -> Result<(), ModelError> {
+        // What the new method has no place for was folded, or is left out with the old head.
+        let Some((spec, var)) = opened.store.entry(name) else { return Ok(()) };
+        Ok(var.set(&candle_core::Tensor::from_vec(values, spec.shape.as_slice(), &request.device)?)?)
+    };
+    for spec in adapter.specs() {
+        if spec.part == Part::Head && request.classes.is_some() {
+            continue;
+        }
+        if let (Part::Lora, GoesOn::Folded(_)) = (spec.part, goes_on) {
+            continue;
+        }
+        let mut values = adapter.read(&spec.name)?;
+        if matches!(spec.part, Part::Stem | Part::Block | Part::FinalNorm) {
+            digests.push(digest(&spec.name, &values));
+        }
+        if spec.name == "pos_embed" && opened.config.grid() != card.shape.grid() {
+            values = checkpoint::fit_positions(&values, &card.shape, &opened.config);
+        }
+        set(&spec.name, values)?;
+    }
+    if let GoesOn::Folded(size) = goes_on {
+        for block in 0..card.shape.depth {
+            let name = format!("blocks.{block}.attn.qkv.weight");
+            let var = opened.store.get(&name).ok_or_else(|| ModelError::Shape(format!("there is no {name}")))?;
+            let mut weight: Vec<f32> = var.flatten_all()?.to_dtype(candle_core::DType::F32)?.to_vec1()?;
+            let third = weight.len() / 3;
+            for (at, layer) in [(0, "lora_q"), (2, "lora_v")] {
+                let part = |part: &str| adapter.read(&format!("blocks.{block}.attn.{layer}.{part}.weight"));
+                size.fold(&part("up")?, &part("down")?, &mut weight[at * third..(at + 1) * third]);
+            }
+            digests.push(digest(&name, &weight));
+            set(&name, weight)?;
+        }
+    }
+    Ok(digests)
 }
 
 fn store(
@@ -261,7 +365,7 @@ fn digest(name: &str, values: &[f32]) -> [u8; 32] {
 /// A backbone's name: the first half of the digest of its weights' digests, in hexadecimal.
 fn fingerprint<'a>(digests: impl Iterator<Item = &'a [u8; 32]>) -> String {
     let whole = digests.fold(Sha256::new(), |hash, digest| hash.chain_update(digest)).finalize();
-    whole[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&whole[..16])
 }
 
 /// What became of a checkpoint on its way into this model.

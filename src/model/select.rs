@@ -1,42 +1,72 @@
-//! Which engine computes.
+//! Which backend computes.
 
 use candle_core::Device;
 
-use super::{Engine, Fast, Fused, Method, ModelConfig, ModelError, Portable, Precision, Thrift, tokens::TokenEngine};
+use super::{
+    Engine, Method, ModelConfig, ModelError, Precision, Thrift, arch,
+    backend::{Accel, Cpu, Plan},
+    network::Network,
+    specs,
+    tokens::TokenEngine,
+};
 
-/// The environment variable that, set to `portable`, leaves everything to candle's operations and their graph: for
-/// comparing and for finding faults.
-const FORCED: &str = "AAT_TUI_ENGINE";
-
-/// The fastest engine for this model on this device: the CPU kernels where they apply (they know single precision
-/// only), else fused operations, written out forward and backward.
-pub fn engine(config: &ModelConfig, method: Method, device: &Device, thrift: Thrift) -> Box<dyn Engine> {
-    if std::env::var(FORCED).is_ok_and(|engine| engine == "portable") {
-        return Box::new(Portable::with(config.clone(), method, thrift));
-    }
-    if device.is_cpu()
-        && thrift.precision.is_single()
-        && let Ok(fast) = Fast::new(config.clone(), method, thrift)
-    {
-        return Box::new(fast);
-    }
-    Box::new(Fused::new(config.clone(), method, thrift))
+/// What computes a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compute {
+    /// This project's CPU kernels, in single precision.
+    Cpu,
+    /// Products and fused operations on tensors, wherever they are and in any precision.
+    Accelerator,
 }
 
-/// The same for a backbone in pretraining.
+/// The fastest engine for this model on this device: the CPU's kernels where they apply, else what computes on
+/// accelerators.
+pub fn engine(config: &ModelConfig, method: Method, device: &Device, thrift: Thrift) -> Box<dyn Engine> {
+    let compute = if device.is_cpu() && thrift.precision.is_single() && cpu_supports(config, method) {
+        Compute::Cpu
+    } else {
+        Compute::Accelerator
+    };
+    build(compute, config, method, thrift)
+}
+
+/// An engine that computes in this way.
 ///
 /// # Errors
-/// When the kernels cannot do it.
-pub(super) fn token_engine(
-    config: ModelConfig,
-    device: &Device,
-    precision: Precision,
-) -> Result<Box<dyn TokenEngine>, ModelError> {
+/// When the CPU's kernels cannot do it.
+pub fn engine_by(
+    compute: Compute,
+    config: &ModelConfig,
+    method: Method,
+    thrift: Thrift,
+) -> Result<Box<dyn Engine>, ModelError> {
+    if compute == Compute::Cpu && !cpu_supports(config, method) {
+        return Err(ModelError::Shape(format!("the CPU kernels have no {method} for this backbone")));
+    }
+    Ok(build(compute, config, method, thrift))
+}
+
+fn build(compute: Compute, config: &ModelConfig, method: Method, thrift: Thrift) -> Box<dyn Engine> {
+    match compute {
+        Compute::Cpu => Box::new(Network::<Cpu>::new(config.clone(), method, thrift)),
+        Compute::Accelerator => Box::new(Network::<Accel>::new(config.clone(), method, thrift)),
+    }
+}
+
+fn cpu_supports(config: &ModelConfig, method: Method) -> bool {
+    let extras = method.extras(config);
+    let trains = arch::training(&arch::names(config, &extras, false).backbone, &specs(config, method));
+    Cpu::supports(&Plan { config, extras: &extras, trains: &trains, thrift: Thrift::default() })
+}
+
+/// An engine for a backbone in pretraining.
+pub(super) fn token_engine(config: ModelConfig, device: &Device, precision: Precision) -> Box<dyn TokenEngine> {
     let thrift = Thrift { precision, ..Thrift::default() };
     if device.is_cpu() && precision.is_single() {
-        return Ok(Box::new(Fast::new(config, Method::full(), thrift)?));
+        Box::new(Network::<Cpu>::new(config, Method::full(), thrift))
+    } else {
+        Box::new(Network::<Accel>::new(config, Method::full(), thrift))
     }
-    Ok(Box::new(Fused::of_tokens(config, thrift)))
 }
 
 #[cfg(test)]
@@ -51,12 +81,12 @@ mod tests {
     fn the_cpu_kernels_take_single_precision_alone() {
         let config = ModelConfig { depth: 2, ..ModelConfig::ast("tiny", 64, [16, 16], 7).unwrap() };
         let (store, input) = (moved(&config, Method::aat(), 0.1), features(&config, 2));
-        let answer = |engine: &mut dyn Engine| engine.logits(&store, &input).unwrap();
         for precision in [Precision::F32, Precision::Bf16] {
             let thrift = Thrift { precision, ..Thrift::default() };
-            let chosen = answer(&mut *engine(&config, Method::aat(), store.device(), thrift));
-            let accelerator = answer(&mut Fused::new(config.clone(), Method::aat(), thrift));
-            assert_eq!(chosen == accelerator, precision == Precision::Bf16, "{precision:?}");
+            let chosen = engine(&config, Method::aat(), store.device(), thrift).logits(&store, &input).unwrap();
+            let mut accelerator = engine_by(Compute::Accelerator, &config, Method::aat(), thrift).unwrap();
+            let same = chosen == accelerator.logits(&store, &input).unwrap();
+            assert_eq!(same, precision == Precision::Bf16, "{precision:?}");
         }
     }
 }

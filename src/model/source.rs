@@ -5,12 +5,15 @@ use std::path::Path;
 use super::{
     ModelConfig, ModelError,
     boxed::{BOXED, Boxed},
-    checkpoint::{Adapter, Checkpoint, Lora},
+    checkpoint::{Adapter, Checkpoint, Lora, Session},
     hub,
 };
 
 /// Sizes that start from random weights, by name.
 pub const SIZES: [&str; 3] = ["tiny", "small", "base"];
+
+/// Trainings that may lie one upon the other: a session that began from a session, and so on.
+pub(super) const DEEPEST: usize = 16;
 
 /// What was named, looked at but not yet loaded.
 pub(super) enum Source {
@@ -23,7 +26,7 @@ pub(super) enum Source {
     },
     /// A whole model or backbone in a file.
     File(Box<Checkpoint>),
-    /// What was added to a backbone.
+    /// What a training added to a backbone or changed in it: adapters, or a session.
     Adapter(Box<Adapter>),
 }
 
@@ -44,6 +47,11 @@ impl Source {
         let path = Path::new(given);
         if !path.exists() {
             return Err(unknown(given));
+        }
+        match Session::find(path)? {
+            Some(Session::Trained(adapter)) => return Ok(Self::Adapter(adapter)),
+            Some(Session::Backbone(folder)) => return Ok(Self::File(Box::new(Checkpoint::open(&folder)?))),
+            None => {}
         }
         if let Some(adapter) = Adapter::find(path)? {
             return Ok(Self::Adapter(Box::new(adapter)));
@@ -66,6 +74,23 @@ fn with_base(lora: &Lora) -> Result<Checkpoint, ModelError> {
     Checkpoint::with_lora(lora, &base)
 }
 
+/// The backbone that a model began from: of a session or an adapter the one beneath it, however many trainings lie between;
+/// of anything else itself.
+pub fn origin(given: &str) -> String {
+    let mut named = given.to_owned();
+    for _ in 0..DEEPEST {
+        // What the hub has is a whole model.
+        if named.starts_with("hf:") {
+            break;
+        }
+        match Source::find(&named) {
+            Ok(Source::Adapter(adapter)) => named.clone_from(&adapter.card.base),
+            _ => break,
+        }
+    }
+    named
+}
+
 /// What `--model` can name without a file or a network.
 pub fn names() -> impl Iterator<Item = &'static str> {
     BOXED.iter().map(|boxed| boxed.name).chain(SIZES)
@@ -81,7 +106,7 @@ fn unknown(given: &str) -> ModelError {
     let near = names.map(|name| (strsim::osa_distance(&given.to_lowercase(), name), name)).min();
     let hint = match near {
         Some((distance, name)) if distance <= 2 => format!("did you mean {name}?"),
-        _ => "give box, tiny, small, base, a checkpoint's file or folder, or hf:ORG/NAME".into(),
+        _ => "give box, box-ssl, tiny, small, base, a checkpoint's file or folder, hf:ORG/NAME, or a session".into(),
     };
     ModelError::Unknown { what: "model", given: given.to_owned(), hint }
 }

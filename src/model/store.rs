@@ -2,9 +2,14 @@
 
 use std::collections::HashMap;
 
-use candle_core::{Device, Var};
+use candle_core::{DType, Device, Tensor, Var};
 
 use super::{ModelConfig, ModelError, ParamSpec, checkpoint};
+
+/// To the host, row-major.
+pub(super) fn to_host(tensor: &Tensor) -> Result<Vec<f32>, ModelError> {
+    Ok(tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)
+}
 
 /// The weights of one model in the order of their [`ParamSpec`]s: the only place they live.
 pub struct ParamStore {

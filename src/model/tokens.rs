@@ -7,15 +7,30 @@ use rayon::prelude::*;
 
 use super::{Features, ModelConfig, ModelError, ParamStore, Stem};
 
-pub(super) use super::fast::WeightsByName;
+pub(super) use super::arch::MASK_TOKEN;
 
 type Result<T> = std::result::Result<T, ModelError>;
 
 /// Gradients of what trains, by name.
 pub(super) type GradientsByName<'a> = HashMap<&'a str, &'a mut [f32]>;
 
-/// The parameter that stands in the place of a hidden patch's embedding, (1, 1, D).
-pub(super) const MASK_TOKEN: &str = "mask_token";
+/// Weights of objectives' heads, by name.
+pub(super) struct WeightsByName<'a>(HashMap<&'a str, &'a [f32]>);
+
+impl<'a> WeightsByName<'a> {
+    /// Weights that lie elsewhere.
+    pub fn over(weights: impl Iterator<Item = (&'a str, &'a [f32])>) -> Self {
+        Self(weights.collect())
+    }
+
+    /// The weight of this name.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn get(&self, name: &str) -> Result<&'a [f32]> {
+        self.0.get(name).copied().ok_or_else(|| ModelError::Shape(format!("the model has no parameter {name}")))
+    }
+}
 
 /// Patches of each clip that go through the blocks, the same number for all, and which of them are hidden.
 #[derive(Clone, Debug, Default, PartialEq)]

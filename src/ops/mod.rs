@@ -1,5 +1,5 @@
-//! Kernels of the fast CPU engine: forward and hand-written backward on plain `f32` memory.
-//! [`portable`] holds their twins on candle's operations.
+//! Kernels of the CPU backend: forward and hand-written backward on plain `f32` memory. [`fused`] holds their twins for
+//! tensors on any device.
 //!
 //! No graph and no tensors: each file is one operation that says what its backward needs. What keeps them fast:
 //!
@@ -22,7 +22,6 @@ mod lanes;
 pub mod layer_norm;
 pub mod mat;
 pub mod parallel;
-pub mod portable;
 pub mod stack;
 
 pub use mat::{Mat, MatMut};

@@ -61,22 +61,39 @@ impl Stack {
     ) -> &[f32] {
         let mut squares = squares.iter_mut();
         for (i, weights) in weights.iter().enumerate() {
-            let shape = self.shape_of(shape, i);
-            let [x, y] = &mut self.x;
-            let x = x.kept(shape.batch * shape.tokens * shape.hidden);
-            let y = y.get(shape.batch * shape.keep * shape.hidden);
-            let needs = self.needs[i];
-            let kept = if !train || !needs.any {
-                None
-            } else if self.checkpoint {
-                self.inputs[i].get(x.len()).copy_from_slice(x);
-                None
-            } else {
-                Some(Kept { tape: &mut self.tapes[i], needs })
-            };
-            block::forward(&shape, weights, x, y, &mut self.work, kept, squares.next());
-            self.x.swap(0, 1);
+            self.forward_block(shape, weights, i, train, squares.next());
         }
+        self.left(shape)
+    }
+
+    /// Sends the tokens through block `i`, as [`forward`](Self::forward) does.
+    pub fn forward_block(
+        &mut self,
+        shape: &Shape,
+        weights: &Block<&[f32]>,
+        i: usize,
+        train: bool,
+        squares: Option<&mut Squares>,
+    ) {
+        let shape = self.shape_of(shape, i);
+        let [x, y] = &mut self.x;
+        let x = x.kept(shape.batch * shape.tokens * shape.hidden);
+        let y = y.get(shape.batch * shape.keep * shape.hidden);
+        let needs = self.needs[i];
+        let kept = if !train || !needs.any {
+            None
+        } else if self.checkpoint {
+            self.inputs[i].get(x.len()).copy_from_slice(x);
+            None
+        } else {
+            Some(Kept { tape: &mut self.tapes[i], needs })
+        };
+        block::forward(&shape, weights, x, y, &mut self.work, kept, squares);
+        self.x.swap(0, 1);
+    }
+
+    /// What the last block left, (batch, keep, D).
+    pub fn left(&self, shape: &Shape) -> &[f32] {
         self.x[0].kept(shape.batch * shape.keep * shape.hidden)
     }
 
@@ -89,33 +106,56 @@ impl Stack {
         dy: &[f32],
         gradients: &mut [Gradients<'_>],
     ) -> Option<&[f32]> {
-        self.dx[0].get(dy.len()).copy_from_slice(dy);
+        self.begin_backward(dy);
         for (i, (weights, gradients)) in weights.iter().zip(gradients).enumerate().rev() {
-            let needs = self.needs[i];
-            if !needs.any {
+            if !self.backward_block(shape, weights, i, gradients) {
                 return None;
             }
-            let shape = self.shape_of(shape, i);
-            let (rows_in, rows_out) = (shape.batch * shape.tokens, shape.batch * shape.keep);
-            let tape = if self.checkpoint {
-                let x = self.inputs[i].kept(rows_in * shape.hidden);
-                let y = self.x[1].get(rows_out * shape.hidden);
-                let kept = Kept { tape: &mut self.tapes[0], needs };
-                block::forward(&shape, weights, x, y, &mut self.work, Some(kept), None);
-                &mut self.tapes[0]
-            } else {
-                &mut self.tapes[i]
-            };
-            let [dy, dx] = &mut self.dx;
-            let dy = dy.kept(rows_out * shape.hidden);
-            let dx = dx.get_if(needs.input, rows_in * shape.hidden);
-            block::backward(&shape, weights, Kept { tape, needs }, &mut self.work, dy, dx, gradients);
-            if !needs.input {
-                return None;
-            }
+        }
+        Some(self.gradient(shape))
+    }
+
+    /// Takes the gradient of the last block's answer.
+    pub fn begin_backward(&mut self, dy: &[f32]) {
+        self.dx[0].get(dy.len()).copy_from_slice(dy);
+    }
+
+    /// Goes back through block `i`, as [`backward`](Self::backward) does; whether something before it trains.
+    pub fn backward_block(
+        &mut self,
+        shape: &Shape,
+        weights: &Block<&[f32]>,
+        i: usize,
+        gradients: &mut Gradients<'_>,
+    ) -> bool {
+        let needs = self.needs[i];
+        if !needs.any {
+            return false;
+        }
+        let shape = self.shape_of(shape, i);
+        let (rows_in, rows_out) = (shape.batch * shape.tokens, shape.batch * shape.keep);
+        let tape = if self.checkpoint {
+            let x = self.inputs[i].kept(rows_in * shape.hidden);
+            let y = self.x[1].get(rows_out * shape.hidden);
+            let kept = Kept { tape: &mut self.tapes[0], needs };
+            block::forward(&shape, weights, x, y, &mut self.work, Some(kept), None);
+            &mut self.tapes[0]
+        } else {
+            &mut self.tapes[i]
+        };
+        let [dy, dx] = &mut self.dx;
+        let dy = dy.kept(rows_out * shape.hidden);
+        let dx = dx.get_if(needs.input, rows_in * shape.hidden);
+        block::backward(&shape, weights, Kept { tape, needs }, &mut self.work, dy, dx, gradients);
+        if needs.input {
             self.dx.swap(0, 1);
         }
-        Some(self.dx[0].kept(shape.batch * shape.tokens * shape.hidden))
+        needs.input
+    }
+
+    /// The gradient of the tokens that came in, (batch, tokens, D).
+    pub fn gradient(&self, shape: &Shape) -> &[f32] {
+        self.dx[0].kept(shape.batch * shape.tokens * shape.hidden)
     }
 
     /// Bytes that a training step with this shape keeps for its backward pass, in blocks of these widths.

@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 
+use crate::digits::thousands;
+
 /// What an axis counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Unit {
@@ -205,20 +207,11 @@ fn number(value: f64, step: f64) -> String {
     }
     let decimals = (-(step.max(1e-6).log10() + 1e-9).floor()).clamp(0.0, 6.0) as usize;
     // Grouped as every other count on the screen.
-    if decimals == 0 && value.abs() >= 1000.0 { thousands(value) } else { format!("{value:.decimals$}") }
-}
-
-/// 12,345: whole numbers in groups of three.
-fn thousands(value: f64) -> String {
-    let digits = format!("{:.0}", value.abs());
-    let mut out = String::from(if value < -0.5 { "-" } else { "" });
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
+    if decimals == 0 && value.abs() >= 1000.0 {
+        thousands(format_args!("{value:.0}"))
+    } else {
+        format!("{value:.decimals$}")
     }
-    out
 }
 
 /// 950, 40 k, 7.1 M: two digits where they say more than one.

@@ -165,6 +165,6 @@ mod tests {
         assert!(refused("threshold = 1.5").contains("1.5"));
         assert!(refused("threshold = nan").contains("NaN"));
         assert!(refused("low = 0.6\n[classes.wren]\nthreshold = 0.5").contains("below its low"));
-        assert!(toml::from_str::<Thresholds>("treshold = 0.5").is_err());
+        assert!(toml::from_str::<Thresholds>("limit = 0.5").is_err());
     }
 }

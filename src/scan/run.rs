@@ -158,9 +158,9 @@ pub fn run(
     plan: &Plan,
     tell: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
 ) -> Result<Summary, ScanError> {
-    let fingerprint = classifier.fingerprint()?;
+    let digest = classifier.digest()?;
     let width = if plan.embeddings { classifier.width() } else { 0 };
-    let key = Key::new(&fingerprint, plan.grid, width);
+    let key = Key::new(&digest, plan.grid, width);
     if !plan.replace {
         sidecar::check(&plan.out, key.as_str(), &plan.given)?;
     }
@@ -204,7 +204,7 @@ pub fn run(
     let outcome = score::score(classifier, cut, recordings, &wanted, &mut runner);
     runner.journal.sync().map_err(ScanError::io(&plan.out))?;
     outcome?;
-    runner.finish(&fingerprint, &key, known)
+    runner.finish(&digest, &key, known)
 }
 
 struct Runner<'a> {

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use super::{Recording, files::absolute};
 use crate::{
     audio::{COMPUTING_VERSION, DECODING_VERSION, FRAME_SHIFT, SAMPLE_RATE},
-    data::hex,
+    digits::hex,
 };
 
 /// Counts changes to how windows are placed and scores are kept.

@@ -180,16 +180,8 @@ fn write_whole<S: AsRef<str> + Ord + Display, V: View>(
     // The format's own writer makes files for the user alone.
     crate::atomic::usual_mode(partial).map_err(fail)?;
     fs::rename(partial, path).map_err(fail)?;
-    sync_folder_of(path).map_err(fail)?;
+    crate::atomic::sync_folder_of(path).map_err(fail)?;
     Ok(bytes)
-}
-
-/// Makes a renaming in the folder survive a power cut, where the system knows how.
-fn sync_folder_of(path: &Path) -> std::io::Result<()> {
-    match path.parent() {
-        Some(folder) if cfg!(unix) => File::open(folder)?.sync_all(),
-        _ => Ok(()),
-    }
 }
 
 /// The checkpoints of one session's folder.

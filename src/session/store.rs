@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{LOG_FILE, LogReader, RunState, SessionError, outline, removal};
+use crate::model;
 
 /// Name of the lock in a session's folder. The operating system releases it with the process, however that ends.
 const LOCK_FILE: &str = "lock";
@@ -146,6 +147,14 @@ impl Store {
         }
         let names: Vec<_> = folders.iter().map(|folder| name_of(folder)).collect();
         Err(self.unknown(given, &names))
+    }
+
+    /// What a model's name means here: a session's folder, where neither a model nor a path is called so but a session is.
+    pub fn model(&self, given: &str) -> String {
+        let taken = given.starts_with("hf:") || model::names().any(|name| name == given) || Path::new(given).exists();
+        let session = if taken { None } else { self.find(given).ok() };
+        let session = session.and_then(|folder| std::path::absolute(folder).ok());
+        session.map_or_else(|| given.to_owned(), |folder| folder.to_string_lossy().into_owned())
     }
 
     /// The sessions that [`create`](Self::create) made for this wished name, with or without a number.

@@ -1,40 +1,12 @@
 //! Where a run's batches come from: the loaders of its training and its validation clips.
 
-use std::{
-    ops::ControlFlow,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{ops::ControlFlow, sync::Arc};
 
 use super::{TrainError, plan::Plan};
-use crate::{
-    audio::FrontEnd,
-    data::{self, DataError, Dataset, FeatureSet, Labels, Loader},
-};
+use crate::data::{self, DataError, Dataset, FeatureSet, Labels, Loader};
 
 /// Clips of a batch that is only evaluated.
 const EVALUATED: usize = 16;
-
-/// The features in memory, so that runs over the same clips share them.
-#[derive(Clone, Default)]
-pub(super) struct Shelf {
-    sets: Arc<Mutex<Vec<Arc<FeatureSet>>>>,
-}
-
-impl Shelf {
-    /// The features of this data set: those another run uses already, or new ones.
-    pub(super) fn take(&self, dataset: Dataset, front_end: FrontEnd, frames: usize) -> Arc<FeatureSet> {
-        let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = |set: &&Arc<FeatureSet>| {
-            set.front_end() == front_end && set.frames() == frames && **set.dataset() == dataset
-        };
-        if let Some(set) = sets.iter().find(same) {
-            return Arc::clone(set);
-        }
-        let set = Arc::new(FeatureSet::new(Arc::new(dataset), front_end, frames));
-        sets.push(Arc::clone(&set));
-        set
-    }
-}
 
 /// One run's batches, each by its place, so that a run continues where it was.
 pub(super) struct Batches {

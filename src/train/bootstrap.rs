@@ -1,11 +1,9 @@
 //! How sure one is that one run beats another: the paired bootstrap over validation clips.
 
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
 use super::{Answers, mean};
-use crate::data::Metric;
+use crate::{data::Metric, random::KeyedRng};
 
 /// Resamples drawn for an interval (Efron and Tibshirani, 1993, advise at least 1000 for percentiles).
 const RESAMPLES: usize = 2000;
@@ -34,11 +32,11 @@ pub fn paired_difference(pairs: &[(Answers, Answers)], metric: Metric) -> Option
         return None;
     }
     let difference = mean(pairs.iter().map(|(a, b)| a.value(metric) - b.value(metric)))?;
-    let mut rng = ChaCha8Rng::seed_from_u64(SEED);
+    let mut rng = KeyedRng::of_seed(SEED);
     let mut differences: Vec<f64> = (0..RESAMPLES)
         .filter_map(|_| {
             mean(pairs.iter().map(|(a, b)| {
-                let drawn: Vec<usize> = (0..a.clips()).map(|_| below(&mut rng, a.clips())).collect();
+                let drawn: Vec<usize> = (0..a.clips()).map(|_| rng.below(a.clips())).collect();
                 a.of_clips(&drawn).value(metric) - b.of_clips(&drawn).value(metric)
             }))
         })
@@ -51,10 +49,6 @@ pub fn paired_difference(pairs: &[(Answers, Answers)], metric: Metric) -> Option
 fn same_targets(a: &Answers, b: &Answers) -> bool {
     let same = |(a, b): (&f32, &f32)| a == b || (a.is_nan() && b.is_nan());
     a.targets.iter().zip(&b.targets).all(same)
-}
-
-fn below(rng: &mut ChaCha8Rng, count: usize) -> usize {
-    ((u64::from(rng.next_u32()) * count as u64) >> 32) as usize
 }
 
 #[cfg(test)]

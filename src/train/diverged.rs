@@ -6,7 +6,7 @@ use std::fmt;
 use super::TrainError;
 use crate::{
     data::{Batch, Dataset},
-    model::{Engine, Features, ParamStore, Portable},
+    model::{self, Engine, Features, ParamStore, Thrift},
     session::RunConfig,
 };
 
@@ -59,13 +59,13 @@ pub(super) fn source(
     if let Some(name) = weight_that_is_none(store)? {
         return Ok(format!("the weight {name} is not finite; the batch was {}", files(&all)));
     }
-    let mut engine = Portable::new(config.shape.clone(), config.method);
+    let mut engine = model::engine(&config.shape, config.method, store.device(), Thrift::default());
     // By clip: its own numbers decide, and no more memory is needed than for one.
     let mut first: Option<(usize, String)> = None;
     let mut culprits = Vec::new();
     for clip in 0..batch.features.batch {
         let features = batch.features.part(clip..clip + 1);
-        if let Some((depth, layer)) = first_layer(&mut engine, store, &features)? {
+        if let Some((depth, layer)) = first_layer(&mut *engine, store, &features)? {
             culprits.push(clip);
             if first.as_ref().is_none_or(|(known, _)| depth < *known) {
                 first = Some((depth, layer));
@@ -92,7 +92,7 @@ fn weight_that_is_none(store: &ParamStore) -> Result<Option<String>, TrainError>
 
 /// The first layer whose output for a clip is not finite, in the order of computation.
 fn first_layer(
-    engine: &mut Portable,
+    engine: &mut dyn Engine,
     store: &ParamStore,
     clip: &Features,
 ) -> Result<Option<(usize, String)>, TrainError> {
@@ -122,9 +122,9 @@ mod tests {
         session::{Checkpoints, Event, LogReader, OnNan},
         train::{
             Request,
+            job::{Job, Progress},
             run::Run,
             testing::{Bench, files},
-            trainer::{Job, Progress},
         },
     };
 
@@ -152,7 +152,7 @@ mod tests {
         for part in ["step 1", "diverged", "block 3 (of 12", ".wav", "nothing was written", "--lr"] {
             assert!(said.contains(part), "{part}: {said}");
         }
-        let written = files(run.lock.folder());
+        let written = files(run.writer.folder());
         assert!(written.iter().all(|name| !name.ends_with(".safetensors")), "{written:?}");
     }
 
@@ -180,7 +180,7 @@ mod tests {
             }
         };
         assert!(said.contains("validation in epoch 1") && said.contains("head.linear.weight"), "{said}");
-        assert!(!Checkpoints::of(run.lock.folder()).best_path().exists());
+        assert!(!Checkpoints::of(run.writer.folder()).best_path().exists());
         assert_eq!(run.position.best, None);
     }
 
@@ -194,7 +194,7 @@ mod tests {
         run.store.get("blocks.3.mlp.fc2.weight").unwrap().set(&good).unwrap();
         run.advance(&mut journal).unwrap();
         assert_eq!((run.position.step, run.skipped, run.optimizer.step()), (3, 0, 3));
-        let records = LogReader::new(run.lock.folder()).poll().unwrap();
+        let records = LogReader::new(run.writer.folder()).poll().unwrap();
         let skipped = |record: &&crate::session::Record| matches!(&record.event, Event::Warning { message } if message.contains("was skipped") && message.contains("block 3"));
         assert_eq!(records.iter().filter(skipped).count(), 2);
 

@@ -76,10 +76,10 @@ mod tests {
         session::Lock,
         train::{
             Feed,
+            job::{Job, Progress},
             journal::Journal,
             run::Run,
             testing::Bench,
-            trainer::{Job, Progress},
         },
     };
 
@@ -109,7 +109,7 @@ mod tests {
         let (mut run, mut journal) = bench.begin();
         (0..6).for_each(|_| assert_eq!(run.advance(&mut journal).unwrap(), Progress::More));
         run.checkpoint(&mut journal).unwrap();
-        let folder = run.lock.folder().to_owned();
+        let folder = run.writer.folder().to_owned();
         drop((run, journal));
         let mut journal = Journal::new(0, Feed::new(), Arc::default());
         let run = bench.group().resume(Lock::take(&folder).unwrap(), &folder, &mut journal).unwrap();

@@ -7,14 +7,16 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use super::{
     Feed,
     feed::{News, Update},
 };
-use crate::session::{self, Event, LogReader, LogWriter, Position, Record, SessionError};
+use crate::{
+    clock::now_ms,
+    session::{self, Event, LogReader, LogWriter, Position, Record, SessionError},
+};
 
 /// Stamps a run's events and sends them to its log, once it has one, and to the feed.
 pub(super) struct Journal {
@@ -65,7 +67,7 @@ impl Journal {
     }
 
     /// Goes on with the log of a session that is taken up again at this position: whoever follows only this trainer
-    /// learns the past from it, what was wrong with newer checkpoints, and what the log has lost.
+    /// learns the past from it, the notes on where it resumes, and what the log has lost.
     ///
     /// # Errors
     /// When the log cannot be read or written.
@@ -73,7 +75,7 @@ impl Journal {
         &mut self,
         folder: &Path,
         position: &Position,
-        passed_over: Vec<SessionError>,
+        notes: Vec<String>,
         lost: Option<String>,
     ) -> Result<(), SessionError> {
         // Whole and at once: told event by event, a long past would be thinned on its way.
@@ -82,8 +84,8 @@ impl Journal {
         drop(reader.poll()?);
         self.write_to(LogWriter::open(folder)?);
         self.feed.push(Update { run: self.run, news: News::Past(Box::new(past)) });
-        for error in passed_over {
-            self.emit(Event::Warning { message: error.to_string() });
+        for message in notes {
+            self.emit(Event::Warning { message });
         }
         if let Some(lost) = lost {
             self.emit(Event::Warning { message: format!("{lost}; they stay missing, the weights are whole") });
@@ -103,8 +105,4 @@ impl Journal {
     pub(super) fn sync(&mut self) -> Result<(), SessionError> {
         self.log.as_mut().map_or(Ok(()), LogWriter::sync)
     }
-}
-
-fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }

@@ -8,15 +8,17 @@ use std::{
 use super::{
     AdamW, Launch, Request, TrainError,
     average::Average,
-    batches::{Batches, Shelf},
+    batches::Batches,
     frozen::Frozen,
+    job::Job,
     journal::Journal,
     plan::{Plan, front_end, plan},
     pretrain,
     provenance::{renamed, same_clips, warnings},
-    run::{Run, Saved},
+    run::{CHECKPOINT_EVERY, Run},
+    session_writer::SessionWriter,
+    shared_features::SharedFeatures,
     snapshot,
-    trainer::Job,
 };
 use crate::{
     data::{self, ClipList, Division, FeatureSet},
@@ -29,13 +31,13 @@ use crate::{
 #[derive(Clone)]
 pub(super) struct Group {
     store: Store,
-    shelf: Shelf,
+    shared: SharedFeatures,
     lead: Arc<Mutex<Option<String>>>,
 }
 
 impl Group {
     pub(super) fn new(store: Store) -> Self {
-        Self { store, shelf: Shelf::default(), lead: Arc::default() }
+        Self { store, shared: SharedFeatures::default(), lead: Arc::default() }
     }
 
     /// Makes a run ready to advance, on the trainer's thread.
@@ -56,7 +58,7 @@ impl Group {
 
     pub(super) fn begin(&self, request: &Request, journal: &mut Journal) -> Result<Run, TrainError> {
         let Plan { mut config, features, division, clips } =
-            plan(request, &self.shelf, &mut |done, total| journal.preparing(done, total))?;
+            plan(request, &self.shared, &mut |done, total| journal.preparing(done, total))?;
         let model = open(&config)?;
         let (name, lock) = self.store.create(&config.session)?;
         let renamed = renamed(request.name.as_deref(), &name);
@@ -80,15 +82,17 @@ impl Group {
             moment_bytes: optimizer.bytes(),
         });
         let warnings = warnings(features.dataset(), &division);
+        let odd = features.odd(&[division.train.as_slice(), &division.val].concat());
         // What a backbone of the program is says its name already; that is no warning.
         let notes =
             model.notes.iter().filter(|note| model::boxed().iter().all(|(_, what)| what != &note.as_str())).cloned();
-        for message in renamed.into_iter().chain(warnings).chain(notes) {
+        for message in renamed.into_iter().chain(warnings).chain(odd).chain(notes) {
             journal.emit(Event::Warning { message });
         }
         let position = Position { backbone: model.fingerprint.clone(), ..Position::default() };
         let plan = Plan { config, features, division, clips };
-        assemble(plan, model, optimizer, position, Saved::up_to(None), lock, journal)
+        let writer = SessionWriter::new(lock, CHECKPOINT_EVERY, None);
+        assemble(plan, model, optimizer, position, writer, journal)
     }
 
     pub(super) fn resume(&self, lock: Lock, folder: &Path, journal: &mut Journal) -> Result<Run, TrainError> {
@@ -105,6 +109,15 @@ impl Group {
         checkpoints.sweep();
         let (features, division, clips) = self.same_data(&config, state.clips, folder, journal)?;
         let model = open(&config)?;
+        if !checkpoints.any() {
+            // Everything up to here is a function of the seed: it starts again from its first step.
+            let optimizer = AdamW::new(&model.store, config.recipe.weight_decay)?;
+            let position = Position { backbone: model.fingerprint.clone(), ..Position::default() };
+            journal.take_up(folder, &position, vec![snapshot::FROM_THE_START.to_owned()], None)?;
+            let plan = Plan { config: *config, features, division, clips };
+            let writer = SessionWriter::new(lock, CHECKPOINT_EVERY, None);
+            return assemble(plan, model, optimizer, position, writer, journal);
+        }
         let (checkpoint, passed_over) = snapshot::to_resume(&checkpoints, &model.store, &history)?;
         let position = checkpoint.position.clone();
         if model.fingerprint != position.backbone {
@@ -115,10 +128,11 @@ impl Group {
         }
         restore(&model.store, &checkpoint)?;
         let optimizer = snapshot::restore_optimizer(&model.store, &checkpoint, config.recipe.weight_decay)?;
-        journal.take_up(folder, &position, passed_over, history.lacks(&position))?;
-        let saved = Saved::up_to(Some(&position));
+        let notes = passed_over.iter().map(ToString::to_string).collect();
+        journal.take_up(folder, &position, notes, history.lacks(&position))?;
+        let writer = SessionWriter::new(lock, CHECKPOINT_EVERY, Some(&position));
         let plan = Plan { config: *config, features, division, clips };
-        let mut run = assemble(plan, model, optimizer, position, saved, lock, journal)?;
+        let mut run = assemble(plan, model, optimizer, position, writer, journal)?;
         run.answers = snapshot::answers_in(&checkpoint);
         run.average = Average::restore(&run.store, &checkpoint, run.position.averaged)?;
         Ok(run)
@@ -149,7 +163,7 @@ impl Group {
                 now.0, now.1, counts.0, counts.1
             )));
         }
-        let features = self.shelf.take(dataset, front_end(&config.shape)?, config.recipe.frames);
+        let features = self.shared.take(dataset, front_end(&config.shape)?, config.recipe.frames);
         let mut progress = |done, total| journal.preparing(done, total);
         features.prepare(&[division.train.as_slice(), &division.val].concat(), &mut progress)?;
         let clips = ClipList::of(features.dataset(), &division, &mut progress)?;
@@ -178,8 +192,7 @@ fn assemble(
     model: Opened,
     optimizer: AdamW,
     position: Position,
-    saved: Saved,
-    lock: Lock,
+    writer: SessionWriter,
     journal: &Journal,
 ) -> Result<Run, TrainError> {
     let thrift = Thrift { micro_batch: Some(plan.config.micro_batch), precision: model.precision, ..Thrift::default() };
@@ -189,7 +202,6 @@ fn assemble(
         store: model.store,
         frozen: Frozen::of(&plan.config),
         config: plan.config,
-        lock,
         optimizer,
         batches,
         position,
@@ -200,6 +212,6 @@ fn assemble(
         answers: None,
         usual_ms: Vec::new(),
         skipped: 0,
-        saved,
+        writer,
     })
 }

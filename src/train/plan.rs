@@ -2,7 +2,7 @@
 
 use std::{ops::ControlFlow, sync::Arc};
 
-use super::{Request, TrainError, batches::Shelf, memory, provenance::record};
+use super::{Request, TrainError, memory, provenance::record, shared_features::SharedFeatures};
 use crate::{
     audio::{FrontEnd, Normalisation},
     data::{self, ClipList, Dataset, Division, FeatureSet, Recipe},
@@ -82,13 +82,13 @@ fn settle(request: &Request) -> Result<Settled, TrainError> {
 /// When data, recipe, model and wishes do not fit together; the message says what to change.
 pub(super) fn plan(
     request: &Request,
-    shelf: &Shelf,
+    shared: &SharedFeatures,
     progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
 ) -> Result<Plan, TrainError> {
     let Settled { dataset, division, mut config } = settle(request)?;
     let front_end = front_end(&config.shape)?;
     memory::check(&config, division.train.len().max(division.val.len()))?;
-    let features = shelf.take(dataset, front_end, config.recipe.frames);
+    let features = shared.take(dataset, front_end, config.recipe.frames);
     features.prepare(&[division.train.as_slice(), &division.val].concat(), progress)?;
     let clips = ClipList::of(features.dataset(), &division, progress)?;
     config.dataset = Some(Box::new(record(&config.data, features.dataset(), &clips)));

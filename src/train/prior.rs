@@ -10,7 +10,7 @@ use crate::session::{Checkpoints, RunConfig, SessionInfo, Status, Store};
 pub enum Prior {
     /// Nothing to go on with.
     Nothing,
-    /// A session with a checkpoint to resume from.
+    /// A session that can be resumed: from its newest checkpoint, or from its first step where it has none.
     Half(PathBuf),
     /// A complete session.
     Complete(PathBuf),
@@ -49,7 +49,7 @@ impl Prior {
             match Self::from(session) {
                 complete @ Self::Complete(_) => return Ok((complete, others)),
                 Self::Half(folder) => {
-                    let step = Checkpoints::of(&folder).newest_step();
+                    let step = Some(Checkpoints::of(&folder).newest_step());
                     if step > reached {
                         (furthest, reached) = (Self::Half(folder), step);
                     }
@@ -79,8 +79,7 @@ impl From<SessionInfo> for Prior {
     fn from(session: SessionInfo) -> Self {
         match session.state.status {
             Status::Finished => Self::Complete(session.path),
-            _ if Checkpoints::of(&session.path).any() => Self::Half(session.path),
-            _ => Self::Nothing,
+            _ => Self::Half(session.path),
         }
     }
 }
@@ -126,7 +125,8 @@ mod tests {
         let store = Store::at(folder.path());
         let request = Request { device: "cpu".into(), ..Request::default() };
         assert_eq!(Prior::of(&request, &store).unwrap().0, Prior::Nothing);
-        stopped(&store, &request, &[]);
+        let without = stopped(&store, &request, &[]);
+        assert_eq!(Prior::of(&request, &store).unwrap().0, Prior::Half(without));
         stopped(&store, &request, &[24, 48]);
         let furthest = stopped(&store, &request, &[96, 120]);
         stopped(&store, &request, &[5]);

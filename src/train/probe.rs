@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use nalgebra::{DMatrix, DVector};
 use serde::Serialize;
 
-use super::{Answers, Request, TrainError, batches::Shelf, launch, plan::plan};
+use super::{Answers, Request, TrainError, launch, plan::plan, shared_features::SharedFeatures};
 use crate::{
     data::{Batch, DataError, Loader, Metric},
     model::{Features, Method},
@@ -34,6 +34,8 @@ pub struct Probe {
     pub backbone: f64,
     /// From the mean and the deviation of each mel bin.
     pub log_mel: f64,
+    /// About sounds that are odd though they were read.
+    pub odd: Option<String>,
 }
 
 /// Probes the backbone on one division of the data set. `progress` hears of clips decoded, then of clips done
@@ -46,7 +48,7 @@ pub fn probe(
     progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
 ) -> Result<Probe, TrainError> {
     let request = Request { method: Method::head(), ..request.clone() };
-    let plan = plan(&request, &Shelf::default(), progress)?;
+    let plan = plan(&request, &SharedFeatures::default(), progress)?;
     let (config, division) = (&plan.config, &plan.division);
     let opened = launch::open(config)?;
     let mut engine = opened.engine();
@@ -78,6 +80,7 @@ pub fn probe(
         metric,
         backbone: value(|side| &side.backbone),
         log_mel: value(|side| &side.log_mel),
+        odd: plan.features.odd(&[division.train.as_slice(), &division.val].concat()),
     })
 }
 

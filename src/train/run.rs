@@ -12,29 +12,27 @@ use super::{
     diverged::{self, MOST_SKIPPED, What},
     evaluation::Evaluation,
     frozen::Frozen,
+    job::{Job, Progress},
     journal::Journal,
     lr_factor, median,
     parts::clipped,
-    snapshot::{self, Part},
-    trainer::{Job, Progress},
+    session_writer::{self, SessionWriter},
+    snapshot,
 };
 use crate::{
     data::Batch,
     model::{BlockNorms, Engine, ParamStore, StepOutput},
-    session::{
-        Averaged, Checkpoint, Checkpoints, EpochRecord, Event, Lock, OnNan, Position, RunConfig, StepRecord, Summary,
-    },
+    session::{Averaged, EpochRecord, Event, OnNan, Position, RunConfig, StepRecord},
 };
 
 /// Checkpoints within an epoch are this far apart.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
+pub(super) const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
 /// Steps without norms whose time says what a usual step costs.
 const USUAL_STEPS: usize = 15;
 
-/// A run at work. It holds its session's lock.
+/// A run at work.
 pub(super) struct Run {
     pub(super) config: RunConfig,
-    pub(super) lock: Lock,
     pub(super) engine: Box<dyn Engine>,
     pub(super) store: ParamStore,
     pub(super) optimizer: AdamW,
@@ -54,39 +52,7 @@ pub(super) struct Run {
     pub(super) usual_ms: Vec<f64>,
     /// Steps in a row that were skipped because they were not numbers.
     pub(super) skipped: u32,
-    pub(super) saved: Saved,
-}
-
-/// What is safe on disk, and what is still to be written.
-pub(super) struct Saved {
-    /// Step and step in epoch of the last checkpoint, if there is one.
-    mark: Option<(u64, u64)>,
-    at: Instant,
-    /// The best weights, until they are on disk.
-    best: Option<(Position, Vec<(String, Part<'static>)>)>,
-}
-
-impl Saved {
-    /// Of a run that has nothing on disk yet, or everything up to this position.
-    pub(super) fn up_to(position: Option<&Position>) -> Self {
-        let mark = position.map(|position| (position.step, position.step_in_epoch));
-        Self { mark, at: Instant::now(), best: None }
-    }
-
-    /// Whether everything up to this position is on disk.
-    pub(super) fn is_at(&self, position: &Position) -> bool {
-        self.mark == Some((position.step, position.step_in_epoch))
-    }
-
-    /// Time since the last checkpoint, or since the last that failed.
-    pub(super) fn age(&self) -> Duration {
-        self.at.elapsed()
-    }
-
-    /// A checkpoint failed: wait as long again before the next.
-    pub(super) fn again(&mut self) {
-        self.at = Instant::now();
-    }
+    pub(super) writer: SessionWriter,
 }
 
 impl Job for Run {
@@ -100,17 +66,17 @@ impl Job for Run {
         }
         if self.position.step_in_epoch < self.batches.steps_per_epoch() {
             self.step(journal)?;
-            if self.saved.age() >= CHECKPOINT_EVERY {
-                self.try_checkpoint(journal);
+            if self.writer.is_due() {
+                self.try_save(journal);
             }
         } else if self.evaluate(journal)? {
-            self.try_checkpoint(journal);
+            self.try_save(journal);
         }
         Ok(Progress::More)
     }
 
     fn checkpoint(&mut self, journal: &mut Journal) -> Result<(), TrainError> {
-        self.try_checkpoint(journal);
+        self.try_save(journal);
         Ok(())
     }
 }
@@ -303,9 +269,7 @@ impl Run {
         };
         let mut parts = snapshot::weights(&mean)?;
         parts.extend(snapshot::answers(&evaluation.answers));
-        journal.sync()?;
-        let path = Checkpoints::of(self.lock.folder()).averaged_path();
-        Checkpoint::write(&path, &self.position, parts.iter().map(|(name, part)| (name, part)))?;
+        self.writer.write_averaged(&self.position, &parts, journal)?;
         self.averaged = Some(averaged);
         journal.emit(Event::Averaged(averaged));
         Ok(())
@@ -336,45 +300,30 @@ impl Run {
         if position.end_epoch(value) {
             let mut parts = snapshot::weights(&self.store)?;
             parts.extend(snapshot::answers(&evaluation.answers));
-            self.saved.best = Some((position.clone(), parts));
+            self.writer.keep_best(position.clone(), parts);
         }
         self.answers = Some(evaluation.answers);
         journal.emit(Event::Epoch(record));
         Ok(())
     }
 
-    /// Writes a checkpoint unless the newest is of this step, and best weights when they are due. A disk that
-    /// refuses stops no training: it is said, what is there stays, and the next point tries again.
-    fn try_checkpoint(&mut self, journal: &mut Journal) {
+    /// As [`save`](Self::save), but a failed save does not stop training.
+    fn try_save(&mut self, journal: &mut Journal) {
         if let Err(error) = self.save(journal) {
-            self.saved.again();
-            journal.emit(Event::Warning { message: format!("no checkpoint of step {}: {error}", self.position.step) });
+            self.writer.failed(&self.position, &error, journal);
         }
     }
 
+    /// Writes a checkpoint unless the newest is of this step, and best weights when they are due.
     fn save(&mut self, journal: &mut Journal) -> Result<(), TrainError> {
-        // The log first: after a power cut it must not be behind a checkpoint.
-        journal.sync()?;
-        let checkpoints = Checkpoints::of(self.lock.folder());
-        if let Some((position, weights)) = &self.saved.best {
-            Checkpoint::write(&checkpoints.best_path(), position, weights.iter().map(|(name, part)| (name, part)))?;
-            self.saved.best = None;
-        }
-        if self.is_saved() {
-            return Ok(());
-        }
-        let path = checkpoints.path(self.position.step);
-        let mut parts = snapshot::all(&self.store, &self.optimizer)?;
-        parts.extend(self.average.parts(&self.store));
-        parts.extend(self.answers.iter().flat_map(snapshot::answers));
-        let bytes = Checkpoint::write(&path, &self.position, parts.iter().map(|(name, part)| (name, part)))?;
-        drop(parts);
-        self.saved = Saved::up_to(Some(&self.position));
-        let file = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        journal.emit(Event::Checkpoint { step: self.position.step, file, bytes });
-        checkpoints.prune();
-        journal.sync()?;
-        Ok(())
+        let Self { writer, position, store, optimizer, average, answers, .. } = self;
+        let parts = || {
+            let mut parts = snapshot::all(store, optimizer)?;
+            parts.extend(average.parts(store));
+            parts.extend(answers.iter().flat_map(snapshot::answers));
+            Ok(parts)
+        };
+        writer.save(position, parts, journal)
     }
 
     /// Whether every epoch is done, or the recipe's patience is over.
@@ -385,10 +334,6 @@ impl Run {
         *epochs >= recipe.epochs || (recipe.patience > 0 && waited >= recipe.patience)
     }
 
-    fn is_saved(&self) -> bool {
-        self.saved.is_at(&self.position)
-    }
-
     /// The end: everything must be on disk.
     fn finish(&mut self, journal: &mut Journal) -> Result<Progress, TrainError> {
         self.save(journal)?;
@@ -397,29 +342,7 @@ impl Run {
             let message = format!("ended early: {patience} epochs without a better metric");
             journal.emit(Event::Warning { message });
         }
-        let summary = Summary {
-            best: self.position.best,
-            last: self.position.last,
-            averaged: self.averaged,
-            trainable: self.store.trainable().map(|(spec, _)| spec.count()).sum(),
-            epoch_seconds: median(self.position.epoch_seconds.clone()).unwrap_or(0.0),
-            peak_rss_bytes: peak_rss_bytes(),
-        };
-        journal.emit(Event::Finished { summary });
-        journal.sync()?;
+        session_writer::finish(&self.position, &self.store, self.averaged, journal)?;
         Ok(Progress::Done)
     }
-}
-
-/// Peak resident memory of the process; 0 where the system does not tell.
-pub fn peak_rss_bytes() -> u64 {
-    #[cfg(unix)]
-    {
-        use nix::sys::resource::{UsageWho, getrusage};
-        // Linux counts in KiB, macOS in bytes.
-        let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
-        getrusage(UsageWho::RUSAGE_SELF).map_or(0, |usage| usage.max_rss().max(0) as u64 * unit)
-    }
-    #[cfg(not(unix))]
-    0
 }

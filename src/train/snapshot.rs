@@ -15,6 +15,10 @@ use crate::{
 /// Prefixes of a parameter's name under which its moments stand in a checkpoint.
 const MOMENTS: [&str; 2] = ["adamw.first.", "adamw.second."];
 
+/// What is said of a session that is resumed before it wrote a checkpoint: everything up to there is a function of the
+/// seed.
+pub(super) const FROM_THE_START: &str = "it has no checkpoint yet and starts again from its first step";
+
 /// One tensor to be written; bytes are made one tensor at a time, as the file is written.
 pub(super) struct Part<'a> {
     shape: Vec<usize>,
@@ -165,10 +169,10 @@ mod tests {
         session::{Checkpoint, Event, LOG_FILE, Lock, LogReader, Tensor},
         train::{
             Feed,
+            job::{Job, Progress},
             journal::Journal,
             run::Run,
             testing::{Bench, newest},
-            trainer::{Job, Progress},
         },
     };
 
@@ -183,7 +187,7 @@ mod tests {
                 assert_eq!(run.advance(&mut journal).unwrap(), Progress::More);
             }
         }
-        run.lock.folder().to_owned()
+        run.writer.folder().to_owned()
     }
 
     /// Takes it up again; with what was warned of.
@@ -225,6 +229,27 @@ mod tests {
         let (run, warned) = again(&bench, &folder);
         assert_eq!(run.position.epochs, 1);
         assert!(warned[0].contains("head.") && warned[0].contains("checkpoint-"), "{warned:?}");
+    }
+
+    /// A run that ended before its first checkpoint starts again, and ends as one that was never broken off.
+    #[test]
+    fn without_a_checkpoint_it_starts_again() {
+        let bench = Bench::new(PLAIN);
+        let folder = broken_off(&bench);
+        let whole = Checkpoint::read(&newest(&folder)).unwrap();
+        for path in crate::session::Checkpoints::of(&folder).all() {
+            fs::remove_file(path).unwrap();
+        }
+        let (mut run, warned) = again(&bench, &folder);
+        assert_eq!((run.position.step, warned), (0, vec![super::FROM_THE_START.to_owned()]));
+        let mut journal = Journal::new(0, Feed::new(), Arc::default());
+        while run.position.epochs < 2 {
+            assert_eq!(run.advance(&mut journal).unwrap(), Progress::More);
+        }
+        let weights = super::weights(&run.store).unwrap();
+        for (name, part) in weights {
+            assert_eq!(part.values, whole.tensors[&name].data, "{name}");
+        }
     }
 
     /// A log that lost its end: the checkpoint whose past is all there is taken; where none is, that is said.

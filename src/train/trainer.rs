@@ -1,4 +1,4 @@
-//! The trainer's thread: steps its runs about, obeys commands between two steps, survives their panics.
+//! The trainer's thread: alternates steps between its runs, obeys commands between two steps, survives their panics.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -10,7 +10,12 @@ use std::{
     thread::JoinHandle,
 };
 
-use super::{Command, Feed, Launch, TrainError, journal::Journal, launch::Group};
+use super::{
+    Command, Feed, Launch, TrainError,
+    job::{Job, Progress},
+    journal::Journal,
+    launch::Group,
+};
 use crate::{
     data::DataError,
     session::{Event, Store},
@@ -24,24 +29,7 @@ pub struct Trainer {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What the trainer steps: a run, or a stand-in for tests.
-pub(super) trait Job: Send {
-    /// Does one step, or one slice of preparation or evaluation, and tells whether more remains.
-    fn advance(&mut self, journal: &mut Journal) -> Result<Progress, TrainError>;
-    /// Makes everything done so far safe on disk.
-    fn checkpoint(&mut self, journal: &mut Journal) -> Result<(), TrainError>;
-}
-
-/// Whether a job goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Progress {
-    /// There is more to do.
-    More,
-    /// Complete.
-    Done,
-}
-
-/// Makes a job on the trainer's thread, telling of its preparation.
+/// Makes a job on the trainer's thread, and reports its preparation.
 pub(super) type Build = Box<dyn FnOnce(&mut Journal) -> Result<Box<dyn Job>, TrainError> + Send>;
 
 impl Trainer {
@@ -212,7 +200,7 @@ impl Slot {
     }
 }
 
-/// Steps about until all are over. Waits for a command when nothing can advance.
+/// Alternates steps until all runs are over. Waits for a command when nothing can advance.
 fn work(mut slots: Vec<Slot>, inbox: &Receiver<(Option<usize>, Command)>) {
     let mut turn = 0;
     while !slots.iter().all(Slot::is_over) {

@@ -4,6 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use super::{graphics::Graphics, sessions::Listing, ticket::Ticket};
 use crate::{
+    export::Report,
     infer::{Mix, Replay},
     live::{Bookmark, Lesson, LiveEvent},
     model::{Method, ModelConfig},
@@ -140,6 +141,8 @@ pub enum Action {
     SetGraphics(Graphics),
     /// Write the curves to a file; without a name, one in the working folder.
     Export(Option<PathBuf>),
+    /// Ask how the session in focus, or under the cursor, is exported.
+    ExportSession,
     /// Show or hide the keys.
     Help,
     /// Ask for a command.
@@ -251,6 +254,10 @@ pub enum Message {
     Replayed(u64, Result<Vec<Replay>, String>),
     /// The desk that a session keeps was read.
     Desk(String, Mix),
+    /// So many clips of so many were compared with what an export wrote.
+    Exporting(Ticket, usize, usize),
+    /// An export is over: what was written, or why nothing was.
+    Exported(Ticket, Result<Box<Report>, String>),
     /// The lesson as it now is.
     Lesson(Box<Lesson>),
     /// Something worth telling.

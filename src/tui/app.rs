@@ -2,6 +2,7 @@
 
 use super::{
     action::Screen,
+    exporting::Exporting,
     graphics::Graphics,
     keymap::Context,
     known::Known,
@@ -92,6 +93,8 @@ pub enum Overlay {
     },
     /// A command being typed, and what was wrong with the last one.
     CommandLine(String, Option<String>),
+    /// An export, asked for or at work.
+    Export(Box<Exporting>),
 }
 
 /// Something told at the bottom for a while.
@@ -256,7 +259,7 @@ impl App {
     /// What the spectrogram is drawn with now: no picture lies over what lies over the screen.
     pub fn graphics_now(&self) -> Graphics {
         match (self.graphics, &self.overlay) {
-            (Graphics::Kitty, Some(Overlay::Help(_) | Overlay::Question { .. })) => Graphics::Half,
+            (Graphics::Kitty, Some(Overlay::Help(_) | Overlay::Question { .. } | Overlay::Export(_))) => Graphics::Half,
             (graphics, _) => graphics,
         }
     }
@@ -267,6 +270,7 @@ impl App {
             Some(Overlay::Help(_)) => vec![Context::Help],
             Some(Overlay::Question { .. }) => vec![Context::Question],
             Some(Overlay::CommandLine(..)) => vec![Context::CommandLine],
+            Some(Overlay::Export(_)) => vec![Context::Export],
             None if self.screen == Screen::Live => {
                 vec![Context::In(self.live.part), Context::On(self.screen), Context::Everywhere]
             }

@@ -10,7 +10,7 @@ use super::{
 /// Words, what follows them, and what they do: for the parser's errors and the help.
 pub const COMMANDS: [(&str, &str, &str); 19] = [
     ("data", "D", "train on a folder, a manifest, or demo"),
-    ("model", "M", "adapt box, tiny, small, base, or a checkpoint"),
+    ("model", "M", "adapt box, tiny, small, base, a checkpoint or a session"),
     ("method", "X", "aat, full, aat-m, partial, prompt, lora, bitfit or head"),
     ("set", "NAME VALUE", "epochs, batch, lr, fold, seed, recipe, device of new runs"),
     ("start", "", "start the side in focus, or resume it where it was stopped"),
@@ -45,7 +45,7 @@ pub fn parse(line: &str) -> Result<Option<Action>, String> {
     Ok(Some(match word {
         "" => return Ok(None),
         "data" => Action::SetData(needed("a folder, a manifest, or demo")?),
-        "model" => Action::SetModel(needed("box, tiny, small, base, or a checkpoint")?),
+        "model" => Action::SetModel(needed("box, tiny, small, base, a checkpoint or a session")?),
         "method" => Action::SetMethod(rest.parse().map_err(|error: crate::model::ModelError| error.to_string())?),
         "set" => {
             let (name, value) =

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::{app::Setup, ticket::Ticket};
 use crate::{
+    export::Request,
     infer::{Gains, Mix},
     live::Bookmark,
     model::Method,
@@ -67,6 +68,10 @@ pub enum Effect {
     RemoveExample(String, usize),
     /// Draw charts to a file.
     Export(PathBuf, Vec<Chart>),
+    /// Write a session for use elsewhere.
+    ExportSession(Ticket, Box<Request>),
+    /// Stop what is being exported: nothing is kept of it.
+    StopExport,
     /// Stop the process until the shell continues it.
     StepAside,
     /// Leave.

@@ -20,11 +20,13 @@ pub enum Context {
     Question,
     /// While a command is typed.
     CommandLine,
+    /// While a session is exported.
+    Export,
 }
 
 impl Context {
     /// Every context, in the order of the documentation.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Everywhere,
         Self::On(Screen::Train),
         Self::On(Screen::Layers),
@@ -38,6 +40,7 @@ impl Context {
         Self::Help,
         Self::Question,
         Self::CommandLine,
+        Self::Export,
     ];
 
     /// Its heading.
@@ -49,6 +52,7 @@ impl Context {
             Self::Help => "In the help",
             Self::Question => "At a question",
             Self::CommandLine => "In the command line",
+            Self::Export => "At an export",
         }
     }
 }
@@ -156,6 +160,7 @@ pub static BINDINGS: &[Binding] = bindings! {
         [letter('l')] Action::ToggleLog, "loss on a logarithmic axis, or not", "log";
         [letter('s')] Action::NextSmooth, "training loss as is, or averaged over 10, 30 or 100 steps", "smooth";
         [letter('e')] Action::Export(None), "write the curves to an SVG file", "export";
+        [letter('E')] Action::ExportSession, "export the session in focus: one ONNX file, or a folder";
         [letter('S')] Action::Stop, "stop the run in focus: Enter resumes it";
         [key(KeyCode::Left)] Action::Move(Move::Left), "crosshair back, from the newest step";
         [key(KeyCode::Right)] Action::Move(Move::Right), "crosshair forward";
@@ -249,6 +254,7 @@ pub static BINDINGS: &[Binding] = bindings! {
         [letter('b')] Action::ChooseSession(Side::B), "make it B ▲", "as B";
         [letter('r')] Action::ResumeSession, "resume its training from the last checkpoint", "resume";
         [letter('d'), key(KeyCode::Delete)] Action::DeleteSession, "delete it, after a question", "delete";
+        [letter('E')] Action::ExportSession, "export it: one ONNX file, or a folder", "export";
         [letter('u')] Action::Refresh, "read the list again";
     }
     Context::Everywhere => {
@@ -279,6 +285,13 @@ pub static BINDINGS: &[Binding] = bindings! {
         [key(KeyCode::Enter)] Action::Confirm, "do it", "do it";
         [key(KeyCode::Esc), ctrl('c')] Action::Cancel, "never mind", "never mind";
         [key(KeyCode::Backspace), ctrl('h')] Action::Erase, "delete the last letter";
+    }
+    Context::Export => {
+        [key(KeyCode::Enter)] Action::Confirm, "write it; close, once it is written", "write";
+        [key(KeyCode::Left), key(KeyCode::Up)] Action::Move(Move::Left), "the format before", "format";
+        [key(KeyCode::Right), key(KeyCode::Down)] Action::Move(Move::Right), "the format after";
+        [key(KeyCode::Backspace), ctrl('h')] Action::Erase, "delete the target's last letter";
+        [key(KeyCode::Esc), ctrl('c')] Action::Cancel, "close; while it is written, stop and keep nothing", "close";
     }
 };
 

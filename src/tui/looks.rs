@@ -14,7 +14,9 @@ use super::{
     app::App,
     fixture,
     graphics::Graphics,
-    theme, update, view,
+    theme,
+    ticket::Ticket,
+    update, view,
 };
 use crate::{
     live::{Lesson, LiveEvent, Opinion},
@@ -472,6 +474,37 @@ fn sessions() {
         act(&mut app, [Action::DeleteSession]);
         app
     });
+}
+
+#[test]
+fn exporting() {
+    let asked = |size| {
+        let mut app = on(fixture::app(size), Screen::Sessions);
+        update(&mut app, Message::Sessions(Ok(fixture::listings())));
+        act(&mut app, [Action::ExportSession]);
+        app
+    };
+    // As far as the world tells of it.
+    let written = |size, tell: &dyn Fn(Ticket) -> Message| {
+        let mut app = asked(size);
+        let effects = update(&mut app, Message::Do(Action::Confirm));
+        let [super::Effect::ExportSession(ticket, _)] = effects.as_slice() else { unreachable!("{effects:?}") };
+        let message = tell(*ticket);
+        update(&mut app, message);
+        app
+    };
+    both_sizes("export_asked", |size| {
+        let mut app = asked(size);
+        act(&mut app, [Action::Move(Move::Right), Action::Move(Move::Right)]);
+        app
+    });
+    both_sizes("export_working", |size| written(size, &|ticket| Message::Exporting(ticket, 12, 40)));
+    both_sizes("export_written", |size| {
+        written(size, &|ticket| Message::Exported(ticket, Ok(Box::new(fixture::exported()))))
+    });
+    let why =
+        "out/m.onnx: cannot write: No space left on device; make room or choose another place; nothing was written";
+    both_sizes("export_failed", |size| written(size, &|ticket| Message::Exported(ticket, Err(why.into()))));
 }
 
 #[test]

@@ -12,6 +12,7 @@ pub mod bookmarks;
 pub mod commands;
 pub mod desk;
 mod effect;
+pub mod exporting;
 pub mod fixture;
 pub mod frame;
 pub mod graphics;

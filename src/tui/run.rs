@@ -29,7 +29,7 @@ use super::{
     update::update,
     world::{self, World},
 };
-use crate::session::Store;
+use crate::{clock, session::Store};
 
 /// Least time between two frames: thirty a second.
 const FRAME: Duration = Duration::from_micros(33_333);
@@ -100,7 +100,7 @@ pub fn run(options: Options) -> Result<(), TuiError> {
     let size = screen.size()?;
     let mut app = App::new(options.setup, themes, (size.width, size.height));
     app.theme = theme;
-    app.now_ms = world::now_ms();
+    app.now_ms = clock::now_ms();
     app.cores = std::thread::available_parallelism().map_or(1, usize::from);
     app.graphics = chosen.unwrap_or_default();
     let mut frames = Frames { depth, pictures: Pictures::default() };
@@ -204,13 +204,13 @@ async fn events(
             }
             _ = clock.tick() => {
                 let notice = app.notice.clone();
-                handle(app, world, Message::Tick(world::now_ms()));
+                handle(app, world, Message::Tick(clock::now_ms()));
                 changed |= notice != app.notice || !app.busy_sides().is_empty();
                 continue;
             }
         };
         // How long a key is held is told from the time of its presses.
-        handle(app, world, Message::Tick(world::now_ms()));
+        handle(app, world, Message::Tick(clock::now_ms()));
         handle(app, world, message);
         changed = true;
         if app.quitting {

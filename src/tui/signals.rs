@@ -5,7 +5,7 @@ use std::io;
 /// Something that the system wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Told {
-    /// Leave, in order: SIGTERM, SIGINT, SIGHUP.
+    /// Leave, in order: SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGABRT.
     Leave,
     /// Give the terminal to the shell and stop: SIGTSTP.
     StepAside,
@@ -46,7 +46,7 @@ mod system {
     use super::Told;
 
     pub struct Signals {
-        leave: [unix::Signal; 3],
+        leave: [unix::Signal; 5],
         aside: unix::Signal,
         back: unix::Signal,
     }
@@ -59,6 +59,8 @@ mod system {
                     signal(SignalKind::terminate())?,
                     signal(SignalKind::interrupt())?,
                     signal(SignalKind::hangup())?,
+                    signal(SignalKind::quit())?,
+                    raw(Signal::SIGABRT)?,
                 ],
                 aside: raw(Signal::SIGTSTP)?,
                 back: raw(Signal::SIGCONT)?,
@@ -66,11 +68,13 @@ mod system {
         }
 
         pub(super) async fn next(&mut self) -> Told {
-            let [terminate, interrupt, hangup] = &mut self.leave;
+            let [terminate, interrupt, hangup, quit, abort] = &mut self.leave;
             tokio::select! {
                 _ = terminate.recv() => Told::Leave,
                 _ = interrupt.recv() => Told::Leave,
                 _ = hangup.recv() => Told::Leave,
+                _ = quit.recv() => Told::Leave,
+                _ = abort.recv() => Told::Leave,
                 _ = self.aside.recv() => Told::StepAside,
                 _ = self.back.recv() => Told::ComeBack,
             }

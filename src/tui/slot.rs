@@ -10,7 +10,7 @@ use crate::{
     model::Method,
     plot::{Run, Side},
     session::{EpochRecord, Event, RunState, Status},
-    train::News,
+    train::{self, News},
 };
 
 /// A run that a trainer of this process is at work on.
@@ -188,9 +188,9 @@ impl Slot {
         }
     }
 
-    /// Whether it was left unfinished and has a checkpoint to resume from.
+    /// Whether it was left unfinished: it resumes from its last checkpoint, or from its first step where it has none.
     pub fn can_resume(&self) -> bool {
-        let unfinished = self.state.checkpoint.is_some() && self.state.status != Status::Finished;
+        let unfinished = self.state.config.is_some() && self.state.status != Status::Finished;
         !self.is_busy() && self.session.is_some() && unfinished
     }
 
@@ -233,9 +233,7 @@ impl Slot {
     /// Median seconds of an epoch's training, and of its waiting for data.
     pub fn epoch_seconds(&self) -> Option<(f64, f64)> {
         let median = |value: fn(&EpochRecord) -> f64| {
-            let mut values: Vec<_> = self.state.epochs.iter().map(|(_, epoch)| value(epoch)).collect();
-            values.sort_by(f64::total_cmp);
-            values.get(values.len() / 2).copied()
+            train::median(self.state.epochs.iter().map(|(_, epoch)| value(epoch)).collect())
         };
         Some((median(|epoch| epoch.seconds)?, median(|epoch| epoch.data_seconds)?))
     }

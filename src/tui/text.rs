@@ -2,7 +2,7 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::printable::printable;
+use crate::{digits::thousands, printable::printable};
 
 /// A path's last part: enough for a title.
 pub fn last_part(path: &str) -> String {
@@ -77,15 +77,7 @@ pub fn right(text: &str, columns: usize) -> String {
 
 /// 7,117,844.
 pub fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
+    thousands(n)
 }
 
 /// 450,442, or 5.97 M from a million on.

@@ -1,6 +1,7 @@
 //! update(state, message) -> effects: the only code that changes the state. Pure; what touches the
 //! world is left to the [`Effect`]s it returns.
 
+mod exporting;
 mod live;
 mod runs;
 mod sessions;
@@ -27,11 +28,11 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
     match message {
         Message::Do(action) => return act(app, action),
         Message::Key(event) => return pressed(app, event),
-        Message::Paste(text) => {
-            if let Some(Overlay::CommandLine(line, _)) = &mut app.overlay {
-                line.extend(text.chars().filter(|c| !c.is_control()));
-            }
-        }
+        Message::Paste(text) => match &mut app.overlay {
+            Some(Overlay::CommandLine(line, _)) => line.extend(text.chars().filter(|c| !c.is_control())),
+            Some(Overlay::Export(exporting)) => exporting.push(&text),
+            _ => {}
+        },
         Message::Released(event) => {
             if keymap::lookup(&app.contexts(), event.into()) == Some(Action::Record) {
                 return live::released(app);
@@ -86,6 +87,8 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             notify(app, format!("the desk of {name} is as it was saved"), false);
             return live::gains_of(app, &name);
         }
+        Message::Exporting(ticket, done, total) => exporting::compared(app, ticket, done, total),
+        Message::Exported(ticket, result) => exporting::over(app, ticket, result),
         Message::Lesson(lesson) => app.live.teaching.show(*lesson),
         Message::Notice(text) => notify(app, text.to_string(), false),
         Message::Trouble(text) => notify(app, text.to_string(), true),
@@ -177,20 +180,25 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
             app.quitting = true;
             return vec![Effect::Quit];
         }
+        Action::ExportSession => exporting::ask(app),
+        Action::Cancel if matches!(app.overlay, Some(Overlay::Export(_))) => return exporting::cancel(app),
         Action::Cancel => app.overlay = None,
         Action::Confirm => return confirm(app),
-        Action::Type(c) => {
-            if let Some(Overlay::CommandLine(line, problem)) = &mut app.overlay {
+        Action::Type(c) => match &mut app.overlay {
+            Some(Overlay::CommandLine(line, problem)) => {
                 line.push(c);
                 *problem = None;
             }
-        }
+            Some(Overlay::Export(exporting)) => exporting.push(c.encode_utf8(&mut [0; 4])),
+            _ => {}
+        },
         Action::Erase => match &mut app.overlay {
             Some(Overlay::CommandLine(line, _)) if line.is_empty() => app.overlay = None,
             Some(Overlay::CommandLine(line, problem)) => {
                 line.pop();
                 *problem = None;
             }
+            Some(Overlay::Export(exporting)) => exporting.erase(),
             _ => {}
         },
         Action::Toggle if app.screen == Screen::Layers => app.layers.plain = !app.layers.plain,
@@ -252,6 +260,7 @@ fn go(app: &mut App, to: Move) -> Vec<Effect> {
                 _ => scroll.saturating_add(1).min(200),
             };
         }
+        (Some(Overlay::Export(exporting)), _) => exporting.go(to),
         (Some(_), _) => {}
         (None, Screen::Train) => runs::move_cursor(app, to),
         (None, Screen::Layers) => match to {
@@ -287,6 +296,9 @@ fn quit(app: &mut App) -> Vec<Effect> {
 }
 
 fn confirm(app: &mut App) -> Vec<Effect> {
+    if let Some(Overlay::Export(_)) = app.overlay {
+        return exporting::confirm(app);
+    }
     match app.overlay.take() {
         Some(Overlay::Question { then: Pending::Quit, .. }) => act(app, Action::QuitNow),
         Some(Overlay::Question { then: Pending::Delete(path), .. }) => vec![Effect::Remove(path)],

@@ -45,6 +45,7 @@ pub fn draw(app: &App, buffer: &mut Buffer) -> Option<Picture> {
     match &app.overlay {
         Some(Overlay::Help(scroll)) => screens::help::draw(*scroll, theme, body, buffer),
         Some(Overlay::Question { question, detail, .. }) => ask(question, detail, theme, body, buffer),
+        Some(Overlay::Export(exporting)) => screens::export::draw(exporting, theme, body, buffer),
         Some(Overlay::CommandLine(line, problem)) => {
             command_line(line, problem.as_deref(), theme, Rect { y: foot.y, ..foot }, buffer);
         }

@@ -1,10 +1,15 @@
 //! Does what [`update`](super::update()) asks for: trains, reads, listens, writes. Answers come back as messages.
 
 use std::{
+    ops::ControlFlow,
     path::{Path, PathBuf},
-    sync::{Arc, mpsc},
-    thread,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use super::{
@@ -19,6 +24,8 @@ use super::{
     ticket::Ticket,
 };
 use crate::{
+    clock,
+    export::{self, ExportError, Stage},
     model::Method,
     plot,
     session::{self, SessionInfo, Status, Store},
@@ -42,6 +49,8 @@ pub struct World {
     /// What is heard now.
     hearing: Option<Hearing>,
     taught: Taught,
+    /// The export at work: how it is stopped, and its thread.
+    exporting: Option<(Arc<AtomicBool>, JoinHandle<()>)>,
 }
 
 impl World {
@@ -59,7 +68,15 @@ impl World {
                 }
             }
         })?;
-        Ok(Self { store, inbox, trainers: Vec::new(), clerk, hearing: None, taught: Taught::default() })
+        Ok(Self {
+            store,
+            inbox,
+            trainers: Vec::new(),
+            clerk,
+            hearing: None,
+            taught: Taught::default(),
+            exporting: None,
+        })
     }
 
     /// Does one thing. Quick, or on another thread: then its answer comes as a message. What there is to tell at once
@@ -74,13 +91,13 @@ impl World {
             }
             Effect::Remove(path) => {
                 return self.ask(move |store| {
-                    let removed = store.remove(&path).map(|_left| now_ms()).map_err(|error| error.to_string());
+                    let removed = store.remove(&path).map(|_left| clock::now_ms()).map_err(|error| error.to_string());
                     Message::Removed(path, removed)
                 });
             }
             Effect::Shape(ticket, setup, method) => {
-                return self.aside(move |_, _| {
-                    let shape = train::preview(&request(&setup, method));
+                return self.aside(move |store, _| {
+                    let shape = train::preview(&request(store, &setup, method));
                     Message::Shape(ticket, shape.map(Box::new).map_err(|error| error.to_string()))
                 });
             }
@@ -100,6 +117,8 @@ impl World {
                     Err(error) => Message::Trouble(error.to_string().into()),
                 });
             }
+            Effect::ExportSession(ticket, request) => return self.export(ticket, *request),
+            Effect::StopExport => self.stop_export(),
             Effect::StepAside => {
                 if !signals::step_aside() {
                     return vec![Message::Notice("there is no shell to go back to; q quits".into())];
@@ -159,13 +178,18 @@ impl World {
         Vec::new()
     }
 
-    /// Stops what trains, each with a checkpoint, and waits for it.
+    /// Stops what trains, each with a checkpoint, and what is exported, and waits for them.
     pub fn stop(&mut self) {
         self.stop_listening();
+        self.stop_export();
         for (trainer, _) in &self.trainers {
             trainer.command(None, Command::Stop);
         }
         self.trainers.clear();
+        if let Some((_, thread)) = self.exporting.take() {
+            // What was written under a temporary name is removed by that thread.
+            let _ = thread.join();
+        }
     }
 
     /// Whether some trainer is still at work.
@@ -177,6 +201,43 @@ impl World {
         // The handle stays: what was recorded until now is still to be fetched.
         if let Some(hearing) = &self.hearing {
             hearing.stop(false);
+        }
+    }
+
+    fn export(&mut self, ticket: Ticket, request: export::Request) -> Vec<Message> {
+        let (store, inbox, stop) = (self.store.clone(), self.inbox.clone(), Arc::new(AtomicBool::new(false)));
+        let asked = stop.clone();
+        let spawned = thread::Builder::new().name("export".into()).spawn(move || {
+            let mut watch = |stage: Stage| {
+                let told = match stage {
+                    Stage::Writing(_) => Ok(()),
+                    Stage::Verifying(done, total) => inbox.send(Message::Exporting(ticket, done, total)),
+                };
+                // Nobody watches any more once the workbench is closed.
+                if told.is_err() || asked.load(Ordering::Relaxed) {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            };
+            let result = export::export(&request, &store, &mut watch).map(Box::new).map_err(|error| match error {
+                ExportError::Interrupted => "stopped: nothing was written".to_owned(),
+                error => error.to_string(),
+            });
+            let _ = inbox.send(Message::Exported(ticket, result));
+        });
+        match spawned {
+            Ok(thread) => {
+                self.exporting = Some((stop, thread));
+                Vec::new()
+            }
+            Err(error) => vec![Message::Exported(ticket, Err(format!("the system gave no thread: {error}")))],
+        }
+    }
+
+    fn stop_export(&self) {
+        if let Some((stop, _)) = &self.exporting {
+            stop.store(true, Ordering::Relaxed);
         }
     }
 
@@ -205,7 +266,7 @@ impl World {
     fn train(&mut self, runs: Vec<(Ticket, Task)>) -> Vec<Message> {
         self.trainers.retain(|(trainer, _)| !trainer.is_over());
         let launch = |task| match task {
-            Task::New(method, setup) => Launch::New(Box::new(request(&setup, method))),
+            Task::New(method, setup) => Launch::New(Box::new(request(&self.store, &setup, method))),
             // A name means the session of this name here, whatever else is called so.
             Task::Resume(path) if path.components().count() == 1 => Launch::Resume(self.store.root().join(path)),
             Task::Resume(path) => Launch::Resume(path),
@@ -245,10 +306,10 @@ impl World {
 }
 
 /// What is asked of the trainer.
-fn request(setup: &Setup, method: Method) -> Request {
+fn request(store: &Store, setup: &Setup, method: Method) -> Request {
     Request {
         data: setup.data.clone(),
-        model: setup.model.clone(),
+        model: store.model(&setup.model),
         method,
         recipe: setup.recipe.clone(),
         fold: setup.fold,
@@ -278,9 +339,9 @@ fn listing(info: SessionInfo) -> Listing {
         metric: config.map_or("", |config| config.recipe.metric.name()),
         best: state.best(),
         epochs: (state.epochs.len() as u32, config.map_or(0, |config| config.recipe.epochs)),
-        can_resume: !in_use && state.checkpoint.is_some() && state.status != Status::Finished,
+        can_resume: !in_use && state.config.is_some() && state.status != Status::Finished,
         in_use,
-        changed_ms: changed.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64,
+        changed_ms: clock::unix_ms(changed),
         status: state.status,
     }
 }
@@ -296,11 +357,6 @@ fn open(path: &Path) -> Result<Opened, String> {
 /// A session's name: its folder's.
 pub fn name_of(path: &Path) -> String {
     path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
-}
-
-/// Milliseconds since the Unix epoch.
-pub fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
 }
 
 /// Where a user's own themes are.

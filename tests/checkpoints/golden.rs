@@ -4,8 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use aat_tui::model::{
-    self, Engine, Fast, Features, Fused, Method, ModelConfig, ParamStore, Portable, Request, Thrift,
+    self, Compute, Engine, Features, Method, ModelConfig, ParamStore, Request, Thrift,
     checkpoint::{Checkpoint, Dtype, Format, open_tensors},
+    engine_by,
 };
 use candle_core::{DType, Tensor, Var};
 
@@ -21,11 +22,8 @@ fn models() -> PathBuf {
 
 /// Every engine by name, and whether it computes in double precision too.
 fn engines(config: &ModelConfig, method: Method) -> Vec<(&'static str, bool, Box<dyn Engine>)> {
-    vec![
-        ("cpu", false, Box::new(Fast::new(config.clone(), method, Thrift::default()).unwrap())),
-        ("accelerator", true, Box::new(Fused::new(config.clone(), method, Thrift::default()))),
-        ("portable", true, Box::new(Portable::new(config.clone(), method))),
-    ]
+    let by = |compute| engine_by(compute, config, method, Thrift::default()).unwrap();
+    vec![("cpu", false, by(Compute::Cpu)), ("accelerator", true, by(Compute::Accelerator))]
 }
 
 /// Opens a case as its metadata says, by a method that must change nothing before it is trained. Gives each engine's

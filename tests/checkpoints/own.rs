@@ -36,6 +36,7 @@ fn card(source: &str, seed: u64, opened: &Opened) -> Card {
         labels: vec!["knock".into(), "bell".into()],
         front_end: "kaldi-fbank-128".into(),
         normalisation: Some(aat_tui::audio::Normalisation { mean: -4.5, std: 3.25 }),
+        multi_label: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Models, weights and sounds that the tests here share, and the engines they are put to.
 
 use aat_tui::model::{
-    Engine, Fast, Features, Fused, Method, ModelConfig, ParamStore, Pooling, Portable, Stem, Thrift, initialise, specs,
+    Compute, Engine, Features, Method, ModelConfig, ParamStore, Pooling, Stem, Thrift, engine_by, initialise, specs,
 };
 use candle_core::{DType, Device, Tensor, Var, backprop::GradStore};
 
@@ -9,10 +9,11 @@ use candle_core::{DType, Device, Tensor, Var, backprop::GradStore};
 pub type Make = fn(&ModelConfig, Method, Thrift) -> Box<dyn Engine>;
 
 /// Every engine by name, in which precision it is exact, and how to make one.
-pub const ENGINES: [(&str, DType, Make); 3] = [
-    ("cpu", DType::F32, |config, method, thrift| Box::new(Fast::new(config.clone(), method, thrift).unwrap())),
-    ("accelerator", DType::F64, |config, method, thrift| Box::new(Fused::new(config.clone(), method, thrift))),
-    ("portable", DType::F64, |config, method, thrift| Box::new(Portable::with(config.clone(), method, thrift))),
+pub const ENGINES: [(&str, DType, Make); 2] = [
+    ("cpu", DType::F32, |config, method, thrift| engine_by(Compute::Cpu, config, method, thrift).unwrap()),
+    ("accelerator", DType::F64, |config, method, thrift| {
+        engine_by(Compute::Accelerator, config, method, thrift).unwrap()
+    }),
 ];
 
 /// Patches with odd sizes.

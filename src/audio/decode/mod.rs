@@ -42,7 +42,7 @@ use self::{
     packets::Form,
     part::Part,
 };
-use super::{AudioError, clip::downmix};
+use super::{AudioError, downmix::downmix};
 
 /// Counts changes to what decoding gives for the same bytes: part of the key under which features are kept.
 pub const VERSION: u32 = 2;

@@ -7,7 +7,7 @@ use super::{Args, prepare, targets};
 use crate::{
     cli::{CliError, Output},
     data::Loss,
-    model::{self, Engine, Fast, Features, Fused, Method, ModelError, Opened, ParamStore, Portable, Precision, Thrift},
+    model::{self, Compute, Engine, Features, Method, ModelError, Opened, ParamStore, Precision, Thrift},
     train::{AdamW, Criterion},
 };
 
@@ -80,18 +80,13 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
             prepare(&args).and_then(|prepared| moved(&prepared.0.store).map(|()| prepared))
         };
         let (opened, features) = of("cpu", "f32")?;
-        let expected = match Fast::new(opened.config.clone(), method, Thrift::default()) {
-            Ok(mut fast) => side(&mut fast, &opened, &features, args.steps)?,
-            Err(_) => side(&mut Portable::new(opened.config.clone(), method), &opened, &features, args.steps)?,
-        };
+        let mut cpu = model::engine_by(Compute::Cpu, &opened.config, method, Thrift::default())?;
+        let expected = side(&mut *cpu, &opened, &features, args.steps)?;
         for dtype in ["f32", "bf16"] {
             let (opened, features) = of(&args.device, dtype)?;
             let thrift = Thrift { precision: opened.precision, ..Thrift::default() };
-            // What computes on accelerators, on the CPU as well; AAT_TUI_ENGINE says otherwise.
-            let mut engine = match opened.store.device() {
-                Device::Cpu => Box::new(Fused::new(opened.config.clone(), method, thrift)),
-                device => model::engine(&opened.config, method, device, thrift),
-            };
+            // What computes on accelerators, on the CPU as well.
+            let mut engine = model::engine_by(Compute::Accelerator, &opened.config, method, thrift)?;
             let found = side(&mut *engine, &opened, &features, args.steps)?;
             let report = compare(&expected, &found, opened.precision, method, opened.store.device());
             tell(&mut output, &report)?;

@@ -8,7 +8,8 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use super::super::{CliError, Output, output::thousands};
+use super::super::{CliError, Output};
+use crate::digits::thousands;
 use crate::scan::Progress;
 
 /// Between two lines, and between two objects.

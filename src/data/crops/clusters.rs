@@ -1,18 +1,18 @@
 //! Which patches are hidden.
 
 use super::PATCH;
-use crate::data::random::Dice;
+use crate::random::KeyedRng;
 
 /// SSAST's cluster masking (arXiv 2110.09784) of a grid of `columns` columns: squares of 3 to 5 patches, until exactly this
 /// share of the patches that hold sound is covered, and no others.
-pub(super) fn clusters(columns: usize, share: f32, holds_sound: &[bool], dice: &mut Dice) -> Vec<bool> {
+pub(super) fn clusters(columns: usize, share: f32, holds_sound: &[bool], rng: &mut KeyedRng) -> Vec<bool> {
     let sound: Vec<usize> = (0..holds_sound.len()).filter(|&patch| holds_sound[patch]).collect();
     let wanted = ((share * sound.len() as f32).round() as usize).min(sound.len());
-    let (side, rows) = (3 + dice.below(3), holds_sound.len() / columns.max(1));
+    let (side, rows) = (3 + rng.below(3), holds_sound.len() / columns.max(1));
     let mut covered = vec![false; holds_sound.len()];
     let mut count = 0;
     while count < wanted {
-        let corner = sound[dice.below(sound.len())];
+        let corner = sound[rng.below(sound.len())];
         let (top, left) = (corner / columns, corner % columns);
         let square = (top..(top + side).min(rows)).flat_map(|row| (left..left + side).map(move |c| (row, c)));
         for (row, column) in square.filter(|(_, column)| *column < columns) {
@@ -48,7 +48,7 @@ mod tests {
         for (rows, columns) in [(8, 8), (8, 32)] {
             for sound in [columns, 3, 0] {
                 let holds: Vec<bool> = (0..rows * columns).map(|patch| patch % columns < sound).collect();
-                let covered = clusters(columns, 0.78, &holds, &mut Dice::new(1, "test", 0, 0));
+                let covered = clusters(columns, 0.78, &holds, &mut KeyedRng::new(1, "test", 0, 0));
                 let count = covered.iter().filter(|&&covered| covered).count();
                 assert_eq!(count, (0.78 * (rows * sound) as f32).round() as usize);
                 assert!(covered.iter().zip(&holds).all(|(covered, holds)| !covered || *holds));

@@ -17,10 +17,11 @@ use std::{
 use change::change;
 use clusters::{clusters, sound_patches};
 
-use super::{DataError, Dataset, FeatureSet, Label, random::Dice};
+use super::{DataError, Dataset, FeatureSet, Label};
 use crate::{
     audio::{Extractor, LogMel, Normalisation},
     model::{Features, pretrain::Sounds},
+    random::KeyedRng,
 };
 
 /// Side of a patch and stride, in mel bins and in frames: crops begin where patches do.
@@ -87,7 +88,7 @@ pub fn divide_corpus(corpus: &Dataset, seed: u64) -> (Vec<usize>, Vec<usize>) {
     const HELD_OUT: usize = 50;
     const MOST: usize = 256;
     let mut order: Vec<usize> = (0..corpus.items.len()).collect();
-    Dice::new(seed, "corpus", 0, 0).shuffle(&mut order);
+    KeyedRng::new(seed, "corpus", 0, 0).shuffle(&mut order);
     let count = (corpus.items.len() / HELD_OUT).clamp(1, MOST).min(corpus.items.len().saturating_sub(1));
     let (val, train) = order.split_at(count);
     let sorted = |part: &[usize]| {
@@ -172,8 +173,8 @@ impl Crops {
         let mut extractor = job.set.front_end().extractor();
         let mut batch = job.empty(job.cut.frames / 2);
         for (place, &item) in items.iter().enumerate() {
-            let mut dice = Dice::new(0, "validation", number, place as u64);
-            job.add(&mut batch, item, None, &mut dice, &mut extractor)?;
+            let mut rng = KeyedRng::new(0, "validation", number, place as u64);
+            job.add(&mut batch, item, None, &mut rng, &mut extractor)?;
         }
         Ok(batch)
     }
@@ -217,23 +218,23 @@ impl Job {
 
     fn batch(&self, step: u64, extractor: &mut Extractor) -> Result<Sounds, DataError> {
         let Cut { frames, batch, seed, .. } = self.cut;
-        let parts = match Dice::new(seed, "length", 0, step).unit() {
+        let parts = match KeyedRng::new(seed, "length", 0, step).unit() {
             draw if draw < 0.4 => 4,
             draw if draw < 0.75 => 2,
             _ => 1,
         };
         let mut sounds = self.empty(frames / parts);
         for place in 0..batch * parts {
-            let mut dice = Dice::new(seed, "crop", step, place as u64);
-            let item = self.draw(&mut dice);
-            let other = dice.chance(0.4 * self.cut.augment).then(|| self.draw(&mut dice));
-            self.add(&mut sounds, item, Some(other), &mut dice, extractor)?;
+            let mut rng = KeyedRng::new(seed, "crop", step, place as u64);
+            let item = self.draw(&mut rng);
+            let other = rng.chance(0.4 * self.cut.augment).then(|| self.draw(&mut rng));
+            self.add(&mut sounds, item, Some(other), &mut rng, extractor)?;
         }
         Ok(sounds)
     }
 
-    fn draw(&self, dice: &mut Dice) -> usize {
-        let wanted = f64::from(dice.unit()) * self.sums.last().copied().unwrap_or(0.0);
+    fn draw(&self, rng: &mut KeyedRng) -> usize {
+        let wanted = f64::from(rng.unit()) * self.sums.last().copied().unwrap_or(0.0);
         self.train[self.sums.partition_point(|&sum| sum <= wanted).min(self.train.len() - 1)]
     }
 
@@ -243,24 +244,24 @@ impl Job {
         sounds: &mut Sounds,
         item: usize,
         augment: Option<Option<usize>>,
-        dice: &mut Dice,
+        rng: &mut KeyedRng,
         extractor: &mut Extractor,
     ) -> Result<(), DataError> {
         let (frames, bins) = (sounds.features.frames, sounds.features.bins);
         let mel = self.set.mel(item, extractor)?;
         let spare = (mel.frames.saturating_sub(frames)) / PATCH;
-        let first = if augment.is_some() { dice.below(spare + 1) } else { 0 };
+        let first = if augment.is_some() { rng.below(spare + 1) } else { 0 };
         let begin = first * PATCH;
         let heard = mel.frames.saturating_sub(begin).min(frames);
         let mut crop = vec![0.0; frames * bins];
         crop[..heard * bins].copy_from_slice(&mel.data[begin * bins..(begin + heard) * bins]);
         if let Some(behind) = augment {
             let behind = behind.map(|item| self.set.mel(item, extractor)).transpose()?;
-            change(&mut crop[..heard * bins], bins, behind.as_deref(), self.cut.augment, dice);
+            change(&mut crop[..heard * bins], bins, behind.as_deref(), self.cut.augment, rng);
         }
         let Normalisation { mean, std } = self.cut.normalisation;
         let by = if augment.is_some() { 0.15 * self.cut.augment } else { 0.0 };
-        let stretch = 1.0 + by * dice.between(-1.0, 1.0);
+        let stretch = 1.0 + by * rng.between(-1.0, 1.0);
         let scale = stretch / (2.0 * std);
         crop.iter_mut().for_each(|value| *value = (*value - mean) * scale);
         sounds.features.data.extend(crop);
@@ -291,18 +292,18 @@ impl Job {
                 *last = (*last).min(taught_columns.max(1));
             }
         }
-        self.select(sounds, [bins / PATCH, columns], augment.is_some(), dice);
+        self.select(sounds, [bins / PATCH, columns], augment.is_some(), rng);
         Ok(())
     }
 
     /// Chooses the patches of a sound.
-    fn select(&self, sounds: &mut Sounds, [rows, columns]: [usize; 2], train: bool, dice: &mut Dice) {
+    fn select(&self, sounds: &mut Sounds, [rows, columns]: [usize; 2], train: bool, rng: &mut KeyedRng) {
         let all = rows * columns;
         let keep = if train { self.cut.keep } else { 1.0 };
         let mut patches: Vec<usize> = (0..all).collect();
         let kept = ((keep * all as f32).round() as usize).clamp(1, all);
         if kept < all {
-            dice.shuffle(&mut patches);
+            rng.shuffle(&mut patches);
             patches.truncate(kept);
             patches.sort_unstable();
         }
@@ -311,13 +312,13 @@ impl Job {
             let bins = sounds.features.bins;
             let crop = &sounds.features.data[sounds.features.data.len() - sounds.features.frames * bins..];
             let holds = sound_patches(crop, bins);
-            let covered = clusters(columns, self.cut.hide, &holds, dice);
+            let covered = clusters(columns, self.cut.hide, &holds, rng);
             hidden = patches.iter().map(|&patch| covered[patch]).collect();
         }
         sounds.selection.patches.extend(patches.into_iter().map(|patch| [patch / columns, patch % columns]));
         sounds.selection.hidden.extend(hidden);
         let spare = self.cut.frames / PATCH - columns;
-        sounds.selection.offsets.push(if train { dice.below(spare + 1) } else { spare / 2 });
+        sounds.selection.offsets.push(if train { rng.below(spare + 1) } else { spare / 2 });
     }
 }
 

@@ -6,14 +6,13 @@
 mod parts;
 mod sounds;
 
-use super::random::Dice;
-use crate::audio::SAMPLE_RATE;
+use crate::{audio::SAMPLE_RATE, random::KeyedRng};
 
 /// One kind of sound.
 pub(super) struct Class {
     /// Its label.
     pub name: &'static str,
-    make: fn(&mut Dice, usize) -> Vec<f32>,
+    make: fn(&mut KeyedRng, usize) -> Vec<f32>,
 }
 
 /// Every kind, in label order.
@@ -38,23 +37,23 @@ const SEED: u64 = 2401_10544;
 /// Clip `index` of a class: mono at 16 kHz, 1.5 to 2 s. A class that is not there is silence.
 pub(super) fn clip(class: usize, index: u64) -> Vec<f32> {
     let name = CLASSES.get(class).map_or("", |class| class.name);
-    let mut dice = Dice::new(SEED, name, 0, index);
-    let samples = (dice.between(1.5, 2.0) * SAMPLE_RATE as f32) as usize;
+    let mut rng = KeyedRng::new(SEED, name, 0, index);
+    let samples = (rng.between(1.5, 2.0) * SAMPLE_RATE as f32) as usize;
     let mut sound = match CLASSES.get(class) {
-        Some(class) => (class.make)(&mut dice, samples),
+        Some(class) => (class.make)(&mut rng, samples),
         None => vec![0.0; samples],
     };
     parts::to_rms(&mut sound, 1.0);
-    if dice.chance(0.4) {
-        let other = (class + 1 + dice.below(CLASSES.len() - 1)) % CLASSES.len();
-        let mut behind = (CLASSES[other].make)(&mut dice, samples);
-        parts::to_rms(&mut behind, parts::gain(dice.between(-16.0, -8.0)));
+    if rng.chance(0.4) {
+        let other = (class + 1 + rng.below(CLASSES.len() - 1)) % CLASSES.len();
+        let mut behind = (CLASSES[other].make)(&mut rng, samples);
+        parts::to_rms(&mut behind, parts::gain(rng.between(-16.0, -8.0)));
         parts::add(&mut sound, &behind);
     }
-    let mut background = parts::coloured_noise(&mut dice, samples);
-    parts::to_rms(&mut background, parts::gain(dice.between(-26.0, -6.0)));
+    let mut background = parts::coloured_noise(&mut rng, samples);
+    parts::to_rms(&mut background, parts::gain(rng.between(-26.0, -6.0)));
     parts::add(&mut sound, &background);
-    let level = parts::gain(dice.between(-36.0, -14.0));
+    let level = parts::gain(rng.between(-36.0, -14.0));
     sound.iter_mut().for_each(|sample| *sample = (*sample * level).clamp(-1.0, 1.0));
     sound
 }

@@ -2,7 +2,7 @@
 
 use std::f32::consts::TAU;
 
-use super::Dice;
+use super::KeyedRng;
 use crate::audio::SAMPLE_RATE;
 
 /// Samples a second, for arithmetic.
@@ -35,15 +35,15 @@ pub(super) fn add_at(to: &mut [f32], start: usize, from: &[f32]) {
 }
 
 /// White noise of unit variance.
-pub(super) fn white_noise(dice: &mut Dice, samples: usize) -> Vec<f32> {
+pub(super) fn white_noise(rng: &mut KeyedRng, samples: usize) -> Vec<f32> {
     // Uniform on +-sqrt(3) has unit variance.
-    (0..samples).map(|_| dice.between(-1.732, 1.732)).collect()
+    (0..samples).map(|_| rng.between(-1.732, 1.732)).collect()
 }
 
 /// Noise whose spectrum falls by a random slope between white and brown.
-pub(super) fn coloured_noise(dice: &mut Dice, samples: usize) -> Vec<f32> {
-    let mut noise = white_noise(dice, samples);
-    OnePole::low_pass(dice.between_log(60.0, 8_000.0)).run(&mut noise);
+pub(super) fn coloured_noise(rng: &mut KeyedRng, samples: usize) -> Vec<f32> {
+    let mut noise = white_noise(rng, samples);
+    OnePole::low_pass(rng.between_log(60.0, 8_000.0)).run(&mut noise);
     noise
 }
 
@@ -102,8 +102,8 @@ pub(super) fn ping(samples: usize, hz: f32, decay_s: f32) -> impl Iterator<Item 
 pub(super) struct Drift([(f32, f32); 3]);
 
 impl Drift {
-    pub(super) fn new(dice: &mut Dice, hz: f32) -> Self {
-        Self(std::array::from_fn(|_| (TAU * hz * dice.between(0.4, 1.8), dice.between(0.0, TAU))))
+    pub(super) fn new(rng: &mut KeyedRng, hz: f32) -> Self {
+        Self(std::array::from_fn(|_| (TAU * hz * rng.between(0.4, 1.8), rng.between(0.0, TAU))))
     }
 
     /// Its value after so many seconds.

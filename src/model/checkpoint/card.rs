@@ -6,7 +6,8 @@ use std::{fs, io::Write, path::Path};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Checkpoint, Dtype, Format, Mapping, Tensors, beside, ignored, mapping::some_of, open_tensors, safetensors,
+    Checkpoint, Dtype, Format, Mapping, Tensors, beside, export_peft, ignored, mapping::some_of, open_tensors,
+    safetensors,
 };
 use crate::{
     atomic,
@@ -15,10 +16,12 @@ use crate::{
 };
 
 /// The metadata key of both kinds, and what it says.
-const KEY: &str = "aat-tui";
+pub(super) const KEY: &str = "aat-tui";
 const MODEL: &str = "model";
-const ADAPTER: &str = "adapter";
+pub(super) const ADAPTER: &str = "adapter";
 const BACKBONE: &str = "backbone";
+/// The metadata key of a card that stands in the tensors' own file, where the file beside it has another form.
+pub(super) const INSIDE: &str = "aat-tui.card";
 
 const MODEL_TENSORS: &str = "model.safetensors";
 pub(super) const MODEL_CARD: &str = "config.json";
@@ -44,6 +47,9 @@ pub struct Card {
     pub front_end: String,
     /// Statistics its features are normalised with.
     pub normalisation: Option<Normalisation>,
+    /// Whether its classes occur together, each answered by itself; `None` where it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub multi_label: Option<bool>,
 }
 
 impl Card {
@@ -94,7 +100,7 @@ pub(super) fn open(tensors: Tensors) -> Result<Checkpoint, ModelError> {
         method: Some(card.method),
         config: card.shape,
         labels: Some(card.labels).filter(|_| has_head),
-        multi_label: None,
+        multi_label: card.multi_label.filter(|_| has_head),
         normalisation: card.normalisation,
         notes: Vec::new(),
         ignored,
@@ -107,54 +113,85 @@ fn no_card(tensors: &Path, name: &str) -> ModelError {
     ModelError::checkpoint(tensors, format!("there is no {name} beside it"), "keep both files in one folder")
 }
 
-/// What a method added to a backbone, without the backbone.
+/// What a method added to a backbone or changed in it, without the rest of the backbone.
 #[derive(Debug)]
 pub struct Adapter {
     /// What it is for.
     pub card: Card,
+    kind: &'static str,
     tensors: Tensors,
+    mapping: Mapping,
 }
 
 impl Adapter {
-    /// The adapter of a folder or of its tensors' file, if there is one.
+    /// The adapter of a folder or of its tensors' file, if there is one: our own form, or `peft`'s that we wrote.
     ///
     /// # Errors
     /// When there is one that cannot be used.
     pub fn find(path: &Path) -> Result<Option<Self>, ModelError> {
-        let file = if path.is_dir() { path.join(ADAPTER_TENSORS) } else { path.to_owned() };
-        let named = file.file_name().is_some_and(|name| name == ADAPTER_TENSORS);
-        if !named || !file.is_file() {
-            return Ok(None);
+        let file_of = |name: &str| {
+            let file = if path.is_dir() { path.join(name) } else { path.to_owned() };
+            Some(file).filter(|file| file.file_name().is_some_and(|named| named == name) && file.is_file())
+        };
+        if let Some(file) = file_of(ADAPTER_TENSORS) {
+            let tensors = open_tensors(&file)?;
+            let (_, card): (_, Card) = beside(&tensors, ADAPTER_CARD)?.ok_or_else(|| no_card(&file, ADAPTER_CARD))?;
+            return Self::new(card, "aat-tui adapter", tensors, |ours| Some(ours.to_owned())).map(Some);
         }
+        let Some(file) = file_of(export_peft::TENSORS) else { return Ok(None) };
         let tensors = open_tensors(&file)?;
-        let (_, card): (_, Card) = beside(&tensors, ADAPTER_CARD)?.ok_or_else(|| no_card(&file, ADAPTER_CARD))?;
-        card.check(&file)?;
-        let (mut map, mut missing) = (Mapping::default(), Vec::new());
+        let Some(card) = tensors.metadata.get(INSIDE) else {
+            // Another program wrote it.
+            return Ok(None);
+        };
+        let card: Card = serde_json::from_str(card)
+            .map_err(|why| ModelError::checkpoint(&file, why.to_string(), "download or copy it again"))?;
+        Self::new(card, "peft adapter", tensors, export_peft::name).map(Some)
+    }
+
+    /// An adapter of this card, whose tensors have the names that `name` gives to our parameters.
+    ///
+    /// # Errors
+    /// When the card is not of one piece, or tensors are missing or of another shape.
+    pub(super) fn new(
+        card: Card,
+        kind: &'static str,
+        tensors: Tensors,
+        name: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ModelError> {
+        card.check(&tensors.path)?;
+        let (mut mapping, mut missing) = (Mapping::default(), Vec::new());
         for spec in specs(&card.shape, card.method).into_iter().filter(|spec| spec.trains) {
-            if !tensors.has(&spec.name) {
-                missing.push(spec.name.clone());
+            let theirs = name(&spec.name).unwrap_or_else(|| spec.name.clone());
+            if !tensors.has(&theirs) {
+                missing.push(theirs.clone());
             }
-            map.copy(spec.name.clone(), spec.name, &spec.shape);
+            mapping.copy(spec.name, theirs, &spec.shape);
         }
         if !missing.is_empty() {
             let problem = format!("{} tensors are missing: {}", missing.len(), some_of(&missing));
-            return Err(ModelError::checkpoint(&file, problem, "copy it again from where it was made"));
+            return Err(ModelError::checkpoint(&tensors.path, problem, "copy it again from where it was made"));
         }
-        map.check(&tensors)?;
-        Ok(Some(Self { card, tensors }))
+        mapping.check(&tensors)?;
+        Ok(Self { card, kind, tensors, mapping })
     }
 
-    /// The values of one of its parameters; `None` if it is the backbone's.
+    /// What it is, for people: an adapter's form, or a session.
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// The parameters that it holds: all that its method trains.
+    pub fn specs(&self) -> impl Iterator<Item = ParamSpec> {
+        specs(&self.card.shape, self.card.method).into_iter().filter(|spec| spec.trains)
+    }
+
+    /// The values of one of its parameters.
     ///
     /// # Errors
-    /// When the file cannot be read.
-    pub fn read(&self, spec: &ParamSpec) -> Result<Option<Vec<f32>>, ModelError> {
-        if !spec.trains {
-            return Ok(None);
-        }
-        let mut values = Vec::new();
-        self.tensors.read(&spec.name, &mut values)?;
-        Ok(Some(values))
+    /// When it does not hold this one, or the file cannot be read.
+    pub fn read(&self, name: &str) -> Result<Vec<f32>, ModelError> {
+        self.mapping.read(&self.tensors, name)
     }
 
     /// Refuses a backbone that is not the one these adapters were trained on.

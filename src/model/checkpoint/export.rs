@@ -8,7 +8,7 @@ use serde_json::json;
 use super::safetensors;
 use crate::{
     atomic,
-    model::{ModelError, Opened, ParamSpec, Part, Stem},
+    model::{ModelError, Opened, ParamSpec, Part, Pooling, Stem},
 };
 
 /// Where one of our parameters goes: the name there, its shape, and which third of our rows it is.
@@ -31,6 +31,12 @@ pub fn to_hugging_face(folder: &Path, opened: &Opened, head: bool) -> Result<(),
     };
     if patch[0] != patch[1] {
         return refuse("Hugging Face's AST has square patches only", "keep it in the form it has");
+    }
+    if head && opened.config.pooling != Pooling::ClassTokens {
+        return refuse(
+            "its head answers to the mean of all tokens, that of Hugging Face's AST to the class tokens alone",
+            "keep the whole model in our own form",
+        );
     }
     let added = opened.store.specs().iter().find(|spec| matches!(spec.part, Part::Spatial | Part::Mlp | Part::Prompt));
     if let Some(spec) = added {
@@ -58,9 +64,7 @@ pub fn to_hugging_face(folder: &Path, opened: &Opened, head: bool) -> Result<(),
         if let Some(third) = target.third {
             let size = values.len() / 3;
             values = values[third * size..(third + 1) * size].to_vec();
-            if let Some(update) = low_rank(opened, ours, third)? {
-                values.iter_mut().zip(update).for_each(|(value, update)| *value += update);
-            }
+            fold_low_rank(opened, ours, third, &mut values)?;
         }
         Ok(values)
     })?;
@@ -117,21 +121,21 @@ fn values(tensor: &Tensor) -> Result<Vec<f32>, ModelError> {
     Ok(tensor.flatten_all()?.to_dtype(DType::F32)?.to_vec1()?)
 }
 
-/// What a low-rank update adds to a third of `blocks.i.attn.qkv.weight`: (D, D) row-major; nothing to keys, to biases,
-/// or by another method.
-fn low_rank(opened: &Opened, ours: &str, third: usize) -> Result<Option<Vec<f32>>, ModelError> {
+/// Adds its low-rank update to a third of `blocks.i.attn.qkv.weight`, (D, D) row-major; nothing to keys, to biases, or
+/// by another method.
+fn fold_low_rank(opened: &Opened, ours: &str, third: usize, weight: &mut [f32]) -> Result<(), ModelError> {
     let size = opened.method.extras(&opened.config).lora;
     let (Some(size), Some(attention), Some(name)) =
         (size, ours.strip_suffix("qkv.weight"), [Some("lora_q"), None, Some("lora_v")][third])
     else {
-        return Ok(None);
+        return Ok(());
     };
     let get = |part: &str| {
         let name = format!("{attention}{name}.{part}.weight");
-        opened.store.get(&name).ok_or_else(|| ModelError::Shape(format!("there is no {name}")))
+        values(opened.store.get(&name).ok_or_else(|| ModelError::Shape(format!("there is no {name}")))?)
     };
-    let update = get("up")?.as_detached_tensor().matmul(&get("down")?.as_detached_tensor())?;
-    Ok(Some(values(&(update * size.scale())?)?))
+    size.fold(&get("up")?, &get("down")?, weight);
+    Ok(())
 }
 
 fn write(path: &Path, settings: &serde_json::Value) -> Result<(), ModelError> {

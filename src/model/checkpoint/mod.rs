@@ -7,6 +7,7 @@
 mod card;
 mod deit;
 mod export;
+mod export_peft;
 mod folder;
 mod foreign;
 mod ggml;
@@ -19,6 +20,7 @@ mod peft;
 mod pickle;
 mod positions;
 pub mod safetensors;
+mod session;
 mod settings;
 mod tensors;
 mod torch;
@@ -35,7 +37,9 @@ use serde::{Deserialize, Serialize};
 
 pub use card::{Adapter, Card, save_adapter, save_backbone, save_model};
 pub use export::to_hugging_face;
+pub use export_peft::to_peft;
 pub use peft::Lora;
+pub use session::Session;
 pub use tensors::{Dtype, Place, Tensors};
 
 use super::{Method, ModelConfig, ModelError, Stem};

@@ -16,7 +16,7 @@ use super::{
 use crate::model::ModelError;
 
 /// The settings of an adapter.
-const SETTINGS: &str = "adapter_config.json";
+pub(super) const SETTINGS: &str = "adapter_config.json";
 /// Its weights, the better form first.
 pub(super) const WEIGHTS: [&str; 2] = ["adapter_model.safetensors", "adapter_model.bin"];
 /// Settings are small.

@@ -30,6 +30,21 @@ impl LowRank {
         self.alpha as f64 / self.rank.max(1) as f64
     }
 
+    /// Adds the update `scale up down` to the weight that it updates, (D, D): `up` (D, rank), `down` (rank, D). Summed in
+    /// float64.
+    pub fn fold(self, up: &[f32], down: &[f32], weight: &mut [f32]) {
+        let inputs = down.len() / self.rank.max(1);
+        let mut row = vec![0.0; inputs];
+        for (weight, up) in weight.chunks_exact_mut(inputs).zip(up.chunks_exact(self.rank)) {
+            row.iter_mut().zip(&*weight).for_each(|(sum, &value)| *sum = f64::from(value));
+            for (down, &up) in down.chunks_exact(inputs).zip(up) {
+                let factor = self.scale() * f64::from(up);
+                row.iter_mut().zip(down).for_each(|(sum, &down)| *sum += factor * f64::from(down));
+            }
+            weight.iter_mut().zip(&row).for_each(|(value, &sum)| *value = sum as f32);
+        }
+    }
+
     /// Reads what follows the method's name: nothing, `-r4`, `-a32`, `-r4-a32`.
     pub(super) fn parse(suffix: &str) -> Option<Self> {
         let mut size = Self::default();

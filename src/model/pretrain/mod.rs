@@ -117,11 +117,8 @@ pub struct Pretrainer {
 
 impl Pretrainer {
     /// For a backbone of this shape whose weights are on this device.
-    ///
-    /// # Errors
-    /// When the kernels cannot do it.
-    pub fn new(config: ModelConfig, objectives: Objectives, device: &Device, precision: Precision) -> Result<Self> {
-        Ok(Self { engine: select::token_engine(config, device, precision)?, objectives })
+    pub fn new(config: ModelConfig, objectives: Objectives, device: &Device, precision: Precision) -> Self {
+        Self { engine: select::token_engine(config, device, precision), objectives }
     }
 
     /// The parameters to begin with: a backbone's, with fresh heads.

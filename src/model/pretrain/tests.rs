@@ -3,7 +3,13 @@
 use candle_core::Device;
 
 use super::*;
-use crate::model::{Engine, Fast, Fused, Pooling, Stem, Thrift, initial_values, testing::difference};
+use crate::model::{
+    Engine, Pooling, Stem, Thrift,
+    backend::{Accel, Cpu},
+    initial_values,
+    network::Network,
+    testing::difference,
+};
 
 const HEADS: Heads = Heads { classes: 3, teacher: 5 };
 
@@ -64,7 +70,7 @@ fn check(objectives: Objectives) {
 
 fn check_of(config: &ModelConfig, objectives: Objectives) {
     let store = store(objectives);
-    let mut pretrainer = Pretrainer::new(config.clone(), objectives, &Device::Cpu, Precision::F32).unwrap();
+    let mut pretrainer = Pretrainer::new(config.clone(), objectives, &Device::Cpu, Precision::F32);
     let mut sounds = sounds();
     if objectives.ssast == 0.0 {
         sounds.selection.hidden.fill(false);
@@ -130,7 +136,6 @@ fn patches_beyond_the_clip_are_refused() {
     sounds.selection.patches[3] = [0, 3];
     assert!(
         Pretrainer::new(config(), objectives, &Device::Cpu, Precision::F32)
-            .unwrap()
             .outcomes(&store(objectives), &sounds)
             .is_err()
     );
@@ -144,7 +149,7 @@ fn every_patch_in_place_gives_the_tokens_of_the_whole_model() {
     let every: Vec<[usize; 2]> = (0..8).map(|i| [i / 4, i % 4]).collect();
     let selection =
         Selection { patches: [every.clone(), every].concat(), hidden: vec![false; 16], offsets: vec![0; 2] };
-    let mut engine = Fast::new(config(), Method::full(), Thrift::default()).unwrap();
+    let mut engine = Network::<Cpu>::new(config(), Method::full(), Thrift::default());
     let both = engine.states(&store, &features, &[1, 2]).unwrap();
     let states = &both[1];
     assert_eq!(engine.states(&store, &features, &[1]).unwrap(), both[..1]);
@@ -174,9 +179,10 @@ fn both_engines_give_the_same_gradients() {
     for pooling in [Pooling::ClassTokens, Pooling::Mean] {
         let config = ModelConfig { pooling, ..config() };
         let (store, sounds) = (store(objectives), sounds());
-        let engine: Box<dyn TokenEngine> = Box::new(Fused::of_tokens(config.clone(), Thrift::default()));
+        let engine: Box<dyn TokenEngine> =
+            Box::new(Network::<Accel>::new(config.clone(), Method::full(), Thrift::default()));
         let mut fused = Pretrainer { engine, objectives };
-        let mut fast = Pretrainer::new(config, objectives, &Device::Cpu, Precision::F32).unwrap();
+        let mut fast = Pretrainer::new(config, objectives, &Device::Cpu, Precision::F32);
         let (found, expected) = (fused.step(&store, &sounds).unwrap(), fast.step(&store, &sounds).unwrap());
         assert!((found.0 - expected.0).abs() < 1e-4, "{} {}", found.0, expected.0);
         for ((spec, _), (a, b)) in store.trainable().zip(found.1.iter().zip(&expected.1)) {
@@ -203,7 +209,7 @@ fn ties_among_hidden_patches_are_no_finds() {
     let hidden =
         |clip: usize| sounds.selection.hidden[clip * 4..(clip + 1) * 4].iter().filter(|hidden| **hidden).count();
     assert_eq!((hidden(0), hidden(1)), (3, 2));
-    let mut pretrainer = Pretrainer::new(config(), objectives, &Device::Cpu, Precision::F32).unwrap();
+    let mut pretrainer = Pretrainer::new(config(), objectives, &Device::Cpu, Precision::F32);
     let outcome = pretrainer.outcomes(&store, &sounds).unwrap()[0];
     assert_eq!((outcome.score, outcome.terms), (2.0 / 5.0, 5.0));
 }
@@ -213,7 +219,7 @@ fn ties_among_hidden_patches_are_no_finds() {
 fn clips_without_hidden_patches_count_for_nothing() {
     let objectives = Objectives { ssast: 1.0, ..Objectives::default() };
     let store = store(objectives);
-    let mut pretrainer = Pretrainer::new(config(), objectives, &Device::Cpu, Precision::F32).unwrap();
+    let mut pretrainer = Pretrainer::new(config(), objectives, &Device::Cpu, Precision::F32);
     let mut sounds = sounds();
     sounds.selection.hidden[4..].fill(false);
     assert_eq!(pretrainer.step(&store, &sounds).unwrap().2[0].terms, 3.0);

@@ -123,66 +123,97 @@ pub struct Block<T> {
 }
 
 impl<T> Linear<T> {
-    fn map<'a, U>(&'a self, f: &mut impl FnMut(&'a T) -> U) -> Linear<U> {
-        Linear { weight: f(&self.weight), bias: f(&self.bias) }
+    /// The same arrangement of other things.
+    ///
+    /// # Errors
+    /// The first that `f` gives.
+    pub fn try_map<'a, U, E>(&'a self, f: &mut impl FnMut(&'a T) -> Result<U, E>) -> Result<Linear<U>, E> {
+        Ok(Linear { weight: f(&self.weight)?, bias: f(&self.bias)? })
     }
 
-    /// Builds one by name.
-    pub fn build<E>(name: &str, of: &mut impl FnMut(&str) -> Result<T, E>) -> Result<Self, E> {
-        Ok(Self { weight: of(&format!("{name}.weight"))?, bias: of(&format!("{name}.bias"))? })
+    /// The same from mutable things.
+    pub fn map_mut<'a, U>(&'a mut self, f: &mut impl FnMut(&'a mut T) -> U) -> Linear<U> {
+        Linear { weight: f(&mut self.weight), bias: f(&mut self.bias) }
     }
 }
 
 impl<T> Adapter<T> {
-    fn map<'a, U>(&'a self, f: &mut impl FnMut(&'a T) -> U) -> Adapter<U> {
-        Adapter { down: self.down.map(f), up: self.up.map(f) }
+    fn try_map<'a, U, E>(&'a self, f: &mut impl FnMut(&'a T) -> Result<U, E>) -> Result<Adapter<U>, E> {
+        Ok(Adapter { down: self.down.try_map(f)?, up: self.up.try_map(f)? })
     }
 
-    /// Builds one by name.
-    pub fn build<E>(name: &str, of: &mut impl FnMut(&str) -> Result<T, E>) -> Result<Self, E> {
-        Ok(Self { down: Linear::build(&format!("{name}.down"), of)?, up: Linear::build(&format!("{name}.up"), of)? })
+    fn map_mut<'a, U>(&'a mut self, f: &mut impl FnMut(&'a mut T) -> U) -> Adapter<U> {
+        Adapter { down: self.down.map_mut(f), up: self.up.map_mut(f) }
     }
 }
 
 impl<T> LowRank<T> {
-    fn map<'a, U>(&'a self, f: &mut impl FnMut(&'a T) -> U) -> LowRank<U> {
-        LowRank { down: f(&self.down), up: f(&self.up) }
+    fn try_map<'a, U, E>(&'a self, f: &mut impl FnMut(&'a T) -> Result<U, E>) -> Result<LowRank<U>, E> {
+        Ok(LowRank { down: f(&self.down)?, up: f(&self.up)? })
     }
 
-    fn build<E>(name: &str, of: &mut impl FnMut(&str) -> Result<T, E>) -> Result<Self, E> {
-        Ok(Self { down: of(&format!("{name}.down.weight"))?, up: of(&format!("{name}.up.weight"))? })
+    fn map_mut<'a, U>(&'a mut self, f: &mut impl FnMut(&'a mut T) -> U) -> LowRank<U> {
+        LowRank { down: f(&mut self.down), up: f(&mut self.up) }
     }
 }
 
 impl<T> Lora<T> {
-    fn map<'a, U>(&'a self, f: &mut impl FnMut(&'a T) -> U) -> Lora<U> {
-        Lora { q: self.q.map(f), v: self.v.map(f) }
+    fn try_map<'a, U, E>(&'a self, f: &mut impl FnMut(&'a T) -> Result<U, E>) -> Result<Lora<U>, E> {
+        Ok(Lora { q: self.q.try_map(f)?, v: self.v.try_map(f)? })
     }
 
-    /// Builds one by name.
-    pub fn build<E>(name: &str, of: &mut impl FnMut(&str) -> Result<T, E>) -> Result<Self, E> {
-        Ok(Self {
-            q: LowRank::build(&format!("{name}.lora_q"), of)?,
-            v: LowRank::build(&format!("{name}.lora_v"), of)?,
-        })
+    fn map_mut<'a, U>(&'a mut self, f: &mut impl FnMut(&'a mut T) -> U) -> Lora<U> {
+        Lora { q: self.q.map_mut(f), v: self.v.map_mut(f) }
     }
 }
 
 impl<T> Block<T> {
     /// The same arrangement of other things.
+    ///
+    /// # Errors
+    /// The first that `f` gives.
+    pub fn try_map<'a, U, E>(&'a self, f: &mut impl FnMut(&'a T) -> Result<U, E>) -> Result<Block<U>, E> {
+        Ok(Block {
+            prompt: self.prompt.as_ref().map(&mut *f).transpose()?,
+            norm1: self.norm1.try_map(f)?,
+            qkv: self.qkv.try_map(f)?,
+            proj: self.proj.try_map(f)?,
+            lora: self.lora.as_ref().map(|lora| lora.try_map(f)).transpose()?,
+            spatial: self.spatial.as_ref().map(|adapter| adapter.try_map(f)).transpose()?,
+            norm2: self.norm2.try_map(f)?,
+            fc1: self.fc1.try_map(f)?,
+            fc2: self.fc2.try_map(f)?,
+            adapter: self.adapter.as_ref().map(|adapter| adapter.try_map(f)).transpose()?,
+        })
+    }
+
+    /// The same where nothing can fail.
     pub fn map<'a, U>(&'a self, mut f: impl FnMut(&'a T) -> U) -> Block<U> {
+        let Ok(mapped) = self.try_map(&mut |one| Ok::<_, std::convert::Infallible>(f(one)));
+        mapped
+    }
+
+    /// Everything in its order.
+    pub fn list(&self) -> Vec<&T> {
+        let mut all = Vec::new();
+        self.map(|one| all.push(one));
+        all
+    }
+
+    /// The same from mutable things.
+    pub fn map_mut<'a, U>(&'a mut self, mut f: impl FnMut(&'a mut T) -> U) -> Block<U> {
         let f = &mut f;
         Block {
-            prompt: self.prompt.as_ref().map(&mut *f),
-            norm1: self.norm1.map(f),
-            qkv: self.qkv.map(f),
-            proj: self.proj.map(f),
-            lora: self.lora.as_ref().map(|lora| lora.map(f)),
-            spatial: self.spatial.as_ref().map(|adapter| adapter.map(f)),
-            norm2: self.norm2.map(f),
-            fc1: self.fc1.map(f),
-            fc2: self.fc2.map(f),
-            adapter: self.adapter.as_ref().map(|adapter| adapter.map(f)),
+            prompt: self.prompt.as_mut().map(&mut *f),
+            norm1: self.norm1.map_mut(f),
+            qkv: self.qkv.map_mut(f),
+            proj: self.proj.map_mut(f),
+            lora: self.lora.as_mut().map(|lora| lora.map_mut(f)),
+            spatial: self.spatial.as_mut().map(|adapter| adapter.map_mut(f)),
+            norm2: self.norm2.map_mut(f),
+            fc1: self.fc1.map_mut(f),
+            fc2: self.fc2.map_mut(f),
+            adapter: self.adapter.as_mut().map(|adapter| adapter.map_mut(f)),
         }
     }
 }

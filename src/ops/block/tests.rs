@@ -45,37 +45,6 @@ fn with_lora(seed: f32) -> Block<Vec<f32>> {
     Block { lora: Some(Lora { q: update(seed + 0.2), v: update(seed + 0.3) }), ..block(seed, false, false) }
 }
 
-/// Every parameter of a block, in a fixed order.
-fn list<T>(block: &Block<T>) -> Vec<&T> {
-    let mut all = Vec::new();
-    block.map(|one| all.push(one));
-    all
-}
-
-fn views(block: &mut Block<Option<Vec<f32>>>) -> Gradients<'_> {
-    fn linear(of: &mut Linear<Option<Vec<f32>>>) -> Linear<Option<&mut [f32]>> {
-        Linear { weight: of.weight.as_deref_mut(), bias: of.bias.as_deref_mut() }
-    }
-    fn adapter(of: &mut Adapter<Option<Vec<f32>>>) -> Adapter<Option<&mut [f32]>> {
-        Adapter { down: linear(&mut of.down), up: linear(&mut of.up) }
-    }
-    fn low_rank(of: &mut LowRank<Option<Vec<f32>>>) -> LowRank<Option<&mut [f32]>> {
-        LowRank { down: of.down.as_deref_mut(), up: of.up.as_deref_mut() }
-    }
-    Block {
-        prompt: block.prompt.as_mut().map(Option::as_deref_mut),
-        norm1: linear(&mut block.norm1),
-        qkv: linear(&mut block.qkv),
-        proj: linear(&mut block.proj),
-        lora: block.lora.as_mut().map(|lora| Lora { q: low_rank(&mut lora.q), v: low_rank(&mut lora.v) }),
-        spatial: block.spatial.as_mut().map(adapter),
-        norm2: linear(&mut block.norm2),
-        fc1: linear(&mut block.fc1),
-        fc2: linear(&mut block.fc2),
-        adapter: block.adapter.as_mut().map(adapter),
-    }
-}
-
 /// Central differences of fourth order.
 fn slope(moved: &mut dyn FnMut(f32) -> f64, h: f32) -> f64 {
     let near = moved(h) - moved(-h);
@@ -114,7 +83,7 @@ fn check_blocks(shape: Shape, mut blocks: [Block<Vec<f32>>; 2], before: bool, tr
             .iter()
             .zip(&trains)
             .map(|(block, trains)| {
-                let mut trains = list(trains).into_iter();
+                let mut trains = trains.list().into_iter();
                 block.map(|values| trains.next().unwrap().then(|| vec![0.0; values.len()]))
             })
             .collect();
@@ -123,7 +92,8 @@ fn check_blocks(shape: Shape, mut blocks: [Block<Vec<f32>>; 2], before: bool, tr
         for _ in 0..2 {
             run(&mut stack, &blocks, &x, true);
             let weights: Vec<_> = blocks.iter().map(|block| block.map(Vec::as_slice)).collect();
-            let mut views: Vec<Gradients<'_>> = gradients.iter_mut().map(views).collect();
+            let mut views: Vec<Gradients<'_>> =
+                gradients.iter_mut().map(|block| block.map_mut(Option::as_deref_mut)).collect();
             dx = stack.backward(&shape, &weights, &dy, &mut views).map(<[f32]>::to_vec);
         }
         assert_eq!(dx.is_some(), before);
@@ -139,10 +109,10 @@ fn check_blocks(shape: Shape, mut blocks: [Block<Vec<f32>>; 2], before: bool, tr
         assert!((found - differences).abs() < 5e-3 * (1.0 + differences.abs()), "{what}: {found} {differences}");
     };
     for at in 0..2 {
-        let of_block = list(&gradients[at]);
+        let of_block = gradients[at].list();
         for (i, gradient) in of_block.iter().enumerate() {
             for again in &found {
-                assert_eq!(*gradient, list(&again.0[at])[i], "checkpoints and lean blocks change {i} of block {at}");
+                assert_eq!(*gradient, again.0[at].list()[i], "checkpoints and lean blocks change {i} of block {at}");
             }
             let Some(gradient) = gradient else { continue };
             let direction = wave(gradient.len(), 3.3, 1.0);

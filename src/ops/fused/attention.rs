@@ -1,8 +1,8 @@
 //! Multi-head self-attention on packed queries, keys and values.
 
-use candle_core::{Result, Tensor, Var};
+use candle_core::{DType, Result, Tensor};
 
-use crate::ops::portable;
+use super::chunks;
 
 /// Head size that the kernels know.
 #[cfg(feature = "cuda")]
@@ -24,24 +24,13 @@ pub struct Heads {
 }
 
 /// What the backward pass needs.
-pub enum Attended {
-    /// The kernels'.
-    #[cfg(feature = "cuda")]
-    Kept {
-        /// What came in.
-        qkv: Tensor,
-        /// The result.
-        out: Tensor,
-        /// Of each query the logarithm of its sum, (batch, heads, queries).
-        lse: Tensor,
-    },
-    /// Candle's graph.
-    Graph {
-        /// Where it begins.
-        qkv: Var,
-        /// Where it ends.
-        out: Tensor,
-    },
+pub struct Attended {
+    /// What came in.
+    qkv: Tensor,
+    /// The result.
+    out: Tensor,
+    /// Of each query the logarithm of its sum.
+    lse: Tensor,
 }
 
 /// softmax(q k^T / sqrt(size)) v from qkv (batch * tokens, 3 * heads * size): (batch * queries, heads * size).
@@ -53,17 +42,11 @@ pub fn attention(qkv: Tensor, heads: Heads) -> Result<(Tensor, Attended)> {
     if on_cuda::takes(&qkv, heads) {
         return on_cuda::forward(qkv, heads);
     }
-    let Heads { batch, tokens, queries, heads, size } = heads;
-    let qkv = Var::from_tensor(&qkv)?;
-    let parts = qkv.as_tensor().reshape((batch, tokens, 3, heads, size))?.permute((2, 0, 3, 1, 4))?;
-    let [q, k, v] = [parts.get(0)?, parts.get(1)?, parts.get(2)?];
-    let q = q.narrow(2, 0, queries)?;
-    // Scores are single precision, as the kernels' are.
-    let wide = if qkv.dtype() == candle_core::DType::BF16 { candle_core::DType::F32 } else { qkv.dtype() };
-    let [q, k, v] = [q, k, v].map(|t| t.contiguous()?.to_dtype(wide));
-    let out = portable::attention(&q?, &k?, &v?)?.transpose(1, 2)?.reshape((batch * queries, heads * size))?;
+    let Heads { batch, queries, heads: count, size, .. } = heads;
+    let (out, lse) = chunks::forward(&parts(&qkv, heads)?, chunks::SCORES)?;
+    let out = out.reshape((batch, count, queries, size))?.transpose(1, 2)?.reshape((batch * queries, count * size))?;
     let out = out.to_dtype(qkv.dtype())?;
-    Ok((out.detach(), Attended::Graph { qkv, out }))
+    Ok((out.clone(), Attended { qkv, out, lse }))
 }
 
 impl Attended {
@@ -72,16 +55,39 @@ impl Attended {
     /// # Errors
     /// When the device fails.
     pub fn back(self, grad: &Tensor, heads: Heads) -> Result<Tensor> {
-        match self {
-            #[cfg(feature = "cuda")]
-            Self::Kept { qkv, out, lse } => on_cuda::back(&qkv, &out, &lse, grad, heads),
-            Self::Graph { qkv, out } => {
-                let mut found = (out * grad)?.sum_all()?.backward()?;
-                let _ = heads;
-                found.remove(&qkv).ok_or_else(|| candle_core::Error::Msg("attention lost its gradient".into()))
-            }
+        let Self { qkv, out, lse } = self;
+        #[cfg(feature = "cuda")]
+        if on_cuda::takes(&qkv, heads) {
+            return on_cuda::back(&qkv, &out, &lse, grad, heads);
         }
+        let Heads { batch, tokens, queries, heads: count, size } = heads;
+        let of_heads = |t: &Tensor| {
+            let t = t.reshape((batch, queries, count, size))?.transpose(1, 2)?.contiguous()?;
+            t.reshape((batch * count, queries, size))?.to_dtype(wide(&qkv))
+        };
+        let found = chunks::backward(&parts(&qkv, heads)?, [&of_heads(&out)?, &lse], &of_heads(grad)?, chunks::SCORES)?;
+        let [of_queries, of_keys, of_values] = found;
+        // A token that does not ask has no query to give a gradient to.
+        let of_queries = of_queries.pad_with_zeros(1, 0, tokens - queries)?;
+        let of_tokens = |t: Tensor| t.reshape((batch, count, tokens, size))?.transpose(1, 2);
+        let packed = [of_tokens(of_queries)?, of_tokens(of_keys)?, of_tokens(of_values)?];
+        Tensor::stack(&packed, 2)?.reshape((batch * tokens, 3 * count * size))?.to_dtype(qkv.dtype())
     }
+}
+
+/// Scores are single precision where activations are bf16, as the kernels' are.
+fn wide(qkv: &Tensor) -> DType {
+    if qkv.dtype() == DType::BF16 { DType::F32 } else { qkv.dtype() }
+}
+
+/// Queries (batch * heads, queries, size), keys and values (batch * heads, tokens, size).
+fn parts(qkv: &Tensor, Heads { batch, tokens, queries, heads, size }: Heads) -> Result<[Tensor; 3]> {
+    let parts = qkv.reshape((batch, tokens, 3, heads, size))?.permute((2, 0, 3, 1, 4))?;
+    let part = |i: usize, count: usize| {
+        let part = parts.get(i)?.narrow(2, 0, count)?.contiguous()?;
+        part.reshape((batch * heads, count, size))?.to_dtype(wide(qkv))
+    };
+    Ok([part(0, queries)?, part(1, tokens)?, part(2, tokens)?])
 }
 
 #[cfg(feature = "cuda")]
@@ -115,7 +121,7 @@ mod on_cuda {
         let (file, threads) = kernels(device);
         let grid = [queries.div_ceil(FORWARD), heads, batch];
         cuda::launch(device, file, "attention_forward", grid, threads, &arguments)?;
-        let kept = Attended::Kept { out: out.clone(), qkv, lse };
+        let kept = Attended { out: out.clone(), qkv, lse };
         Ok((out, kept))
     }
 

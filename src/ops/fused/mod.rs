@@ -5,6 +5,7 @@
 //! sums and gradients of weights are of one type, single precision on CUDA; activations may be bf16.
 
 mod attention;
+mod chunks;
 mod gelu;
 mod norm;
 mod patches;

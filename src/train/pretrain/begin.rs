@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 
 use super::{
     PretrainRequest,
-    run::Pretraining,
+    run::{CHECKPOINT_EVERY, Pretraining},
     teacher::{self, with_statistics},
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     },
     infer::restore,
     model::{
-        self, Inventory, Method, ModelConfig, Pooling, Precision, grid_sinusoids,
+        self, Inventory, Method, Pooling, Precision, grid_sinusoids,
         pretrain::{Heads, Objectives, Pretrainer},
     },
     session::{
@@ -26,7 +26,7 @@ use crate::{
         AdamW, TrainError,
         journal::Journal,
         provenance::{record, renamed, same_clips},
-        run::Saved,
+        session_writer::SessionWriter,
         snapshot,
     },
 };
@@ -44,6 +44,8 @@ struct Corpus {
     train: Vec<usize>,
     val: Vec<usize>,
     unreadable: usize,
+    /// About sounds that are odd though they were read.
+    odd: Option<String>,
 }
 
 /// Opens the sounds, decodes what is not cached, and leaves out what cannot be read.
@@ -61,7 +63,8 @@ fn corpus(specs: &[String], seed: u64, journal: &Journal) -> Result<Corpus, Trai
     let division = Division { train, val, test: Vec::new() };
     let clips = ClipList::of(set.dataset(), &division, &mut |done, total| journal.preparing(done, total))?;
     let Division { train, val, .. } = division;
-    Ok(Corpus { set, clips, train, val, unreadable: bad.len() })
+    let odd = set.odd(&[train.as_slice(), &val].concat());
+    Ok(Corpus { set, clips, train, val, unreadable: bad.len(), odd })
 }
 
 /// Where a folder is, whatever the folder that the program was started in; `demo` stays what it is.
@@ -170,11 +173,13 @@ pub(in crate::train) fn begin(
         let message = format!("{} sounds cannot be read and are left out", corpus.unreadable);
         journal.emit(Event::Warning { message });
     }
+    if let Some(message) = corpus.odd {
+        journal.emit(Event::Warning { message });
+    }
     let position = Position { backbone: opened.fingerprint, ..Position::default() };
-    let engine = Pretrainer::new(config.shape.clone(), request.objectives, &device, dtype)?;
+    let engine = Pretrainer::new(config.shape.clone(), request.objectives, &device, dtype);
     Ok(Pretraining {
         config,
-        lock,
         engine,
         store: weights,
         optimizer,
@@ -182,7 +187,7 @@ pub(in crate::train) fn begin(
         stream: None,
         steps_per_epoch: steps,
         position,
-        saved: Saved::up_to(None),
+        writer: SessionWriter::new(lock, CHECKPOINT_EVERY, None),
         validation: None,
     })
 }
@@ -217,30 +222,34 @@ pub(in crate::train) fn resume(lock: Lock, folder: &Path, journal: &mut Journal)
     let heads =
         Heads { classes: config.labels.len(), teacher: teaching.as_ref().map_or(0, |teaching| teaching.features) };
     let weights = Pretrainer::store(&config.shape, &opened.store, own.objectives, heads, config.seed)?;
-    let (checkpoint, passed_over) = snapshot::to_resume(&checkpoints, &weights, &history)?;
-    let position = checkpoint.position.clone();
-    if opened.fingerprint != position.backbone {
-        return Err(TrainError::Request(format!(
-            "the backbone {} is not the one that {} began with; restore its file, or pretrain anew",
-            config.model, config.session
-        )));
-    }
-    restore(&weights, &checkpoint)?;
-    let optimizer = snapshot::restore_optimizer(&weights, &checkpoint, WEIGHT_DECAY)?;
-    journal.take_up(folder, &position, passed_over, history.lacks(&position))?;
+    let (position, optimizer, notes) = if checkpoints.any() {
+        let (checkpoint, passed_over) = snapshot::to_resume(&checkpoints, &weights, &history)?;
+        if opened.fingerprint != checkpoint.position.backbone {
+            return Err(TrainError::Request(format!(
+                "the backbone {} is not the one that {} began with; restore its file, or pretrain anew",
+                config.model, config.session
+            )));
+        }
+        restore(&weights, &checkpoint)?;
+        let optimizer = snapshot::restore_optimizer(&weights, &checkpoint, WEIGHT_DECAY)?;
+        (checkpoint.position, optimizer, passed_over.iter().map(ToString::to_string).collect())
+    } else {
+        let position = Position { backbone: opened.fingerprint, ..Position::default() };
+        (position, AdamW::new(&weights, WEIGHT_DECAY)?, vec![snapshot::FROM_THE_START.to_owned()])
+    };
+    journal.take_up(folder, &position, notes, history.lacks(&position))?;
     let crops = crops(&config, &corpus, teaching);
     let steps = steps_per_epoch(&corpus, &config);
-    let engine = Pretrainer::new(config.shape.clone(), own.objectives, &device, config.dtype)?;
+    let engine = Pretrainer::new(config.shape.clone(), own.objectives, &device, config.dtype);
     Ok(Pretraining {
         config: *config,
-        lock,
         engine,
         store: weights,
         optimizer,
         crops,
         stream: None,
         steps_per_epoch: steps,
-        saved: Saved::up_to(Some(&position)),
+        writer: SessionWriter::new(lock, CHECKPOINT_EVERY, Some(&position)),
         position,
         validation: None,
     })
@@ -339,9 +348,4 @@ fn check(request: &PretrainRequest) -> Result<(), TrainError> {
         return refuse(format!("augment is {} and must be from 0 to 1", request.augment));
     }
     Ok(())
-}
-
-/// Shape of a backbone without a head.
-pub(super) fn headless(shape: &ModelConfig) -> ModelConfig {
-    ModelConfig { classes: 0, ..shape.clone() }
 }

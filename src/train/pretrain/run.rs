@@ -2,38 +2,35 @@
 
 use std::time::{Duration, Instant};
 
-use super::begin::headless;
 use crate::{
     audio::FrontEnd,
     data::{Crops, Stream},
     model::{
-        Method, ModelError, ParamStore,
+        Method, ModelConfig, ModelError, ParamStore,
         checkpoint::{Card, save_backbone},
         pretrain::{Outcome, Pretrainer},
     },
-    session::{Checkpoint, Checkpoints, EpochRecord, Event, Lock, Position, RunConfig, StepRecord, Summary},
+    session::{EpochRecord, Event, Position, RunConfig, StepRecord},
     train::{
         AdamW, TrainError,
+        job::{Job, Progress},
         journal::Journal,
-        median,
         parts::clipped,
-        run::{Saved, peak_rss_bytes},
+        session_writer::{self, SessionWriter},
         snapshot,
-        trainer::{Job, Progress},
     },
 };
 
 /// Checkpoints within an epoch are this far apart.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(120);
+pub(super) const CHECKPOINT_EVERY: Duration = Duration::from_secs(120);
 /// The learning rate ends at this share of its highest.
 const END: f64 = 0.01;
 /// Folder of the backbone in a session's folder.
 const BACKBONE: &str = "backbone";
 
-/// A run at work. It holds its session's lock.
+/// A run at work.
 pub(in crate::train) struct Pretraining {
     pub(super) config: RunConfig,
-    pub(super) lock: Lock,
     pub(super) engine: Pretrainer,
     pub(super) store: ParamStore,
     pub(super) optimizer: AdamW,
@@ -41,7 +38,7 @@ pub(in crate::train) struct Pretraining {
     pub(super) stream: Option<Stream>,
     pub(super) steps_per_epoch: u64,
     pub(super) position: Position,
-    pub(super) saved: Saved,
+    pub(super) writer: SessionWriter,
     pub(super) validation: Option<Validation>,
 }
 
@@ -188,28 +185,14 @@ impl Pretraining {
     }
 
     fn save(&mut self, journal: &mut Journal) -> Result<(), TrainError> {
-        if self.saved.is_at(&self.position) {
-            return Ok(());
-        }
-        // The log first: after a power cut it must not be behind a checkpoint.
-        journal.sync()?;
-        let checkpoints = Checkpoints::of(self.lock.folder());
-        let path = checkpoints.path(self.position.step);
-        let parts = snapshot::all(&self.store, &self.optimizer)?;
-        let bytes = Checkpoint::write(&path, &self.position, parts.iter().map(|(name, part)| (name, part)))?;
-        self.saved = Saved::up_to(Some(&self.position));
-        let file = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        journal.emit(Event::Checkpoint { step: self.position.step, file, bytes });
-        checkpoints.prune();
-        journal.sync()?;
-        Ok(())
+        let Self { writer, position, store, optimizer, .. } = self;
+        writer.save(position, || Ok(snapshot::all(store, optimizer)?), journal)
     }
 
-    /// A disk that refuses stops no training.
+    /// A failed save does not stop training.
     fn try_save(&mut self, journal: &mut Journal) {
         if let Err(error) = self.save(journal) {
-            self.saved.again();
-            journal.emit(Event::Warning { message: format!("no checkpoint of step {}: {error}", self.position.step) });
+            self.writer.failed(&self.position, &error, journal);
         }
     }
 
@@ -220,27 +203,19 @@ impl Pretraining {
             base_fingerprint: self.position.backbone.clone(),
             seed: self.config.seed,
             method: Method::full(),
-            shape: headless(&self.config.shape),
+            shape: ModelConfig { classes: 0, ..self.config.shape.clone() },
             labels: Vec::new(),
             front_end: FrontEnd::Kaldi.card().into(),
             normalisation: Some(self.config.normalisation),
+            multi_label: None,
         };
-        Ok(save_backbone(&self.lock.folder().join(BACKBONE), &card, &self.store)?)
+        Ok(save_backbone(&self.writer.folder().join(BACKBONE), &card, &self.store)?)
     }
 
     fn finish(&mut self, journal: &mut Journal) -> Result<Progress, TrainError> {
         self.save(journal)?;
         self.write_backbone()?;
-        let summary = Summary {
-            best: self.position.best,
-            last: self.position.last,
-            averaged: None,
-            trainable: self.store.trainable().map(|(spec, _)| spec.count()).sum(),
-            epoch_seconds: median(self.position.epoch_seconds.clone()).unwrap_or(0.0),
-            peak_rss_bytes: peak_rss_bytes(),
-        };
-        journal.emit(Event::Finished { summary });
-        journal.sync()?;
+        session_writer::finish(&self.position, &self.store, None, journal)?;
         Ok(Progress::Done)
     }
 }
@@ -252,7 +227,7 @@ impl Job for Pretraining {
         }
         if self.position.step_in_epoch < self.steps_per_epoch {
             self.step(journal)?;
-            if self.saved.age() >= CHECKPOINT_EVERY {
+            if self.writer.is_due() {
                 self.try_save(journal);
             }
         } else if self.validate(journal)? {

@@ -1,5 +1,6 @@
 //! One file for each screen: each draws the state into an area, and nothing else.
 
+pub mod export;
 pub mod help;
 pub mod layers;
 pub mod live;

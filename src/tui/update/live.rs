@@ -114,6 +114,9 @@ pub(super) fn heard(app: &mut App, event: LiveEvent) -> Vec<Effect> {
         }
         app.live.sides = sides.into_iter().map(|(_, side)| side).collect();
     }
+    if let LiveEvent::Note(note) = &event {
+        notify(app, note.clone(), false);
+    }
     // Trouble that is soon over would be gone before it was read.
     if let (LiveEvent::Recovered { .. }, LiveStatus::Trouble(why)) = (&event, &app.live.state.status) {
         notify(app, format!("sound again, after this: {why}"), false);

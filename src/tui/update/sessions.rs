@@ -113,7 +113,7 @@ pub(super) fn resume_selected(app: &mut App) -> Vec<Effect> {
     if session.in_use {
         notify(app, format!("{} is being trained already", session.name), false);
     } else if !session.can_resume {
-        notify(app, format!("{} is complete, or has no checkpoint to resume from", session.name), false);
+        notify(app, format!("{} is complete, or its log does not say what was trained", session.name), false);
     } else {
         return open_selected(app, app.focus, Purpose::Resume);
     }

@@ -173,7 +173,7 @@ impl World {
                 metric: "accuracy",
                 best: None,
                 epochs: (0, EPOCHS),
-                can_resume: !in_use && session.checkpoint.is_some() && state.status != Status::Finished,
+                can_resume: !in_use && state.status != Status::Finished,
                 status: state.status,
                 in_use,
                 changed_ms: 0,
@@ -270,7 +270,7 @@ impl World {
                 let found = self.disk.get(&name).filter(free).cloned();
                 let usable = found.and_then(|Session { log, checkpoint, .. }| {
                     let state = RunState::from_records(&log);
-                    (state.status != Status::Finished).then_some((state, checkpoint?))
+                    (state.status != Status::Finished).then_some((state, checkpoint.unwrap_or_default()))
                 });
                 let Some((state, (step, epochs))) = usable else {
                     return self.end(of, Some(Event::Failed { message: "cannot go on".into() }));

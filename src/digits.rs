@@ -1,0 +1,46 @@
+//! How whole numbers and bytes are written.
+
+use std::fmt::{Display, Write};
+
+/// A whole number with its digits in groups of three: 7,117,844.
+pub fn thousands(number: impl Display) -> String {
+    let number = number.to_string();
+    let digits = number.trim_start_matches('-');
+    let mut text = number[..number.len() - digits.len()].to_owned();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Bytes as hexadecimal digits.
+pub fn hex(bytes: impl AsRef<[u8]>) -> String {
+    let bytes = bytes.as_ref();
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_of_three_whatever_the_sign() {
+        let cases =
+            [(0, "0"), (999, "999"), (1_000, "1,000"), (7_117_844, "7,117,844"), (-999, "-999"), (-12_345, "-12,345")];
+        for (number, text) in cases {
+            assert_eq!(thousands(number), text);
+        }
+    }
+
+    #[test]
+    fn bytes_keep_their_leading_zeros() {
+        assert_eq!(hex([0, 10, 255]), "000aff");
+    }
+}

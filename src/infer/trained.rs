@@ -1,0 +1,107 @@
+//! A session's model with its trained weights.
+
+use std::path::Path;
+
+use super::{InferError, weights::restore};
+use crate::{
+    data,
+    model::{self, Opened},
+    session::{self, Best, Checkpoint, Checkpoints, RunConfig},
+};
+
+/// Which of a session's weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Which {
+    /// Those of the best epoch on the validation split.
+    #[default]
+    Best,
+    /// Those of the newest checkpoint.
+    Last,
+    /// The mean of the last epochs' weights, where the recipe asked for it.
+    Averaged,
+}
+
+impl Which {
+    /// The weights that a session answers with unless others are asked for. A lesson has so few clips to choose by that
+    /// every epoch soon gets all of them right, and the first of equals would count as the best: its last epoch has
+    /// learned more.
+    ///
+    /// # Errors
+    /// When the session's log cannot be read.
+    pub fn usual(folder: &Path) -> Result<Self, InferError> {
+        let state = session::outline(folder)?;
+        let is_lesson = state.config.is_some_and(|config| config.recipe.name == data::LESSON);
+        Ok(if is_lesson { Self::Last } else { Self::Best })
+    }
+}
+
+/// A session's model with its trained weights.
+pub struct Trained {
+    /// The model.
+    pub opened: Opened,
+    /// What was trained.
+    pub config: RunConfig,
+    /// The epoch that the weights are of, and what it came to.
+    pub reached: Option<Best>,
+    /// What a person should know of the weights that were taken.
+    pub notes: Vec<String>,
+}
+
+impl Trained {
+    /// Opens a session's model. `device` as in [`model::device`].
+    ///
+    /// # Errors
+    /// When the session has no such weights, or they do not fit its model.
+    pub fn open(folder: &Path, which: Which, device: &str) -> Result<Self, InferError> {
+        let state = session::outline(folder)?;
+        let unusable = |problem: &str| InferError::Unusable(format!("{}: {problem}", folder.display()));
+        let config = *state.config.ok_or_else(|| unusable("the log does not say what was trained; train anew"))?;
+        if config.pretrain.is_some() {
+            return Err(unusable("it was pretrained and has no answers; train its backbone/ on labelled sounds first"));
+        }
+        let checkpoints = Checkpoints::of(folder);
+        let mut notes = Vec::new();
+        let checkpoint = match which {
+            Which::Best if checkpoints.best_path().exists() => Checkpoint::read(&checkpoints.best_path())?,
+            Which::Best | Which::Last => {
+                let (checkpoint, passed_over) = checkpoints.latest()?;
+                let step = checkpoint.position.step;
+                if which == Which::Best {
+                    notes.push(match checkpoint.position.best {
+                        // Before its first epoch is over a session has no best weights.
+                        None => format!("it has no best weights yet: those of step {step} answer"),
+                        Some(best) => {
+                            let epoch = best.epoch;
+                            format!(
+                                "its best weights (epoch {epoch}) are not there any more: those of step {step} answer"
+                            )
+                        }
+                    });
+                }
+                notes.extend(passed_over.iter().map(|error| format!("{error}; the weights of step {step} answer")));
+                checkpoint
+            }
+            Which::Averaged if checkpoints.averaged_path().exists() => Checkpoint::read(&checkpoints.averaged_path())?,
+            Which::Averaged => {
+                return Err(unusable("it has no averaged weights; train with average_last in the recipe, to its end"));
+            }
+        };
+        let opened = model::open(&model::Request {
+            source: config.model.clone(),
+            frames: Some(config.shape.frames()),
+            stride: Some(config.recipe.stride),
+            pooling: Some(config.shape.pooling),
+            classes: Some(config.shape.classes),
+            method: Some(config.method),
+            seed: config.seed,
+            device: model::device(device)?,
+            precision: None,
+        })?;
+        if opened.fingerprint != checkpoint.position.backbone {
+            let changed = format!("its backbone {} is not the one it was trained on; restore that file", config.model);
+            return Err(unusable(&changed));
+        }
+        restore(&opened.store, &checkpoint)?;
+        Ok(Self { opened, config, reached: checkpoint.position.last, notes })
+    }
+}

@@ -1,0 +1,310 @@
+//! The network's parameters in one typed arrangement: the one place beside [`spec`](super::spec) that knows their names.
+//!
+//! What trains is a [`Model<bool>`], weights are a `Model` of whatever a device keeps them as, gradients a `Model` of
+//! options. Kernels and engines know fields, not names.
+
+use std::collections::{HashMap, HashSet};
+
+use candle_core::Tensor;
+
+use super::{Extras, ModelConfig, ModelError, ParamSpec, ParamStore, Stem as StemConfig};
+use crate::ops::block::{Adapter, Block, Linear, Lora, LowRank};
+
+/// The parameter that stands in the place of a hidden patch's embedding in pretraining, (1, 1, D).
+pub(super) const MASK_TOKEN: &str = "mask_token";
+
+/// The parameters behind one tensor of the network, by name.
+#[derive(Clone, Debug)]
+pub(super) enum Names {
+    /// One parameter.
+    One(String),
+    /// The packed bias (3 D) of queries, keys and values where keys have none (Whisper): that of the queries and that of
+    /// the values.
+    QueryValue([String; 2]),
+}
+
+impl Names {
+    /// Every name.
+    pub fn all(&self) -> &[String] {
+        match self {
+            Self::One(name) => std::slice::from_ref(name),
+            Self::QueryValue(names) => names,
+        }
+    }
+}
+
+/// One thing for each parameter of a model.
+#[derive(Clone, Debug)]
+pub(super) struct Model<T> {
+    pub backbone: Backbone<T>,
+    pub head: Head<T>,
+}
+
+/// What makes one vector of a sound.
+#[derive(Clone, Debug)]
+pub(super) struct Backbone<T> {
+    pub stem: Stem<T>,
+    /// In the place of hidden patches, in pretraining.
+    pub mask: Option<T>,
+    pub blocks: Vec<Block<T>>,
+    /// LayerNorm after the last block.
+    pub norm: Linear<T>,
+}
+
+/// What makes tokens of a spectrogram.
+#[derive(Clone, Debug)]
+pub(super) enum Stem<T> {
+    /// Patches, projected, after class tokens.
+    Patches {
+        /// (D, pixels of a patch).
+        projection: Linear<T>,
+        /// (1, 1, D) each.
+        class: Vec<T>,
+        /// (1, tokens, D).
+        positions: T,
+    },
+    /// Two convolutions along time.
+    Convolutions {
+        /// (D, mel bins, 3) and (D, D, 3).
+        layers: [Linear<T>; 2],
+        /// (1, tokens, D).
+        positions: T,
+    },
+}
+
+/// What makes logits of a vector.
+#[derive(Clone, Debug)]
+pub(super) struct Head<T> {
+    /// LayerNorm, where the head has one.
+    pub norm: Option<Linear<T>>,
+    /// (classes, D).
+    pub linear: Linear<T>,
+}
+
+/// The names of a model's parameters; with `mask` also of the mask token.
+pub(super) fn names(config: &ModelConfig, extras: &Extras, mask: bool) -> Model<Names> {
+    let one = |name: &str| Names::One(name.to_owned());
+    let stem = match config.stem {
+        StemConfig::Patches { .. } => Stem::Patches {
+            projection: linear("patch"),
+            class: ["cls_token", "dist_token"].map(one).into(),
+            positions: one("pos_embed"),
+        },
+        StemConfig::Convolutions { .. } => {
+            Stem::Convolutions { layers: ["stem.conv1", "stem.conv2"].map(linear), positions: one("pos_embed") }
+        }
+    };
+    let backbone = Backbone {
+        stem,
+        mask: mask.then(|| one(MASK_TOKEN)),
+        blocks: (0..config.depth).map(|block| block_names(config, extras, &format!("blocks.{block}"))).collect(),
+        norm: linear("norm"),
+    };
+    let head = Head { norm: config.head_norm.then(|| linear("head.norm")), linear: linear("head.linear") };
+    Model { backbone, head }
+}
+
+fn block_names(config: &ModelConfig, extras: &Extras, block: &str) -> Block<Names> {
+    let name = |part: &str| format!("{block}.{part}");
+    let adapter =
+        |part: &str| Adapter { down: linear(&name(&format!("{part}.down"))), up: linear(&name(&format!("{part}.up"))) };
+    let low_rank = |part: &str| LowRank {
+        down: Names::One(name(&format!("{part}.down.weight"))),
+        up: Names::One(name(&format!("{part}.up.weight"))),
+    };
+    let mut qkv = linear(&name("attn.qkv"));
+    if !config.key_bias() {
+        qkv.bias = Names::QueryValue([name("attn.q_bias"), name("attn.v_bias")]);
+    }
+    Block {
+        prompt: (extras.prompts > 0).then(|| Names::One(name("prompt"))),
+        norm1: linear(&name("norm1")),
+        qkv,
+        proj: linear(&name("attn.proj")),
+        lora: extras.lora.map(|_| Lora { q: low_rank("attn.lora_q"), v: low_rank("attn.lora_v") }),
+        spatial: extras.spatial.map(|_| adapter("spatial")),
+        norm2: linear(&name("norm2")),
+        fc1: linear(&name("mlp.fc1")),
+        fc2: linear(&name("mlp.fc2")),
+        adapter: extras.mlp.map(|_| adapter("adapter")),
+    }
+}
+
+fn linear(layer: &str) -> Linear<Names> {
+    Linear { weight: Names::One(format!("{layer}.weight")), bias: Names::One(format!("{layer}.bias")) }
+}
+
+/// What trains of a backbone with these parameters.
+pub(super) fn training(names: &Backbone<Names>, specs: &[ParamSpec]) -> Backbone<bool> {
+    let training: HashSet<_> = specs.iter().filter(|spec| spec.trains).map(|spec| spec.name.as_str()).collect();
+    names.map(|names| names.all().iter().any(|name| training.contains(name.as_str())))
+}
+
+/// Whether any of these parameters trains in a store.
+pub(super) fn trains(store: &ParamStore) -> impl Fn(&Names) -> bool + Copy + '_ {
+    move |names: &Names| names.all().iter().any(|name| store.entry(name).is_some_and(|(spec, _)| spec.trains))
+}
+
+/// A backbone's gradients in the arrangement's order, by their parameters' names.
+///
+/// # Errors
+/// When the device fails.
+pub(super) fn by_name(
+    names: &Backbone<Names>,
+    found: Vec<Option<Tensor>>,
+) -> Result<HashMap<&str, Tensor>, ModelError> {
+    let mut all = HashMap::new();
+    for (names, gradient) in names.list().into_iter().zip(found) {
+        match (names, gradient) {
+            (_, None) => {}
+            (Names::One(name), Some(gradient)) => {
+                all.insert(name.as_str(), gradient);
+            }
+            (Names::QueryValue([q, v]), Some(gradient)) => {
+                let third = gradient.elem_count() / 3;
+                let gradient = gradient.flatten_all()?;
+                all.insert(q, gradient.narrow(0, 0, third)?.force_contiguous()?);
+                all.insert(v, gradient.narrow(0, 2 * third, third)?.force_contiguous()?);
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// A gradient for each trainable parameter of a store in its order, in its shape and type and on its device.
+///
+/// # Errors
+/// When one is missing, or the device fails.
+pub(super) fn in_order(store: &ParamStore, mut found: HashMap<&str, Tensor>) -> Result<Vec<Tensor>, ModelError> {
+    let all = store.trainable().map(|(spec, var)| {
+        let gradient = found.remove(spec.name.as_str());
+        let gradient = gradient.ok_or_else(|| ModelError::Shape(format!("{} received no gradient", spec.name)))?;
+        Ok(gradient.reshape(spec.shape.as_slice())?.to_device(store.device())?.to_dtype(var.dtype())?)
+    });
+    all.collect()
+}
+
+impl<T> Head<T> {
+    /// The same arrangement of other things.
+    ///
+    /// # Errors
+    /// The first that `f` gives.
+    pub fn try_map<'a, U, E>(&'a self, f: &mut impl FnMut(&'a T) -> Result<U, E>) -> Result<Head<U>, E> {
+        let norm = self.norm.as_ref().map(|norm| norm.try_map(f)).transpose()?;
+        Ok(Head { norm, linear: self.linear.try_map(f)? })
+    }
+
+    /// The same where nothing can fail.
+    pub fn map<'a, U>(&'a self, mut f: impl FnMut(&'a T) -> U) -> Head<U> {
+        let Ok(mapped) = self.try_map(&mut |one| Ok::<_, std::convert::Infallible>(f(one)));
+        mapped
+    }
+
+    /// Everything in its order.
+    pub fn list(&self) -> Vec<&T> {
+        let mut all = Vec::new();
+        self.map(|one| all.push(one));
+        all
+    }
+}
+
+impl<T> Backbone<T> {
+    /// The same arrangement of other things.
+    ///
+    /// # Errors
+    /// The first that `f` gives.
+    pub fn try_map<'a, U, E>(&'a self, mut f: impl FnMut(&'a T) -> Result<U, E>) -> Result<Backbone<U>, E> {
+        let f = &mut f;
+        let stem = match &self.stem {
+            Stem::Patches { projection, class, positions } => Stem::Patches {
+                projection: projection.try_map(f)?,
+                class: class.iter().map(&mut *f).collect::<Result<_, E>>()?,
+                positions: f(positions)?,
+            },
+            Stem::Convolutions { layers: [first, second], positions } => {
+                Stem::Convolutions { layers: [first.try_map(f)?, second.try_map(f)?], positions: f(positions)? }
+            }
+        };
+        Ok(Backbone {
+            stem,
+            mask: self.mask.as_ref().map(&mut *f).transpose()?,
+            blocks: self.blocks.iter().map(|block| block.try_map(f)).collect::<Result<_, E>>()?,
+            norm: self.norm.try_map(f)?,
+        })
+    }
+
+    /// The same where nothing can fail.
+    pub fn map<'a, U>(&'a self, mut f: impl FnMut(&'a T) -> U) -> Backbone<U> {
+        let Ok(mapped) = self.try_map(|one| Ok::<_, std::convert::Infallible>(f(one)));
+        mapped
+    }
+
+    /// The same from mutable things.
+    pub fn map_mut<'a, U>(&'a mut self, mut f: impl FnMut(&'a mut T) -> U) -> Backbone<U> {
+        let f = &mut f;
+        let stem = match &mut self.stem {
+            Stem::Patches { projection, class, positions } => Stem::Patches {
+                projection: projection.map_mut(f),
+                class: class.iter_mut().map(&mut *f).collect(),
+                positions: f(positions),
+            },
+            Stem::Convolutions { layers: [first, second], positions } => {
+                Stem::Convolutions { layers: [first.map_mut(f), second.map_mut(f)], positions: f(positions) }
+            }
+        };
+        Backbone {
+            stem,
+            mask: self.mask.as_mut().map(&mut *f),
+            blocks: self.blocks.iter_mut().map(|block| block.map_mut(&mut *f)).collect(),
+            norm: self.norm.map_mut(f),
+        }
+    }
+
+    /// Everything in its order.
+    pub fn list(&self) -> Vec<&T> {
+        let mut all = Vec::new();
+        self.map(|one| all.push(one));
+        all
+    }
+}
+
+impl Stem<bool> {
+    /// Whether anything before the first block trains.
+    pub fn any(&self) -> bool {
+        match self {
+            Self::Patches { projection, class, positions } => {
+                projection.weight || projection.bias || *positions || class.contains(&true)
+            }
+            Self::Convolutions { layers, positions } => *positions || layers.iter().any(|l| l.weight || l.bias),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::model::{Method, Pooling, specs};
+
+    /// The arrangement names every parameter of the specification once, and no other.
+    #[test]
+    fn every_parameter_has_its_place() {
+        let patches = ModelConfig { depth: 3, ..ModelConfig::ast("tiny", 64, [16, 16], 5).unwrap() };
+        let stem = StemConfig::Convolutions { mel_bins: 80, frames: 64 };
+        let convolutions = ModelConfig { stem, pooling: Pooling::Mean, ..patches.clone() };
+        let bare = ModelConfig { head_norm: false, pooling: Pooling::All, ..convolutions.clone() };
+        for config in [patches, convolutions, bare] {
+            for method in Method::all() {
+                let names = names(&config, &method.extras(&config), false);
+                let tensors = names.backbone.list().into_iter().chain(names.head.list());
+                let placed: Vec<_> = tensors.flat_map(Names::all).cloned().collect();
+                let unique: BTreeSet<_> = placed.iter().cloned().collect();
+                assert_eq!(unique.len(), placed.len(), "{method}");
+                assert_eq!(unique, specs(&config, method).into_iter().map(|spec| spec.name).collect(), "{method}");
+            }
+        }
+    }
+}

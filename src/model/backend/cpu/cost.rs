@@ -1,0 +1,125 @@
+//! What a training step of the CPU kernels holds and computes, counted without weights and without a step.
+
+use serde::Serialize;
+
+use super::{Backend, Cpu, Plan, Result, Sizes};
+use crate::{
+    model::{Inventory, Method, ModelConfig, ModelError, Thrift, arch, specs},
+    ops::block::{Trained, Widths},
+};
+
+/// What a training step of some clips costs: bytes that last through it, without the work space that blocks share, and
+/// multiplications in its blocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Cost {
+    /// Clips that go through the model at a time.
+    pub batch: usize,
+    /// Weights, frozen and trainable.
+    pub weights: usize,
+    /// Gradients of what trains.
+    pub gradients: usize,
+    /// AdamW's two moments of what trains.
+    pub moments: usize,
+    /// What the blocks' forward pass keeps for their backward pass.
+    pub activations: usize,
+    /// Multiplications of the blocks' forward pass.
+    pub forward: u64,
+    /// Those of their backward pass.
+    pub backward: u64,
+}
+
+impl Cost {
+    /// Of a step of `batch` clips at a time.
+    ///
+    /// # Errors
+    /// When the CPU kernels do not know the method for this backbone.
+    pub fn of(config: &ModelConfig, method: Method, batch: usize, thrift: Thrift) -> Result<Self> {
+        let specs = specs(config, method);
+        let counts = Inventory::of(&specs);
+        let batch = thrift.micro_batch.unwrap_or(batch).clamp(1, batch.max(1));
+        let extras = method.extras(config);
+        let trains = arch::training(&arch::names(config, &extras, false).backbone, &specs);
+        let plan = Plan { config, extras: &extras, trains: &trains, thrift };
+        if !Cpu::supports(&plan) {
+            return Err(ModelError::Shape(format!("the CPU kernels have no {method} for this backbone")));
+        }
+        let backend = Cpu::new(&plan);
+        let widths = Widths {
+            prompts: extras.prompts,
+            mlp: config.mlp_hidden,
+            spatial: extras.spatial.unwrap_or(0),
+            adapter: extras.mlp.unwrap_or(0),
+        };
+        let pooled = config.pooled_tokens(None);
+        let keep = pooled.last().map_or(config.tokens(), |last| last + 1);
+        let shape = backend.shape(Sizes { batch, tokens: config.tokens(), keep });
+        let mut trained = vec![Trained::default(); config.depth];
+        for spec in specs.iter().filter(|spec| spec.trains && spec.shape.len() == 2) {
+            if let Some(of_block) = spec.block.and_then(|block| trained.get_mut(block)) {
+                let before = spec.name.contains(".attn.qkv.") || spec.name.contains(".attn.lora");
+                *if before { &mut of_block.before } else { &mut of_block.behind } += spec.count();
+            }
+        }
+        let [forward, backward] = backend.stack.multiplications(&shape, widths, &trained);
+        Ok(Self {
+            batch,
+            forward,
+            backward,
+            weights: 4 * counts.total,
+            gradients: 4 * counts.trainable,
+            moments: 8 * counts.trainable,
+            // A frozen backbone makes its features without a graph.
+            activations: if trains.list().contains(&&true) { backend.stack.kept(&shape, widths) } else { 0 },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::model::{
+        Engine,
+        network::Network,
+        testing::{features, loss, moved},
+    };
+
+    /// The count is of what is really kept, for every method, with and without checkpoints.
+    #[test]
+    fn what_is_counted_is_what_is_kept() {
+        for (checkpoint, lean) in [(false, false), (false, true), (true, false)] {
+            for method in Method::all() {
+                let thrift = Thrift { checkpoint, lean, ..Thrift::default() };
+                let config = ModelConfig { hidden: 36, mlp_hidden: 100, depth: 3, ..tiny() };
+                let mut engine = Network::<Cpu>::new(config.clone(), method, thrift);
+                let store = moved(&config, method, 0.1);
+                engine.step(&store, &features(&config, 2), &mut loss, false).unwrap();
+                let counted = Cost::of(&config, method, 2, thrift).unwrap();
+                assert_eq!(counted.activations, engine.backend().stack.kept_bytes(), "{method}, {thrift:?}");
+            }
+        }
+    }
+
+    fn tiny() -> ModelConfig {
+        ModelConfig::ast("tiny", 128, [16, 16], 50).unwrap()
+    }
+
+    /// The promise of the method: activations and optimizer state of AAT are at most half of full fine-tuning's. So
+    /// they are on base; on tiny, which has few weights, lean blocks are needed.
+    #[test]
+    fn adapters_keep_at_most_half_of_what_full_fine_tuning_keeps() {
+        let base = ModelConfig::ast("base", 512, [10, 10], 50).unwrap();
+        for (config, batch, lean) in [(tiny(), 16, true), (base, 2, false)] {
+            let of = |method: &str, lean| {
+                let thrift = Thrift { lean, ..Thrift::default() };
+                Cost::of(&config, method.parse().unwrap(), batch, thrift).unwrap()
+            };
+            let [aat, full] = [("aat", lean), ("full", false)].map(|(method, lean)| {
+                let Cost { activations, moments, .. } = of(method, lean);
+                activations + moments
+            });
+            assert!(2 * aat <= full, "{aat} and {full} of {config:?}");
+        }
+    }
+}

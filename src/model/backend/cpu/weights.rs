@@ -1,0 +1,56 @@
+//! A store's weights as plain memory, for as long as a step lasts.
+
+use std::ops::{Deref, Range};
+
+use candle_core::{CpuStorage, Storage};
+
+use super::Result;
+use crate::model::{ModelError, ParamStore, arch::Names};
+
+/// Storage that nobody writes to meanwhile.
+type Guard<'s> = Box<dyn Deref<Target = Storage> + Sync + 's>;
+
+/// One tensor of the network.
+pub(in crate::model) enum Held<'s> {
+    /// A parameter's memory, held against writing, and where it lies in it.
+    Own(Guard<'s>, Range<usize>),
+    /// A packed bias put together.
+    Packed(Vec<f32>),
+}
+
+impl<'s> Held<'s> {
+    /// Takes hold of what these names stand for.
+    ///
+    /// # Errors
+    /// When a store does not have it as contiguous single-precision numbers in main memory.
+    pub fn of(store: &'s ParamStore, names: &Names) -> Result<Self> {
+        let own = |name: &str| {
+            let var = store.get(name).ok_or_else(|| ModelError::Shape(format!("the model has no parameter {name}")))?;
+            let (storage, layout) = var.storage_and_layout();
+            match (&*storage, layout.contiguous_offsets()) {
+                (Storage::Cpu(CpuStorage::F32(values)), Some((from, to))) if to <= values.len() => {
+                    Ok(Self::Own(Box::new(storage), from..to))
+                }
+                _ => Err(ModelError::Shape(format!("{name} is not in main memory as single-precision numbers"))),
+            }
+        };
+        match names {
+            Names::One(name) => own(name),
+            Names::QueryValue([q, v]) => {
+                let (q, v) = (own(q)?, own(v)?);
+                Ok(Self::Packed([q.values(), &vec![0.0; q.values().len()], v.values()].concat()))
+            }
+        }
+    }
+
+    /// Its values.
+    pub fn values(&self) -> &[f32] {
+        match self {
+            Self::Own(storage, range) => match &***storage {
+                Storage::Cpu(CpuStorage::F32(values)) => &values[range.clone()],
+                _ => &[],
+            },
+            Self::Packed(values) => values,
+        }
+    }
+}

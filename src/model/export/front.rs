@@ -1,0 +1,87 @@
+//! The front end as operations: raw samples to the normalised log-mel that the model was trained on.
+
+use super::graph::{Builder, int, ints, text};
+use crate::audio::{FRAME_LENGTH, FRAME_SHIFT, FrontEnd, Normalisation, Tables};
+
+/// Natural logarithm of ten.
+const LN_10: f32 = std::f32::consts::LN_10;
+
+/// A normalised log-mel, and how much of it is sound.
+pub(super) struct LogMel {
+    /// Name of the value: (batch, bins, frames).
+    pub(super) value: String,
+    /// Name of the number of frames that are sound and not padding: (1).
+    pub(super) heard: String,
+}
+
+/// From `waveform`, (batch, samples), to the log-mel of `frames` frames.
+pub(super) fn front_end(g: &mut Builder<'_>, kind: FrontEnd, frames: usize, normalisation: Normalisation) -> LogMel {
+    g.at("front");
+    match kind {
+        FrontEnd::Kaldi => kaldi(g, frames, normalisation),
+        FrontEnd::Whisper | FrontEnd::Whisper128 => whisper(g, kind, frames),
+    }
+}
+
+/// Frames that fit whole into the sound; padding is 0 before normalisation.
+fn kaldi(g: &mut Builder<'_>, frames: usize, Normalisation { mean, std }: Normalisation) -> LogMel {
+    let window = FRAME_LENGTH + FRAME_SHIFT * frames.saturating_sub(1);
+    let sound = g.slice("waveform", 0, window as i64, 1);
+    let sound = g.unsqueeze(&sound, 1);
+    let log = log_energies(g, &sound, FrontEnd::Kaldi);
+    let LogMel { value, heard } = to_length(g, &log, frames, 0.0);
+    let (mean, scale) = (g.number(mean), g.number(0.5 / std));
+    let centred = g.op("Sub", &[&value, &mean], Vec::new());
+    LogMel { value: g.op("Mul", &[&centred, &scale], Vec::new()), heard }
+}
+
+/// Frames are centred and reflect at the sound's ends; the floor of eight decades counts from the loudest bin of the
+/// whole sound, so the sound is not cut before it.
+fn whisper(g: &mut Builder<'_>, kind: FrontEnd, frames: usize) -> LogMel {
+    // 200 samples on the left and 40 on the right make samples / 160 frames: the program's, with none to drop.
+    let (left, right) = ((FRAME_LENGTH / 2) as i64, (FRAME_LENGTH / 2 - FRAME_SHIFT) as i64);
+    let sound = g.unsqueeze("waveform", 1);
+    let pads = g.ints(&[0, 0, left, 0, 0, right]);
+    let sound = g.op("Pad", &[&sound, &pads], vec![text("mode", "reflect")]);
+    let log = log_energies(g, &sound, kind);
+    let loudest = g.op("ReduceMax", &[&log], vec![ints("axes", &[1, 2]), int("keepdims", 1)]);
+    let decades = g.number(8.0 * LN_10);
+    let floor = g.op("Sub", &[&loudest, &decades], Vec::new());
+    // Of a soft sound the floor is the lowest value there is.
+    let lowest = g.number(kind.tables().floor.ln());
+    let floor = g.op("Clip", &[&floor, &lowest], Vec::new());
+    // Below any floor, so that what is padded becomes the floor: what silence gets beside this sound.
+    let LogMel { value, heard } = to_length(g, &log, frames, -1000.0);
+    // The greater of both; WebGPU has no Max.
+    let below = g.op("Less", &[&value, &floor], Vec::new());
+    let cut = g.op("Where", &[&below, &floor, &value], Vec::new());
+    let (scale, one) = (g.number(0.25 / LN_10), g.number(1.0));
+    let scaled = g.op("Mul", &[&cut, &scale], Vec::new());
+    LogMel { value: g.op("Add", &[&scaled, &one], Vec::new()), heard }
+}
+
+/// (batch, 1, samples) to the natural logarithms of mel energies, (batch, bins, frames).
+fn log_energies(g: &mut Builder<'_>, sound: &str, kind: FrontEnd) -> String {
+    let Tables { transform, bins, bank, filters, floor } = kind.tables();
+    let transform = g.table("front.transform", &[2 * bins, 1, FRAME_LENGTH], Box::new(move || Ok(transform.clone())));
+    let spectrum = g.conv(&[sound, &transform], &[FRAME_LENGTH], &[FRAME_SHIFT], 0);
+    let squares = g.op("Mul", &[&spectrum, &spectrum], Vec::new());
+    let [real, imaginary] = g.halves(&squares, 1);
+    let power = g.op("Add", &[&real, &imaginary], Vec::new());
+    let bank = g.table("front.bank", &[filters, bins], Box::new(move || Ok(bank.clone())));
+    let energies = g.op("MatMul", &[&bank, &power], Vec::new());
+    let floor = g.number(floor);
+    let energies = g.op("Clip", &[&energies, &floor], Vec::new());
+    g.op("Log", &[&energies], Vec::new())
+}
+
+/// Cuts or pads the frames to the model's.
+fn to_length(g: &mut Builder<'_>, log: &str, frames: usize, padding: f32) -> LogMel {
+    let cut = g.slice(log, 0, frames as i64, 2);
+    let heard = g.op("Shape", &[&cut], vec![int("start", 2)]);
+    let (whole, none) = (g.ints(&[frames as i64]), g.ints(&[0; 5]));
+    let missing = g.op("Sub", &[&whole, &heard], Vec::new());
+    let pads = g.op("Concat", &[&none, &missing], vec![int("axis", 0)]);
+    let padding = g.number(padding);
+    LogMel { value: g.op("Pad", &[&cut, &pads, &padding], Vec::new()), heard }
+}
