@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, ops::Range};
 
 use super::Says;
-use crate::{audio::SAMPLE_RATE, data::random::Dice};
+use crate::{audio::SAMPLE_RATE, random::Dice};
 
 /// Overlap with an event from which on its class counts as in a window, in seconds; half of the event does as well. The
 /// half makes sure that a short event is on in at least one window (OpenSoundscape's `min_label_overlap` and
