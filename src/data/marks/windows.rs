@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, ops::Range};
 
 use super::Says;
-use crate::{audio::SAMPLE_RATE, random::Dice};
+use crate::{audio::SAMPLE_RATE, random::KeyedRng};
 
 /// Overlap with an event from which on its class counts as in a window, in seconds; half of the event does as well. The
 /// half makes sure that a short event is on in at least one window (OpenSoundscape's `min_label_overlap` and
@@ -83,12 +83,12 @@ pub fn windows(name: &str, length: u64, size: u64, events: &[Event], complete: b
         if event.says == Says::Uncertain || event.span.start >= length {
             continue;
         }
-        let mut dice = Dice::new(0, &format!("window {name}"), 0, index as u64);
+        let mut rng = KeyedRng::new(0, &format!("window {name}"), 0, index as u64);
         let (from, to) = (event.span.start, event.span.end.min(length));
         let long = to - from;
         if long <= size {
             // All of the event is inside, anywhere.
-            starts.insert((to.saturating_sub(size) + draw(&mut dice, from - to.saturating_sub(size))).min(last));
+            starts.insert((to.saturating_sub(size) + draw(&mut rng, from - to.saturating_sub(size))).min(last));
             continue;
         }
         // As many as cover it about once, spread over it, each moved by up to half of what is left between them.
@@ -96,7 +96,7 @@ pub fn windows(name: &str, length: u64, size: u64, events: &[Event], complete: b
         let room = long - size;
         for k in 0..count {
             let even = if count > 1 { room * k / (count - 1) } else { 0 };
-            let shift = draw(&mut dice, (room / count.max(1)).min(size) / 2);
+            let shift = draw(&mut rng, (room / count.max(1)).min(size) / 2);
             starts.insert((from + even.saturating_sub(shift)).min(last));
         }
     }
@@ -109,8 +109,8 @@ pub fn windows(name: &str, length: u64, size: u64, events: &[Event], complete: b
 }
 
 /// Uniform in `0..=most`.
-fn draw(dice: &mut Dice, most: u64) -> u64 {
-    (f64::from(dice.unit()) * (most + 1) as f64) as u64
+fn draw(rng: &mut KeyedRng, most: u64) -> u64 {
+    (f64::from(rng.unit()) * (most + 1) as f64) as u64
 }
 
 /// Beginnings of windows in which nothing is marked: of gaps that are long enough to keep a window's length from every event,
@@ -141,7 +141,7 @@ fn background(name: &str, length: u64, size: u64, events: &[Event], with_events:
     }
     if !events.is_empty() {
         let wanted = BACKGROUND * with_events.max(1);
-        Dice::new(0, &format!("background {name}"), 0, 0).shuffle(&mut starts);
+        KeyedRng::new(0, &format!("background {name}"), 0, 0).shuffle(&mut starts);
         starts.truncate(wanted);
     }
     starts
