@@ -1,6 +1,9 @@
 //! Data sets as people have them: layouts, splits, recipes, and what is said when something is wrong.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+#[path = "../src/audio/testing.rs"]
+mod wav;
+
 use std::{
     collections::BTreeSet,
     fs,
@@ -10,23 +13,10 @@ use std::{
 use aat_tui::data::{self, Label, Loss, Metric, Recipe, Split};
 
 /// A tone of so many samples as a 16-bit wav file.
-fn wav(path: &Path, samples: usize) {
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: 16_000,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut writer = hound::WavWriter::create(path, spec).unwrap();
+fn wav(path: &Path, samples: u32) {
     // A different pitch for each file, so that no two are the same.
     let hz = path.to_string_lossy().bytes().fold(200u32, |sum, byte| (sum * 31 + u32::from(byte)) % 3_000 + 100);
-    for n in 0..samples {
-        writer
-            .write_sample((8_000.0 * (std::f32::consts::TAU * n as f32 * hz as f32 / 16_000.0).sin()) as i16)
-            .unwrap();
-    }
-    writer.finalize().unwrap();
+    wav::wav(path, samples, |n| (8_000.0 * (std::f32::consts::TAU * n as f32 * hz as f32 / 16_000.0).sin()) as i16);
 }
 
 fn shared(folder: &str) -> Option<PathBuf> {

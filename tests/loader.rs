@@ -1,6 +1,9 @@
 //! Batches: the same from the same seed, from any position; what training and evaluation get.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../src/audio/testing.rs"]
+mod wav;
+
 use std::{collections::BTreeSet, fs, ops::ControlFlow, path::Path, sync::Arc};
 
 use aat_tui::{
@@ -192,17 +195,9 @@ fn short_clips_are_padded_and_say_how_long_they_are() {
 /// Two class folders with some clips.
 fn folders(root: &Path) {
     for class in ["a", "b"] {
-        fs::create_dir_all(root.join(class)).unwrap();
         for n in 0..3 {
-            let spec = hound::WavSpec {
-                channels: 1,
-                sample_rate: 16_000,
-                bits_per_sample: 16,
-                sample_format: hound::SampleFormat::Int,
-            };
-            let mut writer = hound::WavWriter::create(root.join(class).join(format!("{n}.wav")), spec).unwrap();
-            (0..8_000i32).for_each(|t| writer.write_sample((t * (n + 1) % 997) as i16).unwrap());
-            writer.finalize().unwrap();
+            let path = root.join(class).join(format!("{n}.wav"));
+            wav::wav(&path, 8_000, |t| (t as i32 * (n + 1) % 997) as i16);
         }
     }
 }

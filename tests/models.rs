@@ -1,6 +1,9 @@
 //! `aat-tui models`, as a user and a script see it.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../src/audio/testing.rs"]
+mod wav;
+
 use std::path::{Path, PathBuf};
 
 use aat_tui::model::{self, Features, Request};
@@ -47,15 +50,7 @@ fn show_tells_what_a_file_is() {
 fn classify_answers_in_the_labels_of_the_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tone.wav");
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: 16_000,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut wav = hound::WavWriter::create(&file, spec).unwrap();
-    (0..16_000).for_each(|i| wav.write_sample(((i as f32 * 0.17).sin() * 9000.0) as i16).unwrap());
-    wav.finalize().unwrap();
+    wav::wav(&file, 16_000, |n| ((n as f32 * 0.17).sin() * 9000.0) as i16);
     let mut command = Command::cargo_bin("aat-tui").unwrap();
     let output =
         command.arg("classify").arg(golden("hf-ast")).arg(&file).args(["--top", "3", "--json"]).output().unwrap();

@@ -1,6 +1,9 @@
 //! `pretrain` from the outside: it learns, can be interrupted, and leaves a backbone that others train on.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../src/audio/testing.rs"]
+mod wav;
+
 use std::{
     f32::consts::TAU,
     path::{Path, PathBuf},
@@ -12,20 +15,9 @@ use assert_cmd::Command;
 fn sounds(root: &Path) {
     for (class, pitch) in [("low", 200.0), ("high", 2000.0), ("unlabelled", 700.0)] {
         let folder = root.join(class);
-        std::fs::create_dir_all(&folder).unwrap();
         for variation in 0..3 {
-            let spec = hound::WavSpec {
-                channels: 1,
-                sample_rate: 16_000,
-                bits_per_sample: 16,
-                sample_format: hound::SampleFormat::Int,
-            };
-            let mut file = hound::WavWriter::create(folder.join(format!("{variation}.wav")), spec).unwrap();
-            for i in 0..16_000 {
-                let phase = TAU * pitch * (1.0 + 0.1 * variation as f32) * i as f32 / 16_000.0;
-                file.write_sample((8000.0 * phase.sin()) as i16).unwrap();
-            }
-            file.finalize().unwrap();
+            let phase = |n| TAU * pitch * (1.0 + 0.1 * variation as f32) * n as f32 / 16_000.0;
+            wav::wav(&folder.join(format!("{variation}.wav")), 16_000, |n| (8000.0 * phase(n).sin()) as i16);
         }
     }
     std::fs::write(root.join("low/broken.wav"), "no sound at all").unwrap();

@@ -1,6 +1,9 @@
 //! `probe` from the outside: what a frozen backbone makes of a data set, beside the log-mel's own statistics.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+#[path = "../src/audio/testing.rs"]
+mod wav;
+
 use std::{f32::consts::TAU, path::Path};
 
 use assert_cmd::Command;
@@ -10,20 +13,9 @@ use serde_json::Value;
 fn tones(root: &Path) {
     for (class, pitch) in [("low", 200.0), ("high", 2000.0)] {
         let folder = root.join(class);
-        std::fs::create_dir_all(&folder).unwrap();
         for clip in 0..10 {
-            let spec = hound::WavSpec {
-                channels: 1,
-                sample_rate: 16_000,
-                bits_per_sample: 16,
-                sample_format: hound::SampleFormat::Int,
-            };
-            let mut file = hound::WavWriter::create(folder.join(format!("{clip}.wav")), spec).unwrap();
-            for i in 0..8_000 {
-                let phase = TAU * (pitch + 20.0 * clip as f32) * i as f32 / 16_000.0;
-                file.write_sample((8000.0 * phase.sin()) as i16).unwrap();
-            }
-            file.finalize().unwrap();
+            let phase = |n| TAU * (pitch + 20.0 * clip as f32) * n as f32 / 16_000.0;
+            wav::wav(&folder.join(format!("{clip}.wav")), 8_000, |n| (8000.0 * phase(n).sin()) as i16);
         }
     }
 }

@@ -1,6 +1,9 @@
 //! What a run is of: the data that it was trained on is told from any other, and what was found and used is said.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+#[path = "../src/audio/testing.rs"]
+mod wav;
+
 use std::{
     f32::consts::TAU,
     fs,
@@ -89,18 +92,7 @@ impl Bench {
 }
 
 fn tone(path: &Path, hz: f32) {
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: 16_000,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut wav = hound::WavWriter::create(path, spec).unwrap();
-    for i in 0..5_000 {
-        wav.write_sample(((TAU * hz * i as f32 / 16_000.0).sin() * 9_000.0) as i16).unwrap();
-    }
-    wav.finalize().unwrap();
+    wav::wav(path, 5_000, |n| ((TAU * hz * n as f32 / 16_000.0).sin() * 9_000.0) as i16);
 }
 
 fn text(output: &Output) -> String {

@@ -18,6 +18,8 @@ mod stream;
 mod streamed;
 mod tables;
 pub mod tap;
+#[cfg(test)]
+pub(crate) mod testing;
 mod whisper_mel;
 
 pub use clip::{Clip, Sound, decode, load, load_noted};

@@ -69,7 +69,7 @@ impl<T> Kept<T> {
         &self.values[from..from + count * self.bins]
     }
 
-    /// Lets go of what is before row `first`, in large steps.
+    /// Discards the rows before `first`, in large steps.
     fn forget(&mut self, first: u64) {
         let count = first.saturating_sub(self.gone) as usize * self.bins;
         if count > self.values.len() / 2 {
@@ -195,7 +195,7 @@ impl Sliding {
         Window { start, mel }
     }
 
-    /// Lets go of what no window reaches any more, in large steps: moving memory at every block would cost more.
+    /// Discards what no window reaches any more, in large steps: moving memory at every block would cost more.
     fn forget(&mut self) {
         // Frames of the last window begin up to a frame's length before what its size alone says; two more are Whisper's.
         let back = self.taken().saturating_sub(self.size + 4 * FRAME_SHIFT as u64);

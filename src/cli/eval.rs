@@ -40,7 +40,7 @@ pub struct Args {
     /// trained on, all clips.
     #[arg(long, env = "AAT_TUI_SPLIT", value_enum)]
     split: Option<Part>,
-    /// Which of a session's weights: those of the best epoch (unless something is said), of the last checkpoint, or the
+    /// Which of a session's weights: those of the best epoch (the default), of the last checkpoint, or the
     /// mean of the last epochs'.
     #[arg(long, env = "AAT_TUI_WEIGHTS", value_enum)]
     weights: Option<Weights>,

@@ -76,9 +76,9 @@ pub enum Command {
     Data(data::Args),
     /// Write the log-mel spectrogram of sound files as .npy.
     Features(features::Args),
-    /// Tell what a checkpoint is, check it, convert it.
+    /// Show what a checkpoint is, check it, convert it.
     Models(models::Args),
-    /// Hear a microphone, or a file in real time, and say what it is at each hop.
+    /// Classify a microphone, or a file in real time, at each hop.
     Listen(listen::Args),
     /// Measure the time and memory of a training step, an answer, a filter bank or a drawn frame.
     Bench(bench::Args),

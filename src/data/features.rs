@@ -302,21 +302,12 @@ impl FeatureSet {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::{fs, path::Path};
+    use std::path::Path;
 
     use super::*;
 
     fn wav(path: &Path, sample: impl Fn(u32) -> i16) {
-        let spec = hound::WavSpec {
-            channels: 1,
-            sample_rate: 16_000,
-            bits_per_sample: 16,
-            sample_format: hound::SampleFormat::Int,
-        };
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        let mut writer = hound::WavWriter::create(path, spec).unwrap();
-        (0..8_000).for_each(|n| writer.write_sample(sample(n)).unwrap());
-        writer.finalize().unwrap();
+        audio::testing::wav(path, 8_000, sample);
     }
 
     #[test]

@@ -94,7 +94,7 @@ pub(super) fn export(request: &Request, store: &Store, watch: Watch<'_>) -> Resu
     Ok(Report { file: request.target.clone(), format: form.name(), bytes, dtype: Storage::F32.name(), checked, notes })
 }
 
-/// A disk's refusal, told of the folder that is to be written and not of the one it is written in first.
+/// An error of the disk, with the folder that is to be written and not the temporary one.
 fn of_target(error: ExportError, partial: &Path, target: &Path) -> ExportError {
     match error {
         ExportError::Model(ModelError::Io { path, source }) | ExportError::Io { path, source }
@@ -219,7 +219,7 @@ fn base_beside(trained: &Trained, folder: &Path) -> Result<(), ModelError> {
     to_hugging_face(folder, &base, true)
 }
 
-/// What stands beside our own forms.
+/// The files beside our own forms.
 fn card(trained: &Trained) -> Card {
     let (config, shape) = (&trained.config, &trained.opened.config);
     Card {
@@ -267,7 +267,7 @@ fn name(partial: tempfile::TempDir, target: &Path) -> std::io::Result<()> {
     }
     let partial: PathBuf = partial.keep();
     fs::rename(&partial, target).inspect_err(|_| {
-        // Nobody is left to tell about what could not be removed either.
+        // What cannot be removed either is left there.
         let _ = fs::remove_dir_all(&partial);
     })
 }

@@ -1,4 +1,4 @@
-//! One ONNX file: what stands in its metadata, and how it gets its name.
+//! One ONNX file: its metadata, and how it gets its name.
 
 use std::{cell::RefCell, io::Write};
 

@@ -163,7 +163,7 @@ pub(super) fn compare(
         if watch(Stage::Verifying(done, clips.items.len())).is_break() {
             return Err(ExportError::Interrupted);
         }
-        // A clip that cannot be read is the data set's fault, which `data check` tells.
+        // A clip that cannot be read is a fault of the data set, which `data check` lists.
         let Some(sound) = clips.set.sound(item).ok().filter(|sound| sound.len() >= FRAME_LENGTH) else {
             unreadable += 1;
             continue;

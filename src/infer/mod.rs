@@ -12,7 +12,7 @@ pub use classifier::Classifier;
 pub use gains::{Gains, GainsError, LOUDEST, Strip};
 pub use mix::{Channel, Fader, Mix};
 pub use replay::{Replay, replay};
-pub use trained::{Trained, Which};
+pub use trained::{Trained, Which, backbone};
 pub use weights::{find, restore};
 pub use windows::Verdict;
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{InferError, weights::restore};
 use crate::{
     data,
-    model::{self, Opened},
+    model::{self, ModelError, Opened, Precision},
     session::{self, Best, Checkpoint, Checkpoints, RunConfig},
 };
 
@@ -86,17 +86,7 @@ impl Trained {
                 return Err(unusable("it has no averaged weights; train with average_last in the recipe, to its end"));
             }
         };
-        let opened = model::open(&model::Request {
-            source: config.model.clone(),
-            frames: Some(config.shape.frames()),
-            stride: Some(config.recipe.stride),
-            pooling: Some(config.shape.pooling),
-            classes: Some(config.shape.classes),
-            method: Some(config.method),
-            seed: config.seed,
-            device: model::device(device)?,
-            precision: None,
-        })?;
+        let opened = backbone(&config, device, None)?;
         if opened.fingerprint != checkpoint.position.backbone {
             let changed = format!("its backbone {} is not the one it was trained on; restore that file", config.model);
             return Err(unusable(&changed));
@@ -104,4 +94,23 @@ impl Trained {
         restore(&opened.store, &checkpoint)?;
         Ok(Self { opened, config, reached: checkpoint.position.last, notes })
     }
+}
+
+/// The model that a run's configuration names, as it was before training, on a device by name. Without a precision it is
+/// the one that suits the device.
+///
+/// # Errors
+/// When there is no such device or model any more, or its file cannot be used.
+pub fn backbone(config: &RunConfig, device: &str, precision: Option<Precision>) -> Result<Opened, ModelError> {
+    model::open(&model::Request {
+        source: config.model.clone(),
+        frames: Some(config.shape.frames()),
+        stride: Some(config.recipe.stride),
+        pooling: Some(config.shape.pooling),
+        classes: Some(config.shape.classes),
+        method: Some(config.method),
+        seed: config.seed,
+        device: model::device(device)?,
+        precision,
+    })
 }

@@ -163,7 +163,7 @@ impl Hearing {
         self.deliveries.front().map_or_else(Instant::now, |(_, at)| *at)
     }
 
-    /// Lets go of what no later window reaches, in large steps: moving memory at every delivery would cost more.
+    /// Discards what no later window reaches, in large steps: moving memory at every delivery would cost more.
     fn forget(&mut self) {
         let count = self.frames.len() / MEL_BINS;
         if count > 2 * self.windows.frames + self.windows.hop {

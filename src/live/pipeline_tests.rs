@@ -390,15 +390,7 @@ fn what_cannot_be_opened_says_why() {
 fn what_is_odd_about_a_file_is_said_when_it_is_played() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("quiet.wav");
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: 16_000,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut writer = hound::WavWriter::create(&path, spec).unwrap();
-    (0..4_800).for_each(|_| writer.write_sample(0i16).unwrap());
-    writer.finalize().unwrap();
+    crate::audio::testing::wav(&path, 4_800, |_| 0);
     let pipeline = Pipeline::start(crate::live::source(path.to_str()), vec![], Settings::default()).unwrap();
     let events = until(&pipeline, |event| *event == LiveEvent::Closed);
     let notes: Vec<_> = events.iter().filter(|event| matches!(event, LiveEvent::Note(_))).collect();

@@ -1,4 +1,5 @@
-//! From what a person writes after `--model` to a model ready to compute.
+//! From what a person writes after `--model` to a model ready to compute. The file is long because a session's model opens
+//! the model that it was trained on, which may be another session's: the two halves call each other.
 
 use std::{collections::HashSet, path::Path};
 

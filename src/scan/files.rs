@@ -101,7 +101,7 @@ fn path_of(bytes: &[u8]) -> PathBuf {
 }
 
 /// Finds the recordings of files and folders. A file that was given is one whatever its name; below a folder the ending
-/// decides, in any letter case. `progress` hears of the number found so far, and may break off.
+/// decides, in any letter case. `progress` gets the number found so far, and may break off.
 pub fn find(given: &[PathBuf], mut progress: impl FnMut(usize) -> ControlFlow<()>) -> Option<Found> {
     let (mut found, mut seen) = (Found::default(), HashSet::new());
     let mut files = Vec::new();

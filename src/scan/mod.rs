@@ -7,12 +7,15 @@
 //! Knows models only as a [`Classifier`](crate::infer::Classifier), and nothing of terminals.
 
 mod cells;
+mod choice;
 mod clips;
 mod events;
 mod files;
 mod journal;
 mod median;
+mod names;
 mod part;
+mod plan;
 mod rules;
 mod run;
 mod score;
@@ -22,11 +25,13 @@ mod table;
 
 use std::path::PathBuf;
 
-pub use clips::{Choice, Clips, Cut};
+pub use choice::{Choice, Limits};
+pub use clips::{Clips, Cut};
 pub use events::Detection;
 pub use files::{Found, Recording, Unread, find, paths_of};
+pub use plan::{Event, Plan, Progress, Row, Summary};
 pub use rules::{ClassRule, Rules, THRESHOLDS, Thresholds};
-pub use run::{Event, Plan, Progress, Row, Summary, run};
+pub use run::run;
 pub use settings::{Grid, Key};
 pub use table::Format;
 

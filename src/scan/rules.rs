@@ -13,7 +13,7 @@ use crate::data::nearest;
 
 /// The file beside a session's log that holds its thresholds.
 pub const THRESHOLDS: &str = "thresholds.toml";
-/// The score from which on a class counts as found, unless something else is said: that of `listen`.
+/// The score from which on a class counts as found, unless another is given: that of `listen`.
 const THRESHOLD: f32 = 0.5;
 /// The score down to which a detection reaches: low, so that the threshold says nothing of its extent.
 const LOW: f32 = 0.2;

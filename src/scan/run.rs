@@ -1,153 +1,32 @@
 //! A scan from its recordings to its tables.
 
 use std::{
-    collections::{BTreeMap, HashSet},
-    io::{self, Write},
+    collections::BTreeMap,
+    io,
     ops::{ControlFlow, Range},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use npyz::WriterBuilder as _;
-use serde::Serialize;
 
 use super::{
-    Clips, Cut, Detection, Format, Found, Grid, Key, Recording, Rules, ScanError, Unread,
+    Cut, Detection, Event, Key, Plan, Progress, Row, ScanError, Summary, Unread,
     cells::Cells,
     clips,
     events::{self, Finder},
     journal::{Done, Journal},
+    names::{stems, under, write_light},
     part,
     score::{self, Sink},
     settings::seconds,
     sidecar::{self, FileNote, Sidecar},
     table::{Table, time},
 };
-use crate::{
-    atomic,
-    audio::{Began, Note},
-    infer::Classifier,
-};
+use crate::{atomic, audio::Began, infer::Classifier};
 
 /// How often the journal is put on the disk.
 const SYNC: Duration = Duration::from_secs(10);
-
-/// What a scan is to do.
-#[derive(Debug)]
-pub struct Plan {
-    /// The session or model, for people.
-    pub session: String,
-    /// Paths as they were given, and what was found by them.
-    pub given: Vec<String>,
-    /// The recordings.
-    pub found: Found,
-    /// Folder for results.
-    pub out: PathBuf,
-    /// Where windows lie.
-    pub grid: Grid,
-    /// How detections are made of scores.
-    pub rules: Rules,
-    /// Where the thresholds came from, for people.
-    pub thresholds: String,
-    /// Forms of the tables.
-    pub formats: Vec<Format>,
-    /// Write every window's scores.
-    pub scores: bool,
-    /// Write every window's embedding.
-    pub embeddings: bool,
-    /// Detections to cut out.
-    pub clips: Option<Clips>,
-    /// When the recording began, from a person: where there is only one.
-    pub began: Option<Began>,
-    /// Windows that go through the model at once.
-    pub batch: usize,
-    /// Tables of another scan in the folder may be written over.
-    pub replace: bool,
-}
-
-/// A detection as tables have it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Row {
-    /// The recording, as it was given or found.
-    pub file: String,
-    /// Seconds from its beginning.
-    pub start: f64,
-    /// Seconds from its beginning.
-    pub end: f64,
-    /// Class name.
-    pub label: String,
-    /// The highest score inside.
-    pub score: f32,
-    /// When it began, as far as the recording says.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub time: Option<String>,
-}
-
-/// What happens in a scan.
-#[derive(Debug)]
-pub enum Event<'a> {
-    /// It begins: so many recordings and bytes.
-    Begin {
-        /// Recordings.
-        files: usize,
-        /// Bytes of them.
-        bytes: u64,
-    },
-    /// It goes on.
-    Progress(Progress),
-    /// A recording is done.
-    File {
-        /// The recording.
-        file: &'a str,
-        /// Its length.
-        seconds: f64,
-        /// What was found in it.
-        rows: &'a [Row],
-        /// When it began, as far as that is known.
-        began: Option<&'a Began>,
-        /// What is odd about it.
-        notes: &'a [Note],
-        /// Its scores were kept by an earlier run.
-        known: bool,
-    },
-    /// A recording cannot be read.
-    Failed(&'a Unread),
-}
-
-/// How far a scan is.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Progress {
-    /// Recordings done, unreadable ones among them.
-    pub files: usize,
-    /// Seconds of sound scored by this run.
-    pub seconds: f64,
-    /// Bytes of recordings passed by this run, and those that it has to pass in all: what is known from earlier runs is in
-    /// neither.
-    pub bytes: u64,
-    /// Bytes that this run has to pass in all.
-    pub of_bytes: u64,
-}
-
-/// What a scan came to.
-#[derive(Debug)]
-pub struct Summary {
-    /// Recordings in the tables.
-    pub files: usize,
-    /// Those whose scores an earlier run had kept.
-    pub known: usize,
-    /// What cannot be read.
-    pub failed: Vec<Unread>,
-    /// Hours of sound in the tables, and those that this run scored.
-    pub hours: f64,
-    /// Hours that this run scored.
-    pub scored_hours: f64,
-    /// Rows in each table.
-    pub detections: u64,
-    /// What was cut out, where that was asked for.
-    pub cut: Option<Cut>,
-    /// The tables of all recordings, and the file with the settings.
-    pub written: Vec<PathBuf>,
-}
 
 /// Scans: scores what no earlier run has scored, writes each recording's tables as it ends, and at last those of all.
 ///
@@ -422,9 +301,7 @@ impl Runner<'_> {
         let scored_hours = seconds(self.scored) / 3_600.0;
         Ok(Summary { files: all.len(), known, failed, hours, scored_hours, detections, cut, written })
     }
-}
 
-impl Runner<'_> {
     /// Cuts detections out, where that was asked for.
     fn clips(
         &mut self,
@@ -512,54 +389,5 @@ impl Unwritten {
             Self::Scan(error) => error,
             Self::File(source) => ScanError::Io { path: path.to_owned(), source },
         }
-    }
-}
-
-/// `folder/stem` with an ending behind the stem, whatever dots it has.
-fn under(folder: &Path, stem: &Path, ending: &str) -> PathBuf {
-    let mut path = folder.join(stem).into_os_string();
-    path.push(ending);
-    path.into()
-}
-
-/// Writes one recording's file: whole or not at all, without waiting for the disk.
-fn write_light(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), ScanError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(ScanError::io(folder))?;
-    atomic::write_unsynced(path, |file| fill(file)).map_err(ScanError::io(path))
-}
-
-/// For each recording, where its own tables go, without their endings: its place without the ending of its name, or with
-/// it where that would be another recording's.
-fn stems(recordings: &[Recording]) -> Vec<PathBuf> {
-    let mut taken = HashSet::new();
-    let lower = |stem: &Path| stem.to_string_lossy().to_lowercase();
-    let stem_of = |recording: &Recording| {
-        let place = &recording.place;
-        let numbered = (2..).map(|n| {
-            under(
-                place.parent().unwrap_or(Path::new("")),
-                Path::new(place.file_name().unwrap_or_default()),
-                &format!(".{n}"),
-            )
-        });
-        let names = [place.with_extension(""), place.clone()].into_iter().chain(numbered);
-        let free = names.into_iter().find(|stem| taken.insert(lower(stem)));
-        free.unwrap_or_else(|| place.clone())
-    };
-    recordings.iter().map(stem_of).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_recording_has_tables_of_its_own() {
-        let places = ["a/x.wav", "a/X.WAV", "b/x.wav", "a/x.flac", "a/x.flac", "y.1.wav", "y.2.wav"];
-        let recording = |place: &str| Recording { path: place.into(), place: place.into(), bytes: 0, modified_ns: 0 };
-        let recordings: Vec<_> = places.into_iter().map(recording).collect();
-        let stems: Vec<_> = stems(&recordings).iter().map(|stem| stem.display().to_string()).collect();
-        assert_eq!(stems, ["a/x", "a/X.WAV", "b/x", "a/x.flac", "a/x.flac.2", "y.1", "y.2"]);
     }
 }

@@ -3,6 +3,7 @@
 //! Imports no candle type; weights pass through as files.
 
 mod checkpoint;
+mod checkpoints;
 mod clips;
 mod config;
 mod error;
@@ -19,7 +20,8 @@ mod store;
 pub(crate) mod testing;
 mod trace;
 
-pub use checkpoint::{BEST_FILE, Checkpoint, Checkpoints, Position, Tensor};
+pub use checkpoint::{BEST_FILE, Checkpoint, Position, Tensor};
+pub use checkpoints::Checkpoints;
 pub use clips::{CLIPS_FILE, read_clips, write_clips};
 pub use config::{OnNan, PretrainConfig, RunConfig};
 pub use error::SessionError;

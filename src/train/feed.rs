@@ -112,7 +112,7 @@ fn supersedes(new: &Update, last: &Update) -> bool {
         )
 }
 
-/// Lets go of every second step.
+/// Discards every second step.
 fn thin(queue: &mut VecDeque<Update>) {
     let mut keep = true;
     queue.retain(|update| {

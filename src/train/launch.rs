@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     data::{self, ClipList, Division, FeatureSet},
-    infer::restore,
+    infer::{backbone, restore},
     model::{self, Inventory, Opened, Thrift},
     session::{self, Checkpoints, Event, History, Lock, LogWriter, Position, RunConfig, Status, Store},
 };
@@ -174,17 +174,7 @@ impl Group {
 
 /// The backbone that a run's configuration names.
 pub(super) fn open(config: &RunConfig) -> Result<Opened, TrainError> {
-    Ok(model::open(&model::Request {
-        source: config.model.clone(),
-        frames: Some(config.shape.frames()),
-        stride: Some(config.recipe.stride),
-        pooling: Some(config.shape.pooling),
-        classes: Some(config.shape.classes),
-        method: Some(config.method),
-        seed: config.seed,
-        device: model::device(&config.device)?,
-        precision: Some(config.dtype),
-    })?)
+    Ok(backbone(config, &config.device, Some(config.dtype))?)
 }
 
 fn assemble(

@@ -9,24 +9,13 @@ use std::{
 };
 
 use super::{Feed, Request, journal::Journal, launch::Group, run::Run};
-use crate::session::Store;
+use crate::{audio::testing::wav, session::Store};
 
 fn tones(folder: &Path) {
     for (class, hz) in [("low", 220.0), ("high", 3000.0)] {
-        fs::create_dir_all(folder.join(class)).unwrap();
         for clip in 0..5 {
-            let spec = hound::WavSpec {
-                channels: 1,
-                sample_rate: 16_000,
-                bits_per_sample: 16,
-                sample_format: hound::SampleFormat::Int,
-            };
-            let mut wav = hound::WavWriter::create(folder.join(class).join(format!("{clip}.wav")), spec).unwrap();
-            for i in 0..4_000 {
-                let wave = (TAU * (hz + 10.0 * clip as f32) * i as f32 / 16_000.0).sin();
-                wav.write_sample((wave * 9_000.0) as i16).unwrap();
-            }
-            wav.finalize().unwrap();
+            let wave = |n| (TAU * (hz + 10.0 * clip as f32) * n as f32 / 16_000.0).sin();
+            wav(&folder.join(class).join(format!("{clip}.wav")), 4_000, |n| (wave(n) * 9_000.0) as i16);
         }
     }
 }

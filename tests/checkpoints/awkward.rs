@@ -1,5 +1,6 @@
 //! Checkpoints as people have them: wrapped, in parts, beside settings that change the meaning, or no checkpoint at all.
-//! Each row is opened with the right weights, or refused in one sentence that names the remedy.
+//! Each row is opened with the right weights, or refused in one sentence that names the remedy. The file is long
+//! because every kind is made here, in a few lines of its own.
 
 use std::{fs, path::Path};
 

@@ -6,6 +6,9 @@ mod examples;
 mod folder;
 mod onnx;
 
+#[path = "../../src/audio/testing.rs"]
+mod wav;
+
 use std::{
     f32::consts::TAU,
     fs,
@@ -93,17 +96,7 @@ impl Bench {
 }
 
 fn tone(path: &Path, hz: f32) {
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: 16_000,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut wav = hound::WavWriter::create(path, spec).unwrap();
-    for i in 0..6_000 {
-        wav.write_sample(((TAU * hz * i as f32 / 16_000.0).sin() * 9_000.0) as i16).unwrap();
-    }
-    wav.finalize().unwrap();
+    wav::wav(path, 6_000, |n| ((TAU * hz * n as f32 / 16_000.0).sin() * 9_000.0) as i16);
 }
 
 fn text(output: &Output) -> String {

@@ -12,6 +12,8 @@ use std::{
 use aat_tui::session::{Checkpoints, LogReader, RunState};
 use serde_json::Value;
 
+use crate::wav::wav;
+
 /// A folder with a small labelled set of tones, and room for sessions.
 pub struct Bench {
     pub folder: tempfile::TempDir,
@@ -21,21 +23,10 @@ impl Bench {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         for (class, hz) in [("low", 220.0), ("mid", 880.0), ("high", 3000.0)] {
-            fs::create_dir_all(folder.path().join("tones").join(class)).unwrap();
             for clip in 0..5 {
                 let path = folder.path().join("tones").join(class).join(format!("{clip}.wav"));
-                let spec = hound::WavSpec {
-                    channels: 1,
-                    sample_rate: 16_000,
-                    bits_per_sample: 16,
-                    sample_format: hound::SampleFormat::Int,
-                };
-                let mut wav = hound::WavWriter::create(path, spec).unwrap();
-                for i in 0..5_000 {
-                    let wave = (TAU * (hz + 10.0 * clip as f32) * i as f32 / 16_000.0).sin();
-                    wav.write_sample((wave * 9_000.0) as i16).unwrap();
-                }
-                wav.finalize().unwrap();
+                let wave = |n| (TAU * (hz + 10.0 * clip as f32) * n as f32 / 16_000.0).sin();
+                wav(&path, 5_000, |n| (wave(n) * 9_000.0) as i16);
             }
         }
         Self { folder }

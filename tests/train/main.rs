@@ -10,6 +10,9 @@ mod power_cuts;
 #[cfg(target_os = "linux")]
 mod torture;
 
+#[path = "../../src/audio/testing.rs"]
+mod wav;
+
 use std::{collections::HashMap, f32::consts::TAU, fs, path::Path};
 
 use aat_tui::{
@@ -162,15 +165,7 @@ fn a_file_longer_than_the_window_is_classified_in_windows() {
     let frames = state(&bench.session("ear")).config.unwrap().recipe.frames as f64;
     let tone = |hz: f32, i: usize| ((TAU * hz * i as f32 / 16_000.0).sin() * 9_000.0) as i16;
     let write = |name: &str, samples: &[i16]| {
-        let spec = hound::WavSpec {
-            channels: 1,
-            sample_rate: 16_000,
-            bits_per_sample: 16,
-            sample_format: hound::SampleFormat::Int,
-        };
-        let mut wav = hound::WavWriter::create(bench.path(name), spec).unwrap();
-        samples.iter().for_each(|sample| wav.write_sample(*sample).unwrap());
-        wav.finalize().unwrap();
+        wav::wav(&bench.path(name), samples.len() as u32, |n| samples[n as usize]);
     };
     let size = frames as usize * 160;
     // A window reaches 240 samples over its last frame's begin.

@@ -368,20 +368,11 @@ mod tests {
     #[test]
     fn only_patches_that_hold_sound_are_hidden() {
         let folder = tempfile::tempdir().unwrap();
-        let spec = hound::WavSpec {
-            channels: 1,
-            sample_rate: 16_000,
-            bits_per_sample: 16,
-            sample_format: hound::SampleFormat::Int,
-        };
         for clip in 0..4 {
-            let mut wav = hound::WavWriter::create(folder.path().join(format!("{clip}.wav")), spec).unwrap();
             // Noise, then as much digital silence.
-            for i in 0..8_000u32 {
-                let noise = (i + 7_919 * clip).wrapping_mul(2_654_435_761) >> 17;
-                wav.write_sample(if i < 4_000 { noise as i16 } else { 0 }).unwrap();
-            }
-            wav.finalize().unwrap();
+            let noise = |n: u32| ((n + 7_919 * clip).wrapping_mul(2_654_435_761) >> 17) as i16;
+            let sample = |n| if n < 4_000 { noise(n) } else { 0 };
+            crate::audio::testing::wav(&folder.path().join(format!("{clip}.wav")), 8_000, sample);
         }
         let corpus = open_corpus(&[folder.path().to_str().unwrap().to_owned()]).unwrap();
         let (train, val) = divide_corpus(&corpus, 1);

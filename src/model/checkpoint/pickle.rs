@@ -2,7 +2,8 @@
 //!
 //! A pickle is a program. This one is never run: what it may name is the short list in [`Global`], and
 //! anything else ends the reading. Values that hold others live in one arena and refer to each other by
-//! index, so that no nesting, however deep or circular, costs stack.
+//! index, so that no nesting, however deep or circular, costs stack. The file is long because it is one machine: its
+//! operations share the stack, the memo and the arena.
 
 use std::{
     collections::{HashMap, HashSet},

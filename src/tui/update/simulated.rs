@@ -1,5 +1,6 @@
 //! A world made up for tests: trainers that do as they like when they like, a store of logs, and answers that come in
-//! any order. What `update` asks for is done here, and what is told of it goes to `update` message by message.
+//! any order. What `update` asks for is done here, and what is told of it goes to `update` message by message. The file is
+//! long because trainers, store and answers share one clock and one disk.
 #![allow(clippy::unwrap_used)]
 
 use std::{
