@@ -1,4 +1,4 @@
-//! Who listens: something that scores a window of sound.
+//! A listener: something that scores a window of sound.
 
 use std::{sync::Arc, time::Instant};
 
@@ -47,7 +47,7 @@ impl Window {
     }
 }
 
-/// What one who listens says of a window.
+/// A listener's scores of a window.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Opinion {
     /// All classes, most likely first.
@@ -64,7 +64,7 @@ impl From<Vec<Score>> for Opinion {
     }
 }
 
-/// One who listens. Lives on the scoring thread.
+/// Something that scores windows, on the scoring thread.
 pub trait Listener: Send {
     /// Name for people: a session or a model.
     fn name(&self) -> &str;

@@ -20,7 +20,7 @@ pub enum LiveEvent {
         window_s: f32,
         /// Seconds between two answers.
         hop_s: f32,
-        /// Names of those who listen, in order.
+        /// Names of the listeners, in order.
         ears: Vec<String>,
     },
     /// New sound: its 16 kHz samples' extremes for the waveform, level and fresh mel frames.
@@ -87,7 +87,7 @@ pub enum LiveStatus {
     Failed(String),
 }
 
-/// One who listens, and what it last said.
+/// A listener, and its newest scores.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ear {
     /// Session or model.
@@ -131,7 +131,7 @@ pub struct LiveState {
     pub hop_s: f32,
     /// What is odd about the file that is played.
     pub notes: Vec<String>,
-    /// Who listens.
+    /// The listeners.
     pub ears: Vec<Ear>,
     /// Level of the newest sound.
     pub rms_dbfs: f32,

@@ -250,7 +250,7 @@ pub static BINDINGS: &[Binding] = bindings! {
         [key(KeyCode::Home), letter('g')] Action::Move(Move::Home), "the newest session";
         [key(KeyCode::End), letter('G')] Action::Move(Move::End), "the oldest session";
         [key(KeyCode::Enter)] Action::OpenSession, "open it in the side in focus and look at it on Train", "open";
-        [letter('a')] Action::ChooseSession(Side::A), "make it A ●: who is compared, and who listens on Live", "as A";
+        [letter('a')] Action::ChooseSession(Side::A), "make it A ●: for comparison, and for Live", "as A";
         [letter('b')] Action::ChooseSession(Side::B), "make it B ▲", "as B";
         [letter('r')] Action::ResumeSession, "resume its training from the last checkpoint", "resume";
         [letter('d'), key(KeyCode::Delete)] Action::DeleteSession, "delete it, after a question", "delete";

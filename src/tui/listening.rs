@@ -37,7 +37,7 @@ pub struct Listening {
     pub place: Place,
     /// Whose run each ear is; before they are open, who was asked to listen.
     pub sides: Vec<Side>,
-    /// Who listens now, or did last: what others told on their way out does not count.
+    /// The task that listens now, or did last: late events of others are ignored.
     pub ticket: Option<Ticket>,
     /// Whether the pipeline was asked for and has not answered yet.
     pub starting: bool,

@@ -66,7 +66,7 @@ fn empty(app: &App, area: Rect, buffer: &mut Buffer) {
         let keys = [("1", "back to Train".to_owned()), ("5", "open a session that was trained with AAT".to_owned())];
         hint(inner, "These runs have no adapters to measure, or have not been measured yet.", &keys, theme, buffer);
     } else {
-        let keys = [("1", "Train: start a run with AAT ●".to_owned()), ("5", "open what ran before".to_owned())];
+        let keys = [("1", "Train: start a run with AAT ●".to_owned()), ("5", "open an earlier run".to_owned())];
         hint(inner, "What each block's adapters add to what passes through it, step by step.", &keys, theme, buffer);
     }
 }

@@ -92,13 +92,13 @@ fn empty(app: &App, area: Rect, buffer: &mut Buffer) {
     let keys = [
         ("Enter", "listen to the microphone".to_owned()),
         (":listen FILE", "classify a recording, played in real time".to_owned()),
-        ("5", "Sessions: a and b there choose who listens, as A ● and B ▲".to_owned()),
+        ("5", "Sessions: a and b there choose the models, A ● and B ▲".to_owned()),
         ("T", "teach: classes of your own, from this microphone".to_owned()),
     ];
     let heading = if trained {
         "Classify the microphone with the chosen sessions."
     } else {
-        "Nobody listens yet: train something first (1), or open what ran (5)."
+        "No model yet: train one (1), or open an earlier run (5)."
     };
     hint(inner, heading, &keys, theme, buffer);
 }

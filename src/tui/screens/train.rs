@@ -198,7 +198,7 @@ fn not_yet(app: &App, slot: &Slot, inner: Rect, buffer: &mut Buffer) {
             Span::styled(other, theme.dim()),
         ])
     } else {
-        Line::from(vec![Span::styled("Tab", theme.accent()), Span::styled(" turns to this side", theme.dim())])
+        Line::from(vec![Span::styled("Tab", theme.accent()), Span::styled(" moves to this side", theme.dim())])
     };
     buffer.set_line(inner.x, inner.y + 2, &line, inner.width);
 }
@@ -220,7 +220,7 @@ fn welcome(app: &App, area: Rect, buffer: &mut Buffer) {
         ("v", format!("train {} on two backbones: {}", app.focused().method.title(), boxed.join(" and "))),
         (":data", "train on a folder of your own sounds".to_owned()),
         ("4", "listen".to_owned()),
-        ("5", "open what ran before".to_owned()),
+        ("5", "open an earlier run".to_owned()),
     ];
     hint(inner, "Adapt a pretrained audio transformer to new sounds.", &keys, theme, buffer);
 }

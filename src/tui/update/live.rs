@@ -373,7 +373,7 @@ pub(super) fn folder(slot: &Slot) -> Option<PathBuf> {
     slot.session.clone()
 }
 
-/// The sessions on show: they are who listens.
+/// The sessions on show: Live listens with them.
 fn ears(app: &App) -> Vec<(Side, PathBuf)> {
     app.slots.iter().filter_map(|slot| Some((slot.side, folder(slot)?))).collect()
 }

@@ -379,16 +379,22 @@ impl World {
     /// with the disk.
     pub(super) fn settle(&mut self) -> Result<(), String> {
         let waits = |run: &Run| !run.over && run.session.is_none() && matches!(run.task, Task::Resume(_));
-        for trainer in 0..self.trainers.len() {
-            for run in 0..self.trainers[trainer].runs.len() {
-                if waits(&self.trainers[trainer].runs[run]) {
-                    self.begin((trainer, run));
+        let mut turn = 0;
+        loop {
+            for trainer in 0..self.trainers.len() {
+                for run in 0..self.trainers[trainer].runs.len() {
+                    if waits(&self.trainers[trainer].runs[run]) {
+                        self.begin((trainer, run));
+                    }
                 }
             }
-        }
-        let mut turn = 0;
-        while self.deliver(turn) {
-            turn = turn.wrapping_add(7);
+            while self.deliver(turn) {
+                turn = turn.wrapping_add(7);
+            }
+            // An answer that was delivered may have asked for another one.
+            if !self.trainers.iter().flat_map(|trainer| &trainer.runs).any(waits) {
+                break;
+            }
         }
         for slot in &self.app.slots {
             let side = slot.side.letter();

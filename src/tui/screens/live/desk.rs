@@ -34,7 +34,7 @@ pub(super) fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
     let shown = side.and_then(|side| Some((side, app.live.shown().ears.get(app.live.ear_of(side)?)?)));
     let Some((side, ear)) = shown else {
         let inner = Panel::new("mixing desk", theme).draw(area, buffer);
-        return hint(inner, "Nobody listens whose adapters could be turned: r listens.", &[], theme, buffer);
+        return hint(inner, "No model with adapters is listening: r starts one.", &[], theme, buffer);
     };
     let mix = app.live.desk.mix(&ear.name);
     let title = Line::from(vec![
