@@ -215,10 +215,7 @@ mod tests {
         Tensor { shape: vec![2, 3], data: vec![0.0, -0.0, 1.5, f32::MIN_POSITIVE, 1e-40, f32::MAX] }
     }
 
-    /// Every byte of a checkpoint counts: one flipped bit anywhere, and the one before is used.
-
     /// Sessions of before there were checksums stay readable.
-
     #[test]
     fn a_checkpoint_without_a_checksum_is_read() {
         let folder = tempfile::tempdir().unwrap();

@@ -179,6 +179,7 @@ mod tests {
         }
     }
 
+    /// Every byte of a checkpoint counts: one flipped bit anywhere, and the one before is used.
     #[test]
     fn one_flipped_bit_anywhere_is_found_and_named() {
         let folder = tempfile::tempdir().unwrap();
