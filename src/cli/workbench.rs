@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::CliError;
 use crate::{
     session::Store,
-    tui::{self, Options, TuiError, app::Setup},
+    tui::{self, Options, TuiError, state::app::Setup},
 };
 
 /// What the workbench opens with. Everything can be changed inside, too.

@@ -10,10 +10,12 @@ use crate::{
     plot::Side,
     session::Status,
     tui::{
-        action::{Action, Move, Part, Screen},
-        app::{App, Overlay, Pending, Setup},
-        bookmarks::Bookmarks,
-        slot::Slot,
+        input::action::{Action, Move, Part, Screen},
+        state::{
+            app::{App, Overlay, Pending, Setup},
+            bookmarks::Bookmarks,
+            run_slot::Slot,
+        },
     },
 };
 

@@ -8,7 +8,10 @@ use crate::{
     live::BACKGROUND,
     session::Event,
     train::News,
-    tui::{action::Message, fixture, update},
+    tui::{
+        testing::fixture,
+        update::{message::Message, update},
+    },
 };
 
 const SIZE: (u16, u16) = (120, 36);

@@ -15,7 +15,10 @@ use crate::{
     model::{BlockNorms, Inventory},
     session::{EpochRecord, Event, Record, RunConfig, RunState, Status, StepRecord, Summary, testing},
     train::News,
-    tui::{action::Opened, fixture, sessions::Listing, ticket::Ticket},
+    tui::{
+        state::{run_slot::Opened, sessions::Listing, ticket::Ticket},
+        testing::fixture,
+    },
 };
 
 /// Where the made-up sessions are.

@@ -11,9 +11,11 @@ use crate::{
     plot::{Side, XAxis},
     session::Event,
     tui::{
-        action::{Opened, Purpose},
-        app::Setup,
-        fixture,
+        state::{
+            app::Setup,
+            run_slot::{Opened, Purpose},
+        },
+        testing::fixture,
     },
 };
 

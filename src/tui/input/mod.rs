@@ -1,0 +1,5 @@
+//! What a person asks for: actions, the keys they are bound to, and the command line.
+
+pub mod action;
+pub mod commands;
+pub mod keymap;

@@ -1,0 +1,79 @@
+//! What the state asks of the world: trainer, sound, files.
+
+use std::path::PathBuf;
+
+use crate::{
+    export::Request,
+    infer::{Gains, Mix},
+    live::Bookmark,
+    model::Method,
+    plot::Chart,
+    train::Command,
+    tui::state::{app::Setup, ticket::Ticket},
+};
+
+/// What a trainer is to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Task {
+    /// Begin a session: adapt so, with this setup.
+    New(Method, Box<Setup>),
+    /// Go on with the session in this folder, or of this name.
+    Resume(PathBuf),
+}
+
+/// Something to be done in the world.
+#[derive(Debug, PartialEq)]
+pub enum Effect {
+    /// Train these; two of them alternate step by step.
+    Train(Vec<(Ticket, Task)>),
+    /// Tell a run.
+    Command(Ticket, Command),
+    /// Read the list of sessions.
+    List,
+    /// Read a session.
+    Open(Ticket, PathBuf),
+    /// Delete a session.
+    Remove(PathBuf),
+    /// Find out the shape of the model that would be trained.
+    Shape(Ticket, Setup, Method),
+    /// Listen with these sessions to the microphone or a file.
+    Listen(Ticket, Option<PathBuf>, Vec<PathBuf>, Setup),
+    /// Stop listening.
+    StopListening,
+    /// Keep to the window that was answered last, or follow what is heard again.
+    Hold(bool),
+    /// Turn the adapters of an ear.
+    Gains(usize, Gains),
+    /// Keep a desk with its session.
+    SaveDesk(PathBuf, Mix),
+    /// Read the desk that a session keeps; its name comes back with it.
+    LoadDesk(PathBuf, String),
+    /// Keep the window that was answered last with a session: what was heard, and the gains of each ear.
+    Bookmark(PathBuf, String, Vec<String>),
+    /// Read a session's bookmarks.
+    Bookmarks(PathBuf),
+    /// Ask a session's checkpoints about a bookmark, on this device.
+    Replay(PathBuf, Box<Bookmark>, String),
+    /// Delete a session's bookmark, then list again.
+    RemoveBookmark(PathBuf, Box<Bookmark>),
+    /// Open a lesson; without a folder, the one beside the sessions.
+    OpenLesson(Option<PathBuf>),
+    /// Name a class of the lesson.
+    NameClass(String),
+    /// Begin to record.
+    Record,
+    /// End the recording and keep it, but for its last milliseconds, as examples of this class.
+    Recorded(String, u64),
+    /// Remove an example: its class, and its place among the class's.
+    RemoveExample(String, usize),
+    /// Draw charts to a file.
+    Export(PathBuf, Vec<Chart>),
+    /// Write a session for use elsewhere.
+    ExportSession(Ticket, Box<Request>),
+    /// Stop what is being exported: nothing is kept of it.
+    StopExport,
+    /// Stop the process until the shell continues it.
+    StepAside,
+    /// Leave.
+    Quit,
+}
