@@ -79,5 +79,11 @@ pub enum Launch {
     /// Begins a session that pretrains a backbone.
     Pretrain(Box<PretrainRequest>),
     /// Goes on with the session in this folder from its last checkpoint.
-    Resume(PathBuf),
+    Resume {
+        /// The folder.
+        session: PathBuf,
+        /// When the session that is meant began, ms since the Unix epoch: another one that has its name by now is
+        /// refused. `None`: whichever is there.
+        began_ms: Option<u64>,
+    },
 }

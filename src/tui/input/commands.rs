@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use super::action::{Action, Screen};
-use crate::tui::{state::app::Setup, text};
+use crate::{session::OnNan, train::Request, tui::text};
 
 /// Words, what follows them, and what they do: for the parser's errors and the help.
 pub const COMMANDS: [(&str, &str, &str); 19] = [
     ("data", "D", "train on a folder, a manifest, or demo"),
     ("model", "M", "adapt box, tiny, small, base, a checkpoint or a session"),
     ("method", "X", "aat, full, aat-m, partial, prompt, lora, bitfit or head"),
-    ("set", "NAME VALUE", "epochs, batch, lr, fold, seed, recipe, device of new runs"),
+    ("set", "NAME VALUE", "new runs' epochs, batch, lr, fold, stride, dtype and more"),
     ("start", "", "start the side in focus, or resume it where it was stopped"),
     ("anew", "", "begin a new session on the side in focus"),
     ("both", "", "start both, paired"),
@@ -26,6 +26,23 @@ pub const COMMANDS: [(&str, &str, &str); 19] = [
     ("help", "", "keys and commands"),
     ("quit", "", "leave, asking if something would be lost"),
     ("quit!", "", "leave now; what runs can be resumed"),
+];
+
+/// What `set` sets, by the names of `train`'s flags.
+pub const SETTINGS: [&str; 13] = [
+    "epochs",
+    "batch",
+    "micro-batch",
+    "lr",
+    "fold",
+    "seed",
+    "recipe",
+    "frames",
+    "stride",
+    "device",
+    "dtype",
+    "norms-every",
+    "on-nan",
 ];
 
 /// What a typed line asks for; nothing, when it is empty.
@@ -48,7 +65,7 @@ pub fn parse(line: &str) -> Result<Option<Action>, String> {
         "set" => {
             let (name, value) =
                 rest.split_once(char::is_whitespace).ok_or("set needs a name and a value: set epochs 5")?;
-            set(&mut Setup::default(), name, value.trim())?;
+            set(&mut Request::default(), name, value.trim())?;
             Action::Set(name.to_owned(), value.trim().to_owned())
         }
         "start" => Action::Start,
@@ -77,27 +94,35 @@ pub fn parse(line: &str) -> Result<Option<Action>, String> {
 ///
 /// # Errors
 /// When the name is not known or the value is no such thing.
-pub fn set(setup: &mut Setup, name: &str, value: &str) -> Result<(), String> {
+pub fn set(setup: &mut Request, name: &str, value: &str) -> Result<(), String> {
     fn optional<T: std::str::FromStr>(name: &str, value: &str) -> Result<Option<T>, String> {
         match value {
             "default" => Ok(None),
             _ => value.parse().map(Some).map_err(|_| format!("{name} cannot be \"{}\"", text::clean(value))),
         }
     }
+    let usual = Request::default();
     match name {
         "epochs" => setup.epochs = optional(name, value)?,
         "batch" => setup.batch = optional(name, value)?,
+        "micro-batch" => setup.micro_batch = optional(name, value)?,
         "lr" => setup.lr = optional(name, value)?,
         "fold" => setup.fold = optional(name, value)?,
         "recipe" => setup.recipe = optional(name, value)?,
-        "seed" => setup.seed = optional(name, value)?.unwrap_or(Setup::default().seed),
-        "device" => setup.device = optional(name, value)?.unwrap_or(Setup::default().device),
-        _ => {
-            return Err(format!(
-                "no setting \"{}\"; there are epochs, batch, lr, fold, seed, recipe, device",
-                text::clean(name)
-            ));
+        "frames" => setup.frames = optional(name, value)?,
+        "stride" => setup.stride = optional(name, value)?,
+        "seed" => setup.seed = optional(name, value)?.unwrap_or(usual.seed),
+        "device" => setup.device = optional(name, value)?.unwrap_or(usual.device),
+        "dtype" => setup.dtype = optional(name, value)?.unwrap_or(usual.dtype),
+        "norms-every" => setup.norms_every = optional(name, value)?.unwrap_or(usual.norms_every),
+        "on-nan" => {
+            setup.on_nan = match value {
+                "stop" | "default" => OnNan::Stop,
+                "skip" => OnNan::Skip,
+                _ => return Err(format!("on-nan is stop or skip, not \"{}\"", text::clean(value))),
+            }
         }
+        _ => return Err(format!("no setting \"{}\"; there are {}", text::clean(name), SETTINGS.join(", "))),
     }
     Ok(())
 }
@@ -122,6 +147,19 @@ mod tests {
         assert_eq!(parse("set epochs many").unwrap_err(), "epochs cannot be \"many\"");
         assert!(parse("method adapter").unwrap_err().contains("aat-m"));
         assert!(parse("model").unwrap_err().contains("needs"));
+    }
+
+    #[test]
+    fn every_listed_setting_is_set_and_goes_back_to_its_default() {
+        for name in SETTINGS {
+            let value = if name == "on-nan" { "skip" } else { "3" };
+            let mut setup = Request::default();
+            set(&mut setup, name, value).unwrap();
+            assert_ne!(setup, Request::default(), "{name}");
+            set(&mut setup, name, "default").unwrap();
+            assert_eq!(setup, Request::default(), "{name}");
+        }
+        assert!(set(&mut Request::default(), "speed", "3").unwrap_err().contains("norms-every"));
     }
 
     #[test]

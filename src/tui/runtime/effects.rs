@@ -14,19 +14,19 @@ use std::{
 
 use super::{
     inbox::Inbox,
-    listen_task::{Asked, Hearing},
+    listen_task::{Asked, ListenTask},
     live_files::{self, Taught},
 };
 use crate::{
     clock,
     export::{self, ExportError, Stage},
-    model::Method,
     plot,
     session::{self, SessionInfo, Status, Store},
     train::{self, Command, Launch, Request, Trainer},
     tui::{
-        state::{app::Setup, run_slot::Opened, sessions::Listing, ticket::Ticket},
+        state::{run_slot::Opened, sessions::Listing, ticket::Ticket},
         terminal::signals,
+        text,
         update::{
             effect::{Effect, Task},
             message::Message,
@@ -49,7 +49,7 @@ pub struct World {
     /// The thread that reads and deletes sessions: one thing after the other, in the order they were asked for.
     clerk: mpsc::Sender<Job>,
     /// What is heard now.
-    hearing: Option<Hearing>,
+    hearing: Option<ListenTask>,
     taught: Taught,
     /// The export at work: how it is stopped, and its thread.
     exporting: Option<(Arc<AtomicBool>, JoinHandle<()>)>,
@@ -97,9 +97,9 @@ impl World {
                     Message::Removed(path, removed)
                 });
             }
-            Effect::Shape(ticket, setup, method) => {
+            Effect::Shape(ticket, request) => {
                 return self.aside(move |store, _| {
-                    let shape = train::preview(&request(store, &setup, method));
+                    let shape = train::preview(&resolved(store, *request));
                     Message::Shape(ticket, shape.map(Box::new).map_err(|error| error.to_string()))
                 });
             }
@@ -107,7 +107,7 @@ impl World {
                 if let Some(before) = self.hearing.take() {
                     before.stop(true);
                 }
-                let hearing = Hearing::default();
+                let hearing = ListenTask::default();
                 self.hearing = Some(hearing.clone());
                 let asked = Asked { ticket, file, ears, setup };
                 return self.spawn("live", move |store, inbox| hearing.run(&asked, store, inbox));
@@ -135,7 +135,7 @@ impl World {
     /// What is asked of the Live screen's pipeline and of what it keeps.
     fn live(&mut self, effect: Effect) -> Vec<Message> {
         let hearing = self.hearing.clone();
-        let pipeline = || hearing.as_ref().and_then(Hearing::pipeline);
+        let pipeline = || hearing.as_ref().and_then(ListenTask::pipeline);
         let taught = self.taught.clone();
         match effect {
             Effect::Hold(held) => pipeline().into_iter().for_each(|pipeline| pipeline.hold(held)),
@@ -247,7 +247,9 @@ impl World {
     fn ask(&self, job: impl FnOnce(&Store) -> Message + Send + 'static) -> Vec<Message> {
         match self.clerk.send(Box::new(job)) {
             Ok(()) => Vec::new(),
-            Err(_) => vec![trouble("the thread that reads sessions is gone: leave (q) and open the workbench again")],
+            Err(_) => {
+                vec![Message::trouble("the thread that reads sessions is gone: leave (q) and open the workbench again")]
+            }
         }
     }
 
@@ -262,16 +264,18 @@ impl World {
     fn spawn(&self, name: &str, work: impl FnOnce(&Store, &Inbox) + Send + 'static) -> Vec<Message> {
         let (store, inbox) = (self.store.clone(), self.inbox.clone());
         let spawned = thread::Builder::new().name(name.into()).spawn(move || work(&store, &inbox));
-        spawned.err().map(|error| trouble(format!("the system gave no thread: {error}"))).into_iter().collect()
+        spawned.err().map(|error| Message::trouble(format!("the system gave no thread: {error}"))).into_iter().collect()
     }
 
     fn train(&mut self, runs: Vec<(Ticket, Task)>) -> Vec<Message> {
         self.trainers.retain(|(trainer, _)| !trainer.is_over());
         let launch = |task| match task {
-            Task::New(method, setup) => Launch::New(Box::new(request(&self.store, &setup, method))),
+            Task::New(request) => Launch::New(Box::new(resolved(&self.store, *request))),
             // A name means the session of this name here, whatever else is called so.
-            Task::Resume(path) if path.components().count() == 1 => Launch::Resume(self.store.root().join(path)),
-            Task::Resume(path) => Launch::Resume(path),
+            Task::Resume(path, began_ms) if path.components().count() == 1 => {
+                Launch::Resume { session: self.store.root().join(path), began_ms }
+            }
+            Task::Resume(session, began_ms) => Launch::Resume { session, began_ms },
         };
         let (tickets, launches): (Vec<_>, Vec<_>) =
             runs.into_iter().map(|(ticket, task)| (ticket, launch(task))).unzip();
@@ -307,21 +311,9 @@ impl World {
     }
 }
 
-/// What is asked of the trainer.
-fn request(store: &Store, setup: &Setup, method: Method) -> Request {
-    Request {
-        data: setup.data.clone(),
-        model: store.model(&setup.model),
-        method,
-        recipe: setup.recipe.clone(),
-        fold: setup.fold,
-        epochs: setup.epochs,
-        batch: setup.batch,
-        lr: setup.lr,
-        seed: setup.seed,
-        device: setup.device.clone(),
-        ..Request::default()
-    }
+/// The request with a model that may be named as a session of the store.
+fn resolved(store: &Store, request: Request) -> Request {
+    Request { model: store.model(&request.model), ..request }
 }
 
 fn list(store: &Store) -> Result<Vec<Listing>, String> {
@@ -353,20 +345,10 @@ fn open(path: &Path) -> Result<Opened, String> {
     if state.config.is_none() {
         return Err(format!("{}: its log does not say what was trained; it can only be deleted (d)", path.display()));
     }
-    Ok(Opened { name: name_of(path), path: path.to_owned(), state })
-}
-
-/// A session's name: its folder's.
-pub fn name_of(path: &Path) -> String {
-    path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
+    Ok(Opened { name: text::file_name(path), path: path.to_owned(), state })
 }
 
 /// Where a user's own themes are.
 pub fn themes_folder() -> Option<PathBuf> {
     directories::ProjectDirs::from("", "", "aat-tui").map(|dirs| dirs.config_dir().join("themes"))
-}
-
-/// A message from any thread.
-pub fn trouble(words: impl Into<Arc<str>>) -> Message {
-    Message::Trouble(words.into())
 }

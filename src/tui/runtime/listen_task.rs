@@ -9,18 +9,13 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    effects::{name_of, trouble},
-    inbox::Inbox,
-};
+use super::inbox::Inbox;
 use crate::{
     infer::Classifier,
     live::{self, ClassifierListener, Listener, LiveEvent, Pipeline, Settings},
     session::Store,
-    tui::{
-        state::{app::Setup, ticket::Ticket},
-        update::message::Message,
-    },
+    train::Request,
+    tui::{state::ticket::Ticket, text, update::message::Message},
 };
 
 /// How long the thread that forwards events waits before it looks whether anybody still wants them.
@@ -39,12 +34,12 @@ pub struct Asked {
     /// Sessions by folder or name.
     pub ears: Vec<PathBuf>,
     /// Names the device.
-    pub setup: Setup,
+    pub setup: Request,
 }
 
 /// What is heard now, from the outside.
 #[derive(Clone, Default)]
-pub struct Hearing(Arc<Shared>);
+pub struct ListenTask(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
@@ -52,7 +47,7 @@ struct Shared {
     pipeline: Mutex<Option<Arc<Pipeline>>>,
 }
 
-impl Hearing {
+impl ListenTask {
     /// Ends it. With another to follow, nothing is told of this one's end.
     pub fn stop(&self, replaced: bool) {
         self.0.wish.store(if replaced { REPLACED } else { STOP }, Ordering::Relaxed);
@@ -70,10 +65,10 @@ impl Hearing {
         self.0.wish.load(Ordering::Relaxed)
     }
 
-    /// Hears until it is stopped, and tells what is heard under this ticket. Blocks. The last word is the end.
+    /// Listens until it is stopped, and sends what is heard under this ticket. Blocks; sends `Closed` last.
     pub fn run(&self, asked: &Asked, store: &Store, inbox: &Inbox) {
         let tell = |event| inbox.send(Message::Live(asked.ticket, event));
-        if let Err(problem) = self.hear(asked, store, inbox) {
+        if let Err(problem) = self.listen(asked, store, inbox) {
             let _ = tell(LiveEvent::Problem(problem));
         }
         *self.0.pipeline.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -82,7 +77,7 @@ impl Hearing {
         }
     }
 
-    fn hear(&self, asked: &Asked, store: &Store, inbox: &Inbox) -> Result<(), String> {
+    fn listen(&self, asked: &Asked, store: &Store, inbox: &Inbox) -> Result<(), String> {
         let Asked { ticket, file, ears, setup } = asked;
         if let Some(file) = file.as_ref().filter(|file| !file.is_file()) {
             return Err(format!("{}: there is no such file", file.display()));
@@ -90,9 +85,9 @@ impl Hearing {
         let mut listeners: Vec<Box<dyn Listener>> = Vec::new();
         for ear in ears {
             match Classifier::open(&ear.to_string_lossy(), store, &setup.device) {
-                Ok(classifier) => listeners.push(Box::new(ClassifierListener::new(name_of(ear), classifier))),
+                Ok(classifier) => listeners.push(Box::new(ClassifierListener::new(text::file_name(ear), classifier))),
                 Err(error) => {
-                    let _ = inbox.send(trouble(error.to_string()));
+                    let _ = inbox.send(Message::trouble(error.to_string()));
                 }
             }
         }

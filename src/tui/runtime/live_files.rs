@@ -5,17 +5,13 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::{
-    effects::{name_of, trouble},
-    inbox::Inbox,
-    listen_task::Hearing,
-};
+use super::{inbox::Inbox, listen_task::ListenTask};
 use crate::{
     audio::SAMPLE_RATE,
     infer::{self, Mix},
     live::{Bookmark, ClipError, Lesson, Said},
     session::{SessionError, Store},
-    tui::update::message::Message,
+    tui::{text, update::message::Message},
 };
 
 /// The folder of lessons beside that of sessions, and the lesson that nobody named.
@@ -27,7 +23,7 @@ pub fn bookmarks(store: &Store, session: PathBuf) -> Message {
     let list = || -> Result<_, String> { Bookmark::list(&find(store, &session)?).map_err(words) };
     match list() {
         Ok(list) => Message::Bookmarks(session, list),
-        Err(problem) => trouble(problem),
+        Err(problem) => Message::trouble(problem),
     }
 }
 
@@ -35,13 +31,13 @@ pub fn bookmarks(store: &Store, session: PathBuf) -> Message {
 pub fn bookmark(
     store: &Store,
     inbox: &Inbox,
-    hearing: Option<&Hearing>,
+    hearing: Option<&ListenTask>,
     session: PathBuf,
     source: &str,
     gains: &[String],
 ) -> Message {
     let keep = || -> Result<Option<Bookmark>, String> {
-        let Some(scored) = hearing.and_then(Hearing::pipeline).and_then(|pipeline| pipeline.scored()) else {
+        let Some(scored) = hearing.and_then(ListenTask::pipeline).and_then(|pipeline| pipeline.scored()) else {
             return Ok(None);
         };
         let gains = gains.iter().cloned().chain(std::iter::repeat(String::new()));
@@ -52,11 +48,11 @@ pub fn bookmark(
     match keep() {
         Ok(None) => Message::Notice("nothing was answered yet".into()),
         Ok(Some(kept)) => {
-            let told = format!("bookmarked {:.1} s of {source} in {}: B lists", kept.time_s, name_of(&session));
+            let told = format!("bookmarked {:.1} s of {source} in {}: B lists", kept.time_s, text::file_name(&session));
             let _ = inbox.send(Message::Notice(told.into()));
             bookmarks(store, session)
         }
-        Err(problem) => trouble(problem),
+        Err(problem) => Message::trouble(problem),
     }
 }
 
@@ -65,7 +61,7 @@ pub fn remove_bookmark(store: &Store, inbox: &Inbox, session: PathBuf, bookmark:
     let removed = find(store, &session).and_then(|folder| bookmark.remove(&folder).map_err(words));
     let told = match removed {
         Ok(()) => Message::Notice("the bookmark is gone".into()),
-        Err(problem) => trouble(problem),
+        Err(problem) => Message::trouble(problem),
     };
     let _ = inbox.send(told);
     bookmarks(store, session)
@@ -85,10 +81,10 @@ pub fn replay(store: &Store, session: &Path, bookmark: &Bookmark, device: &str) 
 pub fn save_desk(store: &Store, session: &Path, mix: &Mix) -> Message {
     match find(store, session).and_then(|folder| mix.save(&folder).map_err(words)) {
         Ok(()) => {
-            let name = name_of(session);
+            let name = text::file_name(session);
             Message::Notice(format!("saved with {name}: aat-tui eval {name} --gains saved").into())
         }
-        Err(problem) => trouble(format!("the desk could not be saved: {problem}")),
+        Err(problem) => Message::trouble(format!("the desk could not be saved: {problem}")),
     }
 }
 
@@ -97,7 +93,7 @@ pub fn load_desk(store: &Store, session: &Path, name: String) -> Message {
     match find(store, session).and_then(|folder| Mix::saved(&folder).map_err(words)) {
         Ok(Some(mix)) => Message::Desk(name, mix),
         Ok(None) => Message::Notice(format!("{name} has no desk saved with it yet: w saves this one").into()),
-        Err(problem) => trouble(format!("the saved desk cannot be read: {problem}; save it again")),
+        Err(problem) => Message::trouble(format!("the saved desk cannot be read: {problem}; save it again")),
     }
 }
 
@@ -118,7 +114,7 @@ impl Taught {
                 *self.lock() = Some(lesson.clone());
                 Message::Lesson(Box::new(lesson))
             }
-            Err(error) => trouble(error.to_string()),
+            Err(error) => Message::trouble(error.to_string()),
         }
     }
 
@@ -132,9 +128,9 @@ impl Taught {
         match &mut *self.lock() {
             Some(lesson) => match change(lesson) {
                 Ok(()) => Message::Lesson(Box::new(lesson.clone())),
-                Err(error) => trouble(error.to_string()),
+                Err(error) => Message::trouble(error.to_string()),
             },
-            None => trouble("the lesson could not be opened"),
+            None => Message::trouble("the lesson could not be opened"),
         }
     }
 

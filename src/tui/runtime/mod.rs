@@ -24,9 +24,10 @@ use self::{effects::World, frame::Frames};
 use crate::{
     clock,
     session::Store,
+    train::Request,
     tui::{
         input::action::Action,
-        state::app::{App, Setup},
+        state::app::App,
         terminal::{
             self, Guard, Screen, capabilities, graphics,
             outlet::Watch,
@@ -47,7 +48,7 @@ const AT_ONCE: usize = 512;
 #[derive(Clone, Debug)]
 pub struct Options {
     /// What the next run is made of.
-    pub setup: Setup,
+    pub setup: Request,
     /// Where sessions are.
     pub store: Store,
     /// A theme by name.
@@ -121,7 +122,7 @@ pub fn run(options: Options) -> Result<(), TuiError> {
         first.extend(answered.typed.chars().map(|key| Message::Key(typed(key))));
     }
     let mut world = World::new(options.store, inbox)?;
-    first.extend(problems.into_iter().map(effects::trouble));
+    first.extend(problems.into_iter().map(Message::trouble));
     first.into_iter().for_each(|message| handle(&mut app, &mut world, message));
     let ended = match app.quitting {
         true => Ok(()),

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     model::{Method, ModelConfig},
     plot::{Run, Side, View, XAxis},
+    train::Request,
     tui::{
         input::{action::Screen, keymap::Context},
         terminal::graphics::Graphics,
@@ -23,45 +24,6 @@ use crate::{
 
 /// Steps over which the training loss can be averaged; 0 as measured.
 pub const SMOOTHING: [u32; 4] = [0, 10, 30, 100];
-
-/// What the next run is made of. `None` leaves it to the recipe, the data or the machine.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Setup {
-    /// A folder, a manifest, or `demo`.
-    pub data: String,
-    /// `box`, `tiny`, `small`, `base`, a checkpoint.
-    pub model: String,
-    /// A recipe by name or file.
-    pub recipe: Option<String>,
-    /// The fold held out.
-    pub fold: Option<u32>,
-    /// Passes over the training split.
-    pub epochs: Option<u32>,
-    /// Clips in a step.
-    pub batch: Option<usize>,
-    /// Learning rate.
-    pub lr: Option<f64>,
-    /// Seed of weights, order and augmentation.
-    pub seed: u64,
-    /// `auto`, `cpu`, `cuda`, `metal`.
-    pub device: String,
-}
-
-impl Default for Setup {
-    fn default() -> Self {
-        Self {
-            data: "demo".into(),
-            model: "box".into(),
-            recipe: None,
-            fold: None,
-            epochs: None,
-            batch: None,
-            lr: None,
-            seed: 1,
-            device: "auto".into(),
-        }
-    }
-}
 
 /// What a question leads to when the answer is yes.
 #[derive(Clone, Debug, PartialEq)]
@@ -119,7 +81,7 @@ pub struct App {
     /// Both runs.
     pub slots: [Slot; 2],
     /// What the next run is made of.
-    pub setup: Setup,
+    pub setup: Request,
     /// What runs along x.
     pub x: XAxis,
     /// Logarithmic loss.
@@ -164,7 +126,7 @@ pub struct App {
 
 impl App {
     /// The workbench as it opens.
-    pub fn new(setup: Setup, themes: Vec<Theme>, size: (u16, u16)) -> Self {
+    pub fn new(setup: Request, themes: Vec<Theme>, size: (u16, u16)) -> Self {
         let shape = guess_shape(&setup.model);
         Self {
             screen: Screen::Train,
@@ -195,9 +157,10 @@ impl App {
     }
 
     /// What the next run of a side is made of.
-    pub fn setup_of(&self, side: Side) -> Setup {
-        let model = self.slot(side).backbone.clone().unwrap_or_else(|| self.setup.model.clone());
-        Setup { model, ..self.setup.clone() }
+    pub fn setup_of(&self, side: Side) -> Request {
+        let Slot { method, backbone, .. } = self.slot(side);
+        let model = backbone.clone().unwrap_or_else(|| self.setup.model.clone());
+        Request { model, method: *method, ..self.setup.clone() }
     }
 
     /// The backbone of the run on show, or of the next one.

@@ -13,10 +13,10 @@ use crate::{
     model::{BlockNorms, Inventory, Method, ModelConfig, specs},
     plot::Side,
     session::{Best, EpochRecord, Event, Record, RunConfig, RunState, Status, StepRecord, Summary},
-    train::News,
+    train::{News, Request},
     tui::{
         state::{
-            app::{App, Setup},
+            app::App,
             run_slot::{Opened, Opening, Purpose},
             sessions::Listing,
             ticket::Ticket,
@@ -33,7 +33,7 @@ const EPOCHS: u32 = 25;
 
 /// An empty workbench of this size.
 pub fn app(size: (u16, u16)) -> App {
-    let mut app = App::new(Setup::default(), Theme::all(None, false).0, size);
+    let mut app = App::new(Request::default(), Theme::all(None, false).0, size);
     app.now_ms = THEN + 600_000;
     app.cores = 2;
     app

@@ -3,22 +3,21 @@
 use std::path::PathBuf;
 
 use crate::{
-    export::Request,
+    export,
     infer::{Gains, Mix},
     live::Bookmark,
-    model::Method,
     plot::Chart,
-    train::Command,
-    tui::state::{app::Setup, ticket::Ticket},
+    train,
+    tui::state::ticket::Ticket,
 };
 
 /// What a trainer is to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Task {
-    /// Begin a session: adapt so, with this setup.
-    New(Method, Box<Setup>),
-    /// Go on with the session in this folder, or of this name.
-    Resume(PathBuf),
+    /// Begin a session.
+    New(Box<train::Request>),
+    /// Go on with the session in this folder, or of this name, that began at this time, ms since the Unix epoch.
+    Resume(PathBuf, Option<u64>),
 }
 
 /// Something to be done in the world.
@@ -27,7 +26,7 @@ pub enum Effect {
     /// Train these; two of them alternate step by step.
     Train(Vec<(Ticket, Task)>),
     /// Tell a run.
-    Command(Ticket, Command),
+    Command(Ticket, train::Command),
     /// Read the list of sessions.
     List,
     /// Read a session.
@@ -35,9 +34,9 @@ pub enum Effect {
     /// Delete a session.
     Remove(PathBuf),
     /// Find out the shape of the model that would be trained.
-    Shape(Ticket, Setup, Method),
+    Shape(Ticket, Box<train::Request>),
     /// Listen with these sessions to the microphone or a file.
-    Listen(Ticket, Option<PathBuf>, Vec<PathBuf>, Setup),
+    Listen(Ticket, Option<PathBuf>, Vec<PathBuf>, train::Request),
     /// Stop listening.
     StopListening,
     /// Keep to the window that was answered last, or follow what is heard again.
@@ -69,7 +68,7 @@ pub enum Effect {
     /// Draw charts to a file.
     Export(PathBuf, Vec<Chart>),
     /// Write a session for use elsewhere.
-    ExportSession(Ticket, Box<Request>),
+    ExportSession(Ticket, Box<export::Request>),
     /// Stop what is being exported: nothing is kept of it.
     StopExport,
     /// Stop the process until the shell continues it.

@@ -9,10 +9,11 @@ use crate::{
     model::Method,
     plot::Side,
     session::Status,
+    train::Request,
     tui::{
         input::action::{Action, Move, Part, Screen},
         state::{
-            app::{App, Overlay, Pending, Setup},
+            app::{App, Overlay, Pending},
             bookmarks::Bookmarks,
             run_slot::Slot,
         },
@@ -352,21 +353,21 @@ fn learn(app: &mut App) -> Vec<Effect> {
     };
     // The backbone that is heard with.
     let model = app.focused().state.config.as_ref().map_or_else(|| app.setup.model.clone(), |c| c.model.clone());
-    let setup = Setup {
+    let request = Request {
         data,
         model,
         recipe: Some(data::LESSON.to_owned()),
         epochs: app.setup.epochs,
         seed: app.setup.seed,
         device: app.setup.device.clone(),
-        ..Setup::default()
+        ..Request::default()
     };
     let ticket = app.tickets.draw();
     let slot = app.slot_mut(focus);
     slot.method = Method::aat();
     slot.start(ticket);
     app.live.teaching.learning = Some(focus);
-    effects.push(Effect::Train(vec![(ticket, Task::New(Method::aat(), Box::new(setup)))]));
+    effects.push(Effect::Train(vec![(ticket, Task::New(Box::new(request)))]));
     effects
 }
 

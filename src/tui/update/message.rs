@@ -62,3 +62,10 @@ pub enum Message {
     /// Something went wrong.
     Trouble(Arc<str>),
 }
+
+impl Message {
+    /// What went wrong, from any thread.
+    pub fn trouble(words: impl Into<Arc<str>>) -> Self {
+        Self::Trouble(words.into())
+    }
+}

@@ -260,7 +260,7 @@ fn ask_shape(app: &mut App) -> Vec<Effect> {
     }
     let ticket = app.tickets.draw();
     app.shape_asked = Some(ticket);
-    vec![Effect::Shape(ticket, app.setup_of(app.focus), app.focused().method)]
+    vec![Effect::Shape(ticket, Box::new(app.setup_of(app.focus)))]
 }
 
 fn go(app: &mut App, to: Move) -> Vec<Effect> {

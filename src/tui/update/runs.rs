@@ -61,7 +61,7 @@ pub(super) fn anew(app: &mut App, sides: &[Side]) -> Vec<Effect> {
     let begin = |side: &Side| {
         let ticket = app.tickets.draw();
         app.slot_mut(*side).start(ticket);
-        (ticket, Task::New(app.slot(*side).method, Box::new(app.setup_of(*side))))
+        (ticket, Task::New(Box::new(app.setup_of(*side))))
     };
     vec![Effect::Train(sides.iter().map(begin).collect())]
 }
@@ -74,10 +74,12 @@ pub(super) fn resume(app: &mut App, sides: &[Side]) -> Vec<Effect> {
     app.cursor = None;
     let mut runs = Vec::new();
     for side in sides {
-        if let Some(session) = app.slot(*side).session.clone() {
+        let Slot { session, state, .. } = app.slot(*side);
+        let began_ms = state.span_ms.map(|(first, _)| first);
+        if let Some(session) = session.clone() {
             let ticket = app.tickets.draw();
             app.slot_mut(*side).resume(ticket);
-            runs.push((ticket, Task::Resume(session)));
+            runs.push((ticket, Task::Resume(session, began_ms)));
         }
     }
     vec![Effect::Train(runs)]
@@ -150,9 +152,10 @@ fn keep_on_one_side(app: &mut App, side: Side) {
     }
     let last = |slot: &Slot| slot.state.span_ms.map(|(_, last)| last);
     let loser = match last(this).cmp(&last(that)) {
-        // The events that a trainer has still to deliver may be newer than what the other side read.
+        // The events that a trainer has still to deliver may be newer than what the other side shows.
         Ordering::Less if this.is_busy() => return,
         Ordering::Greater if that.is_busy() => return,
+        Ordering::Equal if this.is_busy() && that.is_busy() => return,
         Ordering::Less => side,
         Ordering::Equal if !this.is_busy() => side,
         Ordering::Equal | Ordering::Greater => side.other(),

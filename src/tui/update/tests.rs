@@ -10,11 +10,9 @@ use crate::{
     model::Method,
     plot::{Side, XAxis},
     session::Event,
+    train::Request,
     tui::{
-        state::{
-            app::Setup,
-            run_slot::{Opened, Purpose},
-        },
+        state::run_slot::{Opened, Purpose},
         testing::fixture,
     },
 };
@@ -47,7 +45,7 @@ fn press(app: &mut App, keys: &str) -> Vec<Effect> {
 fn one_key_after_opening_a_run_begins_on_the_demo() {
     let mut app = fixture::app(SIZE);
     let effects = press(&mut app, "\n");
-    assert_eq!(tasks(&effects), [Task::New(Method::aat(), Box::default())]);
+    assert_eq!(tasks(&effects), [Task::New(Box::default())]);
     assert_eq!(app.setup.data, "demo");
     assert!(app.slot(Side::A).is_busy() && !app.slot(Side::B).is_busy());
     assert_eq!(press(&mut app, "\n"), [], "a side trains once");
@@ -57,7 +55,10 @@ fn one_key_after_opening_a_run_begins_on_the_demo() {
 fn both_start_as_one_pair() {
     let mut app = fixture::app(SIZE);
     let effects = press(&mut app, "b");
-    assert_eq!(tasks(&effects), [Method::aat(), Method::full()].map(|method| Task::New(method, Box::default())));
+    assert_eq!(
+        tasks(&effects),
+        [Method::aat(), Method::full()].map(|method| Task::New(Box::new(Request { method, ..Request::default() })))
+    );
 }
 
 #[test]
@@ -65,7 +66,7 @@ fn one_method_starts_on_two_backbones() {
     let mut app = fixture::app(SIZE);
     let effects = press(&mut app, "\tmv");
     let method = Method::full().next();
-    let on = |model: &str| Task::New(method, Box::new(Setup { model: model.into(), ..Setup::default() }));
+    let on = |model: &str| Task::New(Box::new(Request { method, model: model.into(), ..Request::default() }));
     assert_eq!(tasks(&effects), ["box", "box-ssl"].map(on));
     assert_eq!(app.two_backbones(), Some(["box".into(), "box-ssl".into()]));
     assert_eq!(press(&mut app, "v"), [], "what runs is left alone");
@@ -75,7 +76,7 @@ fn one_method_starts_on_two_backbones() {
 fn a_side_takes_the_next_backbone() {
     let mut app = fixture::app(SIZE);
     let effects = press(&mut app, "n");
-    let shape = |app: &App| Effect::Shape(app.shape_asked.unwrap(), app.setup_of(Side::A), Method::aat());
+    let shape = |app: &App| Effect::Shape(app.shape_asked.unwrap(), Box::new(app.setup_of(Side::A)));
     assert_eq!(effects, [shape(&app)]);
     assert_eq!((app.setup_of(Side::A).model.as_str(), app.setup_of(Side::B).model.as_str()), ("box-ssl", "box"));
     press(&mut app, "n");
@@ -153,7 +154,7 @@ fn an_interrupted_session_is_read_then_resumed() {
     assert_eq!(read(&press(&mut app, "r")), path);
     let opened = Opened { path: path.clone(), ..fixture::opened(Method::aat()) };
     let effects = fixture::open(&mut app, Side::A, Purpose::Resume, opened);
-    assert_eq!(tasks(&effects), [Task::Resume(path)]);
+    assert_eq!(tasks(&effects), [Task::Resume(path, Some(fixture::THEN))]);
     assert!(app.slot(Side::A).is_busy());
 }
 
