@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{CliError, Output, run_args::Place};
 use crate::{
     digits::thousands,
-    model::{self, Cost, Inventory, Method, ModelConfig, ParamSpec, Part, Request, Thrift},
+    model::{self, Cost, Inventory, MemoryOptions, Method, ModelConfig, ParamSpec, Part, Request},
 };
 
 /// Count what a method trains on a model.
@@ -124,7 +124,7 @@ pub fn run(args: Args) -> Result<(), CliError> {
 
 /// Of the method and of full fine-tuning.
 fn cost(config: &ModelConfig, method: Method, batch: usize, lean: bool) -> Option<[Cost; 2]> {
-    let of = |method, lean| Cost::of(config, method, batch, Thrift { lean, ..Thrift::default() }).ok();
+    let of = |method, lean| Cost::of(config, method, batch, MemoryOptions { lean, ..MemoryOptions::default() }).ok();
     Some([of(method, lean)?, of(Method::full(), false)?])
 }
 

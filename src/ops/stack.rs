@@ -1,7 +1,7 @@
 //! Blocks one after another: what flows between them, what is kept of each, in memory that lasts for the run.
 
 use super::{
-    block::{self, Block, Gradients, Kept, Lengths, Needs, Shape, Squares, Tape, Trained, Widths, Workspace},
+    block::{self, Block, Gradients, Lengths, Needs, Saved, Shape, Squares, Tape, Trained, Widths, Workspace},
     parallel::Buffer,
 };
 
@@ -86,7 +86,7 @@ impl Stack {
             self.inputs[i].get(x.len()).copy_from_slice(x);
             None
         } else {
-            Some(Kept { tape: &mut self.tapes[i], needs })
+            Some(Saved { tape: &mut self.tapes[i], needs })
         };
         block::forward(&shape, weights, x, y, &mut self.work, kept, squares);
         self.x.swap(0, 1);
@@ -137,7 +137,7 @@ impl Stack {
         let tape = if self.checkpoint {
             let x = self.inputs[i].kept(rows_in * shape.hidden);
             let y = self.x[1].get(rows_out * shape.hidden);
-            let kept = Kept { tape: &mut self.tapes[0], needs };
+            let kept = Saved { tape: &mut self.tapes[0], needs };
             block::forward(&shape, weights, x, y, &mut self.work, Some(kept), None);
             &mut self.tapes[0]
         } else {
@@ -146,7 +146,7 @@ impl Stack {
         let [dy, dx] = &mut self.dx;
         let dy = dy.kept(rows_out * shape.hidden);
         let dx = dx.get_if(needs.input, rows_in * shape.hidden);
-        block::backward(&shape, weights, Kept { tape, needs }, &mut self.work, dy, dx, gradients);
+        block::backward(&shape, weights, Saved { tape, needs }, &mut self.work, dy, dx, gradients);
         if needs.input {
             self.dx.swap(0, 1);
         }
