@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use aat_tui::audio::reader;
+use aat_tui::audio::ring;
 
 struct Counting;
 

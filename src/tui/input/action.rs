@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use tui_input::InputRequest;
+
 use crate::{model::Method, plot::Side, tui::graphics::Graphics};
 
 /// The five screens.
@@ -150,8 +152,12 @@ pub enum Action {
     Confirm,
     /// A letter for the command line.
     Type(char),
-    /// The last letter away.
+    /// Delete the letter before the cursor.
     Erase,
+    /// Edit the command line.
+    Edit(InputRequest),
+    /// Complete the word at the cursor, or put in the next one that fits; `true`: the one before.
+    Complete(bool),
     /// Open or close the branch under the cursor.
     Toggle,
     /// Open the session under the cursor in the focused slot, and look at it.

@@ -2,6 +2,8 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use tui_input::InputRequest as Edit;
+
 use super::action::{Action, LivePanel, Move, Screen};
 use crate::plot::Side;
 
@@ -73,7 +75,11 @@ const fn letter(c: char) -> Key {
 }
 
 const fn ctrl(c: char) -> Key {
-    Key { code: KeyCode::Char(c), ctrl: true }
+    ctrl_key(KeyCode::Char(c))
+}
+
+const fn ctrl_key(code: KeyCode) -> Key {
+    Key { code, ctrl: true }
 }
 
 impl Key {
@@ -284,7 +290,21 @@ pub static BINDINGS: &[Binding] = bindings! {
     Context::CommandLine => {
         [key(KeyCode::Enter)] Action::Confirm, "do it", "do it";
         [key(KeyCode::Esc), ctrl('c')] Action::Cancel, "never mind", "never mind";
-        [key(KeyCode::Backspace), ctrl('h')] Action::Erase, "delete the last letter";
+        [key(KeyCode::Tab)] Action::Complete(false), "complete the word, then the next one that fits", "complete";
+        [key(KeyCode::BackTab)] Action::Complete(true), "the one before";
+        [key(KeyCode::Up), ctrl('p')] Action::Move(Move::Up), "an earlier command", "history";
+        [key(KeyCode::Down), ctrl('n')] Action::Move(Move::Down), "a later command";
+        [key(KeyCode::Left), ctrl('b')] Action::Edit(Edit::GoToPrevChar), "a letter back";
+        [key(KeyCode::Right), ctrl('f')] Action::Edit(Edit::GoToNextChar), "a letter forward";
+        [ctrl_key(KeyCode::Left)] Action::Edit(Edit::GoToPrevWord), "a word back";
+        [ctrl_key(KeyCode::Right)] Action::Edit(Edit::GoToNextWord), "a word forward";
+        [key(KeyCode::Home), ctrl('a')] Action::Edit(Edit::GoToStart), "to the beginning";
+        [key(KeyCode::End), ctrl('e')] Action::Edit(Edit::GoToEnd), "to the end";
+        [key(KeyCode::Backspace), ctrl('h')] Action::Erase, "delete the letter before the cursor";
+        [key(KeyCode::Delete), ctrl('d')] Action::Edit(Edit::DeleteNextChar), "delete the letter at the cursor";
+        [ctrl('w')] Action::Edit(Edit::DeletePrevWord), "delete the word before the cursor";
+        [ctrl('u')] Action::Edit(Edit::DeleteFromStart), "delete everything before the cursor";
+        [ctrl('k')] Action::Edit(Edit::DeleteTillEnd), "delete everything after it";
     }
     Context::Export => {
         [key(KeyCode::Enter)] Action::Confirm, "write it; close, once it is written", "write";
@@ -322,7 +342,7 @@ pub fn help(context: Context) -> impl Iterator<Item = (String, &'static str)> {
 /// The tables of `docs/keys.md`.
 pub fn markdown() -> String {
     let mut out = String::from(
-        "# Keys\n\nMade from the table in `src/tui/keymap.rs`; a test holds the two together \
+        "# Keys\n\nMade from the table in `src/tui/input/keymap.rs`; a test holds the two together \
          (`UPDATE_DOCS=1 cargo test keys_in_the_documentation` writes this file).\n",
     );
     for context in Context::ALL {

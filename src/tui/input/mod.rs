@@ -2,4 +2,5 @@
 
 pub mod action;
 pub mod commands;
+pub mod completion;
 pub mod keymap;

@@ -16,6 +16,7 @@ use super::{
     inbox::Inbox,
     listen_task::{Asked, ListenTask},
     live_files::{self, Taught},
+    names,
 };
 use crate::{
     clock,
@@ -118,6 +119,9 @@ impl EffectRunner {
                     Ok(()) => Message::Notice(format!("curves are in {}", path.display()).into()),
                     Err(error) => Message::Trouble(error.to_string().into()),
                 });
+            }
+            Effect::Complete(ticket, wanted) => {
+                return self.aside(move |store, _| Message::Completed(ticket, names::fitting(&wanted, store.root())));
             }
             Effect::ExportSession(ticket, request) => return self.export(ticket, *request),
             Effect::StopExport => self.stop_export(),

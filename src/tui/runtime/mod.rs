@@ -7,6 +7,7 @@ pub(super) mod frame;
 mod inbox;
 mod listen_task;
 mod live_files;
+mod names;
 
 use std::{
     io::{self, Write},

@@ -1,6 +1,7 @@
 //! Everything the screen depends on. Views read it, [`update`](super::update()) alone changes it.
 
 use super::{
+    command_line::CommandLine,
     exporting::Exporting,
     known::Known,
     layers::Layers,
@@ -54,8 +55,8 @@ pub enum Overlay {
         /// What a yes does.
         then: Pending,
     },
-    /// A command being typed, and what was wrong with the last one.
-    CommandLine(String, Option<String>),
+    /// A command being typed.
+    CommandLine(CommandLine),
     /// An export, asked for or at work.
     Export(Box<Exporting>),
 }
@@ -80,6 +81,8 @@ pub struct App {
     pub focus: Side,
     /// Both runs.
     pub slots: [RunSlot; 2],
+    /// Commands that were carried out, the newest last.
+    pub history: Vec<String>,
     /// What the next run is made of.
     pub setup: Request,
     /// What runs along x.
@@ -132,6 +135,7 @@ impl App {
             screen: Screen::Train,
             focus: Side::A,
             slots: [RunSlot::new(Side::A, Method::aat()), RunSlot::new(Side::B, Method::full())],
+            history: Vec::new(),
             setup,
             x: XAxis::Step,
             log: false,

@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod bookmarks;
+pub mod command_line;
 pub mod desk;
 pub mod exporting;
 pub mod known;

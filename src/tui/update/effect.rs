@@ -8,7 +8,7 @@ use crate::{
     live::Bookmark,
     plot::Chart,
     train,
-    tui::state::ticket::Ticket,
+    tui::{input::completion::Wanted, state::ticket::Ticket},
 };
 
 /// What a trainer is to do.
@@ -65,6 +65,8 @@ pub enum Effect {
     Recorded(String, u64),
     /// Remove an example: its class, and its place among the class's.
     RemoveExample(String, usize),
+    /// Find the names of sessions, files and folders that complete a word.
+    Complete(Ticket, Box<Wanted>),
     /// Draw charts to a file.
     Export(PathBuf, Vec<Chart>),
     /// Write a session for use elsewhere.

@@ -15,6 +15,7 @@ use crate::{
         state::{
             app::{App, Overlay, Pending},
             bookmarks::Bookmarks,
+            command_line::CommandLine,
             run_slot::RunSlot,
         },
     },
@@ -57,7 +58,7 @@ pub(super) fn act(app: &mut App, action: Action) -> Vec<Effect> {
             let opened = show_panel(app, LivePanel::Teach);
             return opened.into_iter().chain([Effect::NameClass(name)]).collect();
         }
-        Action::Begin(words) => app.overlay = Some(Overlay::CommandLine(words.to_owned(), None)),
+        Action::Begin(words) => app.overlay = Some(Overlay::CommandLine(CommandLine::new(words))),
         Action::RemoveExample => ask_to_remove(app),
         Action::Learn => return learn(app),
         Action::Teach(folder) => {

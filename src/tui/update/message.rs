@@ -55,6 +55,8 @@ pub enum Message {
     Exporting(Ticket, usize, usize),
     /// An export is over: what was written, or why nothing was.
     Exported(Ticket, Result<Box<Report>, String>),
+    /// Words were found that complete the command line's.
+    Completed(Ticket, Vec<String>),
     /// The lesson as it now is.
     Lesson(Box<Lesson>),
     /// Something worth telling.

@@ -10,6 +10,8 @@ mod sessions;
 
 pub(super) use live::{blocks, desk_side, has_adapters};
 
+use tui_input::InputRequest;
+
 use self::{
     effect::{Effect, Task},
     message::Message,
@@ -19,10 +21,11 @@ use crate::{
     tui::{
         input::{
             action::{Action, Move, Screen},
-            commands, keymap,
+            commands, completion, keymap,
         },
         state::{
             app::{App, Notice, Overlay, Pending, SMOOTHING},
+            command_line::{CommandLine, remember},
             layers::Layers,
             run_slot::Purpose,
         },
@@ -40,7 +43,7 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
         Message::Do(action) => return act(app, action),
         Message::Key(event) => return pressed(app, event),
         Message::Paste(text) => match &mut app.overlay {
-            Some(Overlay::CommandLine(line, _)) => line.extend(text.chars().filter(|c| !c.is_control())),
+            Some(Overlay::CommandLine(line)) => line.insert(&text),
             Some(Overlay::Export(exporting)) => exporting.push(&text),
             _ => {}
         },
@@ -101,6 +104,11 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
         Message::Exporting(ticket, done, total) => exporting::compared(app, ticket, done, total),
         Message::Exported(ticket, result) => exporting::over(app, ticket, result),
         Message::Lesson(lesson) => app.live.teaching.show(*lesson),
+        Message::Completed(ticket, words) => {
+            if let Some(Overlay::CommandLine(line)) = &mut app.overlay {
+                line.answered(ticket, words);
+            }
+        }
         Message::Notice(text) => notify(app, text.to_string(), false),
         Message::Trouble(text) => notify(app, text.to_string(), true),
     }
@@ -180,7 +188,7 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         },
         Action::Export(path) => return runs::export(app, path),
         Action::Help => app.overlay = Some(Overlay::Help(0)),
-        Action::CommandLine => app.overlay = Some(Overlay::CommandLine(String::new(), None)),
+        Action::CommandLine => app.overlay = Some(Overlay::CommandLine(CommandLine::default())),
         Action::SetGraphics(graphics) => {
             app.graphics = graphics;
             notify(app, format!("the spectrogram is drawn with: {}", graphics.name()), false);
@@ -196,22 +204,22 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         Action::Cancel => app.overlay = None,
         Action::Confirm => return confirm(app),
         Action::Type(c) => match &mut app.overlay {
-            Some(Overlay::CommandLine(line, problem)) => {
-                line.push(c);
-                *problem = None;
-            }
+            Some(Overlay::CommandLine(line)) => line.edit(InputRequest::InsertChar(c)),
             Some(Overlay::Export(exporting)) => exporting.push(c.encode_utf8(&mut [0; 4])),
             _ => {}
         },
         Action::Erase => match &mut app.overlay {
-            Some(Overlay::CommandLine(line, _)) if line.is_empty() => app.overlay = None,
-            Some(Overlay::CommandLine(line, problem)) => {
-                line.pop();
-                *problem = None;
-            }
+            Some(Overlay::CommandLine(line)) if line.text().is_empty() => app.overlay = None,
+            Some(Overlay::CommandLine(line)) => line.edit(InputRequest::DeletePrevChar),
             Some(Overlay::Export(exporting)) => exporting.erase(),
             _ => {}
         },
+        Action::Edit(request) => {
+            if let Some(Overlay::CommandLine(line)) = &mut app.overlay {
+                line.edit(request);
+            }
+        }
+        Action::Complete(back) => return complete(app, back),
         Action::Toggle if app.screen == Screen::Layers => app.layers.plain = !app.layers.plain,
         Action::Toggle => app.parameters.toggle(),
         Action::OpenSession => return sessions::open_selected(app, app.focus, Purpose::Look),
@@ -272,6 +280,7 @@ fn go(app: &mut App, to: Move) -> Vec<Effect> {
             };
         }
         (Some(Overlay::Export(exporting)), _) => exporting.go(to),
+        (Some(Overlay::CommandLine(line)), _) => line.recall(&app.history, to == Move::Up),
         (Some(_), _) => {}
         (None, Screen::Train) => runs::move_cursor(app, to),
         (None, Screen::Layers) => match to {
@@ -286,6 +295,27 @@ fn go(app: &mut App, to: Move) -> Vec<Effect> {
         (None, Screen::Live) => return live::go(app, to),
         (None, Screen::Sessions) => app.sessions.go(to, PAGE),
     }
+    Vec::new()
+}
+
+/// Completes the command line's word at the cursor. What is on the disk is asked for.
+fn complete(app: &mut App, back: bool) -> Vec<Effect> {
+    let themes: Vec<_> = app.themes.iter().map(|theme| theme.name.clone()).collect();
+    let Some(Overlay::CommandLine(line)) = &mut app.overlay else { return Vec::new() };
+    if line.next_word(back) {
+        return Vec::new();
+    }
+    let before: String = line.text().chars().take(line.cursor()).collect();
+    let Some(wanted) = completion::wanted(&before, &themes) else {
+        line.problem = Some("nothing completes this".to_owned());
+        return Vec::new();
+    };
+    if wanted.paths || wanted.sessions {
+        let ticket = app.tickets.draw();
+        line.ask(ticket, wanted.start);
+        return vec![Effect::Complete(ticket, Box::new(wanted))];
+    }
+    line.complete(wanted.start, wanted.fitting());
     Vec::new()
 }
 
@@ -320,11 +350,14 @@ fn confirm(app: &mut App) -> Vec<Effect> {
             vec![Effect::RemoveExample(class, place)]
         }
         Some(Overlay::Question { then: Pending::Anew(sides), .. }) => runs::anew(app, &sides),
-        Some(Overlay::CommandLine(line, _)) => match commands::parse(&line) {
-            Ok(Some(action)) => act(app, action),
-            Ok(None) => Vec::new(),
+        Some(Overlay::CommandLine(mut line)) => match commands::parse(line.text()) {
+            Ok(action) => {
+                remember(&mut app.history, line.text());
+                action.map_or_else(Vec::new, |action| act(app, action))
+            }
             Err(problem) => {
-                app.overlay = Some(Overlay::CommandLine(line, Some(problem)));
+                line.problem = Some(problem);
+                app.overlay = Some(Overlay::CommandLine(line));
                 Vec::new()
             }
         },

@@ -190,7 +190,9 @@ fn the_command_line_takes_letters_that_are_keys_elsewhere() {
     assert_eq!(app.setup.data, "../q sounds");
     assert!(matches!(effects.as_slice(), [Effect::Shape(..)]) && app.overlay.is_none());
     press(&mut app, ":nonsense\n");
-    assert!(matches!(&app.overlay, Some(Overlay::CommandLine(line, Some(_))) if line == "nonsense"));
+    assert!(
+        matches!(&app.overlay, Some(Overlay::CommandLine(line)) if line.text() == "nonsense" && line.problem.is_some())
+    );
     press(&mut app, "\x1b");
     assert!(app.overlay.is_none());
 }
@@ -204,4 +206,39 @@ fn curves_are_exported_with_a_name_of_their_runs() {
     let [Effect::Export(path, charts)] = effects.as_slice() else { panic!("{effects:?}") };
     assert_eq!(path, &PathBuf::from("esc10-f1-aat-vs-esc10-f1-full.svg"));
     assert_eq!(charts.len(), 2);
+}
+
+/// A command is typed by its beginnings, carried out, called back and changed.
+#[test]
+fn the_command_line_completes_remembers_and_edits() {
+    let mut app = fixture::app(SIZE);
+    let shown = |app: &App| match &app.overlay {
+        Some(Overlay::CommandLine(line)) => line.text().to_owned(),
+        other => panic!("{other:?}"),
+    };
+    let key = |app: &mut App, code| update(app, Message::Key(KeyEvent::new(code, KeyModifiers::NONE)));
+    press(&mut app, ":se\t");
+    assert_eq!(shown(&app), "se", "set and sessions begin so");
+    press(&mut app, "t f\t");
+    assert_eq!(shown(&app), "set f", "fold and frames");
+    press(&mut app, "r\t48\n");
+    assert_eq!((app.setup.frames, app.history.as_slice()), (Some(48), ["set frames 48".to_owned()].as_slice()));
+    press(&mut app, ":");
+    key(&mut app, KeyCode::Up);
+    assert_eq!(shown(&app), "set frames 48");
+    key(&mut app, KeyCode::Backspace);
+    press(&mut app, "9\n");
+    assert_eq!(app.setup.frames, Some(49));
+    // What is on the disk is asked for; an answer to a line that was changed since is not taken.
+    let asked = |effects: Vec<Effect>| {
+        let [Effect::Complete(ticket, _)] = effects.as_slice() else { panic!("{effects:?}") };
+        *ticket
+    };
+    let first = asked(press(&mut app, ":data so\t"));
+    update(&mut app, Message::Completed(first, vec!["sounds/".into()]));
+    assert_eq!(shown(&app), "data sounds/");
+    let second = asked(press(&mut app, "\t"));
+    press(&mut app, "x");
+    update(&mut app, Message::Completed(second, vec!["sounds/dog/".into()]));
+    assert_eq!(shown(&app), "data sounds/x");
 }

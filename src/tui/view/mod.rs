@@ -1,5 +1,6 @@
 //! view(state) -> frame: the header, a screen, the footer, and what lies over them.
 
+mod command_line;
 mod header;
 mod overlay;
 pub mod picture;
@@ -56,9 +57,7 @@ pub fn draw(app: &App, buffer: &mut Buffer) -> Option<Picture> {
         Some(Overlay::Help(scroll)) => screens::help::draw(*scroll, theme, body, buffer),
         Some(Overlay::Question { question, detail, .. }) => ask(question, detail, theme, body, buffer),
         Some(Overlay::Export(exporting)) => screens::export::draw(exporting, theme, body, buffer),
-        Some(Overlay::CommandLine(line, problem)) => {
-            command_line(line, problem.as_deref(), theme, Rect { y: foot.y, ..foot }, buffer);
-        }
+        Some(Overlay::CommandLine(line)) => command_line::draw(line, theme, foot, buffer),
         None => {}
     }
     picture
@@ -145,24 +144,5 @@ fn ask(question: &str, detail: &str, theme: &Theme, body: Rect, buffer: &mut Buf
         let line = Line::from(vec![Span::styled(key, theme.accent()), Span::raw(" "), Span::styled(word, theme.dim())]);
         buffer.set_line(x, inner.bottom() - 1, &line, inner.width);
         x += line.width() as u16 + 4;
-    }
-}
-
-fn command_line(line: &str, problem: Option<&str>, theme: &Theme, row: Rect, buffer: &mut Buffer) {
-    buffer.set_style(row, theme.selected());
-    buffer.set_string(row.x, row.y, " ".repeat(usize::from(row.width)), theme.selected());
-    // The end of a long line is what is being typed.
-    let room = usize::from(row.width).saturating_sub(4);
-    let shown = text::clean(line);
-    let skip = text::width(&shown).saturating_sub(room);
-    let shown: String = shown.chars().skip(skip).collect();
-    buffer.set_string(row.x + 1, row.y, ":", theme.accent());
-    buffer.set_string(row.x + 2, row.y, &shown, theme.strong());
-    let end = row.x + 2 + text::width(&shown) as u16;
-    buffer.set_string(end, row.y, "▏", theme.accent());
-    if let Some(problem) = problem {
-        let words = text::fit(&text::one_line(problem), usize::from(row.right().saturating_sub(end + 4)));
-        let x = row.right().saturating_sub(text::width(&words) as u16 + 1);
-        buffer.set_string(x, row.y, words, theme.bad());
     }
 }

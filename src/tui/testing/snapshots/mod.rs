@@ -225,6 +225,13 @@ fn help_command_line_and_a_small_window() {
         act(&mut app, [Action::Confirm]);
         app
     });
+    both_sizes("command_line_completed", |size| {
+        let mut app = fixture::training(size, (100, 90));
+        act(&mut app, [Action::CommandLine]);
+        act(&mut app, "method ".chars().map(Action::Type));
+        act(&mut app, [Action::Complete(false), Action::Complete(false), Action::Complete(false)]);
+        app
+    });
     check("too_small", &fixture::app((60, 20)));
 }
 
