@@ -1,23 +1,23 @@
-//! A front end's linear part as two matrices: samples of a frame to a spectrum, its power to mel energies.
+//! A front end's linear part as two matrices: from a frame's samples to a spectrum, and from its power to mel energies.
 
 use std::{f64::consts::TAU, ops::Range};
 
 use super::FRAME_LENGTH;
 
-/// What a runtime needs to compute mel energies with products alone. For a frame `x` of 400 samples and rows `c`, `s` of
-/// one bin of the spectrum: power = (c x)^2 + (s x)^2, energies = bank power.
+/// What a runtime needs to compute mel energies by matrix products alone. For a frame `x` of 400 samples and rows `c`,
+/// `s` of one bin of the spectrum: power = (c x)^2 + (s x)^2, energies = bank power.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tables {
-    /// (2 bins, 400): the cosines of every bin, then the sines. Whatever happens to a frame before its spectrum is
-    /// linear in its samples (mean removal, pre-emphasis, window) and stands in these rows already.
+    /// (2 bins, 400): the cosines of every bin, then the sines. Everything before the spectrum is linear in a frame's
+    /// samples (mean removal, pre-emphasis, window) and included in these rows.
     pub transform: Vec<f32>,
-    /// Bins of the spectrum that the bank weighs at all.
+    /// Bins of the spectrum with a weight in the bank.
     pub bins: usize,
     /// (filters, bins).
     pub bank: Vec<f32>,
     /// Mel filters.
     pub filters: usize,
-    /// Energy below which the logarithm is cut.
+    /// Energy at which the logarithm is clamped.
     pub floor: f32,
 }
 
@@ -36,7 +36,7 @@ impl Tables {
         let mut transform = Vec::with_capacity(2 * bins.len() * FRAME_LENGTH);
         for wave in waves {
             for bin in bins.clone() {
-                // The angle is taken within one turn, where it has the most digits.
+                // The angle is reduced to one turn, for the most digits.
                 let angle = |n: usize| TAU * (bin * n % size) as f64 / size as f64;
                 let mut row: Vec<f64> = (0..FRAME_LENGTH).map(|n| wave(angle(n))).collect();
                 before(&mut row);
@@ -55,7 +55,7 @@ mod tests {
 
     use super::*;
 
-    /// Both matrices, in float64, come to what the front ends compute: on frames that lie whole within the sound.
+    /// Both matrices, in float64, compute what the front ends compute, on frames that lie entirely within the sound.
     #[test]
     fn products_come_to_the_front_ends_energies() {
         let sound: Vec<f32> =
@@ -70,7 +70,7 @@ mod tests {
             };
             let mut apart = Vec::new();
             for at in 5..20 {
-                // A frame of Whisper's is centred on its place.
+                // A frame of Whisper's is centred on its position.
                 let start = at * FRAME_SHIFT - if front_end == FrontEnd::Kaldi { 0 } else { FRAME_LENGTH / 2 };
                 let frame = &sound[start..start + FRAME_LENGTH];
                 let power: Vec<f64> = (0..tables.bins)
@@ -82,7 +82,7 @@ mod tests {
                     let energy = energy.max(f64::from(tables.floor));
                     let expected = match front_end {
                         FrontEnd::Kaldi => energy.ln(),
-                        // Whisper cuts eight decades below the loudest bin: 2 on its scale.
+                        // Whisper clamps eight decades below the loudest bin: 2 on its scale.
                         FrontEnd::Whisper | FrontEnd::Whisper128 => {
                             ((energy.log10() + 4.0) / 4.0).max(f64::from(loudest) - 2.0)
                         }
@@ -90,7 +90,7 @@ mod tests {
                     apart.push((expected - f64::from(*found)).abs());
                 }
             }
-            // The tables are f32: beside loud bins a quiet one keeps few of their digits.
+            // The tables are f32: a quiet bin next to loud ones keeps few digits.
             let worst = apart.iter().copied().fold(0.0, f64::max);
             let many = apart.iter().filter(|apart| **apart > 1e-4).count();
             assert!(worst < 2e-3 && many * 50 < apart.len(), "{front_end:?}: {worst}, {many} of {}", apart.len());
