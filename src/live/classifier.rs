@@ -1,4 +1,4 @@
-//! A classifier that listens.
+//! A classifier as a listener.
 
 use super::{Listener, Prediction, Window};
 use crate::{
@@ -7,8 +7,8 @@ use crate::{
     ops::parallel,
 };
 
-/// A [`Classifier`] and its name. One that hears this pipeline's 128 mel bins takes the frames as they came, computed
-/// once for all; one with another front end (Whisper's) computes its own from the samples.
+/// A [`Classifier`] and its name. A classifier of this pipeline's 128 mel bins takes the shared frames, computed once;
+/// one with another front end (Whisper's) computes its own from the samples.
 pub struct ClassifierListener {
     name: String,
     classifier: Classifier,
