@@ -1,4 +1,5 @@
-//! Does what [`update`](super::update()) asks for: trains, reads, listens, writes. Answers come back as messages.
+//! Performs the effects that [`update`](super::update()) returns: trains, reads, listens, writes. Results come back as
+//! messages.
 
 use std::{
     ops::ControlFlow,
@@ -35,32 +36,32 @@ use crate::{
     },
 };
 
-/// How long a thread that forwards events waits before it looks whether anybody still wants them.
+/// How long a thread that forwards events waits before it checks whether they are still wanted.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Something to be done with the sessions on disk, and what it gives.
+/// A job on the sessions on disk; returns messages.
 type Job = Box<dyn FnOnce(&Store) -> Message + Send>;
 
-/// Everything outside the state.
+/// Performs effects, and owns everything outside the state.
 pub struct EffectRunner {
     store: Store,
     inbox: Inbox,
-    /// Trainers at work, each with the tickets of its runs in order.
+    /// Running trainers, each with the tickets of its runs in order.
     trainers: Vec<(Trainer, Vec<Ticket>)>,
-    /// The thread that reads and deletes sessions: one thing after the other, in the order they were asked for.
+    /// The thread that reads and deletes sessions, one job after the other, in order.
     clerk: mpsc::Sender<Job>,
-    /// What is heard now.
+    /// The current listen task.
     hearing: Option<ListenTask>,
     taught: Taught,
-    /// The export at work: how it is stopped, and its thread.
+    /// The running export: its stop flag and its thread.
     exporting: Option<(Arc<AtomicBool>, JoinHandle<()>)>,
 }
 
 impl EffectRunner {
-    /// A world with these sessions, answering here.
+    /// An effect runner for these sessions that sends its messages to this inbox.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// When the system cannot start a thread.
     pub fn new(store: Store, inbox: Inbox) -> std::io::Result<Self> {
         let (clerk, jobs) = mpsc::channel::<Job>();
         let (its_store, its_inbox) = (store.clone(), inbox.clone());
@@ -82,8 +83,8 @@ impl EffectRunner {
         })
     }
 
-    /// Does one thing. Quick, or on another thread: then its answer comes as a message. What there is to tell at once
-    /// comes back.
+    /// Performs one effect. It is quick, or runs on another thread and sends a message when done. Immediate messages
+    /// are returned.
     pub fn perform(&mut self, effect: Effect) -> Vec<Message> {
         match effect {
             Effect::Train(runs) => return self.train(runs),
@@ -136,7 +137,7 @@ impl EffectRunner {
         Vec::new()
     }
 
-    /// What is asked of the Live screen's pipeline and of what it keeps.
+    /// Effects on the Live screen's pipeline and its files.
     fn live(&mut self, effect: Effect) -> Vec<Message> {
         let hearing = self.hearing.clone();
         let pipeline = || hearing.as_ref().and_then(ListenTask::pipeline);
@@ -150,7 +151,7 @@ impl EffectRunner {
             }
             Effect::Record => pipeline().into_iter().for_each(|pipeline| pipeline.record()),
             Effect::Recorded(class, without_ms) => {
-                // Taken at once: the pipeline may be another one in a moment.
+                // Cloned at once: a moment later the pipeline may be another one.
                 let samples = pipeline().map(|pipeline| pipeline.recorded()).unwrap_or_default();
                 return self.aside(move |store, inbox| taught.keep(store, inbox, &class, samples, without_ms));
             }
@@ -184,7 +185,7 @@ impl EffectRunner {
         Vec::new()
     }
 
-    /// Stops what trains, each with a checkpoint, and what is exported, and waits for them.
+    /// Stops training, each run with a checkpoint, and exports, and waits for them.
     pub fn stop(&mut self) {
         self.stop_listening();
         self.stop_export();
@@ -193,18 +194,18 @@ impl EffectRunner {
         }
         self.trainers.clear();
         if let Some((_, thread)) = self.exporting.take() {
-            // What was written under a temporary name is removed by that thread.
+            // That thread removes its temporary files.
             let _ = thread.join();
         }
     }
 
-    /// Whether some trainer is still at work.
+    /// Whether some trainer is still running.
     pub fn is_training(&self) -> bool {
         self.trainers.iter().any(|(trainer, _)| !trainer.is_over())
     }
 
     fn stop_listening(&mut self) {
-        // The handle stays: what was recorded until now is still to be fetched.
+        // The handle stays: the recording so far is still needed.
         if let Some(hearing) = &self.hearing {
             hearing.stop(false);
         }
@@ -237,7 +238,7 @@ impl EffectRunner {
                 self.exporting = Some((stop, thread));
                 Vec::new()
             }
-            Err(error) => vec![Message::Exported(ticket, Err(format!("the system gave no thread: {error}")))],
+            Err(error) => vec![Message::Exported(ticket, Err(format!("the system could not start a thread: {error}")))],
         }
     }
 
@@ -247,7 +248,7 @@ impl EffectRunner {
         }
     }
 
-    /// Has the clerk do something.
+    /// Sends a job to the thread that reads sessions.
     fn ask(&self, job: impl FnOnce(&Store) -> Message + Send + 'static) -> Vec<Message> {
         match self.clerk.send(Box::new(job)) {
             Ok(()) => Vec::new(),
@@ -257,7 +258,7 @@ impl EffectRunner {
         }
     }
 
-    /// Works on a thread of its own and tells the result.
+    /// Runs a job on its own thread and sends the result.
     fn aside(&self, work: impl FnOnce(&Store, &Inbox) -> Message + Send + 'static) -> Vec<Message> {
         self.spawn("aside", move |store, inbox| {
             let message = work(store, inbox);
@@ -268,14 +269,18 @@ impl EffectRunner {
     fn spawn(&self, name: &str, work: impl FnOnce(&Store, &Inbox) + Send + 'static) -> Vec<Message> {
         let (store, inbox) = (self.store.clone(), self.inbox.clone());
         let spawned = thread::Builder::new().name(name.into()).spawn(move || work(&store, &inbox));
-        spawned.err().map(|error| Message::trouble(format!("the system gave no thread: {error}"))).into_iter().collect()
+        spawned
+            .err()
+            .map(|error| Message::trouble(format!("the system could not start a thread: {error}")))
+            .into_iter()
+            .collect()
     }
 
     fn train(&mut self, runs: Vec<(Ticket, Task)>) -> Vec<Message> {
         self.trainers.retain(|(trainer, _)| !trainer.is_over());
         let launch = |task| match task {
             Task::New(request) => Launch::New(Box::new(resolved(&self.store, *request))),
-            // A name means the session of this name here, whatever else is called so.
+            // A bare name means the session of this name here, whatever else has it.
             Task::Resume(path, began_ms) if path.components().count() == 1 => {
                 Launch::Resume { session: self.store.root().join(path), began_ms }
             }
@@ -299,8 +304,8 @@ impl EffectRunner {
             }
         });
         if let Err(error) = spawned {
-            // What nobody can watch does not train: the trainer stops where it is dropped.
-            let why = format!("the system gave no thread to watch the run with: {error}");
+            // A run that cannot be watched does not train: the trainer stops when it is dropped.
+            let why = format!("the system could not start a thread to watch the run: {error}");
             return tickets.into_iter().map(|ticket| Message::RunOver(ticket, Some(why.clone()))).collect();
         }
         self.trainers.push((trainer, tickets));
@@ -315,7 +320,7 @@ impl EffectRunner {
     }
 }
 
-/// The request with a model that may be named as a session of the store.
+/// The request, with a session's name as model replaced by its folder.
 fn resolved(store: &Store, request: Request) -> Request {
     Request { model: store.model(&request.model), ..request }
 }
@@ -352,7 +357,7 @@ fn open(path: &Path) -> Result<Opened, String> {
     Ok(Opened { name: text::file_name(path), path: path.to_owned(), state })
 }
 
-/// Where a user's own themes are.
+/// The folder of the user's own themes.
 pub fn themes_folder() -> Option<PathBuf> {
     directories::ProjectDirs::from("", "", "aat-tui").map(|dirs| dirs.config_dir().join("themes"))
 }
