@@ -52,4 +52,4 @@ pub use select::{Compute, engine, engine_by};
 pub use source::{SIZES, is_random, names, origin};
 pub use spec::specs;
 pub use store::ParamStore;
-pub use thrift::Thrift;
+pub use thrift::{Recompute, Thrift};

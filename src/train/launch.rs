@@ -189,7 +189,8 @@ fn assemble(
     writer: SessionWriter,
     journal: &Journal,
 ) -> Result<Run, TrainError> {
-    let thrift = Thrift { micro_batch: Some(plan.config.micro_batch), precision: model.precision, ..Thrift::default() };
+    let RunConfig { micro_batch, recompute, .. } = plan.config;
+    let thrift = Thrift { micro_batch: Some(micro_batch), precision: model.precision, recompute };
     let batches = Batches::new(&plan, &mut |done, total| journal.preparing(done, total))?;
     Ok(Run {
         engine: model.engine_with(thrift),

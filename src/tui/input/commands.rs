@@ -29,7 +29,7 @@ pub const COMMANDS: [(&str, &str, &str); 19] = [
 ];
 
 /// What `set` sets, by the names of `train`'s flags.
-pub const SETTINGS: [&str; 13] = [
+pub const SETTINGS: [&str; 14] = [
     "epochs",
     "batch",
     "micro-batch",
@@ -42,6 +42,7 @@ pub const SETTINGS: [&str; 13] = [
     "device",
     "dtype",
     "norms-every",
+    "recompute",
     "on-nan",
 ];
 
@@ -115,6 +116,7 @@ pub fn set(setup: &mut Request, name: &str, value: &str) -> Result<(), String> {
         "device" => setup.device = optional(name, value)?.unwrap_or(usual.device),
         "dtype" => setup.dtype = optional(name, value)?.unwrap_or(usual.dtype),
         "norms-every" => setup.norms_every = optional(name, value)?.unwrap_or(usual.norms_every),
+        "recompute" => setup.recompute = optional(name, value)?.unwrap_or(usual.recompute),
         "on-nan" => {
             setup.on_nan = match value {
                 "stop" | "default" => OnNan::Stop,
@@ -152,7 +154,11 @@ mod tests {
     #[test]
     fn every_listed_setting_is_set_and_goes_back_to_its_default() {
         for name in SETTINGS {
-            let value = if name == "on-nan" { "skip" } else { "3" };
+            let value = match name {
+                "on-nan" => "skip",
+                "recompute" => "block",
+                _ => "3",
+            };
             let mut setup = Request::default();
             set(&mut setup, name, value).unwrap();
             assert_ne!(setup, Request::default(), "{name}");

@@ -3,7 +3,7 @@
 use super::commands::{COMMANDS, SETTINGS};
 use crate::{
     data::Recipe,
-    model::{self, Method},
+    model::{self, Method, Recompute},
     tui::graphics::Graphics,
 };
 
@@ -66,6 +66,7 @@ pub fn wanted(line: &str, themes: &[String]) -> Option<Wanted> {
         "recipe" => made(value, Recipe::names().map(str::to_owned).collect(), false, true),
         "device" => made(value, own(&["auto", "cpu", "cuda", "metal"]), false, false),
         "dtype" => made(value, own(&["auto", "f32", "bf16"]), false, false),
+        "recompute" => made(value, own(&Recompute::ALL.map(|(_, name)| name)), false, false),
         "on-nan" => made(value, own(&["stop", "skip"]), false, false),
         _ => None,
     }

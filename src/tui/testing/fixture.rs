@@ -97,6 +97,7 @@ pub fn events(method: Method, steps: u64) -> Vec<Record> {
         dtype: Default::default(),
         micro_batch: 8,
         norms_every: 10,
+        recompute: crate::model::Recompute::Nothing,
         on_nan: crate::session::OnNan::Stop,
         paired_with: aat.then(|| "esc10-f1-full".into()),
         pretrain: None,
