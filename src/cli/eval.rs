@@ -18,7 +18,7 @@ use crate::{
     model::{Precision, Recompute},
     printable::printable,
     session::{OnNan, RunConfig, read_clips},
-    train::{Answers, ClassReport, Criterion, same_clips},
+    train::{ClassReport, Criterion, Predictions, same_clips},
 };
 
 /// Clips of a batch.
@@ -360,14 +360,14 @@ fn evaluate(
 ) -> Result<Report, CliError> {
     let go_on = |_, _| if interrupt.is_asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
     let Chosen { name, fresh, trained, mut notes } = chosen;
-    let mut of = |items: &[usize]| -> Result<(Answers, f64), CliError> {
+    let mut of = |items: &[usize]| -> Result<(Predictions, f64), CliError> {
         set.prepare(items, &mut { go_on }).map_err(|error| match error {
             DataError::Cancelled => CliError::Interrupted,
             other => other.into(),
         })?;
         let normalisation = classifier.normalisation();
         let loader = Loader::evaluation(Arc::clone(set), items.to_vec(), &config.recipe, normalisation, BATCH);
-        let mut answers = Answers::new(config.labels.len());
+        let mut answers = Predictions::new(config.labels.len());
         let (mut loss_sum, mut loss_weight) = (0.0, 0.0);
         for batch in loader.epoch(1, 0) {
             interrupt.check()?;

@@ -9,7 +9,7 @@ use crate::{
     audio::FRAME_LENGTH,
     data::{self, Dataset, FeatureSet, Label, Loss, Metric},
     infer::Classifier,
-    train::Answers,
+    train::Predictions,
 };
 
 /// Clips that are compared at most.
@@ -158,7 +158,7 @@ pub(super) fn compare(
 ) -> Result<Checked, ExportError> {
     let classes = classifier.labels().len();
     let (mut worst, mut changed, mut compared, mut unreadable) = (0f32, 0, 0, 0);
-    let [mut ours, mut theirs] = [Answers::new(classes), Answers::new(classes)];
+    let [mut ours, mut theirs] = [Predictions::new(classes), Predictions::new(classes)];
     for (done, &item) in clips.items.iter().enumerate() {
         if watch(Stage::Verifying(done, clips.items.len())).is_break() {
             return Err(ExportError::Interrupted);

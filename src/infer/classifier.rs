@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     InferError, Score,
-    gains::{Desk, Gains},
+    gains::{Gains, TrainedAdapters},
     trained::{Trained, Which},
     weights::restore,
 };
@@ -32,7 +32,7 @@ pub struct Classifier {
     store: ParamStore,
     fingerprint: String,
     /// The adapters as they were trained, once one of them has been turned.
-    desk: Option<Desk>,
+    trained_adapters: Option<TrainedAdapters>,
     session: Option<(RunConfig, Option<Best>)>,
     /// What a person should know of the weights that were taken.
     notes: Vec<String>,
@@ -109,7 +109,7 @@ impl Classifier {
             method: opened.method,
             store: opened.store,
             fingerprint: opened.fingerprint,
-            desk: None,
+            trained_adapters: None,
             session,
             notes: Vec::new(),
         })
@@ -161,7 +161,7 @@ impl Classifier {
     /// When it is of another model.
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), InferError> {
         restore(&self.store, checkpoint)?;
-        self.desk = None;
+        self.trained_adapters = None;
         if let Some((_, reached)) = &mut self.session {
             *reached = checkpoint.position.last;
         }
@@ -203,11 +203,11 @@ impl Classifier {
     /// # Errors
     /// When the model has no adapters, or the arithmetic fails.
     pub fn set_gains(&mut self, gains: &Gains) -> Result<(), InferError> {
-        if self.desk.is_none() {
-            self.desk = Desk::new(&self.store)?;
+        if self.trained_adapters.is_none() {
+            self.trained_adapters = TrainedAdapters::new(&self.store)?;
         }
-        match &self.desk {
-            Some(desk) => Ok(desk.apply(gains, &self.store)?),
+        match &self.trained_adapters {
+            Some(trained_adapters) => Ok(trained_adapters.apply(gains, &self.store)?),
             None if gains.are_neutral() => Ok(()),
             None => Err(InferError::Unusable(format!("{} has no adapters whose gain could be set", self.name))),
         }

@@ -12,7 +12,7 @@ pub struct Verdict {
     /// All classes, most likely first: of one window, or the mean over several.
     pub scores: Vec<Score>,
     /// From and to, in seconds: what the scores are of.
-    pub heard_s: [f64; 2],
+    pub span_s: [f64; 2],
     /// Windows that the scores are the mean of.
     pub windows: usize,
 }
@@ -50,7 +50,7 @@ impl Classifier {
         let windows = starts.len();
         let means: Vec<f32> = sums.iter().map(|sum| (sum / windows as f64) as f32).collect();
         let end = samples.len() as f64 / f64::from(SAMPLE_RATE);
-        Ok(Verdict { scores: self.ranked_by(&means), heard_s: [0.0, end], windows })
+        Ok(Verdict { scores: self.ranked_by(&means), span_s: [0.0, end], windows })
     }
 }
 

@@ -6,7 +6,7 @@
 
 mod arch;
 mod backend;
-mod boxed;
+mod built_in;
 pub mod checkpoint;
 mod config;
 mod convert;
@@ -18,6 +18,7 @@ pub mod export;
 pub mod hub;
 mod init;
 mod inventory;
+mod memory_options;
 mod method;
 mod network;
 mod open;
@@ -31,11 +32,10 @@ mod stem;
 mod store;
 #[cfg(test)]
 mod testing;
-mod thrift;
 mod tokens;
 
 pub use backend::Cost;
-pub use boxed::{boxed, boxed_license};
+pub use built_in::{built_in, built_in_license};
 pub use config::{ModelConfig, Pooling, Stem};
 pub use convert::convert;
 pub use describe::{Description, Ignored, check, describe};
@@ -44,6 +44,7 @@ pub use engine::{BlockNorms, Engine, Features, LossFn, StepOutput};
 pub use error::ModelError;
 pub use init::{grid_sinusoids, initial_values, initialise};
 pub use inventory::{GroupCount, Inventory};
+pub use memory_options::{MemoryOptions, Recompute};
 pub use method::{Extras, LowRank, METHODS, Method, Tuning};
 pub use open::{Opened, Request, open, shape, takes_raw_features};
 pub use param::{Init, ParamSpec, Part};
@@ -52,4 +53,3 @@ pub use select::{Compute, engine, engine_by};
 pub use source::{SIZES, is_random, names, origin};
 pub use spec::specs;
 pub use store::ParamStore;
-pub use thrift::{Recompute, Thrift};

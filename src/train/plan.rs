@@ -244,7 +244,7 @@ fn session_name(request: &Request, data_name: &str, fold: Option<u32>) -> String
     let fold = fold.map_or_else(String::new, |fold| format!("-f{fold}"));
     // Two backbones in the program, and runs on both may lie side by side.
     let model = request.model.as_str();
-    let other = model != Request::default().model && model::boxed().iter().any(|(name, _)| *name == model);
+    let other = model != Request::default().model && model::built_in().iter().any(|(name, _)| *name == model);
     let backbone = if other { format!("-{model}") } else { String::new() };
     format!("{data_name}{fold}-{}{backbone}", request.method)
 }
