@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 
 use super::PretrainRequest;
-use crate::{model::Method, session::OnNan};
+use crate::{data::marks, model::Method, session::OnNan};
 
 /// Everything a person may set. `None` leaves it to the recipe, the data set or the machine.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
     /// A folder, a manifest, or `demo`.
     pub data: String,
+    /// What is said of marks, where the data set is recordings with tables of them.
+    pub marks: marks::Options,
     /// `box`, `tiny`, `small`, `base`, a checkpoint, `hf:ORG/NAME`.
     pub model: String,
     /// How the model is adapted.
@@ -50,6 +52,7 @@ impl Default for Request {
     fn default() -> Self {
         Self {
             data: "demo".to_owned(),
+            marks: marks::Options::default(),
             model: "box".to_owned(),
             method: Method::aat(),
             recipe: None,

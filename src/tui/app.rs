@@ -16,6 +16,7 @@ use super::{
     ticket::{Ticket, Tickets},
 };
 use crate::{
+    data::marks,
     model::{Method, ModelConfig},
     plot::{Run, Side, View, XAxis},
 };
@@ -28,6 +29,8 @@ pub const SMOOTHING: [u32; 4] = [0, 10, 30, 100];
 pub struct Setup {
     /// A folder, a manifest, or `demo`.
     pub data: String,
+    /// What is said of marks in recordings.
+    pub marks: marks::Options,
     /// `box`, `tiny`, `small`, `base`, a checkpoint.
     pub model: String,
     /// A recipe by name or file.
@@ -50,6 +53,7 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             data: "demo".into(),
+            marks: marks::Options::default(),
             model: "box".into(),
             recipe: None,
             fold: None,

@@ -12,7 +12,7 @@ pub const COMMANDS: [(&str, &str, &str); 19] = [
     ("data", "D", "train on a folder, a manifest, or demo"),
     ("model", "M", "adapt box, tiny, small, base, a checkpoint or a session"),
     ("method", "X", "aat, full, aat-m, partial, prompt, lora, bitfit or head"),
-    ("set", "NAME VALUE", "epochs, batch, lr, fold, seed, recipe, device of new runs"),
+    ("set", "NAME VALUE", "epochs, batch, lr, fold, seed, recipe, device of new runs; label-column, marked-in-full, trust-detections of marks"),
     ("start", "", "start the side in focus, or resume it where it was stopped"),
     ("anew", "", "begin a new session on the side in focus"),
     ("both", "", "start both, paired"),
@@ -86,6 +86,13 @@ pub fn set(setup: &mut Setup, name: &str, value: &str) -> Result<(), String> {
             _ => value.parse().map(Some).map_err(|_| format!("{name} cannot be \"{}\"", super::text::clean(value))),
         }
     }
+    fn yes(name: &str, value: &str) -> Result<bool, String> {
+        match value {
+            "yes" => Ok(true),
+            "no" | "default" => Ok(false),
+            _ => Err(format!("{name} is yes or no, not \"{}\"", super::text::clean(value))),
+        }
+    }
     match name {
         "epochs" => setup.epochs = optional(name, value)?,
         "batch" => setup.batch = optional(name, value)?,
@@ -94,9 +101,13 @@ pub fn set(setup: &mut Setup, name: &str, value: &str) -> Result<(), String> {
         "recipe" => setup.recipe = optional(name, value)?,
         "seed" => setup.seed = optional(name, value)?.unwrap_or(Setup::default().seed),
         "device" => setup.device = optional(name, value)?.unwrap_or(Setup::default().device),
+        "label-column" => setup.marks.label_column = optional(name, value)?,
+        "marked-in-full" => setup.marks.marked_in_full = yes(name, value)?,
+        "trust-detections" => setup.marks.trust_detections = yes(name, value)?,
         _ => {
             return Err(format!(
-                "no setting \"{}\"; there are epochs, batch, lr, fold, seed, recipe, device",
+                "no setting \"{}\"; there are epochs, batch, lr, fold, seed, recipe, device, label-column, marked-in-full, \
+                 trust-detections",
                 super::text::clean(name)
             ));
         }

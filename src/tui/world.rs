@@ -309,6 +309,7 @@ impl World {
 fn request(store: &Store, setup: &Setup, method: Method) -> Request {
     Request {
         data: setup.data.clone(),
+        marks: setup.marks.clone(),
         model: store.model(&setup.model),
         method,
         recipe: setup.recipe.clone(),
