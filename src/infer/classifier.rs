@@ -321,7 +321,7 @@ impl Classifier {
     }
 
     /// Probabilities (windows, classes) of logits.
-    fn sure(&self, logits: &[f32]) -> Vec<f32> {
+    pub fn sure(&self, logits: &[f32]) -> Vec<f32> {
         let classes = self.labels.len().max(1);
         logits.chunks(classes).flat_map(|logits| probabilities(self.loss, logits)).collect()
     }

@@ -152,7 +152,7 @@ impl Group {
         journal: &Journal,
     ) -> Result<(Arc<FeatureSet>, Division, ClipList), TrainError> {
         let spec = config.data_spec();
-        let dataset = data::open(&spec)?;
+        let dataset = data::open_with(&spec, &config.marks())?;
         if dataset.classes != config.labels {
             return Err(TrainError::Request(format!(
                 "{spec} no longer has the classes that {} was trained on; restore the data, or train anew",

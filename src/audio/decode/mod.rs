@@ -148,6 +148,11 @@ impl SoundFile {
         self.file.as_ref().and_then(|mut file| file.stream_position().ok()).unwrap_or(0)
     }
 
+    /// Frames in all where the file tells before it is decoded, as WAV files do.
+    pub fn length(&self) -> Option<u64> {
+        self.blocks.length()
+    }
+
     /// What is odd about the file, as far as it was read; all of it once [`read`](Self::read) gave `false`.
     pub fn notes(&self) -> &[Note] {
         &self.notes

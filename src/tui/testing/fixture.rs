@@ -84,6 +84,7 @@ pub fn events(method: Method, steps: u64) -> Vec<Record> {
         data: "../data/esc10".into(),
         data_name: "esc10".into(),
         dataset: None,
+        marks: crate::data::marks::Options::default(),
         labels: vec!["dog".into(), "rooster".into()],
         fold: Some(1),
         model: "tiny".into(),
