@@ -237,9 +237,10 @@ pub(super) fn front_end(shape: &ModelConfig) -> Result<FrontEnd, TrainError> {
 
 fn session_name(request: &Request, data_name: &str, fold: Option<u32>) -> String {
     let fold = fold.map_or_else(String::new, |fold| format!("-f{fold}"));
-    // Two backbones in the program, and runs on both may lie side by side.
+    // Runs on several backbones that have a name may lie side by side.
     let model = request.model.as_str();
-    let other = model != Request::default().model && model::boxed().iter().any(|(name, _)| *name == model);
+    let named = model::boxed().iter().any(|(name, _)| *name == model) || model::Published::find(model).is_some();
+    let other = model != Request::default().model && named;
     let backbone = if other { format!("-{model}") } else { String::new() };
     format!("{data_name}{fold}-{}{backbone}", request.method)
 }

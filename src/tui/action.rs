@@ -161,6 +161,8 @@ pub enum Action {
     Type(char),
     /// The last letter away.
     Erase,
+    /// The command line, completed as far as there is no doubt.
+    Complete,
     /// Open or close the branch under the cursor.
     Toggle,
     /// Open the session under the cursor in the focused slot, and look at it.

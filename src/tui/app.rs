@@ -16,7 +16,7 @@ use super::{
     ticket::{Ticket, Tickets},
 };
 use crate::{
-    model::{Method, ModelConfig},
+    model::{Method, ModelConfig, Published},
     plot::{Run, Side, View, XAxis},
 };
 
@@ -91,10 +91,19 @@ pub enum Overlay {
         /// What a yes does.
         then: Pending,
     },
-    /// A command being typed, and what was wrong with the last one.
-    CommandLine(String, Option<String>),
+    /// A command being typed, and what is said beside it.
+    CommandLine(String, Option<Aside>),
     /// An export, asked for or at work.
     Export(Box<Exporting>),
+}
+
+/// What is said beside a command that is being typed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Aside {
+    /// What was wrong with the last one.
+    Wrong(String),
+    /// What it could become.
+    Hint(String),
 }
 
 /// Something told at the bottom for a while.
@@ -296,8 +305,12 @@ impl App {
     }
 }
 
-/// The shape to count before anything is read from disk: AST of the size that was named, tiny otherwise.
+/// The shape to count before anything is read from disk: that of the published backbone or of AST's size that was named, tiny
+/// otherwise.
 fn guess_shape(model: &str) -> ModelConfig {
+    if let Some(published) = Published::find(model) {
+        return ModelConfig { classes: 10, ..published.shape() };
+    }
     let ast = |size| ModelConfig::ast(size, 512, [16, 16], 10);
     ast(model).or_else(|| ast("tiny")).unwrap_or_else(|| unreachable!("AST has a tiny size"))
 }

@@ -6,11 +6,12 @@ use super::{
     action::{Action, Screen},
     app::Setup,
 };
+use crate::model::{self, PUBLISHED, Published};
 
 /// Words, what follows them, and what they do: for the parser's errors and the help.
 pub const COMMANDS: [(&str, &str, &str); 19] = [
     ("data", "D", "train on a folder, a manifest, or demo"),
-    ("model", "M", "adapt box, tiny, small, base, a checkpoint or a session"),
+    ("model", "M", "adapt box, ced-tiny or another name (Tab completes), a checkpoint or a session"),
     ("method", "X", "aat, full, aat-m, partial, prompt, lora, bitfit or head"),
     ("set", "NAME VALUE", "epochs, batch, lr, fold, seed, recipe, device of new runs"),
     ("start", "", "start the side in focus, or resume it where it was stopped"),
@@ -45,7 +46,7 @@ pub fn parse(line: &str) -> Result<Option<Action>, String> {
     Ok(Some(match word {
         "" => return Ok(None),
         "data" => Action::SetData(needed("a folder, a manifest, or demo")?),
-        "model" => Action::SetModel(needed("box, tiny, small, base, a checkpoint or a session")?),
+        "model" => Action::SetModel(needed("a name (Tab lists them), a checkpoint or a session")?),
         "method" => Action::SetMethod(rest.parse().map_err(|error: crate::model::ModelError| error.to_string())?),
         "set" => {
             let (name, value) =
@@ -73,6 +74,47 @@ pub fn parse(line: &str) -> Result<Option<Action>, String> {
             return Err(format!("no command \"{}\"; there are {}", super::text::clean(other), names.join(", ")));
         }
     }))
+}
+
+/// A typed line, completed as far as there is no doubt, and what it could still become: commands by their first letters, and
+/// after `model` the names that backbones have, each with its size, licence and use where only one is left.
+pub fn complete(line: &str) -> (String, Option<String>) {
+    let trimmed = line.trim_start_matches([' ', ':']);
+    let Some((word, rest)) = trimmed.split_once(char::is_whitespace) else {
+        return completed("", trimmed, COMMANDS.iter().map(|(name, ..)| *name), |_| None);
+    };
+    let names = model::names().chain(PUBLISHED.iter().map(|published| published.name));
+    match word {
+        "model" => completed("model ", rest.trim_start(), names, about),
+        _ => (line.to_owned(), None),
+    }
+}
+
+/// The longest beginning that all fitting names share, after `before`; what more there is to say of them.
+fn completed<'a>(
+    before: &str,
+    begun: &str,
+    names: impl Iterator<Item = &'a str>,
+    about: impl Fn(&str) -> Option<String>,
+) -> (String, Option<String>) {
+    let fitting: Vec<&str> = names.filter(|name| name.starts_with(begun)).collect();
+    let Some(first) = fitting.first() else {
+        return (format!("{before}{begun}"), Some(format!("nothing begins with \"{}\"", super::text::clean(begun))));
+    };
+    let shared = |name: &str| first.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
+    let length = fitting.iter().map(|name| shared(name)).min().unwrap_or(0);
+    let hint = match fitting.as_slice() {
+        [only] => about(only),
+        several => Some(several.join("  ")),
+    };
+    (format!("{before}{}", &first[..length]), hint)
+}
+
+/// What a published backbone is, in a line.
+fn about(name: &str) -> Option<String> {
+    let published = Published::find(name)?;
+    let millions = published.parameters() as f64 / 1e6;
+    Some(format!("{millions:.1} M parameters, {}: {}", published.license, published.good_for))
 }
 
 /// Sets one thing of the next run. `default` leaves it to the recipe again.
@@ -116,6 +158,21 @@ mod tests {
         assert_eq!(parse("listen").unwrap(), Some(Action::Listen(None)));
         assert_eq!(parse("  ").unwrap(), None);
         assert_eq!(parse("set epochs 5").unwrap(), Some(Action::Set("epochs".into(), "5".into())));
+    }
+
+    #[test]
+    fn names_of_backbones_are_completed_and_told() {
+        let (line, hint) = complete("model ced-t");
+        assert_eq!(line, "model ced-tiny");
+        let hint = hint.unwrap();
+        assert!(hint.contains("5.4 M parameters") && hint.contains("Apache-2.0") && hint.contains("ESC-50"), "{hint}");
+        let (line, hint) = complete("model c");
+        assert_eq!(line, "model ced-");
+        assert!(hint.unwrap().contains("ced-mini  ced-small"));
+        assert_eq!(complete("model box").1.unwrap(), "box  box-ssl");
+        assert!(complete("model x").1.unwrap().contains("nothing begins with"));
+        assert_eq!(complete("mod").0, "model");
+        assert_eq!(complete("data fol"), ("data fol".into(), None));
     }
 
     #[test]

@@ -285,6 +285,7 @@ pub static BINDINGS: &[Binding] = bindings! {
         [key(KeyCode::Enter)] Action::Confirm, "do it", "do it";
         [key(KeyCode::Esc), ctrl('c')] Action::Cancel, "never mind", "never mind";
         [key(KeyCode::Backspace), ctrl('h')] Action::Erase, "delete the last letter";
+        [key(KeyCode::Tab)] Action::Complete, "complete the word, or the name of a backbone", "complete";
     }
     Context::Export => {
         [key(KeyCode::Enter)] Action::Confirm, "write it; close, once it is written", "write";

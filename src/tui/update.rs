@@ -10,7 +10,7 @@ pub(super) use live::{blocks, desk_side, has_adapters};
 
 use super::{
     action::{Action, Message, Move, Purpose, Screen},
-    app::{App, Notice, Overlay, Pending, SMOOTHING},
+    app::{App, Aside, Notice, Overlay, Pending, SMOOTHING},
     commands,
     effect::{Effect, Task},
     keymap,
@@ -201,6 +201,13 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
             Some(Overlay::Export(exporting)) => exporting.erase(),
             _ => {}
         },
+        Action::Complete => {
+            if let Some(Overlay::CommandLine(line, aside)) = &mut app.overlay {
+                let (completed, hint) = commands::complete(line);
+                *line = completed;
+                *aside = hint.map(Aside::Hint);
+            }
+        }
         Action::Toggle if app.screen == Screen::Layers => app.layers.plain = !app.layers.plain,
         Action::Toggle => app.parameters.toggle(),
         Action::OpenSession => return sessions::open_selected(app, app.focus, Purpose::Look),
@@ -313,7 +320,7 @@ fn confirm(app: &mut App) -> Vec<Effect> {
             Ok(Some(action)) => act(app, action),
             Ok(None) => Vec::new(),
             Err(problem) => {
-                app.overlay = Some(Overlay::CommandLine(line, Some(problem)));
+                app.overlay = Some(Overlay::CommandLine(line, Some(Aside::Wrong(problem))));
                 Vec::new()
             }
         },

@@ -9,7 +9,7 @@ use ratatui::{
 
 use super::{
     action::{Action, Screen},
-    app::{App, Notice, Overlay},
+    app::{App, Aside, Notice, Overlay},
     header,
     keymap::{self, Context},
     picture::Picture,
@@ -47,7 +47,7 @@ pub fn draw(app: &App, buffer: &mut Buffer) -> Option<Picture> {
         Some(Overlay::Question { question, detail, .. }) => ask(question, detail, theme, body, buffer),
         Some(Overlay::Export(exporting)) => screens::export::draw(exporting, theme, body, buffer),
         Some(Overlay::CommandLine(line, problem)) => {
-            command_line(line, problem.as_deref(), theme, Rect { y: foot.y, ..foot }, buffer);
+            command_line(line, problem.as_ref(), theme, Rect { y: foot.y, ..foot }, buffer);
         }
         None => {}
     }
@@ -147,7 +147,7 @@ fn ask(question: &str, detail: &str, theme: &Theme, body: Rect, buffer: &mut Buf
     }
 }
 
-fn command_line(line: &str, problem: Option<&str>, theme: &Theme, row: Rect, buffer: &mut Buffer) {
+fn command_line(line: &str, aside: Option<&Aside>, theme: &Theme, row: Rect, buffer: &mut Buffer) {
     buffer.set_style(row, theme.selected());
     buffer.set_string(row.x, row.y, " ".repeat(usize::from(row.width)), theme.selected());
     // The end of a long line is what is being typed.
@@ -159,9 +159,13 @@ fn command_line(line: &str, problem: Option<&str>, theme: &Theme, row: Rect, buf
     buffer.set_string(row.x + 2, row.y, &shown, theme.strong());
     let end = row.x + 2 + text::width(&shown) as u16;
     buffer.set_string(end, row.y, "▏", theme.accent());
-    if let Some(problem) = problem {
-        let words = text::fit(&text::one_line(problem), usize::from(row.right().saturating_sub(end + 4)));
+    if let Some(aside) = aside {
+        let (words, style) = match aside {
+            Aside::Wrong(problem) => (problem, theme.bad()),
+            Aside::Hint(hint) => (hint, theme.selected()),
+        };
+        let words = text::fit(&text::one_line(words), usize::from(row.right().saturating_sub(end + 4)));
         let x = row.right().saturating_sub(text::width(&words) as u16 + 1);
-        buffer.set_string(x, row.y, words, theme.bad());
+        buffer.set_string(x, row.y, words, style);
     }
 }

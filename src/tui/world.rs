@@ -26,7 +26,7 @@ use super::{
 use crate::{
     clock,
     export::{self, ExportError, Stage},
-    model::Method,
+    model::{self, Method, hub},
     plot,
     session::{self, SessionInfo, Status, Store},
     train::{self, Command, Launch, Request, Trainer},
@@ -34,6 +34,27 @@ use crate::{
 
 /// How long a thread that forwards events waits before it looks whether anybody still wants them.
 const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Tells the workbench how a download goes, at every twentieth of a file.
+struct Downloads<'a> {
+    inbox: &'a Inbox,
+    /// The file that was told of last, and at which twentieth.
+    told: Option<(String, u64)>,
+}
+
+impl hub::Watcher for Downloads<'_> {
+    fn downloaded(&mut self, file: &str, done: u64, total: u64) {
+        const SMALL: u64 = 1 << 20;
+        let step = 20 * done / total.max(1);
+        if total < SMALL || self.told.as_ref().is_some_and(|(name, at)| name == file && *at >= step) {
+            return;
+        }
+        self.told = Some((file.to_owned(), step));
+        let megabytes = |bytes: u64| bytes as f64 / 1e6;
+        let text = format!("downloading {file}: {:.1} of {:.1} MB", megabytes(done), megabytes(total));
+        let _ = self.inbox.send(Message::Notice(text.into()));
+    }
+}
 
 /// Something to be done with the sessions on disk, and what it gives.
 type Job = Box<dyn FnOnce(&Store) -> Message + Send>;
@@ -96,7 +117,9 @@ impl World {
                 });
             }
             Effect::Shape(ticket, setup, method) => {
-                return self.aside(move |store, _| {
+                return self.aside(move |store, inbox| {
+                    // A failure is told with the shape's.
+                    let _ = model::fetch(&setup.model, &mut Downloads { inbox, told: None });
                     let shape = train::preview(&request(store, &setup, method));
                     Message::Shape(ticket, shape.map(Box::new).map_err(|error| error.to_string()))
                 });
