@@ -16,7 +16,7 @@ use super::{CliError, Output};
 use crate::{
     audio::{Fbank, SAMPLE_RATE},
     data::{Loss, Targets},
-    model::{self, Engine, Features, Method, ModelError, Opened, Precision, Published, Request, Thrift},
+    model::{self, Engine, Features, Method, ModelError, Opened, Precision, Published, Recompute, Request, Thrift},
     ops::parallel,
     train::{AdamW, Criterion, peak_rss_bytes},
 };
@@ -71,12 +71,9 @@ pub struct Args {
     /// Clips that go through the model at a time, their gradients accumulated [default: all].
     #[arg(long, env = "AAT_TUI_MICRO_BATCH")]
     micro_batch: Option<usize>,
-    /// Keep only each block's input, and compute the rest again in the backward pass.
-    #[arg(long, env = "AAT_TUI_CHECKPOINT")]
-    checkpoint: bool,
-    /// Keep nothing as wide as a block's MLP, and multiply by its first layer again in the backward pass.
-    #[arg(long, env = "AAT_TUI_LEAN")]
-    lean: bool,
+    /// What the backward pass computes again instead of keeping it: nothing, mlp or block. On the CPU's kernels.
+    #[arg(long, env = "AAT_TUI_RECOMPUTE", default_value_t = Recompute::Nothing)]
+    recompute: Recompute,
     /// Where to compute: auto, cpu, cuda, cuda:N or metal.
     #[arg(long, env = "AAT_TUI_DEVICE", default_value = "cpu")]
     device: String,
@@ -226,12 +223,7 @@ fn targets(batch: usize) -> Targets {
 /// Training steps. `go_on` is asked before each and may break off.
 fn step(args: &Args, go_on: impl Fn() -> Result<(), CliError>) -> Result<Measured, CliError> {
     let (opened, features) = prepare(args)?;
-    let thrift = Thrift {
-        micro_batch: args.micro_batch,
-        checkpoint: args.checkpoint,
-        lean: args.lean,
-        precision: opened.precision,
-    };
+    let thrift = Thrift { micro_batch: args.micro_batch, recompute: args.recompute, precision: opened.precision };
     let mut engine = model::engine(&opened.config, args.method, opened.store.device(), thrift);
     let mut optimizer = AdamW::new(&opened.store, 0.05)?;
     let targets = targets(args.batch);

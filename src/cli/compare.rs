@@ -114,7 +114,7 @@ fn one_fold(
     for (request, prior) in requests.into_iter().zip(&priors) {
         match prior {
             Prior::Complete(folder) => tell_reused(&session::outline(folder)?, output)?,
-            Prior::Half(folder) => launches.push(Launch::Resume(folder.clone())),
+            Prior::Half(folder) => launches.push(Launch::Resume { session: folder.clone(), began_ms: None }),
             Prior::Nothing => launches.push(Launch::New(Box::new(request))),
         }
     }

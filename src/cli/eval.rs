@@ -15,7 +15,7 @@ use crate::{
     data::{self, ClipList, DataError, Dataset, FeatureSet, Label, Loader, Loss, Metric, Recipe, Split},
     digits::hex,
     infer::{Classifier, Gains, Mix, Which},
-    model::Precision,
+    model::{Precision, Recompute},
     printable::printable,
     session::{OnNan, RunConfig, read_clips},
     train::{Answers, ClassReport, Criterion, same_clips},
@@ -195,6 +195,7 @@ fn of_model(args: &Args, classifier: &Classifier) -> Result<RunConfig, CliError>
         dtype: Precision::default(),
         norms_every: 0,
         paired_with: None,
+        recompute: Recompute::Nothing,
         on_nan: OnNan::default(),
         pretrain: None,
     })

@@ -6,7 +6,9 @@ use std::{
 };
 
 use super::{
-    ExportError, Report, Request, Stage, Storage, Verify, Watch, model_card,
+    ExportError, Report, Request, Stage, Storage, Verify, Watch,
+    form::Form,
+    model_card,
     verify::{self, Clips},
 };
 use crate::{
@@ -21,34 +23,6 @@ use crate::{
 
 /// The base of a `peft` folder, where none is published that fits.
 const BASE: &str = "base";
-
-/// What a folder is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
-    /// A whole AST that `transformers` loads.
-    Transformers,
-    /// CED or Dasheng in its own form, which its makers' code for `transformers` loads.
-    Ced,
-    /// Low-rank updates that `peft` loads onto a base.
-    Peft,
-    /// What the method added and trained, for this program.
-    Adapter,
-    /// A whole model, for this program.
-    Whole,
-}
-
-impl Form {
-    /// Its name in reports.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Transformers => "transformers",
-            Self::Ced => "CED",
-            Self::Peft => "peft",
-            Self::Adapter => "aat-tui adapter",
-            Self::Whole => "aat-tui model",
-        }
-    }
-}
 
 /// Writes the folder, compares it, names it.
 pub(super) fn export(request: &Request, store: &Store, watch: Watch<'_>) -> Result<Report, ExportError> {

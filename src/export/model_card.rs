@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, path::Path};
 
-use super::folder::Form;
+use super::form::Form;
 use crate::{infer::Trained, model, session::RunState};
 
 /// Letters of a label that a card shows.

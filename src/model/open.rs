@@ -117,6 +117,17 @@ pub fn shape(request: &Request) -> Result<ModelConfig, ModelError> {
     }
 }
 
+/// The same of a published backbone from its name alone, so that nothing is downloaded to count it.
+///
+/// # Errors
+/// As [`shape`].
+pub fn shape_by_name(request: &Request) -> Result<ModelConfig, ModelError> {
+    match Published::find(&request.source) {
+        Some(published) => wanted_shape(Path::new(published.name), &published.shape(), request),
+        None => shape(request),
+    }
+}
+
 /// Whether a model takes its features as they are, so that no statistics of a data set may be used for them.
 ///
 /// # Errors

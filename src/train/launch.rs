@@ -45,12 +45,16 @@ impl Group {
         Ok(match launch {
             Launch::New(request) => Box::new(self.begin(&request, journal)?),
             Launch::Pretrain(request) => Box::new(pretrain::begin(&self.store, &request, journal)?),
-            Launch::Resume(folder) => {
-                let lock = Lock::take(&folder)?;
-                let pretrains = session::load(&folder)?.config.is_some_and(|config| config.pretrain.is_some());
-                match pretrains {
-                    true => Box::new(pretrain::resume(lock, &folder, journal)?),
-                    false => Box::new(self.resume(lock, &folder, journal)?),
+            Launch::Resume { session, began_ms } => {
+                let lock = Lock::take(&session)?;
+                let state = session::load(&session)?;
+                let began = state.span_ms.map(|(first, _)| first);
+                if began_ms.is_some() && began_ms != began {
+                    return Err(TrainError::Another(session));
+                }
+                match state.config.is_some_and(|config| config.pretrain.is_some()) {
+                    true => Box::new(pretrain::resume(lock, &session, journal)?),
+                    false => Box::new(self.resume(lock, &session, journal)?),
                 }
             }
         })
@@ -185,7 +189,8 @@ fn assemble(
     writer: SessionWriter,
     journal: &Journal,
 ) -> Result<Run, TrainError> {
-    let thrift = Thrift { micro_batch: Some(plan.config.micro_batch), precision: model.precision, ..Thrift::default() };
+    let RunConfig { micro_batch, recompute, .. } = plan.config;
+    let thrift = Thrift { micro_batch: Some(micro_batch), precision: model.precision, recompute };
     let batches = Batches::new(&plan, &mut |done, total| journal.preparing(done, total))?;
     Ok(Run {
         engine: model.engine_with(thrift),

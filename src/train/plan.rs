@@ -6,7 +6,7 @@ use super::{Request, TrainError, memory, provenance::record, shared_features::Sh
 use crate::{
     audio::{FrontEnd, Normalisation},
     data::{self, ClipList, Dataset, Division, FeatureSet, Recipe},
-    model::{self, Method, ModelConfig, Part, Precision},
+    model::{self, Method, ModelConfig, Part, Precision, Recompute},
     session::RunConfig,
 };
 
@@ -46,6 +46,10 @@ fn settle(request: &Request) -> Result<Settled, TrainError> {
     let fold = request.fold.or_else(|| dataset.folds().first().copied());
     let division = dataset.divide(fold, request.seed)?;
     let device = model::device(&request.device)?;
+    if !device.is_cpu() && request.recompute != Recompute::Nothing {
+        let problem = format!("--recompute {} works on the CPU; leave it out, or give --device cpu", request.recompute);
+        return Err(TrainError::Request(problem));
+    }
     let shape = shape(request, &recipe, dataset.classes.len())?;
     let lr = request.lr.unwrap_or(if trains_backbone(&shape, request.method) { recipe.lr_full } else { recipe.lr });
     let fits = if device.is_cpu() { IN_MEMORY / (shape.hidden * shape.tokens()).max(1) } else { recipe.batch };
@@ -67,6 +71,7 @@ fn settle(request: &Request) -> Result<Settled, TrainError> {
         device: model::device_name(&device),
         dtype: Precision::named(&request.dtype, &device)?,
         norms_every: request.norms_every,
+        recompute: request.recompute,
         on_nan: request.on_nan,
         paired_with: request.paired_with.clone(),
         pretrain: None,
@@ -184,7 +189,7 @@ impl Asked {
 pub fn preview(request: &Request) -> Result<ModelConfig, TrainError> {
     let dataset = data::open(&request.data)?;
     let recipe = recipe(request, &dataset)?;
-    shape(request, &recipe, dataset.classes.len())
+    Ok(model::shape_by_name(&wanted(request, &recipe, dataset.classes.len()))?)
 }
 
 /// The recipe with every wish applied.
@@ -212,7 +217,12 @@ fn recipe(request: &Request, dataset: &Dataset) -> Result<Recipe, TrainError> {
 }
 
 fn shape(request: &Request, recipe: &Recipe, classes: usize) -> Result<ModelConfig, TrainError> {
-    let wanted = model::Request {
+    Ok(model::shape(&wanted(request, recipe, classes))?)
+}
+
+/// What is asked of the model.
+fn wanted(request: &Request, recipe: &Recipe, classes: usize) -> model::Request {
+    model::Request {
         frames: Some(recipe.frames),
         stride: Some(recipe.stride),
         pooling: recipe.pooling,
@@ -220,8 +230,7 @@ fn shape(request: &Request, recipe: &Recipe, classes: usize) -> Result<ModelConf
         method: Some(request.method),
         seed: request.seed,
         ..model::Request::new(request.model.as_str())
-    };
-    Ok(model::shape(&wanted)?)
+    }
 }
 
 /// Whether a method trains the backbone's matrices, which takes a lower rate than what is added beside them, or than

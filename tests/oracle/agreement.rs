@@ -1,7 +1,9 @@
 //! Every engine against the oracle in double precision, on random shapes, for every method: answers, states, pooled
 //! vectors, norms and every value of every gradient.
 
-use aat_tui::model::{BlockNorms, Family, Features, Method, ModelConfig, ParamStore, Pooling, Precision, Stem, Thrift};
+use aat_tui::model::{
+    BlockNorms, Family, Features, Method, ModelConfig, ParamStore, Pooling, Precision, Recompute, Stem, Thrift,
+};
 use candle_core::DType;
 use proptest::prelude::*;
 
@@ -187,8 +189,8 @@ fn short_clips_agree_too() {
 #[test]
 fn saving_memory_changes_nothing() {
     for config in [patches(23, [5, 4], 3, Pooling::ClassTokens), convolutions(23, 3), ced(23, 3)] {
-        check_all(&config, 5, Thrift { micro_batch: Some(2), checkpoint: true, ..Thrift::default() });
-        check_all(&config, 3, Thrift { micro_batch: Some(1), lean: true, ..Thrift::default() });
+        check_all(&config, 5, Thrift { micro_batch: Some(2), recompute: Recompute::Block, ..Thrift::default() });
+        check_all(&config, 3, Thrift { micro_batch: Some(1), recompute: Recompute::Mlp, ..Thrift::default() });
     }
 }
 

@@ -47,12 +47,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         let batch = (args.batch * 1214 / config.tokens()).max(1);
         let Measured { times, tokens, .. } = step(&shape(batch), || Ok(()))?;
         let ms = times.get(times.len() / 2).copied().unwrap_or_default();
-        let cost = Cost::of(
-            &config,
-            args.method,
-            batch,
-            Thrift { checkpoint: args.checkpoint, lean: args.lean, ..Thrift::default() },
-        )?;
+        let cost = Cost::of(&config, args.method, batch, Thrift { recompute: args.recompute, ..Thrift::default() })?;
         let all = (batch * tokens) as f64;
         lengths.push(Length {
             frames,

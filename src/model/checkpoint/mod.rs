@@ -375,7 +375,7 @@ fn beside<T: serde::de::DeserializeOwned>(tensors: &Tensors, name: &str) -> Resu
     }
     let found = tensors.folders().iter().map(|folder| folder.join(name)).find(|path| path.is_file());
     found.map_or(Ok(None), |path| {
-        let text = folder::read_text(&path, LARGEST)?;
+        let text = foreign::read_text(&path, LARGEST)?;
         read(path, &text)
     })
 }

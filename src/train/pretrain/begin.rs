@@ -149,6 +149,7 @@ pub(in crate::train) fn begin(
         device: model::device_name(&device),
         dtype,
         norms_every: 0,
+        recompute: model::Recompute::Nothing,
         on_nan: OnNan::Stop,
         paired_with: None,
         pretrain: Some(Box::new(own)),

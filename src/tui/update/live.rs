@@ -9,11 +9,15 @@ use crate::{
     model::Method,
     plot::Side,
     session::Status,
+    train::Request,
     tui::{
-        action::{Action, Move, Part, Screen},
-        app::{App, Overlay, Pending, Setup},
-        bookmarks::Bookmarks,
-        slot::Slot,
+        input::action::{Action, Move, Part, Screen},
+        state::{
+            app::{App, Overlay, Pending},
+            bookmarks::Bookmarks,
+            command_line::CommandLine,
+            run_slot::Slot,
+        },
     },
 };
 
@@ -54,7 +58,7 @@ pub(super) fn act(app: &mut App, action: Action) -> Vec<Effect> {
             let opened = show_part(app, Part::Teach);
             return opened.into_iter().chain([Effect::NameClass(name)]).collect();
         }
-        Action::Begin(words) => app.overlay = Some(Overlay::CommandLine(words.to_owned(), None)),
+        Action::Begin(words) => app.overlay = Some(Overlay::CommandLine(CommandLine::new(words))),
         Action::RemoveExample => ask_to_remove(app),
         Action::Learn => return learn(app),
         Action::Teach(folder) => {
@@ -350,21 +354,21 @@ fn learn(app: &mut App) -> Vec<Effect> {
     };
     // The backbone that is heard with.
     let model = app.focused().state.config.as_ref().map_or_else(|| app.setup.model.clone(), |c| c.model.clone());
-    let setup = Setup {
+    let request = Request {
         data,
         model,
         recipe: Some(data::LESSON.to_owned()),
         epochs: app.setup.epochs,
         seed: app.setup.seed,
         device: app.setup.device.clone(),
-        ..Setup::default()
+        ..Request::default()
     };
     let ticket = app.tickets.draw();
     let slot = app.slot_mut(focus);
     slot.method = Method::aat();
     slot.start(ticket);
     app.live.teaching.learning = Some(focus);
-    effects.push(Effect::Train(vec![(ticket, Task::New(Method::aat(), Box::new(setup)))]));
+    effects.push(Effect::Train(vec![(ticket, Task::New(Box::new(request)))]));
     effects
 }
 

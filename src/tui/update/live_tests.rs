@@ -7,8 +7,11 @@ use crate::{
     infer::{Mix, Replay},
     live::BACKGROUND,
     session::Event,
-    train::News,
-    tui::{action::Message, fixture, update},
+    train::{News, Request},
+    tui::{
+        testing::fixture,
+        update::{message::Message, update},
+    },
 };
 
 const SIZE: (u16, u16) = (120, 36);
@@ -38,7 +41,7 @@ fn listening_is_with_the_runs_on_show() {
     app.slots[0] = Slot::new(Side::A, Method::aat());
     let effects = press(&mut app, "4\n");
     let ears = vec![PathBuf::from("esc10-f1-full")];
-    assert_eq!(effects, [Effect::Listen(app.live.ticket.unwrap(), None, ears, Setup::default())]);
+    assert_eq!(effects, [Effect::Listen(app.live.ticket.unwrap(), None, ears, Request::default())]);
     assert_eq!(app.live.sides, [Side::B]);
     fixture::listening(&mut app);
     assert_eq!(press(&mut app, "\n"), [Effect::StopListening]);
@@ -151,11 +154,11 @@ fn a_lesson_is_recorded_learned_and_then_listened_with() {
     fixture::over(&mut app, Side::B);
     let effects = press(&mut app, "\t\n");
     let [Effect::Train(runs)] = effects.as_slice() else { panic!("{effects:?}") };
-    let [(run, Task::New(method, setup))] = runs.as_slice() else { panic!("{runs:?}") };
+    let [(run, Task::New(request))] = runs.as_slice() else { panic!("{runs:?}") };
     assert_eq!(app.side_of(*run), Some(Side::B));
-    assert_eq!(*method, Method::aat());
-    assert_eq!((setup.data.as_str(), setup.recipe.as_deref()), (folder.path().to_str().unwrap(), Some("lesson")));
-    assert_eq!(setup.model, "tiny", "the backbone that was heard with");
+    assert_eq!(request.method, Method::aat());
+    assert_eq!((request.data.as_str(), request.recipe.as_deref()), (folder.path().to_str().unwrap(), Some("lesson")));
+    assert_eq!(request.model, "tiny", "the backbone that was heard with");
     let mut effects = Vec::new();
     for mut record in fixture::events(Method::aat(), 1000) {
         if let Event::Started { config, .. } = &mut record.event {

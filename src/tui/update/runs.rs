@@ -9,10 +9,12 @@ use crate::{
     session::Status,
     train::{Command, News},
     tui::{
-        action::{Move, Screen},
-        app::{App, Overlay, Pending},
-        slot::{Slot, Turn},
-        ticket::Ticket,
+        input::action::{Move, Screen},
+        state::{
+            app::{App, Overlay, Pending},
+            run_slot::{Slot, Turn},
+            ticket::Ticket,
+        },
     },
 };
 
@@ -59,7 +61,7 @@ pub(super) fn anew(app: &mut App, sides: &[Side]) -> Vec<Effect> {
     let begin = |side: &Side| {
         let ticket = app.tickets.draw();
         app.slot_mut(*side).start(ticket);
-        (ticket, Task::New(app.slot(*side).method, Box::new(app.setup_of(*side))))
+        (ticket, Task::New(Box::new(app.setup_of(*side))))
     };
     vec![Effect::Train(sides.iter().map(begin).collect())]
 }
@@ -72,10 +74,12 @@ pub(super) fn resume(app: &mut App, sides: &[Side]) -> Vec<Effect> {
     app.cursor = None;
     let mut runs = Vec::new();
     for side in sides {
-        if let Some(session) = app.slot(*side).session.clone() {
+        let Slot { session, state, .. } = app.slot(*side);
+        let began_ms = state.span_ms.map(|(first, _)| first);
+        if let Some(session) = session.clone() {
             let ticket = app.tickets.draw();
             app.slot_mut(*side).resume(ticket);
-            runs.push((ticket, Task::Resume(session)));
+            runs.push((ticket, Task::Resume(session, began_ms)));
         }
     }
     vec![Effect::Train(runs)]
@@ -141,18 +145,21 @@ pub(super) fn over(app: &mut App, run: Ticket, why: Option<String>) -> Vec<Effec
 /// side before the events of the run that the other side began have arrived. The side that knows more keeps it.
 fn keep_on_one_side(app: &mut App, side: Side) {
     let (this, that) = (app.slot(side), app.slot(side.other()));
-    let Some(session) = this.session.as_deref().filter(|session| that.holds(session)) else { return };
+    let Some(_) = this.session.as_deref().filter(|session| that.holds(session)) else { return };
     // Whether a resumed run begins decides which side has it: until then both keep it.
     if [this, that].into_iter().any(|slot| slot.run.is_some_and(|run| !run.begun)) {
         return;
     }
     let last = |slot: &Slot| slot.state.span_ms.map(|(_, last)| last);
-    let that_keeps = match last(this).cmp(&last(that)) {
-        Ordering::Less => that.is_busy() || app.known.is_stale(session, &this.state),
-        Ordering::Equal => !this.is_busy(),
-        Ordering::Greater => false,
+    let loser = match last(this).cmp(&last(that)) {
+        // The events that a trainer has still to deliver may be newer than what the other side shows.
+        Ordering::Less if this.is_busy() => return,
+        Ordering::Greater if that.is_busy() => return,
+        Ordering::Equal if this.is_busy() && that.is_busy() => return,
+        Ordering::Less => side,
+        Ordering::Equal if !this.is_busy() => side,
+        Ordering::Equal | Ordering::Greater => side.other(),
     };
-    let loser = if that_keeps { side } else { side.other() };
     app.slot_mut(loser).clear();
 }
 

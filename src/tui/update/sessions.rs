@@ -6,10 +6,12 @@ use super::{Effect, list, live, notify, runs};
 use crate::{
     plot::Side,
     tui::{
-        action::{Opened, Purpose, Screen},
-        app::{App, Overlay, Pending},
-        slot::{Opening, Slot},
-        ticket::Ticket,
+        input::action::Screen,
+        state::{
+            app::{App, Overlay, Pending},
+            run_slot::{Opened, Opening, Purpose, Slot},
+            ticket::Ticket,
+        },
     },
 };
 

@@ -15,7 +15,10 @@ use crate::{
     model::{BlockNorms, Inventory},
     session::{EpochRecord, Event, Record, RunConfig, RunState, Status, StepRecord, Summary, testing},
     train::News,
-    tui::{action::Opened, fixture, sessions::Listing, ticket::Ticket},
+    tui::{
+        state::{run_slot::Opened, sessions::Listing, ticket::Ticket},
+        testing::fixture,
+    },
 };
 
 /// Where the made-up sessions are.
@@ -30,8 +33,6 @@ static CONFIG: LazyLock<RunConfig> = LazyLock::new(testing::config);
 /// A session on the made-up disk.
 #[derive(Clone, Default)]
 struct Session {
-    /// Tells it from another one of its name.
-    born: u64,
     log: Vec<Record>,
     /// Step and complete epochs of the last checkpoint.
     checkpoint: Option<(u64, u32)>,
@@ -40,9 +41,6 @@ struct Session {
 struct Run {
     ticket: Ticket,
     task: Task,
-    /// The session that is to be resumed, as it was when that was asked for. A real trainer that is asked to resume a
-    /// session, while that is deleted and another one of its name begins and ends, would take the other one.
-    of: Option<u64>,
     /// The session, once it has begun or was taken up.
     session: Option<String>,
     paused: bool,
@@ -107,13 +105,8 @@ impl World {
     fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Train(runs) => {
-                let born = |task: &Task| match task {
-                    Task::New(..) => None,
-                    Task::Resume(path) => self.disk.get(&name_of(path)).map(|session| session.born),
-                };
                 let run = |(ticket, task)| Run {
                     ticket,
-                    of: born(&task),
                     task,
                     session: None,
                     paused: false,
@@ -244,13 +237,13 @@ impl World {
     fn begin(&mut self, of: (usize, usize)) {
         let task = self.trainers[of.0].runs[of.1].task.clone();
         match task {
-            Task::New(method, _) => {
+            Task::New(request) => {
                 let mut numbered = (1..).map(|number| if number == 1 { "run".into() } else { format!("run-{number}") });
                 let name: String = numbered.find(|name| !self.disk.contains_key(name)).unwrap();
-                self.disk.insert(name.clone(), Session { born: self.now_ms, ..Session::default() });
+                self.disk.insert(name.clone(), Session::default());
                 self.locked.insert(name.clone());
                 self.trainers[of.0].runs[of.1].session = Some(name.clone());
-                let config = RunConfig { session: name, method, ..CONFIG.clone() };
+                let config = RunConfig { session: name, method: request.method, ..CONFIG.clone() };
                 self.tell(
                     of,
                     Event::Started {
@@ -264,10 +257,10 @@ impl World {
                     },
                 );
             }
-            Task::Resume(path) => {
+            Task::Resume(path, began_ms) => {
                 let name = name_of(&path);
-                let asked = self.trainers[of.0].runs[of.1].of;
-                let free = |session: &&Session| Some(session.born) == asked && !self.locked.contains(&name);
+                let began = |session: &Session| session.log.first().map(|record| record.at_ms);
+                let free = |session: &&Session| began(session) == began_ms && !self.locked.contains(&name);
                 let found = self.disk.get(&name).filter(free).cloned();
                 let usable = found.and_then(|Session { log, checkpoint, .. }| {
                     let state = RunState::from_records(&log);
@@ -378,7 +371,7 @@ impl World {
     /// Lets every trainer that was asked to resume a session do so or fail, delivers everything, then compares every side
     /// with the disk.
     pub(super) fn settle(&mut self) -> Result<(), String> {
-        let waits = |run: &Run| !run.over && run.session.is_none() && matches!(run.task, Task::Resume(_));
+        let waits = |run: &Run| !run.over && run.session.is_none() && matches!(run.task, Task::Resume(..));
         let mut turn = 0;
         loop {
             for trainer in 0..self.trainers.len() {

@@ -80,7 +80,7 @@ impl Backend for Cpu {
     fn new(plan: &Plan<'_>) -> Self {
         let Plan { config, extras, trains, thrift } = plan;
         Self {
-            stack: Stack::new(&trains.blocks, trains.stem.any(), thrift.checkpoint, thrift.lean),
+            stack: Stack::new(&trains.blocks, trains.stem.any(), thrift.recompute),
             config: (*config).clone(),
             extras: **extras,
             convolutions: Convolutions::default(),
