@@ -13,7 +13,8 @@ use crate::{
 /// Count what a method trains on a model.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The backbone: box, box-ssl, tiny, small, base, a checkpoint's file or folder, or a session.
+    /// The backbone: box, ced-tiny or another name of `models list`, a checkpoint's file or folder, hf:ORG/NAME, or a
+    /// session.
     #[arg(long, env = "AAT_TUI_MODEL", default_value = "box")]
     model: String,
     #[arg(long, help = super::run_args::methods(), env = "AAT_TUI_METHOD", default_value = "aat")]
@@ -98,7 +99,7 @@ pub fn run(args: Args) -> Result<(), CliError> {
         stride: args.stride.map(|stride| [stride; 2]),
         ..Request::new(args.place.model(&args.model))
     };
-    let config = model::shape(&request)?;
+    let config = model::shape_by_name(&request)?;
     let specs = model::specs(&config, args.method);
     let inventory = Inventory::of(&specs);
     let report = Report {

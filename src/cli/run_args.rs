@@ -18,7 +18,8 @@ pub struct RunArgs {
     pub(super) data: String,
     #[command(flatten)]
     pub(super) marks: Marks,
-    /// The backbone: box, box-ssl, tiny, small, base, a checkpoint's file or folder, hf:ORG/NAME, or a session.
+    /// The backbone: box, ced-tiny or another name of `models list`, a checkpoint's file or folder, hf:ORG/NAME, or a
+    /// session.
     #[arg(long, value_name = "M", env = "AAT_TUI_MODEL", default_value_t = Request::default().model)]
     model: String,
     /// A recipe by name or file, instead of the one that fits the data set.

@@ -190,7 +190,7 @@ impl Asked {
 pub fn preview(request: &Request) -> Result<ModelConfig, TrainError> {
     let dataset = open(request)?;
     let recipe = recipe(request, &dataset)?;
-    shape(request, &recipe, dataset.classes.len())
+    Ok(model::shape_by_name(&wanted(request, &recipe, dataset.classes.len()))?)
 }
 
 /// Opens the data set. Windows of marked recordings are as long as the clips that the recipe asks for, where it does.
@@ -228,7 +228,12 @@ fn recipe(request: &Request, dataset: &Dataset) -> Result<Recipe, TrainError> {
 }
 
 fn shape(request: &Request, recipe: &Recipe, classes: usize) -> Result<ModelConfig, TrainError> {
-    let wanted = model::Request {
+    Ok(model::shape(&wanted(request, recipe, classes))?)
+}
+
+/// What is asked of the model.
+fn wanted(request: &Request, recipe: &Recipe, classes: usize) -> model::Request {
+    model::Request {
         frames: Some(recipe.frames),
         stride: Some(recipe.stride),
         pooling: recipe.pooling,
@@ -236,8 +241,7 @@ fn shape(request: &Request, recipe: &Recipe, classes: usize) -> Result<ModelConf
         method: Some(request.method),
         seed: request.seed,
         ..model::Request::new(request.model.as_str())
-    };
-    Ok(model::shape(&wanted)?)
+    }
 }
 
 /// Whether a method trains the backbone's matrices, which takes a lower rate than what is added beside them, or than
@@ -253,9 +257,10 @@ pub(super) fn front_end(shape: &ModelConfig) -> Result<FrontEnd, TrainError> {
 
 fn session_name(request: &Request, data_name: &str, fold: Option<u32>) -> String {
     let fold = fold.map_or_else(String::new, |fold| format!("-f{fold}"));
-    // Two backbones in the program, and runs on both may lie side by side.
+    // Runs on several backbones that have a name may lie side by side.
     let model = request.model.as_str();
-    let other = model != Request::default().model && model::built_in().iter().any(|(name, _)| *name == model);
+    let named = model::built_in().iter().any(|(name, _)| *name == model) || model::Published::find(model).is_some();
+    let other = model != Request::default().model && named;
     let backbone = if other { format!("-{model}") } else { String::new() };
     format!("{data_name}{fold}-{}{backbone}", request.method)
 }

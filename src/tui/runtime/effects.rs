@@ -21,6 +21,7 @@ use super::{
 use crate::{
     clock,
     export::{self, ExportError, Stage},
+    model::{self, hub},
     plot,
     session::{self, SessionInfo, Status, Store},
     train::{self, Command, Launch, Request, Trainer},
@@ -37,6 +38,27 @@ use crate::{
 
 /// How long a thread that forwards events waits before it looks whether anybody still wants them.
 const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Tells the workbench how a download goes, at every twentieth of a file.
+struct Downloads<'a> {
+    inbox: &'a Inbox,
+    /// The file that was told of last, and at which twentieth.
+    told: Option<(String, u64)>,
+}
+
+impl hub::Watcher for Downloads<'_> {
+    fn downloaded(&mut self, file: &str, done: u64, total: u64) {
+        const SMALL: u64 = 1 << 20;
+        let step = 20 * done / total.max(1);
+        if total < SMALL || self.told.as_ref().is_some_and(|(name, at)| name == file && *at >= step) {
+            return;
+        }
+        self.told = Some((file.to_owned(), step));
+        let megabytes = |bytes: u64| bytes as f64 / 1e6;
+        let text = format!("downloading {file}: {:.1} of {:.1} MB", megabytes(done), megabytes(total));
+        let _ = self.inbox.send(Message::Notice(text.into()));
+    }
+}
 
 /// Something to be done with the sessions on disk, and what it gives.
 type Job = Box<dyn FnOnce(&Store) -> Message + Send>;
@@ -99,9 +121,22 @@ impl EffectRunner {
                 });
             }
             Effect::Shape(ticket, request) => {
-                return self.aside(move |store, _| {
-                    let shape = train::preview(&resolved(store, *request));
-                    Message::Shape(ticket, shape.map(Box::new).map_err(|error| error.to_string()))
+                return self.spawn("aside", move |store, inbox| {
+                    let request = resolved(store, *request);
+                    let shape = train::preview(&request).map(Box::new).map_err(|error| error.to_string());
+                    let is_known = shape.is_ok();
+                    if inbox.send(Message::Shape(ticket, shape)).is_err() {
+                        return;
+                    }
+                    // A backbone on the hub is downloaded as soon as it is chosen, so that its training need not wait.
+                    let mut downloads = Downloads { inbox, told: None };
+                    let done = model::fetch(&request.model, &mut downloads);
+                    let told = match (done, downloads.told.is_some()) {
+                        (Ok(()), true) => Message::Notice(format!("{} is here", request.model).into()),
+                        (Err(error), _) if is_known => Message::Trouble(error.to_string().into()),
+                        _ => return,
+                    };
+                    let _ = inbox.send(told);
                 });
             }
             Effect::Listen(ticket, file, listeners, setup) => {
