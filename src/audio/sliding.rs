@@ -1,11 +1,10 @@
 //! The log-mels of windows over a stream of 16 kHz samples of any length: the same as for each window's own clip, to
 //! the bit, with shared frames of overlapping windows computed once.
 //!
-//! A frame of Kaldi's filter bank depends on its own samples only. Whisper's is padded by reflection at the ends of a
-//! clip and clamped below the clip's loudest bin, so there the frames at a window's ends are its own, and all others
-//! share their energies.
+//! A frame of Kaldi's filter bank depends on its own samples only. Whisper's and CED's are padded by reflection at the ends
+//! of a clip and clamped below the clip's loudest bin, so there the frames at a window's ends are its own, and all others share their energies.
 
-use super::{Extractor, FRAME_SHIFT, FbankStream, FrontEnd, LogMel, WhisperMel, whisper_mel};
+use super::{CentredMel, Extractor, FRAME_SHIFT, FbankStream, FrontEnd, LogMel, centred::Form};
 
 /// A window and where it begins.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,7 +43,7 @@ enum Bank {
     /// Frames of the stream, 128 values each.
     Kaldi(Box<FbankStream>, Buffered<f32>),
     /// Logarithms of the energies of the stream's frames, in their order.
-    Whisper(Box<WhisperMel>, Buffered<f64>),
+    Centred(Box<CentredMel>, Form, Buffered<f64>),
 }
 
 /// The newest rows of a stream, and the number of those discarded.
@@ -87,11 +86,9 @@ impl Sliding {
         let (frames, hop) = (frames.max(1), hop.max(1));
         let overlap = hop < (frames * FRAME_SHIFT) as u64 && hop.is_multiple_of(FRAME_SHIFT as u64);
         let bins = front_end.bins();
-        let bank = match front_end {
-            FrontEnd::Kaldi if overlap => Bank::Kaldi(Box::default(), Buffered::of(bins)),
-            FrontEnd::Whisper | FrontEnd::Whisper128 if overlap => {
-                Bank::Whisper(Box::new(WhisperMel::new(bins)), Buffered::of(bins))
-            }
+        let bank = match front_end.form() {
+            None if overlap => Bank::Kaldi(Box::default(), Buffered::of(bins)),
+            Some(form) if overlap => Bank::Centred(Box::new(CentredMel::new(form)), form, Buffered::of(bins)),
             _ => Bank::Apart(front_end.extractor()),
         };
         Self {
@@ -125,12 +122,12 @@ impl Sliding {
             Bank::Kaldi(stream, kept) => {
                 stream.push(samples, &mut kept.values);
             }
-            Bank::Whisper(mel, kept) => {
-                // The stream's own first two frames are reflected, and belong to no window.
-                while kept.end() < 2 {
+            Bank::Centred(mel, form, kept) => {
+                let (half, end) = (form.size as u64 / 2, self.gone + self.samples.len() as u64);
+                // The stream's own first frames are reflected, and belong to no window.
+                while kept.end() * (FRAME_SHIFT as u64) < half {
                     kept.values.extend(std::iter::repeat_n(f64::NAN, kept.bins));
                 }
-                let (half, end) = (whisper_mel::HALF, self.gone + self.samples.len() as u64);
                 while kept.end() * FRAME_SHIFT as u64 + half <= end {
                     let from = (kept.end() * FRAME_SHIFT as u64 - half - self.gone) as usize;
                     mel.logs(&self.samples[from..from + 2 * half as usize], half as usize, &mut kept.values);
@@ -154,17 +151,14 @@ impl Sliding {
                 Bank::Kaldi(_, kept) => {
                     LogMel { frames: kept.values.len() / kept.bins, bins: kept.bins, data: kept.values.clone() }
                 }
-                Bank::Whisper(mel, _) => mel.compute(&self.samples),
+                Bank::Centred(mel, ..) => mel.compute(&self.samples),
             };
             out.push(Window { start: 0, mel });
             return;
         };
         let taken = self.taken();
         // As when a whole file is classified: the last window begins a whole number of frames after the first.
-        let frames = match self.front_end {
-            FrontEnd::Kaldi => (taken - super::FRAME_LENGTH as u64) / FRAME_SHIFT as u64 + 1,
-            FrontEnd::Whisper | FrontEnd::Whisper128 => taken / FRAME_SHIFT as u64,
-        };
+        let frames = self.front_end.frames_of(taken as usize) as u64;
         let back = (frames - self.frames as u64) * FRAME_SHIFT as u64;
         if self.next < taken && back > last {
             out.push(self.window(back));
@@ -182,16 +176,17 @@ impl Sliding {
             Bank::Kaldi(_, kept) => {
                 LogMel { frames: self.frames, bins: kept.bins, data: kept.rows(first, self.frames).to_vec() }
             }
-            Bank::Whisper(mel, kept) => {
-                let mut logs = Vec::with_capacity(self.frames * kept.bins);
+            Bank::Centred(mel, form, kept) => {
+                let (mut logs, half) = (Vec::with_capacity(self.frames * kept.bins), form.size / 2);
                 for frame in 0..self.frames {
-                    if frame >= 2 && frame + 1 < self.frames {
+                    let centre = frame * FRAME_SHIFT;
+                    if centre >= half && centre + half <= samples.len() {
                         logs.extend_from_slice(kept.rows(first + frame as u64, 1));
                     } else {
-                        mel.logs(samples, frame * FRAME_SHIFT, &mut logs);
+                        mel.logs(samples, centre, &mut logs);
                     }
                 }
-                whisper_mel::features(self.frames, kept.bins, &logs)
+                form.features(self.frames, &logs)
             }
         };
         Window { start, mel }
@@ -199,8 +194,7 @@ impl Sliding {
 
     /// Discards what no later window needs, in large steps: moving memory at every block would cost more.
     fn forget(&mut self) {
-        // Frames of the last window begin up to a frame's length earlier than its size suggests; two more are for
-        // Whisper.
+        // Frames of the last window begin up to a frame's length earlier than its size suggests; more are for a centred one.
         let back = self.taken().saturating_sub(self.size + 4 * FRAME_SHIFT as u64);
         let first = self.next.min(back) / FRAME_SHIFT as u64;
         let sample = first * FRAME_SHIFT as u64;
@@ -212,7 +206,7 @@ impl Sliding {
         match &mut self.bank {
             Bank::Apart(_) => {}
             Bank::Kaldi(_, kept) => kept.forget(first),
-            Bank::Whisper(_, kept) => kept.forget(first),
+            Bank::Centred(_, _, kept) => kept.forget(first),
         }
     }
 }
@@ -292,7 +286,7 @@ mod tests {
                     let frames = match &sliding.bank {
                         Bank::Apart(_) => 0,
                         Bank::Kaldi(_, kept) => kept.values.len() / kept.bins,
-                        Bank::Whisper(_, kept) => kept.values.len() / kept.bins,
+                        Bank::Centred(_, _, kept) => kept.values.len() / kept.bins,
                     };
                     most = most.max(sliding.samples.len()).max(frames * FRAME_SHIFT);
                 }

@@ -58,7 +58,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     let mut output = Output::beside_work(args.run.json);
     let mut by_method: Vec<Vec<RunState>> = vec![Vec::new(); args.methods.len()];
     let mut outcome = Ok(());
-    for fold in Folds::each(args.folds.as_ref(), args.run.fold, &args.run.data)? {
+    for fold in Folds::each(args.folds.as_ref(), args.run.fold, &args.run.data, &args.run.marks.options())? {
         let done;
         (done, outcome) = one_fold(args, fold, &store, &mut output)?;
         by_method.iter_mut().zip(done).for_each(|(of_method, state)| of_method.push(state));

@@ -4,8 +4,8 @@ use std::{path::PathBuf, str::FromStr};
 
 use super::CliError;
 use crate::{
-    data,
-    model::Method,
+    data::{self, marks},
+    model::{Method, Recompute},
     session::{OnNan, Store},
     train::Request,
 };
@@ -16,7 +16,10 @@ pub struct RunArgs {
     /// A folder with one subfolder for each class, a data set in a known layout, a CSV manifest, or `demo`.
     #[arg(long, value_name = "D", env = "AAT_TUI_DATA")]
     pub(super) data: String,
-    /// The backbone: box, box-ssl, tiny, small, base, a checkpoint's file or folder, hf:ORG/NAME, or a session.
+    #[command(flatten)]
+    pub(super) marks: Marks,
+    /// The backbone: box, ced-tiny or another name of `models list`, a checkpoint's file or folder, hf:ORG/NAME, or a
+    /// session.
     #[arg(long, value_name = "M", env = "AAT_TUI_MODEL", default_value_t = Request::default().model)]
     model: String,
     /// A recipe by name or file, instead of the one that fits the data set.
@@ -55,6 +58,10 @@ pub struct RunArgs {
     /// Steps between two measurements of the adapters' norms (0: never).
     #[arg(long, value_name = "N", env = "AAT_TUI_NORMS_EVERY", default_value_t = Request::default().norms_every)]
     norms_every: u64,
+    /// What the backward pass recomputes instead of saving it: nothing, mlp, or block (the least memory, a third more
+    /// time). The result is the same. CPU only.
+    #[arg(long, value_name = "WHAT", env = "AAT_TUI_RECOMPUTE", default_value_t = Request::default().recompute)]
+    recompute: Recompute,
     /// What to do about a step whose loss is not a number: stop the run, or skip the step and continue.
     #[arg(long, env = "AAT_TUI_ON_NAN", value_enum, default_value_t = NotANumber::Stop)]
     on_nan: NotANumber,
@@ -73,6 +80,32 @@ pub struct RunArgs {
 enum NotANumber {
     Stop,
     Skip,
+}
+
+/// Flags on marks in recordings.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Marks {
+    /// The column with the labels in a table of marks in recordings, if it has no usual name.
+    #[arg(long, value_name = "NAME", env = "AAT_TUI_LABEL_COLUMN")]
+    label_column: Option<String>,
+    /// Use machine detections as ground truth; without this flag a table with scores is refused.
+    #[arg(long, env = "AAT_TUI_TRUST_DETECTIONS")]
+    trust_detections: bool,
+    /// The recordings of a table of marks are marked completely: everything between marks is background.
+    #[arg(long, env = "AAT_TUI_MARKED_IN_FULL")]
+    marked_in_full: bool,
+}
+
+impl Marks {
+    /// The same as the library's options.
+    pub(super) fn options(&self) -> marks::Options {
+        marks::Options {
+            label_column: self.label_column.clone(),
+            trust_detections: self.trust_detections,
+            marked_in_full: self.marked_in_full,
+            frames: None,
+        }
+    }
 }
 
 /// The location of sessions.
@@ -100,6 +133,7 @@ impl RunArgs {
     pub fn request(&self, method: Method) -> Request {
         Request {
             data: self.data.clone(),
+            marks: self.marks.options(),
             model: self.place.model(&self.model),
             method,
             recipe: self.recipe.clone(),
@@ -114,6 +148,7 @@ impl RunArgs {
             device: self.device.clone(),
             dtype: self.dtype.clone(),
             norms_every: self.norms_every,
+            recompute: self.recompute,
             on_nan: match self.on_nan {
                 NotANumber::Stop => OnNan::Stop,
                 NotANumber::Skip => OnNan::Skip,
@@ -152,11 +187,16 @@ impl FromStr for Folds {
 
 impl Folds {
     /// The folds to run: those of `--folds`, else that of `--fold`; `None` leaves the choice to the data set.
-    pub(super) fn each(asked: Option<&Self>, one: Option<u32>, spec: &str) -> Result<Vec<Option<u32>>, CliError> {
+    pub(super) fn each(
+        asked: Option<&Self>,
+        one: Option<u32>,
+        spec: &str,
+        marks: &marks::Options,
+    ) -> Result<Vec<Option<u32>>, CliError> {
         match asked {
             None => Ok(vec![one]),
             Some(Self::These(folds)) => Ok(folds.iter().copied().map(Some).collect()),
-            Some(Self::All) => match data::open(spec)?.folds() {
+            Some(Self::All) => match data::open_with(spec, marks)?.folds() {
                 folds if folds.is_empty() => Err(CliError::Failed(format!("{spec} has no folds; leave --folds out"))),
                 folds => Ok(folds.into_iter().map(Some).collect()),
             },

@@ -15,7 +15,9 @@ use crate::{
     audio::{Extractor, FrontEnd, LogMel, Normalisation},
     data::Loss,
     digits,
-    model::{self, BlockNorms, Engine, Features, Method, ModelConfig, ModelError, Opened, ParamStore},
+    model::{
+        self, BlockNorms, Engine, Features, MemoryOptions, Method, ModelConfig, ModelError, Opened, ParamStore, Stem,
+    },
     session::{Best, Checkpoint, RunConfig, SessionError, Store},
 };
 
@@ -28,6 +30,9 @@ pub struct Classifier {
     front_end: FrontEnd,
     extractor: Extractor,
     engine: Box<dyn Engine>,
+    memory: MemoryOptions,
+    /// The same model at the length of the last clip that was answered as it is.
+    short: Option<Short>,
     method: Method,
     store: ParamStore,
     fingerprint: String,
@@ -36,6 +41,12 @@ pub struct Classifier {
     session: Option<(RunConfig, Option<Best>)>,
     /// Notes for the user about the weights in use.
     notes: Vec<String>,
+}
+
+/// A model at another length: its weights but positions are the model's own.
+struct Short {
+    engine: Box<dyn Engine>,
+    store: ParamStore,
 }
 
 impl Classifier {
@@ -104,6 +115,8 @@ impl Classifier {
             front_end,
             extractor: front_end.extractor(),
             engine: opened.engine(),
+            memory: MemoryOptions { precision: opened.precision, ..MemoryOptions::default() },
+            short: None,
             method: opened.method,
             store: opened.store,
             fingerprint: opened.fingerprint,
@@ -138,7 +151,7 @@ impl Classifier {
         self.engine.config().frames()
     }
 
-    /// Mel bins of a frame: 128 for AST, 80 for Whisper.
+    /// Mel bins of a frame: 128 for AST, 80 or 128 for Whisper, 64 for CED and Dasheng.
     pub fn mel_bins(&self) -> usize {
         self.engine.config().mel_bins()
     }
@@ -159,7 +172,7 @@ impl Classifier {
     /// When it does not fit the model.
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), InferError> {
         restore(&self.store, checkpoint)?;
-        self.trained_adapters = None;
+        (self.trained_adapters, self.short) = (None, None);
         if let Some((_, reached)) = &mut self.session {
             *reached = checkpoint.position.last;
         }
@@ -219,6 +232,40 @@ impl Classifier {
         Ok(probabilities(self.loss, &self.logits_of(samples)?))
     }
 
+    /// Whether a clip that is shorter than the window is answered as it is, and not filled with silence: what the makers of
+    /// such a backbone do with its own head. A session answers as it was trained, filled.
+    pub fn takes_any_length(&self) -> bool {
+        self.session.is_none() && self.config().facts().any_length
+    }
+
+    /// The probability of each class, in label order, for the log-mel of one clip that is no longer than the window, with
+    /// nothing behind it.
+    ///
+    /// # Errors
+    /// As [`Classifier::scores_of`].
+    pub fn probabilities_as_is(&mut self, mel: &LogMel) -> Result<Vec<f32>, InferError> {
+        // At least one column of patches.
+        let least = match self.config().stem {
+            Stem::Patches { patch, .. } => patch[1],
+            Stem::Convolutions { .. } => 1,
+        };
+        let frames = mel.frames.clamp(least, self.frames().max(least));
+        let own = self.config().clone();
+        let config = ModelConfig { stem: own.stem.with_frames(frames), ..own.clone() };
+        let known = self.short.take().filter(|short| *short.engine.config() == config);
+        let mut short = match known {
+            Some(short) => short,
+            None => Short {
+                store: self.store.resized(&own, &config)?,
+                engine: model::engine(&config, self.method, self.store.device(), self.memory),
+            },
+        };
+        let features = self.features_of(mel, frames)?;
+        let logits = short.engine.logits(&short.store, &features)?;
+        self.short = Some(short);
+        Ok(probabilities(self.loss, &logits))
+    }
+
     /// The logits behind them, in label order.
     ///
     /// # Errors
@@ -232,6 +279,12 @@ impl Classifier {
     /// 16 kHz mono samples as this model's input.
     pub fn log_mel(&mut self, samples: &[f32]) -> LogMel {
         self.extractor.compute(samples)
+    }
+
+    /// The newest window of 16 kHz mono samples, as many as there are up to the model's frames, as this model takes them.
+    pub fn log_mel_of_end(&mut self, samples: &[f32]) -> LogMel {
+        let window = self.front_end.samples_of(self.frames());
+        self.log_mel(&samples[samples.len().saturating_sub(window)..])
     }
 
     /// All classes, most likely first, for log-mel frames; cut or padded to the model's window.
@@ -320,7 +373,7 @@ impl Classifier {
     }
 
     /// Probabilities (windows, classes) of logits.
-    fn sure(&self, logits: &[f32]) -> Vec<f32> {
+    pub fn sure(&self, logits: &[f32]) -> Vec<f32> {
         let classes = self.labels.len().max(1);
         logits.chunks(classes).flat_map(|logits| probabilities(self.loss, logits)).collect()
     }
@@ -348,7 +401,12 @@ impl Classifier {
 
     /// One clip as the model's input: cut or padded, then normalised as (x - mean) / (2 std).
     fn features(&self, mel: &LogMel) -> Result<Features, InferError> {
-        let (frames, bins) = (self.frames(), self.mel_bins());
+        self.features_of(mel, self.frames())
+    }
+
+    /// The same for another number of frames.
+    fn features_of(&self, mel: &LogMel, frames: usize) -> Result<Features, InferError> {
+        let bins = self.mel_bins();
         if mel.bins != bins {
             return Err(InferError::Unusable(format!("{} mel bins for a model that takes {bins}", mel.bins)));
         }

@@ -3,10 +3,7 @@
 use std::path::Path;
 
 use super::{Classifier, InferError, Score, Which};
-use crate::{
-    audio::{FRAME_LENGTH, FRAME_SHIFT},
-    session::{BEST_FILE, Best, Checkpoint, Checkpoints},
-};
+use crate::session::{BEST_FILE, Best, Checkpoint, Checkpoints};
 
 /// One checkpoint's scores.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,8 +25,7 @@ pub struct Replay {
 /// When the session has no weights, or its model cannot be opened.
 pub fn replay(session: &Path, device: &str, samples: &[f32]) -> Result<Vec<Replay>, InferError> {
     let mut classifier = Classifier::of_session(session, Which::Best, device)?;
-    let needed = (classifier.frames().max(1) - 1) * FRAME_SHIFT + FRAME_LENGTH;
-    let mel = classifier.log_mel(&samples[samples.len().saturating_sub(needed)..]);
+    let mel = classifier.log_mel_of_end(samples);
     let mut through = |checkpoint: &Checkpoint| {
         classifier.restore(checkpoint)?;
         classifier.scores_of(&mel)

@@ -26,8 +26,9 @@ fn starts(frames: usize, window: usize) -> Vec<usize> {
 }
 
 impl Classifier {
-    /// Scores a recording, 16 kHz mono: as one padded window if it fits, else in consecutive windows, the last one
-    /// ending with the recording; the score of a class is its mean over them.
+    /// Scores a recording, 16 kHz mono: as one window if it fits, padded unless the model
+    /// [takes any length](Classifier::takes_any_length); else in consecutive windows, the last one ending with the
+    /// recording; the score of a class is its mean over them.
     ///
     /// # Errors
     /// When the arithmetic fails.
@@ -36,6 +37,12 @@ impl Classifier {
         let starts = starts(front_end.frames_of(samples.len()), window);
         let size = if starts.len() > 1 { front_end.samples_of(window) } else { samples.len() };
         let classes = self.labels().len().max(1);
+        let end = samples.len() as f64 / f64::from(SAMPLE_RATE);
+        if starts.len() == 1 && self.takes_any_length() {
+            let mel = self.log_mel(samples);
+            let probabilities = self.probabilities_as_is(&mel)?;
+            return Ok(Verdict { scores: self.ranked_by(&probabilities), span_s: [0.0, end], windows: 1 });
+        }
         let mut sums = vec![0.0f64; classes];
         for some in starts.chunks(AT_ONCE) {
             let mut mels = Vec::with_capacity(some.len());
@@ -49,7 +56,6 @@ impl Classifier {
         }
         let windows = starts.len();
         let means: Vec<f32> = sums.iter().map(|sum| (sum / windows as f64) as f32).collect();
-        let end = samples.len() as f64 / f64::from(SAMPLE_RATE);
         Ok(Verdict { scores: self.ranked_by(&means), span_s: [0.0, end], windows })
     }
 }

@@ -2,13 +2,13 @@
 
 use super::{Listener, Prediction, Window};
 use crate::{
-    audio::MEL_BINS,
+    audio::FrontEnd,
     infer::{Classifier, Gains, InferError},
     ops::parallel,
 };
 
-/// A [`Classifier`] and its name. A classifier of this pipeline's 128 mel bins takes the shared frames, computed once;
-/// one with another front end (Whisper's) computes its own from the samples.
+/// A [`Classifier`] and its name. One with this pipeline's filter bank, Kaldi's, takes the shared frames, computed
+/// once; one with another front end (Whisper's, of 128 bins too, or CED's) computes its own from the samples.
 pub struct ClassifierListener {
     name: String,
     classifier: Classifier,
@@ -23,9 +23,9 @@ impl ClassifierListener {
 
     fn prediction(&mut self, window: &Window) -> Result<Prediction, InferError> {
         let frames = self.classifier.frames();
-        let mel = match self.classifier.mel_bins() {
-            MEL_BINS => window.log_mel(frames),
-            _ => self.classifier.log_mel(window.sound(frames)),
+        let mel = match self.classifier.front_end() {
+            FrontEnd::Kaldi => window.log_mel(frames),
+            _ => self.classifier.log_mel_of_end(window.sound(frames)),
         };
         let untouched = if self.gains.are_neutral() {
             None

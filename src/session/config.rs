@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     audio::Normalisation,
-    data::{DataRecord, Recipe},
-    model::{Method, ModelConfig, Precision, pretrain::Objectives},
+    data::{DataRecord, Recipe, marks},
+    model::{Method, ModelConfig, Precision, Recompute, pretrain::Objectives},
 };
 
 /// What a run does about a training step whose loss or gradient is not a number.
@@ -39,6 +39,9 @@ pub struct RunConfig {
     /// Its location and its clips; `None` in logs of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dataset: Option<Box<DataRecord>>,
+    /// What was said of marks in recordings.
+    #[serde(default, skip_serializing_if = "marks::Options::is_unsaid")]
+    pub marks: marks::Options,
     /// Class names, in label order.
     pub labels: Vec<String>,
     /// The fold held out for validation, if the data set has folds.
@@ -66,6 +69,9 @@ pub struct RunConfig {
     pub micro_batch: usize,
     /// Steps between two measurements of the adapters' norms (0: never).
     pub norms_every: u64,
+    /// What the backward pass recomputes instead of saving it.
+    #[serde(default, skip_serializing_if = "Recompute::is_nothing")]
+    pub recompute: Recompute,
     /// What to do about a step that is not a number.
     #[serde(default, skip_serializing_if = "OnNan::is_stop")]
     pub on_nan: OnNan,
@@ -81,6 +87,11 @@ impl RunConfig {
     pub fn data_spec(&self) -> String {
         let path = self.dataset.as_ref().and_then(|dataset| dataset.path.as_ref());
         path.map_or_else(|| self.data.clone(), |path| path.to_string_lossy().into_owned())
+    }
+
+    /// What was said of marks when its data set was opened: with the same windows, of its recipe's length.
+    pub fn marks(&self) -> marks::Options {
+        marks::Options { frames: Some(self.recipe.frames).filter(|frames| *frames > 0), ..self.marks.clone() }
     }
 }
 

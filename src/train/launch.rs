@@ -152,7 +152,7 @@ impl Group {
         journal: &Journal,
     ) -> Result<(Arc<FeatureSet>, Division, ClipList), TrainError> {
         let spec = config.data_spec();
-        let dataset = data::open(&spec)?;
+        let dataset = data::open_with(&spec, &config.marks())?;
         if dataset.classes != config.labels {
             return Err(TrainError::Request(format!(
                 "{spec} no longer has the classes that {} was trained on; restore the data, or train anew",
@@ -189,11 +189,8 @@ fn assemble(
     writer: SessionWriter,
     journal: &Journal,
 ) -> Result<Run, TrainError> {
-    let memory = MemoryOptions {
-        micro_batch: Some(plan.config.micro_batch),
-        precision: model.precision,
-        ..MemoryOptions::default()
-    };
+    let RunConfig { micro_batch, recompute, .. } = plan.config;
+    let memory = MemoryOptions { micro_batch: Some(micro_batch), precision: model.precision, recompute };
     let batches = Batches::new(&plan, &mut |done, total| journal.preparing(done, total))?;
     Ok(Run {
         engine: model.engine_with(memory),

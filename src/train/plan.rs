@@ -5,8 +5,8 @@ use std::{ops::ControlFlow, sync::Arc};
 use super::{Request, TrainError, memory, provenance::record, shared_features::SharedFeatures};
 use crate::{
     audio::{FrontEnd, Normalisation},
-    data::{self, ClipList, Dataset, Division, FeatureSet, Recipe},
-    model::{self, Method, ModelConfig, Part, Precision},
+    data::{self, ClipList, Dataset, Division, FeatureSet, Recipe, marks},
+    model::{self, Method, ModelConfig, Part, Precision, Recompute},
     session::RunConfig,
 };
 
@@ -38,7 +38,7 @@ struct Settled {
 /// Opens the data set, finds the recipe, applies the request. Statistics that the recipe does not have are left at 0
 /// and 1.
 fn settle(request: &Request) -> Result<Settled, TrainError> {
-    let dataset = data::open(&request.data)?;
+    let dataset = open(request)?;
     if let [] | [_] = dataset.classes.as_slice() {
         return Err(TrainError::Request(too_few_classes(request, &dataset)));
     }
@@ -46,6 +46,10 @@ fn settle(request: &Request) -> Result<Settled, TrainError> {
     let fold = request.fold.or_else(|| dataset.folds().first().copied());
     let division = dataset.divide(fold, request.seed)?;
     let device = model::device(&request.device)?;
+    if !device.is_cpu() && request.recompute != Recompute::Nothing {
+        let problem = format!("--recompute {} works on the CPU; leave it out, or give --device cpu", request.recompute);
+        return Err(TrainError::Request(problem));
+    }
     let shape = shape(request, &recipe, dataset.classes.len())?;
     let lr = request.lr.unwrap_or(if trains_backbone(&shape, request.method) { recipe.lr_full } else { recipe.lr });
     let fits = if device.is_cpu() { IN_MEMORY / (shape.hidden * shape.tokens()).max(1) } else { recipe.batch };
@@ -54,6 +58,7 @@ fn settle(request: &Request) -> Result<Settled, TrainError> {
         data: request.data.clone(),
         data_name: dataset.name.clone(),
         dataset: None,
+        marks: request.marks.clone(),
         labels: dataset.classes.clone(),
         fold,
         model: request.model.clone(),
@@ -67,6 +72,7 @@ fn settle(request: &Request) -> Result<Settled, TrainError> {
         device: model::device_name(&device),
         dtype: Precision::named(&request.dtype, &device)?,
         norms_every: request.norms_every,
+        recompute: request.recompute,
         on_nan: request.on_nan,
         paired_with: request.paired_with.clone(),
         pretrain: None,
@@ -182,9 +188,19 @@ impl Asked {
 /// # Errors
 /// When data, recipe and model do not fit together.
 pub fn preview(request: &Request) -> Result<ModelConfig, TrainError> {
-    let dataset = data::open(&request.data)?;
+    let dataset = open(request)?;
     let recipe = recipe(request, &dataset)?;
-    shape(request, &recipe, dataset.classes.len())
+    Ok(model::shape_by_name(&wanted(request, &recipe, dataset.classes.len()))?)
+}
+
+/// Opens the data set. Windows of marked recordings are as long as the clips that the recipe asks for, where it does.
+fn open(request: &Request) -> Result<Dataset, TrainError> {
+    let frames = match (request.frames, &request.recipe) {
+        (Some(frames), _) => Some(frames),
+        (None, Some(given)) => Some(Recipe::find(given)?.frames).filter(|frames| *frames > 0),
+        (None, None) => None,
+    };
+    Ok(data::open_with(&request.data, &marks::Options { frames, ..request.marks.clone() })?)
 }
 
 /// The recipe with every setting of the request applied.
@@ -212,7 +228,12 @@ fn recipe(request: &Request, dataset: &Dataset) -> Result<Recipe, TrainError> {
 }
 
 fn shape(request: &Request, recipe: &Recipe, classes: usize) -> Result<ModelConfig, TrainError> {
-    let wanted = model::Request {
+    Ok(model::shape(&wanted(request, recipe, classes))?)
+}
+
+/// What is asked of the model.
+fn wanted(request: &Request, recipe: &Recipe, classes: usize) -> model::Request {
+    model::Request {
         frames: Some(recipe.frames),
         stride: Some(recipe.stride),
         pooling: recipe.pooling,
@@ -220,8 +241,7 @@ fn shape(request: &Request, recipe: &Recipe, classes: usize) -> Result<ModelConf
         method: Some(request.method),
         seed: request.seed,
         ..model::Request::new(request.model.as_str())
-    };
-    Ok(model::shape(&wanted)?)
+    }
 }
 
 /// Whether a method trains the backbone's matrices, which need a lower rate than added parameters or biases alone.
@@ -236,9 +256,10 @@ pub(super) fn front_end(shape: &ModelConfig) -> Result<FrontEnd, TrainError> {
 
 fn session_name(request: &Request, data_name: &str, fold: Option<u32>) -> String {
     let fold = fold.map_or_else(String::new, |fold| format!("-f{fold}"));
-    // There are two built-in backbones, and runs on both may be in the same folder.
+    // Runs on several named backbones may be in the same folder.
     let model = request.model.as_str();
-    let other = model != Request::default().model && model::built_in().iter().any(|(name, _)| *name == model);
+    let named = model::built_in().iter().any(|(name, _)| *name == model) || model::Published::find(model).is_some();
+    let other = model != Request::default().model && named;
     let backbone = if other { format!("-{model}") } else { String::new() };
     format!("{data_name}{fold}-{}{backbone}", request.method)
 }

@@ -3,13 +3,19 @@
 use std::path::PathBuf;
 
 use super::PretrainRequest;
-use crate::{model::Method, session::OnNan};
+use crate::{
+    data::marks,
+    model::{Method, Recompute},
+    session::OnNan,
+};
 
 /// Everything that can be set. `None` leaves it to the recipe, the data set or the machine.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
     /// A folder, a manifest, or `demo`.
     pub data: String,
+    /// What is said of marks, where the data set is recordings with tables of them.
+    pub marks: marks::Options,
     /// `box`, `tiny`, `small`, `base`, a checkpoint, `hf:ORG/NAME`.
     pub model: String,
     /// How the model is adapted.
@@ -38,6 +44,8 @@ pub struct Request {
     pub dtype: String,
     /// Steps between two measurements of the adapters' norms (0: never).
     pub norms_every: u64,
+    /// What the backward pass recomputes instead of saving it, on the CPU.
+    pub recompute: Recompute,
     /// What to do about a step whose loss is not a number.
     pub on_nan: OnNan,
     /// The session's name, instead of one made from data, method and fold.
@@ -50,6 +58,7 @@ impl Default for Request {
     fn default() -> Self {
         Self {
             data: "demo".to_owned(),
+            marks: marks::Options::default(),
             model: "box".to_owned(),
             method: Method::aat(),
             recipe: None,
@@ -64,6 +73,7 @@ impl Default for Request {
             device: "auto".to_owned(),
             dtype: "auto".to_owned(),
             norms_every: 10,
+            recompute: Recompute::Nothing,
             on_nan: OnNan::Stop,
             name: None,
             paired_with: None,

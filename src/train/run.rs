@@ -346,3 +346,30 @@ impl Run {
         Ok(Progress::Done)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::{
+        model::Recompute,
+        train::{Request, testing::Bench},
+    };
+
+    /// What the backward pass computes again costs time and changes no weight.
+    #[test]
+    fn a_run_that_computes_again_learns_the_same_to_the_bit() {
+        let bench = Bench::new("");
+        let learnt = |recompute| {
+            let request = Request { method: "aat".parse().unwrap(), recompute, ..bench.request() };
+            let (mut run, mut journal) = bench.begin_with(&request);
+            for _ in 0..2 {
+                run.advance(&mut journal).unwrap();
+            }
+            let values = |var: &candle_core::Var| var.as_tensor().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            run.store.iter().map(|(spec, var)| (spec.name.clone(), values(var))).collect::<Vec<_>>()
+        };
+        let [kept, mlp, block] = Recompute::ALL.map(|(recompute, _)| learnt(recompute));
+        assert!(kept == mlp && kept == block);
+    }
+}

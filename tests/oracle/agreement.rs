@@ -1,23 +1,25 @@
 //! Every engine against the oracle in double precision, on random shapes, for every method: answers, states, pooled
 //! vectors, norms and every value of every gradient.
 
-use aat_tui::model::{BlockNorms, Features, MemoryOptions, Method, ModelConfig, ParamStore, Pooling, Precision, Stem};
+use aat_tui::model::{
+    BlockNorms, Family, Features, MemoryOptions, Method, ModelConfig, ParamStore, Pooling, Precision, Recompute, Stem,
+};
 use candle_core::DType;
 use proptest::prelude::*;
 
 use crate::{
     cases::{
-        ENGINES, Make, convolutions, difference, features, loss, moved, of_graph, patches, precise, towards, values,
-        wide,
+        ENGINES, Make, ced, convolutions, difference, features, loss, moved, of_graph, patches, precise, towards,
+        values, wide,
     },
     model::Oracle,
 };
 
-/// Shapes of both stems, small but with odd sizes.
+/// Shapes of both stems and every family, small but with odd sizes.
 fn shapes() -> impl Strategy<Value = ModelConfig> {
     let sizes = (1usize..4, 1usize..4, 3usize..13, 5usize..70, 8usize..60);
-    (sizes, [3usize..8, 3usize..8], any::<[bool; 3]>()).prop_map(
-        |((depth, heads, size, mlp_hidden, frames), stride, [patches, mean, head_norm])| ModelConfig {
+    (sizes, [3usize..8, 3usize..8], any::<[bool; 4]>()).prop_map(
+        |((depth, heads, size, mlp_hidden, frames), stride, [patches, mean, head_norm, ced])| ModelConfig {
             stem: match patches {
                 true => Stem::Patches { mel_bins: 20, frames, patch: [6, 5], stride },
                 false => Stem::Convolutions { mel_bins: 20, frames },
@@ -29,6 +31,7 @@ fn shapes() -> impl Strategy<Value = ModelConfig> {
             norm_eps: 1e-6,
             head_eps: 1e-5,
             head_norm,
+            family: (patches && ced).then_some(Family::Ced),
             pooling: match (mean, patches) {
                 (true, _) => Pooling::Mean,
                 (false, true) => Pooling::ClassTokens,
@@ -160,6 +163,7 @@ proptest! {
 
 #[test]
 fn one_token_and_one_clip_are_enough() {
+    check_all(&ced(5, 2), 1, MemoryOptions::default());
     check_all(&patches(5, [20, 20], 2, Pooling::ClassTokens), 1, MemoryOptions::default());
     check_all(&convolutions(1, 2), 1, MemoryOptions::default());
 }
@@ -173,7 +177,7 @@ fn more_tokens_than_a_tile_agree() {
 /// No clip fills its room: of the last block the tokens of the longest are computed and no more.
 #[test]
 fn short_clips_agree_too() {
-    for config in [convolutions(30, 2), patches(30, [7, 5], 2, Pooling::Mean)] {
+    for config in [convolutions(30, 2), patches(30, [7, 5], 2, Pooling::Mean), ced(33, 2)] {
         let method = Method::full();
         let input = Features { valid: vec![9, 0, 14], ..features(&config, 3) };
         let single = moved(&config, method, 0.05);
@@ -184,9 +188,17 @@ fn short_clips_agree_too() {
 /// Parts of a batch add up to the whole, norms among them; what is computed again is the same.
 #[test]
 fn saving_memory_changes_nothing() {
-    for config in [patches(23, [5, 4], 3, Pooling::ClassTokens), convolutions(23, 3)] {
-        check_all(&config, 5, MemoryOptions { micro_batch: Some(2), checkpoint: true, ..MemoryOptions::default() });
-        check_all(&config, 3, MemoryOptions { micro_batch: Some(1), lean: true, ..MemoryOptions::default() });
+    for config in [patches(23, [5, 4], 3, Pooling::ClassTokens), convolutions(23, 3), ced(23, 3)] {
+        check_all(
+            &config,
+            5,
+            MemoryOptions { micro_batch: Some(2), recompute: Recompute::Block, ..MemoryOptions::default() },
+        );
+        check_all(
+            &config,
+            3,
+            MemoryOptions { micro_batch: Some(1), recompute: Recompute::Mlp, ..MemoryOptions::default() },
+        );
     }
 }
 

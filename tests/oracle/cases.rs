@@ -1,8 +1,8 @@
 //! Models, weights and sounds that the tests here share, and the engines they are put to.
 
 use aat_tui::model::{
-    Compute, Engine, Features, MemoryOptions, Method, ModelConfig, ParamStore, Pooling, Stem, engine_by, initialise,
-    specs,
+    Compute, Engine, Family, Features, MemoryOptions, Method, ModelConfig, ParamStore, Pooling, Stem, engine_by,
+    initialise, specs,
 };
 use candle_core::{DType, Device, Tensor, Var, backprop::GradStore};
 
@@ -28,6 +28,7 @@ pub fn patches(frames: usize, stride: [usize; 2], depth: usize, pooling: Pooling
         norm_eps: 1e-6,
         head_eps: 1e-5,
         head_norm: true,
+        family: None,
         pooling,
         classes: 7,
     }
@@ -37,6 +38,12 @@ pub fn patches(frames: usize, stride: [usize; 2], depth: usize, pooling: Pooling
 pub fn convolutions(frames: usize, depth: usize) -> ModelConfig {
     let stem = Stem::Convolutions { mel_bins: 20, frames };
     ModelConfig { stem, ..patches(frames, [1, 1], depth, Pooling::Mean) }
+}
+
+/// CED's patches: no class tokens, positions of rows and columns, each bin scaled and shifted.
+pub fn ced(frames: usize, depth: usize) -> ModelConfig {
+    let config = patches(frames, [6, 5], depth, Pooling::Mean);
+    ModelConfig { family: Some(Family::Ced), ..config }
 }
 
 /// Clips of differing lengths, the first as long as there is room.

@@ -1,6 +1,6 @@
 //! Every engine's gradients, and the oracle's own, against differences of the oracle's loss in double precision.
 
-use aat_tui::model::{Features, MemoryOptions, Method, ModelConfig, ParamStore, Pooling, Stem};
+use aat_tui::model::{Family, Features, MemoryOptions, Method, ModelConfig, ParamStore, Pooling, Stem};
 use candle_core::{DType, Device, Tensor, Var};
 
 use crate::{
@@ -19,6 +19,7 @@ fn patches(pooling: Pooling) -> ModelConfig {
         norm_eps: 1e-6,
         head_eps: 1e-5,
         head_norm: true,
+        family: None,
         pooling,
         classes: 3,
     }
@@ -121,6 +122,12 @@ fn gradients_with_a_mean_of_patches() {
 #[test]
 fn gradients_through_convolutions() {
     check(&convolutions(8));
+}
+
+/// Positions of rows and columns share their gradients out; scales and shifts of bins have none.
+#[test]
+fn gradients_through_positions_of_axes() {
+    check(&ModelConfig { family: Some(Family::Ced), ..patches(Pooling::Mean) });
 }
 
 /// Of an odd number of frames the last has no second one beside it.

@@ -43,6 +43,11 @@ pub(super) trait Blocks: Send + Sync {
         None
     }
 
+    /// Number of frames, if it is known before all of them are decoded.
+    fn length(&self) -> Option<u64> {
+        None
+    }
+
     /// Whether the samples match the file's checksum; called at its end. `true` without a checksum.
     fn is_verified(&self) -> bool {
         true
@@ -142,6 +147,10 @@ impl Blocks for Raw {
         out.truncate(usize::try_from(frames).unwrap_or(usize::MAX).saturating_mul(form.channels));
         self.frames += frames;
         Ok(Some(form))
+    }
+
+    fn length(&self) -> Option<u64> {
+        Some(self.frames + self.layout.frames_in(self.part.left()))
     }
 
     fn take_notes(&mut self) -> Vec<Note> {

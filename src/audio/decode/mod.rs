@@ -148,6 +148,11 @@ impl SoundFile {
         self.file.as_ref().and_then(|mut file| file.stream_position().ok()).unwrap_or(0)
     }
 
+    /// Number of frames, if the file declares it, as WAV files do.
+    pub fn length(&self) -> Option<u64> {
+        self.blocks.length()
+    }
+
     /// Notes about the file so far; all of them once [`read`](Self::read) returned `false`.
     pub fn notes(&self) -> &[Note] {
         &self.notes

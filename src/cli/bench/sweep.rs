@@ -51,7 +51,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
             &config,
             args.method,
             batch,
-            MemoryOptions { checkpoint: args.checkpoint, lean: args.lean, ..MemoryOptions::default() },
+            MemoryOptions { recompute: args.recompute, ..MemoryOptions::default() },
         )?;
         let all = (batch * tokens) as f64;
         lengths.push(Length {

@@ -1,6 +1,7 @@
 //! A model as something that computes: everything about a pass that is the same on every device. What differs is a
 //! [`Backend`]'s.
 
+mod bins;
 mod head;
 mod room;
 mod tokens;
@@ -15,7 +16,7 @@ use super::{
     arch::{self, Head, Model, Names},
     backend::{Backend, Input, Plan, Sizes, Watch},
     engine::check_blocks,
-    specs, stem,
+    specs,
 };
 use crate::ops::block::Squares;
 use head::HostHead;
@@ -123,7 +124,8 @@ impl<B: Backend> Network<B> {
             let pooled = self.pooled(store, input)?;
             return Ok((self.head_logits(store, &pooled)?, Vec::new()));
         }
-        stem::check(&self.config, input)?;
+        let taken = self.taken(store, input)?;
+        let input = &*taken;
         let weights = self.backend.weights(&self.names.backbone, store)?;
         let head = HostHead::of(&self.names.head, store, self.config.head_eps)?;
         let watch = Watch { train: false, norms: self.measures(norms) };
@@ -204,7 +206,8 @@ impl<B: Backend> Engine for Network<B> {
             let pooled = self.pooled(store, input)?;
             return self.head_step(store, &pooled, loss);
         }
-        stem::check(&self.config, input)?;
+        let taken = self.taken(store, input)?;
+        let input = &*taken;
         let weights = self.backend.weights(&self.names.backbone, store)?;
         let head = HostHead::of(&self.names.head, store, self.config.head_eps)?;
         let mut gradients = self.backend.gradients(&self.names.backbone, store)?;
@@ -253,7 +256,8 @@ impl<B: Backend> Engine for Network<B> {
     }
 
     fn states(&mut self, store: &ParamStore, input: &Features, after: &[usize]) -> Result<Vec<Vec<f32>>> {
-        stem::check(&self.config, input)?;
+        let taken = self.taken(store, input)?;
+        let input = &*taken;
         check_blocks(after, self.config.depth)?;
         let weights = self.backend.weights(&self.names.backbone, store)?;
         let tokens = self.config.tokens();
@@ -272,7 +276,8 @@ impl<B: Backend> Engine for Network<B> {
     }
 
     fn pooled(&mut self, store: &ParamStore, input: &Features) -> Result<Vec<f32>> {
-        stem::check(&self.config, input)?;
+        let taken = self.taken(store, input)?;
+        let input = &*taken;
         let weights = self.backend.weights(&self.names.backbone, store)?;
         let mut all = Vec::with_capacity(input.batch * self.config.hidden);
         for clip in 0..input.batch {

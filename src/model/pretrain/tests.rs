@@ -24,6 +24,7 @@ fn config() -> ModelConfig {
         norm_eps: 1e-6,
         head_eps: 1e-5,
         head_norm: true,
+        family: None,
         pooling: Pooling::ClassTokens,
         classes: HEADS.classes,
     }

@@ -8,7 +8,7 @@ use crate::{session::OnNan, train::Request, tui::text};
 /// Commands, their arguments, and what they do: for the parser's errors and the help.
 pub const COMMANDS: [(&str, &str, &str); 19] = [
     ("data", "D", "train on a folder, a manifest, or demo"),
-    ("model", "M", "adapt box, tiny, small, base, a checkpoint or a session"),
+    ("model", "M", "adapt box, ced-tiny or another name, a checkpoint or a session"),
     ("method", "X", "aat, full, aat-m, partial, prompt, lora, bitfit or head"),
     ("set", "NAME VALUE", "new runs' epochs, batch, lr, fold, stride, dtype and more"),
     ("start", "", "start the side in focus, or resume it where it was stopped"),
@@ -29,7 +29,7 @@ pub const COMMANDS: [(&str, &str, &str); 19] = [
 ];
 
 /// The settings of `set`, by the names of `train`'s flags.
-pub const SETTINGS: [&str; 13] = [
+pub const SETTINGS: [&str; 17] = [
     "epochs",
     "batch",
     "micro-batch",
@@ -42,7 +42,11 @@ pub const SETTINGS: [&str; 13] = [
     "device",
     "dtype",
     "norms-every",
+    "recompute",
     "on-nan",
+    "label-column",
+    "marked-in-full",
+    "trust-detections",
 ];
 
 /// The action of a typed line; `None` when it is empty.
@@ -60,7 +64,7 @@ pub fn parse(line: &str) -> Result<Option<Action>, String> {
     Ok(Some(match word {
         "" => return Ok(None),
         "data" => Action::SetData(needed("a folder, a manifest, or demo")?),
-        "model" => Action::SetModel(needed("box, tiny, small, base, a checkpoint or a session")?),
+        "model" => Action::SetModel(needed("a name (Tab shows them), a checkpoint or a session")?),
         "method" => Action::SetMethod(rest.parse().map_err(|error: crate::model::ModelError| error.to_string())?),
         "set" => {
             let (name, value) =
@@ -101,6 +105,13 @@ pub fn set(setup: &mut Request, name: &str, value: &str) -> Result<(), String> {
             _ => value.parse().map(Some).map_err(|_| format!("{name} cannot be \"{}\"", text::clean(value))),
         }
     }
+    fn yes(name: &str, value: &str) -> Result<bool, String> {
+        match value {
+            "yes" => Ok(true),
+            "no" | "default" => Ok(false),
+            _ => Err(format!("{name} is yes or no, not \"{}\"", text::clean(value))),
+        }
+    }
     let usual = Request::default();
     match name {
         "epochs" => setup.epochs = optional(name, value)?,
@@ -115,6 +126,10 @@ pub fn set(setup: &mut Request, name: &str, value: &str) -> Result<(), String> {
         "device" => setup.device = optional(name, value)?.unwrap_or(usual.device),
         "dtype" => setup.dtype = optional(name, value)?.unwrap_or(usual.dtype),
         "norms-every" => setup.norms_every = optional(name, value)?.unwrap_or(usual.norms_every),
+        "recompute" => setup.recompute = optional(name, value)?.unwrap_or(usual.recompute),
+        "label-column" => setup.marks.label_column = optional(name, value)?,
+        "marked-in-full" => setup.marks.marked_in_full = yes(name, value)?,
+        "trust-detections" => setup.marks.trust_detections = yes(name, value)?,
         "on-nan" => {
             setup.on_nan = match value {
                 "stop" | "default" => OnNan::Stop,
@@ -152,7 +167,12 @@ mod tests {
     #[test]
     fn every_listed_setting_is_set_and_goes_back_to_its_default() {
         for name in SETTINGS {
-            let value = if name == "on-nan" { "skip" } else { "3" };
+            let value = match name {
+                "on-nan" => "skip",
+                "recompute" => "block",
+                "marked-in-full" | "trust-detections" => "yes",
+                _ => "3",
+            };
             let mut setup = Request::default();
             set(&mut setup, name, value).unwrap();
             assert_ne!(setup, Request::default(), "{name}");

@@ -3,7 +3,7 @@
 use super::commands::{COMMANDS, SETTINGS};
 use crate::{
     data::Recipe,
-    model::{self, Method},
+    model::{self, Method, PUBLISHED, Recompute},
     tui::graphics::Graphics,
 };
 
@@ -45,7 +45,8 @@ pub fn wanted(line: &str, themes: &[String]) -> Option<Wanted> {
         return made(word, own(&["demo"]), false, true);
     }
     if let Some(word) = after("model") {
-        return made(word, model::names().map(str::to_owned).collect(), true, true);
+        let published = PUBLISHED.iter().map(|published| published.name);
+        return made(word, model::names().chain(published).map(str::to_owned).collect(), true, true);
     }
     if let Some(word) = after("method") {
         return made(word, Method::all().map(|method| method.to_string()).collect(), false, false);
@@ -66,6 +67,8 @@ pub fn wanted(line: &str, themes: &[String]) -> Option<Wanted> {
         "recipe" => made(value, Recipe::names().map(str::to_owned).collect(), false, true),
         "device" => made(value, own(&["auto", "cpu", "cuda", "metal"]), false, false),
         "dtype" => made(value, own(&["auto", "f32", "bf16"]), false, false),
+        "recompute" => made(value, own(&Recompute::ALL.map(|(_, name)| name)), false, false),
+        "marked-in-full" | "trust-detections" => made(value, own(&["yes", "no"]), false, false),
         "on-nan" => made(value, own(&["stop", "skip"]), false, false),
         _ => None,
     }
@@ -84,6 +87,7 @@ mod tests {
         assert!(of("").known.contains(&"quit!".to_owned()) && of("").start == 0);
         assert_eq!((of("method aa").start, of("method aa").word.as_str()), (7, "aa"));
         assert!(of("method ").known.contains(&"aat-m".to_owned()));
+        assert_eq!(of("model ced-t").fitting(), ["ced-tiny"]);
         assert!(of("model ").sessions && of("model ").paths && of("model ").known.contains(&"box".to_owned()));
         assert!(of("data my so").paths && of("data my so").word == "my so", "a path may contain spaces");
         assert_eq!(of("theme d").known, themes);

@@ -22,6 +22,7 @@ use super::{
 use crate::{
     clock,
     export::{self, ExportError, Stage},
+    model::{self, hub},
     plot,
     session::{self, SessionInfo, Status, Store},
     train::{self, Command, Launch, Request, Trainer},
@@ -39,6 +40,27 @@ use crate::{
 /// How long a thread that forwards events waits before it checks whether they are still wanted.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// Reports the progress of a download to the workbench, at every twentieth of a file.
+struct Downloads<'a> {
+    inbox: &'a Inbox,
+    /// The last reported file and twentieth.
+    reported: Option<(String, u64)>,
+}
+
+impl hub::Watcher for Downloads<'_> {
+    fn downloaded(&mut self, file: &str, done: u64, total: u64) {
+        const SMALL: u64 = 1 << 20;
+        let step = 20 * done / total.max(1);
+        if total < SMALL || self.reported.as_ref().is_some_and(|(name, at)| name == file && *at >= step) {
+            return;
+        }
+        self.reported = Some((file.to_owned(), step));
+        let megabytes = |bytes: u64| bytes as f64 / 1e6;
+        let text = format!("downloading {file}: {:.1} of {:.1} MB", megabytes(done), megabytes(total));
+        let _ = self.inbox.send(Message::Notice(text.into()));
+    }
+}
+
 /// A job on the sessions on disk; returns messages.
 type Job = Box<dyn FnOnce(&Store) -> Message + Send>;
 
@@ -51,7 +73,7 @@ pub struct EffectRunner {
     /// The thread that reads and deletes sessions, one job after the other, in order.
     clerk: mpsc::Sender<Job>,
     /// The current listen task.
-    hearing: Option<ListenTask>,
+    listen_task: Option<ListenTask>,
     taught: Taught,
     /// The running export: its stop flag and its thread.
     exporting: Option<(Arc<AtomicBool>, JoinHandle<()>)>,
@@ -77,7 +99,7 @@ impl EffectRunner {
             inbox,
             trainers: Vec::new(),
             clerk,
-            hearing: None,
+            listen_task: None,
             taught: Taught::default(),
             exporting: None,
         })
@@ -100,19 +122,32 @@ impl EffectRunner {
                 });
             }
             Effect::Shape(ticket, request) => {
-                return self.aside(move |store, _| {
-                    let shape = train::preview(&resolved(store, *request));
-                    Message::Shape(ticket, shape.map(Box::new).map_err(|error| error.to_string()))
+                return self.spawn("aside", move |store, inbox| {
+                    let request = resolved(store, *request);
+                    let shape = train::preview(&request).map(Box::new).map_err(|error| error.to_string());
+                    let is_known = shape.is_ok();
+                    if inbox.send(Message::Shape(ticket, shape)).is_err() {
+                        return;
+                    }
+                    // A backbone on the hub is downloaded as soon as it is chosen, so that its training need not wait.
+                    let mut downloads = Downloads { inbox, reported: None };
+                    let done = model::fetch(&request.model, &mut downloads);
+                    let notice = match (done, downloads.reported.is_some()) {
+                        (Ok(()), true) => Message::Notice(format!("{} is downloaded", request.model).into()),
+                        (Err(error), _) if is_known => Message::Trouble(error.to_string().into()),
+                        _ => return,
+                    };
+                    let _ = inbox.send(notice);
                 });
             }
             Effect::Listen(ticket, file, listeners, setup) => {
-                if let Some(before) = self.hearing.take() {
+                if let Some(before) = self.listen_task.take() {
                     before.stop(true);
                 }
-                let hearing = ListenTask::default();
-                self.hearing = Some(hearing.clone());
+                let task = ListenTask::default();
+                self.listen_task = Some(task.clone());
                 let asked = Asked { ticket, file, sessions: listeners, setup };
-                return self.spawn("live", move |store, inbox| hearing.run(&asked, store, inbox));
+                return self.spawn("live", move |store, inbox| task.run(&asked, store, inbox));
             }
             Effect::StopListening => self.stop_listening(),
             Effect::Export(path, charts) => {
@@ -139,8 +174,8 @@ impl EffectRunner {
 
     /// Effects on the Live screen's pipeline and its files.
     fn live(&mut self, effect: Effect) -> Vec<Message> {
-        let hearing = self.hearing.clone();
-        let pipeline = || hearing.as_ref().and_then(ListenTask::pipeline);
+        let task = self.listen_task.clone();
+        let pipeline = || task.as_ref().and_then(ListenTask::pipeline);
         let taught = self.taught.clone();
         match effect {
             Effect::Hold(held) => pipeline().into_iter().for_each(|pipeline| pipeline.hold(held)),
@@ -163,7 +198,7 @@ impl EffectRunner {
             }
             Effect::Bookmark(session, source, gains) => {
                 return self.aside(move |store, inbox| {
-                    live_files::bookmark(store, inbox, hearing.as_ref(), session, &source, &gains)
+                    live_files::bookmark(store, inbox, task.as_ref(), session, &source, &gains)
                 });
             }
             Effect::Bookmarks(session) => return self.aside(move |store, _| live_files::bookmarks(store, session)),
@@ -206,8 +241,8 @@ impl EffectRunner {
 
     fn stop_listening(&mut self) {
         // The handle stays: the recording so far is still needed.
-        if let Some(hearing) = &self.hearing {
-            hearing.stop(false);
+        if let Some(task) = &self.listen_task {
+            task.stop(false);
         }
     }
 

@@ -67,13 +67,13 @@ impl ListenTask {
 
     /// Listens until it is stopped, and sends the pipeline's events under this ticket. Blocks; sends `Closed` last.
     pub fn run(&self, asked: &Asked, store: &Store, inbox: &Inbox) {
-        let tell = |event| inbox.send(Message::Live(asked.ticket, event));
+        let send = |event| inbox.send(Message::Live(asked.ticket, event));
         if let Err(problem) = self.listen(asked, store, inbox) {
-            let _ = tell(LiveEvent::Problem(problem));
+            let _ = send(LiveEvent::Problem(problem));
         }
         *self.0.pipeline.lock().unwrap_or_else(PoisonError::into_inner) = None;
         if self.wish() != REPLACED {
-            let _ = tell(LiveEvent::Closed);
+            let _ = send(LiveEvent::Closed);
         }
     }
 

@@ -31,13 +31,13 @@ pub fn bookmarks(store: &Store, session: PathBuf) -> Message {
 pub fn bookmark(
     store: &Store,
     inbox: &Inbox,
-    hearing: Option<&ListenTask>,
+    task: Option<&ListenTask>,
     session: PathBuf,
     source: &str,
     gains: &[String],
 ) -> Message {
     let keep = || -> Result<Option<Bookmark>, String> {
-        let Some(scored) = hearing.and_then(ListenTask::pipeline).and_then(|pipeline| pipeline.scored()) else {
+        let Some(scored) = task.and_then(ListenTask::pipeline).and_then(|pipeline| pipeline.scored()) else {
             return Ok(None);
         };
         let gains = gains.iter().cloned().chain(std::iter::repeat(String::new()));

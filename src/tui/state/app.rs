@@ -12,7 +12,7 @@ use super::{
     ticket::{Ticket, Tickets},
 };
 use crate::{
-    model::{Method, ModelConfig},
+    model::{Method, ModelConfig, Published},
     plot::{ChartView, Run, Side, XAxis},
     train::Request,
     tui::{
@@ -271,6 +271,9 @@ impl App {
 
 /// The shape to count before anything is read from disk: AST of the size that was named, tiny otherwise.
 fn guess_shape(model: &str) -> ModelConfig {
+    if let Some(published) = Published::find(model) {
+        return ModelConfig { classes: 10, ..published.shape() };
+    }
     let ast = |size| ModelConfig::ast(size, 512, [16, 16], 10);
     ast(model).or_else(|| ast("tiny")).unwrap_or_else(|| unreachable!("AST has a tiny size"))
 }

@@ -6,6 +6,7 @@ use ratatui::{
     text::{Line, Span},
 };
 
+use crate::model::Published;
 use crate::tui::{
     input::commands::COMMANDS,
     state::command_line::{CommandLine, Completion},
@@ -45,9 +46,14 @@ pub fn draw(line: &CommandLine, theme: &Theme, row: Rect, buffer: &mut Buffer) {
     buffer.set_string(x, row.y, beside, style);
 }
 
-/// The arguments of the typed command, and what it does.
+/// The arguments of the typed command, and what it does; after the name of a published backbone, its description.
 fn usage(line: &str) -> Option<String> {
-    let word = line.split_whitespace().next()?;
+    let mut words = line.split_whitespace();
+    let word = words.next()?;
+    if let Some(published) = words.next().filter(|_| word == "model").and_then(Published::find) {
+        let millions = published.parameters() as f64 / 1e6;
+        return Some(format!("{millions:.1} M parameters, {}: {}", published.license, published.good_for));
+    }
     let (_, rest, what) = COMMANDS.iter().find(|(name, ..)| *name == word)?;
     Some(if rest.is_empty() { (*what).to_owned() } else { format!("{rest}: {what}") })
 }
@@ -82,4 +88,18 @@ fn words(completion: &Completion, theme: &Theme, row: Rect, buffer: &mut Buffer)
     buffer.set_style(row, theme.selected());
     buffer.set_string(row.x, row.y, " ".repeat(usize::from(row.width)), theme.selected());
     buffer.set_line(row.x, row.y, &Line::from(spans), row.width);
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_published_backbone_is_told_beside_its_name() {
+        let told = usage("model ced-tiny").unwrap();
+        assert!(told.contains("5.4 M parameters") && told.contains("Apache-2.0") && told.contains("ESC-50"), "{told}");
+        assert!(usage("model box").unwrap().contains("adapt box"));
+    }
 }

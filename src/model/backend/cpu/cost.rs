@@ -80,7 +80,7 @@ mod tests {
 
     use super::*;
     use crate::model::{
-        Engine,
+        Engine, Recompute,
         network::Network,
         testing::{features, loss, moved},
     };
@@ -88,9 +88,9 @@ mod tests {
     /// The count is of what is really kept, for every method, with and without checkpoints.
     #[test]
     fn what_is_counted_is_what_is_kept() {
-        for (checkpoint, lean) in [(false, false), (false, true), (true, false)] {
+        for (recompute, _) in Recompute::ALL {
             for method in Method::all() {
-                let memory = MemoryOptions { checkpoint, lean, ..MemoryOptions::default() };
+                let memory = MemoryOptions { recompute, ..MemoryOptions::default() };
                 let config = ModelConfig { hidden: 36, mlp_hidden: 100, depth: 3, ..tiny() };
                 let mut engine = Network::<Cpu>::new(config.clone(), method, memory);
                 let store = moved(&config, method, 0.1);
@@ -106,17 +106,17 @@ mod tests {
     }
 
     /// The promise of the method: activations and optimizer state of AAT are at most half of full fine-tuning's. So
-    /// they are on base; on tiny, which has few weights, lean blocks are needed.
+    /// they are on base; on tiny, which has few weights, their MLPs are computed again.
     #[test]
     fn adapters_keep_at_most_half_of_what_full_fine_tuning_keeps() {
         let base = ModelConfig::ast("base", 512, [10, 10], 50).unwrap();
-        for (config, batch, lean) in [(tiny(), 16, true), (base, 2, false)] {
-            let of = |method: &str, lean| {
-                let memory = MemoryOptions { lean, ..MemoryOptions::default() };
+        for (config, batch, recompute) in [(tiny(), 16, Recompute::Mlp), (base, 2, Recompute::Nothing)] {
+            let of = |method: &str, recompute| {
+                let memory = MemoryOptions { recompute, ..MemoryOptions::default() };
                 Cost::of(&config, method.parse().unwrap(), batch, memory).unwrap()
             };
-            let [aat, full] = [("aat", lean), ("full", false)].map(|(method, lean)| {
-                let Cost { activations, moments, .. } = of(method, lean);
+            let [aat, full] = [("aat", recompute), ("full", Recompute::Nothing)].map(|(method, recompute)| {
+                let Cost { activations, moments, .. } = of(method, recompute);
                 activations + moments
             });
             assert!(2 * aat <= full, "{aat} and {full} of {config:?}");
