@@ -148,7 +148,9 @@ impl Parts {
         let own = || match tempfile::tempdir() {
             Ok(folder) => Some(Cache::at(self.own.get_or_init(|| folder).path())),
             Err(error) => {
-                tracing::warn!("no folder for the windows of recordings ({error}): each is decoded again when it is used");
+                tracing::warn!(
+                    "no folder for the windows of recordings ({error}): each is decoded again when it is used"
+                );
                 None
             }
         };

@@ -51,8 +51,7 @@ pub fn reviewed(file: &Path, labels: &[String]) -> Result<Reviewed, ScanError> {
     };
     let (label, scores) = (column("the class", LABEL)?, column("the score", SCORE)?);
     let verdict = column("whether a detection is right", VERDICT)?;
-    let mut found =
-        Reviewed { file: file.to_owned(), by_class: vec![Vec::new(); labels.len()], open: 0 };
+    let mut found = Reviewed { file: file.to_owned(), by_class: vec![Vec::new(); labels.len()], open: 0 };
     for row in reader.records() {
         let row = row.map_err(|error| refused(error.to_string()))?;
         let line = row.position().map_or(0, csv::Position::line);
@@ -95,7 +94,8 @@ mod tests {
     #[test]
     fn verdicts_are_read_and_rows_without_one_counted() {
         let one = |score: f32, right: bool| Scored { score, right };
-        let found = read("\u{feff}clip,label,score,right\na.wav,wren,0.9,yes\nb.wav,wren,0.5,No\nc.wav,rain,0.7,\n").unwrap();
+        let found =
+            read("\u{feff}clip,label,score,right\na.wav,wren,0.9,yes\nb.wav,wren,0.5,No\nc.wav,rain,0.7,\n").unwrap();
         assert_eq!((found.by_class, found.open), (vec![vec![one(0.9, true), one(0.5, false)], vec![]], 1));
         let sheet = read("label;score;verdict\nrain;0,25;1\n").unwrap();
         assert_eq!(sheet.by_class[1], [one(0.25, true)]);

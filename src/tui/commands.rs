@@ -12,7 +12,11 @@ pub const COMMANDS: [(&str, &str, &str); 19] = [
     ("data", "D", "train on a folder, a manifest, or demo"),
     ("model", "M", "adapt box, tiny, small, base, a checkpoint or a session"),
     ("method", "X", "aat, full, aat-m, partial, prompt, lora, bitfit or head"),
-    ("set", "NAME VALUE", "epochs, batch, lr, fold, seed, recipe, device of new runs; label-column, marked-in-full, trust-detections of marks"),
+    (
+        "set",
+        "NAME VALUE",
+        "epochs, batch, lr, fold, seed, recipe, device of new runs; label-column, marked-in-full, trust-detections of marks",
+    ),
     ("start", "", "start the side in focus, or resume it where it was stopped"),
     ("anew", "", "begin a new session on the side in focus"),
     ("both", "", "start both, paired"),

@@ -125,7 +125,12 @@ pub(super) fn lines(choices: &[Choice], wish: Wish, of: &str) -> Vec<String> {
 }
 
 /// Writes the thresholds for `scan`: a file that is there is kept under another name. What was said of it, for people.
-pub(super) fn save(folder: &Path, choices: &[Choice], wish: Wish, how: &str) -> Result<(PathBuf, Vec<String>), CliError> {
+pub(super) fn save(
+    folder: &Path,
+    choices: &[Choice],
+    wish: Wish,
+    how: &str,
+) -> Result<(PathBuf, Vec<String>), CliError> {
     let path = folder.join(THRESHOLDS);
     let failed = |error: &dyn std::fmt::Display| CliError::Failed(format!("{}: {error}", path.display()));
     let mut said = Vec::new();
@@ -197,11 +202,10 @@ mod tests {
         let (path, _) = save(folder.path(), &choices, wish, "by a test\non marks").unwrap();
         assert!(fs::read_to_string(&path).unwrap().starts_with("# by a test\n# on marks\n"));
         let rules = Thresholds::read(&path).unwrap().rules(&labels).unwrap();
-        assert_eq!(rules.iter().map(|rule| rule.map(|rule| rule.threshold)).collect::<Vec<_>>(), [
-            Some(0.8),
-            None,
-            None
-        ]);
+        assert_eq!(
+            rules.iter().map(|rule| rule.map(|rule| rule.threshold)).collect::<Vec<_>>(),
+            [Some(0.8), None, None]
+        );
         let best = Wish { precision: None, confidence: 0.95 };
         let choices = choose_all(&labels, &by_class, best);
         assert_eq!(choices[0].threshold, Some(0.8));

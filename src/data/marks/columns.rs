@@ -238,7 +238,8 @@ fn rows(table: &Table, columns: &Columns<'_>, form: Form, mut reading: Reading) 
         let path = path.filter(|_| form != Form::AudiosetStrong).map(|path| path.replace('\\', "/"));
         let cell = |names: &[&str]| columns.text(row, names).filter(|_| form == Form::Generic);
         let (fold, split, group) = (cell(FOLD), cell(SPLIT), cell(GROUP));
-        let mark = Mark { audio: name, path, start, end, label, low_hz, high_hz, score, by, says, line, fold, split, group };
+        let mark =
+            Mark { audio: name, path, start, end, label, low_hz, high_hz, score, by, says, line, fold, split, group };
         if form != Form::Generic || !mark.label.contains(';') {
             reading.take(mark);
             continue;

@@ -60,9 +60,7 @@ pub struct Marked {
 impl Marked {
     /// Hours of all recordings.
     pub fn hours(&self) -> f64 {
-        self.recordings.iter().map(|recording| recording.samples).sum::<u64>() as f64
-            / f64::from(SAMPLE_RATE)
-            / 3_600.0
+        self.recordings.iter().map(|recording| recording.samples).sum::<u64>() as f64 / f64::from(SAMPLE_RATE) / 3_600.0
     }
 
     /// For each of so many classes, its events and the seconds in which it sounds, overlaps counted once.

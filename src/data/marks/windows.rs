@@ -128,14 +128,7 @@ fn shared(window: &Range<u64>, event: &Range<u64>) -> u64 {
 
 /// The windows of one recording of `length` samples, `size` samples each: around every event, and between events where
 /// somebody marked all of the recording. Shifts are drawn, and always the same for the same `name`.
-pub fn windows(
-    name: &str,
-    length: u64,
-    size: u64,
-    events: &[Event],
-    complete: bool,
-    classes: usize,
-) -> Vec<Window> {
+pub fn windows(name: &str, length: u64, size: u64, events: &[Event], complete: bool, classes: usize) -> Vec<Window> {
     let last = length.saturating_sub(size);
     let mut starts = BTreeSet::new();
     for (index, event) in events.iter().enumerate() {

@@ -9,7 +9,8 @@ pub fn segments(heard: &[Heard], classes: usize, resolution_s: f64) -> Figures {
     let mut errors = [0; 3];
     for one in heard {
         let count = (one.seconds / resolution_s).ceil() as usize;
-        let (marks, detections) = (roll(&one.marks, classes, count, resolution_s), roll(&one.detections, classes, count, resolution_s));
+        let (marks, detections) =
+            (roll(&one.marks, classes, count, resolution_s), roll(&one.detections, classes, count, resolution_s));
         for (there, found) in marks.chunks(classes.max(1)).zip(detections.chunks(classes.max(1))) {
             let (mut reference, mut detected, mut right) = (0u64, 0u64, 0u64);
             for (class, (&there, &found)) in there.iter().zip(found).enumerate() {

@@ -59,16 +59,11 @@ fn every_figure_is_sed_evals() {
         let heard: Vec<Heard> = case
             .files
             .iter()
-            .map(|file| Heard {
-                seconds: file.seconds,
-                marks: spans(&file.marks),
-                detections: spans(&file.detections),
-            })
+            .map(|file| Heard { seconds: file.seconds, marks: spans(&file.marks), detections: spans(&file.detections) })
             .collect();
         for event in &case.event {
             let name = format!("{}, collar {}", case.name, event.collar);
-            let figures =
-                match_events(&heard, case.classes, &Matching { collar_s: event.collar, share: event.share });
+            let figures = match_events(&heard, case.classes, &Matching { collar_s: event.collar, share: event.share });
             assert!(close(figures.all().f1(), event.f1), "{name}: {:?} {:?}", figures.all().f1(), event.f1);
             assert!(close(Some(figures.all().precision()), Some(event.precision)), "{name}");
             assert!(close(figures.all().recall(), event.recall), "{name}");
@@ -111,8 +106,7 @@ fn the_curve_of_scores_ends_with_what_all_detections_match() {
         };
         (0..count).map(span).collect()
     };
-    let heard: Vec<Heard> =
-        (0..3).map(|_| Heard { seconds: 60.0, marks: draw(60), detections: draw(80) }).collect();
+    let heard: Vec<Heard> = (0..3).map(|_| Heard { seconds: 60.0, marks: draw(60), detections: draw(80) }).collect();
     let matching = Matching { collar_s: 0.5, share: 0.5 };
     for class in 0..2 {
         let (scored, reference) = by_score(&heard, class, &matching);
