@@ -67,6 +67,8 @@ bench-peers: build ## the same work here and in PyTorch (from PyPI), alternated,
 	@test -x $(PEERS_ENV)/bin/python || python3 -m venv $(PEERS_ENV)
 	@$(PEERS_ENV)/bin/python -c 'import torch, torchaudio' 2>/dev/null || \
 	    $(PEERS_ENV)/bin/pip install --quiet torch torchaudio numpy
+	@$(PEERS_ENV)/bin/python -c 'import dasheng, einops' 2>/dev/null || \
+	    $(PEERS_ENV)/bin/pip install --quiet --no-deps dasheng==0.0.9 einops
 	@$(PEERS_ENV)/bin/python benches/peers/compare.py $(ARGS)
 
 # Without sessions in ARGS it trains one of every method on three backbones first.

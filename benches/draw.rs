@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench draw`. `aat-tui bench draw` measures the same frames.
 
-use aat_tui::tui::{bench::stages, graphics::Graphics};
+use aat_tui::tui::{graphics::Graphics, testing::draw_bench::stages};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 fn draw(criterion: &mut Criterion) {

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use aat_tui::audio::{self, Fbank, LogMel, WhisperMel};
+use aat_tui::audio::{self, Fbank, LogMel, ced_mel, whisper_mel};
 use assert_cmd::Command;
 
 const SAMPLES: usize = 9_600;
@@ -146,7 +146,7 @@ fn a_real_recording_at_44_1_khz_agrees_below_the_band_edge() {
 #[test]
 fn whispers_features_are_those_of_its_own_extractor() {
     for (bins, name) in [(80, "whisper"), (128, "whisper128")] {
-        let computed = |samples: &[f32]| WhisperMel::new(bins).compute(samples);
+        let computed = |samples: &[f32]| whisper_mel(bins).compute(samples);
         let difference = worst(&computed(&synthetic()), &golden(&format!("{name}_synthetic.npy")), bins);
         assert!(difference < 1e-5, "{bins}: {difference}");
         let Some(path) = shared("esc10/audio/1-17367-A-10.ogg") else { return };
@@ -155,6 +155,22 @@ fn whispers_features_are_those_of_its_own_extractor() {
         // Two Vorbis decoders stand between the file and the samples; filters of a single FFT bin average nothing out.
         assert!(difference < 2e-5, "{bins}: {difference}");
     }
+}
+
+/// In decibels: torchaudio's at the settings of CED and Dasheng, in double precision. Slaney's filters or natural logarithms
+/// would be off by whole decibels.
+#[test]
+fn ceds_features_are_those_of_its_makers_settings() {
+    for length in [SAMPLES, 4_001, 16_000] {
+        let sound: Vec<f32> = synthetic().into_iter().cycle().take(length).collect();
+        let difference = worst(&ced_mel().compute(&sound), &golden(&format!("ced_{length}.npy")), 64);
+        assert!(difference < 1e-4, "{length} samples: {difference} dB");
+    }
+    let Some(path) = shared("esc10/audio/1-17367-A-10.ogg") else { return };
+    let samples = audio::load(&path).unwrap();
+    let difference = worst(&ced_mel().compute(&samples[..SAMPLES]), &golden("ced_16k.npy"), 64);
+    // Two Vorbis decoders stand between the file and the samples.
+    assert!(difference < 2e-3, "{difference} dB");
 }
 
 #[test]

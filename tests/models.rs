@@ -23,11 +23,15 @@ fn models(args: &[&str]) -> (Option<i32>, String, String) {
 fn list_names_what_has_a_name() {
     let (code, text, _) = models(&["list"]);
     assert_eq!(code, Some(0));
-    for name in ["box", "box-ssl", "tiny", "small", "base", "hf:ORG/NAME"] {
+    for name in ["box", "box-ssl", "tiny", "small", "base", "hf:ORG/NAME", "ced-tiny", "dasheng-base", "whisper-small"]
+    {
         assert!(text.contains(name), "{text}");
     }
     let (_, text, _) = models(&["list", "--json"]);
     let parsed: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let ced = parsed.iter().find(|model| model["model"] == "ced-tiny").unwrap();
+    assert_eq!((&ced["parameters"], &ced["license"]), (&5_400_960.into(), &"Apache-2.0".into()));
+    assert!(ced["good_for"].as_str().unwrap().contains("95.8 %"));
     let base = parsed.iter().find(|model| model["model"] == "base").unwrap();
     assert_eq!(base["parameters"], 85_254_912 + 768 * 1214);
 }
@@ -110,6 +114,57 @@ fn convert_keeps_every_answer() {
             opened.engine().logits(&opened.store, &input).unwrap()
         };
         for (a, b) in answers(golden(source).to_str().unwrap()).into_iter().zip(answers(to.to_str().unwrap())) {
+            assert!((a - b).abs() < 1e-4, "{source}: {a} {b}");
+        }
+    }
+}
+
+/// Without a network a short name says which files to put where, and a slip of the finger which name is meant.
+#[test]
+fn a_name_without_a_network_says_which_files_to_put_where() {
+    let cache = tempfile::tempdir().unwrap();
+    let show = |name: &str| {
+        let mut command = Command::cargo_bin("aat-tui").unwrap();
+        command.args(["models", "show", name]).env("HF_HOME", cache.path()).env("HF_HUB_OFFLINE", "1");
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, complaint) = show("ced-tiny");
+    assert_eq!(code, Some(1));
+    let wanted = ["model.safetensors", "config.json", "https://huggingface.co/mispeech/ced-tiny", "one folder"];
+    for says in wanted.into_iter().chain(["that folder as the model"]) {
+        assert!(complaint.split_whitespace().collect::<Vec<_>>().join(" ").contains(says), "{says}: {complaint}");
+    }
+    assert!(show("ced-tinny").1.contains("did you mean ced-tiny?"));
+    // Put there, it is that model.
+    let folder = golden("ced-hf");
+    let (code, text, _) = models(&["show", folder.to_str().unwrap()]);
+    assert_eq!(code, Some(0));
+    for fact in ["CED (Hugging Face)", "164 frames of 64 mel bins", "40 tokens", "3: dog, rain, clock tick"] {
+        assert!(text.contains(fact), "{fact}: {text}");
+    }
+    assert!(text.contains("clips longer than 1.64 s are answered in windows"), "{text}");
+    let (code, text, _) = models(&["check", golden("dasheng-raw/weights.pt").to_str().unwrap()]);
+    assert_eq!((code, text.contains("weights are there and are numbers")), (Some(0), true), "{text}");
+}
+
+/// In their makers' own form, and from it again, the same answers to the last digits.
+#[test]
+fn convert_keeps_every_answer_of_ced_and_dasheng() {
+    for (source, has_head) in [("ced-raw/weights.pt", true), ("ced-hf", true), ("dasheng-raw/weights.pt", false)] {
+        let folder = tempfile::tempdir().unwrap();
+        let to = folder.path().join("converted");
+        let (code, text, complaint) = models(&["convert", golden(source).to_str().unwrap(), to.to_str().unwrap()]);
+        assert_eq!(code, Some(0), "{complaint}");
+        assert!(text.contains("makers' code for transformers"), "{text}");
+        let vectors = |source: &str| {
+            let opened = model::open(&Request { classes: (!has_head).then_some(2), ..Request::new(source) }).unwrap();
+            let (frames, bins) = (opened.config.frames(), opened.config.mel_bins());
+            let data = (0..frames * bins).map(|i| -30.0 + 20.0 * (i as f32 * 0.37).sin()).collect();
+            let input = Features { batch: 1, frames, bins, data, valid: vec![frames] };
+            opened.engine().logits(&opened.store, &input).unwrap()
+        };
+        for (a, b) in vectors(golden(source).to_str().unwrap()).into_iter().zip(vectors(to.to_str().unwrap())) {
             assert!((a - b).abs() < 1e-4, "{source}: {a} {b}");
         }
     }

@@ -19,6 +19,7 @@ import sys
 HERE = pathlib.Path(__file__).parent
 PROGRAM = HERE.parent.parent / "target" / "release" / "aat-tui"
 TINY, BASE = ["--model", "tiny", "--frames", "128"], ["--model", "base", "--frames", "512"]
+CED_TINY, CED_SMALL = (["--model", f"ced-{size}", "--frames", "1001"] for size in ("tiny", "small"))
 # Name, arguments of both, repetitions in a process, and the ratio aimed at.
 ROWS = [
     ("tiny, aat, 66 tokens, batch 16", ["step", *TINY, "--method", "aat", "--batch", "16"], 10, 0.80),
@@ -28,6 +29,11 @@ ROWS = [
     ("tiny, one clip's answer", ["infer", *TINY], 30, 0.90),
     ("base, one clip's answer", ["infer", *BASE], 5, 0.90),
     ("filter bank of 10 s", ["fbank"], 30, 0.25),
+    ("ced-tiny, aat, 248 tokens, batch 8", ["step", *CED_TINY, "--method", "aat", "--batch", "8"], 5, 0.85),
+    ("ced-small, aat, 248 tokens, batch 4", ["step", *CED_SMALL, "--method", "aat", "--batch", "4"], 5, 0.85),
+    ("ced-tiny, one clip's answer", ["infer", *CED_TINY], 30, 0.85),
+    ("ced-small, one clip's answer", ["infer", *CED_SMALL], 15, 0.85),
+    ("ced-tiny, 10 s of sound to answer", ["answer", *CED_TINY], 30, 0.85),
 ]
 
 
@@ -49,7 +55,7 @@ def main():
     columns = ["ours ms", "torch ms", "ratio", "aim", "ours MiB", "torch MiB", "ratio"]
     columns += ["compiled", "ratio", "MiB"] if args.compile else []
     widths = [10, 10, 8, 6, 10, 10, 8, 10, 8, 8]
-    print(f"{'':34}" + "".join(f"{column:>{width}}" for column, width in zip(columns, widths)))
+    print(f"{'':36}" + "".join(f"{column:>{width}}" for column, width in zip(columns, widths)))
     rows = []
     for name, what, repeats, aim in ROWS:
         if args.only not in name:
@@ -57,7 +63,7 @@ def main():
         common = [*what, "--repeats", str(repeats)]
         peer = [sys.executable, str(HERE / "torch_peer.py"), *common]
         commands = [[str(PROGRAM), "bench", *common, "--json"], peer]
-        if args.compile and what[0] != "fbank":
+        if args.compile and what[0] not in ("fbank", "answer"):
             commands.append([*peer, "--compile"])
         found = [[] for _ in commands]
         for _ in range(args.rounds):
@@ -66,7 +72,7 @@ def main():
         ms = [statistics.median(r["ms"] for r in side) for side in found]
         mib = [statistics.median(r["peak_rss_bytes"] for r in side) / 2**20 for side in found]
         row = [name, ms[0], ms[1], ms[0] / ms[1], aim, mib[0], mib[1], mib[0] / mib[1]]
-        text = "{:34}{:10.1f}{:10.1f}{:8.2f}{:6.2f}{:10.0f}{:10.0f}{:8.2f}".format(*row)
+        text = "{:36}{:10.1f}{:10.1f}{:8.2f}{:6.2f}{:10.0f}{:10.0f}{:8.2f}".format(*row)
         if len(found) > 2:
             row += [ms[2], ms[0] / ms[2], mib[2]]
             text += "{:10.1f}{:8.2f}{:8.0f}".format(*row[8:])

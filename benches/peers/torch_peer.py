@@ -3,13 +3,16 @@
     python torch_peer.py step  --model tiny --method aat --frames 128 --batch 16
     python torch_peer.py infer --model base --frames 512
     python torch_peer.py fbank
+    python torch_peer.py step --model ced-tiny --method aat --frames 1001 --batch 8
+    python torch_peer.py answer --model ced-tiny --frames 1001
     python torch_peer.py step  --model base --frames 1024 --batch 12 --device cuda --dtype bf16 --compile
     python torch_peer.py matmul --device cuda --dtype bf16
 
 `matmul` is the product of two large square matrices, whose rate nothing else can exceed. With `--dtype bf16` models
 go through autocast; on CUDA times are taken after synchronisation. The model is AST with AAT's adapters as a PyTorch user would write it: modules, fused attention
 (scaled_dot_product_attention), frozen parameters without gradients, fused AdamW. `--compile` puts it
-through torch.compile.
+through torch.compile. CED is its makers' own PyTorch: the class Dasheng of PyPI's `dasheng` with CED's patches (equal to CED's
+to the bit), to whose blocks AAT's adapters are added; `answer` is from ten seconds of sound on, through their front end.
 """
 
 import argparse
@@ -25,6 +28,8 @@ from torch import nn
 
 SIZES = {"tiny": (192, 3, 16), "small": (384, 6, 10), "base": (768, 12, 10)}
 DEPTH, MEL_BINS, PATCH = 12, 128, 16
+CED = {"ced-tiny": (192, 3), "ced-small": (384, 6)}
+CED_BINS, CED_FRAMES = 64, 1012
 
 
 class Adapter(nn.Module):
@@ -87,6 +92,60 @@ class Ast(nn.Module):
         return self.head(self.norm(x[:, :2]).mean(1))
 
 
+class CedBlock(nn.Module):
+    """A block of the makers' code with AAT's adapters."""
+
+    def __init__(self, block, hidden, method):
+        super().__init__()
+        self.block = block
+        self.spatial = Adapter(hidden) if method == "aat" else None
+        self.adapter = Adapter(hidden) if method in ("aat", "aat-m") else None
+
+    def forward(self, x, **kwargs):
+        h = self.block.attn(self.block.norm1(x), **kwargs)
+        x = x + (h + self.spatial(h) if self.spatial else h)
+        n = self.block.norm2(x)
+        y = self.block.mlp(n)
+        return x + (y + self.adapter(n) if self.adapter else y)
+
+
+class Ced(nn.Module):
+    def __init__(self, size, method, frames, classes=50):
+        super().__init__()
+        # torchaudio refuses a PyTorch of another CUDA than its own, though nothing of CUDA is used here.
+        cuda, torch.version.cuda = torch.version.cuda, None
+        from dasheng.pretrained.pretrained import Dasheng
+
+        torch.version.cuda = cuda
+        hidden, heads = CED[size]
+        patch = [PATCH, PATCH]
+        self.encoder = Dasheng(embed_dim=hidden, num_heads=heads, depth=DEPTH, target_length=CED_FRAMES, patch_size=patch,
+                               patch_stride=patch)
+        # The batch norm answers as outside training, as here.
+        self.encoder.init_bn.eval()
+        self.tokens = (CED_BINS // PATCH) * (min(frames, CED_FRAMES) // PATCH)
+        for i, block in enumerate(self.encoder.blocks):
+            self.encoder.blocks[i] = CedBlock(block, hidden, method)
+        self.head = nn.Sequential(nn.LayerNorm(hidden), nn.Linear(hidden, classes))
+        for name, parameter in self.named_parameters():
+            adapter = method in ("aat", "aat-m") and (".spatial." in name or ".adapter." in name)
+            parameter.requires_grad = method == "full" or name.startswith("head.") or adapter
+
+    def forward(self, features):
+        """(batch, frames, 64) decibels to logits."""
+        x = self.encoder.init_bn(features.transpose(1, 2).unsqueeze(1))
+        return self.head(self.encoder.forward_spectrogram(x).mean(1))
+
+    def of_sound(self, samples):
+        return self.head(self.encoder(samples).mean(1))
+
+
+def model_of(args):
+    """The model and the bins that it takes."""
+    kind, bins = (Ced, CED_BINS) if args.model in CED else (Ast, MEL_BINS)
+    return kind(args.model, args.method, args.frames).to(args.device), bins
+
+
 def precision(args):
     if args.dtype == "bf16":
         return torch.autocast(args.device, torch.bfloat16)
@@ -95,11 +154,11 @@ def precision(args):
 
 def step(args):
     torch.manual_seed(0)
-    model = Ast(args.model, args.method, args.frames).to(args.device)
+    model, bins = model_of(args)
     trainable = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trainable, lr=1e-5, weight_decay=0.05, fused=True)
     forward = torch.compile(model) if args.compile else model
-    features = torch.randn(args.batch, args.frames, MEL_BINS, device=args.device)
+    features = torch.randn(args.batch, args.frames, bins, device=args.device)
     targets = torch.randint(0, 50, (args.batch,), device=args.device)
 
     def run():
@@ -114,13 +173,26 @@ def step(args):
 
 def infer(args):
     torch.manual_seed(0)
-    model = Ast(args.model, args.method, args.frames).eval().to(args.device)
+    model, bins = model_of(args)
+    model = model.eval()
     forward = torch.compile(model) if args.compile else model
-    features = torch.randn(args.batch, args.frames, MEL_BINS, device=args.device)
+    features = torch.randn(args.batch, args.frames, bins, device=args.device)
 
     def run():
         with torch.inference_mode(), precision(args):
             forward(features).float().cpu()
+
+    return run, model.tokens
+
+
+def answer(args):
+    torch.manual_seed(0)
+    model, _ = model_of(args)
+    model, samples = model.eval(), torch.randn(1, 160_000) * 0.1
+
+    def run():
+        with torch.inference_mode():
+            model.of_sound(samples).float().cpu()
 
     return run, model.tokens
 
@@ -150,8 +222,8 @@ def matmul(args):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=["step", "infer", "fbank", "matmul"])
-    parser.add_argument("--model", default="tiny", choices=SIZES)
+    parser.add_argument("what", choices=["step", "infer", "answer", "fbank", "matmul"])
+    parser.add_argument("--model", default="tiny", choices=[*SIZES, *CED])
     parser.add_argument("--method", default="aat", choices=["full", "head", "partial", "aat-m", "aat"])
     parser.add_argument("--frames", type=int, default=128)
     parser.add_argument("--batch", type=int, default=1)
@@ -165,7 +237,7 @@ def main():
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     wait = torch.cuda.synchronize if args.device == "cuda" else lambda: None
-    run, tokens = {"step": step, "infer": infer, "fbank": fbank, "matmul": matmul}[args.what](args)
+    run, tokens = {"step": step, "infer": infer, "answer": answer, "fbank": fbank, "matmul": matmul}[args.what](args)
     for _ in range(args.warmup):
         run()
     wait()

@@ -215,7 +215,7 @@ fn hann(n: usize) -> f64 {
 pub(super) fn tables() -> Tables {
     // Bin 0 weighs nothing, nor does the one at the Nyquist frequency.
     let bins = 1..FFT_SIZE / 2;
-    Tables::new(FFT_SIZE, bins, MEL_BINS, kaldi_weight, ENERGY_FLOOR as f32, |row| {
+    Tables::new(FFT_SIZE, FRAME_LENGTH, bins, MEL_BINS, kaldi_weight, ENERGY_FLOOR as f32, |row| {
         row.iter_mut().enumerate().for_each(|(n, value)| *value *= hann(n));
         // The row against emphasised samples is another row against plain ones: each takes 0.97 of the next weight away.
         // A frame's first sample is its own predecessor, and its window is 0.

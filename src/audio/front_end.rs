@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    FRAME_LENGTH, FRAME_SHIFT, Fbank, LogMel, MEL_BINS, Normalisation, Tables, WHISPER_128_BINS, WHISPER_BINS,
-    WhisperMel, fbank, frames_of, whisper_mel,
+    CED_BINS, CentredMel, FRAME_LENGTH, FRAME_SHIFT, Fbank, LogMel, MEL_BINS, Normalisation, Tables, WHISPER_128_BINS,
+    WHISPER_BINS, ced_mel, centred::Form, fbank, frames_of, whisper_mel,
 };
 
 /// Rounding of a logarithm: a value that is no farther from the lowest one counts as the lowest.
@@ -24,11 +24,13 @@ pub enum FrontEnd {
     Whisper,
     /// That of Whisper large-v3 and turbo: the same with 128 bins.
     Whisper128,
+    /// That of CED and Dasheng: 64 bins, in decibels.
+    Ced,
 }
 
 impl FrontEnd {
     /// Every front end there is.
-    pub const ALL: [Self; 3] = [Self::Kaldi, Self::Whisper, Self::Whisper128];
+    pub const ALL: [Self; 4] = [Self::Kaldi, Self::Whisper, Self::Whisper128, Self::Ced];
 
     /// Kaldi's with so many bins, where there is one.
     pub fn kaldi(bins: usize) -> Option<Self> {
@@ -40,12 +42,18 @@ impl FrontEnd {
         [Self::Whisper, Self::Whisper128].into_iter().find(|front_end| front_end.bins() == bins)
     }
 
+    /// CED's with so many bins, where there is one.
+    pub fn ced(bins: usize) -> Option<Self> {
+        (bins == CED_BINS).then_some(Self::Ced)
+    }
+
     /// Its name, which also tells cached features apart.
     pub fn name(self) -> &'static str {
         match self {
             Self::Kaldi => "kaldi",
             Self::Whisper => "whisper",
             Self::Whisper128 => "whisper128",
+            Self::Ced => "ced",
         }
     }
 
@@ -54,6 +62,7 @@ impl FrontEnd {
         match self {
             Self::Kaldi => "Kaldi's filter bank",
             Self::Whisper | Self::Whisper128 => "Whisper's filter bank",
+            Self::Ced => "CED's filter bank, in decibels",
         }
     }
 
@@ -63,41 +72,48 @@ impl FrontEnd {
             Self::Kaldi => "kaldi-fbank-128",
             Self::Whisper => "whisper-log-mel-80",
             Self::Whisper128 => "whisper-log-mel-128",
+            Self::Ced => "ced-log-mel-64",
+        }
+    }
+
+    /// What is computed, where frames are centred and reflect at the clip's ends; `None` of Kaldi's.
+    pub(super) fn form(self) -> Option<Form> {
+        match self {
+            Self::Kaldi => None,
+            Self::Whisper => Some(whisper_mel::form(WHISPER_BINS)),
+            Self::Whisper128 => Some(whisper_mel::form(WHISPER_128_BINS)),
+            Self::Ced => Some(ced_mel::FORM),
         }
     }
 
     /// Mel bins of a frame.
     pub fn bins(self) -> usize {
-        match self {
-            Self::Kaldi => MEL_BINS,
-            Self::Whisper => WHISPER_BINS,
-            Self::Whisper128 => WHISPER_128_BINS,
-        }
+        self.form().map_or(MEL_BINS, |form| form.bins)
     }
 
-    /// The normalisation that is part of the front end itself, where there is one: Whisper's features are used as
-    /// they are.
+    /// The normalisation that is part of the front end itself, where there is one: features that are centred frames' are
+    /// used as they are, Whisper's because its scale does it, CED's because its model normalises each bin.
     pub fn normalisation(self) -> Option<Normalisation> {
-        match self {
-            Self::Kaldi => None,
-            Self::Whisper | Self::Whisper128 => Some(Normalisation::NONE),
-        }
+        self.form().map(|_| Normalisation::NONE)
     }
 
     /// Whole frames of so many samples at 16 kHz.
     pub fn frames_of(self, samples: usize) -> usize {
-        match self {
-            Self::Kaldi => frames_of(samples),
-            Self::Whisper | Self::Whisper128 => samples / FRAME_SHIFT,
-        }
+        self.form().map_or_else(|| frames_of(samples), |form| form.frames_of(samples))
     }
 
     /// Samples at 16 kHz under so many frames, at least one.
     pub fn samples_of(self, frames: usize) -> usize {
-        match self {
-            Self::Kaldi => frames.saturating_sub(1) * FRAME_SHIFT + FRAME_LENGTH,
-            Self::Whisper | Self::Whisper128 => frames.max(1) * FRAME_SHIFT,
+        match self.form() {
+            None => frames.saturating_sub(1) * FRAME_SHIFT + FRAME_LENGTH,
+            Some(form) => form.samples_of(frames),
         }
+    }
+
+    /// The feature of no energy.
+    pub fn lowest(self) -> f32 {
+        // Kaldi's are natural logarithms of power, cut at f32's epsilon.
+        self.form().map_or(f32::EPSILON.ln(), |form| form.lowest())
     }
 
     /// The log-mel of the same sound, louder by this many decibels (softer where they are negative): what this front
@@ -107,44 +123,50 @@ impl FrontEnd {
     /// silence does at any level.
     #[must_use]
     pub fn louder(self, mel: &LogMel, decibels: f32) -> LogMel {
-        let (lowest, step) = match self {
-            // Natural logarithms of power; the lowest is that of f32's epsilon.
-            Self::Kaldi => (f32::EPSILON.ln(), decibels * std::f32::consts::LN_10 / 10.0),
-            // Logarithms to base 10, over 4.
-            Self::Whisper | Self::Whisper128 => (whisper_mel::LOWEST, decibels / 40.0),
-        };
+        let (lowest, form) = (self.lowest(), self.form());
+        let step = form.map_or(decibels * std::f32::consts::LN_10 / 10.0, |form| form.step(decibels));
         let moved = |value: &f32| if *value <= lowest + ROUNDING { lowest } else { (value + step).max(lowest) };
         let mut data: Vec<f32> = mel.data.iter().map(moved).collect();
-        if matches!(self, Self::Whisper | Self::Whisper128) {
-            let floor = loudest(&data) - whisper_mel::RANGE;
+        if let Some(form) = form {
+            let floor = loudest(&data) - form.range();
             data.iter_mut().for_each(|value| *value = value.max(floor));
         }
         LogMel { data, ..*mel }
     }
 
     /// The value, before normalisation, of what lies behind the end of a clip: 0 for the Kaldi bank, as the published
-    /// recipes pad; for Whisper what silence gets beside this clip: eight decades below its loudest bin, or the lowest
-    /// value there is.
+    /// recipes pad; else what silence gets beside this clip: Whisper's eight decades and CED's 120 dB below its loudest
+    /// bin, or the lowest value there is.
     pub fn padding(self, mel: &LogMel) -> f32 {
-        match self {
-            Self::Kaldi => 0.0,
-            Self::Whisper | Self::Whisper128 => (loudest(&mel.data) - whisper_mel::RANGE).max(whisper_mel::LOWEST),
-        }
+        self.form().map_or(0.0, |form| (loudest(&mel.data) - form.range()).max(form.lowest()))
+    }
+
+    /// How far below the loudest feature of a clip it is cut, where it is.
+    pub fn range(self) -> Option<f32> {
+        self.form().map(|form| form.range())
+    }
+
+    /// What the logarithm to base 10 of an energy is multiplied by, and what is added to it, before the clip's own floor;
+    /// `None` of Kaldi's natural logarithms.
+    pub fn scale(self) -> Option<[f32; 2]> {
+        self.form().map(|form| [form.scale as f32, form.shift as f32])
+    }
+
+    /// Whether the sample behind the last one also centres a frame.
+    pub fn has_frame_at_end(self) -> bool {
+        self.form().is_some_and(|form| form.both_ends)
     }
 
     /// Its linear part as two matrices, for a runtime that has products and no filter bank.
     pub fn tables(self) -> Tables {
-        match self {
-            Self::Kaldi => fbank::tables(),
-            Self::Whisper | Self::Whisper128 => whisper_mel::tables(self.bins()),
-        }
+        self.form().map_or_else(fbank::tables, |form| form.tables())
     }
 
     /// Its tables and buffers: make one for each thread.
     pub fn extractor(self) -> Extractor {
-        match self {
-            Self::Kaldi => Extractor::Kaldi(Box::default()),
-            Self::Whisper | Self::Whisper128 => Extractor::Whisper(Box::new(WhisperMel::new(self.bins()))),
+        match self.form() {
+            None => Extractor::Kaldi(Box::default()),
+            Some(form) => Extractor::Centred(Box::new(CentredMel::new(form))),
         }
     }
 }
@@ -158,8 +180,8 @@ fn loudest(values: &[f32]) -> f32 {
 pub enum Extractor {
     /// The Kaldi filter bank.
     Kaldi(Box<Fbank>),
-    /// Whisper's.
-    Whisper(Box<WhisperMel>),
+    /// Whisper's and CED's.
+    Centred(Box<CentredMel>),
 }
 
 impl Extractor {
@@ -167,15 +189,15 @@ impl Extractor {
     pub fn compute(&mut self, samples: &[f32]) -> LogMel {
         match self {
             Self::Kaldi(fbank) => fbank.compute(samples),
-            Self::Whisper(mel) => mel.compute(samples),
+            Self::Centred(mel) => mel.compute(samples),
         }
     }
 
-    /// The same, on every core where the front end can.
+    /// The same to the bit, on every core.
     pub fn compute_wide(&mut self, samples: &[f32]) -> LogMel {
         match self {
             Self::Kaldi(fbank) => fbank.compute_wide(samples),
-            Self::Whisper(mel) => mel.compute(samples),
+            Self::Centred(mel) => mel.compute_wide(samples),
         }
     }
 }
@@ -207,10 +229,7 @@ mod tests {
                 let moved = front_end.louder(&mel, decibels);
                 assert_eq!((moved.frames, moved.bins), (computed.frames, computed.bins));
                 // What was below the lowest value is unknown: it may be higher by the gain at most.
-                let unknown = mel.data.iter().map(|value| {
-                    let lowest = if front_end == FrontEnd::Kaldi { f32::EPSILON.ln() } else { whisper_mel::LOWEST };
-                    *value <= lowest + ROUNDING
-                });
+                let unknown = mel.data.iter().map(|value| *value <= front_end.lowest() + ROUNDING);
                 let pairs = moved.data.iter().zip(&computed.data).zip(unknown);
                 let apart = pairs.filter(|(_, unknown)| !unknown).map(|((a, b), _)| (a - b).abs());
                 let worst = apart.fold(0.0, f32::max);
@@ -234,14 +253,16 @@ mod tests {
 
     /// Behind a soft clip is the silence that its own extractor would have found there.
     #[test]
-    fn padding_of_whispers_features_is_what_silence_gets_beside_the_clip() {
-        for loudness in [10.0, 1e-3] {
+    fn padding_is_what_silence_gets_beside_the_clip() {
+        for (front_end, loudness) in
+            [FrontEnd::Whisper, FrontEnd::Ced].into_iter().flat_map(|one| [(one, 10.0), (one, 1e-3)])
+        {
             let mut samples: Vec<f32> = sound()[..16_000].iter().map(|sample| sample * loudness).collect();
-            let padding = FrontEnd::Whisper.padding(&FrontEnd::Whisper.extractor().compute(&samples));
+            let padding = front_end.padding(&front_end.extractor().compute(&samples));
             samples.resize(32_000, 0.0);
-            let padded = FrontEnd::Whisper.extractor().compute(&samples);
+            let padded = front_end.extractor().compute(&samples);
             let silence = padded.row(padded.frames - 1)[0];
-            assert!((padding - silence).abs() < ROUNDING, "{padding} and {silence}");
+            assert!((padding - silence).abs() < ROUNDING, "{front_end:?}: {padding} and {silence}");
         }
     }
 
@@ -254,5 +275,22 @@ mod tests {
                 assert_eq!(front_end.extractor().compute(&vec![0.1; samples]).frames, frames);
             }
         }
+        // CED's makers count 1 + samples div 160.
+        assert_eq!([16_000, 80_000, 160_000].map(|samples| FrontEnd::Ced.frames_of(samples)), [101, 501, 1001]);
+    }
+
+    /// torchaudio cuts below the loudest bin of the batch: beside a loud clip a soft one's quiet bins would be cut higher.
+    #[test]
+    fn a_clips_floor_is_its_own() {
+        let mut extractor = FrontEnd::Ced.extractor();
+        // A pure tone, whose other bins are far below it, after something louder by 80 dB.
+        let tone: Vec<f32> = (0..16_000).map(|n| 1e-4 * (n as f32 * 0.5).sin()).collect();
+        let alone = extractor.compute(&tone);
+        let _ = extractor.compute(&tone.iter().map(|sample| sample * 1e4).collect::<Vec<_>>());
+        assert_eq!(extractor.compute(&tone), alone);
+        let quietest = alone.data.iter().fold(f32::INFINITY, |least, value| least.min(*value));
+        let loudest = loudest(&alone.data);
+        let batch_floor = loudest + 80.0 - 120.0;
+        assert!(quietest < batch_floor - 10.0, "{quietest} dB below {loudest} dB");
     }
 }

@@ -3,6 +3,8 @@
 //! Knows nothing of data sets, models or terminals.
 
 pub mod capture;
+mod ced_mel;
+mod centred;
 mod clip;
 mod decode;
 mod downmix;
@@ -12,16 +14,18 @@ mod front_end;
 mod mel;
 mod recorded;
 mod resample;
+pub mod ring;
 pub mod server;
 mod sliding;
 mod stream;
 mod streamed;
 mod tables;
-pub mod tap;
 #[cfg(test)]
 pub(crate) mod testing;
 mod whisper_mel;
 
+pub use ced_mel::{CED_BINS, ced_mel};
+pub use centred::CentredMel;
 pub use clip::{Clip, Sound, decode, load, load_noted};
 pub use decode::{Note, SOUND_ENDINGS, SoundFile, VERSION as DECODING_VERSION};
 pub use error::AudioError;
@@ -33,7 +37,7 @@ pub use sliding::{Sliding, Window};
 pub use stream::{FbankStream, MonoStream};
 pub use streamed::Streamed;
 pub use tables::Tables;
-pub use whisper_mel::{WHISPER_128_BINS, WHISPER_BINS, WhisperMel};
+pub use whisper_mel::{WHISPER_128_BINS, WHISPER_BINS, whisper_mel};
 
 /// Counts changes to what resampling and the filter banks give for the same samples: part of the key under which
 /// features are kept.
@@ -42,12 +46,12 @@ pub const COMPUTING_VERSION: u32 = 1;
 /// Every model here takes 16 kHz mono.
 pub const SAMPLE_RATE: u32 = 16_000;
 
-/// A log-mel spectrogram before normalisation and padding, row-major (frames, bins), natural log.
+/// A log-mel spectrogram before normalisation and padding, row-major (frames, bins), in its front end's own units.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LogMel {
     /// Number of 10 ms frames.
     pub frames: usize,
-    /// Mel bins of each frame (128 for AST, 80 or 128 for Whisper).
+    /// Mel bins of each frame (128 for AST, 80 or 128 for Whisper, 64 for CED and Dasheng).
     pub bins: usize,
     /// `frames * bins` values.
     pub data: Vec<f32>,

@@ -1,10 +1,10 @@
 //! The log-mels of windows over a stream of 16 kHz samples, however long: what each window's own clip would get, to the
 //! bit, with the frames computed once that overlapping windows share.
 //!
-//! A frame of Kaldi's filter bank depends on its own samples only. Whisper's reflects at the ends of a clip and is cut below
-//! the clip's loudest bin, so there the frames at a window's ends are its own, and all others share their energies.
+//! A frame of Kaldi's filter bank depends on its own samples only. Whisper's and CED's reflect at the ends of a clip and are cut
+//! below the clip's loudest bin, so there the frames at a window's ends are its own, and all others share their energies.
 
-use super::{Extractor, FRAME_SHIFT, FbankStream, FrontEnd, LogMel, WhisperMel, whisper_mel};
+use super::{CentredMel, Extractor, FRAME_SHIFT, FbankStream, FrontEnd, LogMel, centred::Form};
 
 /// A window and where it begins.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,20 +40,20 @@ enum Bank {
     /// From each window's samples: windows that share no frame.
     Apart(Extractor),
     /// Frames of the stream, 128 values each.
-    Kaldi(Box<FbankStream>, Kept<f32>),
+    Kaldi(Box<FbankStream>, Buffered<f32>),
     /// Logarithms of the energies of the stream's frames, in their order.
-    Whisper(Box<WhisperMel>, Kept<f64>),
+    Centred(Box<CentredMel>, Form, Buffered<f64>),
 }
 
 /// The newest rows of a stream, and the number of those let go.
 #[derive(Debug, Default)]
-struct Kept<T> {
+struct Buffered<T> {
     values: Vec<T>,
     bins: usize,
     gone: u64,
 }
 
-impl<T> Kept<T> {
+impl<T> Buffered<T> {
     fn of(bins: usize) -> Self {
         Self { values: Vec::new(), bins, gone: 0 }
     }
@@ -85,11 +85,9 @@ impl Sliding {
         let (frames, hop) = (frames.max(1), hop.max(1));
         let overlap = hop < (frames * FRAME_SHIFT) as u64 && hop.is_multiple_of(FRAME_SHIFT as u64);
         let bins = front_end.bins();
-        let bank = match front_end {
-            FrontEnd::Kaldi if overlap => Bank::Kaldi(Box::default(), Kept::of(bins)),
-            FrontEnd::Whisper | FrontEnd::Whisper128 if overlap => {
-                Bank::Whisper(Box::new(WhisperMel::new(bins)), Kept::of(bins))
-            }
+        let bank = match front_end.form() {
+            None if overlap => Bank::Kaldi(Box::default(), Buffered::of(bins)),
+            Some(form) if overlap => Bank::Centred(Box::new(CentredMel::new(form)), form, Buffered::of(bins)),
             _ => Bank::Apart(front_end.extractor()),
         };
         Self {
@@ -123,12 +121,12 @@ impl Sliding {
             Bank::Kaldi(stream, kept) => {
                 stream.push(samples, &mut kept.values);
             }
-            Bank::Whisper(mel, kept) => {
-                // The stream's own first two frames reflect, and lie inside no window.
-                while kept.end() < 2 {
+            Bank::Centred(mel, form, kept) => {
+                let (half, end) = (form.size as u64 / 2, self.gone + self.samples.len() as u64);
+                // The stream's own first frames reflect, and lie inside no window.
+                while kept.end() * (FRAME_SHIFT as u64) < half {
                     kept.values.extend(std::iter::repeat_n(f64::NAN, kept.bins));
                 }
-                let (half, end) = (whisper_mel::HALF, self.gone + self.samples.len() as u64);
                 while kept.end() * FRAME_SHIFT as u64 + half <= end {
                     let from = (kept.end() * FRAME_SHIFT as u64 - half - self.gone) as usize;
                     mel.logs(&self.samples[from..from + 2 * half as usize], half as usize, &mut kept.values);
@@ -152,17 +150,14 @@ impl Sliding {
                 Bank::Kaldi(_, kept) => {
                     LogMel { frames: kept.values.len() / kept.bins, bins: kept.bins, data: kept.values.clone() }
                 }
-                Bank::Whisper(mel, _) => mel.compute(&self.samples),
+                Bank::Centred(mel, ..) => mel.compute(&self.samples),
             };
             out.push(Window { start: 0, mel });
             return;
         };
         let taken = self.taken();
         // As in classifying a whole file: the last window begins a whole number of frames after the first.
-        let frames = match self.front_end {
-            FrontEnd::Kaldi => (taken - super::FRAME_LENGTH as u64) / FRAME_SHIFT as u64 + 1,
-            FrontEnd::Whisper | FrontEnd::Whisper128 => taken / FRAME_SHIFT as u64,
-        };
+        let frames = self.front_end.frames_of(taken as usize) as u64;
         let back = (frames - self.frames as u64) * FRAME_SHIFT as u64;
         if self.next < taken && back > last {
             out.push(self.window(back));
@@ -180,16 +175,17 @@ impl Sliding {
             Bank::Kaldi(_, kept) => {
                 LogMel { frames: self.frames, bins: kept.bins, data: kept.rows(first, self.frames).to_vec() }
             }
-            Bank::Whisper(mel, kept) => {
-                let mut logs = Vec::with_capacity(self.frames * kept.bins);
+            Bank::Centred(mel, form, kept) => {
+                let (mut logs, half) = (Vec::with_capacity(self.frames * kept.bins), form.size / 2);
                 for frame in 0..self.frames {
-                    if frame >= 2 && frame + 1 < self.frames {
+                    let centre = frame * FRAME_SHIFT;
+                    if centre >= half && centre + half <= samples.len() {
                         logs.extend_from_slice(kept.rows(first + frame as u64, 1));
                     } else {
-                        mel.logs(samples, frame * FRAME_SHIFT, &mut logs);
+                        mel.logs(samples, centre, &mut logs);
                     }
                 }
-                whisper_mel::features(self.frames, kept.bins, &logs)
+                form.features(self.frames, &logs)
             }
         };
         Window { start, mel }
@@ -197,7 +193,7 @@ impl Sliding {
 
     /// Discards what no window reaches any more, in large steps: moving memory at every block would cost more.
     fn forget(&mut self) {
-        // Frames of the last window begin up to a frame's length before what its size alone says; two more are Whisper's.
+        // Frames of the last window begin up to a frame's length before what its size alone says; more are a centred one's.
         let back = self.taken().saturating_sub(self.size + 4 * FRAME_SHIFT as u64);
         let first = self.next.min(back) / FRAME_SHIFT as u64;
         let sample = first * FRAME_SHIFT as u64;
@@ -209,7 +205,7 @@ impl Sliding {
         match &mut self.bank {
             Bank::Apart(_) => {}
             Bank::Kaldi(_, kept) => kept.forget(first),
-            Bank::Whisper(_, kept) => kept.forget(first),
+            Bank::Centred(_, _, kept) => kept.forget(first),
         }
     }
 }
@@ -289,7 +285,7 @@ mod tests {
                     let frames = match &sliding.bank {
                         Bank::Apart(_) => 0,
                         Bank::Kaldi(_, kept) => kept.values.len() / kept.bins,
-                        Bank::Whisper(_, kept) => kept.values.len() / kept.bins,
+                        Bank::Centred(_, _, kept) => kept.values.len() / kept.bins,
                     };
                     most = most.max(sliding.samples.len()).max(frames * FRAME_SHIFT);
                 }

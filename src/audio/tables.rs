@@ -2,13 +2,13 @@
 
 use std::{f64::consts::TAU, ops::Range};
 
-use super::FRAME_LENGTH;
-
-/// What a runtime needs to compute mel energies with products alone. For a frame `x` of 400 samples and rows `c`, `s` of
+/// What a runtime needs to compute mel energies with products alone. For a frame `x` and rows `c`, `s` of
 /// one bin of the spectrum: power = (c x)^2 + (s x)^2, energies = bank power.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tables {
-    /// (2 bins, 400): the cosines of every bin, then the sines. Whatever happens to a frame before its spectrum is
+    /// Samples of a frame.
+    pub frame: usize,
+    /// (2 bins, frame): the cosines of every bin, then the sines. Whatever happens to a frame before its spectrum is
     /// linear in its samples (mean removal, pre-emphasis, window) and stands in these rows already.
     pub transform: Vec<f32>,
     /// Bins of the spectrum that the bank weighs at all.
@@ -22,10 +22,11 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// The matrices of a Fourier transform of `size` points, of which these `bins` are weighed by `weight(filter, bin)`.
+    /// The matrices of a Fourier transform of `size` points on frames of `frame` samples, of which these `bins` are weighed by `weight(filter, bin)`.
     /// `before` turns a row against prepared samples into one against plain ones. Computed in float64, rounded once.
     pub(super) fn new(
         size: usize,
+        frame: usize,
         bins: Range<usize>,
         filters: usize,
         weight: impl Fn(usize, usize) -> f64,
@@ -33,27 +34,25 @@ impl Tables {
         before: impl Fn(&mut [f64]),
     ) -> Self {
         let waves: [fn(f64) -> f64; 2] = [f64::cos, f64::sin];
-        let mut transform = Vec::with_capacity(2 * bins.len() * FRAME_LENGTH);
+        let mut transform = Vec::with_capacity(2 * bins.len() * frame);
         for wave in waves {
             for bin in bins.clone() {
                 // The angle is taken within one turn, where it has the most digits.
                 let angle = |n: usize| TAU * (bin * n % size) as f64 / size as f64;
-                let mut row: Vec<f64> = (0..FRAME_LENGTH).map(|n| wave(angle(n))).collect();
+                let mut row: Vec<f64> = (0..frame).map(|n| wave(angle(n))).collect();
                 before(&mut row);
                 transform.extend(row.into_iter().map(|value| value as f32));
             }
         }
         let bank = (0..filters).flat_map(|filter| bins.clone().map(move |bin| (filter, bin)));
         let bank = bank.map(|(filter, bin)| weight(filter, bin) as f32).collect();
-        Self { transform, bins: bins.len(), bank, filters, floor }
+        Self { frame, transform, bins: bins.len(), bank, filters, floor }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use crate::audio::{FRAME_SHIFT, FrontEnd};
-
-    use super::*;
 
     /// Both matrices, in float64, come to what the front ends compute: on frames that lie whole within the sound.
     #[test]
@@ -65,18 +64,22 @@ mod tests {
             assert_eq!(tables.bank.len(), tables.filters * tables.bins);
             let loudest = mel.data.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             let dot = |row: usize, frame: &[f32]| {
-                let row = &tables.transform[row * FRAME_LENGTH..(row + 1) * FRAME_LENGTH];
+                let row = &tables.transform[row * tables.frame..(row + 1) * tables.frame];
                 row.iter().zip(frame).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>()
             };
             let mut apart = Vec::new();
             for at in 5..20 {
-                // A frame of Whisper's is centred on its place.
-                let start = at * FRAME_SHIFT - if front_end == FrontEnd::Kaldi { 0 } else { FRAME_LENGTH / 2 };
-                let frame = &sound[start..start + FRAME_LENGTH];
+                // A frame of Whisper's and CED's is centred on its place.
+                let start = at * FRAME_SHIFT - if front_end == FrontEnd::Kaldi { 0 } else { tables.frame / 2 };
+                let frame = &sound[start..start + tables.frame];
                 let power: Vec<f64> = (0..tables.bins)
                     .map(|bin| dot(bin, frame).powi(2) + dot(tables.bins + bin, frame).powi(2))
                     .collect();
                 for (filter, found) in mel.row(at).iter().enumerate() {
+                    // Bins that are farther below the loudest than Whisper's floor hold single precision's rounding alone.
+                    if front_end == FrontEnd::Ced && *found < loudest - 80.0 {
+                        continue;
+                    }
                     let bank = &tables.bank[filter * tables.bins..(filter + 1) * tables.bins];
                     let energy = bank.iter().zip(&power).map(|(a, b)| f64::from(*a) * b).sum::<f64>();
                     let energy = energy.max(f64::from(tables.floor));
@@ -86,10 +89,14 @@ mod tests {
                         FrontEnd::Whisper | FrontEnd::Whisper128 => {
                             ((energy.log10() + 4.0) / 4.0).max(f64::from(loudest) - 2.0)
                         }
+                        FrontEnd::Ced => (10.0 * energy.log10()).max(f64::from(loudest) - 120.0),
                     };
                     apart.push((expected - f64::from(*found)).abs());
                 }
             }
+            // Decibels are 40 times Whisper's features; they are compared by the same share.
+            let scale = if front_end == FrontEnd::Ced { 40.0 } else { 1.0 };
+            apart.iter_mut().for_each(|apart: &mut f64| *apart /= scale);
             // The tables are f32: beside loud bins a quiet one keeps few of their digits.
             let worst = apart.iter().copied().fold(0.0, f64::max);
             let many = apart.iter().filter(|apart| **apart > 1e-4).count();

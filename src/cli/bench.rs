@@ -16,7 +16,9 @@ use super::{CliError, Output};
 use crate::{
     audio::{Fbank, SAMPLE_RATE},
     data::{Loss, Targets},
-    model::{self, Engine, Features, Method, ModelError, Opened, Precision, Request, Thrift},
+    model::{
+        self, Engine, Features, MemoryOptions, Method, ModelError, Opened, Precision, Published, Recompute, Request,
+    },
     ops::parallel,
     train::{AdamW, Criterion, peak_rss_bytes},
 };
@@ -34,6 +36,8 @@ enum What {
     Sweep,
     /// One forward pass without a graph.
     Infer,
+    /// From ten seconds of sound to an answer: filter bank and one forward pass.
+    Answer,
     /// One forward pass that measures the adapters' norms as well, for the mixing desk.
     Observe,
     /// The latency of live answers, alone and beside training, in real time.
@@ -51,7 +55,8 @@ enum What {
 pub struct Args {
     /// What to measure.
     what: What,
-    /// The backbone: tiny, small, base, or a checkpoint's file or folder.
+    /// The backbone: tiny, small, base, a name of `models list` (with random weights: nothing is downloaded), or a
+    /// checkpoint's file or folder.
     #[arg(long, env = "AAT_TUI_MODEL", default_value = "tiny")]
     model: String,
     #[arg(long, help = super::run_args::methods(), env = "AAT_TUI_METHOD", default_value = "aat")]
@@ -68,12 +73,9 @@ pub struct Args {
     /// Clips that go through the model at a time, their gradients accumulated [default: all].
     #[arg(long, env = "AAT_TUI_MICRO_BATCH")]
     micro_batch: Option<usize>,
-    /// Keep only each block's input, and compute the rest again in the backward pass.
-    #[arg(long, env = "AAT_TUI_CHECKPOINT")]
-    checkpoint: bool,
-    /// Keep nothing as wide as a block's MLP, and multiply by its first layer again in the backward pass.
-    #[arg(long, env = "AAT_TUI_LEAN")]
-    lean: bool,
+    /// What the backward pass computes again instead of keeping it: nothing, mlp or block. On the CPU's kernels.
+    #[arg(long, env = "AAT_TUI_RECOMPUTE", default_value_t = Recompute::Nothing)]
+    recompute: Recompute,
     /// Where to compute: auto, cpu, cuda, cuda:N or metal.
     #[arg(long, env = "AAT_TUI_DEVICE", default_value = "cpu")]
     device: String,
@@ -140,6 +142,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
         What::Draw => return draw::run(args),
         What::Step => step(args, || Ok(()))?,
         What::Infer => infer(args, |engine, opened, features| Ok(engine.logits(&opened.store, features)?))?,
+        What::Answer => answer(args)?,
         What::Observe => infer(args, |engine, opened, features| Ok(engine.observe(&opened.store, features)?.0))?,
         What::Fbank => Measured { times: fbank(args)?, tokens: 0, dtype: Precision::F32 },
     };
@@ -190,7 +193,7 @@ fn prepare(args: &Args) -> Result<(Opened, Features), CliError> {
         _ => None,
     });
     let device = model::device(&args.device)?;
-    let opened = model::open(&Request {
+    let request = Request {
         frames: Some(args.frames),
         stride: stride.map(|stride| [stride; 2]),
         classes: Some(CLASSES),
@@ -198,7 +201,11 @@ fn prepare(args: &Args) -> Result<(Opened, Features), CliError> {
         precision: Some(Precision::named(&args.dtype, &device)?),
         device,
         ..Request::new(args.model.as_str())
-    })?;
+    };
+    let opened = match Published::find(&args.model) {
+        Some(published) => model::open_random(published, &request)?,
+        None => model::open(&request)?,
+    };
     let (frames, bins) = (opened.config.frames(), opened.config.mel_bins());
     let noise = |i: usize| ((i as f32 + 1.0) * 12.9898).sin();
     let data = (0..args.batch * frames * bins).map(noise).collect();
@@ -218,13 +225,9 @@ fn targets(batch: usize) -> Targets {
 /// Training steps. `go_on` is asked before each and may break off.
 fn step(args: &Args, go_on: impl Fn() -> Result<(), CliError>) -> Result<Measured, CliError> {
     let (opened, features) = prepare(args)?;
-    let thrift = Thrift {
-        micro_batch: args.micro_batch,
-        checkpoint: args.checkpoint,
-        lean: args.lean,
-        precision: opened.precision,
-    };
-    let mut engine = model::engine(&opened.config, args.method, opened.store.device(), thrift);
+    let memory =
+        MemoryOptions { micro_batch: args.micro_batch, recompute: args.recompute, precision: opened.precision };
+    let mut engine = model::engine(&opened.config, args.method, opened.store.device(), memory);
     let mut optimizer = AdamW::new(&opened.store, 0.05)?;
     let targets = targets(args.batch);
     let criterion = Criterion::new(Loss::CrossEntropy, &targets);
@@ -255,8 +258,28 @@ fn infer(
     Ok(Measured { times, tokens: opened.config.tokens(), dtype: opened.precision })
 }
 
+/// Ten seconds of sound, 16 kHz mono.
+fn sound() -> Vec<f32> {
+    (0..10 * SAMPLE_RATE as usize).map(|i| ((i as f32) * 0.37).sin() * 0.1).collect()
+}
+
+/// The model's own filter bank of ten seconds, cut to its frames, and its answer.
+fn answer(args: &Args) -> Result<Measured, CliError> {
+    let (opened, mut features) = prepare(&Args { batch: 1, ..args.clone() })?;
+    let (mut engine, mut extractor) = (opened.engine(), opened.config.front_end()?.extractor());
+    let (samples, frames, bins) = (sound(), features.frames, features.bins);
+    let times = measure(args, || {
+        let mel = extractor.compute_wide(black_box(&samples));
+        let kept = mel.frames.min(frames) * bins;
+        features.data[..kept].copy_from_slice(&mel.data[..kept]);
+        black_box(engine.logits(&opened.store, &features)?);
+        Ok(())
+    })?;
+    Ok(Measured { times, tokens: opened.config.tokens(), dtype: opened.precision })
+}
+
 fn fbank(args: &Args) -> Result<Vec<f64>, CliError> {
-    let samples: Vec<f32> = (0..10 * SAMPLE_RATE as usize).map(|i| ((i as f32) * 0.37).sin() * 0.1).collect();
+    let samples = sound();
     let mut fbank = Fbank::new();
     measure(args, || {
         black_box(fbank.compute_wide(black_box(&samples)));

@@ -26,10 +26,10 @@ use super::{
 use crate::{
     data::{self, DataError, FeatureSet, Loader, Loss, Metric, Recipe, marks::Options},
     infer::{Classifier, Gains, Mix, Which},
-    model::Precision,
+    model::{Precision, Recompute},
     scan::measure::Scored,
     session::{OnNan, RunConfig},
-    train::{Answers, ClassReport, Criterion},
+    train::{ClassReport, Criterion, Predictions},
 };
 
 /// Clips of a batch.
@@ -282,6 +282,7 @@ fn of_model(args: &Args, classifier: &Classifier) -> Result<RunConfig, CliError>
         dtype: Precision::default(),
         norms_every: 0,
         paired_with: None,
+        recompute: Recompute::Nothing,
         on_nan: OnNan::default(),
         pretrain: None,
     })
@@ -310,14 +311,14 @@ fn evaluate(
 ) -> Result<Report, CliError> {
     let go_on = |_, _| if interrupt.is_asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
     let Chosen { name, fresh, trained, mut notes } = chosen;
-    let mut of = |items: &[usize]| -> Result<(Answers, f64), CliError> {
+    let mut of = |items: &[usize]| -> Result<(Predictions, f64), CliError> {
         set.prepare(items, &mut { go_on }).map_err(|error| match error {
             DataError::Cancelled => CliError::Interrupted,
             other => other.into(),
         })?;
         let normalisation = classifier.normalisation();
         let loader = Loader::evaluation(Arc::clone(set), items.to_vec(), &config.recipe, normalisation, BATCH);
-        let mut answers = Answers::new(config.labels.len());
+        let mut answers = Predictions::new(config.labels.len());
         let (mut loss_sum, mut loss_weight) = (0.0, 0.0);
         for batch in loader.epoch(1, 0) {
             interrupt.check()?;
@@ -363,7 +364,7 @@ fn evaluate(
 }
 
 /// Thresholds by clips: each clip is a detection of every class, with that class's probability.
-fn by_clips(classifier: &Classifier, answers: &Answers, wish: Wish) -> Vec<Choice> {
+fn by_clips(classifier: &Classifier, answers: &Predictions, wish: Wish) -> Vec<Choice> {
     let labels = classifier.labels();
     let probabilities = classifier.sure(&answers.scores);
     let of_class = |class: usize| {

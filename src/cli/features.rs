@@ -29,6 +29,9 @@ pub struct Args {
     #[arg(long, env = "AAT_TUI_WHISPER", value_name = "BINS", num_args = 0..=1, require_equals = true,
           default_missing_value = "80", value_parser = whisper)]
     whisper: Option<FrontEnd>,
+    /// The log-mel of CED and Dasheng instead: 64 bins, in decibels.
+    #[arg(long, env = "AAT_TUI_CED", conflicts_with = "whisper")]
+    ced: bool,
     /// One JSON object a line instead of text.
     #[arg(long, env = "AAT_TUI_JSON")]
     json: bool,
@@ -55,7 +58,8 @@ fn whisper(bins: &str) -> Result<FrontEnd, String> {
 pub fn run(args: Args) -> Result<(), CliError> {
     let mut output = Output::stdout(args.json);
     fs::create_dir_all(&args.out).map_err(|error| CliError::Failed(format!("{}: {error}", args.out.display())))?;
-    let mut extractor = args.whisper.unwrap_or_default().extractor();
+    let front_end = if args.ced { FrontEnd::Ced } else { args.whisper.unwrap_or_default() };
+    let mut extractor = front_end.extractor();
     let (mut names, mut faults) = (BTreeSet::new(), Vec::new());
     for file in &args.files {
         let path = args.out.join(unused_name(file, &mut names));

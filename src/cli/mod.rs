@@ -122,6 +122,10 @@ pub fn main() -> ExitCode {
             return ExitCode::from(error.exit_code().try_into().unwrap_or(2));
         }
     };
+    if cli.command.is_some() {
+        // The workbench owns the terminal and shows downloads itself.
+        crate::model::hub::watch(models::bar);
+    }
     let outcome = match cli.command {
         None => workbench::run(cli.workbench),
         Some(Command::Data(args)) => data::run(args),
@@ -148,7 +152,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             if !matches!(error, CliError::Closed) {
-                output::complain(&error);
+                output::print_error(&error);
             }
             ExitCode::from(error.code())
         }

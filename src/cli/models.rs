@@ -12,10 +12,7 @@ use super::{CliError, Output, run_args::Place};
 use crate::{
     audio::{FrontEnd, Normalisation},
     digits::thousands,
-    model::{
-        self, Description,
-        hub::{Hub, Watcher},
-    },
+    model::{self, Description, Family, PUBLISHED, hub::Watcher},
 };
 
 /// Tell what models there are, what a checkpoint is, check it, or convert it.
@@ -34,19 +31,19 @@ enum What {
     List,
     /// What a model is: its shape, labels, parameters, and what of its file is not used.
     Show {
-        /// box, box-ssl, tiny, small, base, a checkpoint's file or folder, hf:ORG/NAME, or a session.
+        /// A name of `models list`, a checkpoint's file or folder, hf:ORG/NAME, or a session.
         model: String,
         #[command(flatten)]
         place: Place,
     },
     /// Read every weight of a checkpoint.
     Check {
-        /// A checkpoint's file or folder, or hf:ORG/NAME.
+        /// A checkpoint's file or folder, a name of `models list`, or hf:ORG/NAME.
         file: String,
     },
-    /// Write a checkpoint as Hugging Face's AST, for transformers.
+    /// Write a checkpoint as Hugging Face's AST, for transformers; CED and Dasheng in their own form.
     Convert {
-        /// A checkpoint's file or folder, or hf:ORG/NAME.
+        /// A checkpoint's file or folder, a name of `models list`, or hf:ORG/NAME.
         from: String,
         /// The folder to write.
         to: PathBuf,
@@ -78,12 +75,17 @@ pub fn run(args: Args) -> Result<(), CliError> {
             let notes = model::convert(&from, &to)?;
             output.object(&json!({ "from": from, "to": to, "notes": notes }))?;
             notes.iter().try_for_each(|note| output.line(note))?;
-            output.line(format!("{} loads with transformers: AutoModel.from_pretrained(\"{0}\")", to.display()))
+            let how = match model::describe(&to.to_string_lossy())?.shape.family() {
+                Family::Ced => "loads here as --model, and with its makers' code for transformers".to_owned(),
+                _ => format!("loads with transformers: AutoModel.from_pretrained(\"{}\")", to.display()),
+            };
+            output.line(format!("{} {how}", to.display()))
         }
     }
 }
 
 fn list(output: &mut Output) -> Result<(), CliError> {
+    output.line("In the program, or from random weights:")?;
     for name in model::names() {
         let description = model::describe(name)?;
         output.object(&json!({
@@ -96,11 +98,31 @@ fn list(output: &mut Output) -> Result<(), CliError> {
             "notes": description.notes,
         }))?;
         let parameters = thousands(description.parameters);
-        output.line(format!("{name:<8}{parameters:>12} parameters   {}", description.notes.join("; ")))?;
+        output.line(format!("  {name:<20}{parameters:>14}   {}", description.notes.join("; ")))?;
     }
     output.line("")?;
     output.line(
-        "Also: a checkpoint's file or folder (AST, SSAST, distilled DeiT, Whisper's encoder, our own), hf:ORG/NAME, or a session.",
+        "Downloaded from the Hugging Face hub when first used (parameters of the backbone, licence, what for):",
+    )?;
+    for published in &PUBLISHED {
+        let (shape, parameters) = (published.shape(), published.parameters());
+        output.object(&json!({
+            "model": published.name,
+            "repository": published.repository,
+            "parameters": parameters,
+            "hidden": shape.hidden,
+            "blocks": shape.depth,
+            "heads": shape.heads,
+            "license": published.license,
+            "good_for": published.good_for,
+        }))?;
+        let (name, license, parameters) = (published.name, published.license, thousands(parameters));
+        output.line(format!("  {name:<20}{parameters:>14}   {license:<14}{}", published.good_for))?;
+    }
+    output.line("")?;
+    output.line(
+        "Also: a checkpoint's file or folder (AST, SSAST, distilled DeiT, CED, Dasheng, Whisper's encoder, our own), \
+         hf:ORG/NAME, or a session.",
     )
 }
 
@@ -151,12 +173,14 @@ fn lines(description: &Description) -> Vec<String> {
     lines
 }
 
-/// Downloads what `hf:` names, with a bar where a person watches; anything else is there already.
-pub(super) fn fetch(source: &str) -> Result<(), CliError> {
-    let Some(repository) = source.strip_prefix("hf:") else { return Ok(()) };
-    let mut bar = Bar(None);
-    Hub::from_env().fetch(repository, &mut bar)?;
-    Ok(())
+/// A watcher of downloads for whoever sits at the terminal.
+pub(super) fn bar() -> Box<dyn Watcher> {
+    Box::new(Bar(None))
+}
+
+/// Downloads what a name means on the hub, with a bar where a person watches; anything else is there already.
+fn fetch(source: &str) -> Result<(), CliError> {
+    Ok(model::fetch(source, &mut *bar())?)
 }
 
 /// A progress bar on standard error, once the first byte is here.

@@ -7,13 +7,14 @@ use serde::Serialize;
 use super::{CliError, Output, run_args::Place};
 use crate::{
     digits::thousands,
-    model::{self, Cost, Inventory, Method, ModelConfig, ParamSpec, Part, Request, Thrift},
+    model::{self, Cost, Inventory, MemoryOptions, Method, ModelConfig, ParamSpec, Part, Recompute, Request},
 };
 
 /// Count what a method trains on a model.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The backbone: box, box-ssl, tiny, small, base, a checkpoint's file or folder, or a session.
+    /// The backbone: box, ced-tiny or another name of `models list`, a checkpoint's file or folder, hf:ORG/NAME, or a
+    /// session.
     #[arg(long, env = "AAT_TUI_MODEL", default_value = "box")]
     model: String,
     #[arg(long, help = super::run_args::methods(), env = "AAT_TUI_METHOD", default_value = "aat")]
@@ -30,9 +31,9 @@ pub struct Args {
     /// Clips of the training step whose cost is counted.
     #[arg(long, env = "AAT_TUI_BATCH", default_value_t = 16)]
     batch: usize,
-    /// Count a step of the method that keeps nothing as wide as a block's MLP, and multiplies again instead.
-    #[arg(long, env = "AAT_TUI_LEAN")]
-    lean: bool,
+    /// What the counted step computes again instead of keeping it: nothing, mlp or block.
+    #[arg(long, env = "AAT_TUI_RECOMPUTE", default_value_t = Recompute::Nothing)]
+    recompute: Recompute,
     #[command(flatten)]
     place: Place,
     /// One JSON object instead of a table.
@@ -98,7 +99,7 @@ pub fn run(args: Args) -> Result<(), CliError> {
         stride: args.stride.map(|stride| [stride; 2]),
         ..Request::new(args.place.model(&args.model))
     };
-    let config = model::shape(&request)?;
+    let config = model::shape_by_name(&request)?;
     let specs = model::specs(&config, args.method);
     let inventory = Inventory::of(&specs);
     let report = Report {
@@ -112,7 +113,7 @@ pub fn run(args: Args) -> Result<(), CliError> {
         share: inventory.trainable as f64 / inventory.total as f64,
         groups: groups(&inventory),
         layers: (0..config.depth).map(|index| layer(&specs, index)).collect(),
-        step: cost(&config, args.method, args.batch, args.lean),
+        step: cost(&config, args.method, args.batch, args.recompute),
     };
     let mut output = Output::stdout(args.json);
     output.object(&report)?;
@@ -123,9 +124,11 @@ pub fn run(args: Args) -> Result<(), CliError> {
 }
 
 /// Of the method and of full fine-tuning.
-fn cost(config: &ModelConfig, method: Method, batch: usize, lean: bool) -> Option<[Cost; 2]> {
-    let of = |method, lean| Cost::of(config, method, batch, Thrift { lean, ..Thrift::default() }).ok();
-    Some([of(method, lean)?, of(Method::full(), false)?])
+fn cost(config: &ModelConfig, method: Method, batch: usize, recompute: Recompute) -> Option<[Cost; 2]> {
+    let of = |method, recompute| {
+        Cost::of(config, method, batch, MemoryOptions { recompute, ..MemoryOptions::default() }).ok()
+    };
+    Some([of(method, recompute)?, of(Method::full(), Recompute::Nothing)?])
 }
 
 fn groups(inventory: &Inventory) -> Vec<Group> {

@@ -22,7 +22,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<(), CliError> {
     let store = args.place.store();
     let folder = store.find(&args.session)?;
-    let trainer = Trainer::spawn(store.clone(), vec![Launch::Resume(folder)]);
+    let trainer = Trainer::spawn(store.clone(), vec![Launch::Resume { session: folder, began_ms: None }]);
     let mut output = Output::beside_work(args.json);
     watch(&trainer, 1, &store, &mut output)?.summarise(&mut output)
 }

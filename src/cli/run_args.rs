@@ -5,7 +5,7 @@ use std::{path::PathBuf, str::FromStr};
 use super::CliError;
 use crate::{
     data::{self, marks},
-    model::Method,
+    model::{Method, Recompute},
     session::{OnNan, Store},
     train::Request,
 };
@@ -18,7 +18,8 @@ pub struct RunArgs {
     pub(super) data: String,
     #[command(flatten)]
     pub(super) marks: Marks,
-    /// The backbone: box, box-ssl, tiny, small, base, a checkpoint's file or folder, hf:ORG/NAME, or a session.
+    /// The backbone: box, ced-tiny or another name of `models list`, a checkpoint's file or folder, hf:ORG/NAME, or a
+    /// session.
     #[arg(long, value_name = "M", env = "AAT_TUI_MODEL", default_value_t = Request::default().model)]
     model: String,
     /// A recipe by name or file, instead of the one that fits the data set.
@@ -57,6 +58,10 @@ pub struct RunArgs {
     /// Steps between two measurements of the adapters' norms (0: never).
     #[arg(long, value_name = "N", env = "AAT_TUI_NORMS_EVERY", default_value_t = Request::default().norms_every)]
     norms_every: u64,
+    /// What the backward pass computes again instead of keeping it: nothing, mlp, or block: the least memory, a third more
+    /// time. The result is the same. On the CPU.
+    #[arg(long, value_name = "WHAT", env = "AAT_TUI_RECOMPUTE", default_value_t = Request::default().recompute)]
+    recompute: Recompute,
     /// What is done about a step whose loss is not a number: stop the run, or skip the step and go on.
     #[arg(long, env = "AAT_TUI_ON_NAN", value_enum, default_value_t = NotANumber::Stop)]
     on_nan: NotANumber,
@@ -143,6 +148,7 @@ impl RunArgs {
             device: self.device.clone(),
             dtype: self.dtype.clone(),
             norms_every: self.norms_every,
+            recompute: self.recompute,
             on_nan: match self.on_nan {
                 NotANumber::Stop => OnNan::Stop,
                 NotANumber::Skip => OnNan::Skip,

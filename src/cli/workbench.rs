@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use super::{CliError, run_args::Marks};
 use crate::{
     session::Store,
-    tui::{self, Options, TuiError, app::Setup},
+    train::Request,
+    tui::{self, Options, TuiError},
 };
 
 /// What the workbench opens with. Everything can be changed inside, too.
@@ -27,7 +28,7 @@ pub struct Args {
     #[arg(long, env = "AAT_TUI_EPOCHS")]
     pub epochs: Option<u32>,
     /// Seed of initial weights, batch order and augmentation.
-    #[arg(long, env = "AAT_TUI_SEED", default_value_t = Setup::default().seed)]
+    #[arg(long, env = "AAT_TUI_SEED", default_value_t = Request::default().seed)]
     pub seed: u64,
     /// auto, cpu, cuda, cuda:N, metal.
     #[arg(long, env = "AAT_TUI_DEVICE", default_value = "auto")]
@@ -49,7 +50,7 @@ pub struct Args {
 /// When there is no terminal, or no such theme.
 pub fn run(args: Args) -> Result<(), CliError> {
     let Args { data, marks, model, fold, epochs, seed, device, sessions, theme, graphics } = args;
-    let setup = Setup { data, marks: marks.options(), model, fold, epochs, seed, device, ..Setup::default() };
+    let setup = Request { data, marks: marks.options(), model, fold, epochs, seed, device, ..Request::default() };
     let store = sessions.map_or_else(Store::of_user, Store::at);
     tui::run(Options { setup, store, theme, graphics }).map_err(|error| match error {
         TuiError::NoTerminal | TuiError::Theme { .. } | TuiError::Graphics(_) => CliError::Usage(error.to_string()),

@@ -6,14 +6,16 @@ use std::{
 };
 
 use super::{
-    ExportError, Report, Request, Stage, Storage, Verify, Watch, model_card,
+    ExportError, Report, Request, Stage, Storage, Verify, Watch,
+    form::Form,
+    model_card,
     verify::{self, Clips},
 };
 use crate::{
     data::Loss,
     infer::{Classifier, Trained, Which},
     model::{
-        self, Extras, ModelError, Pooling, Stem,
+        self, Extras, Family, ModelError, Pooling, Stem,
         checkpoint::{Card, save_adapter, save_model, to_hugging_face, to_peft},
     },
     session::{self, SessionError, Store},
@@ -21,31 +23,6 @@ use crate::{
 
 /// The base of a `peft` folder, where none is published that fits.
 const BASE: &str = "base";
-
-/// What a folder is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
-    /// A whole AST that `transformers` loads.
-    Transformers,
-    /// Low-rank updates that `peft` loads onto a base.
-    Peft,
-    /// What the method added and trained, for this program.
-    Adapter,
-    /// A whole model, for this program.
-    Whole,
-}
-
-impl Form {
-    /// Its name in reports.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Transformers => "transformers",
-            Self::Peft => "peft",
-            Self::Adapter => "aat-tui adapter",
-            Self::Whole => "aat-tui model",
-        }
-    }
-}
 
 /// Writes the folder, compares it, names it.
 pub(super) fn export(request: &Request, store: &Store, watch: Watch<'_>) -> Result<Report, ExportError> {
@@ -111,7 +88,7 @@ fn form(request: &Request, trained: &Trained, notes: &mut Vec<String>) -> Result
     let (config, method) = (&trained.opened.config, trained.opened.method);
     let extras = method.extras(config);
     let square = matches!(config.stem, Stem::Patches { patch, .. } if patch[0] == patch[1]);
-    let is_ast = square && config.pooling == Pooling::ClassTokens;
+    let is_ast = square && config.family() == Family::Ast && config.pooling == Pooling::ClassTokens;
     let folds = Extras { lora: None, ..extras } == Extras::default();
     if request.adapter {
         return Ok(if extras.lora.is_some() && is_ast { Form::Peft } else { Form::Adapter });
@@ -126,6 +103,14 @@ fn form(request: &Request, trained: &Trained, notes: &mut Vec<String>) -> Result
     }
     if is_ast {
         return Ok(Form::Transformers);
+    }
+    if config.family() == Family::Ced {
+        notes.push(
+            "transformers reads this form with its makers' own code alone (CedForAudioClassification, DashengModel), whose \
+             answers have gone through a sigmoid; for use elsewhere export to .onnx"
+                .to_owned(),
+        );
+        return Ok(Form::Ced);
     }
     let why = match config.stem {
         Stem::Convolutions { .. } => "a Whisper encoder with this head",
@@ -148,6 +133,10 @@ fn write(
 ) -> Result<(), ExportError> {
     let opened = &trained.opened;
     match form {
+        Form::Ced => {
+            to_hugging_face(folder, opened, true)?;
+            problem_type(&folder.join("config.json"), trained.config.recipe.loss == Loss::Binary)
+        }
         Form::Transformers => {
             let binary = trained.config.recipe.loss == Loss::Binary;
             to_hugging_face(folder, opened, true)?;
@@ -196,8 +185,7 @@ fn published(trained: &Trained) -> Option<String> {
     let same = described.format == "Hugging Face AST"
         && described.shape.grid() == trained.opened.config.grid()
         && described.shape.stem == trained.opened.config.stem;
-    let name = source
-        .strip_prefix("hf:")
+    let name = model::repository_of(source)
         .map_or_else(|| absolute(source), |name| name.split('@').next().unwrap_or(name).to_owned());
     same.then_some(name)
 }
@@ -237,7 +225,7 @@ fn card(trained: &Trained) -> Card {
 
 /// A backbone's path, so that it is found from wherever the folder is read; a name stays a name.
 fn absolute(model: &str) -> String {
-    let known = model.starts_with("hf:") || model::names().any(|name| name == model);
+    let known = model::repository_of(model).is_some() || model::names().any(|name| name == model);
     match std::path::absolute(model) {
         Ok(path) if !known && path.exists() => path.to_string_lossy().into_owned(),
         _ => model.to_owned(),

@@ -11,15 +11,16 @@ const NAMES: [&str; 4] = ["LICENSE", "LICENSE.txt", "LICENSE.md", "COPYING"];
 
 /// The licence notice of a backbone, as far as it can be known.
 pub(super) fn of(source: &str) -> String {
-    if let Some(text) = model::boxed_license(source) {
+    if let Some(text) = model::built_in_license(source) {
         return text.to_owned();
     }
     if model::is_random(source) {
         return "none: the backbone began from random weights".to_owned();
     }
-    if let Some(repository) = source.strip_prefix("hf:") {
+    if let Some(repository) = model::repository_of(source) {
         let name = repository.split('@').next().unwrap_or(repository);
-        return format!("as stated at https://huggingface.co/{name}");
+        let known = model::Published::find(source).map(|published| format!("{}, ", published.license));
+        return format!("{}as stated at https://huggingface.co/{name}", known.unwrap_or_default());
     }
     let path = Path::new(source);
     let folder = if path.is_dir() { Some(path) } else { path.parent() };
@@ -54,6 +55,7 @@ mod tests {
         assert!(of("box").contains("Copyright (c) 2022 OpenAI"));
         assert!(of("box-ssl").contains("MIT License"));
         assert!(of("tiny").contains("random weights"));
+        assert_eq!(of("ced-tiny"), "Apache-2.0, as stated at https://huggingface.co/mispeech/ced-tiny");
         assert!(of("hf:MIT/ast@main").ends_with("huggingface.co/MIT/ast"));
         let folder = tempfile::tempdir().unwrap();
         let (path, file) = (folder.path(), folder.path().join("model.safetensors"));

@@ -4,6 +4,7 @@
 //! both give the same scores.
 
 mod folder;
+mod form;
 mod license;
 mod model_card;
 mod onnx;

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, path::Path};
 
-use super::folder::Form;
+use super::form::Form;
 use crate::{infer::Trained, model, session::RunState};
 
 /// Letters of a label that a card shows.
@@ -61,18 +61,21 @@ pub(super) fn text(form: Form, target: &Path, trained: &Trained, state: &RunStat
 /// What Hugging Face's hub reads of a card.
 fn head(form: Form, base: &str) -> String {
     let library = match form {
-        Form::Transformers => "transformers",
+        Form::Transformers | Form::Ced => "transformers",
         Form::Peft => "peft",
         Form::Adapter | Form::Whole => "aat-tui",
     };
     let mut head = format!(
         "---\nlibrary_name: {library}\npipeline_tag: audio-classification\ntags:\n- audio-classification\n- aat-tui\n"
     );
-    if let Some(repository) = base.strip_prefix("hf:") {
+    if let Some(repository) = model::repository_of(base) {
         let _ = writeln!(head, "base_model: {}", plain(repository.split('@').next().unwrap_or(repository)));
     }
-    if model::boxed_license(base).is_some() {
+    if model::built_in_license(base).is_some() {
         head.push_str("license: mit\n");
+    }
+    if let Some(published) = model::Published::find(base) {
+        let _ = writeln!(head, "license: {}", published.license.to_lowercase());
     }
     head.push_str("---\n\n");
     head
@@ -120,6 +123,10 @@ fn usage(form: Form, name: &str, base: &str) -> String {
             "These are the trained parameters alone; the backbone `{}` is needed beside them, and any other is \
              refused.\n\n```console\naat-tui classify {name} sound.wav\n```\n",
             plain(base)
+        ),
+        Form::Ced => format!(
+            "CED's own form: `transformers` reads it with its makers' code.\n\n```console\naat-tui classify {name} \
+             sound.wav\n```\n"
         ),
         Form::Whole => format!("```console\naat-tui classify {name} sound.wav\n```\n"),
     }

@@ -25,6 +25,7 @@ pub(super) fn export(request: &Request, classifier: &mut Classifier, watch: Watc
     let options =
         OnnxOptions { samples: request.samples, half, logits: request.logits, embeddings: request.embeddings };
     let mut notes = classifier.notes().to_vec();
+    notes.extend(differences(classifier));
     let clips = match &request.verify {
         Verify::Nothing => {
             notes.push("the file was not compared with the program (--verify none)".to_owned());
@@ -61,6 +62,16 @@ pub(super) fn export(request: &Request, classifier: &mut Classifier, watch: Watc
         error => error,
     })?;
     Ok(Report { file: request.target.clone(), format: "onnx", bytes, dtype: request.storage.name(), checked, notes })
+}
+
+/// What the file does otherwise than the program, for people.
+fn differences(classifier: &Classifier) -> Option<String> {
+    classifier.takes_any_length().then(|| {
+        format!(
+            "the file fills clips shorter than {:.2} s with silence, where `classify` takes them as they are",
+            classifier.frames() as f64 / 100.0
+        )
+    })
 }
 
 fn source(classifier: &Classifier) -> OnnxSource<'_> {

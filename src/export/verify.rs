@@ -10,7 +10,7 @@ use crate::{
     data::{self, Dataset, FeatureSet, Label, Loss, Metric},
     infer::Classifier,
     session::RunConfig,
-    train::Answers,
+    train::Predictions,
 };
 
 /// Clips that are compared at most.
@@ -159,7 +159,7 @@ pub(super) fn compare(
 ) -> Result<Checked, ExportError> {
     let classes = classifier.labels().len();
     let (mut worst, mut changed, mut compared, mut unreadable) = (0f32, 0, 0, 0);
-    let [mut ours, mut theirs] = [Answers::new(classes), Answers::new(classes)];
+    let [mut ours, mut theirs] = [Predictions::new(classes), Predictions::new(classes)];
     for (done, &item) in clips.items.iter().enumerate() {
         if watch(Stage::Verifying(done, clips.items.len())).is_break() {
             return Err(ExportError::Interrupted);

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     InferError, Score,
-    gains::{Desk, Gains},
+    gains::{Gains, TrainedAdapters},
     trained::{Trained, Which},
     weights::restore,
 };
@@ -15,7 +15,9 @@ use crate::{
     audio::{Extractor, FrontEnd, LogMel, Normalisation},
     data::Loss,
     digits,
-    model::{self, BlockNorms, Engine, Features, Method, ModelConfig, ModelError, Opened, ParamStore},
+    model::{
+        self, BlockNorms, Engine, Features, MemoryOptions, Method, ModelConfig, ModelError, Opened, ParamStore, Stem,
+    },
     session::{Best, Checkpoint, RunConfig, SessionError, Store},
 };
 
@@ -28,14 +30,23 @@ pub struct Classifier {
     front_end: FrontEnd,
     extractor: Extractor,
     engine: Box<dyn Engine>,
+    memory: MemoryOptions,
+    /// The same model at the length of the last clip that was answered as it is.
+    short: Option<Short>,
     method: Method,
     store: ParamStore,
     fingerprint: String,
     /// The adapters as they were trained, once one of them has been turned.
-    desk: Option<Desk>,
+    trained_adapters: Option<TrainedAdapters>,
     session: Option<(RunConfig, Option<Best>)>,
     /// What a person should know of the weights that were taken.
     notes: Vec<String>,
+}
+
+/// A model at another length: its weights but positions are the model's own.
+struct Short {
+    engine: Box<dyn Engine>,
+    store: ParamStore,
 }
 
 impl Classifier {
@@ -106,10 +117,12 @@ impl Classifier {
             front_end,
             extractor: front_end.extractor(),
             engine: opened.engine(),
+            memory: MemoryOptions { precision: opened.precision, ..MemoryOptions::default() },
+            short: None,
             method: opened.method,
             store: opened.store,
             fingerprint: opened.fingerprint,
-            desk: None,
+            trained_adapters: None,
             session,
             notes: Vec::new(),
         })
@@ -140,7 +153,7 @@ impl Classifier {
         self.engine.config().frames()
     }
 
-    /// Mel bins of a frame: 128 for AST, 80 for Whisper.
+    /// Mel bins of a frame: 128 for AST, 80 or 128 for Whisper, 64 for CED and Dasheng.
     pub fn mel_bins(&self) -> usize {
         self.engine.config().mel_bins()
     }
@@ -161,7 +174,7 @@ impl Classifier {
     /// When it is of another model.
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), InferError> {
         restore(&self.store, checkpoint)?;
-        self.desk = None;
+        (self.trained_adapters, self.short) = (None, None);
         if let Some((_, reached)) = &mut self.session {
             *reached = checkpoint.position.last;
         }
@@ -203,11 +216,11 @@ impl Classifier {
     /// # Errors
     /// When the model has no adapters, or the arithmetic fails.
     pub fn set_gains(&mut self, gains: &Gains) -> Result<(), InferError> {
-        if self.desk.is_none() {
-            self.desk = Desk::new(&self.store)?;
+        if self.trained_adapters.is_none() {
+            self.trained_adapters = TrainedAdapters::new(&self.store)?;
         }
-        match &self.desk {
-            Some(desk) => Ok(desk.apply(gains, &self.store)?),
+        match &self.trained_adapters {
+            Some(trained_adapters) => Ok(trained_adapters.apply(gains, &self.store)?),
             None if gains.are_neutral() => Ok(()),
             None => Err(InferError::Unusable(format!("{} has no adapters whose gain could be set", self.name))),
         }
@@ -219,6 +232,40 @@ impl Classifier {
     /// When the arithmetic fails.
     pub fn answers(&mut self, samples: &[f32]) -> Result<Vec<f32>, InferError> {
         Ok(probabilities(self.loss, &self.logits_of(samples)?))
+    }
+
+    /// Whether a clip that is shorter than the window is answered as it is, and not filled with silence: what the makers of
+    /// such a backbone do with its own head. A session answers as it was trained, filled.
+    pub fn takes_any_length(&self) -> bool {
+        self.session.is_none() && self.config().facts().any_length
+    }
+
+    /// The probability of each class, in label order, for the log-mel of one clip that is no longer than the window, with
+    /// nothing behind it.
+    ///
+    /// # Errors
+    /// As [`Classifier::scores_of`].
+    pub fn probabilities_as_is(&mut self, mel: &LogMel) -> Result<Vec<f32>, InferError> {
+        // At least one column of patches.
+        let least = match self.config().stem {
+            Stem::Patches { patch, .. } => patch[1],
+            Stem::Convolutions { .. } => 1,
+        };
+        let frames = mel.frames.clamp(least, self.frames().max(least));
+        let own = self.config().clone();
+        let config = ModelConfig { stem: own.stem.with_frames(frames), ..own.clone() };
+        let known = self.short.take().filter(|short| *short.engine.config() == config);
+        let mut short = match known {
+            Some(short) => short,
+            None => Short {
+                store: self.store.resized(&own, &config)?,
+                engine: model::engine(&config, self.method, self.store.device(), self.memory),
+            },
+        };
+        let features = self.features_of(mel, frames)?;
+        let logits = short.engine.logits(&short.store, &features)?;
+        self.short = Some(short);
+        Ok(probabilities(self.loss, &logits))
     }
 
     /// The logits behind them, in label order.
@@ -234,6 +281,12 @@ impl Classifier {
     /// 16 kHz mono samples as this model takes them.
     pub fn log_mel(&mut self, samples: &[f32]) -> LogMel {
         self.extractor.compute(samples)
+    }
+
+    /// The newest window of 16 kHz mono samples, as many as there are up to the model's frames, as this model takes them.
+    pub fn log_mel_of_end(&mut self, samples: &[f32]) -> LogMel {
+        let window = self.front_end.samples_of(self.frames());
+        self.log_mel(&samples[samples.len().saturating_sub(window)..])
     }
 
     /// All classes, most likely first, for log-mel frames; cut or padded to the model's window.
@@ -349,7 +402,12 @@ impl Classifier {
 
     /// One clip as the model was trained to hear it: cut or padded, then normalised as (x - mean) / (2 std).
     fn features(&self, mel: &LogMel) -> Result<Features, InferError> {
-        let (frames, bins) = (self.frames(), self.mel_bins());
+        self.features_of(mel, self.frames())
+    }
+
+    /// The same for another number of frames.
+    fn features_of(&self, mel: &LogMel, frames: usize) -> Result<Features, InferError> {
+        let bins = self.mel_bins();
         if mel.bins != bins {
             return Err(InferError::Unusable(format!("{} mel bins for a model that takes {bins}", mel.bins)));
         }

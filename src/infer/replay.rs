@@ -3,10 +3,7 @@
 use std::path::Path;
 
 use super::{Classifier, InferError, Score, Which};
-use crate::{
-    audio::{FRAME_LENGTH, FRAME_SHIFT},
-    session::{BEST_FILE, Best, Checkpoint, Checkpoints},
-};
+use crate::session::{BEST_FILE, Best, Checkpoint, Checkpoints};
 
 /// What one checkpoint says.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,7 +15,7 @@ pub struct Replay {
     /// The last complete epoch, with its metric.
     pub epoch: Option<Best>,
     /// All classes, most likely first; or why it says nothing.
-    pub said: Result<Vec<Score>, String>,
+    pub predictions: Result<Vec<Score>, String>,
 }
 
 /// Plays the end of 16 kHz mono `samples` to the session's best weights and to its last checkpoints, in this order.
@@ -28,23 +25,22 @@ pub struct Replay {
 /// When the session has no weights, or its model cannot be opened.
 pub fn replay(session: &Path, device: &str, samples: &[f32]) -> Result<Vec<Replay>, InferError> {
     let mut classifier = Classifier::of_session(session, Which::Best, device)?;
-    let heard = (classifier.frames().max(1) - 1) * FRAME_SHIFT + FRAME_LENGTH;
-    let mel = classifier.log_mel(&samples[samples.len().saturating_sub(heard)..]);
+    let mel = classifier.log_mel_of_end(samples);
     let mut through = |checkpoint: &Checkpoint| {
         classifier.restore(checkpoint)?;
         classifier.scores_of(&mel)
     };
-    let said = |path: &Path| {
+    let predictions = |path: &Path| {
         let best = path.file_name().is_some_and(|name| name == BEST_FILE);
         match Checkpoint::read(path) {
             Ok(checkpoint) => Replay {
                 best,
                 step: checkpoint.position.step,
                 epoch: checkpoint.position.last,
-                said: through(&checkpoint).map_err(|error| error.to_string()),
+                predictions: through(&checkpoint).map_err(|error| error.to_string()),
             },
-            Err(error) => Replay { best, step: 0, epoch: None, said: Err(error.to_string()) },
+            Err(error) => Replay { best, step: 0, epoch: None, predictions: Err(error.to_string()) },
         }
     };
-    Ok(Checkpoints::of(session).all().iter().map(|path| path.as_path()).map(said).collect())
+    Ok(Checkpoints::of(session).all().iter().map(|path| path.as_path()).map(predictions).collect())
 }

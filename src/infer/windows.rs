@@ -12,7 +12,7 @@ pub struct Verdict {
     /// All classes, most likely first: of one window, or the mean over several.
     pub scores: Vec<Score>,
     /// From and to, in seconds: what the scores are of.
-    pub heard_s: [f64; 2],
+    pub span_s: [f64; 2],
     /// Windows that the scores are the mean of.
     pub windows: usize,
 }
@@ -26,7 +26,8 @@ fn starts(frames: usize, window: usize) -> Vec<usize> {
 }
 
 impl Classifier {
-    /// Scores a recording, 16 kHz mono: in one window where it fits, padded; else in windows that follow one another,
+    /// Scores a recording, 16 kHz mono: in one window where it fits, padded unless the model
+    /// [takes any length](Classifier::takes_any_length); else in windows that follow one another,
     /// the last one ending with the recording, and the score of a class is its mean over them.
     ///
     /// # Errors
@@ -36,6 +37,12 @@ impl Classifier {
         let starts = starts(front_end.frames_of(samples.len()), window);
         let size = if starts.len() > 1 { front_end.samples_of(window) } else { samples.len() };
         let classes = self.labels().len().max(1);
+        let end = samples.len() as f64 / f64::from(SAMPLE_RATE);
+        if starts.len() == 1 && self.takes_any_length() {
+            let mel = self.log_mel(samples);
+            let probabilities = self.probabilities_as_is(&mel)?;
+            return Ok(Verdict { scores: self.ranked_by(&probabilities), span_s: [0.0, end], windows: 1 });
+        }
         let mut sums = vec![0.0f64; classes];
         for some in starts.chunks(AT_ONCE) {
             let mut mels = Vec::with_capacity(some.len());
@@ -49,8 +56,7 @@ impl Classifier {
         }
         let windows = starts.len();
         let means: Vec<f32> = sums.iter().map(|sum| (sum / windows as f64) as f32).collect();
-        let end = samples.len() as f64 / f64::from(SAMPLE_RATE);
-        Ok(Verdict { scores: self.ranked_by(&means), heard_s: [0.0, end], windows })
+        Ok(Verdict { scores: self.ranked_by(&means), span_s: [0.0, end], windows })
     }
 }
 

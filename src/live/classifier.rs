@@ -1,14 +1,14 @@
 //! A classifier that listens.
 
-use super::{Listener, Opinion, Window};
+use super::{Listener, Prediction, Window};
 use crate::{
-    audio::MEL_BINS,
+    audio::FrontEnd,
     infer::{Classifier, Gains, InferError},
     ops::parallel,
 };
 
-/// A [`Classifier`] and its name. One that hears this pipeline's 128 mel bins takes the frames as they came, computed
-/// once for all; one with another front end (Whisper's) computes its own from the samples.
+/// A [`Classifier`] and its name. One that takes this pipeline's filter bank, Kaldi's, takes the frames as they came,
+/// computed once for all; one with another front end (Whisper's, of 128 bins too, or CED's) computes its own from the samples.
 pub struct ClassifierListener {
     name: String,
     classifier: Classifier,
@@ -21,11 +21,11 @@ impl ClassifierListener {
         Self { name: name.into(), classifier, gains: Gains::default() }
     }
 
-    fn opinion(&mut self, window: &Window) -> Result<Opinion, InferError> {
+    fn prediction(&mut self, window: &Window) -> Result<Prediction, InferError> {
         let frames = self.classifier.frames();
-        let mel = match self.classifier.mel_bins() {
-            MEL_BINS => window.log_mel(frames),
-            _ => self.classifier.log_mel(window.sound(frames)),
+        let mel = match self.classifier.front_end() {
+            FrontEnd::Kaldi => window.log_mel(frames),
+            _ => self.classifier.log_mel_of_end(window.sound(frames)),
         };
         let untouched = if self.gains.are_neutral() {
             None
@@ -36,7 +36,7 @@ impl ClassifierListener {
             Some(untouched)
         };
         let (scores, norms) = self.classifier.observe(&mel)?;
-        Ok(Opinion { scores, untouched, norms })
+        Ok(Prediction { scores, untouched, norms })
     }
 }
 
@@ -49,8 +49,8 @@ impl Listener for ClassifierListener {
         self.classifier.frames()
     }
 
-    fn score(&mut self, window: &Window) -> Result<Opinion, String> {
-        parallel::install_apart(|| self.opinion(window)).map_err(|error| error.to_string())
+    fn score(&mut self, window: &Window) -> Result<Prediction, String> {
+        parallel::install_apart(|| self.prediction(window)).map_err(|error| error.to_string())
     }
 
     fn set_gains(&mut self, gains: &Gains) -> Result<(), String> {

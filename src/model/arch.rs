@@ -7,7 +7,10 @@ use std::collections::{HashMap, HashSet};
 
 use candle_core::Tensor;
 
-use super::{Extras, ModelConfig, ModelError, ParamSpec, ParamStore, Stem as StemConfig};
+use super::{
+    Extras, ModelConfig, ModelError, ParamSpec, ParamStore, Positions, Stem as StemConfig,
+    spec::{AXES, BIN_NORM, CLASS_TOKENS, POSITIONS},
+};
 use crate::ops::block::{Adapter, Block, Linear, Lora, LowRank};
 
 /// The parameter that stands in the place of a hidden patch's embedding in pretraining, (1, 1, D).
@@ -21,6 +24,9 @@ pub(super) enum Names {
     /// The packed bias (3 D) of queries, keys and values where keys have none (Whisper): that of the queries and that of
     /// the values.
     QueryValue([String; 2]),
+    /// Positions (1, rows * columns, D) of a grid whose rows and columns have vectors of their own, (1, rows, D) and
+    /// (1, columns, D): their sums.
+    Axes([String; 2], [usize; 2]),
 }
 
 impl Names {
@@ -28,14 +34,81 @@ impl Names {
     pub fn all(&self) -> &[String] {
         match self {
             Self::One(name) => std::slice::from_ref(name),
-            Self::QueryValue(names) => names,
+            Self::QueryValue(names) | Self::Axes(names, _) => names,
         }
     }
+
+    /// The values of the tensor from those of the parameters behind it.
+    pub fn pack(&self, parts: &[&[f32]]) -> Vec<f32> {
+        match (self, parts) {
+            (Self::QueryValue(_), [q, v]) => [*q, &vec![0.0; q.len()], v].concat(),
+            (Self::Axes(_, grid), [rows, columns]) => sums_of_axes(rows, columns, *grid),
+            _ => parts.concat(),
+        }
+    }
+
+    /// The same of tensors.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn pack_tensors(&self, parts: &[Tensor]) -> Result<Tensor, ModelError> {
+        Ok(match (self, parts) {
+            (Self::QueryValue(_), [q, v]) => Tensor::cat(&[q, &q.zeros_like()?, v], 0)?,
+            (Self::Axes(_, [rows, columns]), [of_rows, of_columns]) => {
+                let d = of_rows.dim(2)?;
+                let of_rows = of_rows.reshape((*rows, 1, d))?;
+                of_rows.broadcast_add(&of_columns.reshape((1, *columns, d))?)?.reshape((1, rows * columns, d))?
+            }
+            (_, [one]) => one.clone(),
+            _ => return Err(ModelError::Shape(format!("{:?} are not one tensor", self.all()))),
+        })
+    }
+
+    /// Values of the tensor, where its parameters have so many.
+    pub fn count(&self, of: impl Fn(&String) -> usize) -> usize {
+        match self {
+            Self::One(name) => of(name),
+            // The keys' third of a packed bias is no parameter.
+            Self::QueryValue([q, _]) => 3 * of(q),
+            Self::Axes([of_rows, _], [_, columns]) => of(of_rows) * columns,
+        }
+    }
+
+    /// The gradients of the parameters from that of the tensor.
+    fn unpack(&self, gradient: &Tensor) -> Result<Vec<(&str, Tensor)>, ModelError> {
+        Ok(match self {
+            Self::One(name) => vec![(name.as_str(), gradient.clone())],
+            Self::QueryValue([q, v]) => {
+                let third = gradient.elem_count() / 3;
+                let gradient = gradient.flatten_all()?;
+                let part = |at: usize| gradient.narrow(0, at * third, third)?.force_contiguous();
+                vec![(q, part(0)?), (v, part(2)?)]
+            }
+            Self::Axes([of_rows, of_columns], [rows, columns]) => {
+                let grid = gradient.reshape((*rows, *columns, gradient.elem_count() / (rows * columns).max(1)))?;
+                vec![(of_rows, grid.sum(1)?), (of_columns, grid.sum(0)?)]
+            }
+        })
+    }
+}
+
+/// The sum of each row's vector and each column's, (rows * columns, D).
+pub(super) fn sums_of_axes(of_rows: &[f32], of_columns: &[f32], [rows, columns]: [usize; 2]) -> Vec<f32> {
+    let d = of_rows.len() / rows.max(1);
+    let mut sums = Vec::with_capacity(columns * of_rows.len());
+    for row in of_rows.chunks_exact(d.max(1)) {
+        for column in of_columns.chunks_exact(d.max(1)).take(columns) {
+            sums.extend(row.iter().zip(column).map(|(a, b)| a + b));
+        }
+    }
+    sums
 }
 
 /// One thing for each parameter of a model.
 #[derive(Clone, Debug)]
 pub(super) struct Model<T> {
+    /// The scale and shift of each mel bin, (mel bins) each, where the family has them. They never train.
+    pub bins: Option<Linear<T>>,
     pub backbone: Backbone<T>,
     pub head: Head<T>,
 }
@@ -84,14 +157,17 @@ pub(super) struct Head<T> {
 /// The names of a model's parameters; with `mask` also of the mask token.
 pub(super) fn names(config: &ModelConfig, extras: &Extras, mask: bool) -> Model<Names> {
     let one = |name: &str| Names::One(name.to_owned());
+    let positions = match config.facts().positions {
+        Positions::Axes => Names::Axes(AXES.map(str::to_owned), config.grid()),
+        Positions::Tokens | Positions::Sinusoids => one(POSITIONS),
+    };
     let stem = match config.stem {
-        StemConfig::Patches { .. } => Stem::Patches {
-            projection: linear("patch"),
-            class: ["cls_token", "dist_token"].map(one).into(),
-            positions: one("pos_embed"),
-        },
+        StemConfig::Patches { .. } => {
+            let class = CLASS_TOKENS[..config.class_tokens()].iter().map(|name| one(name)).collect();
+            Stem::Patches { projection: linear("patch"), class, positions }
+        }
         StemConfig::Convolutions { .. } => {
-            Stem::Convolutions { layers: ["stem.conv1", "stem.conv2"].map(linear), positions: one("pos_embed") }
+            Stem::Convolutions { layers: ["stem.conv1", "stem.conv2"].map(linear), positions }
         }
     };
     let backbone = Backbone {
@@ -101,7 +177,7 @@ pub(super) fn names(config: &ModelConfig, extras: &Extras, mask: bool) -> Model<
         norm: linear("norm"),
     };
     let head = Head { norm: config.head_norm.then(|| linear("head.norm")), linear: linear("head.linear") };
-    Model { backbone, head }
+    Model { bins: config.facts().bin_norm.then(|| linear(BIN_NORM)), backbone, head }
 }
 
 fn block_names(config: &ModelConfig, extras: &Extras, block: &str) -> Block<Names> {
@@ -155,17 +231,8 @@ pub(super) fn by_name(
 ) -> Result<HashMap<&str, Tensor>, ModelError> {
     let mut all = HashMap::new();
     for (names, gradient) in names.list().into_iter().zip(found) {
-        match (names, gradient) {
-            (_, None) => {}
-            (Names::One(name), Some(gradient)) => {
-                all.insert(name.as_str(), gradient);
-            }
-            (Names::QueryValue([q, v]), Some(gradient)) => {
-                let third = gradient.elem_count() / 3;
-                let gradient = gradient.flatten_all()?;
-                all.insert(q, gradient.narrow(0, 0, third)?.force_contiguous()?);
-                all.insert(v, gradient.narrow(0, 2 * third, third)?.force_contiguous()?);
-            }
+        if let Some(gradient) = gradient {
+            all.extend(names.unpack(&gradient)?);
         }
     }
     Ok(all)
@@ -287,7 +354,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::model::{Method, Pooling, specs};
+    use crate::model::{Family, Method, Pooling, specs};
 
     /// The arrangement names every parameter of the specification once, and no other.
     #[test]
@@ -296,10 +363,12 @@ mod tests {
         let stem = StemConfig::Convolutions { mel_bins: 80, frames: 64 };
         let convolutions = ModelConfig { stem, pooling: Pooling::Mean, ..patches.clone() };
         let bare = ModelConfig { head_norm: false, pooling: Pooling::All, ..convolutions.clone() };
-        for config in [patches, convolutions, bare] {
+        let ced = ModelConfig { family: Some(Family::Ced), pooling: Pooling::Mean, ..patches.clone() };
+        for config in [patches, convolutions, bare, ced] {
             for method in Method::all() {
                 let names = names(&config, &method.extras(&config), false);
-                let tensors = names.backbone.list().into_iter().chain(names.head.list());
+                let bins = names.bins.iter().flat_map(|bins| [&bins.weight, &bins.bias]);
+                let tensors = names.backbone.list().into_iter().chain(names.head.list()).chain(bins);
                 let placed: Vec<_> = tensors.flat_map(Names::all).cloned().collect();
                 let unique: BTreeSet<_> = placed.iter().cloned().collect();
                 assert_eq!(unique.len(), placed.len(), "{method}");

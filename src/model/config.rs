@@ -2,21 +2,21 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ModelError;
+use super::{Facts, Family, ModelError};
 use crate::audio::FrontEnd;
 
 /// How sound becomes tokens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stem {
-    /// AST: `patch` x `patch` patches of the spectrogram, projected, after two class tokens.
+    /// Patches of the spectrogram, projected, after the family's class tokens.
     /// Patches run along time within a frequency row (frequency-major).
     Patches {
-        /// Mel bins of the input (128).
+        /// Mel bins of the input (128 for AST, 64 for CED and Dasheng).
         mel_bins: usize,
         /// Frames of 10 ms of the input.
         frames: usize,
-        /// Patch height in mel bins and width in frames (16 x 16; 128 x 2 for SSAST frame models).
+        /// Patch height in mel bins and width in frames (16 x 16; 128 x 2 for SSAST frame models, 64 x 4 for Dasheng).
         patch: [usize; 2],
         /// Stride along mel bins and along frames (10 or 16).
         stride: [usize; 2],
@@ -28,6 +28,17 @@ pub enum Stem {
         /// Frames of 10 ms of the input; two make a token.
         frames: usize,
     },
+}
+
+impl Stem {
+    /// The same for clips of another length.
+    #[must_use]
+    pub fn with_frames(&self, frames: usize) -> Self {
+        match *self {
+            Self::Patches { mel_bins, patch, stride, .. } => Self::Patches { mel_bins, frames, patch, stride },
+            Self::Convolutions { mel_bins, .. } => Self::Convolutions { mel_bins, frames },
+        }
+    }
 }
 
 /// How tokens become one vector.
@@ -47,6 +58,9 @@ pub enum Pooling {
 pub struct ModelConfig {
     /// How sound becomes tokens.
     pub stem: Stem,
+    /// The family that it is of; `None`: the first that has such a stem, AST of patches and Whisper of convolutions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<Family>,
     /// Hidden size D of a token.
     pub hidden: usize,
     /// Number of Transformer blocks.
@@ -80,6 +94,7 @@ impl ModelConfig {
         };
         Some(Self {
             stem: Stem::Patches { mel_bins: 128, frames, patch: [16, 16], stride },
+            family: None,
             hidden,
             depth: 12,
             heads,
@@ -90,6 +105,19 @@ impl ModelConfig {
             pooling: Pooling::ClassTokens,
             classes,
         })
+    }
+
+    /// The family that it is of.
+    pub fn family(&self) -> Family {
+        self.family.unwrap_or(match self.stem {
+            Stem::Patches { .. } => Family::Ast,
+            Stem::Convolutions { .. } => Family::Whisper,
+        })
+    }
+
+    /// What its family's models have in common.
+    pub fn facts(&self) -> &'static Facts {
+        self.family().facts()
     }
 
     /// Patch rows and columns (frequency, time); one row for a convolutional stem.
@@ -110,12 +138,9 @@ impl ModelConfig {
         }
     }
 
-    /// Class tokens before the patches: the class and the distillation token, or none.
+    /// Class tokens before the patches: AST's class and distillation token, or none.
     pub fn class_tokens(&self) -> usize {
-        match self.stem {
-            Stem::Patches { .. } => 2,
-            Stem::Convolutions { .. } => 0,
-        }
+        self.facts().class_tokens
     }
 
     /// The tokens whose mean the head is given, ascending: the class tokens, or those that begin within the `valid`
@@ -192,25 +217,20 @@ impl ModelConfig {
         }
     }
 
-    /// The log-mel that it takes. The stem says whose it is: patches come from AST's family and take Kaldi's filter bank,
-    /// convolutions from Whisper. A family with a front end of its own says so here, and nobody else asks for bins.
+    /// The log-mel that it takes. The family says whose it is, and nobody else asks for bins.
     ///
     /// # Errors
     /// When that family has no filter bank of so many bins here.
     pub fn front_end(&self) -> Result<FrontEnd, ModelError> {
-        let (found, family, known) = match self.stem {
-            Stem::Patches { mel_bins, .. } => (FrontEnd::kaldi(mel_bins), "AST", "128"),
-            Stem::Convolutions { mel_bins, .. } => (FrontEnd::whisper(mel_bins), "Whisper", "80 and 128"),
-        };
-        found.ok_or_else(|| {
-            let bins = self.mel_bins();
-            ModelError::Shape(format!("{family}'s filter bank here has no form with {bins} mel bins, only {known}"))
+        let (Facts { title, front_end, bins: known, .. }, bins) = (self.facts(), self.mel_bins());
+        front_end(bins).ok_or_else(|| {
+            ModelError::Shape(format!("{title}'s filter bank here has no form with {bins} mel bins, only {known}"))
         })
     }
 
     /// Whether keys have a bias of their own: everywhere but in Whisper.
     pub fn key_bias(&self) -> bool {
-        matches!(self.stem, Stem::Patches { .. })
+        self.facts().key_bias
     }
 
     /// Tokens of one clip, without prompts.
@@ -264,12 +284,16 @@ mod tests {
     }
 
     #[test]
-    fn the_stem_says_whose_filter_bank_it_is() {
+    fn the_family_says_whose_filter_bank_it_is() {
         let ast = ModelConfig::ast("tiny", 64, [16, 16], 2).unwrap();
         let whisper = |mel_bins| ModelConfig { stem: Stem::Convolutions { mel_bins, frames: 64 }, ..ast.clone() };
         assert_eq!(ast.front_end().unwrap(), FrontEnd::Kaldi);
         assert_eq!(whisper(80).front_end().unwrap(), FrontEnd::Whisper);
         assert_eq!(whisper(128).front_end().unwrap(), FrontEnd::Whisper128);
+        let ced = ModelConfig { family: Some(Family::Ced), ..ast.clone() };
+        assert!(ced.front_end().unwrap_err().to_string().contains("CED"));
+        let stem = Stem::Patches { mel_bins: 64, frames: 64, patch: [16, 16], stride: [16, 16] };
+        assert_eq!(ModelConfig { stem, ..ced }.front_end().unwrap(), FrontEnd::Ced);
         let why = whisper(96).front_end().unwrap_err().to_string();
         assert!(why.contains("96 mel bins") && why.contains("80 and 128"), "{why}");
     }

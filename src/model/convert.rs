@@ -1,9 +1,9 @@
-//! From any checkpoint here to Hugging Face's AST.
+//! From any checkpoint here to Hugging Face's AST, or of CED and Dasheng to their own form.
 
 use std::path::Path;
 
 use super::{
-    ModelError, Request,
+    Family, ModelError, Request,
     checkpoint::{self, Checkpoint},
     open,
     source::Source,
@@ -27,7 +27,13 @@ pub fn convert(from: &str, to: &Path) -> Result<Vec<String>, ModelError> {
     let opened = open(&request)?;
     checkpoint::to_hugging_face(to, &opened, has_head)?;
     let mut notes = opened.notes;
-    if has_head && opened.config.head_eps != opened.config.norm_eps {
+    if opened.config.family() == Family::Ced {
+        notes.push(
+            "transformers reads it with its makers' own code alone (CedForAudioClassification, DashengModel), whose answers have \
+             gone through a sigmoid"
+                .to_owned(),
+        );
+    } else if has_head && opened.config.head_eps != opened.config.norm_eps {
         let (head, blocks) = (opened.config.head_eps, opened.config.norm_eps);
         notes.push(format!(
             "its head's norm adds {head:e} to variances, Hugging Face's form has one number for all: {blocks:e}"

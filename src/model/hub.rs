@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     env, fs, io,
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
 use hf_hub::{
@@ -34,6 +35,22 @@ pub struct Silent;
 
 impl Watcher for Silent {
     fn downloaded(&mut self, _file: &str, _done: u64, _total: u64) {}
+}
+
+/// Makes a watcher for each download.
+type Watchers = fn() -> Box<dyn Watcher>;
+
+/// Who watches downloads that begin inside other work.
+static WATCHERS: OnceLock<Watchers> = OnceLock::new();
+
+/// Gives every download of this process that begins inside other work a watcher. The first call counts.
+pub fn watch(watchers: Watchers) {
+    let _ = WATCHERS.set(watchers);
+}
+
+/// The watcher of a download that begins inside other work.
+pub(super) fn watcher() -> Box<dyn Watcher> {
+    WATCHERS.get().map_or_else(|| Box::new(Silent) as Box<dyn Watcher>, |make| make())
 }
 
 /// Where to download from, and into which cache.
@@ -118,7 +135,8 @@ impl Hub {
     fn absent(&self, repository: &str, problem: &str) -> ModelError {
         let name = repository.split('@').next().unwrap_or(repository);
         let remedy = format!(
-            "or put {}, {} and {} of {}/{name} into a folder and give that folder as the model",
+            "without a network, download {}, {} and {} from {}/{name} elsewhere, put them into one folder here, and give that \
+             folder as the model",
             WEIGHTS[0], SETTINGS[0], SETTINGS[1], self.endpoint
         );
         ModelError::checkpoint(Path::new(&format!("hf:{repository}")), problem, remedy)

@@ -8,8 +8,8 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Engine, Extras, LowRank, Method, ModelConfig, ModelError, ParamSpec, ParamStore, Part, Pooling, Precision, Stem,
-    Thrift,
+    Engine, Extras, LowRank, MemoryOptions, Method, ModelConfig, ModelError, ParamSpec, ParamStore, Part, Pooling,
+    Positions, Precision, Published, Stem,
     checkpoint::{self, Adapter, Checkpoint},
     engine, initial_values, initialise,
     source::{DEEPEST, Source},
@@ -74,12 +74,12 @@ pub struct Opened {
 impl Opened {
     /// The engine that suits the device the weights are on.
     pub fn engine(&self) -> Box<dyn Engine> {
-        self.engine_with(Thrift { precision: self.precision, ..Thrift::default() })
+        self.engine_with(MemoryOptions { precision: self.precision, ..MemoryOptions::default() })
     }
 
     /// The same, with what may be traded for memory and time.
-    pub fn engine_with(&self, thrift: Thrift) -> Box<dyn Engine> {
-        engine(&self.config, self.method, self.store.device(), thrift)
+    pub fn engine_with(&self, memory: MemoryOptions) -> Box<dyn Engine> {
+        engine(&self.config, self.method, self.store.device(), memory)
     }
 }
 
@@ -117,6 +117,17 @@ pub fn shape(request: &Request) -> Result<ModelConfig, ModelError> {
     }
 }
 
+/// The same of a published backbone from its name alone, so that nothing is downloaded to count it.
+///
+/// # Errors
+/// As [`shape`].
+pub fn shape_by_name(request: &Request) -> Result<ModelConfig, ModelError> {
+    match Published::find(&request.source) {
+        Some(published) => wanted_shape(Path::new(published.name), &published.shape(), request),
+        None => shape(request),
+    }
+}
+
 /// Whether a model takes its features as they are, so that no statistics of a data set may be used for them.
 ///
 /// # Errors
@@ -132,12 +143,12 @@ pub fn takes_raw_features(source: &str) -> Result<bool, ModelError> {
 
 /// A checkpoint's shape at the length, stride and classes that are asked for.
 fn wanted_shape(path: &Path, config: &ModelConfig, request: &Request) -> Result<ModelConfig, ModelError> {
-    let mut config = config.clone();
+    let (mut config, own_stride) = (config.clone(), config.facts().own_stride);
     match &mut config.stem {
         Stem::Patches { frames, patch, stride, .. } => {
             *frames = request.frames.unwrap_or(*frames);
-            // Patches that span every mel bin (SSAST's frames) keep their own stride.
-            if let Some(wanted) = request.stride.filter(|_| patch[0] == patch[1]) {
+            // Patches that span every mel bin (SSAST's frames) keep their own stride, and so do families that say so.
+            if let Some(wanted) = request.stride.filter(|_| patch[0] == patch[1] && !own_stride) {
                 *stride = wanted;
             }
         }
@@ -178,8 +189,8 @@ fn load(checkpoint: &Checkpoint, request: &Request) -> Result<Opened, ModelError
             }
             let mut values = checkpoint.read(&spec.name)?;
             let digest = of_backbone.then(|| digest(&spec.name, &values));
-            if spec.name == "pos_embed" {
-                values = checkpoint.positions(&values, &config)?;
+            if checkpoint::are_positions(&spec.name) {
+                values = checkpoint.positions(&spec.name, &values, &config)?;
             }
             Ok((values, digest))
         })
@@ -318,8 +329,8 @@ fn overlay(
         if matches!(spec.part, Part::Stem | Part::Block | Part::FinalNorm) {
             digests.push(digest(&spec.name, &values));
         }
-        if spec.name == "pos_embed" && opened.config.grid() != card.shape.grid() {
-            values = checkpoint::fit_positions(&values, &card.shape, &opened.config);
+        if checkpoint::are_positions(&spec.name) && opened.config.grid() != card.shape.grid() {
+            values = checkpoint::fit_positions(&spec.name, &values, &card.shape, &opened.config);
         }
         set(&spec.name, values)?;
     }
@@ -378,10 +389,13 @@ fn notes(checkpoint: &Checkpoint, config: &ModelConfig, method: Method, own_head
             match source[axis].cmp(&wanted[axis]) {
                 std::cmp::Ordering::Less => notes
                     .push(format!("positions along {what} were stretched from {} to {}", source[axis], wanted[axis])),
-                std::cmp::Ordering::Greater => notes.push(format!(
-                    "positions along {what} were cut from {} to the middle {}",
-                    source[axis], wanted[axis]
-                )),
+                std::cmp::Ordering::Greater => {
+                    let part = if config.facts().positions == Positions::Axes { "first" } else { "middle" };
+                    notes.push(format!(
+                        "positions along {what} were cut from {} to the {part} {}",
+                        source[axis], wanted[axis]
+                    ));
+                }
                 std::cmp::Ordering::Equal => {}
             }
         }
@@ -433,6 +447,26 @@ fn random(size: &str, request: &Request) -> Result<Opened, ModelError> {
         normalisation: None,
         notes: Vec::new(),
         fingerprint: format!("random:{size}:{}", request.seed),
+    })
+}
+
+/// A published backbone's shape with random weights, which need no download: what is measured does not depend on them.
+///
+/// # Errors
+/// When the shape cannot be, or the device cannot hold it.
+pub fn open_random(published: &Published, request: &Request) -> Result<Opened, ModelError> {
+    let config = wanted_shape(Path::new(published.name), &published.shape(), request)?;
+    let method = request.method.unwrap_or_else(Method::full);
+    Ok(Opened {
+        store: initialise(specs(&config, method), request.seed, &request.device)?,
+        config,
+        method,
+        precision: precision(request),
+        labels: None,
+        multi_label: None,
+        normalisation: None,
+        notes: vec!["its weights are random".to_owned()],
+        fingerprint: format!("random:{}:{}", published.name, request.seed),
     })
 }
 

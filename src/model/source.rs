@@ -1,10 +1,12 @@
-//! What the text after `--model` means: a size, a checkpoint, adapters, a repository on the Hugging Face hub.
+//! What the text after `--model` means: a size, a checkpoint, adapters, a published backbone by its short name, a repository
+//! on the Hugging Face hub.
 
 use std::path::Path;
 
 use super::{
     ModelConfig, ModelError,
-    boxed::{BOXED, Boxed},
+    built_in::{BUILT_IN, BuiltIn},
+    catalogue::{PUBLISHED, Published},
     checkpoint::{Adapter, Checkpoint, Lora, Session},
     hub,
 };
@@ -33,15 +35,15 @@ pub(super) enum Source {
 impl Source {
     /// Finds what is named; from the hub, what is there already or can be downloaded.
     pub(super) fn find(given: &str) -> Result<Self, ModelError> {
-        if let Some(boxed) = Boxed::find(given) {
-            return Ok(Self::File(Box::new(boxed.open()?)));
+        if let Some(built_in) = BuiltIn::find(given) {
+            return Ok(Self::File(Box::new(built_in.open()?)));
         }
         if let Some(size) = SIZES.into_iter().find(|size| *size == given) {
             let shape = ModelConfig::ast(size, 1024, [10, 10], 0).ok_or_else(|| unknown(given))?;
             return Ok(Self::Random { size, shape });
         }
-        if let Some(repository) = given.strip_prefix("hf:") {
-            let folder = hub::Hub::from_env().fetch(repository, &mut hub::Silent)?;
+        if let Some(repository) = repository_of(given) {
+            let folder = hub::Hub::from_env().fetch(repository, &mut *hub::watcher())?;
             return Ok(Self::File(Box::new(Checkpoint::open(&folder)?)));
         }
         let path = Path::new(given);
@@ -63,13 +65,27 @@ impl Source {
     }
 }
 
+/// The repository on the hub that this means: what `hf:` names, or a published backbone's short name.
+pub fn repository_of(given: &str) -> Option<&str> {
+    given.strip_prefix("hf:").or_else(|| Published::find(given).map(|published| published.repository))
+}
+
+/// Downloads what this means from the hub, unless it is in the cache or lies here; the watcher is told how it goes.
+///
+/// # Errors
+/// When it cannot be downloaded; the message names the files to put into a folder instead.
+pub fn fetch(given: &str, watcher: &mut dyn hub::Watcher) -> Result<(), ModelError> {
+    let Some(repository) = repository_of(given) else { return Ok(()) };
+    hub::Hub::from_env().fetch(repository, watcher).map(drop)
+}
+
 /// LoRA weights on their base model: a folder here, or a repository on the hub.
 fn with_base(lora: &Lora) -> Result<Checkpoint, ModelError> {
     let base = match lora.base_here() {
         Some(here) => here,
-        None => {
-            hub::Hub::from_env().fetch(&lora.base, &mut hub::Silent).map_err(|why| lora.without_base(&why.reason()))?
-        }
+        None => hub::Hub::from_env()
+            .fetch(&lora.base, &mut *hub::watcher())
+            .map_err(|why| lora.without_base(&why.reason()))?,
     };
     Checkpoint::with_lora(lora, &base)
 }
@@ -80,7 +96,7 @@ pub fn origin(given: &str) -> String {
     let mut named = given.to_owned();
     for _ in 0..DEEPEST {
         // What the hub has is a whole model.
-        if named.starts_with("hf:") {
+        if repository_of(&named).is_some() {
             break;
         }
         match Source::find(&named) {
@@ -93,7 +109,7 @@ pub fn origin(given: &str) -> String {
 
 /// What `--model` can name without a file or a network.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    BOXED.iter().map(|boxed| boxed.name).chain(SIZES)
+    BUILT_IN.iter().map(|built_in| built_in.name).chain(SIZES)
 }
 
 /// Whether what `--model` names starts from random weights, where no training is to be preserved.
@@ -102,11 +118,13 @@ pub fn is_random(given: &str) -> bool {
 }
 
 fn unknown(given: &str) -> ModelError {
-    let names = names();
+    let names = names().chain(PUBLISHED.iter().map(|published| published.name));
     let near = names.map(|name| (strsim::osa_distance(&given.to_lowercase(), name), name)).min();
     let hint = match near {
         Some((distance, name)) if distance <= 2 => format!("did you mean {name}?"),
-        _ => "give box, box-ssl, tiny, small, base, a checkpoint's file or folder, hf:ORG/NAME, or a session".into(),
+        _ => "give box, box-ssl, tiny, small, base, a name of `aat-tui models list`, a checkpoint's file or folder, hf:ORG/NAME, or \
+              a session"
+            .into(),
     };
     ModelError::Unknown { what: "model", given: given.to_owned(), hint }
 }

@@ -6,9 +6,11 @@
 //!
 //! | name | shape | where |
 //! |---|---|---|
+//! | `bin_norm.weight`, `bin_norm.bias` | (mel bins) | families that normalise each bin: `x * weight + bias`, never trains |
 //! | `patch.weight`, `patch.bias` | (D, P), (D) | patch stem; a pixel's index is row (mel) times width plus column (frame) |
-//! | `cls_token`, `dist_token` | (1, 1, D) | patch stem |
-//! | `pos_embed` | (1, N, D) | learnt, class tokens first (patch stem); fixed sinusoids (convolutions) |
+//! | `cls_token`, `dist_token` | (1, 1, D) | patch stem, as many as the family has class tokens |
+//! | `pos_embed` | (1, N, D) | learnt, class tokens first (AST); fixed sinusoids (Whisper) |
+//! | `pos_embed.freq`, `pos_embed.time` | (1, rows, D), (1, columns, D) | learnt, of rows and columns apart (CED, Dasheng) |
 //! | `stem.conv1.weight`, `stem.conv1.bias` | (D, mel bins, 3), (D) | convolutional stem |
 //! | `stem.conv2.weight`, `stem.conv2.bias` | (D, D, 3), (D) | convolutional stem |
 //! | `blocks.i.prompt` | (1, prompts, D) | method `prompt`: seen by block i after the class tokens |
@@ -30,7 +32,7 @@
 //! | `head.norm.weight`, `head.norm.bias` | (D) | unless the head has no norm |
 //! | `head.linear.weight`, `head.linear.bias` | (n, D), (n) | |
 
-use super::{Extras, Init, LowRank, Method, ModelConfig, ParamSpec, Part, Stem};
+use super::{Extras, Init, LowRank, Method, ModelConfig, ParamSpec, Part, Positions, Stem};
 
 /// Standard deviation of a backbone's random weights (timm) and of an adapter's `down` (AAT's code).
 const WEIGHT_STD: f32 = 0.02;
@@ -39,6 +41,15 @@ const WEIGHT_STD: f32 = 0.02;
 const POSITION_STD: f32 = 0.3;
 /// Standard deviation of the head's random weights (AAT's code).
 const HEAD_STD: f32 = 0.01;
+
+/// A family's class tokens in their order.
+pub(super) const CLASS_TOKENS: [&str; 2] = ["cls_token", "dist_token"];
+/// The scale and shift of each mel bin, as a layer.
+pub(super) const BIN_NORM: &str = "bin_norm";
+/// A learnt vector for each token, or Whisper's sinusoids.
+pub(super) const POSITIONS: &str = "pos_embed";
+/// Those of rows and of columns, whose sum is a token's.
+pub(super) const AXES: [&str; 2] = ["pos_embed.freq", "pos_embed.time"];
 
 /// Every parameter of a model of this shape adapted by this method, in the model's order.
 pub fn specs(config: &ModelConfig, method: Method) -> Vec<ParamSpec> {
@@ -57,10 +68,16 @@ pub fn specs(config: &ModelConfig, method: Method) -> Vec<ParamSpec> {
     }
     list.linear("head.linear", config.classes, config.hidden, Init::TruncatedNormal(HEAD_STD));
     for spec in &mut list.specs {
-        // Whisper's sinusoids are a table, not a parameter, whatever the method.
-        spec.trains = spec.init != Init::Sinusoids && method.trains(spec, config);
+        // Whisper's sinusoids are a table and a bin's scale and shift are statistics, whatever the method.
+        let fixed = spec.init == Init::Sinusoids || is_bin_norm(&spec.name);
+        spec.trains = !fixed && method.trains(spec, config);
     }
     list.specs
+}
+
+/// Whether this is the scale or the shift of each mel bin.
+fn is_bin_norm(name: &str) -> bool {
+    name.strip_prefix(BIN_NORM).is_some_and(|rest| rest.starts_with('.'))
 }
 
 /// The list while it grows, with the place of what comes next.
@@ -100,21 +117,32 @@ impl List {
         let d = config.hidden;
         // A convolution's weights and bias start as PyTorch's: uniform within 1 / sqrt(fan in).
         let bound = |fan_in: usize| Init::Uniform(1.0 / (fan_in as f32).sqrt());
+        if config.facts().bin_norm {
+            self.norm(BIN_NORM, config.mel_bins());
+        }
         match &config.stem {
             Stem::Patches { patch, .. } => {
                 let pixels = patch[0] * patch[1];
                 self.push("patch.weight", &[d, pixels], bound(pixels));
                 self.push("patch.bias", &[d], bound(pixels));
-                self.push("cls_token", &[1, 1, d], Init::TruncatedNormal(WEIGHT_STD));
-                self.push("dist_token", &[1, 1, d], Init::TruncatedNormal(WEIGHT_STD));
-                self.push("pos_embed", &[1, config.tokens(), d], Init::TruncatedNormal(POSITION_STD));
+                for name in &CLASS_TOKENS[..config.class_tokens()] {
+                    self.push(*name, &[1, 1, d], Init::TruncatedNormal(WEIGHT_STD));
+                }
             }
             Stem::Convolutions { mel_bins, .. } => {
                 self.push("stem.conv1.weight", &[d, *mel_bins, 3], bound(3 * mel_bins));
                 self.push("stem.conv1.bias", &[d], bound(3 * mel_bins));
                 self.push("stem.conv2.weight", &[d, d, 3], bound(3 * d));
                 self.push("stem.conv2.bias", &[d], bound(3 * d));
-                self.push("pos_embed", &[1, config.tokens(), d], Init::Sinusoids);
+            }
+        }
+        match config.facts().positions {
+            Positions::Tokens => self.push(POSITIONS, &[1, config.tokens(), d], Init::TruncatedNormal(POSITION_STD)),
+            Positions::Sinusoids => self.push(POSITIONS, &[1, config.tokens(), d], Init::Sinusoids),
+            Positions::Axes => {
+                for (name, count) in AXES.into_iter().zip(config.grid()) {
+                    self.push(name, &[1, count, d], Init::TruncatedNormal(POSITION_STD));
+                }
             }
         }
     }
@@ -245,6 +273,7 @@ mod tests {
             norm_eps: 1e-5,
             head_eps: 1e-5,
             head_norm: true,
+            family: None,
             pooling: Pooling::Mean,
             classes: 10,
         };

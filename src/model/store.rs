@@ -41,11 +41,16 @@ impl ParamStore {
     /// When this model has no positions of the first shape.
     pub fn resized(&self, from: &ModelConfig, to: &ModelConfig) -> Result<Self, ModelError> {
         let (mut specs, mut vars) = (self.specs.clone(), self.vars.clone());
-        let at = *self.index.get("pos_embed").ok_or_else(|| ModelError::Shape("there are no positions".into()))?;
-        let own: Vec<f32> = vars[at].flatten_all()?.to_vec1()?;
-        let fitted = checkpoint::fit_positions(&own, from, to);
-        specs[at].shape[1] = to.tokens();
-        vars[at] = Var::from_vec(fitted, specs[at].shape.as_slice(), &self.device)?;
+        let mut found = false;
+        for (spec, var) in specs.iter_mut().zip(&mut vars).filter(|(spec, _)| checkpoint::are_positions(&spec.name)) {
+            let fitted = checkpoint::fit_positions(&spec.name, &to_host(var)?, from, to);
+            spec.shape[1] = fitted.len() / to.hidden.max(1);
+            *var = Var::from_vec(fitted, spec.shape.as_slice(), &self.device)?;
+            found = true;
+        }
+        if !found {
+            return Err(ModelError::Shape("there are no positions".into()));
+        }
         Self::new(specs, vars, self.device.clone())
     }
 

@@ -1,16 +1,59 @@
 //! Blocks one after another: what flows between them, what is kept of each, in memory that lasts for the run.
 
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
 use super::{
-    block::{self, Block, Gradients, Kept, Lengths, Needs, Shape, Squares, Tape, Trained, Widths, Workspace},
+    block::{self, Block, Gradients, Lengths, Needs, Saved, Shape, Squares, Tape, Trained, Widths, Workspace},
     parallel::Buffer,
 };
+
+/// What the backward pass computes again instead of keeping it: memory for time. Results are the same to the bit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recompute {
+    /// Nothing: all that it needs is kept.
+    #[default]
+    Nothing,
+    /// The first layer of each MLP: nothing as wide as the MLP is kept.
+    Mlp,
+    /// Everything in a block: only each block's input is kept.
+    Block,
+}
+
+impl Recompute {
+    /// All, with their names.
+    pub const ALL: [(Self, &'static str); 3] = [(Self::Nothing, "nothing"), (Self::Mlp, "mlp"), (Self::Block, "block")];
+
+    /// Whether nothing is computed again.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::Nothing
+    }
+}
+
+impl fmt::Display for Recompute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = Self::ALL.into_iter().find(|(recompute, _)| recompute == self).map_or("", |(_, name)| name);
+        f.write_str(name)
+    }
+}
+
+impl FromStr for Recompute {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|(_, name)| *name == text);
+        found.map(|(recompute, _)| recompute).ok_or_else(|| "it is nothing, mlp or block".to_owned())
+    }
+}
 
 /// Forward and backward through a stack of blocks.
 #[derive(Debug)]
 pub struct Stack {
     needs: Vec<Needs>,
-    /// Keep only each block's input, and compute the rest again when backward comes to it.
-    checkpoint: bool,
+    recompute: Recompute,
     tapes: Vec<Tape>,
     inputs: Vec<Buffer>,
     work: Workspace,
@@ -21,23 +64,23 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// A stack of blocks of which `trains` says what trains; `before` says whether anything before them does. With
-    /// `checkpoint` only each block's input is kept, with `lean` not what is widest.
-    pub fn new(trains: &[Block<bool>], before: bool, checkpoint: bool, lean: bool) -> Self {
+    /// A stack of blocks of which `trains` says what trains; `before` says whether anything before them does.
+    pub fn new(trains: &[Block<bool>], before: bool, recompute: Recompute) -> Self {
         let mut before = before;
         let needs: Vec<_> = trains
             .iter()
             .map(|trains| {
-                let needs = Needs::of(trains, before, lean);
+                let needs = Needs::of(trains, before, recompute == Recompute::Mlp);
                 before |= needs.any;
                 needs
             })
             .collect();
-        let tapes = if checkpoint { 1 } else { needs.len() };
+        let whole = recompute == Recompute::Block;
+        let tapes = if whole { 1 } else { needs.len() };
         Self {
-            checkpoint,
+            recompute,
             tapes: (0..tapes).map(|_| Tape::default()).collect(),
-            inputs: (0..if checkpoint { needs.len() } else { 0 }).map(|_| Buffer::default()).collect(),
+            inputs: (0..if whole { needs.len() } else { 0 }).map(|_| Buffer::default()).collect(),
             needs,
             work: Workspace::default(),
             x: Default::default(),
@@ -82,11 +125,11 @@ impl Stack {
         let needs = self.needs[i];
         let kept = if !train || !needs.any {
             None
-        } else if self.checkpoint {
+        } else if self.recompute == Recompute::Block {
             self.inputs[i].get(x.len()).copy_from_slice(x);
             None
         } else {
-            Some(Kept { tape: &mut self.tapes[i], needs })
+            Some(Saved { tape: &mut self.tapes[i], needs })
         };
         block::forward(&shape, weights, x, y, &mut self.work, kept, squares);
         self.x.swap(0, 1);
@@ -134,10 +177,10 @@ impl Stack {
         }
         let shape = self.shape_of(shape, i);
         let (rows_in, rows_out) = (shape.batch * shape.tokens, shape.batch * shape.keep);
-        let tape = if self.checkpoint {
+        let tape = if self.recompute == Recompute::Block {
             let x = self.inputs[i].kept(rows_in * shape.hidden);
             let y = self.x[1].get(rows_out * shape.hidden);
-            let kept = Kept { tape: &mut self.tapes[0], needs };
+            let kept = Saved { tape: &mut self.tapes[0], needs };
             block::forward(&shape, weights, x, y, &mut self.work, Some(kept), None);
             &mut self.tapes[0]
         } else {
@@ -146,7 +189,7 @@ impl Stack {
         let [dy, dx] = &mut self.dx;
         let dy = dy.kept(rows_out * shape.hidden);
         let dx = dx.get_if(needs.input, rows_in * shape.hidden);
-        block::backward(&shape, weights, Kept { tape, needs }, &mut self.work, dy, dx, gradients);
+        block::backward(&shape, weights, Saved { tape, needs }, &mut self.work, dy, dx, gradients);
         if needs.input {
             self.dx.swap(0, 1);
         }
@@ -162,7 +205,7 @@ impl Stack {
     pub fn kept(&self, shape: &Shape, widths: Widths) -> usize {
         let blocks = self.needs.iter().enumerate().filter(|(_, needs)| needs.any);
         let tapes = blocks.map(|(block, needs)| needs.lengths(&self.shape_of(shape, block), widths));
-        if !self.checkpoint {
+        if self.recompute != Recompute::Block {
             return tapes.map(|tape| tape.bytes()).sum();
         }
         let input = shape.batch * shape.tokens * shape.hidden * size_of::<f32>();
@@ -175,7 +218,7 @@ impl Stack {
         let mut sums = [0, 0];
         for (block, (needs, trained)) in self.needs.iter().zip(trained).enumerate() {
             let [forward, backward] = needs.multiplications(&self.shape_of(shape, block), widths, *trained);
-            let again = if self.checkpoint && needs.any { forward } else { 0 };
+            let again = if self.recompute == Recompute::Block && needs.any { forward } else { 0 };
             sums = [sums[0] + forward, sums[1] + backward + again];
         }
         sums

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     audio::Normalisation,
     data::{DataRecord, Recipe, marks},
-    model::{Method, ModelConfig, Precision, pretrain::Objectives},
+    model::{Method, ModelConfig, Precision, Recompute, pretrain::Objectives},
 };
 
 /// What a run does about a training step whose loss or gradient is not a number.
@@ -69,6 +69,9 @@ pub struct RunConfig {
     pub micro_batch: usize,
     /// Steps between two measurements of the adapters' norms (0: never).
     pub norms_every: u64,
+    /// What the backward pass computes again instead of keeping it.
+    #[serde(default, skip_serializing_if = "Recompute::is_nothing")]
+    pub recompute: Recompute,
     /// What is done about a step that is not a number.
     #[serde(default, skip_serializing_if = "OnNan::is_stop")]
     pub on_nan: OnNan,

@@ -56,6 +56,7 @@ pub(crate) fn config() -> RunConfig {
         dtype: Default::default(),
         micro_batch: 4,
         norms_every: 2,
+        recompute: crate::model::Recompute::Nothing,
         on_nan: crate::session::OnNan::Stop,
         paired_with: None,
         pretrain: None,

@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use crate::{data::DataError, model::ModelError, session::SessionError};
 
 /// Why a run cannot start or go on. Messages say what to do.
@@ -7,6 +9,9 @@ pub enum TrainError {
     /// What was asked for does not fit together.
     #[error("{0}")]
     Request(String),
+    /// The session that was to be resumed was deleted, and another one has its name.
+    #[error("{}: the session that was to be resumed was deleted, and another one has its name; open that one first", .0.display())]
+    Another(PathBuf),
     /// Training itself went wrong, such as a loss that is no number.
     #[error("{0}")]
     Failed(String),

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     data::{self, ClipList, Division, FeatureSet},
     infer::{backbone, restore},
-    model::{self, Inventory, Opened, Thrift},
+    model::{self, Inventory, MemoryOptions, Opened},
     session::{self, Checkpoints, Event, History, Lock, LogWriter, Position, RunConfig, Status, Store},
 };
 
@@ -45,12 +45,16 @@ impl Group {
         Ok(match launch {
             Launch::New(request) => Box::new(self.begin(&request, journal)?),
             Launch::Pretrain(request) => Box::new(pretrain::begin(&self.store, &request, journal)?),
-            Launch::Resume(folder) => {
-                let lock = Lock::take(&folder)?;
-                let pretrains = session::load(&folder)?.config.is_some_and(|config| config.pretrain.is_some());
-                match pretrains {
-                    true => Box::new(pretrain::resume(lock, &folder, journal)?),
-                    false => Box::new(self.resume(lock, &folder, journal)?),
+            Launch::Resume { session, began_ms } => {
+                let lock = Lock::take(&session)?;
+                let state = session::load(&session)?;
+                let began = state.span_ms.map(|(first, _)| first);
+                if began_ms.is_some() && began_ms != began {
+                    return Err(TrainError::Another(session));
+                }
+                match state.config.is_some_and(|config| config.pretrain.is_some()) {
+                    true => Box::new(pretrain::resume(lock, &session, journal)?),
+                    false => Box::new(self.resume(lock, &session, journal)?),
                 }
             }
         })
@@ -85,7 +89,7 @@ impl Group {
         let odd = features.odd(&[division.train.as_slice(), &division.val].concat());
         // What a backbone of the program is says its name already; that is no warning.
         let notes =
-            model.notes.iter().filter(|note| model::boxed().iter().all(|(_, what)| what != &note.as_str())).cloned();
+            model.notes.iter().filter(|note| model::built_in().iter().all(|(_, what)| what != &note.as_str())).cloned();
         for message in renamed.into_iter().chain(warnings).chain(odd).chain(notes) {
             journal.emit(Event::Warning { message });
         }
@@ -133,7 +137,7 @@ impl Group {
         let writer = SessionWriter::new(lock, CHECKPOINT_EVERY, Some(&position));
         let plan = Plan { config: *config, features, division, clips };
         let mut run = assemble(plan, model, optimizer, position, writer, journal)?;
-        run.answers = snapshot::answers_in(&checkpoint);
+        run.predictions = snapshot::predictions_in(&checkpoint);
         run.average = Average::restore(&run.store, &checkpoint, run.position.averaged)?;
         Ok(run)
     }
@@ -185,10 +189,11 @@ fn assemble(
     writer: SessionWriter,
     journal: &Journal,
 ) -> Result<Run, TrainError> {
-    let thrift = Thrift { micro_batch: Some(plan.config.micro_batch), precision: model.precision, ..Thrift::default() };
+    let RunConfig { micro_batch, recompute, .. } = plan.config;
+    let memory = MemoryOptions { micro_batch: Some(micro_batch), precision: model.precision, recompute };
     let batches = Batches::new(&plan, &mut |done, total| journal.preparing(done, total))?;
     Ok(Run {
-        engine: model.engine_with(thrift),
+        engine: model.engine_with(memory),
         store: model.store,
         frozen: Frozen::of(&plan.config),
         config: plan.config,
@@ -199,7 +204,7 @@ fn assemble(
         average: Average::default(),
         averaging: None,
         averaged: None,
-        answers: None,
+        predictions: None,
         usual_ms: Vec::new(),
         skipped: 0,
         writer,

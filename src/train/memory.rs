@@ -4,7 +4,7 @@ use std::fs;
 
 use super::TrainError;
 use crate::{
-    model::{Cost, Thrift},
+    model::{Cost, MemoryOptions},
     session::RunConfig,
 };
 
@@ -35,10 +35,10 @@ fn fits(config: &RunConfig, clips: usize, free: u64) -> Result<(), TrainError> {
     let remedy = match fitting {
         Some(size) => format!("--micro-batch {size} fits, with the same result"),
         None if at_once > 1 => {
-            "--micro-batch 1 does not fit either: give fewer --frames or a smaller --batch, or a smaller --model"
+            "--micro-batch 1 does not fit either: give --recompute block, fewer --frames, a smaller --batch or --model"
                 .to_owned()
         }
-        None => "give fewer --frames, a smaller --batch, or a smaller --model".to_owned(),
+        None => "give --recompute block, fewer --frames, a smaller --batch, or a smaller --model".to_owned(),
     };
     Err(TrainError::Request(format!(
         "a step of {at_once} clips at a time takes about {} of memory, and {} are free; {remedy}",
@@ -50,7 +50,13 @@ fn fits(config: &RunConfig, clips: usize, free: u64) -> Result<(), TrainError> {
 /// Bytes that a training step takes: the model, what it keeps of `at_once` clips, and batches of features. `None` where
 /// that is not known.
 fn bytes(config: &RunConfig, batch: usize, at_once: usize) -> Option<u64> {
-    let cost = Cost::of(&config.shape, config.method, at_once, Thrift::default()).ok()?;
+    let cost = Cost::of(
+        &config.shape,
+        config.method,
+        at_once,
+        MemoryOptions { recompute: config.recompute, ..MemoryOptions::default() },
+    )
+    .ok()?;
     let model = [cost.weights, cost.gradients, cost.moments, cost.activations];
     let clip = (config.shape.frames() as u64).saturating_mul(config.shape.mel_bins() as u64).saturating_mul(4);
     let features = clip.saturating_mul(batch as u64).saturating_mul(BATCHES);

@@ -6,7 +6,7 @@ use super::{Request, TrainError, memory, provenance::record, shared_features::Sh
 use crate::{
     audio::{FrontEnd, Normalisation},
     data::{self, ClipList, Dataset, Division, FeatureSet, Recipe, marks},
-    model::{self, Method, ModelConfig, Part, Precision},
+    model::{self, Method, ModelConfig, Part, Precision, Recompute},
     session::RunConfig,
 };
 
@@ -46,6 +46,10 @@ fn settle(request: &Request) -> Result<Settled, TrainError> {
     let fold = request.fold.or_else(|| dataset.folds().first().copied());
     let division = dataset.divide(fold, request.seed)?;
     let device = model::device(&request.device)?;
+    if !device.is_cpu() && request.recompute != Recompute::Nothing {
+        let problem = format!("--recompute {} works on the CPU; leave it out, or give --device cpu", request.recompute);
+        return Err(TrainError::Request(problem));
+    }
     let shape = shape(request, &recipe, dataset.classes.len())?;
     let lr = request.lr.unwrap_or(if trains_backbone(&shape, request.method) { recipe.lr_full } else { recipe.lr });
     let fits = if device.is_cpu() { IN_MEMORY / (shape.hidden * shape.tokens()).max(1) } else { recipe.batch };
@@ -68,6 +72,7 @@ fn settle(request: &Request) -> Result<Settled, TrainError> {
         device: model::device_name(&device),
         dtype: Precision::named(&request.dtype, &device)?,
         norms_every: request.norms_every,
+        recompute: request.recompute,
         on_nan: request.on_nan,
         paired_with: request.paired_with.clone(),
         pretrain: None,
@@ -185,7 +190,7 @@ impl Asked {
 pub fn preview(request: &Request) -> Result<ModelConfig, TrainError> {
     let dataset = open(request)?;
     let recipe = recipe(request, &dataset)?;
-    shape(request, &recipe, dataset.classes.len())
+    Ok(model::shape_by_name(&wanted(request, &recipe, dataset.classes.len()))?)
 }
 
 /// Opens the data set. Windows of marked recordings are as long as the clips that the recipe asks for, where it does.
@@ -223,7 +228,12 @@ fn recipe(request: &Request, dataset: &Dataset) -> Result<Recipe, TrainError> {
 }
 
 fn shape(request: &Request, recipe: &Recipe, classes: usize) -> Result<ModelConfig, TrainError> {
-    let wanted = model::Request {
+    Ok(model::shape(&wanted(request, recipe, classes))?)
+}
+
+/// What is asked of the model.
+fn wanted(request: &Request, recipe: &Recipe, classes: usize) -> model::Request {
+    model::Request {
         frames: Some(recipe.frames),
         stride: Some(recipe.stride),
         pooling: recipe.pooling,
@@ -231,8 +241,7 @@ fn shape(request: &Request, recipe: &Recipe, classes: usize) -> Result<ModelConf
         method: Some(request.method),
         seed: request.seed,
         ..model::Request::new(request.model.as_str())
-    };
-    Ok(model::shape(&wanted)?)
+    }
 }
 
 /// Whether a method trains the backbone's matrices, which takes a lower rate than what is added beside them, or than
@@ -248,9 +257,10 @@ pub(super) fn front_end(shape: &ModelConfig) -> Result<FrontEnd, TrainError> {
 
 fn session_name(request: &Request, data_name: &str, fold: Option<u32>) -> String {
     let fold = fold.map_or_else(String::new, |fold| format!("-f{fold}"));
-    // Two backbones in the program, and runs on both may lie side by side.
+    // Runs on several backbones that have a name may lie side by side.
     let model = request.model.as_str();
-    let other = model != Request::default().model && model::boxed().iter().any(|(name, _)| *name == model);
+    let named = model::built_in().iter().any(|(name, _)| *name == model) || model::Published::find(model).is_some();
+    let other = model != Request::default().model && named;
     let backbone = if other { format!("-{model}") } else { String::new() };
     format!("{data_name}{fold}-{}{backbone}", request.method)
 }

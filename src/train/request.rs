@@ -3,7 +3,11 @@
 use std::path::PathBuf;
 
 use super::PretrainRequest;
-use crate::{data::marks, model::Method, session::OnNan};
+use crate::{
+    data::marks,
+    model::{Method, Recompute},
+    session::OnNan,
+};
 
 /// Everything a person may set. `None` leaves it to the recipe, the data set or the machine.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +44,8 @@ pub struct Request {
     pub dtype: String,
     /// Steps between two measurements of the adapters' norms (0: never).
     pub norms_every: u64,
+    /// What the backward pass computes again instead of keeping it, on the CPU.
+    pub recompute: Recompute,
     /// What is done about a step whose loss is not a number.
     pub on_nan: OnNan,
     /// The session's name, instead of one made from data, method and fold.
@@ -67,6 +73,7 @@ impl Default for Request {
             device: "auto".to_owned(),
             dtype: "auto".to_owned(),
             norms_every: 10,
+            recompute: Recompute::Nothing,
             on_nan: OnNan::Stop,
             name: None,
             paired_with: None,
@@ -82,5 +89,11 @@ pub enum Launch {
     /// Begins a session that pretrains a backbone.
     Pretrain(Box<PretrainRequest>),
     /// Goes on with the session in this folder from its last checkpoint.
-    Resume(PathBuf),
+    Resume {
+        /// The folder.
+        session: PathBuf,
+        /// When the session that is meant began, ms since the Unix epoch: another one that has its name by now is
+        /// refused. `None`: whichever is there.
+        began_ms: Option<u64>,
+    },
 }

@@ -1,5 +1,7 @@
 //! Text that is safe to show and numbers that line up.
 
+use std::path::Path;
+
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::{digits::thousands, printable::printable};
@@ -7,6 +9,11 @@ use crate::{digits::thousands, printable::printable};
 /// A path's last part: enough for a title.
 pub fn last_part(path: &str) -> String {
     clean(path.trim_end_matches('/').rsplit('/').next().unwrap_or(path))
+}
+
+/// A file's or folder's name without the path before it, for a session its name.
+pub fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
 }
 
 /// Text from a file, a device or a label, as [`printable`] makes it safe to show.

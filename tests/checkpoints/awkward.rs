@@ -205,7 +205,7 @@ fn files_that_are_no_weights_are_named() {
 
 #[test]
 fn other_families_are_named() {
-    for (tensor, says) in [("encoder.time_pos_embed", "CED or Dasheng"), ("post_extract_proj.weight", "BEATs")] {
+    for (tensor, says) in [("local_encoder.proj.weight", "EAT"), ("post_extract_proj.weight", "BEATs")] {
         let vision = ["cls_token", "patch_embed.proj.weight", "blocks.0.attn.qkv.weight", tensor];
         let tensors: Vec<Named> = vision.map(|name| (name.to_owned(), vec![1], vec![0.0])).to_vec();
         let why = refused(Folder::new().safetensors("model.safetensors", &tensors).root());

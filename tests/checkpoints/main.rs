@@ -3,6 +3,7 @@
 
 mod awkward;
 mod bad;
+mod ced;
 mod golden;
 mod made;
 mod mutation;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 mod bad;
+mod ced;
 mod examples;
 mod folder;
 mod onnx;

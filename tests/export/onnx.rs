@@ -98,3 +98,31 @@ fn clips_of_another_set_are_compared_where_it_is_named() {
     assert_eq!((&told["clips"], told["accuracy"].is_null()), (&Value::from(40), true), "{told}");
     assert_eq!(told["verified_on"], "demo");
 }
+
+/// Classes that occur together are answered one by one, by sigmoid and with a threshold.
+#[test]
+fn a_session_of_several_labels_becomes_a_file_that_answers_by_sigmoid() {
+    let bench = Bench::new();
+    let mut table = "path,labels,split\n".to_owned();
+    for clip in 0..4 {
+        let split = if clip == 3 { "val" } else { "train" };
+        for (class, labels) in [("low", "deep;steady"), ("mid", "steady"), ("high", "shrill;steady")] {
+            table += &format!("tones/{class}/{clip}.wav,{labels},{split}\n");
+        }
+    }
+    fs::write(bench.path("several.csv"), table).unwrap();
+    bench.train("several", "--data several.csv --method aat");
+    let told = bench.export("several m.onnx --logits");
+    assert!(told["clips"] == 3 && told["worst_difference"].as_f64().unwrap() < 1e-4, "{told}");
+    let runtime = Runtime::open(&bench.path("m.onnx")).unwrap();
+    assert_eq!((runtime.metadata("answers"), runtime.metadata("threshold")), (Some("sigmoid"), Some("0.5")));
+    let labels: Vec<String> = serde_json::from_str(runtime.metadata("labels").unwrap()).unwrap();
+    let expected = classified(&bench, "several", "tones/high/3.wav");
+    let sound = audio::load(&bench.path("tones/high/3.wav")).unwrap();
+    let (scores, logits) = (runtime.run(&sound, 1, "scores").unwrap(), runtime.run(&sound, 1, "logits").unwrap());
+    for ((label, score), logit) in labels.iter().zip(scores).zip(logits) {
+        assert!((f64::from(score) - expected[label]).abs() < 1e-4, "{label}: {score} {expected:?}");
+        assert!((score - 1.0 / (1.0 + (-logit).exp())).abs() < 1e-6, "{label}: {score}, {logit}");
+    }
+    assert_eq!(labels.len(), 3);
+}

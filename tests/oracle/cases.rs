@@ -1,18 +1,19 @@
 //! Models, weights and sounds that the tests here share, and the engines they are put to.
 
 use aat_tui::model::{
-    Compute, Engine, Features, Method, ModelConfig, ParamStore, Pooling, Stem, Thrift, engine_by, initialise, specs,
+    Compute, Engine, Family, Features, MemoryOptions, Method, ModelConfig, ParamStore, Pooling, Stem, engine_by,
+    initialise, specs,
 };
 use candle_core::{DType, Device, Tensor, Var, backprop::GradStore};
 
 /// An engine for a model of this shape and method.
-pub type Make = fn(&ModelConfig, Method, Thrift) -> Box<dyn Engine>;
+pub type Make = fn(&ModelConfig, Method, MemoryOptions) -> Box<dyn Engine>;
 
 /// Every engine by name, in which precision it is exact, and how to make one.
 pub const ENGINES: [(&str, DType, Make); 2] = [
-    ("cpu", DType::F32, |config, method, thrift| engine_by(Compute::Cpu, config, method, thrift).unwrap()),
-    ("accelerator", DType::F64, |config, method, thrift| {
-        engine_by(Compute::Accelerator, config, method, thrift).unwrap()
+    ("cpu", DType::F32, |config, method, memory| engine_by(Compute::Cpu, config, method, memory).unwrap()),
+    ("accelerator", DType::F64, |config, method, memory| {
+        engine_by(Compute::Accelerator, config, method, memory).unwrap()
     }),
 ];
 
@@ -27,6 +28,7 @@ pub fn patches(frames: usize, stride: [usize; 2], depth: usize, pooling: Pooling
         norm_eps: 1e-6,
         head_eps: 1e-5,
         head_norm: true,
+        family: None,
         pooling,
         classes: 7,
     }
@@ -36,6 +38,12 @@ pub fn patches(frames: usize, stride: [usize; 2], depth: usize, pooling: Pooling
 pub fn convolutions(frames: usize, depth: usize) -> ModelConfig {
     let stem = Stem::Convolutions { mel_bins: 20, frames };
     ModelConfig { stem, ..patches(frames, [1, 1], depth, Pooling::Mean) }
+}
+
+/// CED's patches: no class tokens, positions of rows and columns, each bin scaled and shifted.
+pub fn ced(frames: usize, depth: usize) -> ModelConfig {
+    let config = patches(frames, [6, 5], depth, Pooling::Mean);
+    ModelConfig { family: Some(Family::Ced), ..config }
 }
 
 /// Clips of differing lengths, the first as long as there is room.

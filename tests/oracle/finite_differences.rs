@@ -1,6 +1,6 @@
 //! Every engine's gradients, and the oracle's own, against differences of the oracle's loss in double precision.
 
-use aat_tui::model::{Features, Method, ModelConfig, ParamStore, Pooling, Stem, Thrift};
+use aat_tui::model::{Family, Features, MemoryOptions, Method, ModelConfig, ParamStore, Pooling, Stem};
 use candle_core::{DType, Device, Tensor, Var};
 
 use crate::{
@@ -19,6 +19,7 @@ fn patches(pooling: Pooling) -> ModelConfig {
         norm_eps: 1e-6,
         head_eps: 1e-5,
         head_norm: true,
+        family: None,
         pooling,
         classes: 3,
     }
@@ -79,7 +80,7 @@ fn check(config: &ModelConfig) {
             // Single precision keeps seven digits of each value, of which a query's gradient loses some; in double
             // precision the head's gradients are still single.
             let bound = if dtype == DType::F32 { 1e-4 } else { 2e-6 };
-            let mut engine = make(config, method, Thrift::default());
+            let mut engine = make(config, method, MemoryOptions::default());
             let step = engine.step(&precise(&single, dtype), &input, &mut loss(config.classes), false).unwrap();
             sides.push((name, bound, step.gradients.iter().map(values).collect()));
         }
@@ -121,6 +122,12 @@ fn gradients_with_a_mean_of_patches() {
 #[test]
 fn gradients_through_convolutions() {
     check(&convolutions(8));
+}
+
+/// Positions of rows and columns share their gradients out; scales and shifts of bins have none.
+#[test]
+fn gradients_through_positions_of_axes() {
+    check(&ModelConfig { family: Some(Family::Ced), ..patches(Pooling::Mean) });
 }
 
 /// Of an odd number of frames the last has no second one beside it.

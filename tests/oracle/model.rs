@@ -2,7 +2,7 @@
 //! read first. It is slow and keeps everything; the engines are held to it.
 //!
 //! ```text
-//! sound (batch, frames, mel bins) -> stem -> x (batch, N tokens, D)
+//! sound (batch, frames, mel bins), each bin scaled and shifted in CED -> stem -> x (batch, N tokens, D)
 //! in each block:  h = attention(norm1(x))            queries and values with their low-rank updates (LoRA)
 //!                 x = x + h + up(GELU(down(h)))      Spatial Adapter (AAT, arXiv 2401.10544)
 //!                 n = norm2(x)
@@ -13,7 +13,7 @@
 //!
 //! Weights may be single or double precision; everything is computed in their type. Gradients come from candle's graph.
 
-use aat_tui::model::{BlockNorms, Extras, Features, Method, ModelConfig, ParamStore, Pooling, Stem};
+use aat_tui::model::{BlockNorms, Extras, Features, Method, ModelConfig, ParamStore, Pooling, Positions, Stem};
 use candle_core::{D, DType, Result, Tensor, backprop::GradStore};
 
 /// A backbone and what a method adds to it, with their weights.
@@ -45,6 +45,10 @@ impl<'a> Oracle<'a> {
         let dtype = self.store.iter().next().map_or(DType::F32, |(_, var)| var.dtype());
         let shape = (input.batch, input.frames, input.bins);
         let sound = Tensor::from_slice(&input.data, shape, self.store.device())?.to_dtype(dtype)?;
+        let sound = match self.config.facts().bin_norm {
+            true => sound.broadcast_mul(&self.get("bin_norm.weight"))?.broadcast_add(&self.get("bin_norm.bias"))?,
+            false => sound,
+        };
         let mut x = self.stem(&sound)?;
         let (mut states, mut norms) = (Vec::new(), Vec::new());
         for block in 0..self.config.depth {
@@ -73,7 +77,7 @@ impl<'a> Oracle<'a> {
     fn stem(&self, sound: &Tensor) -> Result<Tensor> {
         let (batch, frames, bins) = sound.dims3()?;
         match self.config.stem {
-            // AST: class and distillation token, then patches, along time within a frequency row.
+            // Class tokens (AST has two, CED none), then patches, along time within a frequency row.
             Stem::Patches { patch: [height, width], stride: [down, along], .. } => {
                 let spectrogram = sound.transpose(1, 2)?;
                 let mut patches = Vec::new();
@@ -83,9 +87,12 @@ impl<'a> Oracle<'a> {
                     }
                 }
                 let patches = self.linear("patch", &Tensor::stack(&patches, 1)?)?;
-                let class = Tensor::cat(&[self.get("cls_token"), self.get("dist_token")], 1)?;
-                let class = class.broadcast_as((batch, 2, self.config.hidden))?;
-                Tensor::cat(&[&class, &patches], 1)?.broadcast_add(&self.get("pos_embed"))
+                let mut tokens = Vec::new();
+                for name in &["cls_token", "dist_token"][..self.config.class_tokens()] {
+                    tokens.push(self.get(name).broadcast_as((batch, 1, self.config.hidden))?);
+                }
+                tokens.push(patches);
+                Tensor::cat(&tokens, 1)?.broadcast_add(&self.positions()?)
             }
             // Whisper's encoder: two convolutions along time, the second of stride 2.
             Stem::Convolutions { .. } => {
@@ -94,6 +101,17 @@ impl<'a> Oracle<'a> {
                 x.broadcast_add(&self.get("pos_embed"))
             }
         }
+    }
+
+    /// Positions (1, N, D): of each token, or the sum of its row's and its column's.
+    fn positions(&self) -> Result<Tensor> {
+        if self.config.facts().positions != Positions::Axes {
+            return Ok(self.get("pos_embed"));
+        }
+        let ([rows, columns], d) = (self.config.grid(), self.config.hidden);
+        let of_rows = self.get("pos_embed.freq").reshape((rows, 1, d))?;
+        let of_columns = self.get("pos_embed.time").reshape((1, columns, d))?;
+        of_rows.broadcast_add(&of_columns)?.reshape((1, rows * columns, d))
     }
 
     /// Three taps along time, zeros beyond both ends.

@@ -9,7 +9,7 @@ use symphonia::core::{
 use super::{
     fault::Fault,
     packets::{Decoder, Form},
-    part::Part,
+    section::Section,
 };
 
 /// Something worth a word about a file that was read all the same.
@@ -65,7 +65,7 @@ pub(super) fn packet(start: u64, frames: u64, data: Vec<u8>) -> Packet {
 
 /// Samples at equal distances in a file, without packets: PCM, or ADPCM in blocks of one size.
 pub(super) struct Raw {
-    part: Part,
+    part: Section,
     decoder: Decoder,
     layout: RawLayout,
     frames: u64,
@@ -121,7 +121,7 @@ impl RawLayout {
 
 impl Raw {
     pub(super) fn new(
-        part: Part,
+        part: Section,
         parameters: &AudioCodecParameters,
         name: &'static str,
         layout: RawLayout,

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::Args;
 use crate::{
     cli::{CliError, Output},
-    tui::{bench::stages, graphics},
+    tui::{graphics, testing::draw_bench::stages},
 };
 
 /// Columns and rows of a terminal, written `120x40`.

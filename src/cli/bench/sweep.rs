@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Args, CLASSES, CliError, Measured, Output, step};
 use crate::{
-    model::{self, Cost, Request, Thrift},
+    model::{self, Cost, MemoryOptions, Request},
     plot::{self, Axis, Chart, Curve, Kind, Side, Unit},
 };
 
@@ -51,7 +51,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
             &config,
             args.method,
             batch,
-            Thrift { checkpoint: args.checkpoint, lean: args.lean, ..Thrift::default() },
+            MemoryOptions { recompute: args.recompute, ..MemoryOptions::default() },
         )?;
         let all = (batch * tokens) as f64;
         lengths.push(Length {

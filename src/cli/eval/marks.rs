@@ -22,7 +22,7 @@ use crate::{
         self, ClassRule, Grid, Rules, Scores, Thresholds,
         measure::{Counts, Figures, Heard, Matching, Scored, Span, by_score, match_events, segments},
     },
-    train::Answers,
+    train::Predictions,
 };
 
 /// DCASE's tolerance: seconds, and share of a mark's length by which its end may differ.
@@ -279,23 +279,23 @@ fn of_windows(
     classes: usize,
     grid: Grid,
 ) -> OfWindows {
-    let mut answers = Answers::new(classes);
+    let mut predictions = Predictions::new(classes);
     for (recording, scores) in recordings.iter().zip(scores) {
         let timeline = Timeline::new(&recording.events, classes, recording.complete);
-        answers.scores.extend_from_slice(&scores.values);
+        predictions.scores.extend_from_slice(&scores.values);
         for &start in &scores.starts {
             let mut row = vec![f32::NAN; classes];
             for (class, here) in timeline.holds(&(start..start + grid.size())) {
                 row[class] = f32::from(u8::from(here));
             }
-            answers.targets.extend(row);
+            predictions.targets.extend(row);
         }
     }
     OfWindows {
-        windows: answers.clips(),
-        mean_average_precision: answers.value(Metric::MeanAveragePrecision),
-        mean_auc: answers.mean_auc(),
-        average_precision: (0..classes).map(|class| answers.average_precision(class)).collect(),
+        windows: predictions.clips(),
+        mean_average_precision: predictions.value(Metric::MeanAveragePrecision),
+        mean_auc: predictions.mean_auc(),
+        average_precision: (0..classes).map(|class| predictions.average_precision(class)).collect(),
     }
 }
 

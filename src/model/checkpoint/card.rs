@@ -6,8 +6,7 @@ use std::{fs, io::Write, path::Path};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Checkpoint, Dtype, Format, Mapping, Tensors, beside, export_peft, ignored, mapping::some_of, open_tensors,
-    safetensors,
+    Checkpoint, Dtype, Format, Mapping, Tensors, beside, ignored, mapping::some_of, open_tensors, peft, safetensors,
 };
 use crate::{
     atomic,
@@ -138,7 +137,7 @@ impl Adapter {
             let (_, card): (_, Card) = beside(&tensors, ADAPTER_CARD)?.ok_or_else(|| no_card(&file, ADAPTER_CARD))?;
             return Self::new(card, "aat-tui adapter", tensors, |ours| Some(ours.to_owned())).map(Some);
         }
-        let Some(file) = file_of(export_peft::TENSORS) else { return Ok(None) };
+        let Some(file) = file_of(peft::WEIGHTS[0]) else { return Ok(None) };
         let tensors = open_tensors(&file)?;
         let Some(card) = tensors.metadata.get(INSIDE) else {
             // Another program wrote it.
@@ -146,7 +145,7 @@ impl Adapter {
         };
         let card: Card = serde_json::from_str(card)
             .map_err(|why| ModelError::checkpoint(&file, why.to_string(), "download or copy it again"))?;
-        Self::new(card, "peft adapter", tensors, export_peft::name).map(Some)
+        Self::new(card, "peft adapter", tensors, peft::name_of).map(Some)
     }
 
     /// An adapter of this card, whose tensors have the names that `name` gives to our parameters.

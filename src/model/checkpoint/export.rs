@@ -1,14 +1,14 @@
-//! Out to Hugging Face's AST: a folder that `transformers` loads with `from_pretrained`.
+//! Out to Hugging Face's AST: a folder that `transformers` loads with `from_pretrained`; CED and Dasheng go to their own form.
 
 use std::{collections::BTreeMap, fs, io::Write, path::Path};
 
 use candle_core::{DType, Tensor};
 use serde_json::json;
 
-use super::safetensors;
+use super::{export_ced, safetensors};
 use crate::{
     atomic,
-    model::{ModelError, Opened, ParamSpec, Part, Pooling, Stem},
+    model::{Family, ModelError, Opened, ParamSpec, Part, Pooling, Stem},
 };
 
 /// Where one of our parameters goes: the name there, its shape, and which third of our rows it is.
@@ -18,7 +18,8 @@ struct Target {
     third: Option<usize>,
 }
 
-/// Writes a model as Hugging Face's `ASTForAudioClassification`, or as `ASTModel` when `head` is false. Low-rank updates
+/// Writes a model as Hugging Face's `ASTForAudioClassification`, or as `ASTModel` when `head` is false; CED and Dasheng as their
+/// makers' code for `transformers` reads them. Low-rank updates
 /// are added to the queries' and values' weights.
 ///
 /// # Errors
@@ -26,6 +27,9 @@ struct Target {
 /// refuses.
 pub fn to_hugging_face(folder: &Path, opened: &Opened, head: bool) -> Result<(), ModelError> {
     let refuse = |problem: &str, remedy: &str| Err(ModelError::checkpoint(folder, problem, remedy));
+    if opened.config.family() == Family::Ced {
+        return export_ced::to_folder(folder, opened, head);
+    }
     let Stem::Patches { mel_bins, frames, patch, stride } = opened.config.stem else {
         return refuse("a Whisper encoder is no AST", "keep it in the form it has");
     };
@@ -117,13 +121,13 @@ pub fn to_hugging_face(folder: &Path, opened: &Opened, head: bool) -> Result<(),
     write(&folder.join("preprocessor_config.json"), &front_end)
 }
 
-fn values(tensor: &Tensor) -> Result<Vec<f32>, ModelError> {
+pub(super) fn values(tensor: &Tensor) -> Result<Vec<f32>, ModelError> {
     Ok(tensor.flatten_all()?.to_dtype(DType::F32)?.to_vec1()?)
 }
 
 /// Adds its low-rank update to a third of `blocks.i.attn.qkv.weight`, (D, D) row-major; nothing to keys, to biases, or
 /// by another method.
-fn fold_low_rank(opened: &Opened, ours: &str, third: usize, weight: &mut [f32]) -> Result<(), ModelError> {
+pub(super) fn fold_low_rank(opened: &Opened, ours: &str, third: usize, weight: &mut [f32]) -> Result<(), ModelError> {
     let size = opened.method.extras(&opened.config).lora;
     let (Some(size), Some(attention), Some(name)) =
         (size, ours.strip_suffix("qkv.weight"), [Some("lora_q"), None, Some("lora_v")][third])
@@ -138,7 +142,7 @@ fn fold_low_rank(opened: &Opened, ours: &str, third: usize, weight: &mut [f32]) 
     Ok(())
 }
 
-fn write(path: &Path, settings: &serde_json::Value) -> Result<(), ModelError> {
+pub(super) fn write(path: &Path, settings: &serde_json::Value) -> Result<(), ModelError> {
     atomic::write(path, |file| writeln!(file, "{settings:#}"))
         .map_err(|source| ModelError::Io { path: path.to_owned(), source })
 }

@@ -10,35 +10,13 @@ use serde_json::json;
 
 use super::{
     Card, card,
-    peft::{SETTINGS, WEIGHTS},
+    peft::{SETTINGS, WEIGHTS, name_of},
     safetensors,
 };
 use crate::{
     atomic,
     model::{ModelError, Opened, Part},
 };
-
-/// The file of the updates and the head, as `peft` names it.
-pub(super) const TENSORS: &str = WEIGHTS[0];
-
-/// Where one of our parameters is in the file; `None` for those that are the base's.
-pub(super) fn name(ours: &str) -> Option<String> {
-    if let Some(rest) = ours.strip_prefix("head.") {
-        return Some(format!(
-            "base_model.model.classifier.{}",
-            rest.replace("norm.", "layernorm.").replace("linear.", "dense.")
-        ));
-    }
-    let (block, rest) = ours.strip_prefix("blocks.")?.split_once('.')?;
-    let leaf = match rest {
-        "attn.lora_q.down.weight" => "q_proj.lora_A.weight",
-        "attn.lora_q.up.weight" => "q_proj.lora_B.weight",
-        "attn.lora_v.down.weight" => "v_proj.lora_A.weight",
-        "attn.lora_v.up.weight" => "v_proj.lora_B.weight",
-        _ => return None,
-    };
-    Some(format!("base_model.model.audio_spectrogram_transformer.layers.{block}.attention.{leaf}"))
-}
 
 /// Writes what `lora` trained. `base` is what users load first; our own card travels in the file's metadata, so that
 /// this program reads the folder back.
@@ -56,13 +34,13 @@ pub fn to_peft(folder: &Path, opened: &Opened, card: &Card, base: &str) -> Resul
         .store
         .iter()
         .filter(|(spec, _)| matches!(spec.part, Part::Lora | Part::Head))
-        .filter_map(|(spec, var)| Some((name(&spec.name)?, spec, var)))
+        .filter_map(|(spec, var)| Some((name_of(&spec.name)?, spec, var)))
         .collect();
     let table: Vec<(&str, &[usize])> =
         trained.iter().map(|(name, spec, _)| (name.as_str(), spec.shape.as_slice())).collect();
     let own = serde_json::to_string(card).map_err(|why| io(why.into()))?;
     let metadata = [("format", "pt"), (card::KEY, card::ADAPTER), (card::INSIDE, own.as_str())];
-    safetensors::write(&folder.join(TENSORS), &metadata, &table, |i| {
+    safetensors::write(&folder.join(WEIGHTS[0]), &metadata, &table, |i| {
         Ok(trained[i].2.flatten_all()?.to_dtype(DType::F32)?.to_vec1()?)
     })?;
     let settings = json!({

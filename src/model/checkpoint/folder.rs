@@ -139,7 +139,7 @@ struct Listed {
 
 impl Index {
     fn read(path: &Path) -> Result<Self, ModelError> {
-        let text = read_text(path, LARGEST_INDEX)?;
+        let text = foreign::read_text(path, LARGEST_INDEX)?;
         let listed: Listed = serde_json::from_str(&text).map_err(|why| {
             ModelError::checkpoint(path, format!("this is no index of weights ({why})"), "download or copy it again")
         })?;
@@ -176,17 +176,4 @@ impl Index {
         }
         Tensors::join(&self.path, parts)
     }
-}
-
-/// A text file of limited size; what is no text of its own but a pointer or a page is named.
-pub(super) fn read_text(path: &Path, largest: u64) -> Result<String, ModelError> {
-    use std::io::Read;
-    let io = |source| ModelError::Io { path: path.to_owned(), source };
-    let mut bytes = Vec::new();
-    fs::File::open(path).map_err(io)?.take(largest).read_to_end(&mut bytes).map_err(io)?;
-    let text = bytes.trim_ascii_start();
-    if !matches!(text.first(), Some(b'{' | b'[')) {
-        foreign::refuse(path, &bytes[..bytes.len().min(512)])?;
-    }
-    String::from_utf8(bytes).map_err(|_| ModelError::checkpoint(path, "this is no text", "download or copy it again"))
 }

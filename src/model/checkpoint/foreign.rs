@@ -68,3 +68,15 @@ pub(super) fn refuse(path: &Path, first: &[u8]) -> Result<(), ModelError> {
 fn megabytes(bytes: u64) -> String {
     if bytes < 1_000_000 { format!("{bytes} bytes") } else { format!("{} MB", (bytes + 500_000) / 1_000_000) }
 }
+
+/// A text file of limited size; what is no text of its own but a pointer or a page is named.
+pub(super) fn read_text(path: &Path, largest: u64) -> Result<String, ModelError> {
+    let io = |source| ModelError::Io { path: path.to_owned(), source };
+    let mut bytes = Vec::new();
+    File::open(path).map_err(io)?.take(largest).read_to_end(&mut bytes).map_err(io)?;
+    let text = bytes.trim_ascii_start();
+    if !matches!(text.first(), Some(b'{' | b'[')) {
+        refuse(path, &bytes[..bytes.len().min(512)])?;
+    }
+    String::from_utf8(bytes).map_err(|_| ModelError::checkpoint(path, "this is no text", "download or copy it again"))
+}

@@ -55,6 +55,7 @@ pub(super) fn open(tensors: Tensors) -> Result<Checkpoint, ModelError> {
         norm_eps: 1e-6,
         head_eps: 1e-5,
         head_norm: true,
+        family: None,
         pooling: Pooling::ClassTokens,
         classes: size(&tensors, &format!("{head}.1.weight"), 0),
     };

@@ -93,6 +93,7 @@ pub(super) fn open(tensors: Tensors) -> Result<Checkpoint, ModelError> {
         norm_eps,
         head_eps: norm_eps,
         head_norm: true,
+        family: None,
         pooling: Pooling::ClassTokens,
         classes: size(&tensors, "classifier.dense.weight", 0),
     };

@@ -82,6 +82,80 @@ pub(super) const WHISPER: &[Key] = &[
     ("max_initial_timestamp_index", Unused),
 ];
 
+/// `config.json` of CED and Dasheng; what Dasheng says of its encoder is in `encoder_kwargs`, and older files repeat it.
+pub(super) const CED: &[Key] = &[
+    ("model_type", Texts(&["ced", "dasheng"])),
+    ("embed_dim", Size),
+    ("depth", Size),
+    ("n_mels", Size),
+    ("outputdim", Size),
+    ("num_heads", Read),
+    ("target_length", Read),
+    ("patch_size", Read),
+    ("patch_stride", Read),
+    ("encoder_kwargs", Read),
+    ("pooling", Texts(&["mean"])),
+    ("qkv_bias", Flag(true)),
+    ("init_bn", Flag(true)),
+    ("center", Flag(true)),
+    ("f_min", Number(0.0)),
+    ("f_max", Number(8_000.0)),
+    ("hop_size", Number(160.0)),
+    ("n_fft", Number(512.0)),
+    ("win_size", Number(512.0)),
+    ("init_values", Nothing),
+    ("mlp_ratio", Unused),
+    ("name", Unused),
+    ("loss", Unused),
+    // How clips that are too long are joined, which is done in another way here.
+    ("eval_avg", Unused),
+    ("pad_last", Unused),
+    ("attn_drop_rate", Unused),
+    ("drop_path_rate", Unused),
+    ("drop_rate", Unused),
+    ("freq_patch_out", Unused),
+    ("time_patch_out", Unused),
+    ("spectransforms", Unused),
+    ("wavtransforms", Unused),
+];
+
+/// `encoder_kwargs` in Dasheng's `config.json`.
+pub(super) const DASHENG_ENCODER: &[Key] = &[
+    ("embed_dim", Size),
+    ("depth", Size),
+    ("n_mels", Size),
+    ("outputdim", Size),
+    ("num_heads", Read),
+    ("target_length", Read),
+    ("patch_size", Read),
+    ("patch_stride", Read),
+    ("pooling", Texts(&["mean"])),
+    ("qkv_bias", Flag(true)),
+    ("init_bn", Flag(true)),
+    ("block_type", Texts(&["Block"])),
+    ("attention_type", Texts(&["Attention"])),
+    ("init_values", Nothing),
+];
+
+/// `preprocessor_config.json` of CED and Dasheng.
+pub(super) const CED_FEATURES: &[Key] = &[
+    ("feature_extractor_type", Texts(&["CedFeatureExtractor", "DashengFeatureExtractor"])),
+    ("feature_size", Size),
+    ("sampling_rate", Number(16_000.0)),
+    ("f_min", Number(0.0)),
+    ("f_max", Number(8_000.0)),
+    ("hop_size", Number(160.0)),
+    ("n_fft", Number(512.0)),
+    ("win_size", Number(512.0)),
+    ("center", Flag(true)),
+    ("padding_value", Number(0.0)),
+    ("padding_side", Texts(&["right"])),
+    ("return_attention_mask", Unused),
+    ("max_length", Unused),
+    ("auto_map", Unused),
+    ("processor_class", Unused),
+];
+
 /// What every `config.json` may have besides.
 pub(super) const EVERY: &[Key] = &[
     ("id2label", Read),

@@ -16,6 +16,12 @@ enum How {
     Product,
     /// A matrix times a vector, plus another vector.
     Affine,
+    /// A matrix turned around: (in, out) of the file as our (out, in).
+    Turn,
+    /// The scales of a batch norm in eval mode, of its weight and variance.
+    BatchScale,
+    /// Its shifts, of its weight, variance, bias and mean.
+    BatchShift,
     /// Of nothing in the file: Whisper's sinusoids for so many positions of so many values.
     Sinusoids([usize; 2]),
     /// Of nothing in the file: so many zeros.
@@ -72,6 +78,21 @@ impl Mapping {
         let outer = weight(second, &[out, inner]);
         self.put(format!("{ours}.weight"), How::Product, vec![outer.clone(), weight(first, &[inner, input])]);
         self.put(format!("{ours}.bias"), How::Affine, vec![outer, bias(first, inner), bias(second, out)]);
+    }
+
+    /// Our parameter (rows, columns) is the file's tensor (columns, rows).
+    pub fn turn(&mut self, ours: impl Into<String>, theirs: impl Into<String>, [rows, columns]: [usize; 2]) {
+        self.put(ours, How::Turn, vec![(theirs.into(), vec![columns, rows])]);
+    }
+
+    /// Our layer of a scale and a shift for each value is the file's batch norm as it answers outside training, with
+    /// [`BATCH_EPS`] beside its variance.
+    pub fn batch_norm(&mut self, ours: &str, theirs: &str, size: usize) {
+        let part = |name: &str| (format!("{theirs}.{name}"), vec![size]);
+        let (weight, variance) = (part("weight"), part("running_var"));
+        self.put(format!("{ours}.weight"), How::BatchScale, vec![weight.clone(), variance.clone()]);
+        let parts = vec![weight, variance, part("bias"), part("running_mean")];
+        self.put(format!("{ours}.bias"), How::BatchShift, parts);
     }
 
     /// Our parameter is Whisper's table of this many positions.
@@ -165,11 +186,36 @@ impl Mapping {
                 let rows = all[0].chunks_exact(all[1].len().max(1));
                 values = rows.zip(&all[2]).map(|(row, plus)| (dot(row, &all[1]) + f64::from(*plus)) as f32).collect();
             }
+            How::Turn => {
+                let (all, shapes) = read_all(tensors, parts)?;
+                let [shape] = shapes[..] else { return Ok(values) };
+                let rows = shape[1];
+                values = (0..rows).flat_map(|row| all[0].iter().skip(row).step_by(rows).copied()).collect();
+            }
+            How::BatchScale => {
+                let (all, _) = read_all(tensors, parts)?;
+                values = batch_scales(&all).map(|scale| scale as f32).collect();
+            }
+            How::BatchShift => {
+                let (all, _) = read_all(tensors, parts)?;
+                let shifts = batch_scales(&all).zip(&all[2]).zip(&all[3]);
+                values =
+                    shifts.map(|((scale, bias), mean)| (f64::from(*bias) - scale * f64::from(*mean)) as f32).collect();
+            }
             How::Sinusoids([positions, hidden]) => values = init::sinusoids(*positions, *hidden),
             How::Zeros(count) => values = vec![0.0; *count],
         }
         Ok(values)
     }
+}
+
+/// What PyTorch adds to a batch norm's variances.
+const BATCH_EPS: f64 = 1e-5;
+
+/// The scales of a batch norm, of its weights and variances.
+fn batch_scales(parts: &[Values]) -> impl Iterator<Item = f64> {
+    let values = parts[0].iter().zip(&parts[1]);
+    values.map(|(weight, variance)| f64::from(*weight) / (f64::from(*variance) + BATCH_EPS).sqrt())
 }
 
 /// Values and wanted shapes of each part.

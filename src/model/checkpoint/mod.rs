@@ -5,8 +5,10 @@
 //! matters, no byte of one is executed, and nothing larger than the file is ever allocated.
 
 mod card;
+mod ced;
 mod deit;
 mod export;
+mod export_ced;
 mod export_peft;
 mod folder;
 mod foreign;
@@ -39,10 +41,11 @@ pub use card::{Adapter, Card, save_adapter, save_backbone, save_model};
 pub use export::to_hugging_face;
 pub use export_peft::to_peft;
 pub use peft::Lora;
+pub(in crate::model) use positions::are as are_positions;
 pub use session::Session;
 pub use tensors::{Dtype, Place, Tensors};
 
-use super::{Method, ModelConfig, ModelError, Stem};
+use super::{Method, ModelConfig, ModelError, Positions};
 use crate::audio::Normalisation;
 use folder::Files;
 use mapping::Mapping;
@@ -61,6 +64,14 @@ pub enum Format {
     GongSsast,
     /// timm's distilled DeiT, trained on pictures.
     Deit,
+    /// CED in Hugging Face's form.
+    HuggingFaceCed,
+    /// CED as its makers published it.
+    RawCed,
+    /// Dasheng in Hugging Face's form.
+    HuggingFaceDasheng,
+    /// Dasheng as its makers published it.
+    RawDasheng,
     /// Whisper in Hugging Face's form.
     HuggingFaceWhisper,
     /// Whisper in GGML's form.
@@ -79,6 +90,10 @@ impl fmt::Display for Format {
             Self::GongAst => "Gong's AST",
             Self::GongSsast => "Gong's SSAST",
             Self::Deit => "distilled DeiT (ImageNet)",
+            Self::HuggingFaceCed => "CED (Hugging Face)",
+            Self::RawCed => "CED",
+            Self::HuggingFaceDasheng => "Dasheng (Hugging Face)",
+            Self::RawDasheng => "Dasheng",
             Self::HuggingFaceWhisper => "Whisper encoder (Hugging Face)",
             Self::GgmlWhisper => "Whisper encoder (GGML)",
             Self::OpenAiWhisper => "Whisper encoder (OpenAI)",
@@ -194,24 +209,19 @@ impl Checkpoint {
         self.mapping.read(&self.tensors, name)
     }
 
-    /// Its position embedding for a model of another length or stride, (1, tokens, hidden).
+    /// Its positions of this name for a model of another length or stride, row-major.
     ///
     /// # Errors
-    /// As [`read`](Self::read), and when a clip is longer than a Whisper encoder's positions.
-    pub fn positions(&self, source: &[f32], wanted: &ModelConfig) -> Result<Vec<f32>, ModelError> {
-        let grid = wanted.grid();
-        if matches!(wanted.stem, Stem::Convolutions { .. }) && grid[1] > self.grid[1] {
+    /// When a clip is longer than a Whisper encoder's positions.
+    pub fn positions(&self, name: &str, source: &[f32], wanted: &ModelConfig) -> Result<Vec<f32>, ModelError> {
+        if wanted.facts().positions == Positions::Sinusoids && wanted.grid()[1] > self.grid[1] {
             return Err(ModelError::checkpoint(
                 &self.path,
                 format!("it has positions for {} frames, not for {}", 2 * self.grid[1], wanted.frames()),
                 "take shorter clips",
             ));
         }
-        if let Stem::Convolutions { .. } = wanted.stem {
-            // Sinusoids count from the clip's beginning.
-            return Ok(source[..(grid[1] * wanted.hidden).min(source.len())].to_vec());
-        }
-        Ok(positions::fit(source, wanted.class_tokens(), wanted.hidden, self.grid, grid))
+        Ok(positions::for_shape(name, source, self.grid, wanted))
     }
 
     /// The file's tensors, for those who want to list them.
@@ -220,13 +230,9 @@ impl Checkpoint {
     }
 }
 
-/// A position embedding of one shape for a model of another, (1, tokens, hidden): cut to a clip's beginning where
-/// positions are sinusoids, else cut to the middle or stretched.
-pub fn fit_positions(source: &[f32], from: &ModelConfig, to: &ModelConfig) -> Vec<f32> {
-    if let Stem::Convolutions { .. } = to.stem {
-        return source[..(to.tokens() * to.hidden).min(source.len())].to_vec();
-    }
-    positions::fit(source, to.class_tokens(), to.hidden, from.grid(), to.grid())
+/// Positions of this name and one shape for a model of another, row-major, by the family's rule.
+pub fn fit_positions(name: &str, source: &[f32], from: &ModelConfig, to: &ModelConfig) -> Vec<f32> {
+    positions::for_shape(name, source, from.grid(), to)
 }
 
 /// Every tensor that the mapping has no use for, with the first reason that fits its name.
@@ -292,8 +298,9 @@ pub fn tensors_of_pickle(pickle: &[u8]) -> Result<usize, String> {
 type Maker = (fn(&Tensors) -> bool, fn(Tensors) -> Result<Checkpoint, ModelError>);
 
 /// Every maker; the first that recognises a file opens it.
-const MAKERS: [Maker; 6] = [
+const MAKERS: [Maker; 7] = [
     (card::recognise, card::open),
+    (ced::recognise, ced::open),
     (hugging_face::recognise, hugging_face::open),
     (gong::recognise, gong::open),
     (deit::recognise, deit::open),
@@ -302,8 +309,7 @@ const MAKERS: [Maker; 6] = [
 ];
 
 /// Models of other families by a tensor that only they have. Some of these would pass for a Vision Transformer.
-const OTHERS: [(&str, &str); 12] = [
-    ("time_pos_embed", "CED or Dasheng"),
+const OTHERS: [(&str, &str); 11] = [
     ("decoder_embed.weight", "a masked autoencoder (AudioMAE)"),
     ("post_extract_proj.weight", "BEATs, wav2vec 2.0 or HuBERT"),
     ("feature_extractor.conv_layers.0.conv.weight", "wav2vec 2.0 or HuBERT"),
@@ -324,14 +330,14 @@ fn is_known(tensors: &Tensors) -> bool {
 /// The family of a model that is not read here.
 fn other_family(tensors: &Tensors) -> Option<&'static str> {
     let has = |name: &str| tensors.iter().any(|(theirs, _)| theirs == name || theirs.ends_with(&format!(".{name}")));
-    if card::recognise(tensors) || whisper::recognise(tensors) {
+    if card::recognise(tensors) || ced::recognise(tensors) || whisper::recognise(tensors) {
         return None;
     }
     OTHERS.into_iter().find(|(name, _)| has(name)).map(|(_, family)| family)
 }
 
 fn recognise(tensors: Tensors) -> Result<Checkpoint, ModelError> {
-    let known = "known are AST, SSAST, distilled DeiT, Whisper's encoder and our own";
+    let known = "known are AST, SSAST, distilled DeiT, CED, Dasheng, Whisper's encoder and our own";
     if tensors.iter().next().is_none() {
         return Err(ModelError::checkpoint(&tensors.path, "it holds no tensors at all", known));
     }
@@ -369,7 +375,7 @@ fn beside<T: serde::de::DeserializeOwned>(tensors: &Tensors, name: &str) -> Resu
     }
     let found = tensors.folders().iter().map(|folder| folder.join(name)).find(|path| path.is_file());
     found.map_or(Ok(None), |path| {
-        let text = folder::read_text(&path, LARGEST)?;
+        let text = foreign::read_text(&path, LARGEST)?;
         read(path, &text)
     })
 }

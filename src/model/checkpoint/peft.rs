@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    folder::read_text,
+    foreign::read_text,
     hugging_face,
     keys::LORA,
     settings::Settings,
@@ -242,4 +242,23 @@ fn fitting(base: &Tensors, name: &str) -> Result<String, String> {
 /// Whether a name ends in whole parts of it.
 fn ends_with(name: &str, end: &str) -> bool {
     name.strip_suffix(end).is_some_and(|before| before.is_empty() || before.ends_with('.'))
+}
+
+/// Where one of our parameters is in the file; `None` for those that are the base's.
+pub(super) fn name_of(ours: &str) -> Option<String> {
+    if let Some(rest) = ours.strip_prefix("head.") {
+        return Some(format!(
+            "base_model.model.classifier.{}",
+            rest.replace("norm.", "layernorm.").replace("linear.", "dense.")
+        ));
+    }
+    let (block, rest) = ours.strip_prefix("blocks.")?.split_once('.')?;
+    let leaf = match rest {
+        "attn.lora_q.down.weight" => "q_proj.lora_A.weight",
+        "attn.lora_q.up.weight" => "q_proj.lora_B.weight",
+        "attn.lora_v.down.weight" => "v_proj.lora_A.weight",
+        "attn.lora_v.up.weight" => "v_proj.lora_B.weight",
+        _ => return None,
+    };
+    Some(format!("base_model.model.audio_spectrogram_transformer.layers.{block}.attention.{leaf}"))
 }

@@ -47,6 +47,23 @@ impl Settings {
         Ok(settings)
     }
 
+    /// The settings that one of these holds, if it is said, checked against a table of their own.
+    ///
+    /// # Errors
+    /// As [`beside`](Self::beside).
+    pub fn within(
+        &self,
+        key: &'static str,
+        table: &[Key],
+        sizes: &[(&str, usize)],
+    ) -> Result<Option<Self>, ModelError> {
+        let values = self.typed(key, "a list by name", |value| value.as_object().cloned())?;
+        let Some(values) = values else { return Ok(None) };
+        let settings = Self { path: self.path.clone(), name: key, values };
+        settings.check(table, sizes)?;
+        Ok(Some(settings))
+    }
+
     fn check(&self, table: &[Key], sizes: &[(&str, usize)]) -> Result<(), ModelError> {
         for (key, value) in &self.values {
             let rule = rule(table, key);
@@ -90,6 +107,20 @@ impl Settings {
     /// When what is said is none.
     pub fn size(&self, key: &str) -> Result<Option<usize>, ModelError> {
         self.typed(key, "a whole number", |value| usize::try_from(value.as_u64()?).ok())
+    }
+
+    /// Two whole numbers, or one that stands for both, if they are said.
+    ///
+    /// # Errors
+    /// When what is said is something else.
+    pub fn pair(&self, key: &str) -> Result<Option<[usize; 2]>, ModelError> {
+        self.typed(key, "one whole number or two", |value| match value.as_array() {
+            None => usize::try_from(value.as_u64()?).ok().map(|both| [both; 2]),
+            Some(two) => {
+                let sizes: Option<Vec<usize>> = two.iter().map(|one| usize::try_from(one.as_u64()?).ok()).collect();
+                sizes?.try_into().ok()
+            }
+        })
     }
 
     /// A finite number, if it is said.

@@ -141,6 +141,7 @@ fn encoder(tensors: Tensors, format: Format, heads: Option<usize>) -> Result<Che
         norm_eps: 1e-5,
         head_eps: 1e-5,
         head_norm: true,
+        family: None,
         pooling: Pooling::Mean,
         classes: 0,
     };

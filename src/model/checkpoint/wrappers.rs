@@ -11,12 +11,14 @@ const ANYWHERE: [&str; 3] = ["_orig_mod", "_fsdp_wrapped_module", "_checkpoint_w
 
 /// Names that every known model has one of, the longer first, each with others of which one must be beside it; what
 /// stands before both is a wrapper's.
-const SIGNS: [(&str, &[&str]); 6] = [
+const SIGNS: [(&str, &[&str]); 8] = [
     (
         "audio_spectrogram_transformer.embeddings.patch_embeddings.projection.weight",
         &["audio_spectrogram_transformer.embeddings.cls_token"],
     ),
     ("embeddings.patch_embeddings.projection.weight", &["embeddings.cls_token"]),
+    ("encoder.time_pos_embed", &["encoder.freq_pos_embed"]),
+    ("time_pos_embed", &["freq_pos_embed"]),
     ("v.patch_embed.proj.weight", &["v.cls_token"]),
     ("patch_embed.proj.weight", &["blocks.0.attn.qkv.weight"]),
     ("encoder.conv1.weight", &["encoder.layers.0.self_attn.q_proj.weight", "encoder.blocks.0.attn.query.weight"]),

@@ -17,9 +17,9 @@ pub(super) struct LogMel {
 /// From `waveform`, (batch, samples), to the log-mel of `frames` frames.
 pub(super) fn front_end(g: &mut Builder<'_>, kind: FrontEnd, frames: usize, normalisation: Normalisation) -> LogMel {
     g.at("front");
-    match kind {
-        FrontEnd::Kaldi => kaldi(g, frames, normalisation),
-        FrontEnd::Whisper | FrontEnd::Whisper128 => whisper(g, kind, frames),
+    match (kind.scale(), kind.range()) {
+        (Some(scale), Some(range)) => centred(g, kind, frames, scale, range),
+        _ => kaldi(g, frames, normalisation),
     }
 }
 
@@ -35,36 +35,37 @@ fn kaldi(g: &mut Builder<'_>, frames: usize, Normalisation { mean, std }: Normal
     LogMel { value: g.op("Mul", &[&centred, &scale], Vec::new()), heard }
 }
 
-/// Frames are centred and reflect at the sound's ends; the floor of eight decades counts from the loudest bin of the
-/// whole sound, so the sound is not cut before it.
-fn whisper(g: &mut Builder<'_>, kind: FrontEnd, frames: usize) -> LogMel {
-    // 200 samples on the left and 40 on the right make samples / 160 frames: the program's, with none to drop.
-    let (left, right) = ((FRAME_LENGTH / 2) as i64, (FRAME_LENGTH / 2 - FRAME_SHIFT) as i64);
+/// Frames are centred and reflect at the sound's ends; the floor of Whisper's eight decades and CED's twelve counts from the
+/// loudest bin of the whole sound, so the sound is not cut before it.
+fn centred(g: &mut Builder<'_>, kind: FrontEnd, frames: usize, [scale, shift]: [f32; 2], range: f32) -> LogMel {
+    let Tables { frame, floor, .. } = kind.tables();
+    // As many samples on the right as make the program's number of frames, with none to drop.
+    let (left, right) = (frame / 2, if kind.has_frame_at_end() { frame / 2 } else { frame / 2 - FRAME_SHIFT });
     let sound = g.unsqueeze("waveform", 1);
-    let pads = g.ints(&[0, 0, left, 0, 0, right]);
+    let pads = g.ints(&[0, 0, left as i64, 0, 0, right as i64]);
     let sound = g.op("Pad", &[&sound, &pads], vec![text("mode", "reflect")]);
     let log = log_energies(g, &sound, kind);
     let loudest = g.op("ReduceMax", &[&log], vec![ints("axes", &[1, 2]), int("keepdims", 1)]);
-    let decades = g.number(8.0 * LN_10);
-    let floor = g.op("Sub", &[&loudest, &decades], Vec::new());
+    let below = g.number(range / scale * LN_10);
+    let least = g.op("Sub", &[&loudest, &below], Vec::new());
     // Of a soft sound the floor is the lowest value there is.
-    let lowest = g.number(kind.tables().floor.ln());
-    let floor = g.op("Clip", &[&floor, &lowest], Vec::new());
+    let lowest = g.number(floor.ln());
+    let floor = g.op("Clip", &[&least, &lowest], Vec::new());
     // Below any floor, so that what is padded becomes the floor: what silence gets beside this sound.
     let LogMel { value, heard } = to_length(g, &log, frames, -1000.0);
     // The greater of both; WebGPU has no Max.
     let below = g.op("Less", &[&value, &floor], Vec::new());
     let cut = g.op("Where", &[&below, &floor, &value], Vec::new());
-    let (scale, one) = (g.number(0.25 / LN_10), g.number(1.0));
+    let (scale, shift) = (g.number(scale / LN_10), g.number(shift));
     let scaled = g.op("Mul", &[&cut, &scale], Vec::new());
-    LogMel { value: g.op("Add", &[&scaled, &one], Vec::new()), heard }
+    LogMel { value: g.op("Add", &[&scaled, &shift], Vec::new()), heard }
 }
 
 /// (batch, 1, samples) to the natural logarithms of mel energies, (batch, bins, frames).
 fn log_energies(g: &mut Builder<'_>, sound: &str, kind: FrontEnd) -> String {
-    let Tables { transform, bins, bank, filters, floor } = kind.tables();
-    let transform = g.table("front.transform", &[2 * bins, 1, FRAME_LENGTH], Box::new(move || Ok(transform.clone())));
-    let spectrum = g.conv(&[sound, &transform], &[FRAME_LENGTH], &[FRAME_SHIFT], 0);
+    let Tables { frame, transform, bins, bank, filters, floor } = kind.tables();
+    let transform = g.table("front.transform", &[2 * bins, 1, frame], Box::new(move || Ok(transform.clone())));
+    let spectrum = g.conv(&[sound, &transform], &[frame], &[FRAME_SHIFT], 0);
     let squares = g.op("Mul", &[&spectrum, &spectrum], Vec::new());
     let [real, imaginary] = g.halves(&squares, 1);
     let power = g.op("Add", &[&real, &imaginary], Vec::new());

@@ -10,7 +10,8 @@ use crate::model::{ModelConfig, ModelError, Pooling, Stem};
 /// From the normalised log-mel to one vector for each sound, (batch, D): the mean of its pooled tokens.
 pub(super) fn pooled<'a>(g: &mut Builder<'a>, params: Params<'a>, mel: &LogMel) -> Result<String, ModelError> {
     let config = params.config;
-    let mut x = stem(g, params, &mel.value)?;
+    let value = bins(g, params, &mel.value);
+    let mut x = stem(g, params, &value)?;
     for block in 0..config.depth {
         g.at(format!("blocks.{block}"));
         // Of the last block's tokens only those that are pooled are computed.
@@ -38,6 +39,19 @@ fn of_class_tokens(config: &ModelConfig) -> bool {
     config.pooling == Pooling::ClassTokens && config.class_tokens() > 0
 }
 
+/// Each mel bin scaled and shifted, where the family does; (batch, bins, frames) as before.
+fn bins<'a>(g: &mut Builder<'a>, params: Params<'a>, mel: &str) -> String {
+    if !params.config.facts().bin_norm {
+        return mel.to_owned();
+    }
+    g.at("stem");
+    let count = params.config.mel_bins();
+    let [weight, bias] =
+        ["bin_norm.weight", "bin_norm.bias"].map(|name| g.table(name, &[1, count, 1], params.plain(name)));
+    let scaled = g.op("Mul", &[mel, &weight], Vec::new());
+    g.op("Add", &[&scaled, &bias], Vec::new())
+}
+
 /// (batch, bins, frames) to tokens with their positions, (batch, tokens, D).
 fn stem<'a>(g: &mut Builder<'a>, params: Params<'a>, mel: &str) -> Result<String, ModelError> {
     g.at("stem");
@@ -51,9 +65,14 @@ fn stem<'a>(g: &mut Builder<'a>, params: Params<'a>, mel: &str) -> Result<String
             let patches = (tokens - config.class_tokens()) as i64;
             let x = g.reshape(&x, &[0, d as i64, patches]);
             let x = g.transpose(&x, &[0, 2, 1]);
-            // Rows of zeros, which the table makes class tokens.
-            let (pads, zero) = (g.ints(&[0, config.class_tokens() as i64, 0, 0, 0, 0]), g.number(0.0));
-            let x = g.op("Pad", &[&x, &pads, &zero], Vec::new());
+            let x = match config.class_tokens() {
+                0 => x,
+                // Rows of zeros, which the table makes class tokens.
+                first => {
+                    let (pads, zero) = (g.ints(&[0, first as i64, 0, 0, 0, 0]), g.number(0.0));
+                    g.op("Pad", &[&x, &pads, &zero], Vec::new())
+                }
+            };
             let table = g.table("stem.table", &[1, tokens, d], params.patch_table());
             Ok(g.op("Add", &[&x, &table], Vec::new()))
         }

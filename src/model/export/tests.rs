@@ -7,7 +7,7 @@ use prost::Message;
 use super::{proto::Model, *};
 use crate::{
     audio::LogMel,
-    model::{Features, Pooling, Stem, Thrift, engine, initialise, specs},
+    model::{Family, Features, MemoryOptions, Pooling, Stem, engine, initialise, specs},
 };
 
 /// A model whose every weight counts: far from zero everywhere, so that whatever is left out shows.
@@ -24,7 +24,13 @@ fn case(config: ModelConfig, method: &str) -> Case {
     for (at, (spec, var)) in store.iter().enumerate() {
         let fan_in = if spec.shape.len() > 1 { spec.shape[1..].iter().product() } else { 25 };
         let std = if spec.name.ends_with("prompt") { 1.0 } else { (fan_in as f64).powf(-0.5) };
-        let mean = if spec.name.contains("norm") && spec.name.ends_with("weight") { 1.0 } else { 0.0 };
+        // Decibels come to the size of other features, as their batch norm brings them.
+        let (mean, std) = match spec.name.as_str() {
+            "bin_norm.weight" => (0.05, 0.004),
+            "bin_norm.bias" => (2.0, 0.1),
+            name if name.contains("norm") && name.ends_with("weight") => (1.0, std),
+            _ => (0.0, std),
+        };
         // A generator of our own: candle's cannot be seeded on the CPU.
         let mut state = 0x9e37_79b9_u64.wrapping_mul(at as u64 + 1);
         let mut uniform = || {
@@ -65,7 +71,7 @@ impl Case {
         data[..heard * bins].copy_from_slice(&mel.data[..heard * bins]);
         data.iter_mut().for_each(|value| *value = (*value - mean) / (2.0 * std));
         let features = Features { batch: 1, frames, bins, data, valid: vec![heard] };
-        let mut engine = engine(&self.config, self.method, self.store.device(), Thrift::default());
+        let mut engine = engine(&self.config, self.method, self.store.device(), MemoryOptions::default());
         (engine.logits(&self.store, &features).unwrap(), engine.pooled(&self.store, &features).unwrap())
     }
 }
@@ -75,6 +81,10 @@ fn shapes() -> Vec<(&'static str, ModelConfig)> {
     let ast = |stride| small(ModelConfig::ast("tiny", 64, stride, 5).unwrap());
     let narrow = Stem::Patches { mel_bins: 128, frames: 64, patch: [128, 2], stride: [128, 2] };
     let whisper = |mel_bins| Stem::Convolutions { mel_bins, frames: 65 };
+    let ced = |patch: [usize; 2]| {
+        let stem = Stem::Patches { mel_bins: 64, frames: 64, patch, stride: patch };
+        ModelConfig { stem, family: Some(Family::Ced), ..ast([16, 16]) }
+    };
     let mean = |config: ModelConfig| ModelConfig { pooling: Pooling::Mean, ..config };
     vec![
         ("stride 10, class tokens", ast([10, 10])),
@@ -82,6 +92,8 @@ fn shapes() -> Vec<(&'static str, ModelConfig)> {
         ("stride 10, mean", mean(ast([10, 10]))),
         ("stride 16, mean", mean(ast([16, 16]))),
         ("frames as patches", ModelConfig { stem: narrow, ..ast([10, 10]) }),
+        ("CED", mean(ced([16, 16]))),
+        ("Dasheng", mean(ced([64, 4]))),
         ("Whisper", mean(ModelConfig { stem: whisper(80), ..ast([10, 10]) })),
         ("Whisper large-v3", mean(ModelConfig { stem: whisper(128), ..ast([10, 10]) })),
         (
@@ -153,7 +165,9 @@ fn every_method_on_every_stem_answers_as_the_program_does() {
 /// Any weight that the graph left out would show: each, set to nothing, moves the answer.
 #[test]
 fn every_parameter_counts() {
-    for (title, config) in shapes().into_iter().filter(|(title, _)| ["stride 16, mean", "Whisper"].contains(title)) {
+    for (title, config) in
+        shapes().into_iter().filter(|(title, _)| ["stride 16, mean", "Whisper", "CED"].contains(title))
+    {
         let config = ModelConfig { depth: 1, ..config };
         for method in ["aat", "lora", "prompt"] {
             let case = case(config.clone(), method);

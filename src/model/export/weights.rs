@@ -3,7 +3,11 @@
 use candle_core::DType;
 
 use super::graph::Weights;
-use crate::model::{Method, ModelConfig, ModelError, ParamStore};
+use crate::model::{
+    Method, ModelConfig, ModelError, ParamStore, Positions,
+    arch::sums_of_axes,
+    spec::{AXES, CLASS_TOKENS, POSITIONS},
+};
 
 /// Which third of a block's `attn.qkv`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,14 +158,28 @@ impl<'a> Params<'a> {
         })
     }
 
+    /// Positions of every token, (tokens, D).
+    fn positions(self) -> Result<Vec<f32>, ModelError> {
+        match self.config.facts().positions {
+            Positions::Tokens | Positions::Sinusoids => self.read(POSITIONS),
+            Positions::Axes => {
+                let [rows, columns] = AXES.map(|name| self.read(name));
+                Ok(sums_of_axes(&rows?, &columns?, self.config.grid()))
+            }
+        }
+    }
+
     /// What is added to the tokens of a patch stem, (1, tokens, D): positions, and beside them the class tokens (which
     /// stand on rows of zeros) and the patches' bias.
     pub(super) fn patch_table(self) -> Weights<'a> {
         Box::new(move || {
             let d = self.config.hidden;
             let bias = self.read("patch.bias")?;
-            let mut table = self.read("pos_embed")?;
-            let class = [self.read("cls_token")?, self.read("dist_token")?].concat();
+            let mut table = self.positions()?;
+            let mut class = Vec::new();
+            for name in &CLASS_TOKENS[..self.config.class_tokens()] {
+                class.extend(self.read(name)?);
+            }
             let own = class.chunks_exact(d).chain(std::iter::repeat(bias.as_slice()));
             for (row, own) in table.chunks_exact_mut(d).zip(own) {
                 row.iter_mut().zip(own).for_each(|(value, own)| *value += own);

@@ -1,6 +1,7 @@
 //! A model as something that computes: everything about a pass that is the same on every device. What differs is a
 //! [`Backend`]'s.
 
+mod bins;
 mod head;
 mod room;
 mod tokens;
@@ -10,11 +11,12 @@ use std::ops::Range;
 use candle_core::Tensor;
 
 use super::{
-    BlockNorms, Engine, Extras, Features, LossFn, Method, ModelConfig, ModelError, ParamStore, StepOutput, Thrift,
+    BlockNorms, Engine, Extras, Features, LossFn, MemoryOptions, Method, ModelConfig, ModelError, ParamStore,
+    StepOutput,
     arch::{self, Head, Model, Names},
     backend::{Backend, Input, Plan, Sizes, Watch},
     engine::check_blocks,
-    specs, stem,
+    specs,
 };
 use crate::ops::block::Squares;
 use head::HostHead;
@@ -40,7 +42,7 @@ struct Saved<B: Backend> {
 }
 
 /// What some clips come to, together.
-struct Part {
+struct MicroBatchResult {
     range: Range<usize>,
     loss: f32,
     logits: Vec<f32>,
@@ -49,13 +51,13 @@ struct Part {
 
 impl<B: Backend> Network<B> {
     /// For a model of this shape and method.
-    pub fn new(config: ModelConfig, method: Method, thrift: Thrift) -> Self {
+    pub fn new(config: ModelConfig, method: Method, memory: MemoryOptions) -> Self {
         let extras = method.extras(&config);
         let names = arch::names(&config, &extras, false);
         let trains = arch::training(&names.backbone, &specs(&config, method));
-        let backend = B::new(&Plan { config: &config, extras: &extras, trains: &trains, thrift });
+        let backend = B::new(&Plan { config: &config, extras: &extras, trains: &trains, memory });
         let trains = [trains.list().contains(&&true), trains.stem.any()];
-        Self { config, extras, names, trains, room: Room::new(thrift.micro_batch), backend }
+        Self { config, extras, names, trains, room: Room::new(memory.micro_batch), backend }
     }
 
     /// What computes.
@@ -122,7 +124,8 @@ impl<B: Backend> Network<B> {
             let pooled = self.pooled(store, input)?;
             return Ok((self.head_logits(store, &pooled)?, Vec::new()));
         }
-        stem::check(&self.config, input)?;
+        let taken = self.taken(store, input)?;
+        let input = &*taken;
         let weights = self.backend.weights(&self.names.backbone, store)?;
         let head = HostHead::of(&self.names.head, store, self.config.head_eps)?;
         let watch = Watch { train: false, norms: self.measures(norms) };
@@ -137,7 +140,7 @@ impl<B: Backend> Network<B> {
                 let (pooled, _) = self.backend.pool(&weights, sizes, tokens, places)?;
                 Ok(head.forward(&pooled).0)
             })?;
-            whole.add(Part { range, loss: 0.0, logits, squares: self.backend.squares()? });
+            whole.add(MicroBatchResult { range, loss: 0.0, logits, squares: self.backend.squares()? });
             Ok(())
         });
         self.room = room;
@@ -181,7 +184,7 @@ struct Whole {
 }
 
 impl Whole {
-    fn add(&mut self, part: Part) {
+    fn add(&mut self, part: MicroBatchResult) {
         self.loss += part.loss;
         self.logits.extend(part.logits);
         if part.range.start == 0 {
@@ -203,7 +206,8 @@ impl<B: Backend> Engine for Network<B> {
             let pooled = self.pooled(store, input)?;
             return self.head_step(store, &pooled, loss);
         }
-        stem::check(&self.config, input)?;
+        let taken = self.taken(store, input)?;
+        let input = &*taken;
         let weights = self.backend.weights(&self.names.backbone, store)?;
         let head = HostHead::of(&self.names.head, store, self.config.head_eps)?;
         let mut gradients = self.backend.gradients(&self.names.backbone, store)?;
@@ -233,7 +237,7 @@ impl<B: Backend> Engine for Network<B> {
                 Ok(of_part)
             })?;
             head::add(&mut of_head, &of_part);
-            whole.add(Part { range, loss: share, logits, squares: self.backend.squares()? });
+            whole.add(MicroBatchResult { range, loss: share, logits, squares: self.backend.squares()? });
             Ok(())
         });
         self.room = room;
@@ -252,7 +256,8 @@ impl<B: Backend> Engine for Network<B> {
     }
 
     fn states(&mut self, store: &ParamStore, input: &Features, after: &[usize]) -> Result<Vec<Vec<f32>>> {
-        stem::check(&self.config, input)?;
+        let taken = self.taken(store, input)?;
+        let input = &*taken;
         check_blocks(after, self.config.depth)?;
         let weights = self.backend.weights(&self.names.backbone, store)?;
         let tokens = self.config.tokens();
@@ -271,7 +276,8 @@ impl<B: Backend> Engine for Network<B> {
     }
 
     fn pooled(&mut self, store: &ParamStore, input: &Features) -> Result<Vec<f32>> {
-        stem::check(&self.config, input)?;
+        let taken = self.taken(store, input)?;
+        let input = &*taken;
         let weights = self.backend.weights(&self.names.backbone, store)?;
         let mut all = Vec::with_capacity(input.batch * self.config.hidden);
         for clip in 0..input.batch {

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::ops::stack::Stack;
+use crate::ops::stack::{Recompute, Stack};
 
 const D: usize = 24;
 const MLP: usize = 40;
@@ -77,8 +77,8 @@ fn check_blocks(shape: Shape, mut blocks: [Block<Vec<f32>>; 2], before: bool, tr
         y.iter().zip(&dy).map(|(y, dy)| f64::from(*y) * f64::from(*dy)).sum()
     };
     let mut found = Vec::new();
-    for (checkpoint, lean) in [(false, false), (true, false), (false, true)] {
-        let mut stack = Stack::new(&trains, before, checkpoint, lean);
+    for (recompute, _) in Recompute::ALL {
+        let mut stack = Stack::new(&trains, before, recompute);
         let mut gradients: Vec<Block<Option<Vec<f32>>>> = blocks
             .iter()
             .zip(&trains)
@@ -101,10 +101,10 @@ fn check_blocks(shape: Shape, mut blocks: [Block<Vec<f32>>; 2], before: bool, tr
     }
     let (gradients, dx) = found.remove(0);
     for again in &found {
-        assert_eq!(dx, again.1, "checkpoints and lean blocks change the input's gradient");
+        assert_eq!(dx, again.1, "what is computed again changes the input's gradient");
     }
 
-    let mut stack = Stack::new(&trains, before, false, false);
+    let mut stack = Stack::new(&trains, before, Recompute::Nothing);
     let close = |found: f64, differences: f64, what: &str| {
         assert!((found - differences).abs() < 5e-3 * (1.0 + differences.abs()), "{what}: {found} {differences}");
     };
@@ -112,7 +112,7 @@ fn check_blocks(shape: Shape, mut blocks: [Block<Vec<f32>>; 2], before: bool, tr
         let of_block = gradients[at].list();
         for (i, gradient) in of_block.iter().enumerate() {
             for again in &found {
-                assert_eq!(*gradient, again.0[at].list()[i], "checkpoints and lean blocks change {i} of block {at}");
+                assert_eq!(*gradient, again.0[at].list()[i], "what is computed again changes {i} of block {at}");
             }
             let Some(gradient) = gradient else { continue };
             let direction = wave(gradient.len(), 3.3, 1.0);

@@ -150,6 +150,7 @@ pub(in crate::train) fn begin(
         device: model::device_name(&device),
         dtype,
         norms_every: 0,
+        recompute: model::Recompute::Nothing,
         on_nan: OnNan::Stop,
         paired_with: None,
         pretrain: Some(Box::new(own)),
@@ -268,6 +269,15 @@ fn open(model: &str, frames: usize, classes: usize, seed: u64, device: &Device) 
         device: device.clone(),
         ..model::Request::new(model)
     })?;
+    let front_end = opened.config.front_end()?;
+    if front_end != FrontEnd::Kaldi {
+        return Err(TrainError::Request(format!(
+            "pretraining trains on {}, and {model} takes {}: begin from an AST or from tiny, small or base, and name {model} \
+             as the teacher instead",
+            FrontEnd::Kaldi.title(),
+            front_end.title()
+        )));
+    }
     if model::is_random(model) {
         // The mean of the patches knows something of them at once; class tokens must first learn to look.
         opened.config.pooling = Pooling::Mean;

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use crate::{
     audio::{FrontEnd, LogMel},
     data::{DataError, FeatureSet, PATCH, Teaching},
-    model::{self, Compute, Features, Method, ModelConfig, Opened, Stem, Thrift},
+    model::{self, Compute, Features, MemoryOptions, Method, ModelConfig, Opened},
     train::TrainError,
 };
 
@@ -89,8 +89,8 @@ fn columns(opened: &Opened, layers: &[usize], front_end: FrontEnd, mel: &LogMel)
     let hidden = opened.config.hidden;
     let columns = frames / PATCH;
     let mut out = vec![0.0f32; columns * layers.len() * hidden];
-    let config = ModelConfig { stem: shortened(&opened.config.stem, frames), ..opened.config.clone() };
-    let mut engine = model::engine_by(Compute::Cpu, &config, opened.method, Thrift::default())?;
+    let config = ModelConfig { stem: opened.config.stem.with_frames(frames), ..opened.config.clone() };
+    let mut engine = model::engine_by(Compute::Cpu, &config, opened.method, MemoryOptions::default())?;
     let store = opened.store.resized(&opened.config, &config)?;
     let first = config.class_tokens();
     let grid = config.grid();
@@ -121,13 +121,6 @@ fn column_means(patches: &[f32], [rows, across]: [usize; 2], columns: usize, hid
         }
     }
     means
-}
-
-fn shortened(stem: &Stem, frames: usize) -> Stem {
-    match stem.clone() {
-        Stem::Convolutions { mel_bins, .. } => Stem::Convolutions { mel_bins, frames },
-        Stem::Patches { mel_bins, patch, stride, .. } => Stem::Patches { mel_bins, frames, patch, stride },
-    }
 }
 
 /// The same with mean and deviation of every feature over some of these sounds.

@@ -4,10 +4,12 @@ use super::{Effect, notify};
 use crate::{
     export::Report,
     tui::{
-        action::Screen,
-        app::{App, Overlay},
-        exporting::{Exporting, Stage},
-        ticket::Ticket,
+        input::action::Screen,
+        state::{
+            app::{App, Overlay},
+            exporting::{Exporting, Stage},
+            ticket::Ticket,
+        },
     },
 };
 
@@ -83,11 +85,7 @@ mod tests {
     use crate::{
         export::{Request, Storage},
         plot::Side,
-        tui::{
-            action::{Action, Message},
-            exporting::Form,
-            fixture, update,
-        },
+        tui::{input::action::Action, state::exporting::Form, testing::fixture, update, update::message::Message},
     };
 
     fn key(app: &mut App, code: KeyCode) -> Vec<Effect> {

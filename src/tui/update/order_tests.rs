@@ -12,7 +12,10 @@ use crate::{
     plot::{self, Side},
     session::{EpochRecord, Event, Record, RunState, Status, StepRecord},
     train::News,
-    tui::{action::Opened, fixture, ticket::Ticket},
+    tui::{
+        state::{run_slot::Opened, ticket::Ticket},
+        testing::fixture,
+    },
 };
 
 const SIZE: (u16, u16) = (120, 36);
@@ -82,10 +85,98 @@ fn the_first_event_of_a_run_comes_after_the_other_side_resumed_it() {
         (0, 0),
         (14, 0),
     ];
+    play(events).unwrap();
+}
+
+/// B read a session that A's trainer had begun, and failed to resume it before A's first event was delivered: A, whose
+/// trainer went on, was cleared, and B showed what it had read.
+#[test]
+fn the_first_event_of_a_run_comes_after_the_other_side_failed_to_resume_it() {
+    let events = [
+        (226, 0),
+        (134, 0),
+        (15, 0),
+        (203, 0),
+        (80, 8),
+        (176, 12),
+        (152, 103),
+        (176, 8),
+        (75, 0),
+        (24, 49),
+        (7, 0),
+        (216, 187),
+        (32, 0),
+        (0, 0),
+        (0, 0),
+        (112, 104),
+        (0, 0),
+    ];
+    play(events).unwrap();
+}
+
+/// A's trainer died, B resumed the session, and only then A's first event was delivered: B was cleared.
+#[test]
+fn the_first_event_of_a_dead_trainer_comes_after_the_other_side_resumed_its_session() {
+    let events = [
+        (172, 103),
+        (88, 0),
+        (98, 0),
+        (102, 0),
+        (171, 0),
+        (88, 0),
+        (16, 12),
+        (48, 196),
+        (11, 0),
+        (152, 5),
+        (24, 19),
+        (9, 0),
+        (152, 5),
+        (43, 0),
+        (88, 5),
+        (176, 12),
+        (24, 83),
+        (0, 0),
+    ];
+    play(events).unwrap();
+}
+
+/// The session on show was deleted and another one began under its name before either was reported: resuming what was on
+/// show resumed the other one, unseen.
+#[test]
+fn a_session_that_has_the_name_of_a_deleted_one_is_not_resumed_for_it() {
+    let events = [
+        (96, 0),
+        (80, 12),
+        (228, 0),
+        (14, 0),
+        (112, 0),
+        (24, 0),
+        (6, 0),
+        (198, 0),
+        (43, 0),
+        (134, 0),
+        (24, 103),
+        (138, 8),
+        (24, 8),
+        (224, 0),
+        (176, 12),
+        (24, 63),
+        (96, 0),
+        (70, 0),
+        (48, 64),
+        (96, 0),
+        (0, 0),
+        (24, 4),
+    ];
+    play(events).unwrap();
+}
+
+/// Lets these happen in a new world, then compares the screen with the disk.
+fn play(events: impl IntoIterator<Item = (u8, u8)>) -> Result<(), String> {
     let mut world = World::new();
-    events.into_iter().try_for_each(|event| happen(&mut world, event)).unwrap();
-    world.settle().unwrap();
-    world.check().unwrap();
+    events.into_iter().try_for_each(|event| happen(&mut world, event))?;
+    world.settle()?;
+    world.check()
 }
 
 proptest! {
@@ -95,12 +186,7 @@ proptest! {
     fn the_run_on_the_screen_is_the_run_on_disk_in_any_order(
         events in proptest::collection::vec((any::<u8>(), any::<u8>()), 1..80),
     ) {
-        let mut world = World::new();
-        for event in events {
-            happen(&mut world, event).map_err(TestCaseError::fail)?;
-        }
-        world.settle().map_err(TestCaseError::fail)?;
-        world.check().map_err(TestCaseError::fail)?;
+        play(events).map_err(TestCaseError::fail)?;
     }
 }
 
@@ -115,7 +201,7 @@ fn two_epochs() -> (Vec<Record>, Vec<Record>) {
     (log, rest)
 }
 
-fn tell(app: &mut App, run: Ticket, records: &[Record]) -> Vec<Effect> {
+fn deliver_records(app: &mut App, run: Ticket, records: &[Record]) -> Vec<Effect> {
     records.iter().flat_map(|record| update(app, Message::Run(run, News::Now(record.clone())))).collect()
 }
 
@@ -134,7 +220,7 @@ fn a_session_that_is_opened_and_resumed_continues_its_curve() {
     let opened = Opened { state: RunState::from_records(&log), ..fixture::opened(Method::aat()) };
     let (run, _) = trained(&fixture::open(&mut app, Side::A, Purpose::Resume, opened));
     update(&mut app, Message::Run(run, News::Past(Box::new(RunState::from_records(&log)))));
-    tell(&mut app, run, &rest);
+    deliver_records(&mut app, run, &rest);
     let whole = RunState::from_records(log.iter().chain(&rest));
     assert_eq!(app.slot(Side::A).state, whole);
     let values: Vec<_> = whole.epochs.iter().map(|(_, epoch)| epoch.value).collect();
@@ -152,15 +238,15 @@ fn a_trainer_that_is_done_ends_its_own_runs_only() {
     let [Effect::Train(runs)] = effects.as_slice() else { panic!("{effects:?}") };
     let [(a, _), (b, _)] = runs.as_slice() else { panic!("{runs:?}") };
     let (log, rest) = two_epochs();
-    tell(&mut app, *a, &log);
-    tell(&mut app, *b, &fixture::events(Method::full(), 40));
+    deliver_records(&mut app, *a, &log);
+    deliver_records(&mut app, *b, &fixture::events(Method::full(), 40));
     assert!(!app.slot(Side::A).is_busy() && app.slot(Side::B).is_busy(), "A was stopped, B goes on");
     let (again, task) = trained(&update(&mut app, Message::Do(Action::Start)));
-    assert_eq!(task, Task::Resume("esc10-f1-aat".into()));
+    assert_eq!(task, Task::Resume("esc10-f1-aat".into(), Some(fixture::THEN)));
     update(&mut app, Message::Run(again, News::Past(Box::new(RunState::from_records(&log)))));
-    tell(&mut app, again, &rest[..9]);
+    deliver_records(&mut app, again, &rest[..9]);
     // B's trainer, which was A's as well, is done.
-    tell(&mut app, *b, &[Record { at_ms: fixture::THEN + 100_000, event: Event::Stopped }]);
+    deliver_records(&mut app, *b, &[Record { at_ms: fixture::THEN + 100_000, event: Event::Stopped }]);
     for run in [*a, *b] {
         update(&mut app, Message::RunOver(run, None));
     }
@@ -176,10 +262,10 @@ fn a_run_that_was_stopped_is_resumed_by_enter_and_begun_anew_by_another_key() {
     let mut app = fixture::app(SIZE);
     let (run, _) = trained(&update(&mut app, Message::Do(Action::Start)));
     let (log, _) = two_epochs();
-    tell(&mut app, run, &log);
+    deliver_records(&mut app, run, &log);
     let stopped = app.clone();
     let (_, task) = trained(&update(&mut app, Message::Do(Action::Start)));
-    assert_eq!(task, Task::Resume("esc10-f1-aat".into()));
+    assert_eq!(task, Task::Resume("esc10-f1-aat".into(), Some(fixture::THEN)));
     assert_eq!(app.slot(Side::A).state, RunState::from_records(&log), "what is known stays on show");
     let mut app = stopped.clone();
     assert!(matches!(trained(&update(&mut app, Message::Do(Action::Anew))).1, Task::New(..)));
@@ -195,12 +281,12 @@ fn a_run_that_was_stopped_is_resumed_by_enter_and_begun_anew_by_another_key() {
 fn both_that_were_stopped_are_resumed_as_one_pair() {
     let mut app = fixture::training(SIZE, (40, 40));
     for side in Side::BOTH {
-        fixture::tell(&mut app, side, Event::Stopped);
+        fixture::run_event(&mut app, side, Event::Stopped);
     }
     let effects = update(&mut app, Message::Do(Action::StartBoth));
     let [Effect::Train(runs)] = effects.as_slice() else { panic!("{effects:?}") };
     let tasks: Vec<_> = runs.iter().map(|(_, task)| task.clone()).collect();
-    assert_eq!(tasks, ["esc10-f1-aat", "esc10-f1-full"].map(|name| Task::Resume(name.into())));
+    assert_eq!(tasks, ["esc10-f1-aat", "esc10-f1-full"].map(|name| Task::Resume(name.into(), Some(fixture::THEN))));
 }
 
 /// What the last effect asks for, by its ticket.
@@ -259,7 +345,7 @@ fn a_shape_that_comes_late_counts_no_other_model() {
     assert_eq!(app.notice, None);
     let late = ticket(&update(&mut app, Message::Do(Action::SetModel("base".into()))));
     let (run, _) = trained(&update(&mut app, Message::Do(Action::Start)));
-    tell(&mut app, run, &fixture::events(Method::aat(), 3));
+    deliver_records(&mut app, run, &fixture::events(Method::aat(), 3));
     update(&mut app, Message::Shape(late, shape("base")));
     let config = app.slot(Side::A).state.config.clone().unwrap();
     assert_eq!(app.parameters.shape(), &config.shape);
@@ -299,10 +385,10 @@ fn a_run_that_cannot_be_resumed_says_why_and_leaves_what_is_known() {
     let mut app = fixture::app(SIZE);
     let (run, _) = trained(&update(&mut app, Message::Do(Action::Start)));
     let (log, _) = two_epochs();
-    tell(&mut app, run, &log);
+    deliver_records(&mut app, run, &log);
     let (again, _) = trained(&update(&mut app, Message::Do(Action::Start)));
     let message = "the data is gone".to_owned();
-    tell(&mut app, again, &[Record { at_ms: fixture::THEN + 200_000, event: Event::Failed { message } }]);
+    deliver_records(&mut app, again, &[Record { at_ms: fixture::THEN + 200_000, event: Event::Failed { message } }]);
     let slot = app.slot(Side::A);
     assert_eq!((slot.state.clone(), slot.problem.as_deref()), (RunState::from_records(&log), Some("the data is gone")));
     assert!(slot.can_resume(), "once the data is back");

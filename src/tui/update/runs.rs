@@ -9,10 +9,12 @@ use crate::{
     session::Status,
     train::{Command, News},
     tui::{
-        action::{Move, Screen},
-        app::{App, Overlay, Pending},
-        slot::{Slot, Turn},
-        ticket::Ticket,
+        input::action::{Move, Screen},
+        state::{
+            app::{App, Overlay, Pending},
+            run_slot::{RunSlot, Turn},
+            ticket::Ticket,
+        },
     },
 };
 
@@ -59,7 +61,7 @@ pub(super) fn anew(app: &mut App, sides: &[Side]) -> Vec<Effect> {
     let begin = |side: &Side| {
         let ticket = app.tickets.draw();
         app.slot_mut(*side).start(ticket);
-        (ticket, Task::New(app.slot(*side).method, Box::new(app.setup_of(*side))))
+        (ticket, Task::New(Box::new(app.setup_of(*side))))
     };
     vec![Effect::Train(sides.iter().map(begin).collect())]
 }
@@ -72,10 +74,12 @@ pub(super) fn resume(app: &mut App, sides: &[Side]) -> Vec<Effect> {
     app.cursor = None;
     let mut runs = Vec::new();
     for side in sides {
-        if let Some(session) = app.slot(*side).session.clone() {
+        let RunSlot { session, state, .. } = app.slot(*side);
+        let began_ms = state.span_ms.map(|(first, _)| first);
+        if let Some(session) = session.clone() {
             let ticket = app.tickets.draw();
             app.slot_mut(*side).resume(ticket);
-            runs.push((ticket, Task::Resume(session)));
+            runs.push((ticket, Task::Resume(session, began_ms)));
         }
     }
     vec![Effect::Train(runs)]
@@ -102,13 +106,13 @@ fn is_resumed_beside(app: &mut App, sides: &[Side]) -> bool {
 }
 
 /// A trainer reports on a run.
-pub(super) fn told(app: &mut App, run: Ticket, news: News) -> Vec<Effect> {
+pub(super) fn received(app: &mut App, run: Ticket, news: News) -> Vec<Effect> {
     let Some(side) = app.side_of(run) else { return Vec::new() };
     let turn = app.slot_mut(side).take_in(news);
     let App { slots, known, .. } = app;
     let slot = &slots[side.index()];
     let gone = slot.session.as_deref().is_some_and(|session| {
-        known.tell(session, &slot.state);
+        known.record(session, &slot.state);
         turn == Turn::Began && known.is_gone(session, &slot.state)
     });
     if gone {
@@ -141,18 +145,21 @@ pub(super) fn over(app: &mut App, run: Ticket, why: Option<String>) -> Vec<Effec
 /// side before the events of the run that the other side began have arrived. The side that knows more keeps it.
 fn keep_on_one_side(app: &mut App, side: Side) {
     let (this, that) = (app.slot(side), app.slot(side.other()));
-    let Some(session) = this.session.as_deref().filter(|session| that.holds(session)) else { return };
+    let Some(_) = this.session.as_deref().filter(|session| that.holds(session)) else { return };
     // Whether a resumed run begins decides which side has it: until then both keep it.
     if [this, that].into_iter().any(|slot| slot.run.is_some_and(|run| !run.begun)) {
         return;
     }
-    let last = |slot: &Slot| slot.state.span_ms.map(|(_, last)| last);
-    let that_keeps = match last(this).cmp(&last(that)) {
-        Ordering::Less => that.is_busy() || app.known.is_stale(session, &this.state),
-        Ordering::Equal => !this.is_busy(),
-        Ordering::Greater => false,
+    let last = |slot: &RunSlot| slot.state.span_ms.map(|(_, last)| last);
+    let loser = match last(this).cmp(&last(that)) {
+        // The events that a trainer has still to deliver may be newer than what the other side shows.
+        Ordering::Less if this.is_busy() => return,
+        Ordering::Greater if that.is_busy() => return,
+        Ordering::Equal if this.is_busy() && that.is_busy() => return,
+        Ordering::Less => side,
+        Ordering::Equal if !this.is_busy() => side,
+        Ordering::Equal | Ordering::Greater => side.other(),
     };
-    let loser = if that_keeps { side } else { side.other() };
     app.slot_mut(loser).clear();
 }
 
@@ -161,8 +168,8 @@ fn ended(app: &mut App, side: Side) -> Vec<Effect> {
     let failed = if let Status::Failed(why) = &slot.state.status { Some(why) } else { None };
     // The panel may have no room for the remedy.
     if let Some(why) = slot.problem.as_ref().or(failed) {
-        let told = format!("{} {}: {why}", side.letter(), side.marker());
-        notify(app, told, true);
+        let text = format!("{} {}: {why}", side.letter(), side.marker());
+        notify(app, text, true);
     }
     let mut effects = live::run_over(app, side);
     if app.sessions.list.is_some() {
@@ -204,14 +211,14 @@ pub(super) fn set_method(app: &mut App, method: Method) -> Vec<Effect> {
 
 /// Gives the focused side's next run the backbone that comes after its own in the box.
 pub(super) fn next_backbone(app: &mut App) -> Vec<Effect> {
-    let (focus, boxed) = (app.focus, model::boxed());
+    let (focus, built_in) = (app.focus, model::built_in());
     if app.focused().is_busy() {
         notify(app, format!("{} trains: stop it first (S)", focus.letter()), false);
         return Vec::new();
     }
     let own = app.setup_of(focus).model;
-    let next = boxed.iter().position(|(name, _)| *name == own).map_or(0, |at| (at + 1) % boxed.len());
-    let (name, what) = boxed[next];
+    let next = built_in.iter().position(|(name, _)| *name == own).map_or(0, |at| (at + 1) % built_in.len());
+    let (name, what) = built_in[next];
     app.slot_mut(focus).backbone = Some(name.to_owned());
     notify(app, format!("{} {} adapts {name}: {what}", focus.letter(), focus.marker()), false);
     ask_shape(app)
@@ -221,7 +228,7 @@ pub(super) fn next_backbone(app: &mut App) -> Vec<Effect> {
 pub(super) fn versus(app: &mut App) -> Vec<Effect> {
     if app.busy_sides().is_empty() {
         let method = app.focused().method;
-        for (side, (name, _)) in Side::BOTH.into_iter().zip(model::boxed()) {
+        for (side, (name, _)) in Side::BOTH.into_iter().zip(model::built_in()) {
             let slot = app.slot_mut(side);
             (slot.method, slot.backbone) = (method, Some(name.to_owned()));
         }
@@ -257,7 +264,7 @@ pub(super) fn export(app: &mut App, path: Option<PathBuf>) -> Vec<Effect> {
         notify(app, "there are no curves to export yet: Enter starts a run".into(), false);
         return Vec::new();
     }
-    let view = plot::View { ticks: (8, 6), ..app.view() };
+    let view = plot::ChartView { ticks: (8, 6), ..app.view() };
     let charts = vec![plot::loss(&runs, &view), plot::metric(&runs, &view)];
     let path = path.unwrap_or_else(|| {
         let names: Vec<_> = runs.iter().filter_map(|run| Some(run.state.config.as_ref()?.session.as_str())).collect();

@@ -6,10 +6,12 @@ use super::{Effect, list, live, notify, runs};
 use crate::{
     plot::Side,
     tui::{
-        action::{Opened, Purpose, Screen},
-        app::{App, Overlay, Pending},
-        slot::{Opening, Slot},
-        ticket::Ticket,
+        input::action::Screen,
+        state::{
+            app::{App, Overlay, Pending},
+            run_slot::{Opened, Opening, Purpose, RunSlot},
+            ticket::Ticket,
+        },
     },
 };
 
@@ -99,7 +101,10 @@ pub(super) fn removed(app: &mut App, path: &Path, removed: Result<u64, String>) 
         Ok(at_ms) => {
             app.known.remove(path, at_ms);
             let App { slots, known, .. } = app;
-            slots.iter_mut().filter(|slot| slot.holds(path) && known.is_gone(path, &slot.state)).for_each(Slot::clear);
+            slots
+                .iter_mut()
+                .filter(|slot| slot.holds(path) && known.is_gone(path, &slot.state))
+                .for_each(RunSlot::clear);
             app.refresh_parameters();
             let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
             notify(app, format!("{name} is gone"), false);

@@ -10,10 +10,10 @@ use crate::{
     model::Method,
     plot::{Side, XAxis},
     session::Event,
+    train::Request,
     tui::{
-        action::{Opened, Purpose},
-        app::Setup,
-        fixture,
+        state::run_slot::{Opened, Purpose},
+        testing::fixture,
     },
 };
 
@@ -45,7 +45,7 @@ fn press(app: &mut App, keys: &str) -> Vec<Effect> {
 fn one_key_after_opening_a_run_begins_on_the_demo() {
     let mut app = fixture::app(SIZE);
     let effects = press(&mut app, "\n");
-    assert_eq!(tasks(&effects), [Task::New(Method::aat(), Box::default())]);
+    assert_eq!(tasks(&effects), [Task::New(Box::default())]);
     assert_eq!(app.setup.data, "demo");
     assert!(app.slot(Side::A).is_busy() && !app.slot(Side::B).is_busy());
     assert_eq!(press(&mut app, "\n"), [], "a side trains once");
@@ -55,7 +55,10 @@ fn one_key_after_opening_a_run_begins_on_the_demo() {
 fn both_start_as_one_pair() {
     let mut app = fixture::app(SIZE);
     let effects = press(&mut app, "b");
-    assert_eq!(tasks(&effects), [Method::aat(), Method::full()].map(|method| Task::New(method, Box::default())));
+    assert_eq!(
+        tasks(&effects),
+        [Method::aat(), Method::full()].map(|method| Task::New(Box::new(Request { method, ..Request::default() })))
+    );
 }
 
 #[test]
@@ -63,7 +66,7 @@ fn one_method_starts_on_two_backbones() {
     let mut app = fixture::app(SIZE);
     let effects = press(&mut app, "\tmv");
     let method = Method::full().next();
-    let on = |model: &str| Task::New(method, Box::new(Setup { model: model.into(), ..Setup::default() }));
+    let on = |model: &str| Task::New(Box::new(Request { method, model: model.into(), ..Request::default() }));
     assert_eq!(tasks(&effects), ["box", "box-ssl"].map(on));
     assert_eq!(app.two_backbones(), Some(["box".into(), "box-ssl".into()]));
     assert_eq!(press(&mut app, "v"), [], "what runs is left alone");
@@ -73,7 +76,7 @@ fn one_method_starts_on_two_backbones() {
 fn a_side_takes_the_next_backbone() {
     let mut app = fixture::app(SIZE);
     let effects = press(&mut app, "n");
-    let shape = |app: &App| Effect::Shape(app.shape_asked.unwrap(), app.setup_of(Side::A), Method::aat());
+    let shape = |app: &App| Effect::Shape(app.shape_asked.unwrap(), Box::new(app.setup_of(Side::A)));
     assert_eq!(effects, [shape(&app)]);
     assert_eq!((app.setup_of(Side::A).model.as_str(), app.setup_of(Side::B).model.as_str()), ("box-ssl", "box"));
     press(&mut app, "n");
@@ -88,9 +91,9 @@ fn space_pauses_what_runs_and_lets_it_go_on() {
     let mut app = fixture::training(SIZE, (10, 10));
     let runs = Side::BOTH.map(|side| fixture::run_of(&mut app, side));
     assert_eq!(press(&mut app, " "), runs.map(|run| Effect::Command(run, Command::Pause)));
-    fixture::tell(&mut app, Side::A, Event::Paused);
+    fixture::run_event(&mut app, Side::A, Event::Paused);
     assert_eq!(press(&mut app, " "), runs.map(|run| Effect::Command(run, Command::Pause)));
-    fixture::tell(&mut app, Side::B, Event::Paused);
+    fixture::run_event(&mut app, Side::B, Event::Paused);
     assert_eq!(press(&mut app, " "), runs.map(|run| Effect::Command(run, Command::Continue)));
 }
 
@@ -151,7 +154,7 @@ fn an_interrupted_session_is_read_then_resumed() {
     assert_eq!(read(&press(&mut app, "r")), path);
     let opened = Opened { path: path.clone(), ..fixture::opened(Method::aat()) };
     let effects = fixture::open(&mut app, Side::A, Purpose::Resume, opened);
-    assert_eq!(tasks(&effects), [Task::Resume(path)]);
+    assert_eq!(tasks(&effects), [Task::Resume(path, Some(fixture::THEN))]);
     assert!(app.slot(Side::A).is_busy());
 }
 
@@ -167,14 +170,14 @@ fn two_sessions_are_chosen_by_two_keys_on_the_list() {
     assert_eq!(read(&press(&mut app, "jb")), path(3));
     fixture::open(&mut app, Side::B, Purpose::Choose, chosen(3));
     let effects = press(&mut app, "4r");
-    let [Effect::Listen(_, None, ears, _)] = effects.as_slice() else { panic!("{effects:?}") };
-    assert_eq!(ears, &[path(2), path(3)]);
+    let [Effect::Listen(_, None, listeners, _)] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!(listeners, &[path(2), path(3)]);
     // Another one while they listen: it hears at once, and the list stays.
-    fixture::hear(&mut app, crate::live::LiveEvent::Recovered { source: "mic".into(), rate: 1, channels: 1 });
+    fixture::live(&mut app, crate::live::LiveEvent::Recovered { source: "mic".into(), rate: 1, channels: 1 });
     press(&mut app, "5");
     let effects = fixture::open(&mut app, Side::A, Purpose::Choose, chosen(5));
     assert!(
-        matches!(effects.as_slice(), [Effect::Listen(_, None, ears, _)] if *ears == [path(5), path(3)]),
+        matches!(effects.as_slice(), [Effect::Listen(_, None, listeners, _)] if *listeners == [path(5), path(3)]),
         "{effects:?}"
     );
     assert_eq!(app.screen, Screen::Sessions);
@@ -187,7 +190,9 @@ fn the_command_line_takes_letters_that_are_keys_elsewhere() {
     assert_eq!(app.setup.data, "../q sounds");
     assert!(matches!(effects.as_slice(), [Effect::Shape(..)]) && app.overlay.is_none());
     press(&mut app, ":nonsense\n");
-    assert!(matches!(&app.overlay, Some(Overlay::CommandLine(line, Some(_))) if line == "nonsense"));
+    assert!(
+        matches!(&app.overlay, Some(Overlay::CommandLine(line)) if line.text() == "nonsense" && line.problem.is_some())
+    );
     press(&mut app, "\x1b");
     assert!(app.overlay.is_none());
 }
@@ -201,4 +206,39 @@ fn curves_are_exported_with_a_name_of_their_runs() {
     let [Effect::Export(path, charts)] = effects.as_slice() else { panic!("{effects:?}") };
     assert_eq!(path, &PathBuf::from("esc10-f1-aat-vs-esc10-f1-full.svg"));
     assert_eq!(charts.len(), 2);
+}
+
+/// A command is typed by its beginnings, carried out, called back and changed.
+#[test]
+fn the_command_line_completes_remembers_and_edits() {
+    let mut app = fixture::app(SIZE);
+    let shown = |app: &App| match &app.overlay {
+        Some(Overlay::CommandLine(line)) => line.text().to_owned(),
+        other => panic!("{other:?}"),
+    };
+    let key = |app: &mut App, code| update(app, Message::Key(KeyEvent::new(code, KeyModifiers::NONE)));
+    press(&mut app, ":se\t");
+    assert_eq!(shown(&app), "se", "set and sessions begin so");
+    press(&mut app, "t f\t");
+    assert_eq!(shown(&app), "set f", "fold and frames");
+    press(&mut app, "r\t48\n");
+    assert_eq!((app.setup.frames, app.history.as_slice()), (Some(48), ["set frames 48".to_owned()].as_slice()));
+    press(&mut app, ":");
+    key(&mut app, KeyCode::Up);
+    assert_eq!(shown(&app), "set frames 48");
+    key(&mut app, KeyCode::Backspace);
+    press(&mut app, "9\n");
+    assert_eq!(app.setup.frames, Some(49));
+    // What is on the disk is asked for; an answer to a line that was changed since is not taken.
+    let asked = |effects: Vec<Effect>| {
+        let [Effect::Complete(ticket, _)] = effects.as_slice() else { panic!("{effects:?}") };
+        *ticket
+    };
+    let first = asked(press(&mut app, ":data so\t"));
+    update(&mut app, Message::Completed(first, vec!["sounds/".into()]));
+    assert_eq!(shown(&app), "data sounds/");
+    let second = asked(press(&mut app, "\t"));
+    press(&mut app, "x");
+    update(&mut app, Message::Completed(second, vec!["sounds/dog/".into()]));
+    assert_eq!(shown(&app), "data sounds/x");
 }

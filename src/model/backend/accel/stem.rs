@@ -79,9 +79,10 @@ pub(super) fn backward(
             saved,
         ) => {
             let first = class.len();
-            let of_class = of_clips.narrow(1, 0, first)?.sum(0)?;
+            // (class tokens, D); nothing can be taken of an axis of no length.
+            let of_class = (first > 0).then(|| of_clips.narrow(1, 0, first)?.sum(0)).transpose()?;
             for (i, (to, class)) in to_class.iter_mut().zip(class).enumerate() {
-                put(to, class, || Ok(of_class.get(i)?))?;
+                put(to, class, || Ok(of_clips.narrow(1, i, 1)?.sum(0)?.squeeze(0)?))?;
             }
             let patches = of_clips.narrow(1, first, rows / batch.max(1) - first)?.contiguous()?;
             let patches = patches.reshape((batch * patches.dim(1)?, d))?;
@@ -90,8 +91,9 @@ pub(super) fn backward(
                     put(to_positions, positions, || {
                         let all = Tensor::zeros((positions.kept.dim(1)?, d), patches.dtype(), patches.device())?;
                         let all = all.index_add(&places, &patches, 0)?;
+                        let Some(of_class) = &of_class else { return Ok(all) };
                         let rest = Tensor::zeros((all.dim(0)? - first, d), all.dtype(), all.device())?;
-                        Ok((all + Tensor::cat(&[&of_class, &rest], 0)?)?)
+                        Ok((all + Tensor::cat(&[of_class, &rest], 0)?)?)
                     })?;
                     if let (Some(mask), Some(to)) = (&weights.mask, found.mask.as_mut()) {
                         put(to, mask, || Ok(patches.broadcast_mul(&hidden)?.sum(0)?))?;
@@ -177,6 +179,9 @@ fn chosen(
     let at = Tensor::from_vec(at, rows, device)?;
     let patches = (patches + all.index_select(&at, 0)?)?.reshape((batch, kept, d))?;
     let class: Vec<_> = class.iter().map(|token| &token.kept).collect();
+    if class.is_empty() {
+        return Ok((patches, Saved::Chosen { pixels, hidden, places: at }));
+    }
     let class = Tensor::cat(&class, 1)?.broadcast_add(&all.narrow(0, 0, first)?)?.broadcast_as((batch, first, d))?;
     Ok((Tensor::cat(&[&class, &patches], 1)?, Saved::Chosen { pixels, hidden, places: at }))
 }

@@ -60,13 +60,9 @@ impl Weight {
                 store.entry(name).ok_or_else(|| ModelError::Shape(format!("the model has no parameter {name}")))?;
             Ok::<_, ModelError>((spec.trains, var.as_detached_tensor()))
         };
-        let (trains, kept) = match names {
-            Names::One(name) => entry(name)?,
-            Names::QueryValue([q, v]) => {
-                let ((q_trains, q), (v_trains, v)) = (entry(q)?, entry(v)?);
-                (q_trains || v_trains, Tensor::cat(&[&q, &q.zeros_like()?, &v], 0)?)
-            }
-        };
+        let (trains, parts): (Vec<bool>, Vec<Tensor>) =
+            names.all().iter().map(|name| entry(name)).collect::<Result<Vec<_>>>()?.into_iter().unzip();
+        let (trains, kept) = (trains.contains(&true), names.pack_tensors(&parts)?);
         Ok(Self { product: kept.clone(), kept, trains })
     }
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Backend, Cpu, Plan, Result, Sizes};
 use crate::{
-    model::{Inventory, Method, ModelConfig, ModelError, Thrift, arch, specs},
+    model::{Inventory, MemoryOptions, Method, ModelConfig, ModelError, arch, specs},
     ops::block::{Trained, Widths},
 };
 
@@ -33,13 +33,13 @@ impl Cost {
     ///
     /// # Errors
     /// When the CPU kernels do not know the method for this backbone.
-    pub fn of(config: &ModelConfig, method: Method, batch: usize, thrift: Thrift) -> Result<Self> {
+    pub fn of(config: &ModelConfig, method: Method, batch: usize, memory: MemoryOptions) -> Result<Self> {
         let specs = specs(config, method);
         let counts = Inventory::of(&specs);
-        let batch = thrift.micro_batch.unwrap_or(batch).clamp(1, batch.max(1));
+        let batch = memory.micro_batch.unwrap_or(batch).clamp(1, batch.max(1));
         let extras = method.extras(config);
         let trains = arch::training(&arch::names(config, &extras, false).backbone, &specs);
-        let plan = Plan { config, extras: &extras, trains: &trains, thrift };
+        let plan = Plan { config, extras: &extras, trains: &trains, memory };
         if !Cpu::supports(&plan) {
             return Err(ModelError::Shape(format!("the CPU kernels have no {method} for this backbone")));
         }
@@ -80,7 +80,7 @@ mod tests {
 
     use super::*;
     use crate::model::{
-        Engine,
+        Engine, Recompute,
         network::Network,
         testing::{features, loss, moved},
     };
@@ -88,15 +88,15 @@ mod tests {
     /// The count is of what is really kept, for every method, with and without checkpoints.
     #[test]
     fn what_is_counted_is_what_is_kept() {
-        for (checkpoint, lean) in [(false, false), (false, true), (true, false)] {
+        for (recompute, _) in Recompute::ALL {
             for method in Method::all() {
-                let thrift = Thrift { checkpoint, lean, ..Thrift::default() };
+                let memory = MemoryOptions { recompute, ..MemoryOptions::default() };
                 let config = ModelConfig { hidden: 36, mlp_hidden: 100, depth: 3, ..tiny() };
-                let mut engine = Network::<Cpu>::new(config.clone(), method, thrift);
+                let mut engine = Network::<Cpu>::new(config.clone(), method, memory);
                 let store = moved(&config, method, 0.1);
                 engine.step(&store, &features(&config, 2), &mut loss, false).unwrap();
-                let counted = Cost::of(&config, method, 2, thrift).unwrap();
-                assert_eq!(counted.activations, engine.backend().stack.kept_bytes(), "{method}, {thrift:?}");
+                let counted = Cost::of(&config, method, 2, memory).unwrap();
+                assert_eq!(counted.activations, engine.backend().stack.kept_bytes(), "{method}, {memory:?}");
             }
         }
     }
@@ -106,17 +106,17 @@ mod tests {
     }
 
     /// The promise of the method: activations and optimizer state of AAT are at most half of full fine-tuning's. So
-    /// they are on base; on tiny, which has few weights, lean blocks are needed.
+    /// they are on base; on tiny, which has few weights, their MLPs are computed again.
     #[test]
     fn adapters_keep_at_most_half_of_what_full_fine_tuning_keeps() {
         let base = ModelConfig::ast("base", 512, [10, 10], 50).unwrap();
-        for (config, batch, lean) in [(tiny(), 16, true), (base, 2, false)] {
-            let of = |method: &str, lean| {
-                let thrift = Thrift { lean, ..Thrift::default() };
-                Cost::of(&config, method.parse().unwrap(), batch, thrift).unwrap()
+        for (config, batch, recompute) in [(tiny(), 16, Recompute::Mlp), (base, 2, Recompute::Nothing)] {
+            let of = |method: &str, recompute| {
+                let memory = MemoryOptions { recompute, ..MemoryOptions::default() };
+                Cost::of(&config, method.parse().unwrap(), batch, memory).unwrap()
             };
-            let [aat, full] = [("aat", lean), ("full", false)].map(|(method, lean)| {
-                let Cost { activations, moments, .. } = of(method, lean);
+            let [aat, full] = [("aat", recompute), ("full", Recompute::Nothing)].map(|(method, recompute)| {
+                let Cost { activations, moments, .. } = of(method, recompute);
                 activations + moments
             });
             assert!(2 * aat <= full, "{aat} and {full} of {config:?}");

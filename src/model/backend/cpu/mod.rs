@@ -78,9 +78,9 @@ impl Backend for Cpu {
     type End = Vec<f32>;
 
     fn new(plan: &Plan<'_>) -> Self {
-        let Plan { config, extras, trains, thrift } = plan;
+        let Plan { config, extras, trains, memory } = plan;
         Self {
-            stack: Stack::new(&trains.blocks, trains.stem.any(), thrift.checkpoint, thrift.lean),
+            stack: Stack::new(&trains.blocks, trains.stem.any(), memory.recompute),
             config: (*config).clone(),
             extras: **extras,
             convolutions: Convolutions::default(),
@@ -96,12 +96,7 @@ impl Backend for Cpu {
     fn gradients(&self, names: &Backbone<Names>, store: &ParamStore) -> Result<Self::Gradients> {
         let trains = arch::trains(store);
         let count = |name: &String| store.entry(name).map_or(0, |(spec, _)| spec.count());
-        let size = |names: &Names| match names {
-            Names::One(name) => count(name),
-            // The keys' third of a packed bias is no parameter.
-            Names::QueryValue([q, _]) => 3 * count(q),
-        };
-        Ok(names.map(|names| trains(names).then(|| vec![0.0; size(names)])))
+        Ok(names.map(|names| trains(names).then(|| vec![0.0; names.count(count)])))
     }
 
     fn found(mut gradients: Self::Gradients) -> Result<Vec<Option<Tensor>>> {

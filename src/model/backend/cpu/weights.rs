@@ -14,7 +14,7 @@ type Guard<'s> = Box<dyn Deref<Target = Storage> + Sync + 's>;
 pub(in crate::model) enum Held<'s> {
     /// A parameter's memory, held against writing, and where it lies in it.
     Own(Guard<'s>, Range<usize>),
-    /// A packed bias put together.
+    /// Put together of several.
     Packed(Vec<f32>),
 }
 
@@ -34,13 +34,11 @@ impl<'s> Held<'s> {
                 _ => Err(ModelError::Shape(format!("{name} is not in main memory as single-precision numbers"))),
             }
         };
-        match names {
-            Names::One(name) => own(name),
-            Names::QueryValue([q, v]) => {
-                let (q, v) = (own(q)?, own(v)?);
-                Ok(Self::Packed([q.values(), &vec![0.0; q.values().len()], v.values()].concat()))
-            }
+        if let Names::One(name) = names {
+            return own(name);
         }
+        let parts = names.all().iter().map(|name| own(name)).collect::<Result<Vec<_>>>()?;
+        Ok(Self::Packed(names.pack(&parts.iter().map(Self::values).collect::<Vec<_>>())))
     }
 
     /// Its values.

@@ -1,0 +1,225 @@
+//! What the backward pass of a block needs, and what forward keeps for it: the least from which the rest is cheap.
+//!
+//! The adapters' insides and x2 are computed again where what they come from is kept anyway. Where fc2's weight is
+//! frozen, GELU's slope is kept in place of fc1's output; a lean block keeps neither and multiplies by fc1 again.
+
+use super::{Adapter, Block, Linear, Lora, Shape};
+use crate::ops::parallel::Buffer;
+
+/// What the backward pass of one block has to compute, and so what forward must keep: nothing more.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Needs {
+    /// The gradient of the block's input.
+    pub input: bool,
+    /// Anything at all.
+    pub any: bool,
+    /// Backward goes through attention: something before or in it trains.
+    pub(super) attention: bool,
+    /// Backward reaches x2: something at or before the Spatial Adapter trains.
+    pub(super) x2: bool,
+    /// The gradient of n = norm2(x2).
+    pub(super) n: bool,
+    /// The gradient of fc1's output.
+    pub(super) mlp: bool,
+    /// GELU of fc1's output, for fc2's weight.
+    pub(super) act: bool,
+    /// `M.down`'s output.
+    pub(super) adapter_pre: bool,
+    /// x2 itself, for norm2's backward pass and to recompute n.
+    pub(super) x2_values: bool,
+    /// n, for the weights of fc1 and `M.down`.
+    pub(super) n_values: bool,
+    /// fc1's weight or bias trains.
+    pub(super) fc1: bool,
+    /// `S.down`'s output.
+    pub(super) spatial_pre: bool,
+    /// h, for the weight of `S.down`.
+    pub(super) h_values: bool,
+    /// proj's weight or bias trains.
+    pub(super) proj: bool,
+    /// Attention's output, for proj's weight.
+    pub(super) mixed: bool,
+    /// A low-rank update trains.
+    pub(super) lora: bool,
+    /// fc1's output is computed again, from n.
+    pub(super) lean: bool,
+}
+
+impl Needs {
+    /// From what trains in the block, and whether anything before it does. With `lean`, the widest that a block keeps
+    /// is computed again, for about a seventh more time.
+    pub fn of(trains: &Block<bool>, before: bool, lean: bool) -> Self {
+        let either = |linear: &Linear<bool>| linear.weight || linear.bias;
+        let adapter =
+            |adapter: &Option<Adapter<bool>>| adapter.as_ref().is_some_and(|a| either(&a.down) || either(&a.up));
+        let down = |adapter: &Option<Adapter<bool>>| adapter.as_ref().is_some_and(|a| a.down.weight);
+        let lora = trains.lora.as_ref().is_some_and(|Lora { q, v }| q.down || q.up || v.down || v.up);
+        let prompt = trains.prompt.is_some_and(|prompt| prompt);
+        let attention = before || either(&trains.norm1) || either(&trains.qkv) || lora || prompt;
+        let x2 = attention || either(&trains.proj) || adapter(&trains.spatial);
+        let n = x2 || either(&trains.norm2);
+        let late = n || either(&trains.fc1) || either(&trains.fc2);
+        let lean = lean && late;
+        let n_values = lean || trains.fc1.weight || down(&trains.adapter);
+        Self {
+            input: before,
+            any: late || adapter(&trains.adapter),
+            attention,
+            x2,
+            n,
+            mlp: late,
+            act: trains.fc2.weight,
+            adapter_pre: trains.adapter.is_some() && (n || adapter(&trains.adapter)),
+            x2_values: n || n_values,
+            n_values,
+            fc1: either(&trains.fc1),
+            spatial_pre: trains.spatial.is_some() && x2,
+            h_values: down(&trains.spatial),
+            proj: either(&trains.proj),
+            mixed: trains.proj.weight,
+            lora,
+            lean,
+        }
+    }
+
+    /// `S.down`'s output is computed again, from h.
+    pub(super) fn spatial_again(&self) -> bool {
+        self.spatial_pre && self.h_values
+    }
+
+    /// `M.down`'s output is computed again, from n.
+    pub(super) fn adapter_again(&self) -> bool {
+        self.adapter_pre && self.n_values
+    }
+
+    /// x2 is computed again, from x, h and the Spatial Adapter.
+    pub(super) fn x2_again(&self) -> bool {
+        self.x2_values && self.attention && self.spatial_again()
+    }
+
+    /// How much of everything is kept of a block of this shape.
+    pub fn lengths(&self, shape: &Shape, widths: Widths) -> Lengths {
+        let (rows, d) = (shape.rows_out(), shape.hidden);
+        let when = |kept: bool, values: usize| if kept { values } else { 0 };
+        Lengths {
+            x: when(self.attention, shape.rows_in() * d),
+            qkv: when(self.attention, shape.batch * (shape.tokens + widths.prompts) * 3 * d),
+            lse: when(self.attention, rows * shape.heads),
+            mixed: when(self.mixed, rows * d),
+            h: when(self.h_values, rows * d),
+            spatial_pre: when(self.spatial_pre && !self.spatial_again(), rows * widths.spatial),
+            x2: when(self.x2_values && !self.x2_again(), rows * d),
+            pre: when(self.act && !self.lean, rows * widths.mlp),
+            slope: when(self.mlp && !self.act && !self.lean, rows * widths.mlp),
+            adapter_pre: when(self.adapter_pre && !self.adapter_again(), rows * widths.adapter),
+        }
+    }
+}
+
+/// Sizes of a block beside those of its [`Shape`]; 0 for what it does not have.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Widths {
+    /// Prompt tokens.
+    pub prompts: usize,
+    /// Inner size of the MLP, H.
+    pub mlp: usize,
+    /// Inner size of the Spatial Adapter.
+    pub spatial: usize,
+    /// Inner size of the MLP Adapter.
+    pub adapter: usize,
+}
+
+impl Widths {
+    /// Those of a block of hidden size `d`.
+    pub fn of(weights: &Block<&[f32]>, d: usize) -> Self {
+        let inner = |adapter: &Option<Adapter<&[f32]>>| adapter.as_ref().map_or(0, |adapter| adapter.down.outputs());
+        Self {
+            prompts: weights.prompt.map_or(0, |prompt| prompt.len() / d),
+            mlp: weights.fc1.outputs(),
+            spatial: inner(&weights.spatial),
+            adapter: inner(&weights.adapter),
+        }
+    }
+}
+
+/// Values kept in each buffer of a [`Tape`].
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Lengths {
+    pub(super) x: usize,
+    pub(super) qkv: usize,
+    pub(super) lse: usize,
+    pub(super) mixed: usize,
+    pub(super) h: usize,
+    pub(super) spatial_pre: usize,
+    pub(super) x2: usize,
+    pub(super) pre: usize,
+    pub(super) slope: usize,
+    pub(super) adapter_pre: usize,
+}
+
+impl Lengths {
+    /// What buffers hold that keep these and then the others.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            x: self.x.max(other.x),
+            qkv: self.qkv.max(other.qkv),
+            lse: self.lse.max(other.lse),
+            mixed: self.mixed.max(other.mixed),
+            h: self.h.max(other.h),
+            spatial_pre: self.spatial_pre.max(other.spatial_pre),
+            x2: self.x2.max(other.x2),
+            pre: self.pre.max(other.pre),
+            slope: self.slope.max(other.slope),
+            adapter_pre: self.adapter_pre.max(other.adapter_pre),
+        }
+    }
+
+    /// Bytes of all.
+    pub fn bytes(&self) -> usize {
+        let Self { x, qkv, lse, mixed, h, spatial_pre, x2, pre, slope, adapter_pre } = self;
+        (x + qkv + lse + mixed + h + spatial_pre + x2 + pre + slope + adapter_pre) * size_of::<f32>()
+    }
+}
+
+/// What forward keeps of one block for backward, each buffer only where [`Needs`] says so. Backward consumes it.
+#[derive(Debug, Default)]
+pub struct Tape {
+    /// The input, (batch, tokens, D).
+    pub(super) x: Buffer,
+    /// Packed queries, keys and values, (batch, tokens + prompts, 3 D).
+    pub(super) qkv: Buffer,
+    /// Log-sum-exp of each softmax, (batch, heads, keep).
+    pub(super) lse: Buffer,
+    /// Attention's output, (batch, keep, D), for proj's weight.
+    pub(super) mixed: Buffer,
+    /// (batch, keep, D).
+    pub(super) h: Buffer,
+    /// (batch, keep, inner).
+    pub(super) spatial_pre: Buffer,
+    /// (batch, keep, D).
+    pub(super) x2: Buffer,
+    /// fc1's output, (batch, keep, H).
+    pub(super) pre: Buffer,
+    /// GELU's slope there, (batch, keep, H).
+    pub(super) slope: Buffer,
+    /// (batch, keep, inner).
+    pub(super) adapter_pre: Buffer,
+}
+
+/// Where forward keeps what backward is going to need, and what that is.
+#[derive(Debug)]
+pub struct Saved<'a> {
+    /// The buffers.
+    pub tape: &'a mut Tape,
+    /// What belongs in them.
+    pub needs: Needs,
+}
+
+impl Tape {
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        let Self { x, qkv, lse, mixed, h, spatial_pre, x2, pre, slope, adapter_pre } = self;
+        [x, qkv, lse, mixed, h, spatial_pre, x2, pre, slope, adapter_pre].into_iter().map(Buffer::bytes).sum()
+    }
+}

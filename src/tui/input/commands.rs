@@ -1,0 +1,197 @@
+//! The command line: `:` and a word.
+
+use std::path::PathBuf;
+
+use super::action::{Action, Screen};
+use crate::{session::OnNan, train::Request, tui::text};
+
+/// Words, what follows them, and what they do: for the parser's errors and the help.
+pub const COMMANDS: [(&str, &str, &str); 19] = [
+    ("data", "D", "train on a folder, a manifest, or demo"),
+    ("model", "M", "adapt box, ced-tiny or another name, a checkpoint or a session"),
+    ("method", "X", "aat, full, aat-m, partial, prompt, lora, bitfit or head"),
+    ("set", "NAME VALUE", "new runs' epochs, batch, lr, fold, stride, dtype and more"),
+    ("start", "", "start the side in focus, or resume it where it was stopped"),
+    ("anew", "", "begin a new session on the side in focus"),
+    ("both", "", "start both, paired"),
+    ("pause", "", "pause, or continue"),
+    ("stop", "", "stop the side in focus"),
+    ("listen", "[FILE]", "to the microphone, or to a file played in real time"),
+    ("teach", "[FOLDER]", "classes of your own; their clips are kept in a folder"),
+    ("class", "NAME", "add a class to what is taught"),
+    ("export", "[FILE]", "curves as .svg or .png"),
+    ("theme", "NAME", "dark, light, colour-blind, monochrome, or your own"),
+    ("graphics", "NAME", "draw the spectrogram with half, octant or kitty"),
+    ("sessions", "", "what ran"),
+    ("help", "", "keys and commands"),
+    ("quit", "", "leave, asking if something would be lost"),
+    ("quit!", "", "leave now; what runs can be resumed"),
+];
+
+/// What `set` sets, by the names of `train`'s flags.
+pub const SETTINGS: [&str; 17] = [
+    "epochs",
+    "batch",
+    "micro-batch",
+    "lr",
+    "fold",
+    "seed",
+    "recipe",
+    "frames",
+    "stride",
+    "device",
+    "dtype",
+    "norms-every",
+    "recompute",
+    "on-nan",
+    "label-column",
+    "marked-in-full",
+    "trust-detections",
+];
+
+/// What a typed line asks for; nothing, when it is empty.
+///
+/// # Errors
+/// What is wrong with it, for people.
+pub fn parse(line: &str) -> Result<Option<Action>, String> {
+    let line = line.trim().trim_start_matches(':');
+    let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    let rest = rest.trim();
+    let path = || (!rest.is_empty()).then(|| PathBuf::from(rest));
+    let needed = |what: &str| {
+        if rest.is_empty() { Err(format!("{word} needs {what}")) } else { Ok(rest.to_owned()) }
+    };
+    Ok(Some(match word {
+        "" => return Ok(None),
+        "data" => Action::SetData(needed("a folder, a manifest, or demo")?),
+        "model" => Action::SetModel(needed("a name (Tab shows them), a checkpoint or a session")?),
+        "method" => Action::SetMethod(rest.parse().map_err(|error: crate::model::ModelError| error.to_string())?),
+        "set" => {
+            let (name, value) =
+                rest.split_once(char::is_whitespace).ok_or("set needs a name and a value: set epochs 5")?;
+            set(&mut Request::default(), name, value.trim())?;
+            Action::Set(name.to_owned(), value.trim().to_owned())
+        }
+        "start" => Action::Start,
+        "anew" => Action::Anew,
+        "both" => Action::StartBoth,
+        "pause" => Action::Pause,
+        "stop" => Action::Stop,
+        "listen" => Action::Listen(path()),
+        "teach" => Action::Teach(path()),
+        "class" => Action::NameClass(needed("a name")?),
+        "export" => Action::Export(path()),
+        "theme" => Action::SetTheme(needed("a name")?),
+        "graphics" => Action::SetGraphics(rest.parse()?),
+        "sessions" => Action::Show(Screen::Sessions),
+        "help" => Action::Help,
+        "quit" | "q" => Action::Quit,
+        "quit!" | "q!" => Action::QuitNow,
+        other => {
+            let names: Vec<_> = COMMANDS.iter().map(|(name, ..)| *name).collect();
+            return Err(format!("no command \"{}\"; there are {}", text::clean(other), names.join(", ")));
+        }
+    }))
+}
+
+/// Sets one thing of the next run. `default` leaves it to the recipe again.
+///
+/// # Errors
+/// When the name is not known or the value is no such thing.
+pub fn set(setup: &mut Request, name: &str, value: &str) -> Result<(), String> {
+    fn optional<T: std::str::FromStr>(name: &str, value: &str) -> Result<Option<T>, String> {
+        match value {
+            "default" => Ok(None),
+            _ => value.parse().map(Some).map_err(|_| format!("{name} cannot be \"{}\"", text::clean(value))),
+        }
+    }
+    fn yes(name: &str, value: &str) -> Result<bool, String> {
+        match value {
+            "yes" => Ok(true),
+            "no" | "default" => Ok(false),
+            _ => Err(format!("{name} is yes or no, not \"{}\"", text::clean(value))),
+        }
+    }
+    let usual = Request::default();
+    match name {
+        "epochs" => setup.epochs = optional(name, value)?,
+        "batch" => setup.batch = optional(name, value)?,
+        "micro-batch" => setup.micro_batch = optional(name, value)?,
+        "lr" => setup.lr = optional(name, value)?,
+        "fold" => setup.fold = optional(name, value)?,
+        "recipe" => setup.recipe = optional(name, value)?,
+        "frames" => setup.frames = optional(name, value)?,
+        "stride" => setup.stride = optional(name, value)?,
+        "seed" => setup.seed = optional(name, value)?.unwrap_or(usual.seed),
+        "device" => setup.device = optional(name, value)?.unwrap_or(usual.device),
+        "dtype" => setup.dtype = optional(name, value)?.unwrap_or(usual.dtype),
+        "norms-every" => setup.norms_every = optional(name, value)?.unwrap_or(usual.norms_every),
+        "recompute" => setup.recompute = optional(name, value)?.unwrap_or(usual.recompute),
+        "label-column" => setup.marks.label_column = optional(name, value)?,
+        "marked-in-full" => setup.marks.marked_in_full = yes(name, value)?,
+        "trust-detections" => setup.marks.trust_detections = yes(name, value)?,
+        "on-nan" => {
+            setup.on_nan = match value {
+                "stop" | "default" => OnNan::Stop,
+                "skip" => OnNan::Skip,
+                _ => return Err(format!("on-nan is stop or skip, not \"{}\"", text::clean(value))),
+            }
+        }
+        _ => return Err(format!("no setting \"{}\"; there are {}", text::clean(name), SETTINGS.join(", "))),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn lines_become_actions() {
+        assert_eq!(parse(":data ../my sounds ").unwrap(), Some(Action::SetData("../my sounds".into())));
+        assert_eq!(parse("listen").unwrap(), Some(Action::Listen(None)));
+        assert_eq!(parse("  ").unwrap(), None);
+        assert_eq!(parse("set epochs 5").unwrap(), Some(Action::Set("epochs".into(), "5".into())));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        assert!(parse("dta x").unwrap_err().contains("no command \"dta\""));
+        assert_eq!(parse("set epochs many").unwrap_err(), "epochs cannot be \"many\"");
+        assert!(parse("method adapter").unwrap_err().contains("aat-m"));
+        assert!(parse("model").unwrap_err().contains("needs"));
+    }
+
+    #[test]
+    fn every_listed_setting_is_set_and_goes_back_to_its_default() {
+        for name in SETTINGS {
+            let value = match name {
+                "on-nan" => "skip",
+                "recompute" => "block",
+                "marked-in-full" | "trust-detections" => "yes",
+                _ => "3",
+            };
+            let mut setup = Request::default();
+            set(&mut setup, name, value).unwrap();
+            assert_ne!(setup, Request::default(), "{name}");
+            set(&mut setup, name, "default").unwrap();
+            assert_eq!(setup, Request::default(), "{name}");
+        }
+        assert!(set(&mut Request::default(), "speed", "3").unwrap_err().contains("norms-every"));
+    }
+
+    #[test]
+    fn every_listed_command_is_understood() {
+        for (name, rest, _) in COMMANDS {
+            let line = match name {
+                "method" => "method aat".to_owned(),
+                "set" => "set lr 1e-4".to_owned(),
+                "graphics" => "graphics octant".to_owned(),
+                _ => format!("{name} {rest}"),
+            };
+            assert!(parse(&line).is_ok_and(|action| action.is_some()), "{line}");
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! What a person asks for: actions, the keys they are bound to, and the command line.
+
+pub mod action;
+pub mod commands;
+pub mod completion;
+pub mod keymap;

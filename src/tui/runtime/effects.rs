@@ -1,0 +1,393 @@
+//! Does what [`update`](super::update()) asks for: trains, reads, listens, writes. Answers come back as messages.
+
+use std::{
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use super::{
+    inbox::Inbox,
+    listen_task::{Asked, ListenTask},
+    live_files::{self, Taught},
+    names,
+};
+use crate::{
+    clock,
+    export::{self, ExportError, Stage},
+    model::{self, hub},
+    plot,
+    session::{self, SessionInfo, Status, Store},
+    train::{self, Command, Launch, Request, Trainer},
+    tui::{
+        state::{run_slot::Opened, sessions::Listing, ticket::Ticket},
+        terminal::signals,
+        text,
+        update::{
+            effect::{Effect, Task},
+            message::Message,
+        },
+    },
+};
+
+/// How long a thread that forwards events waits before it looks whether anybody still wants them.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Tells the workbench how a download goes, at every twentieth of a file.
+struct Downloads<'a> {
+    inbox: &'a Inbox,
+    /// The file that was told of last, and at which twentieth.
+    told: Option<(String, u64)>,
+}
+
+impl hub::Watcher for Downloads<'_> {
+    fn downloaded(&mut self, file: &str, done: u64, total: u64) {
+        const SMALL: u64 = 1 << 20;
+        let step = 20 * done / total.max(1);
+        if total < SMALL || self.told.as_ref().is_some_and(|(name, at)| name == file && *at >= step) {
+            return;
+        }
+        self.told = Some((file.to_owned(), step));
+        let megabytes = |bytes: u64| bytes as f64 / 1e6;
+        let text = format!("downloading {file}: {:.1} of {:.1} MB", megabytes(done), megabytes(total));
+        let _ = self.inbox.send(Message::Notice(text.into()));
+    }
+}
+
+/// Something to be done with the sessions on disk, and what it gives.
+type Job = Box<dyn FnOnce(&Store) -> Message + Send>;
+
+/// Everything outside the state.
+pub struct EffectRunner {
+    store: Store,
+    inbox: Inbox,
+    /// Trainers at work, each with the tickets of its runs in order.
+    trainers: Vec<(Trainer, Vec<Ticket>)>,
+    /// The thread that reads and deletes sessions: one thing after the other, in the order they were asked for.
+    clerk: mpsc::Sender<Job>,
+    /// What is heard now.
+    hearing: Option<ListenTask>,
+    taught: Taught,
+    /// The export at work: how it is stopped, and its thread.
+    exporting: Option<(Arc<AtomicBool>, JoinHandle<()>)>,
+}
+
+impl EffectRunner {
+    /// A world with these sessions, answering here.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn new(store: Store, inbox: Inbox) -> std::io::Result<Self> {
+        let (clerk, jobs) = mpsc::channel::<Job>();
+        let (its_store, its_inbox) = (store.clone(), inbox.clone());
+        thread::Builder::new().name("clerk".into()).spawn(move || {
+            for job in jobs {
+                if its_inbox.send(job(&its_store)).is_err() {
+                    return;
+                }
+            }
+        })?;
+        Ok(Self {
+            store,
+            inbox,
+            trainers: Vec::new(),
+            clerk,
+            hearing: None,
+            taught: Taught::default(),
+            exporting: None,
+        })
+    }
+
+    /// Does one thing. Quick, or on another thread: then its answer comes as a message. What there is to tell at once
+    /// comes back.
+    pub fn perform(&mut self, effect: Effect) -> Vec<Message> {
+        match effect {
+            Effect::Train(runs) => return self.train(runs),
+            Effect::Command(run, command) => self.command(run, command),
+            Effect::List => return self.ask(|store| Message::Sessions(list(store))),
+            Effect::Open(ticket, path) => {
+                return self.ask(move |_| Message::Opened(ticket, open(&path).map(Box::new)));
+            }
+            Effect::Remove(path) => {
+                return self.ask(move |store| {
+                    let removed = store.remove(&path).map(|_left| clock::now_ms()).map_err(|error| error.to_string());
+                    Message::Removed(path, removed)
+                });
+            }
+            Effect::Shape(ticket, request) => {
+                return self.spawn("aside", move |store, inbox| {
+                    let request = resolved(store, *request);
+                    let shape = train::preview(&request).map(Box::new).map_err(|error| error.to_string());
+                    let is_known = shape.is_ok();
+                    if inbox.send(Message::Shape(ticket, shape)).is_err() {
+                        return;
+                    }
+                    // A backbone on the hub is downloaded as soon as it is chosen, so that its training need not wait.
+                    let mut downloads = Downloads { inbox, told: None };
+                    let done = model::fetch(&request.model, &mut downloads);
+                    let told = match (done, downloads.told.is_some()) {
+                        (Ok(()), true) => Message::Notice(format!("{} is here", request.model).into()),
+                        (Err(error), _) if is_known => Message::Trouble(error.to_string().into()),
+                        _ => return,
+                    };
+                    let _ = inbox.send(told);
+                });
+            }
+            Effect::Listen(ticket, file, listeners, setup) => {
+                if let Some(before) = self.hearing.take() {
+                    before.stop(true);
+                }
+                let hearing = ListenTask::default();
+                self.hearing = Some(hearing.clone());
+                let asked = Asked { ticket, file, sessions: listeners, setup };
+                return self.spawn("live", move |store, inbox| hearing.run(&asked, store, inbox));
+            }
+            Effect::StopListening => self.stop_listening(),
+            Effect::Export(path, charts) => {
+                return self.aside(move |_, _| match plot::export(&path, &charts) {
+                    Ok(()) => Message::Notice(format!("curves are in {}", path.display()).into()),
+                    Err(error) => Message::Trouble(error.to_string().into()),
+                });
+            }
+            Effect::Complete(ticket, wanted) => {
+                return self.aside(move |store, _| Message::Completed(ticket, names::fitting(&wanted, store.root())));
+            }
+            Effect::ExportSession(ticket, request) => return self.export(ticket, *request),
+            Effect::StopExport => self.stop_export(),
+            Effect::Suspend => {
+                if !signals::step_aside() {
+                    return vec![Message::Notice("there is no shell to go back to; q quits".into())];
+                }
+            }
+            Effect::Quit => {}
+            other => return self.live(other),
+        }
+        Vec::new()
+    }
+
+    /// What is asked of the Live screen's pipeline and of what it keeps.
+    fn live(&mut self, effect: Effect) -> Vec<Message> {
+        let hearing = self.hearing.clone();
+        let pipeline = || hearing.as_ref().and_then(ListenTask::pipeline);
+        let taught = self.taught.clone();
+        match effect {
+            Effect::Hold(held) => pipeline().into_iter().for_each(|pipeline| pipeline.hold(held)),
+            Effect::Gains(listener, gains) => {
+                if let Some(pipeline) = pipeline() {
+                    pipeline.set_gains(listener, gains);
+                }
+            }
+            Effect::Record => pipeline().into_iter().for_each(|pipeline| pipeline.record()),
+            Effect::Recorded(class, without_ms) => {
+                // Taken at once: the pipeline may be another one in a moment.
+                let samples = pipeline().map(|pipeline| pipeline.recorded()).unwrap_or_default();
+                return self.aside(move |store, inbox| taught.keep(store, inbox, &class, samples, without_ms));
+            }
+            Effect::SaveDesk(session, mix) => {
+                return self.aside(move |store, _| live_files::save_desk(store, &session, &mix));
+            }
+            Effect::LoadDesk(session, name) => {
+                return self.aside(move |store, _| live_files::load_desk(store, &session, name));
+            }
+            Effect::Bookmark(session, source, gains) => {
+                return self.aside(move |store, inbox| {
+                    live_files::bookmark(store, inbox, hearing.as_ref(), session, &source, &gains)
+                });
+            }
+            Effect::Bookmarks(session) => return self.aside(move |store, _| live_files::bookmarks(store, session)),
+            Effect::Replay(session, bookmark, device) => {
+                return self.aside(move |store, _| live_files::replay(store, &session, &bookmark, &device));
+            }
+            Effect::RemoveBookmark(session, bookmark) => {
+                return self.aside(move |store, inbox| live_files::remove_bookmark(store, inbox, session, *bookmark));
+            }
+            Effect::OpenLesson(folder) => return self.aside(move |store, _| taught.open(store, folder)),
+            Effect::NameClass(name) => {
+                return self.aside(move |store, _| taught.change(store, |lesson| lesson.name(&name)));
+            }
+            Effect::RemoveExample(class, place) => {
+                return self.aside(move |store, _| taught.change(store, |lesson| lesson.remove(&class, place)));
+            }
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    /// Stops what trains, each with a checkpoint, and what is exported, and waits for them.
+    pub fn stop(&mut self) {
+        self.stop_listening();
+        self.stop_export();
+        for (trainer, _) in &self.trainers {
+            trainer.command(None, Command::Stop);
+        }
+        self.trainers.clear();
+        if let Some((_, thread)) = self.exporting.take() {
+            // What was written under a temporary name is removed by that thread.
+            let _ = thread.join();
+        }
+    }
+
+    /// Whether some trainer is still at work.
+    pub fn is_training(&self) -> bool {
+        self.trainers.iter().any(|(trainer, _)| !trainer.is_over())
+    }
+
+    fn stop_listening(&mut self) {
+        // The handle stays: what was recorded until now is still to be fetched.
+        if let Some(hearing) = &self.hearing {
+            hearing.stop(false);
+        }
+    }
+
+    fn export(&mut self, ticket: Ticket, request: export::Request) -> Vec<Message> {
+        let (store, inbox, stop) = (self.store.clone(), self.inbox.clone(), Arc::new(AtomicBool::new(false)));
+        let asked = stop.clone();
+        let spawned = thread::Builder::new().name("export".into()).spawn(move || {
+            let mut watch = |stage: Stage| {
+                let sent = match stage {
+                    Stage::Writing(_) => Ok(()),
+                    Stage::Verifying(done, total) => inbox.send(Message::Exporting(ticket, done, total)),
+                };
+                // Nobody watches any more once the workbench is closed.
+                if sent.is_err() || asked.load(Ordering::Relaxed) {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            };
+            let result = export::export(&request, &store, &mut watch).map(Box::new).map_err(|error| match error {
+                ExportError::Interrupted => "stopped: nothing was written".to_owned(),
+                error => error.to_string(),
+            });
+            let _ = inbox.send(Message::Exported(ticket, result));
+        });
+        match spawned {
+            Ok(thread) => {
+                self.exporting = Some((stop, thread));
+                Vec::new()
+            }
+            Err(error) => vec![Message::Exported(ticket, Err(format!("the system gave no thread: {error}")))],
+        }
+    }
+
+    fn stop_export(&self) {
+        if let Some((stop, _)) = &self.exporting {
+            stop.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Has the clerk do something.
+    fn ask(&self, job: impl FnOnce(&Store) -> Message + Send + 'static) -> Vec<Message> {
+        match self.clerk.send(Box::new(job)) {
+            Ok(()) => Vec::new(),
+            Err(_) => {
+                vec![Message::trouble("the thread that reads sessions is gone: leave (q) and open the workbench again")]
+            }
+        }
+    }
+
+    /// Works on a thread of its own and tells the result.
+    fn aside(&self, work: impl FnOnce(&Store, &Inbox) -> Message + Send + 'static) -> Vec<Message> {
+        self.spawn("aside", move |store, inbox| {
+            let message = work(store, inbox);
+            let _ = inbox.send(message);
+        })
+    }
+
+    fn spawn(&self, name: &str, work: impl FnOnce(&Store, &Inbox) + Send + 'static) -> Vec<Message> {
+        let (store, inbox) = (self.store.clone(), self.inbox.clone());
+        let spawned = thread::Builder::new().name(name.into()).spawn(move || work(&store, &inbox));
+        spawned.err().map(|error| Message::trouble(format!("the system gave no thread: {error}"))).into_iter().collect()
+    }
+
+    fn train(&mut self, runs: Vec<(Ticket, Task)>) -> Vec<Message> {
+        self.trainers.retain(|(trainer, _)| !trainer.is_over());
+        let launch = |task| match task {
+            Task::New(request) => Launch::New(Box::new(resolved(&self.store, *request))),
+            // A name means the session of this name here, whatever else is called so.
+            Task::Resume(path, began_ms) if path.components().count() == 1 => {
+                Launch::Resume { session: self.store.root().join(path), began_ms }
+            }
+            Task::Resume(session, began_ms) => Launch::Resume { session, began_ms },
+        };
+        let (tickets, launches): (Vec<_>, Vec<_>) =
+            runs.into_iter().map(|(ticket, task)| (ticket, launch(task))).unzip();
+        let trainer = Trainer::spawn(self.store.clone(), launches);
+        let (feed, inbox, of) = (trainer.feed().clone(), self.inbox.clone(), tickets.clone());
+        let spawned = thread::Builder::new().name("feed".into()).spawn(move || {
+            while let Some(updates) = feed.wait(PATIENCE) {
+                for update in updates {
+                    let Some(ticket) = of.get(update.run) else { continue };
+                    if inbox.send(Message::Run(*ticket, update.news)).is_err() {
+                        return;
+                    }
+                }
+            }
+            for ticket in of {
+                let _ = inbox.send(Message::RunOver(ticket, None));
+            }
+        });
+        if let Err(error) = spawned {
+            // What nobody can watch does not train: the trainer stops where it is dropped.
+            let why = format!("the system gave no thread to watch the run with: {error}");
+            return tickets.into_iter().map(|ticket| Message::RunOver(ticket, Some(why.clone()))).collect();
+        }
+        self.trainers.push((trainer, tickets));
+        Vec::new()
+    }
+
+    fn command(&self, run: Ticket, command: Command) {
+        let place = |of: &[Ticket]| of.iter().position(|ticket| *ticket == run);
+        if let Some((trainer, run)) = self.trainers.iter().find_map(|(trainer, of)| Some((trainer, place(of)?))) {
+            trainer.command(Some(run), command);
+        }
+    }
+}
+
+/// The request with a model that may be named as a session of the store.
+fn resolved(store: &Store, request: Request) -> Request {
+    Request { model: store.model(&request.model), ..request }
+}
+
+fn list(store: &Store) -> Result<Vec<Listing>, String> {
+    let sessions = store.list().map_err(|error| error.to_string())?;
+    Ok(sessions.into_iter().map(listing).collect())
+}
+
+fn listing(info: SessionInfo) -> Listing {
+    let SessionInfo { name, path, state, in_use, changed, .. } = info;
+    let config = state.config.as_ref();
+    let fold = config.and_then(|config| config.fold).map_or(String::new(), |fold| format!(" fold {fold}"));
+    Listing {
+        name,
+        path,
+        method: config.map(|config| config.method),
+        data: config.map_or_else(String::new, |config| format!("{}{fold}", config.data_name)),
+        metric: config.map_or("", |config| config.recipe.metric.name()),
+        best: state.best(),
+        epochs: (state.epochs.len() as u32, config.map_or(0, |config| config.recipe.epochs)),
+        can_resume: !in_use && state.config.is_some() && state.status != Status::Finished,
+        in_use,
+        changed_ms: clock::unix_ms(changed),
+        status: state.status,
+    }
+}
+
+fn open(path: &Path) -> Result<Opened, String> {
+    let state = session::load(path).map_err(|error| error.to_string())?;
+    if state.config.is_none() {
+        return Err(format!("{}: its log does not say what was trained; it can only be deleted (d)", path.display()));
+    }
+    Ok(Opened { name: text::file_name(path), path: path.to_owned(), state })
+}
+
+/// Where a user's own themes are.
+pub fn themes_folder() -> Option<PathBuf> {
+    directories::ProjectDirs::from("", "", "aat-tui").map(|dirs| dirs.config_dir().join("themes"))
+}

@@ -1,0 +1,261 @@
+//! The event loop: keys, the clock, signals and answers in; at most thirty frames a second out, and
+//! only when something changed. It never waits for the terminal: while that does not read, everything
+//! but drawing goes on, and the next frame shows what is then.
+
+mod effects;
+pub(super) mod frame;
+mod inbox;
+mod listen_task;
+mod live_files;
+mod names;
+
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
+
+use crossterm::event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use futures_util::StreamExt;
+use tokio::{
+    sync::mpsc::Receiver,
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
+};
+
+use self::{effects::EffectRunner, frame::Frames};
+use crate::{
+    clock,
+    session::Store,
+    train::Request,
+    tui::{
+        input::action::Action,
+        state::app::App,
+        terminal::{
+            self, Guard, Screen, capabilities, graphics,
+            outlet::Watch,
+            signals::{self, SignalEvent, Signals},
+        },
+        theme::{Depth, Theme},
+        update::{effect::Effect, message::Message, update},
+        view::picture::Pictures,
+    },
+};
+
+/// Least time between two frames: thirty a second.
+const FRAME: Duration = Duration::from_micros(33_333);
+/// Most answers taken in before a frame is drawn.
+const AT_ONCE: usize = 512;
+
+/// What the workbench opens with.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What the next run is made of.
+    pub setup: Request,
+    /// Where sessions are.
+    pub store: Store,
+    /// A theme by name.
+    pub theme: Option<String>,
+    /// What the spectrogram is drawn with, by name; `auto` asks the terminal.
+    pub graphics: String,
+}
+
+/// Why the workbench could not open or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum TuiError {
+    /// Standard output is no terminal.
+    #[error("the workbench needs a terminal; aat-tui --help lists what works without one")]
+    NoTerminal,
+    /// The terminal refused.
+    #[error("the terminal could not be used: {0}")]
+    Terminal(#[from] io::Error),
+    /// There is no such theme.
+    #[error("there is no theme \"{given}\"; there are {known}")]
+    Theme {
+        /// What was asked for.
+        given: String,
+        /// Their names.
+        known: String,
+    },
+    /// There are no such graphics.
+    #[error("{0}, auto")]
+    Graphics(String),
+}
+
+/// Opens the workbench and stays until the person leaves.
+///
+/// # Errors
+/// When there is no terminal to draw on, or it goes away.
+pub fn run(options: Options) -> Result<(), TuiError> {
+    if !io::IsTerminal::is_terminal(&io::stdout()) || !io::IsTerminal::is_terminal(&io::stdin()) {
+        return Err(TuiError::NoTerminal);
+    }
+    let depth = Depth::of_environment(|name| std::env::var(name).ok());
+    let no_color = depth == Depth::None;
+    let (themes, problems) = Theme::all(effects::themes_folder().as_deref(), no_color);
+    let theme = match options.theme.filter(|_| !no_color) {
+        None => 0,
+        Some(given) => themes.iter().position(|theme| theme.name == given).ok_or_else(|| {
+            let known: Vec<_> = themes.iter().map(|theme| theme.name.as_str()).collect();
+            TuiError::Theme { given, known: known.join(", ") }
+        })?,
+    };
+    let chosen = graphics::chosen(&options.graphics).map_err(TuiError::Graphics)?;
+    let (log, log_path) = terminal::open_log()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // Before the terminal is taken: a signal that nobody catches would not give it back.
+    let signals = runtime.block_on(async { Signals::new() })?;
+    let (guard, mut screen, outlet) = Guard::take(&log)?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), ?log_path, "the workbench opens");
+
+    let size = screen.size()?;
+    let mut app = App::new(options.setup, themes, (size.width, size.height));
+    app.theme = theme;
+    app.now_ms = clock::now_ms();
+    app.cores = std::thread::available_parallelism().map_or(1, usize::from);
+    app.graphics = chosen.unwrap_or_default();
+    let mut frames = Frames { depth, pictures: Pictures::default() };
+    frames.draw(&app, &mut screen)?;
+
+    let (inbox, answers) = inbox::channel();
+    let mut first = Vec::new();
+    if chosen.is_none() && !no_color {
+        let answered = capabilities::ask(screen.backend_mut())?;
+        app.graphics = answered.graphics();
+        first.extend(answered.typed.chars().map(|key| Message::Key(typed(key))));
+    }
+    let mut runner = EffectRunner::new(options.store, inbox)?;
+    first.extend(problems.into_iter().map(Message::trouble));
+    first.into_iter().for_each(|message| handle(&mut app, &mut runner, message));
+    let ended = match app.quitting {
+        true => Ok(()),
+        false => runtime.block_on(events(&mut app, &mut runner, answers, signals, &mut frames, &mut screen, &outlet)),
+    };
+    let _ = frames.pictures.show(None, screen.backend_mut());
+    // Checkpoints may take a moment: the terminal is the person's own again meanwhile.
+    drop(screen);
+    drop(guard);
+    if runner.is_training() {
+        let _ = terminal::within(FRAME, || {
+            let _ = writeln!(io::stderr(), "writing checkpoints ...");
+        });
+    }
+    runner.stop();
+    runtime.shutdown_background();
+    ended.map_err(TuiError::Terminal)
+}
+
+async fn events(
+    app: &mut App,
+    runner: &mut EffectRunner,
+    mut answers: Receiver<Message>,
+    mut signals: Signals,
+    frames: &mut Frames,
+    screen: &mut Screen,
+    outlet: &Watch,
+) -> io::Result<()> {
+    let mut input = EventStream::new();
+    let mut clock = interval(Duration::from_millis(500));
+    clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let (mut changed, mut drawn, mut due) = (true, Instant::now(), Instant::now());
+    loop {
+        let free = outlet.is_idle();
+        let message = tokio::select! {
+            biased;
+            signal = signals.next() => match signal {
+                SignalEvent::Leave => Message::Do(Action::QuitNow),
+                SignalEvent::Suspend => {
+                    frames.pictures.show(None, screen.backend_mut())?;
+                    screen.backend_mut().flush()?;
+                    terminal::restore();
+                    signals::stop();
+                    continue;
+                }
+                SignalEvent::Resume => {
+                    terminal::reenter(screen)?;
+                    frames.pictures.forget();
+                    changed = true;
+                    continue;
+                }
+            },
+            event = input.next() => match event {
+                Some(Ok(event)) => match translate(event) {
+                    Some(message) => message,
+                    None => continue,
+                },
+                Some(Err(error)) => return Err(error),
+                None => Message::Do(Action::QuitNow),
+            },
+            // A terminal that has not read the last frame gets no other one meanwhile.
+            () = outlet.idle(), if changed && !free => continue,
+            () = sleep_until(due), if changed && free => {
+                let now = Instant::now();
+                handle(app, runner, Message::Drawing((now - drawn).as_secs_f64() * 1e3));
+                frames.draw(app, screen)?;
+                // What was late does not delay what follows; what never came is not made up for.
+                due = (due + FRAME).max(now + FRAME / 2);
+                (changed, drawn) = (false, now);
+                continue;
+            }
+            Some(message) = answers.recv() => {
+                let mut message = message;
+                for _ in 0..AT_ONCE {
+                    handle(app, runner, message);
+                    match answers.try_recv() {
+                        Ok(next) => message = next,
+                        Err(_) => break,
+                    }
+                }
+                changed = true;
+                // A key pressed while the terminal was asked comes this way.
+                if app.quitting {
+                    return Ok(());
+                }
+                continue;
+            }
+            _ = clock.tick() => {
+                let notice = app.notice.clone();
+                handle(app, runner, Message::Tick(clock::now_ms()));
+                changed |= notice != app.notice || !app.busy_sides().is_empty();
+                continue;
+            }
+        };
+        // How long a key is held is told from the time of its presses.
+        handle(app, runner, Message::Tick(clock::now_ms()));
+        handle(app, runner, message);
+        changed = true;
+        if app.quitting {
+            return Ok(());
+        }
+    }
+}
+
+/// The key of a byte that the terminal sent in raw mode.
+fn typed(byte: char) -> KeyEvent {
+    match byte {
+        '\r' => KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE),
+        '\t' => KeyEvent::new(KeyCode::Tab, KeyModifiers::NONE),
+        // Ctrl and a letter is the letter's place in the alphabet.
+        '\x01'..='\x1a' => KeyEvent::new(KeyCode::Char(char::from(byte as u8 - 1 + b'a')), KeyModifiers::CONTROL),
+        other => KeyEvent::new(KeyCode::Char(other), KeyModifiers::NONE),
+    }
+}
+
+fn handle(app: &mut App, runner: &mut EffectRunner, message: Message) {
+    let mut messages = vec![message];
+    while let Some(message) = messages.pop() {
+        for effect in update(app, message) {
+            if effect != Effect::Quit {
+                messages.extend(runner.perform(effect));
+            }
+        }
+    }
+}
+
+fn translate(event: Event) -> Option<Message> {
+    match event {
+        Event::Key(key) if key.kind == KeyEventKind::Release => Some(Message::Released(key)),
+        Event::Key(key) => Some(Message::Key(key)),
+        Event::Paste(text) => Some(Message::Paste(text)),
+        Event::Resize(columns, rows) => Some(Message::Resized(columns, rows)),
+        _ => None,
+    }
+}

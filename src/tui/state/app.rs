@@ -1,0 +1,280 @@
+//! Everything the screen depends on. Views read it, [`update`](super::update()) alone changes it.
+
+use super::{
+    command_line::CommandLine,
+    exporting::Exporting,
+    known::Known,
+    layers::Layers,
+    listening::Listening,
+    parameters::Parameters,
+    run_slot::RunSlot,
+    sessions::Sessions,
+    ticket::{Ticket, Tickets},
+};
+use crate::{
+    model::{Method, ModelConfig, Published},
+    plot::{ChartView, Run, Side, XAxis},
+    train::Request,
+    tui::{
+        input::{action::Screen, keymap::Context},
+        terminal::graphics::Graphics,
+        text,
+        theme::Theme,
+    },
+};
+
+/// Steps over which the training loss can be averaged; 0 as measured.
+pub const SMOOTHING: [u32; 4] = [0, 10, 30, 100];
+
+/// What a question leads to when the answer is yes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Pending {
+    /// Leave; what runs is stopped.
+    Quit,
+    /// Delete this session.
+    Delete(std::path::PathBuf),
+    /// Delete this bookmark of a session.
+    DeleteBookmark(std::path::PathBuf, Box<crate::live::Bookmark>),
+    /// Remove an example: its class, and its place among the class's.
+    RemoveExample(String, usize),
+    /// Begin these sides anew.
+    Anew(Vec<Side>),
+}
+
+/// What lies over the screen.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Overlay {
+    /// The keys, scrolled by some lines.
+    Help(u16),
+    /// A question.
+    Question {
+        /// What is asked.
+        question: String,
+        /// What a yes means.
+        detail: String,
+        /// What a yes does.
+        then: Pending,
+    },
+    /// A command being typed.
+    CommandLine(CommandLine),
+    /// An export, asked for or at work.
+    Export(Box<Exporting>),
+}
+
+/// Something told at the bottom for a while.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Notice {
+    /// What is told.
+    pub text: String,
+    /// Whether something went wrong.
+    pub trouble: bool,
+    /// When it goes, ms since the Unix epoch.
+    pub until_ms: u64,
+}
+
+/// The whole state of the workbench.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// The screen on show.
+    pub screen: Screen,
+    /// The side that keys are for.
+    pub focus: Side,
+    /// Both runs.
+    pub slots: [RunSlot; 2],
+    /// Commands that were carried out, the newest last.
+    pub history: Vec<String>,
+    /// What the next run is made of.
+    pub setup: Request,
+    /// What runs along x.
+    pub x: XAxis,
+    /// Logarithmic loss.
+    pub log: bool,
+    /// Which of [`SMOOTHING`].
+    pub smooth: usize,
+    /// The step under the crosshair, shared by all screens.
+    pub cursor: Option<u64>,
+    /// The Layers screen.
+    pub layers: Layers,
+    /// The Parameters screen.
+    pub parameters: Parameters,
+    /// The question about the shape on the Parameters screen that is still open.
+    pub shape_asked: Option<Ticket>,
+    /// The Live screen.
+    pub live: Listening,
+    /// The Sessions screen.
+    pub sessions: Sessions,
+    /// What lies over the screen.
+    pub overlay: Option<Overlay>,
+    /// Told at the bottom.
+    pub notice: Option<Notice>,
+    /// All themes.
+    pub themes: Vec<Theme>,
+    /// The one in use.
+    pub theme: usize,
+    /// What the spectrogram is drawn with.
+    pub graphics: Graphics,
+    /// Milliseconds since the Unix epoch, as of the last tick.
+    pub now_ms: u64,
+    /// Columns and rows of the terminal.
+    pub size: (u16, u16),
+    /// Cores that arithmetic may use.
+    pub cores: usize,
+    /// Whether the end has come.
+    pub quitting: bool,
+    /// What is known of sessions beside what is on show.
+    pub known: Known,
+    /// What questions to the world and runs are told apart by.
+    pub tickets: Tickets,
+}
+
+impl App {
+    /// The workbench as it opens.
+    pub fn new(setup: Request, themes: Vec<Theme>, size: (u16, u16)) -> Self {
+        let shape = guess_shape(&setup.model);
+        Self {
+            screen: Screen::Train,
+            focus: Side::A,
+            slots: [RunSlot::new(Side::A, Method::aat()), RunSlot::new(Side::B, Method::full())],
+            history: Vec::new(),
+            setup,
+            x: XAxis::Step,
+            log: false,
+            smooth: 1,
+            cursor: None,
+            layers: Layers::default(),
+            parameters: Parameters::new(shape, Method::aat()),
+            shape_asked: None,
+            live: Listening::default(),
+            sessions: Sessions::default(),
+            overlay: None,
+            notice: None,
+            themes,
+            theme: 0,
+            graphics: Graphics::default(),
+            now_ms: 0,
+            size,
+            cores: 1,
+            quitting: false,
+            known: Known::default(),
+            tickets: Tickets::default(),
+        }
+    }
+
+    /// What the next run of a side is made of.
+    pub fn setup_of(&self, side: Side) -> Request {
+        let RunSlot { method, backbone, .. } = self.slot(side);
+        let model = backbone.clone().unwrap_or_else(|| self.setup.model.clone());
+        Request { model, method: *method, ..self.setup.clone() }
+    }
+
+    /// The backbone of the run on show, or of the next one.
+    pub fn shown_backbone(&self, side: Side) -> String {
+        self.slot(side).state.config.as_ref().map_or_else(|| self.setup_of(side).model, |config| config.model.clone())
+    }
+
+    /// Both sides' backbones, where they are not the same one. A side that nobody has touched has none of its own beside
+    /// a run.
+    pub fn two_backbones(&self) -> Option<[String; 2]> {
+        let touched = |slot: &RunSlot| !slot.is_empty() || slot.is_busy() || slot.backbone.is_some();
+        if touched(&self.slots[0]) != touched(&self.slots[1]) && !self.slots.iter().all(RunSlot::is_empty) {
+            return None;
+        }
+        let both = Side::BOTH.map(|side| self.shown_backbone(side));
+        (both[0] != both[1]).then_some(both)
+    }
+
+    /// ` on box-ssl`, where the sides' backbones differ and a title has to say which.
+    pub fn on_backbone(&self, side: Side) -> String {
+        let name = |_| format!(" on {}", text::fit(&text::last_part(&self.shown_backbone(side)), 20));
+        self.two_backbones().map_or_else(String::new, name)
+    }
+
+    /// The theme in use.
+    pub fn theme(&self) -> &Theme {
+        &self.themes[self.theme.min(self.themes.len() - 1)]
+    }
+
+    /// A side's slot.
+    pub fn slot(&self, side: Side) -> &RunSlot {
+        &self.slots[side.index()]
+    }
+
+    /// A side's slot, to change.
+    pub fn slot_mut(&mut self, side: Side) -> &mut RunSlot {
+        &mut self.slots[side.index()]
+    }
+
+    /// The side whose run has this ticket: none, where another one took its place or its trainer is done with it.
+    pub fn side_of(&self, run: Ticket) -> Option<Side> {
+        Side::BOTH.into_iter().find(|side| self.slot(*side).run.is_some_and(|running| running.ticket == run))
+    }
+
+    /// The slot that keys are for.
+    pub fn focused(&self) -> &RunSlot {
+        self.slot(self.focus)
+    }
+
+    /// The runs there are.
+    pub fn runs(&self) -> Vec<Run<'_>> {
+        self.slots.iter().filter_map(RunSlot::run).collect()
+    }
+
+    /// How the curves are looked at.
+    pub fn view(&self) -> ChartView {
+        ChartView {
+            x: self.x,
+            log: self.log,
+            smooth: SMOOTHING[self.smooth],
+            cursor: self.cursor,
+            ..ChartView::default()
+        }
+    }
+
+    /// What the spectrogram is drawn with now: no picture lies over what lies over the screen.
+    pub fn graphics_now(&self) -> Graphics {
+        match (self.graphics, &self.overlay) {
+            (Graphics::Kitty, Some(Overlay::Help(_) | Overlay::Question { .. } | Overlay::Export(_))) => Graphics::Half,
+            (graphics, _) => graphics,
+        }
+    }
+
+    /// The contexts that a key is looked up in, in order.
+    pub fn contexts(&self) -> Vec<Context> {
+        match self.overlay {
+            Some(Overlay::Help(_)) => vec![Context::Help],
+            Some(Overlay::Question { .. }) => vec![Context::Question],
+            Some(Overlay::CommandLine(..)) => vec![Context::CommandLine],
+            Some(Overlay::Export(_)) => vec![Context::Export],
+            None if self.screen == Screen::Live => {
+                vec![Context::In(self.live.panel), Context::On(self.screen), Context::Everywhere]
+            }
+            None => vec![Context::On(self.screen), Context::Everywhere],
+        }
+    }
+
+    /// The Parameters screen follows the focused side: its run's model, or the one that would be trained next.
+    pub fn refresh_parameters(&mut self) {
+        self.shape_asked = None;
+        let slot = self.focused();
+        let shape = match &slot.state.config {
+            Some(config) if config.method == slot.method => config.shape.clone(),
+            _ => self.parameters.shape().clone(),
+        };
+        let method = slot.method;
+        self.parameters.show(shape, method);
+    }
+
+    /// Whether quitting would stop a run.
+    pub fn busy_sides(&self) -> Vec<Side> {
+        Side::BOTH.into_iter().filter(|side| self.slot(*side).is_busy()).collect()
+    }
+}
+
+/// The shape to count before anything is read from disk: AST of the size that was named, tiny otherwise.
+fn guess_shape(model: &str) -> ModelConfig {
+    if let Some(published) = Published::find(model) {
+        return ModelConfig { classes: 10, ..published.shape() };
+    }
+    let ast = |size| ModelConfig::ast(size, 512, [16, 16], 10);
+    ast(model).or_else(|| ast("tiny")).unwrap_or_else(|| unreachable!("AST has a tiny size"))
+}

@@ -1,0 +1,61 @@
+//! Bookmarks on the Live screen: a session's list, and what its checkpoints say of the one that was replayed.
+
+use std::path::PathBuf;
+
+use crate::{infer::Replay, live::Bookmark, tui::input::action::Move};
+
+/// What every checkpoint says, or why none was asked.
+pub type Replays = Result<Vec<Replay>, String>;
+
+/// What the list shows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Bookmarks {
+    /// The session's folder, or its name.
+    pub session: PathBuf,
+    /// Its bookmarks, newest first, once they were read.
+    pub list: Option<Vec<Bookmark>>,
+    /// The row under the cursor.
+    pub row: usize,
+    /// What the checkpoints say of a bookmark, by its time; nothing yet while they are asked.
+    pub replayed: Option<(u64, Option<Replays>)>,
+}
+
+impl Bookmarks {
+    /// Shows a session's bookmarks. The cursor stays on what it was on.
+    pub fn show(&mut self, session: PathBuf, mut list: Vec<Bookmark>) {
+        let selected = self.selected().map(|bookmark| bookmark.at_ms).filter(|_| session == self.session);
+        list.reverse();
+        let place = selected.and_then(|at_ms| list.iter().position(|bookmark| bookmark.at_ms == at_ms));
+        self.row = place.unwrap_or_else(|| self.row.min(list.len().saturating_sub(1)));
+        if session != self.session {
+            (self.row, self.replayed) = (0, None);
+        }
+        (self.session, self.list) = (session, Some(list));
+    }
+
+    /// The one under the cursor.
+    pub fn selected(&self) -> Option<&Bookmark> {
+        self.list.as_ref()?.get(self.row)
+    }
+
+    /// What the checkpoints say of the one under the cursor, if they were asked: nothing yet, or their answers.
+    pub fn replays(&self) -> Option<Option<&Replays>> {
+        let (at_ms, replays) = self.replayed.as_ref()?;
+        (self.selected()?.at_ms == *at_ms).then_some(replays.as_ref())
+    }
+
+    /// Moves the cursor.
+    pub fn go(&mut self, to: Move, page: usize) {
+        let last = self.list.as_ref().map_or(0, Vec::len).saturating_sub(1);
+        self.row = match to {
+            Move::Up => self.row.saturating_sub(1),
+            Move::Down => self.row + 1,
+            Move::PageUp => self.row.saturating_sub(page),
+            Move::PageDown => self.row + page,
+            Move::Home => 0,
+            Move::End => last,
+            Move::Left | Move::Right => self.row,
+        }
+        .min(last);
+    }
+}

@@ -1,0 +1,64 @@
+//! The mixing desk: which fader the cursor is on, and how each session's faders stand.
+
+use std::collections::BTreeMap;
+
+use super::layers::Adapter;
+use crate::{
+    infer::{Channel, Fader, Mix},
+    tui::input::action::Move,
+};
+
+/// What the mixing desk shows beside what is heard.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Desk {
+    /// The row of the cursor.
+    pub adapter: Adapter,
+    /// The block of the cursor.
+    pub block: usize,
+    /// The faders, by the session's name: they outlast a pause in listening.
+    mixes: BTreeMap<String, Mix>,
+}
+
+impl Desk {
+    /// How a session's faders stand.
+    pub fn mix(&self, session: &str) -> Mix {
+        self.mixes.get(session).cloned().unwrap_or_default()
+    }
+
+    /// The fader under the cursor of a session's desk, to turn.
+    pub fn fader_mut(&mut self, session: &str) -> &mut Fader {
+        let (adapter, block) = (self.adapter, self.block);
+        let channel = self.mixes.entry(session.to_owned()).or_default().channel_mut(block);
+        match adapter {
+            Adapter::Spatial => &mut channel.spatial,
+            Adapter::Mlp => &mut channel.mlp,
+        }
+    }
+
+    /// Puts every fader of a session somewhere else.
+    pub fn set(&mut self, session: &str, mix: Mix) {
+        self.mixes.insert(session.to_owned(), mix);
+    }
+
+    /// Moves the cursor over a desk of so many blocks.
+    pub fn go(&mut self, to: Move, blocks: usize) {
+        let last = blocks.saturating_sub(1);
+        match to {
+            Move::Left => self.block = self.block.min(last).saturating_sub(1),
+            Move::Right => self.block = (self.block + 1).min(last),
+            Move::Home => self.block = 0,
+            Move::End => self.block = last,
+            Move::Up => self.adapter = Adapter::Spatial,
+            Move::Down => self.adapter = Adapter::Mlp,
+            _ => {}
+        }
+    }
+}
+
+/// The fader of an adapter.
+pub fn fader(channel: Channel, adapter: Adapter) -> Fader {
+    match adapter {
+        Adapter::Spatial => channel.spatial,
+        Adapter::Mlp => channel.mlp,
+    }
+}

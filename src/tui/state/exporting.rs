@@ -1,0 +1,178 @@
+//! The panel that exports a session: what is asked for, how far it is, what it came to.
+
+use std::path::PathBuf;
+
+use super::ticket::Ticket;
+use crate::{
+    export::{Report, Request, Storage, Verify},
+    tui::input::action::Move,
+};
+
+/// The end of an ONNX file's name.
+const EXTENSION: &str = ".onnx";
+
+/// What can be written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// One ONNX file.
+    #[default]
+    Onnx,
+    /// The same with its matrices in half precision.
+    Half,
+    /// A folder for Hugging Face's transformers, where there is a form for the model.
+    Folder,
+    /// What was trained alone.
+    Adapter,
+}
+
+impl Form {
+    /// All, in the order of the panel.
+    pub const ALL: [Self; 4] = [Self::Onnx, Self::Half, Self::Folder, Self::Adapter];
+
+    /// Its name.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Onnx => "ONNX file",
+            Self::Half => "ONNX file, f16",
+            Self::Folder => "Hugging Face folder",
+            Self::Adapter => "adapter folder",
+        }
+    }
+
+    /// What it is good for, in a line.
+    pub fn what(self) -> &'static str {
+        match self {
+            Self::Onnx => "raw 16 kHz samples in, scores out: onnxruntime, browsers, Rust",
+            Self::Half => "the same in half the size; scores may differ by up to 1e-2",
+            Self::Folder => "for transformers where it has such a model, else our own form",
+            Self::Adapter => "what was trained, without the backbone; LoRA on an AST for peft",
+        }
+    }
+
+    fn is_file(self) -> bool {
+        matches!(self, Self::Onnx | Self::Half)
+    }
+}
+
+/// How far an export is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stage {
+    /// Form and target are being chosen; why the last attempt wrote nothing.
+    Asking(Option<String>),
+    /// It is being written and compared with the program.
+    Working {
+        /// Whose answers count.
+        ticket: Ticket,
+        /// Clips compared, and clips in all, once that has begun.
+        compared: Option<(usize, usize)>,
+        /// Whether it was asked to stop.
+        stopping: bool,
+    },
+    /// It is written.
+    Written(Box<Report>),
+}
+
+/// An export.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exporting {
+    /// The session: its folder, or its name.
+    pub session: PathBuf,
+    /// Its name.
+    pub name: String,
+    /// What is written.
+    pub form: Form,
+    /// Where: a file or folder, as it is typed.
+    pub target: String,
+    /// How far it is.
+    pub stage: Stage,
+}
+
+impl Exporting {
+    /// Asks how a session is exported.
+    pub fn new(session: PathBuf, name: String) -> Self {
+        let target = format!("{name}{EXTENSION}");
+        Self { session, name, form: Form::default(), target, stage: Stage::Asking(None) }
+    }
+
+    /// The next form or the one before; the target's name follows.
+    pub fn go(&mut self, to: Move) {
+        let Stage::Asking(problem) = &mut self.stage else { return };
+        let last = Form::ALL.len() - 1;
+        let at = Form::ALL.iter().position(|form| *form == self.form).unwrap_or(0);
+        let at = match to {
+            Move::Left | Move::Up => at.checked_sub(1).unwrap_or(last),
+            Move::Right | Move::Down => (at + 1) % Form::ALL.len(),
+            _ => at,
+        };
+        *problem = None;
+        self.form = Form::ALL[at];
+        self.target = self.named();
+    }
+
+    /// A letter for the target.
+    pub fn push(&mut self, text: &str) {
+        if let Stage::Asking(problem) = &mut self.stage {
+            self.target.extend(text.chars().filter(|c| !c.is_control()));
+            *problem = None;
+        }
+    }
+
+    /// The target's last letter away.
+    pub fn erase(&mut self) {
+        if let Stage::Asking(problem) = &mut self.stage {
+            self.target.pop();
+            *problem = None;
+        }
+    }
+
+    /// The target with the end that its form has.
+    fn named(&self) -> String {
+        let stem = self.target.strip_suffix(EXTENSION).unwrap_or(&self.target).trim_end();
+        if self.form.is_file() { format!("{stem}{EXTENSION}") } else { stem.to_owned() }
+    }
+
+    /// Begins to write under this ticket; `None`, and why on the panel, where no target is named.
+    pub fn begin(&mut self, ticket: Ticket) -> Option<Request> {
+        self.target = self.named();
+        if matches!(self.target.as_str(), "" | EXTENSION) {
+            self.stage = Stage::Asking(Some("type the name of a file or folder".to_owned()));
+            return None;
+        }
+        self.stage = Stage::Working { ticket, compared: None, stopping: false };
+        Some(Request {
+            source: self.session.to_string_lossy().into_owned(),
+            target: PathBuf::from(&self.target),
+            weights: None,
+            storage: if self.form == Form::Half { Storage::F16 } else { Storage::F32 },
+            samples: None,
+            logits: false,
+            embeddings: false,
+            verify: Verify::Own,
+            adapter: self.form == Form::Adapter,
+        })
+    }
+
+    /// Whether this answer is about what is being written.
+    fn waits_for(&self, answer: Ticket) -> bool {
+        matches!(self.stage, Stage::Working { ticket, .. } if ticket == answer)
+    }
+
+    /// So many clips of so many were compared.
+    pub fn compared(&mut self, answer: Ticket, done: usize, total: usize) {
+        if let Stage::Working { ticket, compared, .. } = &mut self.stage
+            && *ticket == answer
+        {
+            *compared = Some((done, total));
+        }
+    }
+
+    /// It is over; nothing changes where another one is waited for.
+    pub fn over(&mut self, answer: Ticket, result: Result<Box<Report>, String>) {
+        if self.waits_for(answer) {
+            self.stage = match result {
+                Ok(report) => Stage::Written(report),
+                Err(problem) => Stage::Asking(Some(problem)),
+            };
+        }
+    }
+}

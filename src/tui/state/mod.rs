@@ -1,0 +1,15 @@
+//! Everything on show, as plain values: views read it, [`update`](super::update()) alone changes it.
+
+pub mod app;
+pub mod bookmarks;
+pub mod command_line;
+pub mod desk;
+pub mod exporting;
+pub mod known;
+pub mod layers;
+pub mod listening;
+pub mod parameters;
+pub mod run_slot;
+pub mod sessions;
+pub mod teaching;
+pub mod ticket;

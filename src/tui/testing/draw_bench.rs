@@ -1,0 +1,82 @@
+//! Frames to measure the drawing with: for `benches/draw.rs` and `aat-tui bench draw`.
+
+use std::{
+    cell::Cell,
+    io::{self, Write},
+    rc::Rc,
+};
+
+use ratatui::{Terminal, TerminalOptions, Viewport, backend::CrosstermBackend, layout::Rect};
+
+use super::fixture;
+use crate::tui::{
+    input::action::Screen, runtime::frame::Frames, state::app::App, terminal::graphics::Graphics, theme::Depth, update,
+    update::message::Message, view::picture::Pictures,
+};
+
+/// Where frames go: nowhere, but their bytes are counted.
+#[derive(Clone, Default)]
+struct Counter(Rc<Cell<usize>>);
+
+impl Write for Counter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.set(self.0.get() + bytes.len());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A screen with plenty on it, and the terminal that it is drawn on.
+pub struct Stage {
+    /// The screen's name.
+    pub name: &'static str,
+    app: App,
+    frames: Frames,
+    terminal: Terminal<CrosstermBackend<Counter>>,
+    written: Counter,
+    /// Frames drawn.
+    drawn: usize,
+}
+
+impl Stage {
+    /// Draws one frame as the workbench does, from the state to the terminal's bytes, and gives their number. On Live
+    /// another 33 ms were heard since the one before.
+    ///
+    /// # Errors
+    /// Never: nothing is really written.
+    pub fn draw(&mut self) -> io::Result<usize> {
+        if self.app.screen == Screen::Live {
+            self.drawn += 1;
+            fixture::with_sound(&mut self.app, self.drawn);
+            update(&mut self.app, Message::Drawing(1e3 / 30.0));
+        }
+        let before = self.written.0.get();
+        self.frames.draw(&self.app, &mut self.terminal)?;
+        Ok(self.written.0.get() - before)
+    }
+}
+
+/// Every screen, with two long runs, a full waterfall and some sessions.
+///
+/// # Errors
+/// Never: nothing is really written.
+pub fn stages(size: (u16, u16), graphics: Graphics) -> io::Result<Vec<Stage>> {
+    let stage = |screen: Screen| -> io::Result<Stage> {
+        let mut app = fixture::training(size, (960, 960));
+        fixture::listening(&mut app);
+        update(&mut app, Message::Sessions(Ok(fixture::listings())));
+        (app.screen, app.graphics) = (screen, graphics);
+        let written = Counter::default();
+        let viewport = Viewport::Fixed(Rect::new(0, 0, size.0, size.1));
+        let backend = CrosstermBackend::new(written.clone());
+        let terminal = Terminal::with_options(backend, TerminalOptions { viewport })?;
+        let frames = Frames { depth: Depth::True, pictures: Pictures::default() };
+        let mut stage = Stage { name: screen.name(), app, frames, terminal, written, drawn: 0 };
+        stage.draw()?;
+        Ok(stage)
+    };
+    Screen::ALL.into_iter().map(stage).collect()
+}

@@ -1,0 +1,6 @@
+//! States to draw without a run, snapshots of every screen, and the timing of a frame.
+
+pub mod draw_bench;
+pub mod fixture;
+#[cfg(test)]
+mod snapshots;

@@ -1,0 +1,373 @@
+//! update(state, message) -> effects: the only code that changes the state. Pure; what touches the
+//! world is left to the [`Effect`]s it returns.
+
+pub mod effect;
+mod exporting;
+mod live;
+pub mod message;
+mod runs;
+mod sessions;
+
+pub(super) use live::{blocks, desk_side, has_adapters};
+
+use tui_input::InputRequest;
+
+use self::{
+    effect::{Effect, Task},
+    message::Message,
+};
+use crate::{
+    train::Command,
+    tui::{
+        input::{
+            action::{Action, Move, Screen},
+            commands, completion, keymap,
+        },
+        state::{
+            app::{App, Notice, Overlay, Pending, SMOOTHING},
+            command_line::{CommandLine, remember},
+            layers::Layers,
+            run_slot::Purpose,
+        },
+    },
+};
+
+/// How long a notice stays, milliseconds.
+const NOTICE_MS: u64 = 6_000;
+/// Rows that PgUp and PgDn move.
+const PAGE: usize = 10;
+
+/// Changes the state by what happened, and says what is to be done about it.
+pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
+    match message {
+        Message::Do(action) => return act(app, action),
+        Message::Key(event) => return pressed(app, event),
+        Message::Paste(text) => match &mut app.overlay {
+            Some(Overlay::CommandLine(line)) => line.insert(&text),
+            Some(Overlay::Export(exporting)) => exporting.push(&text),
+            _ => {}
+        },
+        Message::Released(event) => {
+            if keymap::lookup(&app.contexts(), event.into()) == Some(Action::Record) {
+                return live::released(app);
+            }
+        }
+        Message::Tick(now) => {
+            app.now_ms = now;
+            if app.notice.as_ref().is_some_and(|notice| notice.until_ms <= now) {
+                app.notice = None;
+            }
+            return live::tick(app);
+        }
+        Message::Drawing(elapsed_ms) => app.live.glide(elapsed_ms),
+        Message::Resized(columns, rows) => app.size = (columns, rows),
+        Message::Run(run, news) => return runs::received(app, run, news),
+        Message::RunOver(run, why) => return runs::over(app, run, why),
+        Message::Sessions(read) => {
+            match read {
+                Ok(list) => app.sessions.show(list),
+                Err(problem) => app.sessions.problem = Some(problem),
+            }
+            return if app.sessions.was_read() { vec![Effect::List] } else { Vec::new() };
+        }
+        Message::Opened(ticket, opened) => return sessions::opened(app, ticket, opened.map(|opened| *opened)),
+        Message::Removed(path, removed) => return sessions::removed(app, &path, removed),
+        Message::Shape(ticket, shape) => {
+            // What was chosen since is asked about by another ticket, and a run that began shows its own model.
+            if app.shape_asked == Some(ticket) {
+                app.shape_asked = None;
+                match shape {
+                    Ok(shape) => app.parameters.show(*shape, app.parameters.method()),
+                    Err(problem) => notify(app, problem, true),
+                }
+            }
+        }
+        Message::Live(ticket, event) => {
+            return if app.live.ticket == Some(ticket) { live::received(app, event) } else { Vec::new() };
+        }
+        Message::Bookmarks(session, list) => {
+            if session == app.live.bookmarks.session {
+                app.live.bookmarks.show(session, list);
+            }
+        }
+        Message::Replayed(at_ms, replays) => {
+            let replayed = &mut app.live.bookmarks.replayed;
+            if replayed.as_ref().is_some_and(|(asked, _)| *asked == at_ms) {
+                *replayed = Some((at_ms, Some(replays)));
+            }
+        }
+        Message::Desk(name, mix) => {
+            app.live.desk.set(&name, mix);
+            notify(app, format!("the desk of {name} is as it was saved"), false);
+            return live::gains_of(app, &name);
+        }
+        Message::Exporting(ticket, done, total) => exporting::compared(app, ticket, done, total),
+        Message::Exported(ticket, result) => exporting::over(app, ticket, result),
+        Message::Lesson(lesson) => app.live.teaching.show(*lesson),
+        Message::Completed(ticket, words) => {
+            if let Some(Overlay::CommandLine(line)) = &mut app.overlay {
+                line.answered(ticket, words);
+            }
+        }
+        Message::Notice(text) => notify(app, text.to_string(), false),
+        Message::Trouble(text) => notify(app, text.to_string(), true),
+    }
+    Vec::new()
+}
+
+/// Tells something at the bottom.
+fn notify(app: &mut App, text: String, trouble: bool) {
+    let stay = if trouble { 2 * NOTICE_MS } else { NOTICE_MS };
+    app.notice = Some(Notice { text, trouble, until_ms: app.now_ms + stay });
+}
+
+fn pressed(app: &mut App, event: crossterm::event::KeyEvent) -> Vec<Effect> {
+    use crossterm::event::{KeyCode, KeyEventKind, KeyModifiers};
+    match keymap::lookup(&app.contexts(), event.into()) {
+        // Where the terminal tells a key's repetition from a press, its release is told as well.
+        Some(Action::Record) if event.kind == KeyEventKind::Repeat => Vec::new(),
+        Some(action) => act(app, action),
+        None => match event.code {
+            KeyCode::Char(c) if !event.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) => {
+                act(app, Action::Type(c))
+            }
+            _ => Vec::new(),
+        },
+    }
+}
+
+/// Does what a person asks for.
+fn act(app: &mut App, action: Action) -> Vec<Effect> {
+    match action {
+        Action::Show(screen) => return show(app, screen),
+        Action::NextFocus => {
+            app.focus = app.focus.other();
+            app.refresh_parameters();
+            let mut effects = live::refocused(app);
+            if app.screen == Screen::Parameters {
+                effects.extend(ask_shape(app));
+            }
+            return effects;
+        }
+        Action::Move(to) => return go(app, to),
+        Action::Start => return runs::start(app),
+        Action::Anew => return runs::anew(app, &[app.focus]),
+        Action::StartBoth => return runs::start_both(app),
+        Action::Pause => return runs::pause(app),
+        Action::Stop => {
+            if let Some(run) = app.focused().run {
+                return vec![Effect::Command(run.ticket, Command::Stop)];
+            }
+            notify(app, "nothing runs on this side".into(), false);
+        }
+        Action::NextMethod => {
+            let method = app.focused().method.next();
+            return runs::set_method(app, method);
+        }
+        Action::SetMethod(method) => return runs::set_method(app, method),
+        Action::NextBackbone => return runs::next_backbone(app),
+        Action::Versus => return runs::versus(app),
+        Action::NextX => app.x = app.x.next(),
+        Action::ToggleLog => app.log = !app.log,
+        Action::NextSmooth => app.smooth = (app.smooth + 1) % SMOOTHING.len(),
+        Action::NextTheme => {
+            app.theme = (app.theme + 1) % app.themes.len();
+            let text = match app.themes.len() {
+                1 => "NO_COLOR is set: the monochrome theme is the only one".to_owned(),
+                _ => format!("theme: {}", app.theme().name),
+            };
+            notify(app, text, false);
+        }
+        Action::SetTheme(name) => match app.themes.iter().position(|theme| theme.name == name) {
+            Some(theme) => app.theme = theme,
+            None => {
+                let names: Vec<_> = app.themes.iter().map(|theme| theme.name.as_str()).collect();
+                let text = format!("there is no theme \"{name}\"; there are {}", names.join(", "));
+                notify(app, text, true);
+            }
+        },
+        Action::Export(path) => return runs::export(app, path),
+        Action::Help => app.overlay = Some(Overlay::Help(0)),
+        Action::CommandLine => app.overlay = Some(Overlay::CommandLine(CommandLine::default())),
+        Action::SetGraphics(graphics) => {
+            app.graphics = graphics;
+            notify(app, format!("the spectrogram is drawn with: {}", graphics.name()), false);
+        }
+        Action::Suspend => return vec![Effect::Suspend],
+        Action::Quit => return quit(app),
+        Action::QuitNow => {
+            app.quitting = true;
+            return vec![Effect::Quit];
+        }
+        Action::ExportSession => exporting::ask(app),
+        Action::Cancel if matches!(app.overlay, Some(Overlay::Export(_))) => return exporting::cancel(app),
+        Action::Cancel => app.overlay = None,
+        Action::Confirm => return confirm(app),
+        Action::Type(c) => match &mut app.overlay {
+            Some(Overlay::CommandLine(line)) => line.edit(InputRequest::InsertChar(c)),
+            Some(Overlay::Export(exporting)) => exporting.push(c.encode_utf8(&mut [0; 4])),
+            _ => {}
+        },
+        Action::Erase => match &mut app.overlay {
+            Some(Overlay::CommandLine(line)) if line.text().is_empty() => app.overlay = None,
+            Some(Overlay::CommandLine(line)) => line.edit(InputRequest::DeletePrevChar),
+            Some(Overlay::Export(exporting)) => exporting.erase(),
+            _ => {}
+        },
+        Action::Edit(request) => {
+            if let Some(Overlay::CommandLine(line)) = &mut app.overlay {
+                line.edit(request);
+            }
+        }
+        Action::Complete(back) => return complete(app, back),
+        Action::Toggle if app.screen == Screen::Layers => app.layers.plain = !app.layers.plain,
+        Action::Toggle => app.parameters.toggle(),
+        Action::OpenSession => return sessions::open_selected(app, app.focus, Purpose::Look),
+        Action::ChooseSession(side) => return sessions::open_selected(app, side, Purpose::Choose),
+        Action::ResumeSession => return sessions::resume_selected(app),
+        Action::DeleteSession => sessions::ask_to_delete(app),
+        Action::Refresh => return list(app),
+        Action::SetData(data) => {
+            notify(app, format!("the next run trains on {data}"), false);
+            app.setup.data = data;
+            return ask_shape(app);
+        }
+        Action::SetModel(model) => {
+            notify(app, format!("the next run adapts {model}"), false);
+            app.setup.model = model;
+            app.slots.iter_mut().for_each(|slot| slot.backbone = None);
+            return ask_shape(app);
+        }
+        Action::Set(name, value) => match commands::set(&mut app.setup, &name, &value) {
+            Ok(()) => notify(app, format!("{name} of the next run: {value}"), false),
+            Err(problem) => notify(app, problem, true),
+        },
+        other => return live::act(app, other),
+    }
+    Vec::new()
+}
+
+fn show(app: &mut App, screen: Screen) -> Vec<Effect> {
+    app.screen = screen;
+    match screen {
+        Screen::Sessions => list(app),
+        Screen::Parameters => ask_shape(app),
+        _ => Vec::new(),
+    }
+}
+
+/// Asks for the list of sessions.
+fn list(app: &mut App) -> Vec<Effect> {
+    if app.sessions.ask() { vec![Effect::List] } else { Vec::new() }
+}
+
+/// Asks for the shape of the model that the side in focus would train, unless a run on it shows its own.
+fn ask_shape(app: &mut App) -> Vec<Effect> {
+    if !app.focused().is_empty() {
+        return Vec::new();
+    }
+    let ticket = app.tickets.draw();
+    app.shape_asked = Some(ticket);
+    vec![Effect::Shape(ticket, Box::new(app.setup_of(app.focus)))]
+}
+
+fn go(app: &mut App, to: Move) -> Vec<Effect> {
+    match (&mut app.overlay, app.screen) {
+        (Some(Overlay::Help(scroll)), _) => {
+            *scroll = match to {
+                Move::Up | Move::PageUp => scroll.saturating_sub(1),
+                _ => scroll.saturating_add(1).min(200),
+            };
+        }
+        (Some(Overlay::Export(exporting)), _) => exporting.go(to),
+        (Some(Overlay::CommandLine(line)), _) => line.recall(&app.history, to == Move::Up),
+        (Some(_), _) => {}
+        (None, Screen::Train) => runs::move_cursor(app, to),
+        (None, Screen::Layers) => match to {
+            Move::Up | Move::Down => {
+                let depth = Layers::side(app.focus, |side| !app.slot(side).state.norms.is_empty())
+                    .map_or(0, |side| app.slot(side).state.norms.depth());
+                app.layers.go(to, depth);
+            }
+            _ => runs::move_cursor(app, to),
+        },
+        (None, Screen::Parameters) => app.parameters.go(to, PAGE),
+        (None, Screen::Live) => return live::go(app, to),
+        (None, Screen::Sessions) => app.sessions.go(to, PAGE),
+    }
+    Vec::new()
+}
+
+/// Completes the command line's word at the cursor. What is on the disk is asked for.
+fn complete(app: &mut App, back: bool) -> Vec<Effect> {
+    let themes: Vec<_> = app.themes.iter().map(|theme| theme.name.clone()).collect();
+    let Some(Overlay::CommandLine(line)) = &mut app.overlay else { return Vec::new() };
+    if line.next_word(back) {
+        return Vec::new();
+    }
+    let before: String = line.text().chars().take(line.cursor()).collect();
+    let Some(wanted) = completion::wanted(&before, &themes) else {
+        line.problem = Some("nothing completes this".to_owned());
+        return Vec::new();
+    };
+    if wanted.paths || wanted.sessions {
+        let ticket = app.tickets.draw();
+        line.ask(ticket, wanted.start);
+        return vec![Effect::Complete(ticket, Box::new(wanted))];
+    }
+    line.complete(wanted.start, wanted.fitting());
+    Vec::new()
+}
+
+fn quit(app: &mut App) -> Vec<Effect> {
+    let busy = app.busy_sides();
+    if busy.is_empty() {
+        return act(app, Action::QuitNow);
+    }
+    let names: Vec<_> = busy.iter().map(|side| format!("{} {}", side.letter(), side.marker())).collect();
+    app.overlay = Some(Overlay::Question {
+        question: format!("Stop {} and quit?", names.join(" and ")),
+        detail: match busy.iter().all(|side| app.slot(*side).run.is_some_and(|run| !run.begun)) {
+            true => "It has not started yet: nothing of it is kept.".into(),
+            false => "A checkpoint is written first: Sessions, r resumes from there.".into(),
+        },
+        then: Pending::Quit,
+    });
+    Vec::new()
+}
+
+fn confirm(app: &mut App) -> Vec<Effect> {
+    if let Some(Overlay::Export(_)) = app.overlay {
+        return exporting::confirm(app);
+    }
+    match app.overlay.take() {
+        Some(Overlay::Question { then: Pending::Quit, .. }) => act(app, Action::QuitNow),
+        Some(Overlay::Question { then: Pending::Delete(path), .. }) => vec![Effect::Remove(path)],
+        Some(Overlay::Question { then: Pending::DeleteBookmark(session, bookmark), .. }) => {
+            vec![Effect::RemoveBookmark(session, bookmark)]
+        }
+        Some(Overlay::Question { then: Pending::RemoveExample(class, place), .. }) => {
+            vec![Effect::RemoveExample(class, place)]
+        }
+        Some(Overlay::Question { then: Pending::Anew(sides), .. }) => runs::anew(app, &sides),
+        Some(Overlay::CommandLine(mut line)) => match commands::parse(line.text()) {
+            Ok(action) => {
+                remember(&mut app.history, line.text());
+                action.map_or_else(Vec::new, |action| act(app, action))
+            }
+            Err(problem) => {
+                line.problem = Some(problem);
+                app.overlay = Some(Overlay::CommandLine(line));
+                Vec::new()
+            }
+        },
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod order_tests;
+#[cfg(test)]
+mod simulated;
+#[cfg(test)]
+mod tests;

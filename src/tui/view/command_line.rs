@@ -1,0 +1,105 @@
+//! The command line, in the row of the footer; what completes its word lies in the row above.
+
+use ratatui::{
+    buffer::Buffer,
+    layout::Rect,
+    text::{Line, Span},
+};
+
+use crate::model::Published;
+use crate::tui::{
+    input::commands::COMMANDS,
+    state::command_line::{CommandLine, Completion},
+    text,
+    theme::Theme,
+};
+
+/// Draws it in this row.
+pub fn draw(line: &CommandLine, theme: &Theme, row: Rect, buffer: &mut Buffer) {
+    buffer.set_style(row, theme.selected());
+    buffer.set_string(row.x, row.y, " ".repeat(usize::from(row.width)), theme.selected());
+    buffer.set_string(row.x + 1, row.y, ":", theme.accent());
+    // As much before the cursor as there is room for, so that the cursor is always on show.
+    let room = usize::from(row.width).saturating_sub(4);
+    let before: String = line.text().chars().take(line.cursor()).collect();
+    let after: String = line.text().chars().skip(line.cursor()).collect();
+    let (before, after) = (text::clean(&before), text::clean(&after));
+    let skip = text::width(&before).saturating_sub(room);
+    let before: String = before.chars().skip(skip).collect();
+    let left = room.saturating_sub(text::width(&before));
+    let after = if text::width(&after) > left { text::fit(&after, left) } else { after };
+    buffer.set_string(row.x + 2, row.y, &before, theme.strong());
+    let cursor = row.x + 2 + text::width(&before) as u16;
+    buffer.set_string(cursor, row.y, "▏", theme.accent());
+    buffer.set_string(cursor + 1, row.y, &after, theme.strong());
+    let end = cursor + text::width(&after) as u16;
+    if let Some(completion) = &line.completion {
+        words(completion, theme, Rect { y: row.y.saturating_sub(1), ..row }, buffer);
+    }
+    let (beside, style) = match (&line.problem, usage(line.text())) {
+        (Some(problem), _) => (text::one_line(problem), theme.bad()),
+        (None, Some(usage)) => (usage, theme.dim()),
+        (None, None) => return,
+    };
+    let beside = text::fit(&beside, usize::from(row.right().saturating_sub(end + 4)));
+    let x = row.right().saturating_sub(text::width(&beside) as u16 + 1);
+    buffer.set_string(x, row.y, beside, style);
+}
+
+/// What follows the command that is typed, and what it does; after the name of a published backbone what that is.
+fn usage(line: &str) -> Option<String> {
+    let mut words = line.split_whitespace();
+    let word = words.next()?;
+    if let Some(published) = words.next().filter(|_| word == "model").and_then(Published::find) {
+        let millions = published.parameters() as f64 / 1e6;
+        return Some(format!("{millions:.1} M parameters, {}: {}", published.license, published.good_for));
+    }
+    let (_, rest, what) = COMMANDS.iter().find(|(name, ..)| *name == word)?;
+    Some(if rest.is_empty() { (*what).to_owned() } else { format!("{rest}: {what}") })
+}
+
+/// The words that fit, around the one that is put in; how many are out of sight.
+fn words(completion: &Completion, theme: &Theme, row: Rect, buffer: &mut Buffer) {
+    /// Columns for `+12345 more`.
+    const MORE: usize = 14;
+    let room = usize::from(row.width).saturating_sub(MORE);
+    let wide = |word: &String| text::width(&text::clean(word)) + 2;
+    let chosen = completion.chosen.unwrap_or(0);
+    let mut first = 0;
+    while first < chosen && completion.words[first..=chosen].iter().map(wide).sum::<usize>() > room {
+        first += 1;
+    }
+    let (mut spans, mut used) = (vec![Span::raw(" ")], 0);
+    let mut shown = 0;
+    for (at, word) in completion.words.iter().enumerate().skip(first) {
+        if used + wide(word) > room && shown > 0 {
+            break;
+        }
+        let style = if completion.chosen == Some(at) { theme.strong() } else { theme.dim() };
+        spans.push(Span::styled(text::fit(&text::clean(word), room), style));
+        spans.push(Span::raw("  "));
+        used += wide(word);
+        shown += 1;
+    }
+    let hidden = completion.words.len() - shown;
+    if hidden > 0 {
+        spans.push(Span::styled(format!("+{hidden} more"), theme.dim()));
+    }
+    buffer.set_style(row, theme.selected());
+    buffer.set_string(row.x, row.y, " ".repeat(usize::from(row.width)), theme.selected());
+    buffer.set_line(row.x, row.y, &Line::from(spans), row.width);
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_published_backbone_is_told_beside_its_name() {
+        let told = usage("model ced-tiny").unwrap();
+        assert!(told.contains("5.4 M parameters") && told.contains("Apache-2.0") && told.contains("ESC-50"), "{told}");
+        assert!(usage("model box").unwrap().contains("adapt box"));
+    }
+}

@@ -1,0 +1,123 @@
+//! The first row: the screens, and what is adapted, how, and where that stands.
+
+use ratatui::{
+    buffer::Buffer,
+    layout::Rect,
+    text::{Line, Span},
+};
+
+use super::screens::{self, Standing};
+use crate::tui::{
+    input::action::Screen,
+    state::{app::App, run_slot::RunSlot},
+    text,
+};
+
+/// Below this the program's own name gives way to what matters.
+const NARROW: u16 = 100;
+/// Fewest columns of a model's name that say something.
+const LEAST_MODEL: usize = 4;
+
+/// Draws it.
+pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
+    let theme = app.theme();
+    let narrow = area.width < NARROW;
+    let mut line = Line::from(if narrow { Span::raw("") } else { Span::styled(" aat-tui ", theme.strong()) });
+    for (i, screen) in Screen::ALL.into_iter().enumerate() {
+        let active = screen == app.screen;
+        let (key, name) = if active { (theme.accent().bold(), theme.strong()) } else { (theme.faint(), theme.dim()) };
+        line.push_span(Span::raw(if narrow && i == 0 { " " } else { "  " }));
+        line.push_span(Span::styled((i + 1).to_string(), key));
+        line.push_span(Span::raw(" "));
+        let words = if narrow { screen.short_name() } else { screen.name() };
+        line.push_span(Span::styled(words, if active { name.underlined() } else { name }));
+    }
+    buffer.set_line(area.x, area.y, &line, area.width);
+    let help = Line::from(vec![Span::styled("?", theme.accent()), Span::styled(" help ", theme.dim())]);
+    let gap = if narrow { 2 } else { 3 };
+    let room = usize::from(area.width).saturating_sub(line.width() + help.width() + 2 * gap);
+    let right = about(app, room);
+    let x = area.right() - help.width() as u16;
+    buffer.set_line(x, area.y, &help, help.width() as u16);
+    let x = x.saturating_sub((right.width() + gap) as u16);
+    buffer.set_line(x, area.y, &right, right.width() as u16);
+}
+
+/// How much is said.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Detail {
+    /// `●aat◌`
+    Signs,
+    /// `● aat ◌`
+    Spaced,
+    /// `● aat training`
+    Words,
+}
+
+/// Model, methods and where their runs stand, with data and device where there is room.
+fn about(app: &App, room: usize) -> Line<'static> {
+    let theme = app.theme();
+    let [data, model, device] = names(app);
+    let line = |before: String, detail| {
+        let mut line = Line::from(vec![Span::styled(before, theme.dim()), Span::styled(model.clone(), theme.base())]);
+        line.spans.extend(sides(app, detail));
+        line
+    };
+    let mut whole = line(format!("{data} · "), Detail::Words);
+    whole.spans.insert(2, Span::styled(format!(" · {device}"), theme.dim()));
+    let lines = [
+        whole,
+        line(format!("{data} · "), Detail::Words),
+        line(String::new(), Detail::Words),
+        line(String::new(), Detail::Spaced),
+        line(String::new(), Detail::Signs),
+    ];
+    lines.into_iter().find(|line| line.width() <= room).unwrap_or_else(|| {
+        // Half of two names says nothing; the sides' panels have both.
+        if app.two_backbones().is_some() {
+            return Line::from(sides(app, Detail::Spaced));
+        }
+        let sides = sides(app, Detail::Signs);
+        let taken: usize = sides.iter().map(Span::width).sum();
+        let model = text::fit(&model, room.saturating_sub(taken).max(LEAST_MODEL));
+        Line::from_iter([vec![Span::styled(model, theme.base())], sides].concat())
+    })
+}
+
+/// Each side that has a run, or both where none has.
+fn sides(app: &App, detail: Detail) -> Vec<Span<'static>> {
+    let theme = app.theme();
+    let idle = |slot: &RunSlot| slot.is_empty() && !slot.is_busy();
+    let none = app.slots.iter().all(idle);
+    let mut spans = Vec::new();
+    for slot in app.slots.iter().filter(|slot| none || !idle(slot)) {
+        let space = if detail == Detail::Signs { "" } else { " " };
+        spans.push(Span::raw(if detail == Detail::Signs { " " } else { "  " }));
+        spans.push(Span::styled(format!("{}{space}", slot.side.marker()), theme.side(slot.side)));
+        spans.push(Span::styled(slot.shown_method().id(), theme.strong()));
+        if let Some(Standing { sign, word, style, .. }) = screens::standing(app, slot) {
+            let status = if detail == Detail::Words { word } else { sign };
+            spans.push(Span::styled(format!("{space}{status}"), style));
+        }
+    }
+    spans
+}
+
+/// What is, or would be, trained: data and fold, model, device.
+fn names(app: &App) -> [String; 3] {
+    let running = [app.focused(), app.slot(app.focus.other())].into_iter().find_map(|slot| slot.state.config.as_ref());
+    let (data, fold, model, device) = match running {
+        Some(config) => (config.data_name.clone(), config.fold, config.model.clone(), config.device.clone()),
+        None => (text::last_part(&app.setup.data), app.setup.fold, app.setup.model.clone(), app.setup.device.clone()),
+    };
+    let model = match app.two_backbones() {
+        Some(both) => both.map(|name| text::last_part(&name)).join(" | "),
+        None => text::last_part(&model),
+    };
+    let fold = fold.map_or(String::new(), |fold| format!(" fold {fold}"));
+    let device = match device.as_str() {
+        "cpu" | "auto" => format!("{} core{}", app.cores, if app.cores == 1 { "" } else { "s" }),
+        other => other.to_owned(),
+    };
+    [format!("{}{fold}", text::clean(&data)), model, text::clean(&device)]
+}

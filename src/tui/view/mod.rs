@@ -1,0 +1,148 @@
+//! view(state) -> frame: the header, a screen, the footer, and what lies over them.
+
+mod command_line;
+mod header;
+mod overlay;
+pub mod picture;
+pub mod screens;
+pub mod widgets;
+
+use ratatui::{
+    buffer::Buffer,
+    layout::{Constraint, Layout, Rect},
+    text::{Line, Span},
+    widgets::{Clear, Widget},
+};
+
+use self::{
+    overlay::over,
+    picture::Picture,
+    widgets::{Panel, paragraph},
+};
+use crate::tui::{
+    input::{
+        action::{Action, Screen},
+        keymap::{self, Context},
+    },
+    state::app::{App, Notice, Overlay},
+    text,
+    theme::Theme,
+};
+
+/// The least that everything is readable in.
+pub const LEAST: (u16, u16) = (80, 24);
+
+/// Draws everything. A picture that the terminal is to lay over it comes back.
+pub fn draw(app: &App, buffer: &mut Buffer) -> Option<Picture> {
+    let area = buffer.area;
+    let theme = app.theme();
+    buffer.set_style(area, theme.base());
+    if area.width < LEAST.0 || area.height < LEAST.1 {
+        too_small(area, theme, buffer);
+        return None;
+    }
+    let [head, body, foot] =
+        Layout::vertical([Constraint::Length(1), Constraint::Fill(1), Constraint::Length(1)]).areas(area);
+    header::draw(app, head, buffer);
+    let mut picture = None;
+    match app.screen {
+        Screen::Train => screens::train::draw(app, body, buffer),
+        Screen::Layers => screens::layers::draw(app, body, buffer),
+        Screen::Parameters => screens::parameters::draw(app, body, buffer),
+        Screen::Live => picture = screens::live::draw(app, body, buffer),
+        Screen::Sessions => screens::sessions::draw(app, body, buffer),
+    }
+    footer(app, foot, buffer);
+    match &app.overlay {
+        Some(Overlay::Help(scroll)) => screens::help::draw(*scroll, theme, body, buffer),
+        Some(Overlay::Question { question, detail, .. }) => ask(question, detail, theme, body, buffer),
+        Some(Overlay::Export(exporting)) => screens::export::draw(exporting, theme, body, buffer),
+        Some(Overlay::CommandLine(line)) => command_line::draw(line, theme, foot, buffer),
+        None => {}
+    }
+    picture
+}
+
+fn too_small(area: Rect, theme: &Theme, buffer: &mut Buffer) {
+    let words = format!(
+        "This window is {} x {}; aat-tui needs {} x {}. Make it larger, or the letters smaller. q quits.",
+        area.width, area.height, LEAST.0, LEAST.1
+    );
+    let wide = area.width.min(46);
+    let inner = Rect {
+        x: area.x + (area.width - wide) / 2,
+        width: wide,
+        y: area.y + area.height / 3,
+        height: area.height - area.height / 3,
+    };
+    paragraph(inner, &words, theme.base(), buffer);
+}
+
+/// What is told now, above everything: trouble in as many rows as it takes, up to a few.
+fn notice(notice: &Notice, area: Rect, theme: &Theme, buffer: &mut Buffer) {
+    /// Rows of a long one.
+    const MOST: u16 = 4;
+    let (sign, style) = if notice.trouble { ("✗", theme.bad()) } else { ("·", theme.accent()) };
+    let room = area.width.saturating_sub(4);
+    let rows = text::wrap(&notice.text, usize::from(room));
+    let shown = (rows.len() as u16).clamp(1, if notice.trouble { MOST } else { 1 });
+    let area = Rect { y: area.bottom().saturating_sub(shown), height: shown, ..area };
+    Clear.render(area, buffer);
+    buffer.set_style(area, theme.base());
+    buffer.set_string(area.x + 1, area.y, sign, style);
+    for (row, words) in rows.iter().take(usize::from(shown)).enumerate() {
+        let cut = row + 1 == usize::from(shown) && rows.len() > usize::from(shown);
+        let words = if cut { text::fit(&format!("{words} …"), usize::from(room)) } else { words.clone() };
+        buffer.set_string(area.x + 3, area.y + row as u16, words, theme.base());
+    }
+}
+
+fn footer(app: &App, area: Rect, buffer: &mut Buffer) {
+    let theme = app.theme();
+    if let Some(message) = &app.notice {
+        return notice(message, area, theme, buffer);
+    }
+    let contexts = app.contexts();
+    let right = screens::footer_right(app);
+    let mut room = usize::from(area.width).saturating_sub(right.width() + 4);
+    let mut x = area.x + 1;
+    let resumes = app.focused().can_resume();
+    let word = |(key, action, word): (String, Action, &'static str)| {
+        (key, if action == Action::Start && resumes { "resume" } else { word })
+    };
+    let hints = contexts.iter().flat_map(|context| keymap::footer(*context)).map(word).chain(
+        // The command line is worth a place at the end of every screen's row.
+        matches!(contexts[0], Context::On(_) | Context::In(_)).then(|| (":".to_owned(), "command")),
+    );
+    for (key, word) in hints {
+        let line = Line::from(vec![
+            Span::styled(key, theme.accent()),
+            Span::raw(" "),
+            Span::styled(word, theme.dim()),
+            Span::raw("   "),
+        ]);
+        if line.width() > room + 2 {
+            break;
+        }
+        buffer.set_line(x, area.y, &line, line.width() as u16);
+        x += line.width() as u16;
+        room = room.saturating_sub(line.width());
+    }
+    let width = right.width() as u16;
+    buffer.set_line(area.right().saturating_sub(width + 1), area.y, &right, width);
+}
+
+fn ask(question: &str, detail: &str, theme: &Theme, body: Rect, buffer: &mut Buffer) {
+    let wide = (text::width(question).max(text::width(detail)) as u16 + 6).clamp(40, body.width.saturating_sub(4));
+    let area = over(body, wide, 7, theme, buffer);
+    let inner = Panel::new(Span::styled(text::fit(question, usize::from(wide) - 6), theme.strong()), theme)
+        .border(theme.warn())
+        .draw(area, buffer);
+    paragraph(Rect { y: inner.y + 1, height: 2, ..inner }, detail, theme.base(), buffer);
+    let mut x = inner.x;
+    for (key, _, word) in keymap::footer(Context::Question) {
+        let line = Line::from(vec![Span::styled(key, theme.accent()), Span::raw(" "), Span::styled(word, theme.dim())]);
+        buffer.set_line(x, inner.bottom() - 1, &line, inner.width);
+        x += line.width() as u16 + 4;
+    }
+}

@@ -1,0 +1,94 @@
+//! One file for each screen: each draws the state into an area, and nothing else.
+
+pub mod export;
+pub mod help;
+pub mod layers;
+pub mod live;
+pub mod parameters;
+pub mod sessions;
+pub mod train;
+
+use ratatui::{
+    style::Style,
+    text::{Line, Span},
+};
+
+use crate::{
+    plot::Side,
+    session::Status,
+    tui::{
+        input::action::Screen,
+        state::{app::App, run_slot::RunSlot},
+        text,
+    },
+};
+
+/// `A ● AAT`, in the side's style.
+pub fn side_title(app: &App, side: Side, words: &str) -> Line<'static> {
+    let theme = app.theme();
+    Line::from(vec![
+        Span::styled(format!("{} {} ", side.letter(), side.marker()), theme.side(side)),
+        Span::styled(text::clean(words), theme.strong()),
+    ])
+}
+
+/// Where a slot stands.
+pub struct Standing {
+    /// One letter.
+    pub sign: &'static str,
+    /// One word.
+    pub word: &'static str,
+    /// What more there is to say in place of the word.
+    pub more: Option<String>,
+    /// Good, bad, or neither.
+    pub style: Style,
+}
+
+/// Where a slot stands; nothing, when nothing was begun.
+pub fn standing(app: &App, slot: &RunSlot) -> Option<Standing> {
+    let theme = app.theme();
+    let (sign, word, more, style) = match &slot.status() {
+        Status::New if slot.is_busy() => ("◌", "starting", None, theme.dim()),
+        Status::New => return None,
+        Status::Running | Status::Evaluating(..) | Status::Paused if !slot.is_busy() => {
+            ("◦", "interrupted", None, theme.warn())
+        }
+        Status::Preparing(done, total) if done == total => ("◌", "starting", Some("first step".into()), theme.dim()),
+        Status::Preparing(done, total) => ("◌", "starting", Some(format!("decoding {done}/{total}")), theme.dim()),
+        Status::Running => ("◌", "training", None, theme.accent()),
+        Status::Evaluating(done, total) => ("◌", "validating", Some(format!("validating {done}/{total}")), theme.dim()),
+        Status::Paused => ("‖", "paused", None, theme.warn()),
+        Status::Stopped => ("◦", "stopped", None, theme.warn()),
+        Status::Failed(_) => ("✗", "failed", None, theme.bad()),
+        Status::Finished => {
+            ("✓", "done", Some(format!("done in {}", text::clock(slot.state.trace.active_s()))), theme.good())
+        }
+    };
+    Some(Standing { sign, word, more, style })
+}
+
+/// Where a slot stands, for the right end of its frame: its bar tells that it trains.
+pub fn status(app: &App, slot: &RunSlot) -> Line<'static> {
+    match standing(app, slot) {
+        Some(Standing { word: "training", .. }) | None => Line::default(),
+        Some(Standing { sign, word, more, style }) => {
+            Line::styled(format!("{sign} {}", more.as_deref().unwrap_or(word)), style)
+        }
+    }
+}
+
+/// What the footer says at its right.
+pub fn footer_right(app: &App) -> Line<'static> {
+    let theme = app.theme();
+    match app.screen {
+        Screen::Train | Screen::Layers => {
+            let pace: f64 = app.slots.iter().filter(|slot| slot.is_busy()).filter_map(RunSlot::pace).sum();
+            if pace > 0.0 { Line::styled(format!("{pace:.1} steps/s"), theme.dim()) } else { Line::default() }
+        }
+        Screen::Sessions => {
+            let n = app.sessions.list.as_ref().map_or(0, Vec::len);
+            Line::styled(format!("{n} session{}", if n == 1 { "" } else { "s" }), theme.dim())
+        }
+        _ => Line::default(),
+    }
+}

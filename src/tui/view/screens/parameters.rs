@@ -1,0 +1,242 @@
+//! Parameters: what trains and what is frozen, module by module, and what each method would cost.
+
+use ratatui::{
+    buffer::Buffer,
+    layout::{Constraint, Layout, Rect},
+    text::{Line, Span},
+};
+
+use super::side_title;
+use crate::{
+    model::METHODS,
+    tui::{
+        state::{
+            app::App,
+            parameters::{MOMENT_BYTES, MethodCount, Node},
+        },
+        text,
+        view::widgets::{Panel, bar},
+    },
+};
+
+/// Draws the screen.
+pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
+    // The methods, their header and the panel's frame.
+    let table = METHODS.len() as u16 + 3;
+    if area.width >= 112 {
+        let [left, right] = Layout::horizontal([Constraint::Fill(1), Constraint::Length(48)]).areas(area);
+        tree(app, left, buffer);
+        let [top, bottom] = Layout::vertical([Constraint::Length(table + 2), Constraint::Fill(1)]).areas(right);
+        methods(app, top, buffer);
+        facts(app, bottom, buffer);
+    } else {
+        let [top, bottom] = Layout::vertical([Constraint::Fill(1), Constraint::Length(table)]).areas(area);
+        tree(app, top, buffer);
+        methods(app, bottom, buffer);
+    }
+}
+
+/// Sign of what trains: all, some, none.
+fn sign(total: u64, trains: u64) -> &'static str {
+    match trains {
+        0 => "○",
+        _ if trains == total => "●",
+        _ => "◐",
+    }
+}
+
+fn tree(app: &App, area: Rect, buffer: &mut Buffer) {
+    let theme = app.theme();
+    let parameters = &app.parameters;
+    let words = format!("{}{}", parameters.method().title(), app.on_backbone(app.focus));
+    let mut title = side_title(app, app.focus, &words);
+    title.push_span(Span::raw(", parameters by module"));
+    let legend = Line::styled("● trains  ◐ in part  ○ frozen", theme.dim());
+    let inner = Panel::new(title, theme).border(theme.side(app.focus)).right(legend).draw(area, buffer);
+    let widths = [13, 13, 8, 9];
+    let numbers: u16 = widths.iter().sum();
+    let name_width = inner.width.saturating_sub(numbers + 2);
+    let header = ["total", "trains", "share", "moments"];
+    let mut x = inner.x + name_width + 2;
+    buffer.set_string(inner.x + 2, inner.y, "module", theme.dim());
+    for (name, width) in header.iter().zip(widths) {
+        buffer.set_string(x, inner.y, text::right(name, usize::from(width)), theme.dim());
+        x += width;
+    }
+    let rows: Vec<&Node> = parameters.rows().collect();
+    let room = usize::from(inner.height.saturating_sub(2));
+    let first = scrolled(parameters.cursor(), rows.len(), room);
+    for (i, node) in rows.iter().enumerate().skip(first).take(room) {
+        let y = inner.y + 1 + (i - first) as u16;
+        let here = i == parameters.cursor();
+        if here {
+            buffer.set_style(Rect { x: inner.x - 1, y, width: inner.width + 2, height: 1 }, theme.selected());
+        }
+        let trains = node.trains > 0;
+        let (mark, words) = if trains { (theme.side(app.focus), theme.base()) } else { (theme.faint(), theme.dim()) };
+        let branch = match (node.below, parameters.is_open(node)) {
+            (0, _) => " ",
+            (_, true) => "▾",
+            (_, false) => "▸",
+        };
+        let mut line = Line::from(vec![
+            Span::styled(sign(node.total, node.trains), mark),
+            Span::raw(" ".repeat(1 + 2 * node.depth)),
+            Span::styled(branch, theme.accent()),
+            Span::raw(" "),
+            Span::styled(node.name.clone(), if node.below > 0 && trains { theme.strong() } else { words }),
+        ]);
+        if let Some(shape) = &node.shape {
+            let shape: Vec<_> = shape.iter().map(usize::to_string).collect();
+            let shape = format!("  {}", shape.join(" x "));
+            if line.width() + shape.len() <= usize::from(name_width) {
+                line.push_span(Span::styled(shape, theme.faint()));
+            }
+        }
+        // Only what a style adds, so that the selection's ground stays.
+        buffer.set_line(inner.x, y, &line, name_width + 2);
+        numbers_row(node.total, node.trains, inner.x + name_width + 2, y, widths, words, app, buffer);
+        if here {
+            buffer.set_style(Rect { x: inner.x - 1, y, width: inner.width + 2, height: 1 }, theme.selected());
+        }
+    }
+    let (total, trains) = parameters.totals();
+    let y = inner.bottom().saturating_sub(1);
+    buffer.set_string(inner.x + 2, y, "all", theme.strong());
+    numbers_row(total, trains, inner.x + name_width + 2, y, widths, theme.strong(), app, buffer);
+    if rows.len() > room {
+        let words = format!("{}-{} of {} rows", first + 1, (first + room).min(rows.len()), rows.len());
+        buffer.set_string(inner.x + 8, y, words, theme.faint());
+    }
+}
+
+#[allow(clippy::too_many_arguments)] // a row is its numbers, its place and its look
+fn numbers_row(
+    total: u64,
+    trains: u64,
+    mut x: u16,
+    y: u16,
+    widths: [u16; 4],
+    style: ratatui::style::Style,
+    app: &App,
+    buffer: &mut Buffer,
+) {
+    let theme = app.theme();
+    let share = trains as f64 / total.max(1) as f64;
+    let cells = [text::count(total), text::count(trains), text::percent(share), text::bytes(trains * MOMENT_BYTES)];
+    for ((cell, width), i) in cells.into_iter().zip(widths).zip(0..) {
+        let (cell, style) = if trains == 0 && i > 0 { ("–".to_owned(), theme.faint()) } else { (cell, style) };
+        buffer.set_string(x, y, text::right(&cell, usize::from(width)), style);
+        x += width;
+    }
+}
+
+/// The first row to show, so that the cursor is in sight with some rows around it.
+pub fn scrolled(cursor: usize, rows: usize, room: usize) -> usize {
+    let around = (room / 4).min(4);
+    if rows <= room { 0 } else { (cursor + around + 1).saturating_sub(room).min(rows - room) }
+}
+
+/// Every method on this model; m goes through them.
+fn methods(app: &App, area: Rect, buffer: &mut Buffer) {
+    let theme = app.theme();
+    let inner = Panel::new("methods on this model", theme).draw(area, buffer);
+    let most = app.parameters.methods.iter().map(|count| count.trains).max().unwrap_or(1).max(1);
+    let room = usize::from(inner.width.saturating_sub(42)).min(24);
+    let head = format!(
+        "  {} {} {} {}",
+        text::left("method", 8),
+        text::right("trains", 12),
+        text::right("share", 8),
+        text::right("moments", 8)
+    );
+    buffer.set_string(inner.x, inner.y, head, theme.dim());
+    for (row, MethodCount { method, total, trains }) in app.parameters.methods.iter().enumerate() {
+        let y = inner.y + 1 + row as u16;
+        if y >= inner.bottom() {
+            break;
+        }
+        let here = *method == app.parameters.method();
+        let style = if here { theme.strong() } else { theme.base() };
+        let mut line = Line::from(vec![
+            Span::styled(if here { "▸ " } else { "  " }, theme.accent()),
+            Span::styled(text::left(method.id(), 8), style),
+            Span::styled(format!(" {}", text::right(&text::count(*trains), 12)), style),
+            Span::styled(
+                format!(" {}", text::right(&text::percent(*trains as f64 / (*total).max(1) as f64), 8)),
+                theme.dim(),
+            ),
+            Span::styled(format!(" {}", text::right(&text::bytes(*trains * MOMENT_BYTES), 8)), theme.dim()),
+        ]);
+        let share = *trains as f64 / most as f64;
+        line.push_span(Span::styled(
+            format!("  {}", if room > 3 { bar(share, room) } else { String::new() }),
+            if here { theme.side(app.focus) } else { theme.faint() },
+        ));
+        buffer.set_line(inner.x, y, &line, inner.width);
+    }
+    if usize::from(inner.height) >= METHODS.len() + 3 {
+        let line = Line::from(vec![
+            Span::styled("m", theme.accent()),
+            Span::styled(" the next one; what runs is not touched", theme.dim()),
+        ]);
+        buffer.set_line(inner.x, inner.bottom() - 1, &line, inner.width);
+    }
+}
+
+/// The model's shape, and the paper's figure on the same arithmetic.
+fn facts(app: &App, area: Rect, buffer: &mut Buffer) {
+    let theme = app.theme();
+    let inner = Panel::new("model", theme).draw(area, buffer);
+    let shape = app.parameters.shape();
+    let [rows, columns] = shape.grid();
+    let method = app.parameters.method();
+    let facts = [
+        (
+            "hidden size",
+            text::count(shape.hidden as u64),
+            format!("{} heads of {}", shape.heads, shape.hidden / shape.heads.max(1)),
+        ),
+        ("blocks", shape.depth.to_string(), format!("MLP of {}", text::count(shape.mlp_hidden as u64))),
+        (
+            "input",
+            format!("{:.1} s", shape.frames() as f64 / 100.0),
+            format!("{} frames x {} mel bins", shape.frames(), shape.mel_bins()),
+        ),
+        (
+            "tokens",
+            text::count(shape.tokens() as u64),
+            format!("{rows} x {columns} patches + {}", shape.class_tokens()),
+        ),
+        ("classes", shape.classes.to_string(), String::new()),
+    ];
+    let mut y = inner.y;
+    for (name, value, remark) in facts {
+        if y >= inner.bottom() {
+            return;
+        }
+        let line = Line::from(vec![
+            Span::styled(text::left(name, 12), theme.dim()),
+            Span::styled(text::right(&value, 8), theme.strong()),
+            Span::styled(format!("   {remark}"), theme.dim()),
+        ]);
+        buffer.set_line(inner.x, y, &line, inner.width);
+        y += 1;
+    }
+    let notes = [
+        format!("{} trains {}.", method.title(), method.trains_what()),
+        format!(
+            "AAT on AST-base with n = 20 classes (OpenMIC), by the same count: {}.",
+            text::count(app.parameters.preset)
+        ),
+        "Moments are AdamW's: two float32 for each number that trains.".to_owned(),
+    ];
+    for note in notes {
+        y += 1;
+        if y + 1 >= inner.bottom() {
+            return;
+        }
+        let room = Rect { y, height: inner.bottom() - y, ..inner };
+        y += crate::tui::view::widgets::paragraph(room, &note, theme.base(), buffer);
+    }
+}
