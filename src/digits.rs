@@ -16,6 +16,12 @@ pub fn thousands(number: impl Display) -> String {
     text
 }
 
+/// A number of things, by the word for one of them: 1 window, 1,200 windows.
+pub fn counted(number: usize, word: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {word}{plural}", thousands(number))
+}
+
 /// Bytes as hexadecimal digits.
 pub fn hex(bytes: impl AsRef<[u8]>) -> String {
     let bytes = bytes.as_ref();

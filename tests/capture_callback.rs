@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use aat_tui::audio::tap;
+use aat_tui::audio::ring;
 
 struct Counting;
 
@@ -59,19 +59,19 @@ fn allocations(work: impl FnOnce()) -> usize {
 fn the_callback_allocates_nothing_with_room_or_without() {
     assert!(allocations(|| drop(std::hint::black_box(vec![1u8; 100]))) >= 2, "the count works");
 
-    let (mut feed, mut tap) = tap::wire(48_000, 2);
+    let (mut writer, mut reader) = ring::pair(48_000, 2);
     let sound = vec![1000i16; 2 * 1200];
     // 12 s into a ring of 4 s: it runs full on the way.
     let count = allocations(|| {
         for _ in 0..480 {
-            feed.take(&sound, Duration::from_millis(5));
+            writer.take(&sound, Duration::from_millis(5));
         }
     });
     assert_eq!(count, 0);
-    assert_eq!(tap.dropped(), 8 * 48_000);
+    assert_eq!(reader.dropped(), 8 * 48_000);
 
     let mut heard = Vec::new();
-    while tap.pull(&mut heard).is_some() {}
+    while reader.pull(&mut heard).is_some() {}
     assert_eq!(heard.len(), 4 * 48_000);
-    assert_eq!(allocations(|| feed.take(&sound, Duration::ZERO)), 0);
+    assert_eq!(allocations(|| writer.take(&sound, Duration::ZERO)), 0);
 }

@@ -11,7 +11,7 @@ use cpal::{
     traits::{DeviceTrait, HostTrait, StreamTrait},
 };
 
-use super::tap::{Feed, Health, Tap, wire};
+use super::ring::{Health, RingReader, RingWriter, pair};
 
 /// Callbacks a second that are asked of the device: often enough for a picture that moves, seldom enough that a busy
 /// machine keeps up.
@@ -190,7 +190,7 @@ impl Microphone {
     ///
     /// # Errors
     /// When there is none, when it is not allowed, in use, or delivers nothing that can be used.
-    pub fn open(wanted: Option<&str>) -> Result<(Self, Tap), CaptureError> {
+    pub fn open(wanted: Option<&str>) -> Result<(Self, RingReader), CaptureError> {
         let host = system();
         let device = match wanted {
             None => host
@@ -207,12 +207,12 @@ impl Microphone {
         usable(&name, &config)?;
 
         let start = |buffer: BufferSize| {
-            let (feed, tap) = wire(config.sample_rate(), config.channels());
-            let stream = build(&device, &config, buffer, feed)?;
+            let (writer, reader) = pair(config.sample_rate(), config.channels());
+            let stream = build(&device, &config, buffer, writer)?;
             stream.play()?;
-            Ok((stream, tap))
+            Ok((stream, reader))
         };
-        let (stream, tap) = match wished_buffer(&config) {
+        let (stream, reader) = match wished_buffer(&config) {
             // A device may refuse a size inside the range that it reported.
             Some(frames) => start(BufferSize::Fixed(frames)).or_else(|_| start(BufferSize::Default)),
             None => start(BufferSize::Default),
@@ -221,7 +221,7 @@ impl Microphone {
 
         let delivery = Delivery::from(&config);
         let id = id_of(&device);
-        Ok((Self { name, delivery, id, follows_default: wanted.is_none(), stream: Some(stream) }, tap))
+        Ok((Self { name, delivery, id, follows_default: wanted.is_none(), stream: Some(stream) }, reader))
     }
 
     /// Whether the default was opened and the system has since made another microphone the default.
@@ -301,22 +301,22 @@ fn build(
     device: &cpal::Device,
     config: &SupportedStreamConfig,
     buffer_size: BufferSize,
-    feed: Feed,
+    writer: RingWriter,
 ) -> Result<cpal::Stream, cpal::Error> {
     let stream = StreamConfig { buffer_size, ..config.config() };
     match config.sample_format() {
-        SampleFormat::I8 => build_as::<i8>(device, stream, feed),
-        SampleFormat::I16 => build_as::<i16>(device, stream, feed),
-        SampleFormat::I24 => build_as::<I24>(device, stream, feed),
-        SampleFormat::I32 => build_as::<i32>(device, stream, feed),
-        SampleFormat::I64 => build_as::<i64>(device, stream, feed),
-        SampleFormat::U8 => build_as::<u8>(device, stream, feed),
-        SampleFormat::U16 => build_as::<u16>(device, stream, feed),
-        SampleFormat::U24 => build_as::<U24>(device, stream, feed),
-        SampleFormat::U32 => build_as::<u32>(device, stream, feed),
-        SampleFormat::U64 => build_as::<u64>(device, stream, feed),
-        SampleFormat::F32 => build_as::<f32>(device, stream, feed),
-        SampleFormat::F64 => build_as::<f64>(device, stream, feed),
+        SampleFormat::I8 => build_as::<i8>(device, stream, writer),
+        SampleFormat::I16 => build_as::<i16>(device, stream, writer),
+        SampleFormat::I24 => build_as::<I24>(device, stream, writer),
+        SampleFormat::I32 => build_as::<i32>(device, stream, writer),
+        SampleFormat::I64 => build_as::<i64>(device, stream, writer),
+        SampleFormat::U8 => build_as::<u8>(device, stream, writer),
+        SampleFormat::U16 => build_as::<u16>(device, stream, writer),
+        SampleFormat::U24 => build_as::<U24>(device, stream, writer),
+        SampleFormat::U32 => build_as::<u32>(device, stream, writer),
+        SampleFormat::U64 => build_as::<u64>(device, stream, writer),
+        SampleFormat::F32 => build_as::<f32>(device, stream, writer),
+        SampleFormat::F64 => build_as::<f64>(device, stream, writer),
         other => Err(cpal::Error::with_message(ErrorKind::UnsupportedConfig, format!("sample format {other}"))),
     }
 }
@@ -324,16 +324,16 @@ fn build(
 fn build_as<T: SizedSample>(
     device: &cpal::Device,
     config: StreamConfig,
-    mut feed: Feed,
+    mut writer: RingWriter,
 ) -> Result<cpal::Stream, cpal::Error>
 where
     f32: FromSample<T>,
 {
-    let health = feed.health();
+    let health = writer.health();
     let (rate, channels) = (f64::from(config.sample_rate.max(1)), usize::from(config.channels.max(1)));
     device.build_input_stream::<T, _, _>(
         config,
-        move |data, info| feed.take(data, age(info, (data.len() / channels) as f64 / rate)),
+        move |data, info| writer.take(data, age(info, (data.len() / channels) as f64 / rate)),
         move |error| note(&health, &error, config.sample_rate),
         Some(DRIVER_TIMEOUT),
     )

@@ -14,12 +14,12 @@ mod front_end;
 mod mel;
 mod recorded;
 mod resample;
+pub mod ring;
 pub mod server;
 mod sliding;
 mod stream;
 mod streamed;
 mod tables;
-pub mod tap;
 #[cfg(test)]
 pub(crate) mod testing;
 mod whisper_mel;

@@ -40,20 +40,20 @@ enum Bank {
     /// From each window's samples: windows that share no frame.
     Apart(Extractor),
     /// Frames of the stream, 128 values each.
-    Kaldi(Box<FbankStream>, Kept<f32>),
+    Kaldi(Box<FbankStream>, Buffered<f32>),
     /// Logarithms of the energies of the stream's frames, in their order.
-    Centred(Box<CentredMel>, Form, Kept<f64>),
+    Centred(Box<CentredMel>, Form, Buffered<f64>),
 }
 
 /// The newest rows of a stream, and the number of those let go.
 #[derive(Debug, Default)]
-struct Kept<T> {
+struct Buffered<T> {
     values: Vec<T>,
     bins: usize,
     gone: u64,
 }
 
-impl<T> Kept<T> {
+impl<T> Buffered<T> {
     fn of(bins: usize) -> Self {
         Self { values: Vec::new(), bins, gone: 0 }
     }
@@ -86,8 +86,8 @@ impl Sliding {
         let overlap = hop < (frames * FRAME_SHIFT) as u64 && hop.is_multiple_of(FRAME_SHIFT as u64);
         let bins = front_end.bins();
         let bank = match front_end.form() {
-            None if overlap => Bank::Kaldi(Box::default(), Kept::of(bins)),
-            Some(form) if overlap => Bank::Centred(Box::new(CentredMel::new(form)), form, Kept::of(bins)),
+            None if overlap => Bank::Kaldi(Box::default(), Buffered::of(bins)),
+            Some(form) if overlap => Bank::Centred(Box::new(CentredMel::new(form)), form, Buffered::of(bins)),
             _ => Bank::Apart(front_end.extractor()),
         };
         Self {

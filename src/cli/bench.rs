@@ -16,7 +16,9 @@ use super::{CliError, Output};
 use crate::{
     audio::{Fbank, SAMPLE_RATE},
     data::{Loss, Targets},
-    model::{self, Engine, Features, Method, ModelError, Opened, Precision, Published, Recompute, Request, Thrift},
+    model::{
+        self, Engine, Features, MemoryOptions, Method, ModelError, Opened, Precision, Published, Recompute, Request,
+    },
     ops::parallel,
     train::{AdamW, Criterion, peak_rss_bytes},
 };
@@ -223,8 +225,9 @@ fn targets(batch: usize) -> Targets {
 /// Training steps. `go_on` is asked before each and may break off.
 fn step(args: &Args, go_on: impl Fn() -> Result<(), CliError>) -> Result<Measured, CliError> {
     let (opened, features) = prepare(args)?;
-    let thrift = Thrift { micro_batch: args.micro_batch, recompute: args.recompute, precision: opened.precision };
-    let mut engine = model::engine(&opened.config, args.method, opened.store.device(), thrift);
+    let memory =
+        MemoryOptions { micro_batch: args.micro_batch, recompute: args.recompute, precision: opened.precision };
+    let mut engine = model::engine(&opened.config, args.method, opened.store.device(), memory);
     let mut optimizer = AdamW::new(&opened.store, 0.05)?;
     let targets = targets(args.batch);
     let criterion = Criterion::new(Loss::CrossEntropy, &targets);

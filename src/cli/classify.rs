@@ -67,15 +67,15 @@ pub fn run(args: &Args) -> Result<(), CliError> {
             .map_err(InferError::from)
             .and_then(|clip| Ok((classifier.classify(&clip.samples)?, clip.notes)));
         match verdict {
-            Ok((Verdict { scores, heard_s: heard, windows }, notes)) => {
+            Ok((Verdict { scores, span_s: heard, windows }, notes)) => {
                 let top = &scores[..args.top.min(scores.len())];
-                let told: Vec<_> = top.iter().map(|score| format!("{} {:.3}", score.label, score.score)).collect();
+                let scores: Vec<_> = top.iter().map(|score| format!("{} {:.3}", score.label, score.score)).collect();
                 let [from, to] = heard;
                 let mean = match windows {
                     1 => String::new(),
                     _ => format!(", mean of {windows} windows of {:.2} s", classifier.frames() as f64 / 100.0),
                 };
-                output.line(format!("{file}: {}  ({from:.2} to {to:.2} s{mean})", told.join("  ")))?;
+                output.line(format!("{file}: {}  ({from:.2} to {to:.2} s{mean})", scores.join("  ")))?;
                 for note in &notes {
                     output.line(format!("  {file}: {note}"))?;
                 }

@@ -6,12 +6,12 @@ use super::{
     CliError, Output,
     comparison::{self, Entry, Member},
     run_args::{Folds, RunArgs},
-    watch::{summarise, tell_aside, tell_reused, watch},
+    watch::{print_reused, print_warning, summarise, watch},
 };
 use crate::{
     model::Method,
     session::{self, RunState, Store},
-    train::{Launch, Prior, Request, Trainer},
+    train::{ExistingRun, Launch, Request, Trainer},
 };
 
 /// Train by several methods on the same batches, step by step in turn, with the same seeds and the same start. What an earlier
@@ -58,7 +58,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     let mut output = Output::beside_work(args.run.json);
     let mut by_method: Vec<Vec<RunState>> = vec![Vec::new(); args.methods.len()];
     let mut outcome = Ok(());
-    for fold in Folds::each(args.folds.as_ref(), args.run.fold, &args.run.data)? {
+    for fold in Folds::each(args.folds.as_ref(), args.run.fold, &args.run.data, &args.run.marks.options())? {
         let done;
         (done, outcome) = one_fold(args, fold, &store, &mut output)?;
         by_method.iter_mut().zip(done).for_each(|(of_method, state)| of_method.push(state));
@@ -101,21 +101,22 @@ fn one_fold(
     output: &mut Output,
 ) -> Result<(Vec<RunState>, Result<(), CliError>), CliError> {
     let mut requests: Vec<Request> = args.methods.iter().map(|&method| request(args, method, fold)).collect();
-    let mut priors = Vec::with_capacity(requests.len());
+    let mut existing_runs = Vec::with_capacity(requests.len());
     for request in &requests {
-        let (prior, others) = if args.anew { (Prior::Nothing, Vec::new()) } else { Prior::of(request, store)? };
-        others.iter().try_for_each(|other| tell_aside(other, output))?;
-        priors.push(prior);
+        let (existing, others) =
+            if args.anew { (ExistingRun::None, Vec::new()) } else { ExistingRun::of(request, store)? };
+        others.iter().try_for_each(|other| print_warning(other, output))?;
+        existing_runs.push(existing);
     }
-    let lead = priors.first().and_then(Prior::folder).and_then(|folder| folder.file_name());
+    let lead = existing_runs.first().and_then(ExistingRun::folder).and_then(|folder| folder.file_name());
     let lead = lead.map(|name| name.to_string_lossy().into_owned());
     requests.iter_mut().skip(1).for_each(|request| request.paired_with = lead.clone());
     let mut launches = Vec::new();
-    for (request, prior) in requests.into_iter().zip(&priors) {
-        match prior {
-            Prior::Complete(folder) => tell_reused(&session::outline(folder)?, output)?,
-            Prior::Half(folder) => launches.push(Launch::Resume { session: folder.clone(), began_ms: None }),
-            Prior::Nothing => launches.push(Launch::New(Box::new(request))),
+    for (request, existing) in requests.into_iter().zip(&existing_runs) {
+        match existing {
+            ExistingRun::Complete(folder) => print_reused(&session::outline(folder)?, output)?,
+            ExistingRun::Resumable(folder) => launches.push(Launch::Resume { session: folder.clone(), began_ms: None }),
+            ExistingRun::None => launches.push(Launch::New(Box::new(request))),
         }
     }
     let (mut trained, mut outcome) = (Vec::new(), Ok(()));
@@ -126,11 +127,11 @@ fn one_fold(
         (trained, outcome) = (watched.states, watched.outcome);
     }
     let mut trained = trained.into_iter();
-    let state = |prior: &Prior| match prior {
-        Prior::Complete(folder) => Ok(session::outline(folder)?),
-        Prior::Half(_) | Prior::Nothing => Ok(trained.next().unwrap_or_default().outline()),
+    let state = |existing: &ExistingRun| match existing {
+        ExistingRun::Complete(folder) => Ok(session::outline(folder)?),
+        ExistingRun::Resumable(_) | ExistingRun::None => Ok(trained.next().unwrap_or_default().outline()),
     };
-    Ok((priors.iter().map(state).collect::<Result<_, CliError>>()?, outcome))
+    Ok((existing_runs.iter().map(state).collect::<Result<_, CliError>>()?, outcome))
 }
 
 fn request(args: &Args, method: Method, fold: Option<u32>) -> Request {

@@ -15,7 +15,7 @@ use crate::{
     model::Method,
     plot::{self, Point, Scatter},
     session::{Best, RunState},
-    train::{self, Answers, Difference, mean, median},
+    train::{self, Difference, Predictions, mean, median},
 };
 
 /// A complete run and its folder.
@@ -135,8 +135,8 @@ fn row(entry: &Entry, first: Option<&[Member]>) -> Option<Row> {
         total: inventory.total,
         share: inventory.trainable as f64 / inventory.total.max(1) as f64,
         epoch_seconds: median(seconds)?,
-        best_difference: difference(|folder| train::answers_of_best(folder).ok().flatten()),
-        last_difference: difference(|folder| train::answers_of_last(folder).ok().flatten()),
+        best_difference: difference(|folder| train::predictions_of_best(folder).ok().flatten()),
+        last_difference: difference(|folder| train::predictions_of_last(folder).ok().flatten()),
     })
 }
 
@@ -152,7 +152,7 @@ fn difference(
     first: &[Member],
     second: &[Member],
     metric: Metric,
-    answers: fn(&Path) -> Option<Answers>,
+    answers: fn(&Path) -> Option<Predictions>,
 ) -> Option<Difference> {
     if !first.iter().map(Member::fold).eq(second.iter().map(Member::fold)) {
         return None;

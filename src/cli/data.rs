@@ -4,10 +4,10 @@ use std::{ops::ControlFlow, sync::Arc};
 
 use serde::Serialize;
 
-use super::{CliError, Output, interrupt::Interrupt};
+use super::{CliError, Output, interrupt::Interrupt, run_args::Marks};
 use crate::{
     audio::FrontEnd,
-    data::{self, Dataset, FeatureSet, FileCount, Problem, Recipe, Severity},
+    data::{self, Dataset, FeatureSet, FileCount, Problem, Recipe, Severity, marks},
     digits::thousands,
 };
 
@@ -31,6 +31,8 @@ enum Command {
         /// A folder, a CSV manifest, or `demo`.
         #[arg(value_name = "DATA")]
         data: String,
+        #[command(flatten)]
+        marks: Marks,
         /// One JSON object for each problem, then a summary.
         #[arg(long, env = "AAT_TUI_JSON")]
         json: bool,
@@ -40,6 +42,8 @@ enum Command {
         /// A folder, a CSV manifest, or `demo`.
         #[arg(value_name = "DATA")]
         data: String,
+        #[command(flatten)]
+        marks: Marks,
         /// The fold held out; the statistics are those of the other folds.
         #[arg(long, env = "AAT_TUI_FOLD")]
         fold: Option<u32>,
@@ -62,8 +66,11 @@ enum Command {
 pub fn run(args: Args) -> Result<(), CliError> {
     match args.command {
         Command::List { json } => list(Output::stdout(json)),
-        Command::Check { data, json } => check(&data, Output::stdout(json)),
-        Command::Stats { data, fold, seed, frames, json } => stats(&data, fold, seed, frames, Output::stdout(json)),
+        Command::Check { data, marks, json } => check(&data, &marks.options(), Output::stdout(json)),
+        Command::Stats { data, marks, fold, seed, frames, json } => {
+            let options = marks::Options { frames, ..marks.options() };
+            stats(&data, &options, fold, seed, frames, Output::stdout(json))
+        }
     }
 }
 
@@ -111,7 +118,77 @@ fn bar(what: &'static str) -> Result<impl FnMut(usize, usize) -> ControlFlow<()>
     })
 }
 
-fn check(spec: &str, mut output: Output) -> Result<(), CliError> {
+/// A remark on a data set, as JSON.
+#[derive(Serialize)]
+struct Note<'a> {
+    note: &'a str,
+}
+
+/// A class of marks in recordings.
+#[derive(Serialize)]
+struct MarkedClass<'a> {
+    marked_class: &'a str,
+    marks: usize,
+    /// Seconds in which it sounds, overlaps counted once.
+    seconds: f64,
+}
+
+/// What marks come to, as JSON.
+#[derive(Serialize)]
+struct MarksSummary {
+    tables: usize,
+    recordings: usize,
+    hours: f64,
+    /// Recordings that were marked in full.
+    complete: usize,
+    window_s: f64,
+    /// Windows with marks, those of background, and those of which a class is masked.
+    windows: usize,
+    background: usize,
+    masked: usize,
+    /// Background windows that are not used, since there are enough.
+    spare: usize,
+    /// What is left out: rows without a label, marks outside of their recordings; and marks cut at a recording's end.
+    unlabelled: usize,
+    outside: usize,
+    beyond: usize,
+    /// Rows that a machine made, taken as truth.
+    trusted: usize,
+}
+
+impl MarksSummary {
+    fn of(dataset: &Dataset) -> Option<Self> {
+        let marked = dataset.marks.as_ref()?;
+        Some(Self {
+            tables: marked.tables,
+            recordings: marked.recordings.len(),
+            hours: marked.hours(),
+            complete: marked.complete(),
+            window_s: marked.frames as f64 / 100.0,
+            windows: marked.with_events,
+            background: marked.background,
+            masked: marked.masked,
+            spare: marked.spare,
+            unlabelled: marked.unlabelled,
+            outside: marked.outside,
+            beyond: marked.beyond,
+            trusted: marked.trusted,
+        })
+    }
+}
+
+/// Prints how often and how long each class of a data set of marks sounds.
+fn seconds_by_class(dataset: &Dataset, output: &mut Output) -> Result<(), CliError> {
+    let Some(marked) = &dataset.marks else { return Ok(()) };
+    output.line(format!("{:>9}{:>12}  class", "marks", "seconds"))?;
+    for (class, (marks, seconds)) in dataset.classes.iter().zip(marked.by_class(dataset.classes.len())) {
+        output.line(format!("{:>9}{seconds:>12.2}  {class}", thousands(marks)))?;
+        output.object(&MarkedClass { marked_class: class, marks, seconds })?;
+    }
+    Ok(())
+}
+
+fn check(spec: &str, options: &marks::Options, mut output: Output) -> Result<(), CliError> {
     #[derive(Serialize)]
     struct Summary<'a> {
         summary: bool,
@@ -128,8 +205,11 @@ fn check(spec: &str, mut output: Output) -> Result<(), CliError> {
         found: Option<&'a FileCount>,
         #[serde(skip_serializing_if = "Option::is_none")]
         found_line: Option<String>,
+        /// Of recordings with tables of marks.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        marks: Option<MarksSummary>,
     }
-    let report = data::check(spec, &mut bar("listening")?)?;
+    let report = data::check_with(spec, options, &mut bar("decoding")?)?;
     for problem in &report.problems {
         let Problem { severity, .. } = problem;
         let word = match severity {
@@ -142,9 +222,11 @@ fn check(spec: &str, mut output: Output) -> Result<(), CliError> {
     }
     for note in &report.dataset.notes {
         output.line(format!("note    {note}"))?;
+        output.object(&Note { note })?;
     }
     let (errors, warnings) = (report.errors(), report.count(Severity::Warning));
     let notes = report.count(Severity::Note) + report.dataset.notes.len();
+    seconds_by_class(&report.dataset, &mut output)?;
     let found = Some(&report.dataset.found).filter(|found| found.files > 0);
     if let Some(found) = found {
         output.line(found.to_string())?;
@@ -171,6 +253,7 @@ fn check(spec: &str, mut output: Output) -> Result<(), CliError> {
         notes,
         found,
         found_line,
+        marks: MarksSummary::of(&report.dataset),
     })?;
     match errors {
         0 => Ok(()),
@@ -183,7 +266,14 @@ fn minutes(seconds: f64) -> String {
     if seconds < 120.0 { format!("{seconds:.1} s of sound") } else { format!("{:.1} min of sound", seconds / 60.0) }
 }
 
-fn stats(spec: &str, fold: Option<u32>, seed: u64, frames: Option<usize>, mut output: Output) -> Result<(), CliError> {
+fn stats(
+    spec: &str,
+    options: &marks::Options,
+    fold: Option<u32>,
+    seed: u64,
+    frames: Option<usize>,
+    mut output: Output,
+) -> Result<(), CliError> {
     #[derive(Serialize)]
     struct Class<'a> {
         name: &'a str,
@@ -203,8 +293,12 @@ fn stats(spec: &str, fold: Option<u32>, seed: u64, frames: Option<usize>, mut ou
         mean: f32,
         std: f32,
         classes: Vec<Class<'a>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        marks: Option<MarksSummary>,
+        #[serde(skip_serializing_if = "<[String]>::is_empty")]
+        notes: &'a [String],
     }
-    let dataset: Arc<Dataset> = Arc::new(data::open(spec)?);
+    let dataset: Arc<Dataset> = Arc::new(data::open_with(spec, options)?);
     let recipe = Recipe::for_dataset(&dataset)?;
     let division = dataset.divide(fold, seed)?;
     let frames = frames.unwrap_or(recipe.frames);
@@ -214,6 +308,13 @@ fn stats(spec: &str, fold: Option<u32>, seed: u64, frames: Option<usize>, mut ou
 
     let counts = dataset.counts();
     output.line(format!("{}: {} layout, recipe {}", dataset.name, dataset.layout, recipe.name))?;
+    for note in &dataset.notes {
+        output.line(note)?;
+    }
+    seconds_by_class(&dataset, &mut output)?;
+    if dataset.marks.is_some() {
+        output.line("windows that hold each class:")?;
+    }
     for (class, clips) in dataset.classes.iter().zip(&counts) {
         output.line(format!("  {clips:>7}  {class}"))?;
     }
@@ -241,5 +342,7 @@ fn stats(spec: &str, fold: Option<u32>, seed: u64, frames: Option<usize>, mut ou
         mean: normalisation.mean,
         std: normalisation.std,
         classes: dataset.classes.iter().zip(&counts).map(|(name, &clips)| Class { name, clips }).collect(),
+        marks: MarksSummary::of(&dataset),
+        notes: &dataset.notes,
     })
 }

@@ -1,5 +1,9 @@
 //! `aat-tui eval`: how well a trained session does on a part of a data set.
 
+mod marks;
+mod text;
+mod thresholds;
+
 use std::{
     collections::HashSet,
     ops::ControlFlow,
@@ -8,17 +12,24 @@ use std::{
 };
 
 use serde::Serialize;
-use unicode_width::UnicodeWidthStr;
 
-use super::{CliError, Interrupt, Output, output::column, run_args::Place};
+use marks::OfMarks;
+use thresholds::{Choice, Wish};
+
+use super::{
+    CliError, Interrupt, Output,
+    run_args::{Marks, Place},
+};
 use crate::{
-    data::{self, ClipList, DataError, Dataset, FeatureSet, Label, Loader, Loss, Metric, Recipe, Split},
+    data::{
+        self, ClipList, DataError, Dataset, FeatureSet, Label, Loader, Loss, Metric, Recipe, Split, marks::Options,
+    },
     digits::hex,
     infer::{Classifier, Gains, Mix, Which},
     model::{Precision, Recompute},
-    printable::printable,
+    scan::{self, measure::Scored},
     session::{OnNan, RunConfig, read_clips},
-    train::{Answers, ClassReport, Criterion, same_clips},
+    train::{ClassReport, Criterion, Predictions, same_clips},
 };
 
 /// Clips of a batch.
@@ -33,6 +44,8 @@ pub struct Args {
     /// trained on are recognised by their content, in any folder, and reported apart.
     #[arg(long, value_name = "D", env = "AAT_TUI_DATA")]
     data: Option<String>,
+    #[command(flatten)]
+    marks: Marks,
     /// The clips of this fold.
     #[arg(long, value_name = "K", env = "AAT_TUI_FOLD", conflicts_with = "split")]
     fold: Option<u32>,
@@ -51,6 +64,28 @@ pub struct Args {
     /// Where the arithmetic is done: auto, cpu, cuda, cuda:N, metal.
     #[arg(long, env = "AAT_TUI_DEVICE", default_value = "auto")]
     device: String,
+    /// Of recordings with marks: seconds from one window of the scan to the next; 1, or half a window where that is less.
+    #[arg(long, value_name = "S", env = "AAT_TUI_HOP")]
+    hop: Option<f64>,
+    /// Of recordings with marks: seconds by which a detection may be off, beside DCASE's 0.2; half a window if left out.
+    #[arg(long, value_name = "S", env = "AAT_TUI_COLLAR")]
+    collar: Option<f64>,
+    /// Of recordings with marks: draw precision and recall by threshold, for all classes and for each (.svg or .png).
+    #[arg(long, value_name = "FILE", env = "AAT_TUI_PLOT")]
+    plot: Option<PathBuf>,
+    /// Choose for each class the lowest threshold whose detections are right at least so often (0 to 1); without it, of
+    /// recordings with marks, the threshold with the best F1.
+    #[arg(long, value_name = "P", env = "AAT_TUI_PRECISION")]
+    precision: Option<f64>,
+    /// How sure that precision must be, by Wilson's bound: few detections show little. 0.5 takes the share as it was seen.
+    #[arg(long, value_name = "C", env = "AAT_TUI_CONFIDENCE", default_value_t = 0.95)]
+    confidence: f64,
+    /// Choose by a scan's table (scan.csv, clips.csv) to which a person added a column `right` with yes and no.
+    #[arg(long, value_name = "FILE", env = "AAT_TUI_REVIEWED", requires = "precision", conflicts_with = "data")]
+    reviewed: Option<PathBuf>,
+    /// Write the chosen thresholds beside the session, where `scan` looks for them.
+    #[arg(long, env = "AAT_TUI_SAVE_THRESHOLDS")]
+    save_thresholds: bool,
     #[command(flatten)]
     place: Place,
     /// One JSON object instead of a table.
@@ -106,6 +141,12 @@ struct Report {
     per_class: Vec<ClassReport>,
     /// Clips by class held (rows) and class answered (columns).
     confusion: Vec<Vec<usize>>,
+    /// Of recordings with marks: detections against them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    marks: Option<OfMarks>,
+    /// Thresholds by these clips, where a precision was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    chosen: Vec<Choice>,
 }
 
 /// What clips come to that are reported apart.
@@ -129,6 +170,7 @@ struct Chosen {
 /// # Errors
 /// When session and data do not fit together, or a clip cannot be read.
 pub fn run(args: &Args) -> Result<(), CliError> {
+    let wish = wish(args)?;
     let store = args.place.store();
     let (mut classifier, folder) = match store.find(&args.session) {
         Ok(folder) => (Classifier::of_session(&folder, args.weights.unwrap_or_default().into(), &args.device)?, folder),
@@ -146,20 +188,115 @@ pub fn run(args: &Args) -> Result<(), CliError> {
         let gains = gains(given, &folder, config.shape.depth)?;
         classifier.set_gains(&gains)?;
     }
+    if let Some(file) = &args.reviewed {
+        return by_review(args, file, &classifier, &folder, wish);
+    }
     let interrupt = Interrupt::watch()?;
     let go_on = |_, _| if interrupt.is_asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
     let spec = args.data.clone().unwrap_or_else(|| config.data_spec());
-    let dataset = with_labels_of(&config, data::open(&spec)?)?;
+    let dataset = with_labels_of(&config, data::open_with(&spec, &options(args, &config))?)?;
     let mut chosen = choose(args, &config, &folder, &dataset, &mut { go_on })?;
     chosen.notes.splice(0..0, classifier.notes().iter().cloned());
     let set = Arc::new(FeatureSet::new(Arc::new(dataset), classifier.front_end(), classifier.frames()));
-    let report = evaluate(&mut classifier, &config, &set, chosen, &interrupt)?;
+    if args.plot.is_some() && set.dataset().marks.is_none() {
+        return Err(CliError::Usage("--plot draws detections in recordings with marks, and these are clips".into()));
+    }
+    let judged = if chosen.fresh.is_empty() { chosen.trained.clone() } else { chosen.fresh.clone() };
+    let way = marks::Way { hop_s: args.hop, collar_s: args.collar, wish };
+    let mut report = evaluate(&mut classifier, &config, &set, chosen, wish, &interrupt)?;
+    report.marks = marks::evaluate(&mut classifier, &folder, set.dataset(), &judged, way, &interrupt)?;
+    let choices = report.marks.as_ref().map_or(report.chosen.as_slice(), |marks| marks.chosen());
+    let mut said = Vec::new();
+    if args.save_thresholds {
+        if choices.is_empty() {
+            let problem =
+                "--save-thresholds of clips needs a --precision; of recordings with marks the best F1 will do";
+            return Err(CliError::Usage(problem.to_owned()));
+        }
+        let how = how(args, wish, &format!("{} of {}", report.split, set.dataset().name));
+        said = thresholds::save(&folder, choices, wish, &how)?.1;
+    }
+    if let (Some(path), Some(marks)) = (&args.plot, &report.marks) {
+        let without = marks.draw(path)?;
+        said.push(format!("drawn: {}", path.display()));
+        if without > 0 {
+            said.push(format!("{without} classes found no room in the picture; --json has their curves"));
+        }
+    }
+    report.notes.extend(said.iter().cloned());
     let mut output = Output::stdout(args.json);
     output.object(&report)?;
-    for line in text(&report) {
+    for line in text::lines(&report, wish) {
         output.line(line)?;
     }
     Ok(())
+}
+
+/// How thresholds are chosen.
+fn wish(args: &Args) -> Result<Wish, CliError> {
+    if let Some(precision) = args.precision.filter(|precision| !(*precision > 0.0 && *precision < 1.0)) {
+        return Err(CliError::Usage(format!("--precision {precision} is no share; give more than 0 and less than 1")));
+    }
+    if !(0.5..1.0).contains(&args.confidence) {
+        return Err(CliError::Usage(format!("--confidence {} is not from 0.5 to below 1", args.confidence)));
+    }
+    for (name, seconds) in [("hop", args.hop), ("collar", args.collar)] {
+        if seconds.is_some_and(|seconds| !(seconds.is_finite() && seconds >= 0.0)) {
+            return Err(CliError::Usage(format!("--{name} is a number of seconds")));
+        }
+    }
+    Ok(Wish { precision: args.precision, confidence: args.confidence })
+}
+
+/// What is written above thresholds in their file.
+fn how(args: &Args, wish: Wish, of: &str) -> String {
+    let wish = match wish.precision {
+        Some(precision) => format!("a precision of {precision}, confidence {}", wish.confidence),
+        None => "the best F1".to_owned(),
+    };
+    format!("Chosen by `aat-tui eval {}` for {wish},\nby {of}. New weights need new thresholds.", args.session)
+}
+
+/// Chooses thresholds by what a person said of a scan's detections.
+fn by_review(args: &Args, file: &Path, classifier: &Classifier, folder: &Path, wish: Wish) -> Result<(), CliError> {
+    #[derive(Serialize)]
+    struct OfReview<'a> {
+        session: &'a str,
+        reviewed: usize,
+        /// Rows without a verdict.
+        open: usize,
+        chosen: &'a [Choice],
+        notes: &'a [String],
+    }
+    let labels = classifier.labels();
+    let found = scan::reviewed(file, labels)?;
+    let by_class: Vec<_> = found.by_class.into_iter().map(|scored| (scored, None)).collect();
+    let reviewed = by_class.iter().map(|(scored, _)| scored.len()).sum();
+    let choices = thresholds::choose_all(labels, &by_class, wish);
+    let mut notes = Vec::new();
+    if found.open > 0 {
+        notes.push(format!("{} rows without a verdict are left out", found.open));
+    }
+    let of = format!("{reviewed} reviewed detections of {}", file.display());
+    if args.save_thresholds {
+        notes.extend(thresholds::save(folder, &choices, wish, &how(args, wish, &of))?.1);
+    }
+    let mut output = Output::stdout(args.json);
+    output.object(&OfReview {
+        session: classifier.name(),
+        reviewed,
+        open: found.open,
+        chosen: &choices,
+        notes: &notes,
+    })?;
+    thresholds::lines(&choices, wish, &of).into_iter().chain(notes).try_for_each(|line| output.line(line))
+}
+
+/// What is said of marks: by this command, else, of the session's own data, when it was trained.
+fn options(args: &Args, config: &RunConfig) -> Options {
+    let given = args.marks.options();
+    let own = if args.data.is_none() && given.is_unsaid() { config.marks.clone() } else { given };
+    Options { frames: config.marks().frames, ..own }
 }
 
 /// What a model that is no session is evaluated by: the data set's recipe, with the model's own length and loss.
@@ -168,7 +305,8 @@ fn of_model(args: &Args, classifier: &Classifier) -> Result<RunConfig, CliError>
         let problem = format!("{} is a model and not a session: name a data set with --data", args.session);
         return Err(CliError::Usage(problem));
     };
-    let dataset = data::open(data)?;
+    let marks = Options { frames: Some(classifier.frames()), ..args.marks.options() };
+    let dataset = data::open_with(data, &marks)?;
     let mut recipe = Recipe::for_dataset(&dataset)?;
     (recipe.frames, recipe.loss) = (classifier.frames(), classifier.loss());
     recipe.metric = match recipe.loss {
@@ -181,6 +319,7 @@ fn of_model(args: &Args, classifier: &Classifier) -> Result<RunConfig, CliError>
         data: String::new(),
         data_name: dataset.name,
         dataset: None,
+        marks: args.marks.options(),
         labels: classifier.labels().to_vec(),
         fold: None,
         model: classifier.name().to_owned(),
@@ -230,6 +369,10 @@ fn with_labels_of(config: &RunConfig, mut dataset: Dataset) -> Result<Dataset, C
         })
     };
     let places = dataset.classes.iter().map(place).collect::<Result<Vec<_>, _>>()?;
+    if let Some(marked) = &mut dataset.marks {
+        let events = Arc::make_mut(marked).recordings.iter_mut().flat_map(|recording| &mut recording.events);
+        events.for_each(|event| event.class = places[event.class]);
+    }
     for item in &mut dataset.items {
         match &mut item.label {
             Label::One(class) => *class = places[*class],
@@ -255,7 +398,7 @@ fn choose(
     let trained: HashSet<usize> = match &known {
         Some(known) => {
             let trained = known.trained();
-            let contents = dataset.contents(&items, progress)?;
+            let contents = dataset.files(&items, progress)?;
             let digests = contents.iter().map(hex);
             items
                 .iter()
@@ -356,18 +499,19 @@ fn evaluate(
     config: &RunConfig,
     set: &Arc<FeatureSet>,
     chosen: Chosen,
+    wish: Wish,
     interrupt: &Interrupt,
 ) -> Result<Report, CliError> {
     let go_on = |_, _| if interrupt.is_asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
     let Chosen { name, fresh, trained, mut notes } = chosen;
-    let mut of = |items: &[usize]| -> Result<(Answers, f64), CliError> {
+    let mut of = |items: &[usize]| -> Result<(Predictions, f64), CliError> {
         set.prepare(items, &mut { go_on }).map_err(|error| match error {
             DataError::Cancelled => CliError::Interrupted,
             other => other.into(),
         })?;
         let normalisation = classifier.normalisation();
         let loader = Loader::evaluation(Arc::clone(set), items.to_vec(), &config.recipe, normalisation, BATCH);
-        let mut answers = Answers::new(config.labels.len());
+        let mut answers = Predictions::new(config.labels.len());
         let (mut loss_sum, mut loss_weight) = (0.0, 0.0);
         for batch in loader.epoch(1, 0) {
             interrupt.check()?;
@@ -390,6 +534,8 @@ fn evaluate(
         Some(Apart { clips: answers.clips(), value: answers.value(metric), loss })
     };
     notes.extend(set.odd(&[fresh.as_slice(), &trained].concat()));
+    let thresholds = wish.precision.is_some() && set.dataset().marks.is_none();
+    let chosen = if thresholds { by_clips(classifier, &answers, wish) } else { Vec::new() };
     Ok(Report {
         session: config.session.clone(),
         split: name,
@@ -404,30 +550,22 @@ fn evaluate(
         notes,
         per_class: answers.per_class(&config.labels),
         confusion: answers.confusion().chunks(config.labels.len().max(1)).map(<[usize]>::to_vec).collect(),
+        marks: None,
+        chosen,
     })
 }
 
-/// Cells of the column of class names: as wide as the widest, within these bounds.
-const NAMES: (usize, usize) = (28, 48);
-
-fn text(report: &Report) -> Vec<String> {
-    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
-    let mut lines = vec![format!(
-        "{}, {}: {} {:.4} over {} clips, loss {:.4}",
-        report.session, report.split, report.metric, report.value, report.clips, report.loss
-    )];
-    lines.extend(report.notes.iter().cloned());
-    if let Some(Apart { clips, value, loss }) = &report.trained_on {
-        lines.push(format!("trained on: {} {value:.4} over {clips} clips, loss {loss:.4}", report.metric));
-    }
-    lines.push(format!("mean AUC {}, d' {}", number(report.mean_auc), number(report.d_prime)));
-    lines.push(String::new());
-    let widest = report.per_class.iter().map(|class| printable(&class.label).width() + 2).max().unwrap_or(0);
-    let cells = widest.clamp(NAMES.0, NAMES.1);
-    lines.push(format!("{}{:>8}{:>10}{:>10}{:>10}", column("class", cells), "clips", "recall", "AP", "AUC"));
-    lines.extend(report.per_class.iter().map(|class| {
-        let (recall, precision, auc) = (number(class.recall), number(class.average_precision), number(class.auc));
-        format!("{}{:>8}{recall:>10}{precision:>10}{auc:>10}", column(&class.label, cells), class.clips)
-    }));
-    lines
+/// Thresholds by clips: each clip is a detection of every class, with that class's probability.
+fn by_clips(classifier: &Classifier, answers: &Predictions, wish: Wish) -> Vec<Choice> {
+    let labels = classifier.labels();
+    let probabilities = classifier.sure(&answers.scores);
+    let of_class = |class: usize| {
+        let rows = probabilities.chunks(answers.classes).zip(answers.targets.chunks(answers.classes));
+        let known = rows.map(|(scores, targets)| (scores[class], targets[class])).filter(|(_, there)| !there.is_nan());
+        let scored: Vec<Scored> = known.map(|(score, there)| Scored { score, right: there > 0.5 }).collect();
+        let there = scored.iter().filter(|one| one.right).count() as u64;
+        (scored, Some(there))
+    };
+    let by_class: Vec<_> = (0..labels.len()).map(of_class).collect();
+    thresholds::choose_all(labels, &by_class, wish)
 }

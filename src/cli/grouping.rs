@@ -16,7 +16,7 @@ const OF_A_FOLD: &[&str] =
     &["session", "fold", "normalisation", "device", "micro_batch", "norms_every", "paired_with", "data_name"];
 
 /// What distinguishes two groups of one method in a few words, the first of them first, and what it is called.
-const TOLD_FIRST: &[(&str, &str)] = &[
+const NAMED_FIRST: &[(&str, &str)] = &[
     ("model", ""),
     ("data", "data "),
     ("recipe.name", "recipe "),
@@ -107,13 +107,13 @@ fn flatten(name: &str, value: Value, into: &mut Facts) {
 fn differs(own: &Facts, all: &[Facts]) -> String {
     let others: Vec<&Facts> = all.iter().filter(|other| other["method"] == own["method"] && *other != own).collect();
     let apart = |name: &str| others.iter().any(|other| other.get(name) != own.get(name));
-    let told: Vec<String> = TOLD_FIRST
+    let described: Vec<String> = NAMED_FIRST
         .iter()
         .filter(|(name, _)| apart(name))
         .map(|(name, word)| format!("{word}{}", short(own, name)))
         .collect();
-    if !told.is_empty() {
-        return told.join(", ");
+    if !described.is_empty() {
+        return described.join(", ");
     }
     let names = own.keys().chain(others.iter().flat_map(|other| other.keys()));
     let names: std::collections::BTreeSet<&String> = names.filter(|name| apart(name)).collect();
@@ -148,7 +148,7 @@ mod tests {
         Member { folder: PathBuf::from(name), state: RunState::from_records([&started]) }
     }
 
-    fn told(runs: Vec<Member>) -> Vec<(String, Vec<String>)> {
+    fn described(runs: Vec<Member>) -> Vec<(String, Vec<String>)> {
         let name = |member: &Member| member.folder.display().to_string();
         let entries = groups(runs).unwrap();
         entries.into_iter().map(|entry| (entry.differs, entry.runs.iter().map(name).collect())).collect()
@@ -167,7 +167,7 @@ mod tests {
                 config.micro_batch = fold as usize;
             })
         };
-        assert_eq!(told(vec![fold("b", 2, -6.0), fold("a", 1, -5.0)]), [named("", &["a", "b"])]);
+        assert_eq!(described(vec![fold("b", 2, -6.0), fold("a", 1, -5.0)]), [named("", &["a", "b"])]);
     }
 
     /// Two backbones by one method were taken for its folds.
@@ -178,20 +178,23 @@ mod tests {
         };
         let head = member("head", |config| config.method = "head".parse().unwrap());
         assert_eq!(
-            told(vec![of("a", "box", 1), of("b", "models/mine", 1), head]),
+            described(vec![of("a", "box", 1), of("b", "models/mine", 1), head]),
             [named("box", &["a"]), named("mine", &["b"]), named("", &["head"])]
         );
         assert_eq!(
-            told(vec![of("a", "box", 1), of("b", "box", 2)]),
+            described(vec![of("a", "box", 1), of("b", "box", 2)]),
             [named("seed 1", &["a"]), named("seed 2", &["b"])]
         );
         let gain = |name, gain| member(name, move |config| config.recipe.gain = gain);
         assert_eq!(
-            told(vec![gain("a", 0.0), gain("b", 12.0)]),
+            described(vec![gain("a", 0.0), gain("b", 12.0)]),
             [named("recipe.gain 0.0", &["a"]), named("recipe.gain 12.0", &["b"])]
         );
         let length = |name, epochs| member(name, move |config| config.recipe.set_epochs(epochs));
-        assert_eq!(told(vec![length("a", 2), length("b", 4)]), [named("epochs 2", &["a"]), named("epochs 4", &["b"])]);
+        assert_eq!(
+            described(vec![length("a", 2), length("b", 4)]),
+            [named("epochs 2", &["a"]), named("epochs 4", &["b"])]
+        );
     }
 
     #[test]

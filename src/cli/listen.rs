@@ -13,7 +13,7 @@ use super::{CliError, Interrupt, Output, run_args::Place};
 use crate::{
     infer::{Classifier, Score},
     live::{
-        Change, ClassifierListener, Detection, Detector, Listener, LiveEvent, LiveState, Opinion, Pipeline, Rule,
+        Change, ClassifierListener, Detection, Detector, Listener, LiveEvent, LiveState, Pipeline, Prediction, Rule,
         Settings, Source, audacity_label, source,
     },
     stderr,
@@ -71,8 +71,8 @@ pub struct Args {
 #[derive(Serialize)]
 struct Hop<'a> {
     time: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ear: Option<&'a str>,
+    #[serde(rename = "ear", skip_serializing_if = "Option::is_none")]
+    listener: Option<&'a str>,
     top: &'a [Score],
     latency_ms: f32,
     compute_ms: f32,
@@ -146,7 +146,7 @@ pub fn run(args: Args) -> Result<(), CliError> {
         }
         None => None,
     };
-    let mut told = Told {
+    let mut printer = Printer {
         detectors,
         output: if labels.is_some() { Output::beside_work(args.json) } else { Output::stdout(args.json) },
         labels,
@@ -164,10 +164,10 @@ pub fn run(args: Args) -> Result<(), CliError> {
                 LiveEvent::Problem(problem) if opened.is_none() => return Err(nothing_to_hear(problem)),
                 _ => {}
             }
-            told.tell(event)?;
+            printer.print(event)?;
         }
         if interrupt.is_asked() {
-            told.end()?;
+            printer.end()?;
             return Err(CliError::Interrupted);
         }
         let over = |limit: f32| opened.is_some_and(|opened| opened.elapsed().as_secs_f32() > limit);
@@ -175,7 +175,7 @@ pub fn run(args: Args) -> Result<(), CliError> {
             break;
         }
     }
-    told.end()
+    printer.end()
 }
 
 /// The file or the microphone that is meant.
@@ -221,7 +221,7 @@ impl Labels {
 }
 
 /// What has been printed, and how.
-struct Told {
+struct Printer {
     output: Output,
     names: Vec<String>,
     top: usize,
@@ -233,8 +233,8 @@ struct Told {
     compute_ms: f64,
 }
 
-impl Told {
-    fn tell(&mut self, event: LiveEvent) -> Result<(), CliError> {
+impl Printer {
+    fn print(&mut self, event: LiveEvent) -> Result<(), CliError> {
         self.state.apply(event.clone());
         let state = &self.state;
         match event {
@@ -245,19 +245,33 @@ impl Told {
                     if channels == 1 { "" } else { "s" }
                 ))
             }
-            LiveEvent::Answer { ear, time_s, opinion: Opinion { scores, .. }, latency_ms, compute_ms } => {
+            LiveEvent::Prediction {
+                listener,
+                time_s,
+                prediction: Prediction { scores, .. },
+                latency_ms,
+                compute_ms,
+            } => {
                 self.summary.answers += 1;
                 self.summary.mean_latency_ms += f64::from(latency_ms);
                 self.summary.worst_latency_ms = self.summary.worst_latency_ms.max(latency_ms);
                 self.compute_ms += f64::from(compute_ms);
                 let top = &scores[..self.top.min(scores.len())];
-                let name = (self.names.len() > 1).then(|| self.names[ear].as_str());
+                let name = (self.names.len() > 1).then(|| self.names[listener].as_str());
                 let (dropped, skipped) = (state.dropped, state.skipped);
-                self.output.object(&Hop { time: time_s, ear: name, top, latency_ms, compute_ms, dropped, skipped })?;
+                self.output.object(&Hop {
+                    time: time_s,
+                    listener: name,
+                    top,
+                    latency_ms,
+                    compute_ms,
+                    dropped,
+                    skipped,
+                })?;
                 let classes: Vec<_> = top.iter().map(|top| format!("{} {:.2}", top.label, top.score)).collect();
                 let name = name.map_or_else(String::new, |name| format!("{name}  "));
                 self.output.line(format!("{time_s:8.2} s  {name}{}  ({latency_ms:.0} ms)", classes.join("  ")))?;
-                let changes = self.detectors.get_mut(ear).map_or_else(Vec::new, |d| d.push(time_s, &scores));
+                let changes = self.detectors.get_mut(listener).map_or_else(Vec::new, |d| d.push(time_s, &scores));
                 changes.iter().try_for_each(|change| self.change(change))
             }
             LiveEvent::Note(message) => {
@@ -273,7 +287,7 @@ impl Told {
                 self.output.object(&Happened::Recovered { time, source: &source, rate, channels })?;
                 self.output.line(format!("{time:8.2} s  sound comes in again from {source}, {rate} Hz"))
             }
-            LiveEvent::Heard { .. } | LiveEvent::Dropped(_) | LiveEvent::Skipped(_) | LiveEvent::Closed => Ok(()),
+            LiveEvent::Sound { .. } | LiveEvent::Dropped(_) | LiveEvent::Skipped(_) | LiveEvent::Closed => Ok(()),
         }
     }
 
@@ -295,8 +309,8 @@ impl Told {
     }
 
     fn end(&mut self) -> Result<(), CliError> {
-        for ear in 0..self.detectors.len() {
-            for found in self.detectors[ear].finish() {
+        for listener in 0..self.detectors.len() {
+            for found in self.detectors[listener].finish() {
                 self.change(&Change::Ended(found))?;
             }
         }

@@ -152,7 +152,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             if !matches!(error, CliError::Closed) {
-                output::complain(&error);
+                output::print_error(&error);
             }
             ExitCode::from(error.code())
         }

@@ -157,7 +157,7 @@ pub(super) fn warn(message: &str) {
 }
 
 /// The last words of a command that failed, on standard error.
-pub(super) fn complain(error: &CliError) {
+pub(super) fn print_error(error: &CliError) {
     // Nobody is left to hear about a closed standard error.
     let _ = writeln!(io::stderr(), "aat-tui: {}", printable(&error.to_string()));
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{CliError, Output, run_args::Place};
 use crate::{
     digits::thousands,
-    model::{self, Cost, Inventory, Method, ModelConfig, ParamSpec, Part, Recompute, Request, Thrift},
+    model::{self, Cost, Inventory, MemoryOptions, Method, ModelConfig, ParamSpec, Part, Recompute, Request},
 };
 
 /// Count what a method trains on a model.
@@ -125,7 +125,9 @@ pub fn run(args: Args) -> Result<(), CliError> {
 
 /// Of the method and of full fine-tuning.
 fn cost(config: &ModelConfig, method: Method, batch: usize, recompute: Recompute) -> Option<[Cost; 2]> {
-    let of = |method, recompute| Cost::of(config, method, batch, Thrift { recompute, ..Thrift::default() }).ok();
+    let of = |method, recompute| {
+        Cost::of(config, method, batch, MemoryOptions { recompute, ..MemoryOptions::default() }).ok()
+    };
     Some([of(method, recompute)?, of(Method::full(), Recompute::Nothing)?])
 }
 

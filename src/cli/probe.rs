@@ -43,7 +43,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     let mut output = Output::stdout(args.run.json);
     let mut probes: Vec<Probe> = Vec::new();
     output.line(format!("{:<8}{:>8}{:>8}{:>12}{:>12}", "fold", "train", "clips", "backbone", "log-mel"))?;
-    for fold in Folds::each(args.folds.as_ref(), args.run.fold, &args.run.data)? {
+    for fold in Folds::each(args.folds.as_ref(), args.run.fold, &args.run.data, &args.run.marks.options())? {
         let request = Request { fold, ..args.run.request(Method::head()) };
         let mut go_on = |_, _| if interrupt.is_asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
         let found = train::probe(&request, &mut go_on).map_err(|error| -> CliError {

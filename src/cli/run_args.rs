@@ -4,7 +4,7 @@ use std::{path::PathBuf, str::FromStr};
 
 use super::CliError;
 use crate::{
-    data,
+    data::{self, marks},
     model::{Method, Recompute},
     session::{OnNan, Store},
     train::Request,
@@ -16,6 +16,8 @@ pub struct RunArgs {
     /// A folder with one subfolder for each class, a data set in a known layout, a CSV manifest, or `demo`.
     #[arg(long, value_name = "D", env = "AAT_TUI_DATA")]
     pub(super) data: String,
+    #[command(flatten)]
+    pub(super) marks: Marks,
     /// The backbone: box, ced-tiny or another name of `models list`, a checkpoint's file or folder, hf:ORG/NAME, or a
     /// session.
     #[arg(long, value_name = "M", env = "AAT_TUI_MODEL", default_value_t = Request::default().model)]
@@ -80,6 +82,32 @@ enum NotANumber {
     Skip,
 }
 
+/// What a person may have to say of marks in recordings.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Marks {
+    /// Of a table of marks in recordings: the column with the labels, where it has no usual name.
+    #[arg(long, value_name = "NAME", env = "AAT_TUI_LABEL_COLUMN")]
+    label_column: Option<String>,
+    /// Take what a machine detected as truth; without this a table with scores is refused.
+    #[arg(long, env = "AAT_TUI_TRUST_DETECTIONS")]
+    trust_detections: bool,
+    /// Everything in the recordings that tables of marks name was marked: what lies between marks is background.
+    #[arg(long, env = "AAT_TUI_MARKED_IN_FULL")]
+    marked_in_full: bool,
+}
+
+impl Marks {
+    /// The same as the library takes it.
+    pub(super) fn options(&self) -> marks::Options {
+        marks::Options {
+            label_column: self.label_column.clone(),
+            trust_detections: self.trust_detections,
+            marked_in_full: self.marked_in_full,
+            frames: None,
+        }
+    }
+}
+
 /// Where sessions are.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Place {
@@ -105,6 +133,7 @@ impl RunArgs {
     pub fn request(&self, method: Method) -> Request {
         Request {
             data: self.data.clone(),
+            marks: self.marks.options(),
             model: self.place.model(&self.model),
             method,
             recipe: self.recipe.clone(),
@@ -158,11 +187,16 @@ impl FromStr for Folds {
 
 impl Folds {
     /// The folds to go through: those asked for, else the one; `None` leaves the choice to the data set.
-    pub(super) fn each(asked: Option<&Self>, one: Option<u32>, spec: &str) -> Result<Vec<Option<u32>>, CliError> {
+    pub(super) fn each(
+        asked: Option<&Self>,
+        one: Option<u32>,
+        spec: &str,
+        marks: &marks::Options,
+    ) -> Result<Vec<Option<u32>>, CliError> {
         match asked {
             None => Ok(vec![one]),
             Some(Self::These(folds)) => Ok(folds.iter().copied().map(Some).collect()),
-            Some(Self::All) => match data::open(spec)?.folds() {
+            Some(Self::All) => match data::open_with(spec, marks)?.folds() {
                 folds if folds.is_empty() => Err(CliError::Failed(format!("{spec} has no folds; leave --folds away"))),
                 folds => Ok(folds.into_iter().map(Some).collect()),
             },

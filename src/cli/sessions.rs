@@ -15,7 +15,7 @@ use crate::{
     clock,
     digits::thousands,
     model::Method,
-    plot::{self, Run, Side, View},
+    plot::{self, ChartView, Run, Side},
     session::{self, Best, EpochRecord, LogReader, RunConfig, SessionInfo, Status, Store, Summary},
 };
 
@@ -283,7 +283,7 @@ fn export(folder: &std::path::Path, to: &std::path::Path) -> Result<(), CliError
         "svg" | "png" => {
             let state = session::load(folder)?;
             let runs = [Run { side: Side::A, state: &state }];
-            let view = View::default();
+            let view = ChartView::default();
             let charts = [plot::loss(&runs, &view), plot::metric(&runs, &view)];
             plot::export(to, &charts).map_err(|error| CliError::Failed(error.to_string()))
         }

@@ -98,7 +98,7 @@ impl Watched {
 /// When the output is closed.
 pub fn watch(trainer: &Trainer, runs: usize, store: &Store, output: &mut Output) -> Result<Watched, CliError> {
     let interrupt = Interrupt::watch()?;
-    let mut view = View::new(runs, output);
+    let mut view = RunView::new(runs, output);
     let mut asked = false;
     while let Some(updates) = trainer.feed().wait(PATIENCE) {
         if interrupt.is_asked() && !asked {
@@ -106,11 +106,11 @@ pub fn watch(trainer: &Trainer, runs: usize, store: &Store, output: &mut Output)
             trainer.command(None, Command::Stop);
         }
         for update in updates {
-            view.tell(&update)?;
+            view.print(&update)?;
         }
     }
     view.bars.clear();
-    let View { states, output, .. } = view;
+    let RunView { states, output, .. } = view;
     let failures: Vec<&str> = states
         .iter()
         .filter_map(|state| if let Status::Failed(message) = &state.status { Some(message.as_str()) } else { None })
@@ -179,7 +179,7 @@ pub fn summarise(state: &RunState, output: &mut Output) -> Result<(), CliError> 
 ///
 /// # Errors
 /// When the output is closed.
-pub fn tell_reused(state: &RunState, output: &mut Output) -> Result<(), CliError> {
+pub fn print_reused(state: &RunState, output: &mut Output) -> Result<(), CliError> {
     other(output, state, "reused", Some(state.step()), None)?;
     output.line(format!("{}: complete already, used as it is (--anew trains it again)", name(state)))
 }
@@ -188,26 +188,26 @@ pub fn tell_reused(state: &RunState, output: &mut Output) -> Result<(), CliError
 ///
 /// # Errors
 /// When the output is closed.
-pub fn tell_aside(message: &str, output: &mut Output) -> Result<(), CliError> {
+pub fn print_warning(message: &str, output: &mut Output) -> Result<(), CliError> {
     other(output, &RunState::default(), "warning", None, Some(message))?;
     output.line(message)
 }
 
 /// The runs as they are shown.
-struct View<'a> {
+struct RunView<'a> {
     states: Vec<RunState>,
     bars: Bars,
     output: &'a mut Output,
 }
 
-impl<'a> View<'a> {
+impl<'a> RunView<'a> {
     fn new(runs: usize, output: &'a mut Output) -> Self {
         let on_terminal = !output.is_json() && stdout().is_terminal() && stderr().is_terminal();
         let bars = if on_terminal { Bars::shown(runs) } else { Bars::hidden() };
         Self { states: vec![RunState::default(); runs], bars, output }
     }
 
-    fn tell(&mut self, update: &Update) -> Result<(), CliError> {
+    fn print(&mut self, update: &Update) -> Result<(), CliError> {
         let Some(state) = self.states.get_mut(update.run) else { return Ok(()) };
         let record = match &update.news {
             News::Past(past) => {
@@ -227,7 +227,7 @@ impl<'a> View<'a> {
                 output.line(started(state))?;
                 found.iter().try_for_each(|found| output.line(format!("{}: {found}", name(state))))
             }),
-            Event::Epoch(epoch) => self.bars.aside(|| tell_epoch(output, state, epoch)),
+            Event::Epoch(epoch) => self.bars.aside(|| print_epoch(output, state, epoch)),
             Event::Objectives { epoch, outcomes } => self.bars.aside(|| {
                 let parts: Vec<String> = outcomes
                     .iter()
@@ -296,7 +296,7 @@ fn started(state: &RunState) -> String {
     )
 }
 
-fn tell_epoch(output: &mut Output, state: &RunState, epoch: &EpochRecord) -> Result<(), CliError> {
+fn print_epoch(output: &mut Output, state: &RunState, epoch: &EpochRecord) -> Result<(), CliError> {
     let Some(config) = &state.config else { return Ok(()) };
     let metric = config.recipe.metric.name();
     output.object(&EpochLine {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::CliError;
+use super::{CliError, run_args::Marks};
 use crate::{
     session::Store,
     train::Request,
@@ -16,6 +16,8 @@ pub struct Args {
     /// What to train on: a folder, a manifest, or demo.
     #[arg(long, env = "AAT_TUI_DATA", default_value = "demo")]
     pub data: String,
+    #[command(flatten)]
+    pub marks: Marks,
     /// What to adapt: box, tiny, small, base, a checkpoint, hf:ORG/NAME.
     #[arg(long, env = "AAT_TUI_MODEL", default_value = "box")]
     pub model: String,
@@ -47,8 +49,8 @@ pub struct Args {
 /// # Errors
 /// When there is no terminal, or no such theme.
 pub fn run(args: Args) -> Result<(), CliError> {
-    let Args { data, model, fold, epochs, seed, device, sessions, theme, graphics } = args;
-    let setup = Request { data, model, fold, epochs, seed, device, ..Request::default() };
+    let Args { data, marks, model, fold, epochs, seed, device, sessions, theme, graphics } = args;
+    let setup = Request { data, marks: marks.options(), model, fold, epochs, seed, device, ..Request::default() };
     let store = sessions.map_or_else(Store::of_user, Store::at);
     tui::run(Options { setup, store, theme, graphics }).map_err(|error| match error {
         TuiError::NoTerminal | TuiError::Theme { .. } | TuiError::Graphics(_) => CliError::Usage(error.to_string()),

@@ -38,6 +38,11 @@ pub(super) fn key(content: &[u8], front_end: &str) -> Key {
     key_of(content, front_end, [audio::DECODING_VERSION, audio::COMPUTING_VERSION])
 }
 
+/// The key of a part of a recording: its content, its first sample at 16 kHz and their number.
+pub(super) fn part_key(content: &[u8], front_end: &str, start: u64, samples: u64) -> Key {
+    key(content, &format!("{front_end} {start}+{samples}"))
+}
+
 fn key_of(content: &[u8], front_end: &str, versions: [u32; 2]) -> Key {
     let versions = versions.map(u32::to_le_bytes);
     let hash = Sha256::new().chain_update(MAGIC).chain_update(versions.as_flattened());
@@ -55,7 +60,7 @@ impl Cache {
         Some(Self { folder: folder.join("features") })
     }
 
-    #[cfg(test)]
+    /// A cache in another folder.
     pub(super) fn at(folder: &std::path::Path) -> Self {
         Self { folder: folder.to_owned() }
     }

@@ -1,7 +1,7 @@
 //! Everything that is wrong with a data set, found in one pass over all of it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -9,10 +9,13 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use super::{
-    DataError, Dataset, Item, Label, LeftOut, Problem, Reading, Severity, Source, parallel, parallel::Progress,
+    DataError, Dataset, Item, Label, LeftOut, Part, Problem, Reading, Severity, Source,
+    marks::{Options, Recording},
+    parallel,
+    parallel::Progress,
     split::present,
 };
-use crate::audio::{self, Note, SAMPLE_RATE};
+use crate::audio::{self, Note, SAMPLE_RATE, SoundFile};
 
 /// A class this many times larger than another deserves a word.
 const UNEVEN: usize = 10;
@@ -57,8 +60,17 @@ struct Heard {
 /// # Errors
 /// When it is not there, has no known layout, or `progress` breaks off. What is wrong inside is in the report.
 pub fn check(spec: &str, progress: Progress<'_>) -> Result<Report, DataError> {
-    let Reading { dataset, mut problems, left_out } = super::read(spec)?;
+    check_with(spec, &Options::default(), progress)
+}
+
+/// As [`check`], with what a person says of marks in recordings.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_with(spec: &str, options: &Options, progress: Progress<'_>) -> Result<Report, DataError> {
+    let Reading { mut dataset, mut problems, left_out } = super::read_with(spec, options)?;
     problems.extend(left_out.iter().map(LeftOut::problem));
+    let windows = sounds(&mut dataset);
     let heard = parallel::map(dataset.items.len(), || (), |(), place| listen(&dataset.items[place]), progress)
         .ok_or(DataError::Cancelled)?;
     let mut usable: Vec<(usize, Heard)> = Vec::with_capacity(heard.len());
@@ -68,20 +80,57 @@ pub fn check(spec: &str, progress: Progress<'_>) -> Result<Report, DataError> {
             Err(problem) => problems.push(problem),
         }
     }
-    problems.extend(classes(&dataset, spec));
     problems.extend(oddities(&dataset, &usable));
     problems.extend(twins(&dataset, &usable));
+    let mut clips = usable.len();
+    if let Some(windows) = windows {
+        let unread: HashSet<PathBuf> = problems
+            .iter()
+            .filter(|problem| problem.severity == Severity::Error)
+            .map(|problem| problem.path.clone())
+            .collect();
+        clips = windows.iter().filter(|item| item.source.path().is_none_or(|path| !unread.contains(path))).count();
+        dataset.items = windows;
+    }
+    problems.extend(classes(&dataset, spec));
     problems.extend(leaks(&dataset, spec));
     // Stable: within a severity problems stay in the order they were found in.
     problems.sort_by_key(|problem| problem.severity);
     let seconds = usable.iter().map(|(_, heard)| heard.samples as f64).sum::<f64>() / f64::from(SAMPLE_RATE);
-    Ok(Report { problems, clips: usable.len(), seconds, dataset })
+    Ok(Report { problems, clips, seconds, dataset })
+}
+
+/// Puts the recordings in place of a data set's clips where those are windows of recordings, and gives the windows: each
+/// recording is decoded once, whether it has windows or not.
+fn sounds(dataset: &mut Dataset) -> Option<Vec<Item>> {
+    let marks = dataset.marks.clone()?;
+    let whole = |recording: &Recording| Item {
+        id: recording.id.clone(),
+        source: Source::Part(Part { path: recording.path.clone(), starts: vec![0], samples: recording.samples }),
+        label: Label::Many(Vec::new()),
+        fold: recording.fold,
+        split: recording.split,
+        group: Some(recording.group.clone()),
+    };
+    Some(std::mem::replace(&mut dataset.items, marks.recordings.iter().map(whole).collect()))
 }
 
 fn listen(item: &Item) -> Result<Heard, Problem> {
     match &item.source {
         Source::Demo { class, index } => {
             Ok(Heard { samples: super::synth::clip(*class, *index).len(), notes: Vec::new(), digest: None })
+        }
+        // However long it is, it is not held in memory.
+        Source::Part(part) => {
+            let mut sound = SoundFile::open(&part.path)?;
+            let (mut frames, mut block) = (0u64, Vec::new());
+            while sound.read(&mut block)? {
+                frames += block.len() as u64;
+                block.clear();
+            }
+            let samples = (frames as f64 * f64::from(SAMPLE_RATE) / f64::from(sound.rate().max(1))) as usize;
+            let notes = sound.notes().to_vec();
+            Ok(Heard { samples, notes, digest: super::content::digest(&part.path).ok() })
         }
         Source::File(path) => {
             let clip = audio::load_noted(path)?;
@@ -160,7 +209,7 @@ fn oddities(dataset: &Dataset, usable: &[(usize, Heard)]) -> Vec<Problem> {
 
 fn path_of(item: &Item) -> PathBuf {
     match &item.source {
-        Source::File(path) => path.clone(),
+        Source::File(path) | Source::Part(Part { path, .. }) => path.clone(),
         Source::Demo { .. } => PathBuf::from(&item.id),
     }
 }

@@ -19,7 +19,7 @@ const KEPT: usize = 1 << 20;
 
 /// How a file was when it was read: what any change of it changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
+pub(super) struct Stamp {
     bytes: u64,
     modified: Option<SystemTime>,
     /// Device, file number and time of the last change of either name or content, where the system has them.
@@ -27,7 +27,7 @@ struct Stamp {
 }
 
 impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
+    pub(super) fn of(metadata: &Metadata) -> Self {
         #[cfg(unix)]
         let node = {
             use std::os::unix::fs::MetadataExt;

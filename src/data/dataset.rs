@@ -1,10 +1,13 @@
 //! What a data set is, whichever layout it was read from.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
-use super::FileCount;
+use super::{FileCount, marks::Marked};
 
 /// The official part of a data set that a clip belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -51,11 +54,32 @@ impl Split {
 const BESIDE: &[&str] =
     &["set", "data", "split", "part", "audio", "sounds", "clips", "files", "samples", "wav", "wavs"];
 
+/// A part of a sound file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Part {
+    /// The file.
+    pub path: PathBuf,
+    /// First sample at 16 kHz; then others at which a part of this length holds the same. Training draws one of them in each
+    /// epoch, everything else takes the first.
+    pub starts: Vec<u64>,
+    /// Samples at 16 kHz. The part may reach beyond the end of the file, and is then padded as a short clip is.
+    pub samples: u64,
+}
+
+impl Part {
+    /// Its first sample.
+    pub fn start(&self) -> u64 {
+        self.starts.first().copied().unwrap_or(0)
+    }
+}
+
 /// Where a clip's sound comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
     /// A sound file.
     File(PathBuf),
+    /// A part of one.
+    Part(Part),
     /// Clip `index` of the synthesised demo set.
     Demo {
         /// Class of the sound.
@@ -72,6 +96,17 @@ pub enum Label {
     One(usize),
     /// Annotated classes, present or absent; every other class is unknown and is masked from loss and metric.
     Many(Vec<(usize, bool)>),
+}
+
+impl Source {
+    /// The sound file; none for what the program makes itself.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Part(part) => Some(&part.path),
+            Self::Demo { .. } => None,
+        }
+    }
 }
 
 /// One labelled clip.
@@ -110,6 +145,8 @@ pub struct Dataset {
     pub found: FileCount,
     /// What looks odd, for people.
     pub notes: Vec<String>,
+    /// The recordings that clips are windows of, with their marks, where it consists of such.
+    pub marks: Option<Arc<Marked>>,
 }
 
 impl Dataset {

@@ -9,10 +9,11 @@ use std::{
 };
 
 use super::{
-    DataError, Dataset, Problem, Source,
+    DataError, Dataset, Item, Part, Problem, Source,
     cache::{self, Cache},
     content,
     parallel::{self, Progress},
+    parts::Parts,
     problem, synth,
 };
 use crate::audio::{self, AudioError, Clip, Extractor, FrontEnd, LogMel, Normalisation, Note};
@@ -32,6 +33,10 @@ pub struct FeatureSet {
     /// What is odd about each clip's sound, once it was read.
     notes: Vec<OnceLock<Vec<Note>>>,
     mels: Kept<LogMel>,
+    /// For each clip, its first place among `mels`: one for each of its places in a recording.
+    slots: Vec<usize>,
+    /// Windows of recordings, each recording decoded once.
+    parts: Parts,
     /// Waveforms, for mixup only.
     sounds: Kept<Vec<f32>>,
     /// What else was computed of the waveforms, for one purpose at a time.
@@ -73,14 +78,26 @@ impl FeatureSet {
 
     pub(super) fn with_cache(dataset: Arc<Dataset>, front_end: FrontEnd, frames: usize, cache: Option<Cache>) -> Self {
         let clips = dataset.items.len();
+        let places = |item: &Item| if let Source::Part(part) = &item.source { part.starts.len().max(1) } else { 1 };
+        let mut mels = 0;
+        let slots = dataset
+            .items
+            .iter()
+            .map(|item| {
+                mels += places(item);
+                mels - places(item)
+            })
+            .collect();
         Self {
+            parts: Parts::of(&dataset, cache.clone()),
+            slots,
             dataset,
             front_end,
             frames,
             cache,
             prepared: (0..clips).map(|_| AtomicBool::new(false)).collect(),
             notes: (0..clips).map(|_| OnceLock::new()).collect(),
-            mels: Kept::new(clips),
+            mels: Kept::new(mels),
             sounds: Kept::new(clips),
             derived: Kept::new(clips),
         }
@@ -108,10 +125,16 @@ impl FeatureSet {
     /// [`DataError::Problems`] naming the first clip that cannot be used; [`DataError::Cancelled`].
     pub fn prepare(&self, items: &[usize], progress: Progress<'_>) -> Result<(), DataError> {
         let done = |item: usize| self.prepared.get(item).is_some_and(|done| done.load(Ordering::Relaxed));
-        let items: Vec<usize> = items.iter().copied().filter(|&item| !done(item)).collect();
+        let mut items: Vec<usize> = items.iter().copied().filter(|&item| !done(item)).collect();
         if items.is_empty() {
             return Ok(());
         }
+        // One window of each recording first, so that recordings are decoded side by side.
+        let mut begun = HashSet::new();
+        items.sort_by_cached_key(|&item| match self.dataset.items.get(item).map(|item| &item.source) {
+            Some(Source::Part(part)) => !begun.insert(part.path.clone()),
+            _ => false,
+        });
         let work = |extractor: &mut Extractor, place: usize| {
             let fault = self.mel(items[place], extractor).err();
             if let Some(prepared) = self.prepared.get(items[place]).filter(|_| fault.is_none()) {
@@ -124,7 +147,9 @@ impl FeatureSet {
         if let Some(cache) = &self.cache {
             cache.prune();
         }
-        let problems: Vec<Problem> = faults.into_iter().flatten().map(Problem::from).collect();
+        let mut problems: Vec<Problem> = faults.into_iter().flatten().map(Problem::from).collect();
+        // All windows of a recording fail with it.
+        problems.dedup();
         let dataset = &self.dataset;
         let spec = dataset.root.as_ref().map_or_else(|| dataset.name.clone(), |root| root.display().to_string());
         problem::refuse(&spec, &problems)
@@ -152,15 +177,56 @@ impl FeatureSet {
     /// # Errors
     /// When the clip cannot be read.
     pub fn mel(&self, item: usize, extractor: &mut Extractor) -> Result<Arc<LogMel>, AudioError> {
-        if let Some(mel) = self.mels.get(item) {
+        self.mel_at(item, 0, extractor)
+    }
+
+    /// Places in a recording at which a clip may be cut out, all of which hold the same; 1 for a clip of its own.
+    pub fn places(&self, item: usize) -> usize {
+        match self.dataset.items.get(item).map(|item| &item.source) {
+            Some(Source::Part(part)) => part.starts.len().max(1),
+            _ => 1,
+        }
+    }
+
+    /// As [`mel`](Self::mel), of one of the clip's [`places`](Self::places).
+    ///
+    /// # Errors
+    /// When the clip cannot be read.
+    pub fn mel_at(&self, item: usize, place: usize, extractor: &mut Extractor) -> Result<Arc<LogMel>, AudioError> {
+        let slot = self.slots.get(item).map_or(usize::MAX, |slot| slot + place);
+        if let Some(mel) = self.mels.get(slot) {
             return Ok(mel);
         }
-        let mut mel = self.load_mel(item, extractor)?;
+        let mut mel = match self.dataset.items.get(item).map(|item| &item.source) {
+            Some(Source::Part(part)) => self.load_part(item, part, place, extractor)?,
+            _ => self.load_mel(item, extractor)?,
+        };
         mel.frames = mel.frames.min(self.frames);
         mel.data.truncate(mel.frames * mel.bins);
         mel.data.shrink_to_fit();
         let bytes = 4 * mel.data.len();
-        Ok(self.mels.keep(item, mel, bytes))
+        Ok(self.mels.keep(slot, mel, bytes))
+    }
+
+    /// A window of a recording, at one of its places.
+    fn load_part(
+        &self,
+        item: usize,
+        part: &Part,
+        place: usize,
+        extractor: &mut Extractor,
+    ) -> Result<LogMel, AudioError> {
+        let start = part.starts.get(place).copied().unwrap_or_else(|| part.start());
+        let bins = self.front_end.bins();
+        // A window has the samples of so many of Kaldi's frames; Whisper's bank needs fewer for as many.
+        let most = self.front_end.samples_of(audio::frames_of(part.samples as usize));
+        let mut compute = |samples: &[f32]| match samples {
+            [] => LogMel { frames: 0, bins, data: Vec::new() },
+            samples => extractor.compute(&samples[..samples.len().min(most)]),
+        };
+        let (mel, notes) = self.parts.read(&part.path, start, self.front_end.name(), bins, &mut compute)?;
+        self.note(item, notes);
+        Ok(mel)
     }
 
     fn load_mel(&self, item: usize, extractor: &mut Extractor) -> Result<LogMel, AudioError> {
@@ -226,6 +292,11 @@ impl FeatureSet {
                 let content = content::digest(path).map_err(|source| AudioError::Io { path: path.clone(), source })?;
                 Some(cache::key(&content, name))
             }
+            (Some(Source::Part(part)), Some(_)) => {
+                let path = part.path.clone();
+                let content = content::digest(&path).map_err(|source| AudioError::Io { path, source })?;
+                Some(cache::part_key(&content, name, part.start(), part.samples))
+            }
             _ => None,
         };
         let kept = key.as_ref().and_then(|key| self.cache.as_ref()?.read(key));
@@ -264,6 +335,12 @@ impl FeatureSet {
         let made = |samples| Ok(Clip { samples, notes: Vec::new() });
         match self.dataset.items.get(item).map(|item| &item.source) {
             Some(Source::File(path)) => audio::load_noted(path),
+            Some(Source::Part(part)) => {
+                // Kept as a table of one bin: a waveform is read again like features are.
+                let mut keep = |samples: &[f32]| LogMel { frames: samples.len(), bins: 1, data: samples.to_vec() };
+                let (table, notes) = self.parts.read(&part.path, part.start(), "waveform", 1, &mut keep)?;
+                Ok(Clip { samples: table.data, notes })
+            }
             Some(Source::Demo { class, index }) => made(synth::clip(*class, *index)),
             None => made(Vec::new()),
         }

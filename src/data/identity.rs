@@ -3,14 +3,14 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{
-    DataError, Dataset, Division, FileCount, Item, Source, Split, content,
+    DataError, Dataset, Division, FileCount, Item, Label, Source, Split, content,
     parallel::{self, Progress},
     split::present,
 };
@@ -38,8 +38,12 @@ pub struct ClipRecord {
     pub part: Split,
     /// Names of the classes that it holds, with `;` between.
     pub label: String,
-    /// SHA-256 of its file; empty for a clip of the test part, which training does not read.
+    /// SHA-256 of its file; for a window of a marked recording of that, its places and what is known of it. Empty for a clip
+    /// of the test part, which training does not read.
     pub sha256: String,
+    /// SHA-256 of the recording that it is a window of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recording: Option<String>,
 }
 
 /// The clips of a run's data, by name.
@@ -56,7 +60,12 @@ impl ClipList {
         let contents = dataset.contents(&read, progress)?;
         let record = |part, index: usize, sha256: String| {
             let item = dataset.items.get(index)?;
-            Some(ClipRecord { id: item.id.clone(), part, label: dataset.label_of(item), sha256 })
+            // Its file was read for its content just now.
+            let recording = match &item.source {
+                Source::Part(part) if !sha256.is_empty() => content::digest(&part.path).ok().map(hex),
+                _ => None,
+            };
+            Some(ClipRecord { id: item.id.clone(), part, label: dataset.label_of(item), sha256, recording })
         };
         let parts =
             [Split::Train].repeat(division.train.len()).into_iter().chain([Split::Val].repeat(division.val.len()));
@@ -109,9 +118,10 @@ impl ClipList {
         (!parts.is_empty()).then(|| format!("of {} clips {}", was.len(), parts.join(", ")))
     }
 
-    /// Contents of the clips that trained.
+    /// Contents of the files that trained, as clips or as recordings with windows that did.
     pub fn trained(&self) -> HashSet<&str> {
-        self.0.iter().filter(|clip| clip.part == Split::Train).map(|clip| clip.sha256.as_str()).collect()
+        let clips = self.0.iter().filter(|clip| clip.part == Split::Train);
+        clips.map(|clip| clip.recording.as_ref().unwrap_or(&clip.sha256).as_str()).collect()
     }
 
     /// Whether a data set has the very names and labels of this list, whatever its sounds hold.
@@ -128,7 +138,22 @@ impl Dataset {
     /// # Errors
     /// When a file cannot be read; [`DataError::Cancelled`].
     pub fn contents(&self, items: &[usize], progress: Progress<'_>) -> Result<Vec<[u8; 32]>, DataError> {
-        let work = |(): &mut (), place: usize| self.items.get(items[place]).map_or(Ok([0; 32]), content_of);
+        let content = |item| content_of(item, &self.classes);
+        let work = |(): &mut (), place: usize| self.items.get(items[place]).map_or(Ok([0; 32]), content);
+        let contents = parallel::map(items.len(), || (), work, progress).ok_or(DataError::Cancelled)?;
+        contents.into_iter().collect()
+    }
+
+    /// SHA-256 of the files that these clips are, or are windows of: what [`ClipList::trained`] is compared with.
+    ///
+    /// # Errors
+    /// As [`Dataset::contents`].
+    pub fn files(&self, items: &[usize], progress: Progress<'_>) -> Result<Vec<[u8; 32]>, DataError> {
+        let file = |item: &Item| match &item.source {
+            Source::Part(part) => digest_of(&part.path),
+            _ => content_of(item, &self.classes),
+        };
+        let work = |(): &mut (), place: usize| self.items.get(items[place]).map_or(Ok([0; 32]), file);
         let contents = parallel::map(items.len(), || (), work, progress).ok_or(DataError::Cancelled)?;
         contents.into_iter().collect()
     }
@@ -141,10 +166,28 @@ impl Dataset {
     }
 }
 
-fn content_of(item: &Item) -> Result<[u8; 32], DataError> {
+fn digest_of(path: &Path) -> Result<[u8; 32], DataError> {
+    content::digest(path).map_err(|source| DataError::Audio(AudioError::Io { path: path.to_owned(), source }))
+}
+
+fn content_of(item: &Item, classes: &[String]) -> Result<[u8; 32], DataError> {
     match &item.source {
-        Source::File(path) => {
-            content::digest(path).map_err(|source| DataError::Audio(AudioError::Io { path: path.clone(), source }))
+        Source::File(path) => digest_of(path),
+        // Marks that moved, or that say something else, make other data of the same recording.
+        Source::Part(part) => {
+            let mut hash = Sha256::new().chain_update(digest_of(&part.path)?).chain_update(part.samples.to_le_bytes());
+            part.starts.iter().for_each(|start| hash.update(start.to_le_bytes()));
+            if let Label::Many(known) = &item.label {
+                let name = |class: usize| classes.get(class).map_or("", String::as_str);
+                let mut known: Vec<(&str, bool)> = known.iter().map(|&(class, here)| (name(class), here)).collect();
+                known.sort_unstable();
+                known.into_iter().for_each(|(name, here)| {
+                    hash.update((name.len() as u64).to_le_bytes());
+                    hash.update(name.as_bytes());
+                    hash.update([u8::from(here)]);
+                });
+            }
+            Ok(hash.finalize().into())
         }
         // What the program makes is decided by class and number.
         Source::Demo { class, index } => Ok(Sha256::digest(format!("demo {class} {index}")).into()),
@@ -162,6 +205,7 @@ mod tests {
             part,
             label: label.into(),
             sha256: sha256.into(),
+            recording: None,
         };
         ClipList(clips.iter().map(clip).collect())
     }

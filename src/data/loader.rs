@@ -308,7 +308,10 @@ impl Job {
             let mixed = augment::mix(&self.set.sound(item)?, &self.set.sound(partner)?, lambda);
             Arc::new(extractor.compute(&mixed))
         } else {
-            self.set.mel(item, extractor)?
+            let places = self.set.places(item);
+            // Drawn only where there is a choice: clips without one keep the draws that they always had.
+            let place = if places > 1 && recipe.augments() { rng.below(places) } else { 0 };
+            self.set.mel_at(item, place, extractor)?
         };
         let masks = Masks::draw(&mut rng, front_end.bins(), recipe.frames, recipe.freq_mask, recipe.time_mask);
         let decibels = augment::gain(&mut rng, recipe.gain);

@@ -368,6 +368,7 @@ fn typical_frames(dataset: &Dataset) -> Result<usize, DataError> {
     let (mut lengths, mut fault) = (Vec::new(), None);
     for item in dataset.items.iter().step_by(step) {
         match &item.source {
+            Source::Part(part) => lengths.push(audio::frames_of(part.samples as usize)),
             Source::Demo { class, index } => lengths.push(audio::frames_of(super::synth::clip(*class, *index).len())),
             Source::File(path) => match audio::load(path) {
                 Ok(samples) => lengths.push(audio::frames_of(samples.len())),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{DataError, Dataset, Label, Split};
-use crate::random::KeyedRng;
+use crate::{digits::counted, random::KeyedRng};
 
 /// Share of clips held out for validation where the data set has no folds and no splits of its own.
 const HELD_OUT: f64 = 0.2;
@@ -60,6 +60,14 @@ impl Dataset {
             (None, None) if self.items.iter().any(|item| item.split.is_some()) => self.official(),
             (None, None) => self.stratified(seed),
         };
+        if (division.train.is_empty() || division.val.is_empty()) && self.marks.is_some() {
+            let recordings = self.marks.as_ref().map_or(0, |marks| marks.recordings.len());
+            return Err(DataError::Request(format!(
+                "{} has {}, and windows are divided by recording: mark at least two, with each class in both",
+                self.name,
+                counted(recordings, "recording")
+            )));
+        }
         if division.train.is_empty() || division.val.is_empty() {
             let part = if division.train.is_empty() { "train on" } else { "validate on" };
             return Err(DataError::Request(format!(
@@ -116,6 +124,13 @@ impl Dataset {
             .map(|&clips| if clips < 2 { 0 } else { ((clips as f64 * HELD_OUT).round() as i64).max(1) })
             .collect();
         let mut division = Division::default();
+        // Recordings without any event belong to no class: a fifth of them is held out as well.
+        let is_silent = |unit: &Vec<usize>| unit.iter().all(|&index| present(&self.items[index].label).is_empty());
+        let (silent, units): (Vec<_>, Vec<_>) = units.into_iter().partition(is_silent);
+        let held_out = (silent.len() as f64 * HELD_OUT).round() as usize;
+        for (place, unit) in silent.into_iter().enumerate() {
+            if place < held_out { division.val.extend(unit) } else { division.train.extend(unit) }
+        }
         for unit in units {
             let mut own = vec![0usize; self.classes.len()];
             for class in unit.iter().flat_map(|&index| present(&self.items[index].label)) {

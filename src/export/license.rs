@@ -11,7 +11,7 @@ const NAMES: [&str; 4] = ["LICENSE", "LICENSE.txt", "LICENSE.md", "COPYING"];
 
 /// The licence notice of a backbone, as far as it can be known.
 pub(super) fn of(source: &str) -> String {
-    if let Some(text) = model::boxed_license(source) {
+    if let Some(text) = model::built_in_license(source) {
         return text.to_owned();
     }
     if model::is_random(source) {

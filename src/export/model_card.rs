@@ -71,7 +71,7 @@ fn head(form: Form, base: &str) -> String {
     if let Some(repository) = model::repository_of(base) {
         let _ = writeln!(head, "base_model: {}", plain(repository.split('@').next().unwrap_or(repository)));
     }
-    if model::boxed_license(base).is_some() {
+    if model::built_in_license(base).is_some() {
         head.push_str("license: mit\n");
     }
     if let Some(published) = model::Published::find(base) {

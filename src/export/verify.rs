@@ -9,7 +9,8 @@ use crate::{
     audio::FRAME_LENGTH,
     data::{self, Dataset, FeatureSet, Label, Loss, Metric},
     infer::Classifier,
-    train::Answers,
+    session::RunConfig,
+    train::Predictions,
 };
 
 /// Clips that are compared at most.
@@ -90,7 +91,7 @@ impl Clips {
                 let name = dataset.name.clone();
                 (dataset, all, name)
             }
-            (_, Some((config, _))) => match held_out(&config.data_spec(), config.fold, config.seed) {
+            (_, Some((config, _))) => match held_out(config) {
                 Ok((dataset, items)) => {
                     let name = format!("the validation split of {}", dataset.name);
                     (dataset, items, name)
@@ -140,9 +141,9 @@ fn synthesised() -> Result<(Dataset, Vec<usize>, String), ExportError> {
 }
 
 /// A session's data set and what of it was held out.
-fn held_out(data: &str, fold: Option<u32>, seed: u64) -> Result<(Dataset, Vec<usize>), data::DataError> {
-    let dataset = data::open(data)?;
-    let division = dataset.divide(fold, seed)?;
+fn held_out(config: &RunConfig) -> Result<(Dataset, Vec<usize>), data::DataError> {
+    let dataset = data::open_with(&config.data_spec(), &config.marks())?;
+    let division = dataset.divide(config.fold, config.seed)?;
     Ok((dataset, division.val))
 }
 
@@ -158,7 +159,7 @@ pub(super) fn compare(
 ) -> Result<Checked, ExportError> {
     let classes = classifier.labels().len();
     let (mut worst, mut changed, mut compared, mut unreadable) = (0f32, 0, 0, 0);
-    let [mut ours, mut theirs] = [Answers::new(classes), Answers::new(classes)];
+    let [mut ours, mut theirs] = [Predictions::new(classes), Predictions::new(classes)];
     for (done, &item) in clips.items.iter().enumerate() {
         if watch(Stage::Verifying(done, clips.items.len())).is_break() {
             return Err(ExportError::Interrupted);

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     InferError, Score,
-    gains::{Desk, Gains},
+    gains::{Gains, TrainedAdapters},
     trained::{Trained, Which},
     weights::restore,
 };
@@ -15,7 +15,9 @@ use crate::{
     audio::{Extractor, FrontEnd, LogMel, Normalisation},
     data::Loss,
     digits,
-    model::{self, BlockNorms, Engine, Features, Method, ModelConfig, ModelError, Opened, ParamStore, Stem, Thrift},
+    model::{
+        self, BlockNorms, Engine, Features, MemoryOptions, Method, ModelConfig, ModelError, Opened, ParamStore, Stem,
+    },
     session::{Best, Checkpoint, RunConfig, SessionError, Store},
 };
 
@@ -28,14 +30,14 @@ pub struct Classifier {
     front_end: FrontEnd,
     extractor: Extractor,
     engine: Box<dyn Engine>,
-    thrift: Thrift,
+    memory: MemoryOptions,
     /// The same model at the length of the last clip that was answered as it is.
     short: Option<Short>,
     method: Method,
     store: ParamStore,
     fingerprint: String,
     /// The adapters as they were trained, once one of them has been turned.
-    desk: Option<Desk>,
+    trained_adapters: Option<TrainedAdapters>,
     session: Option<(RunConfig, Option<Best>)>,
     /// What a person should know of the weights that were taken.
     notes: Vec<String>,
@@ -115,12 +117,12 @@ impl Classifier {
             front_end,
             extractor: front_end.extractor(),
             engine: opened.engine(),
-            thrift: Thrift { precision: opened.precision, ..Thrift::default() },
+            memory: MemoryOptions { precision: opened.precision, ..MemoryOptions::default() },
             short: None,
             method: opened.method,
             store: opened.store,
             fingerprint: opened.fingerprint,
-            desk: None,
+            trained_adapters: None,
             session,
             notes: Vec::new(),
         })
@@ -172,7 +174,7 @@ impl Classifier {
     /// When it is of another model.
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), InferError> {
         restore(&self.store, checkpoint)?;
-        (self.desk, self.short) = (None, None);
+        (self.trained_adapters, self.short) = (None, None);
         if let Some((_, reached)) = &mut self.session {
             *reached = checkpoint.position.last;
         }
@@ -214,11 +216,11 @@ impl Classifier {
     /// # Errors
     /// When the model has no adapters, or the arithmetic fails.
     pub fn set_gains(&mut self, gains: &Gains) -> Result<(), InferError> {
-        if self.desk.is_none() {
-            self.desk = Desk::new(&self.store)?;
+        if self.trained_adapters.is_none() {
+            self.trained_adapters = TrainedAdapters::new(&self.store)?;
         }
-        match &self.desk {
-            Some(desk) => Ok(desk.apply(gains, &self.store)?),
+        match &self.trained_adapters {
+            Some(trained_adapters) => Ok(trained_adapters.apply(gains, &self.store)?),
             None if gains.are_neutral() => Ok(()),
             None => Err(InferError::Unusable(format!("{} has no adapters whose gain could be set", self.name))),
         }
@@ -257,7 +259,7 @@ impl Classifier {
             Some(short) => short,
             None => Short {
                 store: self.store.resized(&own, &config)?,
-                engine: model::engine(&config, self.method, self.store.device(), self.thrift),
+                engine: model::engine(&config, self.method, self.store.device(), self.memory),
             },
         };
         let features = self.features_of(mel, frames)?;
@@ -372,7 +374,7 @@ impl Classifier {
     }
 
     /// Probabilities (windows, classes) of logits.
-    fn sure(&self, logits: &[f32]) -> Vec<f32> {
+    pub fn sure(&self, logits: &[f32]) -> Vec<f32> {
         let classes = self.labels.len().max(1);
         logits.chunks(classes).flat_map(|logits| probabilities(self.loss, logits)).collect()
     }

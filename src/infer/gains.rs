@@ -152,11 +152,11 @@ impl FromStr for Turn {
 }
 
 /// The up-projections of a model's adapters as they were trained.
-pub(super) struct Desk {
+pub(super) struct TrainedAdapters {
     trained: Vec<(String, Part, usize, Tensor)>,
 }
 
-impl Desk {
+impl TrainedAdapters {
     /// Copies them; `None` when the model has no adapters.
     pub(super) fn new(store: &ParamStore) -> Result<Option<Self>, ModelError> {
         let mut trained = Vec::new();
@@ -220,17 +220,17 @@ mod tests {
         let trained = values(up);
         let down = values("blocks.2.spatial.down.weight");
 
-        let desk = Desk::new(&store).unwrap().unwrap();
-        desk.apply(&Gains::read("2.spatial=0.5", 12).unwrap(), &store).unwrap();
+        let trained_adapters = TrainedAdapters::new(&store).unwrap().unwrap();
+        trained_adapters.apply(&Gains::read("2.spatial=0.5", 12).unwrap(), &store).unwrap();
         let half: Vec<f32> = trained.iter().map(|value| 0.5 * value).collect();
         assert_eq!(values(up), half);
         assert_eq!(values("blocks.2.spatial.down.weight"), down);
-        desk.apply(&Gains::read("2.spatial=0", 12).unwrap(), &store).unwrap();
+        trained_adapters.apply(&Gains::read("2.spatial=0", 12).unwrap(), &store).unwrap();
         assert!(values(up).iter().all(|&value| value == 0.0));
-        desk.apply(&Gains::default(), &store).unwrap();
+        trained_adapters.apply(&Gains::default(), &store).unwrap();
         assert_eq!(values(up), trained);
 
         let full = model::initialise(model::specs(&config, Method::full()), 1, &Device::Cpu).unwrap();
-        assert!(Desk::new(&full).unwrap().is_none());
+        assert!(TrainedAdapters::new(&full).unwrap().is_none());
     }
 }

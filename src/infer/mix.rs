@@ -96,7 +96,7 @@ impl Mix {
     }
 
     /// What a fader comes to beside the others.
-    pub fn heard(&self, fader: Fader) -> f32 {
+    pub fn audible(&self, fader: Fader) -> f32 {
         if fader.muted || (self.has_solo() && !fader.solo) { 0.0 } else { fader.gain }
     }
 
@@ -106,7 +106,7 @@ impl Mix {
         for block in 0..blocks {
             let Channel { spatial, mlp } = self.channel(block);
             let strip = gains.strip_mut(block);
-            (strip.spatial, strip.mlp) = (self.heard(spatial), self.heard(mlp));
+            (strip.spatial, strip.mlp) = (self.audible(spatial), self.audible(mlp));
         }
         gains
     }

@@ -15,7 +15,7 @@ pub struct Replay {
     /// The last complete epoch, with its metric.
     pub epoch: Option<Best>,
     /// All classes, most likely first; or why it says nothing.
-    pub said: Result<Vec<Score>, String>,
+    pub predictions: Result<Vec<Score>, String>,
 }
 
 /// Plays the end of 16 kHz mono `samples` to the session's best weights and to its last checkpoints, in this order.
@@ -30,17 +30,17 @@ pub fn replay(session: &Path, device: &str, samples: &[f32]) -> Result<Vec<Repla
         classifier.restore(checkpoint)?;
         classifier.scores_of(&mel)
     };
-    let said = |path: &Path| {
+    let predictions = |path: &Path| {
         let best = path.file_name().is_some_and(|name| name == BEST_FILE);
         match Checkpoint::read(path) {
             Ok(checkpoint) => Replay {
                 best,
                 step: checkpoint.position.step,
                 epoch: checkpoint.position.last,
-                said: through(&checkpoint).map_err(|error| error.to_string()),
+                predictions: through(&checkpoint).map_err(|error| error.to_string()),
             },
-            Err(error) => Replay { best, step: 0, epoch: None, said: Err(error.to_string()) },
+            Err(error) => Replay { best, step: 0, epoch: None, predictions: Err(error.to_string()) },
         }
     };
-    Ok(Checkpoints::of(session).all().iter().map(|path| path.as_path()).map(said).collect())
+    Ok(Checkpoints::of(session).all().iter().map(|path| path.as_path()).map(predictions).collect())
 }

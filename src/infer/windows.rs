@@ -12,7 +12,7 @@ pub struct Verdict {
     /// All classes, most likely first: of one window, or the mean over several.
     pub scores: Vec<Score>,
     /// From and to, in seconds: what the scores are of.
-    pub heard_s: [f64; 2],
+    pub span_s: [f64; 2],
     /// Windows that the scores are the mean of.
     pub windows: usize,
 }
@@ -41,7 +41,7 @@ impl Classifier {
         if starts.len() == 1 && self.takes_any_length() {
             let mel = self.log_mel(samples);
             let probabilities = self.probabilities_as_is(&mel)?;
-            return Ok(Verdict { scores: self.ranked_by(&probabilities), heard_s: [0.0, end], windows: 1 });
+            return Ok(Verdict { scores: self.ranked_by(&probabilities), span_s: [0.0, end], windows: 1 });
         }
         let mut sums = vec![0.0f64; classes];
         for some in starts.chunks(AT_ONCE) {
@@ -56,7 +56,7 @@ impl Classifier {
         }
         let windows = starts.len();
         let means: Vec<f32> = sums.iter().map(|sum| (sum / windows as f64) as f32).collect();
-        Ok(Verdict { scores: self.ranked_by(&means), heard_s: [0.0, end], windows })
+        Ok(Verdict { scores: self.ranked_by(&means), span_s: [0.0, end], windows })
     }
 }
 

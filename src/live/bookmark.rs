@@ -20,9 +20,10 @@ const FOLDER: &str = "bookmarks";
 
 /// What one ear said.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Said {
+pub struct BookmarkedPrediction {
     /// Session or model.
-    pub ear: String,
+    #[serde(rename = "ear")]
+    pub listener: String,
     /// Class names and scores, most likely first.
     pub scores: Vec<(String, f32)>,
     /// How its adapters were turned then, as `eval --gains` takes it; empty when they were not.
@@ -30,11 +31,11 @@ pub struct Said {
     pub gains: String,
 }
 
-impl Said {
+impl BookmarkedPrediction {
     /// An ear's answer, with its adapters as they were trained.
-    pub fn new(ear: &str, scores: &[Score]) -> Self {
+    pub fn new(listener: &str, scores: &[Score]) -> Self {
         let scores = scores.iter().map(|s| (s.label.clone(), s.score)).collect();
-        Self { ear: ear.to_owned(), scores, gains: String::new() }
+        Self { listener: listener.to_owned(), scores, gains: String::new() }
     }
 }
 
@@ -48,7 +49,8 @@ pub struct Bookmark {
     /// Its end, seconds since that was opened.
     pub time_s: f64,
     /// What the ears said then.
-    pub said: Vec<Said>,
+    #[serde(rename = "said")]
+    pub predictions: Vec<BookmarkedPrediction>,
 }
 
 impl Bookmark {
@@ -56,13 +58,18 @@ impl Bookmark {
     ///
     /// # Errors
     /// When the folder cannot be written.
-    pub fn save(session: &Path, source: &str, window: &Window, said: Vec<Said>) -> Result<Self, ClipError> {
+    pub fn save(
+        session: &Path,
+        source: &str,
+        window: &Window,
+        predictions: Vec<BookmarkedPrediction>,
+    ) -> Result<Self, ClipError> {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut at_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
         while path(session, at_ms, "json").exists() {
             at_ms += 1;
         }
-        let bookmark = Self { at_ms, source: source.to_owned(), time_s: window.end_s, said };
+        let bookmark = Self { at_ms, source: source.to_owned(), time_s: window.end_s, predictions };
         write_wav(&bookmark.clip(session), &window.samples)?;
         // The description comes last: a bookmark is there when its sound is.
         let text = serde_json::to_vec_pretty(&bookmark).unwrap_or_default();
@@ -140,10 +147,10 @@ mod tests {
         let frames = Fbank::new().compute(&samples).data.into();
         let window = Window { end_s: 7.25, captured: Instant::now(), samples: samples.clone(), frames };
         let scores = [Score { label: "dog".into(), score: 0.91 }, Score { label: "rain".into(), score: 0.09 }];
-        let said = vec![Said::new("a", &scores), Said::new("b", &scores[1..])];
+        let predictions = vec![BookmarkedPrediction::new("a", &scores), BookmarkedPrediction::new("b", &scores[1..])];
 
-        let first = Bookmark::save(session.path(), "mic", &window, said.clone()).unwrap();
-        let second = Bookmark::save(session.path(), "mic", &window, said).unwrap();
+        let first = Bookmark::save(session.path(), "mic", &window, predictions.clone()).unwrap();
+        let second = Bookmark::save(session.path(), "mic", &window, predictions).unwrap();
         assert_eq!(Bookmark::list(session.path()).unwrap(), [first.clone(), second.clone()]);
         assert_eq!(first.samples(session.path()).unwrap(), *samples);
 

@@ -1,6 +1,6 @@
 //! A classifier that listens.
 
-use super::{Listener, Opinion, Window};
+use super::{Listener, Prediction, Window};
 use crate::{
     audio::FrontEnd,
     infer::{Classifier, Gains, InferError},
@@ -21,7 +21,7 @@ impl ClassifierListener {
         Self { name: name.into(), classifier, gains: Gains::default() }
     }
 
-    fn opinion(&mut self, window: &Window) -> Result<Opinion, InferError> {
+    fn prediction(&mut self, window: &Window) -> Result<Prediction, InferError> {
         let frames = self.classifier.frames();
         let mel = match self.classifier.front_end() {
             FrontEnd::Kaldi => window.log_mel(frames),
@@ -36,7 +36,7 @@ impl ClassifierListener {
             Some(untouched)
         };
         let (scores, norms) = self.classifier.observe(&mel)?;
-        Ok(Opinion { scores, untouched, norms })
+        Ok(Prediction { scores, untouched, norms })
     }
 }
 
@@ -49,8 +49,8 @@ impl Listener for ClassifierListener {
         self.classifier.frames()
     }
 
-    fn score(&mut self, window: &Window) -> Result<Opinion, String> {
-        parallel::install_apart(|| self.opinion(window)).map_err(|error| error.to_string())
+    fn score(&mut self, window: &Window) -> Result<Prediction, String> {
+        parallel::install_apart(|| self.prediction(window)).map_err(|error| error.to_string())
     }
 
     fn set_gains(&mut self, gains: &Gains) -> Result<(), String> {

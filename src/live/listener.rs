@@ -49,7 +49,7 @@ impl Window {
 
 /// A listener's scores of a window.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Opinion {
+pub struct Prediction {
     /// All classes, most likely first.
     pub scores: Vec<Score>,
     /// What it would say with every adapter as it was trained, while some are turned.
@@ -58,7 +58,7 @@ pub struct Opinion {
     pub norms: Vec<BlockNorms>,
 }
 
-impl From<Vec<Score>> for Opinion {
+impl From<Vec<Score>> for Prediction {
     fn from(scores: Vec<Score>) -> Self {
         Self { scores, ..Self::default() }
     }
@@ -76,7 +76,7 @@ pub trait Listener: Send {
     ///
     /// # Errors
     /// A reason for people.
-    fn score(&mut self, window: &Window) -> Result<Opinion, String>;
+    fn score(&mut self, window: &Window) -> Result<Prediction, String>;
 
     /// Multiplies its adapters' outputs from now on.
     ///

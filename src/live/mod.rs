@@ -1,9 +1,9 @@
 //! From a microphone (or a file played in real time) to predictions.
 //!
 //! ```text
-//! device or file ──Feed──> ring ──Tap──> worker: resample, filter bank ──> LiveEvent::Heard ──┐
+//! device or file ──Feed──> ring ──Tap──> worker: resample, filter bank ──> LiveEvent::Sound ──┐
 //!   (callback)            (audio::tap)        │ a window each hop                              ├─> Inbox ──> LiveState
-//!                                             └──────────> scoring thread ──> LiveEvent::Answer┘
+//!                                             └──────────> scoring thread ──> LiveEvent::Prediction┘
 //! ```
 //!
 //! The same habit as for runs: the pipeline sends [`LiveEvent`]s, [`LiveState`] folds them, views draw it. No stage can
@@ -17,7 +17,6 @@ mod bookmark;
 mod classifier;
 mod clip;
 mod detect;
-mod hearing;
 mod listener;
 mod outbox;
 mod pipeline;
@@ -26,16 +25,17 @@ mod scoring;
 mod source;
 mod state;
 mod teach;
+mod windower;
 
-pub use bookmark::{Bookmark, Said};
+pub use bookmark::{Bookmark, BookmarkedPrediction};
 pub use classifier::ClassifierListener;
 pub use clip::ClipError;
 pub use detect::{Change, Detection, Detector, Rule, audacity_label};
-pub use hearing::Windows;
-pub use listener::{Listener, Opinion, Window};
+pub use listener::{Listener, Prediction, Window};
 pub use outbox::Inbox;
 pub use pipeline::{Pipeline, Settings};
 pub use scoring::Scored;
 pub use source::{FileSource, Line, MicrophoneSource, Source, source};
-pub use state::{Ear, LiveEvent, LiveState, LiveStatus};
+pub use state::{ListenerState, LiveEvent, LiveState, LiveStatus};
 pub use teach::{BACKGROUND, EXAMPLE_S, Example, Lesson};
+pub use windower::Windows;

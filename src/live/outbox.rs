@@ -13,7 +13,7 @@ use super::LiveEvent;
 
 /// Events kept before they are joined: a second's worth and more.
 const KEPT: usize = 128;
-/// Columns of a joined [`LiveEvent::Heard`]: a screen shows no more.
+/// Columns of a joined [`LiveEvent::Sound`]: a screen shows no more.
 const KEPT_COLUMNS: usize = 2000;
 
 #[derive(Debug, Default)]
@@ -80,7 +80,7 @@ impl Inbox {
 /// What a later event says again.
 #[derive(PartialEq)]
 enum Subject {
-    Answer(usize),
+    Prediction(usize),
     Dropped,
     Skipped,
 }
@@ -88,7 +88,7 @@ enum Subject {
 impl Subject {
     fn of(event: &LiveEvent) -> Option<Self> {
         match event {
-            LiveEvent::Answer { ear, .. } => Some(Self::Answer(*ear)),
+            LiveEvent::Prediction { listener, .. } => Some(Self::Prediction(*listener)),
             LiveEvent::Dropped(_) => Some(Self::Dropped),
             LiveEvent::Skipped(_) => Some(Self::Skipped),
             _ => None,
@@ -98,19 +98,19 @@ impl Subject {
 
 /// Makes a full queue short: of answers and counts only the newest stay, and what was heard between them is joined.
 fn make_room(queue: &mut VecDeque<LiveEvent>) {
-    let mut said = Vec::new();
+    let mut seen = Vec::new();
     let mut kept: VecDeque<LiveEvent> = VecDeque::new();
     for event in queue.drain(..).rev() {
         if let Some(subject) = Subject::of(&event) {
-            if said.contains(&subject) {
+            if seen.contains(&subject) {
                 continue;
             }
-            said.push(subject);
+            seen.push(subject);
         }
         match (event, kept.front_mut()) {
             (
-                LiveEvent::Heard { extremes: mut older, frames: mut older_frames, rms_dbfs, peak_dbfs, .. },
-                Some(LiveEvent::Heard { extremes, frames, rms_dbfs: rms, peak_dbfs: peak, .. }),
+                LiveEvent::Sound { extremes: mut older, frames: mut older_frames, rms_dbfs, peak_dbfs, .. },
+                Some(LiveEvent::Sound { extremes, frames, rms_dbfs: rms, peak_dbfs: peak, .. }),
             ) => {
                 (*rms, *peak) = (rms.max(rms_dbfs), peak.max(peak_dbfs));
                 older.append(extremes);
@@ -130,11 +130,11 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::live::Opinion;
+    use crate::live::Prediction;
 
-    fn heard(n: usize) -> LiveEvent {
+    fn sound(n: usize) -> LiveEvent {
         let level = n as f32;
-        LiveEvent::Heard {
+        LiveEvent::Sound {
             time_s: n as f64,
             rms_dbfs: -level,
             peak_dbfs: -level,
@@ -143,17 +143,23 @@ mod tests {
         }
     }
 
-    fn answer(ear: usize, n: usize) -> LiveEvent {
-        LiveEvent::Answer { ear, time_s: n as f64, opinion: Opinion::default(), latency_ms: 1.0, compute_ms: 1.0 }
+    fn answer(listener: usize, n: usize) -> LiveEvent {
+        LiveEvent::Prediction {
+            listener,
+            time_s: n as f64,
+            prediction: Prediction::default(),
+            latency_ms: 1.0,
+            compute_ms: 1.0,
+        }
     }
 
     #[test]
     fn a_reader_that_keeps_up_gets_everything() {
         let (outbox, inbox) = channel();
         for n in 0..1000 {
-            outbox.send(heard(n));
+            outbox.send(sound(n));
             outbox.send(answer(0, n));
-            assert_eq!(inbox.drain(), [heard(n), answer(0, n)]);
+            assert_eq!(inbox.drain(), [sound(n), answer(0, n)]);
         }
         outbox.send(LiveEvent::Closed);
         outbox.close();
@@ -166,7 +172,7 @@ mod tests {
         let (outbox, inbox) = channel();
         outbox.send(LiveEvent::Problem("gone".into()));
         for n in 0..1900 {
-            outbox.send(heard(n));
+            outbox.send(sound(n));
             if n % 10 == 0 {
                 outbox.send(answer(n % 20 / 10, n));
                 outbox.send(LiveEvent::Dropped(n as u64));
@@ -177,15 +183,17 @@ mod tests {
         assert_eq!(events[0], LiveEvent::Problem("gone".into()));
         let columns: Vec<f32> = events
             .iter()
-            .filter_map(|event| if let LiveEvent::Heard { extremes, .. } = event { Some(extremes) } else { None })
+            .filter_map(|event| if let LiveEvent::Sound { extremes, .. } = event { Some(extremes) } else { None })
             .flatten()
             .map(|(_, high)| *high)
             .collect();
         assert_eq!(columns, (0..1900).map(|n| n as f32).collect::<Vec<_>>());
-        for ear in 0..2 {
-            let newest =
-                events.iter().rev().find(|event| matches!(event, LiveEvent::Answer { ear: of, .. } if *of == ear));
-            assert_eq!(newest, Some(&answer(ear, 1880 + 10 * ear)));
+        for listener in 0..2 {
+            let newest = events
+                .iter()
+                .rev()
+                .find(|event| matches!(event, LiveEvent::Prediction { listener: of, .. } if *of == listener));
+            assert_eq!(newest, Some(&answer(listener, 1880 + 10 * listener)));
         }
         let dropped = events.iter().rev().find(|event| matches!(event, LiveEvent::Dropped(_)));
         assert_eq!(dropped, Some(&LiveEvent::Dropped(1890)));

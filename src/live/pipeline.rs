@@ -12,11 +12,11 @@ use std::{
 
 use super::{
     Listener, LiveEvent, Window, Windows,
-    hearing::Hearing,
     outbox::{self, Inbox, Outbox},
     recording::{Recent, Recording},
-    scoring::{Desk, Scored, Scoring},
+    scoring::{Scored, Scoring, ScoringQueue},
     source::{Line, Source},
+    windower::Windower,
 };
 use crate::infer::Gains;
 
@@ -62,7 +62,7 @@ impl Default for Settings {
 pub struct Pipeline {
     inbox: Inbox,
     recording: Arc<Mutex<Option<Recording>>>,
-    desk: Arc<Desk>,
+    queue: Arc<ScoringQueue>,
     stop: Arc<AtomicBool>,
     worker: Thread,
 }
@@ -91,7 +91,7 @@ impl Pipeline {
         let names = listeners.iter().map(|listener| listener.name().to_owned()).collect();
         let recording = Arc::new(Mutex::new(None));
         let scoring = Scoring::start(listeners, outbox.clone())?;
-        let desk = scoring.desk();
+        let queue = scoring.queue();
         let worker = Worker {
             source,
             outbox,
@@ -109,7 +109,7 @@ impl Pipeline {
             clocks: (Instant::now(), sleepless()),
         };
         let handle = thread::Builder::new().name("live-hear".into()).spawn(move || worker.run(scoring))?;
-        Ok(Self { inbox, recording, desk, stop, worker: handle.thread().clone() })
+        Ok(Self { inbox, recording, queue, stop, worker: handle.thread().clone() })
     }
 
     /// What the pipeline tells.
@@ -119,18 +119,18 @@ impl Pipeline {
 
     /// Turns the adapters of one ear, counted from 0; the window on the screen is answered again at once. While gains
     /// are not neutral, answers come with the untouched one beside them.
-    pub fn set_gains(&self, ear: usize, gains: Gains) {
-        self.desk.set_gains(ear, gains);
+    pub fn set_gains(&self, listener: usize, gains: Gains) {
+        self.queue.set_gains(listener, gains);
     }
 
-    /// Keeps to the window that was answered last, or follows what is heard again. Hearing goes on meanwhile.
+    /// Keeps to the window that was answered last, or follows what is heard again. Windower goes on meanwhile.
     pub fn hold(&self, held: bool) {
-        self.desk.hold(held);
+        self.queue.hold(held);
     }
 
     /// The window that was answered last, with what was said of it, for a [`Bookmark`](super::Bookmark).
     pub fn scored(&self) -> Option<Scored> {
-        self.desk.scored()
+        self.queue.scored()
     }
 
     /// Begins to keep what is heard, for a [`Lesson`](super::Lesson); what was kept before and not taken is forgotten.
@@ -168,7 +168,7 @@ fn in_frames(seconds: f32) -> usize {
 /// The open source and how it does.
 struct Up {
     line: Line,
-    hearing: Hearing,
+    windower: Windower,
     delivered: bool,
     /// Since when there have been nothing but zeros.
     zeros_since: Option<Instant>,
@@ -214,7 +214,7 @@ impl Worker {
                     continue;
                 }
             };
-            let delivered = self.hear(up, &scoring, &mut deliveries);
+            let delivered = self.receive(up, &scoring, &mut deliveries);
             if !self.source.is_device() {
                 return self.end(scoring);
             }
@@ -262,7 +262,7 @@ impl Worker {
             Some(opened) => self.heard_to_s.max(opened.elapsed().as_secs_f64()),
             None => 0.0,
         };
-        let hearing = Hearing::new(line.rate, base_s, self.windows)?;
+        let windower = Windower::new(line.rate, base_s, self.windows)?;
         if self.opened.is_none() {
             self.opened = Some(now);
             self.problem = None;
@@ -272,17 +272,17 @@ impl Worker {
                 channels: line.channels,
                 window_s: self.windows.frames as f32 / 100.0,
                 hop_s: self.windows.hop as f32 / 100.0,
-                ears: self.names.clone(),
+                listeners: self.names.clone(),
             });
             for note in &line.notes {
                 self.outbox.send(LiveEvent::Note(format!("{}: {note}", line.name)));
             }
         }
-        Ok(Up { line, hearing, delivered: false, zeros_since: None, looked_round: now })
+        Ok(Up { line, windower, delivered: false, zeros_since: None, looked_round: now })
     }
 
     /// Hears the line until it ends, fails or is to be left; says whether it delivered anything.
-    fn hear(&mut self, mut up: Up, scoring: &Scoring, delivery: &mut Vec<f32>) -> bool {
+    fn receive(&mut self, mut up: Up, scoring: &Scoring, delivery: &mut Vec<f32>) -> bool {
         let mut dropped = 0;
         // Opening and resting took as long as they did.
         self.clocks = (Instant::now(), (self.sleepless)());
@@ -291,14 +291,14 @@ impl Worker {
                 break None;
             }
             // Whether it was over is asked first: what came before the end is still in the ring then.
-            let over = up.line.tap.is_over();
+            let over = up.line.reader.is_over();
             delivery.clear();
-            while let Some(captured) = up.line.tap.pull(delivery) {
+            while let Some(captured) = up.line.reader.pull(delivery) {
                 self.take(&mut up, delivery, captured, scoring);
                 delivery.clear();
             }
-            if up.line.tap.dropped() != dropped {
-                dropped = up.line.tap.dropped();
+            if up.line.reader.dropped() != dropped {
+                dropped = up.line.reader.dropped();
                 self.outbox.send(LiveEvent::Dropped(self.dropped_before + dropped));
             }
             if over {
@@ -315,10 +315,10 @@ impl Worker {
         if let Some(reason) = reason {
             self.trouble(reason);
         } else if !self.stopped() {
-            let rest = up.hearing.finish();
-            self.tell(rest, scoring);
+            let rest = up.windower.finish();
+            self.emit(rest, scoring);
         }
-        self.heard_to_s = up.hearing.time_s();
+        self.heard_to_s = up.windower.time_s();
         self.dropped_before += dropped;
         up.delivered
     }
@@ -338,16 +338,16 @@ impl Worker {
             });
         }
         up.delivered = true;
-        let heard = up.hearing.push(delivery, captured);
-        let fresh = up.hearing.fresh();
+        let heard = up.windower.push(delivery, captured);
+        let fresh = up.windower.fresh();
         if let Some(recording) = &mut *lock(&self.recording) {
             recording.push(&self.recent, fresh);
         }
         self.recent.push(fresh);
-        self.tell(heard, scoring);
+        self.emit(heard, scoring);
     }
 
-    fn tell(&self, (event, windows): (Option<LiveEvent>, Vec<Window>), scoring: &Scoring) {
+    fn emit(&self, (event, windows): (Option<LiveEvent>, Vec<Window>), scoring: &Scoring) {
         if let Some(event) = event {
             self.outbox.send(event);
         }
@@ -358,15 +358,15 @@ impl Worker {
 
     /// Why the device must be opened again, if it must.
     fn failing(&mut self, up: &mut Up) -> Option<String> {
-        let tap = &up.line.tap;
+        let reader = &up.line.reader;
         let patience = if up.delivered { STALLED } else { FIRST_SOUND };
         let reason = if let Some(reason) = self.absent() {
             reason
-        } else if let Some(failure) = tap.failure() {
+        } else if let Some(failure) = reader.failure() {
             failure
-        } else if tap.quiet_for() > patience && up.delivered {
+        } else if reader.quiet_for() > patience && up.delivered {
             "the device stopped delivering sound".to_owned()
-        } else if tap.quiet_for() > patience {
+        } else if reader.quiet_for() > patience {
             "the device opened but delivers no sound".to_owned()
         } else if up.looked_round.elapsed() > LOOK_ROUND {
             up.looked_round = Instant::now();

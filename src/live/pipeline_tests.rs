@@ -8,13 +8,13 @@ use std::{
 
 use super::*;
 use crate::{
-    audio::tap::{Feed, wire},
+    audio::ring::{RingWriter, pair},
     infer::Score,
-    live::{LiveState, LiveStatus, Opinion},
+    live::{LiveState, LiveStatus, Prediction},
 };
 
 /// What a scripted device does while it is open.
-type Script = Box<dyn FnOnce(&mut Feed) + Send>;
+type Script = Box<dyn FnOnce(&mut RingWriter) + Send>;
 
 /// A source whose every opening plays the next script; with none left it cannot be opened.
 struct Scripted {
@@ -27,14 +27,14 @@ struct Scripted {
 impl Source for Scripted {
     fn open(&mut self) -> Result<Line, String> {
         let script = self.scripts.pop_front().ok_or("unplugged")?;
-        let (mut feed, tap) = wire(self.rate, self.channels);
-        thread::spawn(move || script(&mut feed));
+        let (mut writer, reader) = pair(self.rate, self.channels);
+        thread::spawn(move || script(&mut writer));
         Ok(Line {
             name: "scripted".into(),
             rate: self.rate,
             channels: self.channels,
             notes: Vec::new(),
-            tap,
+            reader,
             kept: Box::new(()),
         })
     }
@@ -59,7 +59,7 @@ impl Listener for Counting {
         self.frames
     }
 
-    fn score(&mut self, window: &Window) -> Result<Opinion, String> {
+    fn score(&mut self, window: &Window) -> Result<Prediction, String> {
         if let Some(gate) = &self.gate {
             gate.recv().map_err(|_| "nobody opens the gate")?;
         }
@@ -69,7 +69,7 @@ impl Listener for Counting {
 }
 
 /// Feeds a tone of so many seconds as fast as there is room.
-fn tone(feed: &mut Feed, rate: u32, channels: usize, seconds: f64) {
+fn tone(writer: &mut RingWriter, rate: u32, channels: usize, seconds: f64) {
     let frames = (f64::from(rate) * seconds) as usize;
     let sound: Vec<i16> = (0..frames)
         .flat_map(|n| {
@@ -78,10 +78,10 @@ fn tone(feed: &mut Feed, rate: u32, channels: usize, seconds: f64) {
         })
         .collect();
     for piece in sound.chunks(480 * channels) {
-        while feed.room() < 480 {
+        while writer.room() < 480 {
             thread::sleep(Duration::from_millis(1));
         }
-        feed.take(piece, Duration::ZERO);
+        writer.take(piece, Duration::ZERO);
     }
 }
 
@@ -107,14 +107,14 @@ fn until(pipeline: &Pipeline, wanted: impl Fn(&LiveEvent) -> bool) -> Vec<LiveEv
 #[test]
 fn any_rate_and_channel_count_is_heard_to_the_last_sample_by_all_ears() {
     for (rate, channels) in [(48_000, 2), (44_100, 1), (8_000, 1), (16_000, 6)] {
-        let script: Script = Box::new(move |feed| tone(feed, rate, usize::from(channels), 2.0));
-        let ear = |frames| Box::new(Counting { frames, gate: None }) as Box<dyn Listener>;
-        let pipeline = start(false, (rate, channels), vec![script], vec![ear(60), ear(40)]);
+        let script: Script = Box::new(move |writer| tone(writer, rate, usize::from(channels), 2.0));
+        let listener = |frames| Box::new(Counting { frames, gate: None }) as Box<dyn Listener>;
+        let pipeline = start(false, (rate, channels), vec![script], vec![listener(60), listener(40)]);
         let events = until(&pipeline, |event| *event == LiveEvent::Closed);
         assert!(pipeline.events().wait(Duration::from_secs(9)).is_none(), "nothing follows the end");
 
-        assert!(matches!(&events[0], LiveEvent::Opened { rate: r, channels: c, window_s, hop_s, ears, .. }
-            if (*r, *c, *window_s, *hop_s, ears.len()) == (rate, channels, 0.6, 0.1, 2)));
+        assert!(matches!(&events[0], LiveEvent::Opened { rate: r, channels: c, window_s, hop_s, listeners, .. }
+            if (*r, *c, *window_s, *hop_s, listeners.len()) == (rate, channels, 0.6, 0.1, 2)));
         let mut state = LiveState::default();
         events.into_iter().for_each(|event| state.apply(event));
         assert_eq!(state.time_s, 2.0);
@@ -122,9 +122,9 @@ fn any_rate_and_channel_count_is_heard_to_the_last_sample_by_all_ears() {
         assert_eq!(state.frames.len(), 198);
         assert_eq!(state.extremes.len(), 200);
         let last = (197.0 * 160.0 + 400.0) / 16_000.0;
-        for (ear, frames) in state.ears.iter().zip(["60", "40"]) {
-            assert_eq!((ear.time_s, ear.scores[0].label.as_str()), (last, frames));
-            assert!(ear.latency_ms >= ear.compute_ms);
+        for (listener, frames) in state.listeners.iter().zip(["60", "40"]) {
+            assert_eq!((listener.time_s, listener.scores[0].label.as_str()), (last, frames));
+            assert!(listener.latency_ms >= listener.compute_ms);
         }
         assert_eq!((state.dropped, state.status), (0, LiveStatus::Ended));
     }
@@ -133,19 +133,19 @@ fn any_rate_and_channel_count_is_heard_to_the_last_sample_by_all_ears() {
 #[test]
 fn a_slow_model_skips_windows_and_never_holds_up_hearing() {
     let (open, gate) = mpsc::channel();
-    let script: Script = Box::new(|feed| tone(feed, 16_000, 1, 2.0));
-    let ear = Box::new(Counting { frames: 50, gate: Some(gate) });
-    let pipeline = start(false, (16_000, 1), vec![script], vec![ear]);
+    let script: Script = Box::new(|writer| tone(writer, 16_000, 1, 2.0));
+    let listener = Box::new(Counting { frames: 50, gate: Some(gate) });
+    let pipeline = start(false, (16_000, 1), vec![script], vec![listener]);
     // Everything is heard before the first answer is allowed.
-    let events = until(&pipeline, |event| matches!(event, LiveEvent::Heard { time_s, .. } if *time_s == 2.0));
-    assert!(events.iter().all(|event| !matches!(event, LiveEvent::Answer { .. })));
+    let events = until(&pipeline, |event| matches!(event, LiveEvent::Sound { time_s, .. } if *time_s == 2.0));
+    assert!(events.iter().all(|event| !matches!(event, LiveEvent::Prediction { .. })));
     for _ in 0..50 {
         open.send(()).unwrap();
     }
     let events = until(&pipeline, |event| *event == LiveEvent::Closed);
     let answers: Vec<f64> = events
         .iter()
-        .filter_map(|event| if let LiveEvent::Answer { time_s, .. } = event { Some(*time_s) } else { None })
+        .filter_map(|event| if let LiveEvent::Prediction { time_s, .. } = event { Some(*time_s) } else { None })
         .collect();
     // Of twenty windows: the one it was busy with, the newest at that time and the last of all.
     assert_eq!(answers.last(), Some(&((197.0 * 160.0 + 400.0) / 16_000.0)));
@@ -164,7 +164,7 @@ impl Listener for Panicking {
         40
     }
 
-    fn score(&mut self, _window: &Window) -> Result<Opinion, String> {
+    fn score(&mut self, _window: &Window) -> Result<Prediction, String> {
         panic!("index 2 out of range")
     }
 
@@ -176,9 +176,9 @@ impl Listener for Panicking {
 /// A fault in one model is named once, and neither its neighbour nor the desk falls silent.
 #[test]
 fn a_model_that_panics_is_named_and_the_others_go_on() {
-    let script: Script = Box::new(|feed| tone(feed, 16_000, 1, 1.5));
-    let ears: Vec<Box<dyn Listener>> = vec![Box::new(Panicking), Box::new(Counting { frames: 40, gate: None })];
-    let pipeline = start(false, (16_000, 1), vec![script], ears);
+    let script: Script = Box::new(|writer| tone(writer, 16_000, 1, 1.5));
+    let listeners: Vec<Box<dyn Listener>> = vec![Box::new(Panicking), Box::new(Counting { frames: 40, gate: None })];
+    let pipeline = start(false, (16_000, 1), vec![script], listeners);
     pipeline.set_gains(0, Gains::default());
     let events = until(&pipeline, |event| *event == LiveEvent::Closed);
     let problem = |event: &LiveEvent| match event {
@@ -192,9 +192,10 @@ fn a_model_that_panics_is_named_and_the_others_go_on() {
         assert!(problem.starts_with("panicking: ") && problem.contains(message), "{problem}");
     }
     let last = (147.0 * 160.0 + 400.0) / 16_000.0;
-    let is_last = |event: &LiveEvent| matches!(event, LiveEvent::Answer { ear: 1, time_s, .. } if *time_s == last);
+    let is_last =
+        |event: &LiveEvent| matches!(event, LiveEvent::Prediction { listener: 1, time_s, .. } if *time_s == last);
     assert!(events.iter().any(is_last), "{events:?}");
-    assert!(!events.iter().any(|event| matches!(event, LiveEvent::Answer { ear: 0, .. })));
+    assert!(!events.iter().any(|event| matches!(event, LiveEvent::Prediction { listener: 0, .. })));
 }
 
 #[test]
@@ -202,32 +203,32 @@ fn a_device_that_fails_stops_or_falls_silent_is_named_and_comes_back() {
     let (stop, stopped): (Sender<()>, Receiver<()>) = mpsc::channel();
     let scripts: Vec<Script> = vec![
         // Closed by the system.
-        Box::new(|feed| tone(feed, 16_000, 1, 0.5)),
+        Box::new(|writer| tone(writer, 16_000, 1, 0.5)),
         // Stops calling back, without a word.
-        Box::new(move |feed| {
-            tone(feed, 16_000, 1, 0.5);
+        Box::new(move |writer| {
+            tone(writer, 16_000, 1, 0.5);
             let _ = stopped.recv();
         }),
         // Muted, then not.
-        Box::new(|feed| {
+        Box::new(|writer| {
             for _ in 0..250 {
-                feed.take(&[0i16; 160], Duration::ZERO);
+                writer.take(&[0i16; 160], Duration::ZERO);
                 thread::sleep(Duration::from_millis(10));
             }
-            tone(feed, 16_000, 1, 0.5);
+            tone(writer, 16_000, 1, 0.5);
         }),
     ];
     let pipeline = start(true, (16_000, 1), scripts, vec![]);
     let problem = |event: &LiveEvent| matches!(event, LiveEvent::Problem(_));
     let recovered = |event: &LiveEvent| matches!(event, LiveEvent::Recovered { rate: 16_000, .. });
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for wanted in ["closed", "stopped delivering", "muted", "closed", "unplugged"] {
         let events = until(&pipeline, |event| matches!(event, LiveEvent::Problem(text) if text.contains(wanted)));
-        told.extend(events.into_iter().filter(|event| problem(event) || recovered(event)));
+        reported.extend(events.into_iter().filter(|event| problem(event) || recovered(event)));
     }
-    let order: Vec<bool> = told.iter().map(problem).collect();
+    let order: Vec<bool> = reported.iter().map(problem).collect();
     // Each problem is told once, and each but the last is followed by its end.
-    assert_eq!(order, [true, false, true, false, true, false, true, true], "{told:?}");
+    assert_eq!(order, [true, false, true, false, true, false, true, true], "{reported:?}");
     drop(stop);
     pipeline.stop();
     until(&pipeline, |event| *event == LiveEvent::Closed);
@@ -245,7 +246,7 @@ impl Listener for Turned {
         50
     }
 
-    fn score(&mut self, _: &Window) -> Result<Opinion, String> {
+    fn score(&mut self, _: &Window) -> Result<Prediction, String> {
         Ok(vec![Score { label: "gain".into(), score: self.0 }].into())
     }
 
@@ -258,19 +259,21 @@ impl Listener for Turned {
 #[test]
 fn a_turn_of_the_desk_answers_the_same_window_again() {
     let (stop, stopped): (Sender<()>, Receiver<()>) = mpsc::channel();
-    let script: Script = Box::new(move |feed| {
-        tone(feed, 16_000, 1, 1.0);
+    let script: Script = Box::new(move |writer| {
+        tone(writer, 16_000, 1, 1.0);
         let _ = stopped.recv();
     });
     let pipeline = start(false, (16_000, 1), vec![script], vec![Box::new(Turned(1.0)), Box::new(Turned(1.0))]);
     let last = |events: &[LiveEvent], of: usize| {
         events.iter().rev().find_map(|event| match event {
-            LiveEvent::Answer { ear, time_s, opinion, .. } if *ear == of => Some((*time_s, opinion.scores[0].score)),
+            LiveEvent::Prediction { listener, time_s, prediction, .. } if *listener == of => {
+                Some((*time_s, prediction.scores[0].score))
+            }
             _ => None,
         })
     };
     let end = (89.0 * 160.0 + 400.0) / 16_000.0;
-    let answered = |of: usize| move |event: &LiveEvent| matches!(event, LiveEvent::Answer { ear, time_s, .. } if (*ear, *time_s) == (of, end));
+    let answered = |of: usize| move |event: &LiveEvent| matches!(event, LiveEvent::Prediction { listener, time_s, .. } if (*listener, *time_s) == (of, end));
     until(&pipeline, answered(1));
     let mut gains = Gains::default();
     gains.strip_mut(0).spatial = 0.25;
@@ -291,15 +294,15 @@ fn ahead() -> Duration {
 #[test]
 fn a_machine_that_slept_opens_its_microphone_again() {
     let (stop, stopped): (Sender<()>, Receiver<()>) = mpsc::channel();
-    let before: Script = Box::new(move |feed| {
-        tone(feed, 16_000, 1, 0.5);
+    let before: Script = Box::new(move |writer| {
+        tone(writer, 16_000, 1, 0.5);
         let _ = stopped.recv();
     });
-    let after: Script = Box::new(|feed| tone(feed, 16_000, 1, 0.5));
+    let after: Script = Box::new(|writer| tone(writer, 16_000, 1, 0.5));
     let source = Scripted { device: true, rate: 16_000, channels: 1, scripts: [before, after].into() };
     let settings = Settings { hop_s: 0.1, ..Settings::default() };
     let pipeline = Pipeline::start_by(ahead, Box::new(source), vec![], settings).unwrap();
-    until(&pipeline, |event| matches!(event, LiveEvent::Heard { .. }));
+    until(&pipeline, |event| matches!(event, LiveEvent::Sound { .. }));
     AHEAD_S.store(90, Ordering::Relaxed);
     until(&pipeline, |event| matches!(event, LiveEvent::Problem(text) if text.contains("the machine slept for")));
     until(&pipeline, |event| matches!(event, LiveEvent::Recovered { .. }));
@@ -308,24 +311,24 @@ fn a_machine_that_slept_opens_its_microphone_again() {
 
 #[test]
 fn ears_stay_after_a_file_and_answer_its_last_window_with_other_gains() {
-    let script: Script = Box::new(|feed| tone(feed, 16_000, 1, 1.0));
+    let script: Script = Box::new(|writer| tone(writer, 16_000, 1, 1.0));
     let source = Scripted { device: false, rate: 16_000, channels: 1, scripts: [script].into() };
     let settings = Settings { hop_s: 0.1, linger: true, ..Settings::default() };
     let pipeline = Pipeline::start(Box::new(source), vec![Box::new(Turned(1.0))], settings).unwrap();
     until(&pipeline, |event| *event == LiveEvent::Closed);
     let scored = pipeline.scored().unwrap();
     let end = (97.0 * 160.0 + 400.0) / 16_000.0;
-    assert_eq!((scored.window.end_s, scored.said[0].0.as_str()), (end, "turned"));
+    assert_eq!((scored.window.end_s, scored.predictions[0].0.as_str()), (end, "turned"));
     for gain in [0.5, 0.25] {
         let mut gains = Gains::default();
         gains.strip_mut(0).spatial = gain;
         pipeline.set_gains(0, gains);
         let again = |event: &LiveEvent| {
-            matches!(event, LiveEvent::Answer { time_s, opinion, .. }
-            if (*time_s, opinion.scores[0].score) == (end, gain))
+            matches!(event, LiveEvent::Prediction { time_s, prediction, .. }
+            if (*time_s, prediction.scores[0].score) == (end, gain))
         };
         until(&pipeline, again);
-        assert_eq!(pipeline.scored().unwrap().said[0].1.scores[0].score, gain);
+        assert_eq!(pipeline.scored().unwrap().predictions[0].1.scores[0].score, gain);
     }
     pipeline.stop();
     assert!(pipeline.events().wait(Duration::from_secs(9)).is_none());
@@ -334,18 +337,18 @@ fn ears_stay_after_a_file_and_answer_its_last_window_with_other_gains() {
 #[test]
 fn a_held_window_stays_while_hearing_goes_on() {
     let (go, gone): (Sender<()>, Receiver<()>) = mpsc::channel();
-    let script: Script = Box::new(move |feed| {
+    let script: Script = Box::new(move |writer| {
         for _ in 0..3 {
-            tone(feed, 16_000, 1, 1.0);
+            tone(writer, 16_000, 1, 1.0);
             let _ = gone.recv();
         }
     });
     let pipeline = start(false, (16_000, 1), vec![script], vec![Box::new(Turned(1.0))]);
-    let answer = |event: &LiveEvent| matches!(event, LiveEvent::Answer { .. });
+    let answer = |event: &LiveEvent| matches!(event, LiveEvent::Prediction { .. });
     let heard =
-        |until_s: f64| move |event: &LiveEvent| matches!(event, LiveEvent::Heard { time_s, .. } if *time_s >= until_s);
+        |until_s: f64| move |event: &LiveEvent| matches!(event, LiveEvent::Sound { time_s, .. } if *time_s >= until_s);
     let end = (89.0 * 160.0 + 400.0) / 16_000.0;
-    until(&pipeline, |event| matches!(event, LiveEvent::Answer { time_s, .. } if *time_s == end));
+    until(&pipeline, |event| matches!(event, LiveEvent::Prediction { time_s, .. } if *time_s == end));
     pipeline.hold(true);
     go.send(()).unwrap();
     let events = until(&pipeline, heard(2.0));
@@ -353,10 +356,10 @@ fn a_held_window_stays_while_hearing_goes_on() {
     assert_eq!(pipeline.scored().unwrap().window.end_s, end);
     pipeline.set_gains(0, Gains::read("0.spatial=0.5", 1).unwrap());
     let events = until(&pipeline, answer);
-    assert!(matches!(events.last(), Some(LiveEvent::Answer { time_s, .. }) if *time_s == end));
+    assert!(matches!(events.last(), Some(LiveEvent::Prediction { time_s, .. }) if *time_s == end));
     pipeline.hold(false);
     go.send(()).unwrap();
-    until(&pipeline, |event| matches!(event, LiveEvent::Answer { time_s, .. } if *time_s > 2.0));
+    until(&pipeline, |event| matches!(event, LiveEvent::Prediction { time_s, .. } if *time_s > 2.0));
     drop(go);
     until(&pipeline, |event| *event == LiveEvent::Closed);
 }
@@ -364,9 +367,9 @@ fn a_held_window_stays_while_hearing_goes_on() {
 #[test]
 fn what_is_recorded_is_what_the_ears_hear() {
     let (go, gone): (Sender<()>, Receiver<()>) = mpsc::channel();
-    let script: Script = Box::new(move |feed| {
+    let script: Script = Box::new(move |writer| {
         let _ = gone.recv();
-        tone(feed, 48_000, 2, 1.0);
+        tone(writer, 48_000, 2, 1.0);
     });
     let pipeline = start(false, (48_000, 2), vec![script], vec![]);
     assert!(pipeline.recorded().is_empty());

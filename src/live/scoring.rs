@@ -13,7 +13,7 @@ use std::{
 
 use super::{
     LiveEvent,
-    listener::{Listener, Opinion, Window},
+    listener::{Listener, Prediction, Window},
     outbox::Outbox,
 };
 use crate::infer::Gains;
@@ -27,7 +27,7 @@ pub struct Scored {
     /// What was heard.
     pub window: Window,
     /// Name and opinion of each ear, in order.
-    pub said: Vec<(String, Opinion)>,
+    pub predictions: Vec<(String, Prediction)>,
 }
 
 #[derive(Default)]
@@ -44,16 +44,16 @@ struct Waiting {
 
 /// What lies between those who hand in and the thread that answers.
 #[derive(Default)]
-pub(super) struct Desk {
+pub(super) struct ScoringQueue {
     waiting: Mutex<Waiting>,
-    bell: Condvar,
+    work_ready: Condvar,
     /// Rung when nothing is left to do.
     idle: Condvar,
     /// The last window that all ears have answered.
     scored: Mutex<Option<Scored>>,
 }
 
-impl Desk {
+impl ScoringQueue {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -68,12 +68,12 @@ impl Desk {
     }
 
     /// Sets an ear's gains and scores the newest window again at once.
-    pub(super) fn set_gains(&self, ear: usize, gains: Gains) {
+    pub(super) fn set_gains(&self, listener: usize, gains: Gains) {
         let mut waiting = self.lock();
         // Only the last position of a knob that is still being turned matters.
-        waiting.gains.retain(|(of, _)| *of != ear);
-        waiting.gains.push((ear, gains));
-        self.bell.notify_one();
+        waiting.gains.retain(|(of, _)| *of != listener);
+        waiting.gains.push((listener, gains));
+        self.work_ready.notify_one();
     }
 
     /// Keeps to the window of the last answer, or follows what is heard again.
@@ -88,25 +88,25 @@ impl Desk {
 
 /// Scores windows on its own thread.
 pub(super) struct Scoring {
-    desk: Arc<Desk>,
+    queue: Arc<ScoringQueue>,
     outbox: Outbox,
     thread: JoinHandle<()>,
 }
 
 impl Scoring {
     /// Starts the thread.
-    pub(super) fn start(ears: Vec<Box<dyn Listener>>, outbox: Outbox) -> io::Result<Self> {
-        let desk = Arc::new(Desk::default());
+    pub(super) fn start(listeners: Vec<Box<dyn Listener>>, outbox: Outbox) -> io::Result<Self> {
+        let queue = Arc::new(ScoringQueue::default());
         let thread = {
-            let (desk, outbox) = (desk.clone(), outbox.clone());
-            thread::Builder::new().name("live-score".into()).spawn(move || run(ears, &desk, &outbox))?
+            let (queue, outbox) = (queue.clone(), outbox.clone());
+            thread::Builder::new().name("live-score".into()).spawn(move || run(listeners, &queue, &outbox))?
         };
-        Ok(Self { desk, outbox, thread })
+        Ok(Self { queue, outbox, thread })
     }
 
     /// Hands over a window; one that still waits is given up.
     pub(super) fn submit(&self, window: Window) {
-        let mut waiting = self.desk.lock();
+        let mut waiting = self.queue.lock();
         if waiting.held {
             return;
         }
@@ -114,66 +114,66 @@ impl Scoring {
             waiting.skipped += 1;
             self.outbox.send(LiveEvent::Skipped(waiting.skipped));
         }
-        self.desk.bell.notify_one();
+        self.queue.work_ready.notify_one();
     }
 
     /// The way to it from other threads.
-    pub(super) fn desk(&self) -> Arc<Desk> {
-        self.desk.clone()
+    pub(super) fn queue(&self) -> Arc<ScoringQueue> {
+        self.queue.clone()
     }
 
     /// Waits until the window that waits is answered.
     pub(super) fn settle(&self) {
-        let mut waiting = self.desk.lock();
+        let mut waiting = self.queue.lock();
         // A thread that a model's panic ended will answer nothing more.
         while (waiting.busy || waiting.window.is_some()) && !self.thread.is_finished() {
-            waiting = self.desk.idle.wait_timeout(waiting, LOOK).unwrap_or_else(PoisonError::into_inner).0;
+            waiting = self.queue.idle.wait_timeout(waiting, LOOK).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
     /// Lets the thread answer the window that waits, then ends it.
     pub(super) fn finish(self) {
-        self.desk.lock().closed = true;
-        self.desk.bell.notify_one();
+        self.queue.lock().closed = true;
+        self.queue.work_ready.notify_one();
         // Panics of models were caught and reported within.
         let _ = self.thread.join();
     }
 
     /// Ends the thread after what it is doing, without waiting for it.
     pub(super) fn abandon(self) {
-        let mut waiting = self.desk.lock();
+        let mut waiting = self.queue.lock();
         (waiting.window, waiting.closed) = (None, true);
-        self.desk.bell.notify_one();
+        self.queue.work_ready.notify_one();
     }
 }
 
-fn run(mut ears: Vec<Box<dyn Listener>>, desk: &Desk, outbox: &Outbox) {
-    let mut failures = vec![None; ears.len()];
+fn run(mut listeners: Vec<Box<dyn Listener>>, queue: &ScoringQueue, outbox: &Outbox) {
+    let mut failures = vec![None; listeners.len()];
     loop {
         let idle = |waiting: &mut Waiting| waiting.window.is_none() && waiting.gains.is_empty() && !waiting.closed;
         let (window, gains) = {
-            let mut waiting = desk.lock();
+            let mut waiting = queue.lock();
             waiting.busy = false;
-            desk.idle.notify_all();
-            let mut waiting = desk.bell.wait_while(waiting, idle).unwrap_or_else(PoisonError::into_inner);
+            queue.idle.notify_all();
+            let mut waiting = queue.work_ready.wait_while(waiting, idle).unwrap_or_else(PoisonError::into_inner);
             waiting.busy = true;
             (waiting.window.take(), std::mem::take(&mut waiting.gains))
         };
         for (index, gains) in &gains {
-            if let Some(ear) = ears.get_mut(*index)
-                && let Err(reason) = guarded(|| ear.set_gains(gains))
+            if let Some(listener) = listeners.get_mut(*index)
+                && let Err(reason) = guarded(|| listener.set_gains(gains))
             {
-                outbox.send(LiveEvent::Problem(format!("{}: {reason}", ear.name())));
+                outbox.send(LiveEvent::Problem(format!("{}: {reason}", listener.name())));
             }
         }
         // After a turn of the desk the window of the last answer is answered again, unless a newer one waits; its
         // latency counts from the turn.
-        let again = || match &*desk.scored_lock() {
+        let again = || match &*queue.scored_lock() {
             Some(scored) if !gains.is_empty() => Some(Window { captured: Instant::now(), ..scored.window.clone() }),
             _ => None,
         };
         match window.or_else(again) {
-            Some(window) => answer(&mut ears, window, &mut failures, desk, outbox),
+            Some(window) => answer(&mut listeners, window, &mut failures, queue, outbox),
             None if gains.is_empty() => return,
             None => {}
         }
@@ -182,23 +182,23 @@ fn run(mut ears: Vec<Box<dyn Listener>>, desk: &Desk, outbox: &Outbox) {
 
 /// Every ear's answer to one window.
 fn answer(
-    ears: &mut [Box<dyn Listener>],
+    listeners: &mut [Box<dyn Listener>],
     window: Window,
     failures: &mut [Option<String>],
-    desk: &Desk,
+    queue: &ScoringQueue,
     outbox: &Outbox,
 ) {
-    let mut said = Vec::with_capacity(ears.len());
-    let last = ears.len().saturating_sub(1);
-    for (index, ear) in ears.iter_mut().enumerate() {
+    let mut predictions = Vec::with_capacity(listeners.len());
+    let last = listeners.len().saturating_sub(1);
+    for (index, listener) in listeners.iter_mut().enumerate() {
         let start = Instant::now();
-        let event = match guarded(|| ear.score(&window)) {
-            Ok(opinion) => {
-                said.push((ear.name().to_owned(), opinion.clone()));
-                Some(LiveEvent::Answer {
-                    ear: index,
+        let event = match guarded(|| listener.score(&window)) {
+            Ok(prediction) => {
+                predictions.push((listener.name().to_owned(), prediction.clone()));
+                Some(LiveEvent::Prediction {
+                    listener: index,
                     time_s: window.end_s,
-                    opinion,
+                    prediction,
                     latency_ms: ms(window.captured),
                     compute_ms: ms(start),
                 })
@@ -206,14 +206,15 @@ fn answer(
             // Told once, not at every hop.
             Err(reason) if failures[index].as_ref() == Some(&reason) => None,
             Err(reason) => {
-                let told = LiveEvent::Problem(format!("{}: {reason}", ear.name()));
+                let problem = LiveEvent::Problem(format!("{}: {reason}", listener.name()));
                 failures[index] = Some(reason);
-                Some(told)
+                Some(problem)
             }
         };
         // Before the last answer is told: who asks for the window on the screen must not get an older one.
         if index == last {
-            *desk.scored_lock() = Some(Scored { window: window.clone(), said: std::mem::take(&mut said) });
+            *queue.scored_lock() =
+                Some(Scored { window: window.clone(), predictions: std::mem::take(&mut predictions) });
         }
         event.into_iter().for_each(|event| outbox.send(event));
     }

@@ -1,4 +1,4 @@
-//! Where the sound comes from: a microphone, or a file played in real time. Both deliver through a [`Tap`].
+//! Where the sound comes from: a microphone, or a file played in real time. Both deliver through a [`RingReader`].
 
 use std::{
     any::Any,
@@ -14,8 +14,8 @@ use std::{
 use crate::audio::{
     Note, SoundFile,
     capture::Microphone,
+    ring::{self, RingReader, RingWriter},
     server::{Standing, Watch},
-    tap::{self, Feed, Tap},
 };
 
 /// Length of the pieces in which a file is delivered: a microphone's usual.
@@ -32,7 +32,7 @@ pub struct Line {
     /// What is odd about a file's sound, though it can be played.
     pub notes: Vec<Note>,
     /// The hearing end.
-    pub tap: Tap,
+    pub reader: RingReader,
     /// What keeps the sound flowing until it is dropped.
     pub kept: Box<dyn Any + Send>,
 }
@@ -92,7 +92,7 @@ impl Source for MicrophoneSource {
         if let Some(reason) = standing.as_ref().and_then(|now| self.unplugged(now)) {
             return Err(reason);
         }
-        let (microphone, tap) = Microphone::open(self.device.as_deref()).map_err(|error| error.to_string())?;
+        let (microphone, reader) = Microphone::open(self.device.as_deref()).map_err(|error| error.to_string())?;
         let name = standing.as_ref().map_or_else(|| microphone.name.clone(), |now| now.description.clone());
         self.behind = standing;
         Ok(Line {
@@ -100,7 +100,7 @@ impl Source for MicrophoneSource {
             rate: microphone.delivery.rate,
             channels: microphone.delivery.channels,
             notes: Vec::new(),
-            tap,
+            reader,
             kept: Box::new(microphone),
         })
     }
@@ -171,16 +171,16 @@ impl Drop for StopOnDrop {
 
 fn play(name: String, sound: SoundFile, notes: Vec<Note>) -> std::io::Result<Line> {
     // The channels are averaged already.
-    let (mut feed, tap) = tap::wire(sound.rate(), 1);
+    let (mut writer, reader) = ring::pair(sound.rate(), 1);
     let stop = Arc::new(AtomicBool::new(false));
     let (rate, channels) = (sound.rate(), u16::try_from(sound.channels()).unwrap_or(u16::MAX));
     let kept = Box::new(StopOnDrop(stop.clone()));
-    thread::Builder::new().name("play-file".into()).spawn(move || deliver(sound, &mut feed, &stop))?;
-    Ok(Line { name, rate, channels, notes, tap, kept })
+    thread::Builder::new().name("play-file".into()).spawn(move || deliver(sound, &mut writer, &stop))?;
+    Ok(Line { name, rate, channels, notes, reader, kept })
 }
 
 /// Delivers each piece when its last sample would have been captured.
-fn deliver(mut sound: SoundFile, feed: &mut Feed, stop: &AtomicBool) {
+fn deliver(mut sound: SoundFile, writer: &mut RingWriter, stop: &AtomicBool) {
     let start = Instant::now();
     let rate = f64::from(sound.rate());
     let piece = (rate * PIECE.as_secs_f64()).ceil().max(1.0) as usize;
@@ -200,7 +200,7 @@ fn deliver(mut sound: SoundFile, feed: &mut Feed, stop: &AtomicBool) {
         if stop.load(Ordering::Relaxed) {
             return;
         }
-        feed.take(samples, start.elapsed().saturating_sub(due));
+        writer.take(samples, start.elapsed().saturating_sub(due));
         let count = samples.len();
         pending.drain(..count);
     }

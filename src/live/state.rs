@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use super::Opinion;
+use super::Prediction;
 use crate::{infer::Score, model::BlockNorms};
 
 /// What the live pipeline tells.
@@ -21,10 +21,10 @@ pub enum LiveEvent {
         /// Seconds between two answers.
         hop_s: f32,
         /// Names of the listeners, in order.
-        ears: Vec<String>,
+        listeners: Vec<String>,
     },
     /// New sound: its 16 kHz samples' extremes for the waveform, level and fresh mel frames.
-    Heard {
+    Sound {
         /// Seconds since opening, at the end of this sound.
         time_s: f64,
         /// Root mean square of it, dB relative to full scale.
@@ -37,13 +37,13 @@ pub enum LiveEvent {
         frames: Vec<Arc<[f32]>>,
     },
     /// An answer.
-    Answer {
+    Prediction {
         /// Which ear, counted from 0.
-        ear: usize,
+        listener: usize,
         /// Seconds since opening, at the end of the window scored.
         time_s: f64,
         /// What it says.
-        opinion: Opinion,
+        prediction: Prediction,
         /// Milliseconds from the capture of the window's last sample to this answer: what the driver, the resampler,
         /// waiting for a busy model and the model itself took.
         latency_ms: f32,
@@ -89,7 +89,7 @@ pub enum LiveStatus {
 
 /// A listener, and its newest scores.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Ear {
+pub struct ListenerState {
     /// Session or model.
     pub name: String,
     /// Most likely first.
@@ -132,7 +132,7 @@ pub struct LiveState {
     /// What is odd about the file that is played.
     pub notes: Vec<String>,
     /// The listeners.
-    pub ears: Vec<Ear>,
+    pub listeners: Vec<ListenerState>,
     /// Level of the newest sound.
     pub rms_dbfs: f32,
     /// Peak of the newest sound.
@@ -148,14 +148,14 @@ pub struct LiveState {
     /// Seconds heard since opening.
     pub time_s: f64,
     /// Mel frames since opening, with those no longer kept.
-    pub heard: u64,
+    pub frame_count: u64,
 }
 
 impl LiveState {
     /// Folds one event.
     pub fn apply(&mut self, event: LiveEvent) {
         match event {
-            LiveEvent::Opened { source, rate, channels, window_s, hop_s, ears } => {
+            LiveEvent::Opened { source, rate, channels, window_s, hop_s, listeners } => {
                 *self = Self {
                     status: LiveStatus::Listening,
                     source,
@@ -163,29 +163,42 @@ impl LiveState {
                     channels,
                     window_s,
                     hop_s,
-                    ears: ears.into_iter().map(|name| Ear { name, ..Ear::default() }).collect(),
+                    listeners: listeners
+                        .into_iter()
+                        .map(|name| ListenerState { name, ..ListenerState::default() })
+                        .collect(),
                     rms_dbfs: f32::NEG_INFINITY,
                     peak_dbfs: f32::NEG_INFINITY,
                     ..Self::default()
                 };
             }
-            LiveEvent::Heard { time_s, rms_dbfs, peak_dbfs, extremes, frames } => {
+            LiveEvent::Sound { time_s, rms_dbfs, peak_dbfs, extremes, frames } => {
                 self.time_s = time_s;
-                self.heard += frames.len() as u64;
+                self.frame_count += frames.len() as u64;
                 self.rms_dbfs = rms_dbfs;
                 self.peak_dbfs = peak_dbfs;
                 keep(&mut self.extremes, extremes);
                 keep(&mut self.frames, frames);
             }
-            LiveEvent::Answer { ear, time_s, opinion, latency_ms, compute_ms } => {
-                if let Some(ear) = self.ears.get_mut(ear) {
-                    let Opinion { scores, untouched, norms } = opinion;
-                    let smoothed = smooth(ear, &scores, time_s);
-                    let peaks = norms.iter().fold(ear.peaks, |[spatial, mlp], block| {
+            LiveEvent::Prediction { listener, time_s, prediction, latency_ms, compute_ms } => {
+                if let Some(listener) = self.listeners.get_mut(listener) {
+                    let Prediction { scores, untouched, norms } = prediction;
+                    let smoothed = smooth(listener, &scores, time_s);
+                    let peaks = norms.iter().fold(listener.peaks, |[spatial, mlp], block| {
                         [spatial.max(block.spatial_ratio), mlp.max(block.mlp_ratio)]
                     });
-                    let name = std::mem::take(&mut ear.name);
-                    *ear = Ear { name, scores, untouched, norms, peaks, smoothed, time_s, latency_ms, compute_ms };
+                    let name = std::mem::take(&mut listener.name);
+                    *listener = ListenerState {
+                        name,
+                        scores,
+                        untouched,
+                        norms,
+                        peaks,
+                        smoothed,
+                        time_s,
+                        latency_ms,
+                        compute_ms,
+                    };
                 }
             }
             LiveEvent::Dropped(total) => self.dropped = total,
@@ -209,16 +222,18 @@ impl LiveState {
     /// Whether all ears put the same class first, once they have answered about the same window; `None` before, with
     /// fewer than two ears, and where they do not know the same classes.
     pub fn agreement(&self) -> Option<bool> {
-        let (first, others) = self.ears.split_first()?;
+        let (first, others) = self.listeners.split_first()?;
         let top = first.scores.first()?;
-        let knows = |ear: &Ear, label: &str| ear.scores.iter().any(|score| score.label == label);
+        let knows = |listener: &ListenerState, label: &str| listener.scores.iter().any(|score| score.label == label);
         let comparable = !others.is_empty()
-            && others.iter().all(|ear| {
-                ear.time_s == first.time_s
-                    && ear.scores.len() == first.scores.len()
-                    && first.scores.iter().all(|score| knows(ear, &score.label))
+            && others.iter().all(|listener| {
+                listener.time_s == first.time_s
+                    && listener.scores.len() == first.scores.len()
+                    && first.scores.iter().all(|score| knows(listener, &score.label))
             });
-        comparable.then(|| others.iter().all(|ear| ear.scores.first().is_some_and(|other| other.label == top.label)))
+        comparable.then(|| {
+            others.iter().all(|listener| listener.scores.first().is_some_and(|other| other.label == top.label))
+        })
     }
 }
 
@@ -227,9 +242,14 @@ const SMOOTHING_S: f64 = 1.0;
 
 /// The ear's smoothed scores after another answer: an exponential average that weighs by time, so that it does not
 /// depend on the hop.
-fn smooth(ear: &Ear, scores: &[Score], time_s: f64) -> Vec<Score> {
-    let kept = if ear.smoothed.is_empty() { 0.0 } else { (-(time_s - ear.time_s).max(0.0) / SMOOTHING_S).exp() as f32 };
-    let before = |label: &str| ear.smoothed.iter().find(|score| score.label == label).map_or(0.0, |score| score.score);
+fn smooth(listener: &ListenerState, scores: &[Score], time_s: f64) -> Vec<Score> {
+    let kept = if listener.smoothed.is_empty() {
+        0.0
+    } else {
+        (-(time_s - listener.time_s).max(0.0) / SMOOTHING_S).exp() as f32
+    };
+    let before =
+        |label: &str| listener.smoothed.iter().find(|score| score.label == label).map_or(0.0, |score| score.score);
     let mut smoothed: Vec<_> = scores
         .iter()
         .map(|Score { label, score }| Score {
@@ -250,10 +270,10 @@ fn keep<T>(queue: &mut VecDeque<T>, new: Vec<T>) {
 mod tests {
     use super::*;
 
-    fn answer(ear: usize, time_s: f64, scores: &[(&str, f32)]) -> LiveEvent {
+    fn answer(listener: usize, time_s: f64, scores: &[(&str, f32)]) -> LiveEvent {
         let scores = scores.iter().map(|&(label, score)| Score { label: label.into(), score }).collect();
-        let opinion = Opinion { scores, ..Opinion::default() };
-        LiveEvent::Answer { ear, time_s, opinion, latency_ms: 40.0, compute_ms: 30.0 }
+        let prediction = Prediction { scores, ..Prediction::default() };
+        LiveEvent::Prediction { listener, time_s, prediction, latency_ms: 40.0, compute_ms: 30.0 }
     }
 
     fn listening() -> LiveState {
@@ -264,7 +284,7 @@ mod tests {
             channels: 2,
             window_s: 5.0,
             hop_s: 0.5,
-            ears: vec!["a".into(), "b".into()],
+            listeners: vec!["a".into(), "b".into()],
         });
         state
     }
@@ -290,8 +310,8 @@ mod tests {
             let mut state = listening();
             state.apply(answer(0, 0.0, &[("dog", 0.0)]));
             times.iter().for_each(|&time| state.apply(answer(0, time, &[("dog", 1.0)])));
-            assert_eq!(state.ears[0].scores[0], one);
-            state.ears[0].smoothed[0].score
+            assert_eq!(state.listeners[0].scores[0], one);
+            state.listeners[0].smoothed[0].score
         };
         let expected = 1.0 - (-1.0f32).exp();
         assert!((after(&[1.0]) - expected).abs() < 1e-6);

@@ -6,7 +6,7 @@
 
 mod arch;
 mod backend;
-mod boxed;
+mod built_in;
 mod catalogue;
 pub mod checkpoint;
 mod config;
@@ -20,6 +20,7 @@ mod family;
 pub mod hub;
 mod init;
 mod inventory;
+mod memory_options;
 mod method;
 mod network;
 mod open;
@@ -33,11 +34,10 @@ mod stem;
 mod store;
 #[cfg(test)]
 mod testing;
-mod thrift;
 mod tokens;
 
 pub use backend::Cost;
-pub use boxed::{boxed, boxed_license};
+pub use built_in::{built_in, built_in_license};
 pub use catalogue::{PUBLISHED, Published};
 pub use config::{ModelConfig, Pooling, Stem};
 pub use convert::convert;
@@ -48,6 +48,7 @@ pub use error::ModelError;
 pub use family::{Facts, Family, Positions};
 pub use init::{grid_sinusoids, initial_values, initialise};
 pub use inventory::{GroupCount, Inventory};
+pub use memory_options::{MemoryOptions, Recompute};
 pub use method::{Extras, LowRank, METHODS, Method, Tuning};
 pub use open::{Opened, Request, open, open_random, shape, shape_by_name, takes_raw_features};
 pub use param::{Init, ParamSpec, Part};
@@ -56,4 +57,3 @@ pub use select::{Compute, engine, engine_by};
 pub use source::{SIZES, fetch, is_random, names, origin, repository_of};
 pub use spec::specs;
 pub use store::ParamStore;
-pub use thrift::{Recompute, Thrift};

@@ -8,8 +8,8 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Engine, Extras, LowRank, Method, ModelConfig, ModelError, ParamSpec, ParamStore, Part, Pooling, Positions,
-    Precision, Published, Stem, Thrift,
+    Engine, Extras, LowRank, MemoryOptions, Method, ModelConfig, ModelError, ParamSpec, ParamStore, Part, Pooling,
+    Positions, Precision, Published, Stem,
     checkpoint::{self, Adapter, Checkpoint},
     engine, initial_values, initialise,
     source::{DEEPEST, Source},
@@ -74,12 +74,12 @@ pub struct Opened {
 impl Opened {
     /// The engine that suits the device the weights are on.
     pub fn engine(&self) -> Box<dyn Engine> {
-        self.engine_with(Thrift { precision: self.precision, ..Thrift::default() })
+        self.engine_with(MemoryOptions { precision: self.precision, ..MemoryOptions::default() })
     }
 
     /// The same, with what may be traded for memory and time.
-    pub fn engine_with(&self, thrift: Thrift) -> Box<dyn Engine> {
-        engine(&self.config, self.method, self.store.device(), thrift)
+    pub fn engine_with(&self, memory: MemoryOptions) -> Box<dyn Engine> {
+        engine(&self.config, self.method, self.store.device(), memory)
     }
 }
 

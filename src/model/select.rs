@@ -3,7 +3,7 @@
 use candle_core::Device;
 
 use super::{
-    Engine, Method, ModelConfig, ModelError, Precision, Thrift, arch,
+    Engine, MemoryOptions, Method, ModelConfig, ModelError, Precision, arch,
     backend::{Accel, Cpu, Plan},
     network::Network,
     specs,
@@ -21,13 +21,13 @@ pub enum Compute {
 
 /// The fastest engine for this model on this device: the CPU's kernels where they apply, else what computes on
 /// accelerators.
-pub fn engine(config: &ModelConfig, method: Method, device: &Device, thrift: Thrift) -> Box<dyn Engine> {
-    let compute = if device.is_cpu() && thrift.precision.is_single() && cpu_supports(config, method) {
+pub fn engine(config: &ModelConfig, method: Method, device: &Device, memory: MemoryOptions) -> Box<dyn Engine> {
+    let compute = if device.is_cpu() && memory.precision.is_single() && cpu_supports(config, method) {
         Compute::Cpu
     } else {
         Compute::Accelerator
     };
-    build(compute, config, method, thrift)
+    build(compute, config, method, memory)
 }
 
 /// An engine that computes in this way.
@@ -38,34 +38,34 @@ pub fn engine_by(
     compute: Compute,
     config: &ModelConfig,
     method: Method,
-    thrift: Thrift,
+    memory: MemoryOptions,
 ) -> Result<Box<dyn Engine>, ModelError> {
     if compute == Compute::Cpu && !cpu_supports(config, method) {
         return Err(ModelError::Shape(format!("the CPU kernels have no {method} for this backbone")));
     }
-    Ok(build(compute, config, method, thrift))
+    Ok(build(compute, config, method, memory))
 }
 
-fn build(compute: Compute, config: &ModelConfig, method: Method, thrift: Thrift) -> Box<dyn Engine> {
+fn build(compute: Compute, config: &ModelConfig, method: Method, memory: MemoryOptions) -> Box<dyn Engine> {
     match compute {
-        Compute::Cpu => Box::new(Network::<Cpu>::new(config.clone(), method, thrift)),
-        Compute::Accelerator => Box::new(Network::<Accel>::new(config.clone(), method, thrift)),
+        Compute::Cpu => Box::new(Network::<Cpu>::new(config.clone(), method, memory)),
+        Compute::Accelerator => Box::new(Network::<Accel>::new(config.clone(), method, memory)),
     }
 }
 
 fn cpu_supports(config: &ModelConfig, method: Method) -> bool {
     let extras = method.extras(config);
     let trains = arch::training(&arch::names(config, &extras, false).backbone, &specs(config, method));
-    Cpu::supports(&Plan { config, extras: &extras, trains: &trains, thrift: Thrift::default() })
+    Cpu::supports(&Plan { config, extras: &extras, trains: &trains, memory: MemoryOptions::default() })
 }
 
 /// An engine for a backbone in pretraining.
 pub(super) fn token_engine(config: ModelConfig, device: &Device, precision: Precision) -> Box<dyn TokenEngine> {
-    let thrift = Thrift { precision, ..Thrift::default() };
+    let memory = MemoryOptions { precision, ..MemoryOptions::default() };
     if device.is_cpu() && precision.is_single() {
-        Box::new(Network::<Cpu>::new(config, Method::full(), thrift))
+        Box::new(Network::<Cpu>::new(config, Method::full(), memory))
     } else {
-        Box::new(Network::<Accel>::new(config, Method::full(), thrift))
+        Box::new(Network::<Accel>::new(config, Method::full(), memory))
     }
 }
 
@@ -82,9 +82,9 @@ mod tests {
         let config = ModelConfig { depth: 2, ..ModelConfig::ast("tiny", 64, [16, 16], 7).unwrap() };
         let (store, input) = (moved(&config, Method::aat(), 0.1), features(&config, 2));
         for precision in [Precision::F32, Precision::Bf16] {
-            let thrift = Thrift { precision, ..Thrift::default() };
-            let chosen = engine(&config, Method::aat(), store.device(), thrift).logits(&store, &input).unwrap();
-            let mut accelerator = engine_by(Compute::Accelerator, &config, Method::aat(), thrift).unwrap();
+            let memory = MemoryOptions { precision, ..MemoryOptions::default() };
+            let chosen = engine(&config, Method::aat(), store.device(), memory).logits(&store, &input).unwrap();
+            let mut accelerator = engine_by(Compute::Accelerator, &config, Method::aat(), memory).unwrap();
             let same = chosen == accelerator.logits(&store, &input).unwrap();
             assert_eq!(same, precision == Precision::Bf16, "{precision:?}");
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{
     ModelConfig, ModelError,
-    boxed::{BOXED, Boxed},
+    built_in::{BUILT_IN, BuiltIn},
     catalogue::{PUBLISHED, Published},
     checkpoint::{Adapter, Checkpoint, Lora, Session},
     hub,
@@ -35,8 +35,8 @@ pub(super) enum Source {
 impl Source {
     /// Finds what is named; from the hub, what is there already or can be downloaded.
     pub(super) fn find(given: &str) -> Result<Self, ModelError> {
-        if let Some(boxed) = Boxed::find(given) {
-            return Ok(Self::File(Box::new(boxed.open()?)));
+        if let Some(built_in) = BuiltIn::find(given) {
+            return Ok(Self::File(Box::new(built_in.open()?)));
         }
         if let Some(size) = SIZES.into_iter().find(|size| *size == given) {
             let shape = ModelConfig::ast(size, 1024, [10, 10], 0).ok_or_else(|| unknown(given))?;
@@ -109,7 +109,7 @@ pub fn origin(given: &str) -> String {
 
 /// What `--model` can name without a file or a network.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    BOXED.iter().map(|boxed| boxed.name).chain(SIZES)
+    BUILT_IN.iter().map(|built_in| built_in.name).chain(SIZES)
 }
 
 /// Whether what `--model` names starts from random weights, where no training is to be preserved.

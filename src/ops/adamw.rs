@@ -3,7 +3,7 @@
 use pulp::{Arch, Simd};
 use rayon::prelude::*;
 
-use super::lanes::fma;
+use super::simd::fma;
 
 /// Settings of one AdamW step.
 #[derive(Clone, Copy, Debug, PartialEq)]

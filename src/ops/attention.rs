@@ -5,8 +5,8 @@
 
 use pulp::{Arch, Simd};
 
-use super::lanes::{LANES, exp, sum};
 use super::mat::{Into, Mat, MatMut, product};
+use super::simd::{LANES, exp, sum};
 
 /// Scores that a tile may hold. The product packs keys and values once a tile, so that it should be tall; twice and four
 /// times as much makes no difference.

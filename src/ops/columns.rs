@@ -47,7 +47,7 @@ pub fn add_sums_with_simd<'a, S: Simd>(_simd: S, sums: &'a mut [f32], x: Mat<'a>
 #[pulp::with_simd(squares = Arch::new())]
 #[inline(always)]
 pub fn squares_with_simd<S: Simd>(_simd: S, x: &[f32]) -> f32 {
-    let [total] = super::lanes::sum(x.len(), |i| [x[i] * x[i]]);
+    let [total] = super::simd::sum(x.len(), |i| [x[i] * x[i]]);
     total
 }
 

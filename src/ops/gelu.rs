@@ -4,7 +4,7 @@
 
 use pulp::{Arch, Simd};
 
-use super::lanes::{fma, normal};
+use super::simd::{fma, normal};
 
 /// 1 / sqrt(2 pi).
 const DENSITY: f32 = 0.398_942_3;

@@ -3,7 +3,7 @@
 
 use pulp::{Arch, Simd};
 
-use super::lanes::{fma, sum};
+use super::simd::{fma, sum};
 
 /// What a LayerNorm is: scale and shift of each feature, and the epsilon beside the variance.
 #[derive(Clone, Copy, Debug)]

@@ -18,10 +18,10 @@ pub mod columns;
 pub mod cuda;
 pub mod fused;
 pub mod gelu;
-mod lanes;
 pub mod layer_norm;
 pub mod mat;
 pub mod parallel;
+mod simd;
 pub mod stack;
 
 pub use mat::{Mat, MatMut};

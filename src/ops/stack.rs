@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    block::{self, Block, Gradients, Kept, Lengths, Needs, Shape, Squares, Tape, Trained, Widths, Workspace},
+    block::{self, Block, Gradients, Lengths, Needs, Saved, Shape, Squares, Tape, Trained, Widths, Workspace},
     parallel::Buffer,
 };
 
@@ -129,7 +129,7 @@ impl Stack {
             self.inputs[i].get(x.len()).copy_from_slice(x);
             None
         } else {
-            Some(Kept { tape: &mut self.tapes[i], needs })
+            Some(Saved { tape: &mut self.tapes[i], needs })
         };
         block::forward(&shape, weights, x, y, &mut self.work, kept, squares);
         self.x.swap(0, 1);
@@ -180,7 +180,7 @@ impl Stack {
         let tape = if self.recompute == Recompute::Block {
             let x = self.inputs[i].kept(rows_in * shape.hidden);
             let y = self.x[1].get(rows_out * shape.hidden);
-            let kept = Kept { tape: &mut self.tapes[0], needs };
+            let kept = Saved { tape: &mut self.tapes[0], needs };
             block::forward(&shape, weights, x, y, &mut self.work, Some(kept), None);
             &mut self.tapes[0]
         } else {
@@ -189,7 +189,7 @@ impl Stack {
         let [dy, dx] = &mut self.dx;
         let dy = dy.kept(rows_out * shape.hidden);
         let dx = dx.get_if(needs.input, rows_in * shape.hidden);
-        block::backward(&shape, weights, Kept { tape, needs }, &mut self.work, dy, dx, gradients);
+        block::backward(&shape, weights, Saved { tape, needs }, &mut self.work, dy, dx, gradients);
         if needs.input {
             self.dx.swap(0, 1);
         }

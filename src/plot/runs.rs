@@ -45,7 +45,7 @@ impl XAxis {
 
 /// How runs are looked at.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct View {
+pub struct ChartView {
     /// What runs along x.
     pub x: XAxis,
     /// Whether the loss's axis is logarithmic.
@@ -58,7 +58,7 @@ pub struct View {
     pub ticks: (usize, usize),
 }
 
-impl Default for View {
+impl Default for ChartView {
     fn default() -> Self {
         Self { x: XAxis::Step, log: false, smooth: 0, cursor: None, ticks: (6, 5) }
     }
@@ -95,7 +95,7 @@ impl Run<'_> {
     }
 
     /// The training loss, averaged or as the stroke from least to greatest of each bucket.
-    fn training_loss(&self, view: &View) -> Vec<(f64, f64)> {
+    fn training_loss(&self, view: &ChartView) -> Vec<(f64, f64)> {
         let mut points = Vec::with_capacity(2 * self.state.trace.buckets().len());
         let (mut average, mut weight) = (0.0, 0.0);
         let keep = if view.smooth == 0 { 0.0 } else { 1.0 - 1.0 / f64::from(view.smooth) };
@@ -119,14 +119,14 @@ impl Run<'_> {
         points
     }
 
-    fn cursor(&self, view: &View) -> Option<f64> {
+    fn cursor(&self, view: &ChartView) -> Option<f64> {
         let step = view.cursor?;
         Some(self.x_of_step(view.x, step, self.state.trace.seconds_at(step)?))
     }
 }
 
 /// Loss of training (thin) and validation (marked) of some runs.
-pub fn loss(runs: &[Run<'_>], view: &View) -> Chart {
+pub fn loss(runs: &[Run<'_>], view: &ChartView) -> Chart {
     let mut curves = Vec::new();
     for run in runs {
         curves.push(Curve {
@@ -146,7 +146,7 @@ pub fn loss(runs: &[Run<'_>], view: &View) -> Chart {
 }
 
 /// The recipe's metric on the validation split, the best epoch marked.
-pub fn metric(runs: &[Run<'_>], view: &View) -> Chart {
+pub fn metric(runs: &[Run<'_>], view: &ChartView) -> Chart {
     let name = runs.iter().find_map(|run| run.state.config.as_ref()).map_or("metric", |c| c.recipe.metric.name());
     let curves = runs
         .iter()
@@ -163,7 +163,7 @@ pub fn metric(runs: &[Run<'_>], view: &View) -> Chart {
     chart(name, runs, view, curves, false)
 }
 
-fn chart(title: &str, runs: &[Run<'_>], view: &View, curves: Vec<Curve>, log: bool) -> Chart {
+fn chart(title: &str, runs: &[Run<'_>], view: &ChartView, curves: Vec<Curve>, log: bool) -> Chart {
     let points = || curves.iter().flat_map(|curve| curve.points.iter());
     let x = Axis::covering(
         view.x.name(),

@@ -60,7 +60,13 @@ mod tests {
     fn a_list_comes_back_as_it_was_written() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(read_clips(folder.path()).unwrap(), None);
-        let clip = |id: &str, part| ClipRecord { id: id.into(), part, label: "a;b".into(), sha256: "00".into() };
+        let clip = |id: &str, part| ClipRecord {
+            id: id.into(),
+            part,
+            label: "a;b".into(),
+            sha256: "00".into(),
+            recording: None,
+        };
         let list = ClipList(vec![clip("dog, \"big\"/1.wav", Split::Train), clip("line\nbreak.wav", Split::Val)]);
         write_clips(folder.path(), &list).unwrap();
         assert_eq!(read_clips(folder.path()).unwrap(), Some(list));

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     audio::Normalisation,
-    data::{DataRecord, Recipe},
+    data::{DataRecord, Recipe, marks},
     model::{Method, ModelConfig, Precision, Recompute, pretrain::Objectives},
 };
 
@@ -39,6 +39,9 @@ pub struct RunConfig {
     /// Where it is and which clips it consists of; none in logs of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dataset: Option<Box<DataRecord>>,
+    /// What was said of marks in recordings.
+    #[serde(default, skip_serializing_if = "marks::Options::is_unsaid")]
+    pub marks: marks::Options,
     /// Class names, in label order.
     pub labels: Vec<String>,
     /// The fold held out for validation, where the data set has folds.
@@ -84,6 +87,11 @@ impl RunConfig {
     pub fn data_spec(&self) -> String {
         let path = self.dataset.as_ref().and_then(|dataset| dataset.path.as_ref());
         path.map_or_else(|| self.data.clone(), |path| path.to_string_lossy().into_owned())
+    }
+
+    /// What was said of marks when its data set was opened: with the same windows, of its recipe's length.
+    pub fn marks(&self) -> marks::Options {
+        marks::Options { frames: Some(self.recipe.frames).filter(|frames| *frames > 0), ..self.marks.clone() }
     }
 }
 

@@ -42,6 +42,7 @@ pub(crate) fn config() -> RunConfig {
         data: "demo".to_owned(),
         data_name: "demo".to_owned(),
         dataset: None,
+        marks: crate::data::marks::Options::default(),
         labels: ["bell", "dog", "siren"].map(str::to_owned).to_vec(),
         fold: None,
         model: "tiny".to_owned(),

@@ -2,7 +2,7 @@
 
 use candle_core::{Tensor, Var};
 
-use super::snapshot::{self, Part};
+use super::snapshot::{self, TensorData};
 use crate::{
     infer::find,
     model::{ModelError, ParamSpec, ParamStore},
@@ -58,7 +58,7 @@ impl Average {
     }
 
     /// As a checkpoint keeps it beside the weights; nothing before the first epoch.
-    pub(super) fn parts<'a>(&'a self, store: &'a ParamStore) -> impl Iterator<Item = (String, Part<'a>)> {
+    pub(super) fn parts<'a>(&'a self, store: &'a ParamStore) -> impl Iterator<Item = (String, TensorData<'a>)> {
         let part = |((spec, _), values): ((&ParamSpec, _), &'a Vec<f32>)| {
             (format!("{PREFIX}{}", spec.name), snapshot::part(&spec.shape, values))
         };

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Answers, mean};
+use super::{Predictions, mean};
 use crate::{data::Metric, random::KeyedRng};
 
 /// Resamples drawn for an interval (Efron and Tibshirani, 1993, advise at least 1000 for percentiles).
@@ -24,8 +24,8 @@ pub struct Difference {
 /// The difference between two runs, or two methods over the same folds, with its percentile interval. Each element
 /// of `pairs` holds both runs' answers to the same clips in the same order; metrics are means over pairs, and clips
 /// are drawn with replacement within each. `None` when there are no clips, or the pairs do not match.
-pub fn paired_difference(pairs: &[(Answers, Answers)], metric: Metric) -> Option<Difference> {
-    let matches = |(a, b): &(Answers, Answers)| {
+pub fn paired_difference(pairs: &[(Predictions, Predictions)], metric: Metric) -> Option<Difference> {
+    let matches = |(a, b): &(Predictions, Predictions)| {
         a.classes == b.classes && a.clips() == b.clips() && a.clips() > 0 && same_targets(a, b)
     };
     if pairs.is_empty() || !pairs.iter().all(matches) {
@@ -46,7 +46,7 @@ pub fn paired_difference(pairs: &[(Answers, Answers)], metric: Metric) -> Option
     Some(Difference { difference, low: at(0.025), high: at(0.975) })
 }
 
-fn same_targets(a: &Answers, b: &Answers) -> bool {
+fn same_targets(a: &Predictions, b: &Predictions) -> bool {
     let same = |(a, b): (&f32, &f32)| a == b || (a.is_nan() && b.is_nan());
     a.targets.iter().zip(&b.targets).all(same)
 }
@@ -57,18 +57,18 @@ mod tests {
     use super::*;
 
     /// Two-class answers that are right where `right` says so.
-    fn answers(right: impl Iterator<Item = bool>) -> Answers {
-        let mut answers = Answers::new(2);
+    fn predictions(right: impl Iterator<Item = bool>) -> Predictions {
+        let mut predictions = Predictions::new(2);
         for right in right {
-            answers.scores.extend(if right { [1.0, 0.0] } else { [0.0, 1.0] });
-            answers.targets.extend([1.0, 0.0]);
+            predictions.scores.extend(if right { [1.0, 0.0] } else { [0.0, 1.0] });
+            predictions.targets.extend([1.0, 0.0]);
         }
-        answers
+        predictions
     }
 
     #[test]
     fn a_run_does_not_differ_from_itself() {
-        let a = answers((0..100).map(|i| i % 3 > 0));
+        let a = predictions((0..100).map(|i| i % 3 > 0));
         let same = paired_difference(&[(a.clone(), a)], Metric::Accuracy).unwrap();
         assert_eq!(same, Difference { difference: 0.0, low: 0.0, high: 0.0 });
     }
@@ -76,8 +76,8 @@ mod tests {
     #[test]
     fn the_interval_is_that_of_the_normal_approximation_for_many_clips() {
         // 1000 clips; A alone right on 200, B alone on 100: the difference of a clip is 1, -1 or 0.
-        let a = answers((0..1000).map(|i| i < 700));
-        let b = answers((0..1000).map(|i| !(100..300).contains(&i) && i < 700 || (700..800).contains(&i)));
+        let a = predictions((0..1000).map(|i| i < 700));
+        let b = predictions((0..1000).map(|i| !(100..300).contains(&i) && i < 700 || (700..800).contains(&i)));
         let found = paired_difference(&[(a, b)], Metric::Accuracy).unwrap();
         assert!((found.difference - 0.1).abs() < 1e-12);
         let deviation = ((0.3 - 0.01) / 1000f64).sqrt();
@@ -87,11 +87,11 @@ mod tests {
 
     #[test]
     fn folds_are_averaged_and_strangers_refused() {
-        let (all, none) = (answers((0..10).map(|_| true)), answers((0..10).map(|_| false)));
+        let (all, none) = (predictions((0..10).map(|_| true)), predictions((0..10).map(|_| false)));
         let pairs = [(all.clone(), none.clone()), (all.clone(), all.clone())];
         let found = paired_difference(&pairs, Metric::Accuracy).unwrap();
         assert_eq!((found.difference, found.low, found.high), (0.5, 0.5, 0.5));
-        assert_eq!(paired_difference(&[(all, answers((0..9).map(|_| true)))], Metric::Accuracy), None);
+        assert_eq!(paired_difference(&[(all, predictions((0..9).map(|_| true)))], Metric::Accuracy), None);
         assert_eq!(paired_difference(&[], Metric::Accuracy), None);
     }
 }

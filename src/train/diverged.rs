@@ -6,7 +6,7 @@ use std::fmt;
 use super::TrainError;
 use crate::{
     data::{Batch, Dataset},
-    model::{self, Engine, Features, ParamStore, Thrift},
+    model::{self, Engine, Features, MemoryOptions, ParamStore},
     session::RunConfig,
 };
 
@@ -59,7 +59,7 @@ pub(super) fn source(
     if let Some(name) = weight_that_is_none(store)? {
         return Ok(format!("the weight {name} is not finite; the batch was {}", files(&all)));
     }
-    let mut engine = model::engine(&config.shape, config.method, store.device(), Thrift::default());
+    let mut engine = model::engine(&config.shape, config.method, store.device(), MemoryOptions::default());
     // By clip: its own numbers decide, and no more memory is needed than for one.
     let mut first: Option<(usize, String)> = None;
     let mut culprits = Vec::new();

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Answers, Criterion, TrainError, batches::Batches, frozen::Frozen, journal::Journal};
+use super::{Criterion, Predictions, TrainError, batches::Batches, frozen::Frozen, journal::Journal};
 use crate::{
     data::{Batch, Loss},
     model::{Engine, ParamStore},
@@ -12,7 +12,7 @@ use crate::{
 /// What the validation split has said so far.
 pub(super) struct Evaluation {
     /// To the clips done.
-    pub(super) answers: Answers,
+    pub(super) predictions: Predictions,
     /// Seconds at work.
     pub(super) seconds: f64,
     /// The batch whose scores are not numbers; nothing is evaluated after it.
@@ -26,7 +26,14 @@ pub(super) struct Evaluation {
 impl Evaluation {
     /// One that has seen nothing yet.
     pub(super) fn new(classes: usize) -> Self {
-        Self { answers: Answers::new(classes), seconds: 0.0, broken: None, done: 0, loss_sum: 0.0, loss_weight: 0.0 }
+        Self {
+            predictions: Predictions::new(classes),
+            seconds: 0.0,
+            broken: None,
+            done: 0,
+            loss_sum: 0.0,
+            loss_weight: 0.0,
+        }
     }
 
     /// Evaluates one batch; true when that was the last.
@@ -63,13 +70,13 @@ impl Evaluation {
                 return Ok(true);
             }
             let criterion = Criterion::new(loss, &targets);
-            let (loss, _) = criterion.share(0..logits.len() / self.answers.classes.max(1), &logits);
-            self.answers.extend(&logits, &targets);
+            let (loss, _) = criterion.share(0..logits.len() / self.predictions.classes.max(1), &logits);
+            self.predictions.extend(&logits, &targets);
             self.loss_sum += f64::from(loss) * criterion.terms();
             self.loss_weight += criterion.terms();
             self.done += 1;
             self.seconds += begun.elapsed().as_secs_f64();
-            journal.show(Event::Evaluating { done: self.answers.clips(), total: batches.val_clips() });
+            journal.show(Event::Evaluating { done: self.predictions.clips(), total: batches.val_clips() });
         }
         Ok(self.done >= batches.val_batches())
     }

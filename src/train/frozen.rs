@@ -87,7 +87,7 @@ mod tests {
     fn ended(mut run: Run, mut journal: Journal) -> Vec<u32> {
         while run.advance(&mut journal).unwrap() == Progress::More {}
         let weights = run.store.trainable().flat_map(|(_, var)| var.flatten_all().unwrap().to_vec1::<f32>().unwrap());
-        let scores = run.answers.as_ref().unwrap().scores.clone();
+        let scores = run.predictions.as_ref().unwrap().scores.clone();
         weights.chain(scores).map(f32::to_bits).collect()
     }
 

@@ -24,7 +24,7 @@ pub(super) struct Journal {
     feed: Feed,
     log: Option<LogWriter>,
     /// Whether it was said already that the log cannot be written.
-    complained: bool,
+    reported: bool,
     /// Raised when everything shall stop, for work that cannot wait for its command.
     stopping: Arc<AtomicBool>,
 }
@@ -32,7 +32,7 @@ pub(super) struct Journal {
 impl Journal {
     /// A journal of the trainer's run `run`, without a log yet.
     pub(super) fn new(run: usize, feed: Feed, stopping: Arc<AtomicBool>) -> Self {
-        Self { run, feed, log: None, complained: false, stopping }
+        Self { run, feed, log: None, reported: false, stopping }
     }
 
     /// Shows how far preparation is, and breaks it off when everything shall stop.
@@ -52,9 +52,9 @@ impl Journal {
         let written = self.log.as_mut().map_or(Ok(()), |log| log.append(&record));
         self.feed.push(Update { run: self.run, news: News::Now(record) });
         match written {
-            Ok(()) => self.complained = false,
-            Err(error) if !self.complained => {
-                self.complained = true;
+            Ok(()) => self.reported = false,
+            Err(error) if !self.reported => {
+                self.reported = true;
                 self.emit(Event::Warning { message: error.to_string() });
             }
             Err(_) => {}

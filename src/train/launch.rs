@@ -23,7 +23,7 @@ use super::{
 use crate::{
     data::{self, ClipList, Division, FeatureSet},
     infer::{backbone, restore},
-    model::{self, Inventory, Opened, Thrift},
+    model::{self, Inventory, MemoryOptions, Opened},
     session::{self, Checkpoints, Event, History, Lock, LogWriter, Position, RunConfig, Status, Store},
 };
 
@@ -89,7 +89,7 @@ impl Group {
         let odd = features.odd(&[division.train.as_slice(), &division.val].concat());
         // What a backbone of the program is says its name already; that is no warning.
         let notes =
-            model.notes.iter().filter(|note| model::boxed().iter().all(|(_, what)| what != &note.as_str())).cloned();
+            model.notes.iter().filter(|note| model::built_in().iter().all(|(_, what)| what != &note.as_str())).cloned();
         for message in renamed.into_iter().chain(warnings).chain(odd).chain(notes) {
             journal.emit(Event::Warning { message });
         }
@@ -137,7 +137,7 @@ impl Group {
         let writer = SessionWriter::new(lock, CHECKPOINT_EVERY, Some(&position));
         let plan = Plan { config: *config, features, division, clips };
         let mut run = assemble(plan, model, optimizer, position, writer, journal)?;
-        run.answers = snapshot::answers_in(&checkpoint);
+        run.predictions = snapshot::predictions_in(&checkpoint);
         run.average = Average::restore(&run.store, &checkpoint, run.position.averaged)?;
         Ok(run)
     }
@@ -152,7 +152,7 @@ impl Group {
         journal: &Journal,
     ) -> Result<(Arc<FeatureSet>, Division, ClipList), TrainError> {
         let spec = config.data_spec();
-        let dataset = data::open(&spec)?;
+        let dataset = data::open_with(&spec, &config.marks())?;
         if dataset.classes != config.labels {
             return Err(TrainError::Request(format!(
                 "{spec} no longer has the classes that {} was trained on; restore the data, or train anew",
@@ -190,10 +190,10 @@ fn assemble(
     journal: &Journal,
 ) -> Result<Run, TrainError> {
     let RunConfig { micro_batch, recompute, .. } = plan.config;
-    let thrift = Thrift { micro_batch: Some(micro_batch), precision: model.precision, recompute };
+    let memory = MemoryOptions { micro_batch: Some(micro_batch), precision: model.precision, recompute };
     let batches = Batches::new(&plan, &mut |done, total| journal.preparing(done, total))?;
     Ok(Run {
-        engine: model.engine_with(thrift),
+        engine: model.engine_with(memory),
         store: model.store,
         frozen: Frozen::of(&plan.config),
         config: plan.config,
@@ -204,7 +204,7 @@ fn assemble(
         average: Average::default(),
         averaging: None,
         averaged: None,
-        answers: None,
+        predictions: None,
         usual_ms: Vec::new(),
         skipped: 0,
         writer,

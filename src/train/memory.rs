@@ -4,7 +4,7 @@ use std::fs;
 
 use super::TrainError;
 use crate::{
-    model::{Cost, Thrift},
+    model::{Cost, MemoryOptions},
     session::RunConfig,
 };
 
@@ -50,9 +50,13 @@ fn fits(config: &RunConfig, clips: usize, free: u64) -> Result<(), TrainError> {
 /// Bytes that a training step takes: the model, what it keeps of `at_once` clips, and batches of features. `None` where
 /// that is not known.
 fn bytes(config: &RunConfig, batch: usize, at_once: usize) -> Option<u64> {
-    let cost =
-        Cost::of(&config.shape, config.method, at_once, Thrift { recompute: config.recompute, ..Thrift::default() })
-            .ok()?;
+    let cost = Cost::of(
+        &config.shape,
+        config.method,
+        at_once,
+        MemoryOptions { recompute: config.recompute, ..MemoryOptions::default() },
+    )
+    .ok()?;
     let model = [cost.weights, cost.gradients, cost.moments, cost.activations];
     let clip = (config.shape.frames() as u64).saturating_mul(config.shape.mel_bins() as u64).saturating_mul(4);
     let features = clip.saturating_mul(batch as u64).saturating_mul(BATCHES);

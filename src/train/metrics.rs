@@ -11,7 +11,7 @@ use crate::data::{Metric, Targets};
 
 /// The answers to a whole split: scores and targets, (clips, classes), row-major.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Answers {
+pub struct Predictions {
     /// Number of classes.
     pub classes: usize,
     /// Logits, or any score that grows with belief.
@@ -35,7 +35,7 @@ pub struct ClassReport {
     pub auc: Option<f64>,
 }
 
-impl Answers {
+impl Predictions {
     /// An empty sheet.
     pub fn new(classes: usize) -> Self {
         Self { classes, ..Self::default() }
@@ -317,9 +317,9 @@ mod tests {
         assert!(cases.len() >= 6);
         for case in cases {
             let targets = case.targets.iter().map(|target| target.unwrap_or(f32::NAN)).collect();
-            let answers = Answers { classes: case.classes, scores: case.scores, targets };
+            let predictions = Predictions { classes: case.classes, scores: case.scores, targets };
             let labels = vec![String::new(); case.classes];
-            let reports = answers.per_class(&labels);
+            let reports = predictions.per_class(&labels);
             for class in 0..case.classes {
                 let name = format!("{} class {class}", case.name);
                 assert!(close(reports[class].average_precision, case.average_precision[class]), "{name}");
@@ -328,21 +328,21 @@ mod tests {
                     assert!(close(reports[class].recall, recall[class]), "{name}");
                 }
             }
-            assert!(close(Some(answers.value(Metric::MeanAveragePrecision)), Some(case.map)), "{}", case.name);
-            assert!(close(answers.mean_auc(), case.mean_auc), "{}", case.name);
-            assert!(close(answers.d_prime(), case.d_prime), "{}: {:?}", case.name, answers.d_prime());
+            assert!(close(Some(predictions.value(Metric::MeanAveragePrecision)), Some(case.map)), "{}", case.name);
+            assert!(close(predictions.mean_auc(), case.mean_auc), "{}", case.name);
+            assert!(close(predictions.d_prime(), case.d_prime), "{}: {:?}", case.name, predictions.d_prime());
             if case.accuracy.is_some() {
-                assert!(close(Some(answers.value(Metric::Accuracy)), case.accuracy), "{}", case.name);
-                assert_eq!(Some(answers.confusion()), case.confusion, "{}", case.name);
+                assert!(close(Some(predictions.value(Metric::Accuracy)), case.accuracy), "{}", case.name);
+                assert_eq!(Some(predictions.confusion()), case.confusion, "{}", case.name);
             }
         }
     }
 
     #[test]
     fn nothing_answered_is_worth_nothing() {
-        let answers = Answers::new(3);
-        assert_eq!((answers.value(Metric::Accuracy), answers.value(Metric::MeanAveragePrecision)), (0.0, 0.0));
-        assert_eq!(answers.mean_auc(), None);
+        let predictions = Predictions::new(3);
+        assert_eq!((predictions.value(Metric::Accuracy), predictions.value(Metric::MeanAveragePrecision)), (0.0, 0.0));
+        assert_eq!(predictions.mean_auc(), None);
     }
 
     #[test]

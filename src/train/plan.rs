@@ -5,7 +5,7 @@ use std::{ops::ControlFlow, sync::Arc};
 use super::{Request, TrainError, memory, provenance::record, shared_features::SharedFeatures};
 use crate::{
     audio::{FrontEnd, Normalisation},
-    data::{self, ClipList, Dataset, Division, FeatureSet, Recipe},
+    data::{self, ClipList, Dataset, Division, FeatureSet, Recipe, marks},
     model::{self, Method, ModelConfig, Part, Precision, Recompute},
     session::RunConfig,
 };
@@ -38,7 +38,7 @@ struct Settled {
 /// Opens the data set, finds the recipe, applies what was asked for. Statistics that the recipe does not have are
 /// left at 0 and 1.
 fn settle(request: &Request) -> Result<Settled, TrainError> {
-    let dataset = data::open(&request.data)?;
+    let dataset = open(request)?;
     if let [] | [_] = dataset.classes.as_slice() {
         return Err(TrainError::Request(too_few_classes(request, &dataset)));
     }
@@ -58,6 +58,7 @@ fn settle(request: &Request) -> Result<Settled, TrainError> {
         data: request.data.clone(),
         data_name: dataset.name.clone(),
         dataset: None,
+        marks: request.marks.clone(),
         labels: dataset.classes.clone(),
         fold,
         model: request.model.clone(),
@@ -187,9 +188,19 @@ impl Asked {
 /// # Errors
 /// When data, recipe and model do not fit together.
 pub fn preview(request: &Request) -> Result<ModelConfig, TrainError> {
-    let dataset = data::open(&request.data)?;
+    let dataset = open(request)?;
     let recipe = recipe(request, &dataset)?;
     Ok(model::shape_by_name(&wanted(request, &recipe, dataset.classes.len()))?)
+}
+
+/// Opens the data set. Windows of marked recordings are as long as the clips that the recipe asks for, where it does.
+fn open(request: &Request) -> Result<Dataset, TrainError> {
+    let frames = match (request.frames, &request.recipe) {
+        (Some(frames), _) => Some(frames),
+        (None, Some(given)) => Some(Recipe::find(given)?.frames).filter(|frames| *frames > 0),
+        (None, None) => None,
+    };
+    Ok(data::open_with(&request.data, &marks::Options { frames, ..request.marks.clone() })?)
 }
 
 /// The recipe with every wish applied.
@@ -248,7 +259,7 @@ fn session_name(request: &Request, data_name: &str, fold: Option<u32>) -> String
     let fold = fold.map_or_else(String::new, |fold| format!("-f{fold}"));
     // Runs on several backbones that have a name may lie side by side.
     let model = request.model.as_str();
-    let named = model::boxed().iter().any(|(name, _)| *name == model) || model::Published::find(model).is_some();
+    let named = model::built_in().iter().any(|(name, _)| *name == model) || model::Published::find(model).is_some();
     let other = model != Request::default().model && named;
     let backbone = if other { format!("-{model}") } else { String::new() };
     format!("{data_name}{fold}-{}{backbone}", request.method)

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use nalgebra::{DMatrix, DVector};
 use serde::Serialize;
 
-use super::{Answers, Request, TrainError, launch, plan::plan, shared_features::SharedFeatures};
+use super::{Predictions, Request, TrainError, launch, plan::plan, shared_features::SharedFeatures};
 use crate::{
     data::{Batch, DataError, Loader, Metric},
     model::{Features, Method},
@@ -89,12 +89,12 @@ struct Side {
     backbone: Vec<f64>,
     log_mel: Vec<f64>,
     /// What the answers should be; the scores are of no meaning.
-    targets: Answers,
+    targets: Predictions,
 }
 
 impl Side {
     fn new(classes: usize) -> Self {
-        Self { backbone: Vec::new(), log_mel: Vec::new(), targets: Answers::new(classes) }
+        Self { backbone: Vec::new(), log_mel: Vec::new(), targets: Predictions::new(classes) }
     }
 
     fn add(&mut self, batch: &Batch, vectors: &[f32]) {
@@ -118,7 +118,7 @@ fn statistics(clip: &Features, into: &mut Vec<f64>) {
 }
 
 /// The metric of a ridge regression from the rows of `train` onto its targets, at the rows of `val`.
-fn ridge(train: &[f64], targets: &Answers, val: &[f64], judged: &Answers, metric: Metric) -> f64 {
+fn ridge(train: &[f64], targets: &Predictions, val: &[f64], judged: &Predictions, metric: Metric) -> f64 {
     let clips = targets.clips();
     let (choosing, fitting): (Vec<usize>, Vec<usize>) = (0..clips).partition(|clip| clip % CHOOSES == CHOOSES - 1);
     let rows = |table: &[f64], clips: &[usize]| {
@@ -128,15 +128,15 @@ fn ridge(train: &[f64], targets: &Answers, val: &[f64], judged: &Answers, metric
     let chosen = PENALTIES.into_iter().map(|penalty| {
         let asked = rows(train, &choosing);
         let scores = answer(&rows(train, &fitting), &targets.of_clips(&fitting), &asked, penalty);
-        (Answers { scores, ..targets.of_clips(&choosing) }.value(metric), penalty)
+        (Predictions { scores, ..targets.of_clips(&choosing) }.value(metric), penalty)
     });
     let penalty = chosen.max_by(|a, b| a.0.total_cmp(&b.0)).map_or(PENALTIES[0], |(_, penalty)| penalty);
-    Answers { scores: answer(train, targets, val, penalty), ..judged.clone() }.value(metric)
+    Predictions { scores: answer(train, targets, val, penalty), ..judged.clone() }.value(metric)
 }
 
 /// Scores (clips, classes) of the rows of `asked`. Columns are standardised by the rows that train; a class is fitted
 /// to the clips that say whether it is there.
-fn answer(train: &[f64], targets: &Answers, asked: &[f64], penalty: f64) -> Vec<f32> {
+fn answer(train: &[f64], targets: &Predictions, asked: &[f64], penalty: f64) -> Vec<f32> {
     let (clips, classes) = (targets.clips(), targets.classes);
     let width = train.len() / clips.max(1);
     let mut x = DMatrix::from_row_slice(clips, width, train);
@@ -171,11 +171,11 @@ mod tests {
     use super::*;
 
     /// Clips on a line: the sign of the first of two columns is the class.
-    fn line(clips: usize) -> (Vec<f64>, Answers) {
+    fn line(clips: usize) -> (Vec<f64>, Predictions) {
         let place = |clip: usize| (clip as f64 * 0.7).sin();
         let table = (0..clips).flat_map(|clip| [place(clip), (clip as f64 * 1.3).cos()]).collect();
         let targets = (0..clips).flat_map(|clip| if place(clip) > 0.0 { [1.0, 0.0] } else { [0.0, 1.0] }).collect();
-        (table, Answers { classes: 2, scores: vec![0.0; 2 * clips], targets })
+        (table, Predictions { classes: 2, scores: vec![0.0; 2 * clips], targets })
     }
 
     #[test]
@@ -201,6 +201,6 @@ mod tests {
         let alone: Vec<f64> = known.iter().flat_map(|clip| [train[2 * clip], train[2 * clip + 1]]).collect();
         assert!(ridge(&wrong, &targets, &val, &judged, Metric::MeanAveragePrecision) > 0.9);
         let scores = answer(&alone, &targets.of_clips(&known), &val, 1.0);
-        assert!(Answers { scores, ..judged }.value(Metric::Accuracy) > 0.9);
+        assert!(Predictions { scores, ..judged }.value(Metric::Accuracy) > 0.9);
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::PretrainRequest;
 use crate::{
+    data::marks,
     model::{Method, Recompute},
     session::OnNan,
 };
@@ -13,6 +14,8 @@ use crate::{
 pub struct Request {
     /// A folder, a manifest, or `demo`.
     pub data: String,
+    /// What is said of marks, where the data set is recordings with tables of them.
+    pub marks: marks::Options,
     /// `box`, `tiny`, `small`, `base`, a checkpoint, `hf:ORG/NAME`.
     pub model: String,
     /// How the model is adapted.
@@ -55,6 +58,7 @@ impl Default for Request {
     fn default() -> Self {
         Self {
             data: "demo".to_owned(),
+            marks: marks::Options::default(),
             model: "box".to_owned(),
             method: Method::aat(),
             recipe: None,

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    AdamW, Answers, Criterion, TrainError,
+    AdamW, Criterion, Predictions, TrainError,
     average::Average,
     batches::Batches,
     diverged::{self, MOST_SKIPPED, What},
@@ -48,7 +48,7 @@ pub(super) struct Run {
     /// What that mean is worth, once it was evaluated.
     pub(super) averaged: Option<Averaged>,
     /// The answers of the last complete epoch.
-    pub(super) answers: Option<Answers>,
+    pub(super) predictions: Option<Predictions>,
     pub(super) usual_ms: Vec<f64>,
     /// Steps in a row that were skipped because they were not numbers.
     pub(super) skipped: u32,
@@ -133,7 +133,7 @@ impl Run {
             data_ms: (data.as_secs_f64() * 1e3) as f32,
             compute_ms: compute_ms as f32,
         }));
-        self.tell_norms(output.norms, compute_ms, journal);
+        self.emit_norms(output.norms, compute_ms, journal);
         Ok(())
     }
 
@@ -200,7 +200,7 @@ impl Run {
     }
 
     /// Tells the norms, and what measuring them cost beyond a usual step.
-    fn tell_norms(&mut self, norms: Option<Vec<BlockNorms>>, compute_ms: f64, journal: &mut Journal) {
+    fn emit_norms(&mut self, norms: Option<Vec<BlockNorms>>, compute_ms: f64, journal: &mut Journal) {
         match norms {
             Some(blocks) => {
                 let usual = median(self.usual_ms.clone()).unwrap_or(compute_ms);
@@ -263,12 +263,12 @@ impl Run {
         }
         let averaged = Averaged {
             epochs: self.average.epochs(),
-            value: evaluation.answers.value(self.config.recipe.metric),
+            value: evaluation.predictions.value(self.config.recipe.metric),
             val_loss: evaluation.loss() as f32,
             eval_seconds: evaluation.seconds,
         };
         let mut parts = snapshot::weights(&mean)?;
-        parts.extend(snapshot::answers(&evaluation.answers));
+        parts.extend(snapshot::predictions(&evaluation.predictions));
         self.writer.write_averaged(&self.position, &parts, journal)?;
         self.averaged = Some(averaged);
         journal.emit(Event::Averaged(averaged));
@@ -278,7 +278,7 @@ impl Run {
     /// Sums the epoch up.
     fn end_epoch(&mut self, evaluation: Evaluation, journal: &mut Journal) -> Result<(), TrainError> {
         let (recipe, steps) = (&self.config.recipe, self.batches.steps_per_epoch());
-        let value = evaluation.answers.value(recipe.metric);
+        let value = evaluation.predictions.value(recipe.metric);
         let position = &mut self.position;
         let epoch = position.epochs + 1;
         if epoch + recipe.average_last > recipe.epochs {
@@ -299,10 +299,10 @@ impl Run {
         };
         if position.end_epoch(value) {
             let mut parts = snapshot::weights(&self.store)?;
-            parts.extend(snapshot::answers(&evaluation.answers));
+            parts.extend(snapshot::predictions(&evaluation.predictions));
             self.writer.keep_best(position.clone(), parts);
         }
-        self.answers = Some(evaluation.answers);
+        self.predictions = Some(evaluation.predictions);
         journal.emit(Event::Epoch(record));
         Ok(())
     }
@@ -316,11 +316,11 @@ impl Run {
 
     /// Writes a checkpoint unless the newest is of this step, and best weights when they are due.
     fn save(&mut self, journal: &mut Journal) -> Result<(), TrainError> {
-        let Self { writer, position, store, optimizer, average, answers, .. } = self;
+        let Self { writer, position, store, optimizer, average, predictions, .. } = self;
         let parts = || {
             let mut parts = snapshot::all(store, optimizer)?;
             parts.extend(average.parts(store));
-            parts.extend(answers.iter().flat_map(snapshot::answers));
+            parts.extend(predictions.iter().flat_map(snapshot::predictions));
             Ok(parts)
         };
         writer.save(position, parts, journal)

@@ -5,14 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{TrainError, journal::Journal, median, memory::peak_rss_bytes, snapshot::Part};
+use super::{TrainError, journal::Journal, median, memory::peak_rss_bytes, snapshot::TensorData};
 use crate::{
     model::ParamStore,
     session::{Averaged, Checkpoint, Checkpoints, Event, Lock, Position, Summary},
 };
 
 /// Named tensors of a checkpoint.
-type Parts<'a> = Vec<(String, Part<'a>)>;
+type Tensors<'a> = Vec<(String, TensorData<'a>)>;
 
 /// The writer of one session. It holds the session's lock.
 pub(super) struct SessionWriter {
@@ -24,7 +24,7 @@ pub(super) struct SessionWriter {
     /// When the last checkpoint was written, or failed.
     at: Instant,
     /// The best weights, until they are on disk.
-    best: Option<(Position, Parts<'static>)>,
+    best: Option<(Position, Tensors<'static>)>,
 }
 
 impl SessionWriter {
@@ -44,7 +44,7 @@ impl SessionWriter {
     }
 
     /// Holds these weights as the best ones, for the next save to write.
-    pub(super) fn keep_best(&mut self, position: Position, weights: Parts<'static>) {
+    pub(super) fn keep_best(&mut self, position: Position, weights: Tensors<'static>) {
         self.best = Some((position, weights));
     }
 
@@ -55,7 +55,7 @@ impl SessionWriter {
     pub(super) fn save<'a>(
         &mut self,
         position: &Position,
-        parts: impl FnOnce() -> Result<Parts<'a>, TrainError>,
+        parts: impl FnOnce() -> Result<Tensors<'a>, TrainError>,
         journal: &mut Journal,
     ) -> Result<(), TrainError> {
         // The log first: after a power cut it must not be behind a checkpoint.
@@ -93,7 +93,7 @@ impl SessionWriter {
     pub(super) fn write_averaged(
         &self,
         position: &Position,
-        parts: &Parts<'_>,
+        parts: &Tensors<'_>,
         journal: &mut Journal,
     ) -> Result<(), TrainError> {
         journal.sync()?;

@@ -5,7 +5,7 @@ use std::{borrow::Cow, path::Path};
 use candle_core::Var;
 use safetensors::{Dtype, View};
 
-use super::{AdamW, Answers};
+use super::{AdamW, Predictions};
 use crate::{
     infer::find,
     model::{ModelError, ParamSpec, ParamStore},
@@ -20,12 +20,12 @@ const MOMENTS: [&str; 2] = ["adamw.first.", "adamw.second."];
 pub(super) const FROM_THE_START: &str = "it has no checkpoint yet and starts again from its first step";
 
 /// One tensor to be written; bytes are made one tensor at a time, as the file is written.
-pub(super) struct Part<'a> {
+pub(super) struct TensorData<'a> {
     shape: Vec<usize>,
     values: Cow<'a, [f32]>,
 }
 
-impl View for &Part<'_> {
+impl View for &TensorData<'_> {
     fn dtype(&self) -> Dtype {
         Dtype::F32
     }
@@ -44,67 +44,69 @@ impl View for &Part<'_> {
 }
 
 /// One parameter's values, borrowed.
-pub(super) fn part<'a>(shape: &[usize], values: &'a [f32]) -> Part<'a> {
-    Part { shape: shape.to_vec(), values: values.into() }
+pub(super) fn part<'a>(shape: &[usize], values: &'a [f32]) -> TensorData<'a> {
+    TensorData { shape: shape.to_vec(), values: values.into() }
 }
 
 /// Names of a validation's answers in a checkpoint: scores and targets, (clips, classes).
 const ANSWERS: [&str; 2] = ["answers.scores", "answers.targets"];
 
 /// A validation's answers, kept beside the weights that gave them, so that runs can be compared clip by clip.
-pub(super) fn answers<'a>(answers: &Answers) -> Vec<(String, Part<'a>)> {
-    let part =
-        |values: &Vec<f32>| Part { shape: vec![answers.clips(), answers.classes], values: values.clone().into() };
-    let parts = [part(&answers.scores), part(&answers.targets)];
+pub(super) fn predictions<'a>(predictions: &Predictions) -> Vec<(String, TensorData<'a>)> {
+    let part = |values: &Vec<f32>| TensorData {
+        shape: vec![predictions.clips(), predictions.classes],
+        values: values.clone().into(),
+    };
+    let parts = [part(&predictions.scores), part(&predictions.targets)];
     ANSWERS.iter().map(|name| (*name).to_owned()).zip(parts).collect()
 }
 
 /// The answers that a checkpoint keeps, if any.
-pub(super) fn answers_in(checkpoint: &Checkpoint) -> Option<Answers> {
+pub(super) fn predictions_in(checkpoint: &Checkpoint) -> Option<Predictions> {
     let [scores, targets] = ANSWERS.map(|name| checkpoint.tensors.get(name));
     let classes = *scores?.shape.get(1)?;
-    Some(Answers { classes, scores: scores?.data.clone(), targets: targets?.data.clone() })
+    Some(Predictions { classes, scores: scores?.data.clone(), targets: targets?.data.clone() })
 }
 
 /// A session's answers to its validation clips in its best epoch.
 ///
 /// # Errors
 /// When its best weights cannot be read.
-pub fn answers_of_best(folder: &Path) -> Result<Option<Answers>, SessionError> {
-    Ok(answers_in(&Checkpoint::read(&Checkpoints::of(folder).best_path())?))
+pub fn predictions_of_best(folder: &Path) -> Result<Option<Predictions>, SessionError> {
+    Ok(predictions_in(&Checkpoint::read(&Checkpoints::of(folder).best_path())?))
 }
 
 /// A session's answers to its validation clips with the averaged weights, where it has them.
 ///
 /// # Errors
 /// When they cannot be read.
-pub fn answers_of_averaged(folder: &Path) -> Result<Option<Answers>, SessionError> {
-    Ok(answers_in(&Checkpoint::read(&Checkpoints::of(folder).averaged_path())?))
+pub fn predictions_of_averaged(folder: &Path) -> Result<Option<Predictions>, SessionError> {
+    Ok(predictions_in(&Checkpoint::read(&Checkpoints::of(folder).averaged_path())?))
 }
 
 /// A session's answers to its validation clips in its last complete epoch.
 ///
 /// # Errors
 /// When it has no checkpoint that can be read.
-pub fn answers_of_last(folder: &Path) -> Result<Option<Answers>, SessionError> {
-    Ok(answers_in(&Checkpoints::of(folder).latest()?.0))
+pub fn predictions_of_last(folder: &Path) -> Result<Option<Predictions>, SessionError> {
+    Ok(predictions_in(&Checkpoints::of(folder).latest()?.0))
 }
 
 /// The weights that train.
-pub(super) fn weights(store: &ParamStore) -> Result<Vec<(String, Part<'static>)>, ModelError> {
+pub(super) fn weights(store: &ParamStore) -> Result<Vec<(String, TensorData<'static>)>, ModelError> {
     let part = |(spec, var): (&ParamSpec, &Var)| {
         let values = var.flatten_all()?.to_vec1::<f32>()?;
-        Ok((spec.name.clone(), Part { shape: spec.shape.clone(), values: values.into() }))
+        Ok((spec.name.clone(), TensorData { shape: spec.shape.clone(), values: values.into() }))
     };
     store.trainable().map(part).collect()
 }
 
 /// The weights that train, and the optimizer's moments of them.
-pub(super) fn all<'a>(store: &ParamStore, optimizer: &'a AdamW) -> Result<Vec<(String, Part<'a>)>, ModelError> {
-    let mut parts: Vec<(String, Part<'a>)> = weights(store)?;
+pub(super) fn all<'a>(store: &ParamStore, optimizer: &'a AdamW) -> Result<Vec<(String, TensorData<'a>)>, ModelError> {
+    let mut parts: Vec<(String, TensorData<'a>)> = weights(store)?;
     for ((spec, _), pair) in store.trainable().zip(optimizer.moments()?) {
         for (prefix, values) in MOMENTS.iter().zip(pair) {
-            parts.push((format!("{prefix}{}", spec.name), Part { shape: spec.shape.clone(), values }));
+            parts.push((format!("{prefix}{}", spec.name), TensorData { shape: spec.shape.clone(), values }));
         }
     }
     Ok(parts)
@@ -195,9 +197,9 @@ mod tests {
         let mut journal = Journal::new(0, Feed::new(), Arc::default());
         let before = LogReader::new(folder).poll().unwrap().len();
         let run = bench.group().resume(Lock::take(folder).unwrap(), folder, &mut journal).unwrap();
-        let told = LogReader::new(folder).poll().unwrap().into_iter().skip(before);
-        let warned =
-            told.filter_map(|record| if let Event::Warning { message } = record.event { Some(message) } else { None });
+        let appended = LogReader::new(folder).poll().unwrap().into_iter().skip(before);
+        let warned = appended
+            .filter_map(|record| if let Event::Warning { message } = record.event { Some(message) } else { None });
         (run, warned.collect())
     }
 

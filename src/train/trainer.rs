@@ -48,12 +48,12 @@ impl Trainer {
         let feed = Feed::new();
         let stopping = Arc::new(AtomicBool::new(false));
         let journal = |run| Journal::new(run, feed.clone(), Arc::clone(&stopping));
-        let slots: Vec<Slot> =
-            builds.into_iter().enumerate().map(|(run, build)| Slot::new(journal(run), build)).collect();
+        let runs: Vec<RunInRound> =
+            builds.into_iter().enumerate().map(|(run, build)| RunInRound::new(journal(run), build)).collect();
         let work = {
             let feed = feed.clone();
             move || {
-                work(slots, &inbox);
+                work(runs, &inbox);
                 feed.close();
             }
         };
@@ -108,7 +108,7 @@ impl Drop for Trainer {
 }
 
 /// One run's place in the round.
-struct Slot {
+struct RunInRound {
     journal: Journal,
     stage: Stage,
     paused: bool,
@@ -120,7 +120,7 @@ enum Stage {
     Over,
 }
 
-impl Slot {
+impl RunInRound {
     fn new(journal: Journal, build: Build) -> Self {
         Self { journal, stage: Stage::New(build), paused: false }
     }
@@ -201,17 +201,17 @@ impl Slot {
 }
 
 /// Alternates steps until all runs are over. Waits for a command when nothing can advance.
-fn work(mut slots: Vec<Slot>, inbox: &Receiver<(Option<usize>, Command)>) {
+fn work(mut runs: Vec<RunInRound>, inbox: &Receiver<(Option<usize>, Command)>) {
     let mut turn = 0;
-    while !slots.iter().all(Slot::is_over) {
-        match next_command(inbox, slots.iter().any(Slot::can_advance)) {
-            Some((Some(run), command)) => slots.get_mut(run).into_iter().for_each(|slot| slot.obey(command)),
-            Some((None, command)) => slots.iter_mut().for_each(|slot| slot.obey(command)),
+    while !runs.iter().all(RunInRound::is_over) {
+        match next_command(inbox, runs.iter().any(RunInRound::can_advance)) {
+            Some((Some(run), command)) => runs.get_mut(run).into_iter().for_each(|run| run.obey(command)),
+            Some((None, command)) => runs.iter_mut().for_each(|run| run.obey(command)),
             None => {
-                if let Some(slot) = slots.get_mut(turn).filter(|slot| slot.can_advance()) {
-                    slot.advance();
+                if let Some(run) = runs.get_mut(turn).filter(|run| run.can_advance()) {
+                    run.advance();
                 }
-                turn = (turn + 1) % slots.len();
+                turn = (turn + 1) % runs.len();
             }
         }
     }

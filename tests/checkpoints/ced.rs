@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use aat_tui::{
     audio::{FrontEnd, LogMel},
     model::{
-        self, Compute, Features, Inventory, Method, ModelConfig, Opened, ParamStore, Pooling, Request, Stem, Thrift,
+        self, Compute, Features, Inventory, MemoryOptions, Method, ModelConfig, Opened, ParamStore, Pooling, Request,
+        Stem,
         checkpoint::{Checkpoint, Format, Tensors, open_tensors},
         engine_by, specs,
     },
@@ -80,7 +81,7 @@ fn computed(
     let values = |t: &Tensor| t.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap();
     let mut all = vec![("oracle".to_owned(), pass.states.iter().chain([&pass.logits]).map(values).collect())];
     for compute in [Compute::Cpu, Compute::Accelerator] {
-        let mut engine = engine_by(compute, config, method, Thrift::default()).unwrap();
+        let mut engine = engine_by(compute, config, method, MemoryOptions::default()).unwrap();
         let mut got = engine.states(store, input, &blocks).unwrap();
         got.push(engine.logits(store, input).unwrap());
         all.push((format!("{compute:?}"), got));
@@ -117,7 +118,7 @@ fn off_by(wrong: impl FnOnce(&mut Opened, &mut Features)) -> f32 {
     let samples = LENGTHS[1];
     let (mut opened, mut input) = opened("ced-hf", samples, None);
     wrong(&mut opened, &mut input);
-    let mut engine = engine_by(Compute::Cpu, &opened.config, opened.method, Thrift::default()).unwrap();
+    let mut engine = engine_by(Compute::Cpu, &opened.config, opened.method, MemoryOptions::default()).unwrap();
     worst(&engine.logits(&opened.store, &input).unwrap(), &read(&expected("ced", samples), "logits"))
 }
 
@@ -180,7 +181,7 @@ fn every_known_mistake_would_show() {
         let frames = longer.config.frames();
         let mut padded = Features { frames, ..input };
         padded.data.resize(frames * 64, 0.0);
-        let mut engine = engine_by(Compute::Cpu, &longer.config, longer.method, Thrift::default()).unwrap();
+        let mut engine = engine_by(Compute::Cpu, &longer.config, longer.method, MemoryOptions::default()).unwrap();
         worst(&engine.logits(&longer.store, &padded).unwrap(), &read(&expected("ced", samples), "logits"))
     });
     // The own length has 10 columns and this sound 5: Gong's rule would take columns 3 to 7.

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use aat_tui::model::{
-    self, Compute, Engine, Features, Method, ModelConfig, ParamStore, Request, Thrift,
+    self, Compute, Engine, Features, MemoryOptions, Method, ModelConfig, ParamStore, Request,
     checkpoint::{Checkpoint, Dtype, Format, open_tensors},
     engine_by,
 };
@@ -22,7 +22,7 @@ fn models() -> PathBuf {
 
 /// Every engine by name, and whether it computes in double precision too.
 fn engines(config: &ModelConfig, method: Method) -> Vec<(&'static str, bool, Box<dyn Engine>)> {
-    let by = |compute| engine_by(compute, config, method, Thrift::default()).unwrap();
+    let by = |compute| engine_by(compute, config, method, MemoryOptions::default()).unwrap();
     vec![("cpu", false, by(Compute::Cpu)), ("accelerator", true, by(Compute::Accelerator))]
 }
 

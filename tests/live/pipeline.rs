@@ -4,7 +4,7 @@ use std::process::Command;
 
 use aat_tui::{
     infer::Score,
-    live::{Listener, LiveEvent, Opinion, Pipeline, Settings, Window, source},
+    live::{Listener, LiveEvent, Pipeline, Prediction, Settings, Window, source},
 };
 
 use crate::virtual_mic::{Heard, PATIENCE, Sound, VirtualMic};
@@ -21,7 +21,7 @@ impl Listener for Pitch {
         50
     }
 
-    fn score(&mut self, window: &Window) -> Result<Opinion, String> {
+    fn score(&mut self, window: &Window) -> Result<Prediction, String> {
         let heard = window.log_mel(self.frames());
         let energy =
             |bin: usize| (0..heard.frames).map(|frame| heard.row(frame)[bin]).sum::<f32>() / heard.frames as f32;
@@ -45,8 +45,8 @@ fn child() {
     while let Some(events) = pipeline.events().wait(PATIENCE) {
         for event in events {
             match event {
-                LiveEvent::Answer { opinion, latency_ms, .. } => {
-                    println!("\nhears {} after {latency_ms}", opinion.scores[0].label)
+                LiveEvent::Prediction { prediction, latency_ms, .. } => {
+                    println!("\nhears {} after {latency_ms}", prediction.scores[0].label)
                 }
                 LiveEvent::Opened { source, rate, .. } => println!("\nopened {source} {rate}"),
                 LiveEvent::Problem(problem) => println!("\nproblem {problem}"),

@@ -2,7 +2,7 @@
 //! vectors, norms and every value of every gradient.
 
 use aat_tui::model::{
-    BlockNorms, Family, Features, Method, ModelConfig, ParamStore, Pooling, Precision, Recompute, Stem, Thrift,
+    BlockNorms, Family, Features, MemoryOptions, Method, ModelConfig, ParamStore, Pooling, Precision, Recompute, Stem,
 };
 use candle_core::DType;
 use proptest::prelude::*;
@@ -72,19 +72,19 @@ fn check(
     method: Method,
     single: &ParamStore,
     input: &Features,
-    thrift: Thrift,
+    memory: MemoryOptions,
 ) {
     let (store, bounds) = (precise(single, dtype), Bounds::of(dtype));
     let exact = precise(single, DType::F64);
     let oracle = Oracle::new(config, method, &exact);
     let (expected, graph) = oracle.gradients(input, &towards(0..input.batch * config.classes)).unwrap();
-    let what = |of: &str| format!("{of} of {name}, {method}, {thrift:?}, batch {}, {config:?}", input.batch);
+    let what = |of: &str| format!("{of} of {name}, {method}, {memory:?}, batch {}, {config:?}", input.batch);
     let near = |of: &str, found: &[f64], expected: &[f64], bound: f64| {
         let apart = difference(found, expected);
         assert!(apart < bound, "{} differ by {apart}", what(of));
     };
     let logits = values(&expected.logits);
-    let mut engine = make(config, method, thrift);
+    let mut engine = make(config, method, memory);
     for norms in [false, true] {
         let step = engine.step(&store, input, &mut loss(config.classes), norms).unwrap();
         near("a step's logits", &wide(&step.logits), &logits, bounds.values);
@@ -115,11 +115,11 @@ fn check(
     assert!(engine.states(&store, input, &[config.depth + 1]).is_err() && engine.states(&store, input, &[0]).is_err());
 }
 
-fn check_all(config: &ModelConfig, batch: usize, thrift: Thrift) {
+fn check_all(config: &ModelConfig, batch: usize, memory: MemoryOptions) {
     for method in Method::all() {
         // Where one score towers, what remains of the others is rounding in any precision.
         let (single, input) = (moved(config, method, 0.05), features(config, batch));
-        ENGINES.iter().for_each(|engine| check(*engine, config, method, &single, &input, thrift));
+        ENGINES.iter().for_each(|engine| check(*engine, config, method, &single, &input, memory));
     }
 }
 
@@ -128,7 +128,7 @@ proptest! {
 
     #[test]
     fn every_engine_is_the_oracle_on_any_shape(config in shapes(), batch in 1usize..4) {
-        check_all(&config, batch, Thrift::default());
+        check_all(&config, batch, MemoryOptions::default());
     }
 
     /// bf16 keeps 8 bits where f32 keeps 24, so a product's rounding is 2^16 times as large, and so is what a model
@@ -141,7 +141,7 @@ proptest! {
         for method in Method::all() {
             let (store, input) = (moved(&config, method, 0.05), features(&config, batch));
             let side = |precision, store: &ParamStore| {
-                let mut engine = make(&config, method, Thrift { precision, ..Thrift::default() });
+                let mut engine = make(&config, method, MemoryOptions { precision, ..MemoryOptions::default() });
                 let step = engine.step(store, &input, &mut loss(config.classes), false).unwrap();
                 prop_assert!(step.gradients.iter().all(|gradient| gradient.dtype() == DType::F32));
                 Ok([wide(&step.logits), step.gradients.iter().flat_map(values).collect()])
@@ -163,15 +163,15 @@ proptest! {
 
 #[test]
 fn one_token_and_one_clip_are_enough() {
-    check_all(&ced(5, 2), 1, Thrift::default());
-    check_all(&patches(5, [20, 20], 2, Pooling::ClassTokens), 1, Thrift::default());
-    check_all(&convolutions(1, 2), 1, Thrift::default());
+    check_all(&ced(5, 2), 1, MemoryOptions::default());
+    check_all(&patches(5, [20, 20], 2, Pooling::ClassTokens), 1, MemoryOptions::default());
+    check_all(&convolutions(1, 2), 1, MemoryOptions::default());
 }
 
 /// An odd number of frames, more tokens than a tile, and enough for weights to be laid out anew.
 #[test]
 fn more_tokens_than_a_tile_agree() {
-    check_all(&convolutions(281, 2), 3, Thrift::default());
+    check_all(&convolutions(281, 2), 3, MemoryOptions::default());
 }
 
 /// No clip fills its room: of the last block the tokens of the longest are computed and no more.
@@ -181,7 +181,7 @@ fn short_clips_agree_too() {
         let method = Method::full();
         let input = Features { valid: vec![9, 0, 14], ..features(&config, 3) };
         let single = moved(&config, method, 0.05);
-        ENGINES.iter().for_each(|engine| check(*engine, &config, method, &single, &input, Thrift::default()));
+        ENGINES.iter().for_each(|engine| check(*engine, &config, method, &single, &input, MemoryOptions::default()));
     }
 }
 
@@ -189,8 +189,16 @@ fn short_clips_agree_too() {
 #[test]
 fn saving_memory_changes_nothing() {
     for config in [patches(23, [5, 4], 3, Pooling::ClassTokens), convolutions(23, 3), ced(23, 3)] {
-        check_all(&config, 5, Thrift { micro_batch: Some(2), recompute: Recompute::Block, ..Thrift::default() });
-        check_all(&config, 3, Thrift { micro_batch: Some(1), recompute: Recompute::Mlp, ..Thrift::default() });
+        check_all(
+            &config,
+            5,
+            MemoryOptions { micro_batch: Some(2), recompute: Recompute::Block, ..MemoryOptions::default() },
+        );
+        check_all(
+            &config,
+            3,
+            MemoryOptions { micro_batch: Some(1), recompute: Recompute::Mlp, ..MemoryOptions::default() },
+        );
     }
 }
 
@@ -201,10 +209,10 @@ fn batches_of_different_sizes_follow_one_another() {
     let single = moved(&config, Method::aat(), 0.05);
     for (name, dtype, make) in ENGINES {
         let store = precise(&single, dtype);
-        let mut engine = make(&config, Method::aat(), Thrift::default());
+        let mut engine = make(&config, Method::aat(), MemoryOptions::default());
         for batch in [3, 5, 1, 4] {
             let input = features(&config, batch);
-            let mut fresh = make(&config, Method::aat(), Thrift::default());
+            let mut fresh = make(&config, Method::aat(), MemoryOptions::default());
             let steps = [(&mut engine, batch == 1), (&mut fresh, false)]
                 .map(|(engine, norms)| engine.step(&store, &input, &mut loss(7), norms).unwrap());
             for (a, b) in steps[0].gradients.iter().zip(&steps[1].gradients) {
@@ -221,7 +229,7 @@ fn what_a_frozen_backbone_makes_of_a_clip_may_be_kept() {
         let single = moved(&config, Method::head(), 0.2);
         for (name, dtype, make) in ENGINES {
             let (store, input) = (precise(&single, dtype), features(&config, 5));
-            let mut engine = make(&config, Method::head(), Thrift::default());
+            let mut engine = make(&config, Method::head(), MemoryOptions::default());
             let pooled = engine.pooled(&store, &input).unwrap();
             for (clip, kept) in pooled.chunks(config.hidden).enumerate() {
                 assert_eq!(engine.pooled(&store, &input.part(clip..clip + 1)).unwrap(), kept, "{name}");
@@ -249,7 +257,7 @@ fn untrained_adapters_change_nothing() {
                 let method: Method = method.parse().unwrap();
                 let store =
                     aat_tui::model::initialise(aat_tui::model::specs(&config, method), 11, &candle_core::Device::Cpu);
-                wide(&make(&config, method, Thrift::default()).logits(&store.unwrap(), &input).unwrap())
+                wide(&make(&config, method, MemoryOptions::default()).logits(&store.unwrap(), &input).unwrap())
             };
             let backbone = logits("full");
             for method in ["aat", "aat-m", "head", "partial", "lora", "lora-r3-a1", "bitfit"] {
@@ -266,7 +274,7 @@ fn what_does_not_fit_is_an_error() {
     let store = moved(&config, Method::aat(), 0.05);
     let input = Features { frames: 22, ..features(&config, 2) };
     for (name, _, make) in ENGINES {
-        let mut engine = make(&config, Method::aat(), Thrift::default());
+        let mut engine = make(&config, Method::aat(), MemoryOptions::default());
         let said = engine.logits(&store, &input).unwrap_err().to_string();
         assert!(said.contains("23 frames of 20 mel bins but was given 22"), "{name}: {said}");
         let pooled = engine.pooled(&store, &features(&config, 1)).unwrap();

@@ -1,19 +1,19 @@
 //! Models, weights and sounds that the tests here share, and the engines they are put to.
 
 use aat_tui::model::{
-    Compute, Engine, Family, Features, Method, ModelConfig, ParamStore, Pooling, Stem, Thrift, engine_by, initialise,
-    specs,
+    Compute, Engine, Family, Features, MemoryOptions, Method, ModelConfig, ParamStore, Pooling, Stem, engine_by,
+    initialise, specs,
 };
 use candle_core::{DType, Device, Tensor, Var, backprop::GradStore};
 
 /// An engine for a model of this shape and method.
-pub type Make = fn(&ModelConfig, Method, Thrift) -> Box<dyn Engine>;
+pub type Make = fn(&ModelConfig, Method, MemoryOptions) -> Box<dyn Engine>;
 
 /// Every engine by name, in which precision it is exact, and how to make one.
 pub const ENGINES: [(&str, DType, Make); 2] = [
-    ("cpu", DType::F32, |config, method, thrift| engine_by(Compute::Cpu, config, method, thrift).unwrap()),
-    ("accelerator", DType::F64, |config, method, thrift| {
-        engine_by(Compute::Accelerator, config, method, thrift).unwrap()
+    ("cpu", DType::F32, |config, method, memory| engine_by(Compute::Cpu, config, method, memory).unwrap()),
+    ("accelerator", DType::F64, |config, method, memory| {
+        engine_by(Compute::Accelerator, config, method, memory).unwrap()
     }),
 ];
 

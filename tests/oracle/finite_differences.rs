@@ -1,6 +1,6 @@
 //! Every engine's gradients, and the oracle's own, against differences of the oracle's loss in double precision.
 
-use aat_tui::model::{Family, Features, Method, ModelConfig, ParamStore, Pooling, Stem, Thrift};
+use aat_tui::model::{Family, Features, MemoryOptions, Method, ModelConfig, ParamStore, Pooling, Stem};
 use candle_core::{DType, Device, Tensor, Var};
 
 use crate::{
@@ -80,7 +80,7 @@ fn check(config: &ModelConfig) {
             // Single precision keeps seven digits of each value, of which a query's gradient loses some; in double
             // precision the head's gradients are still single.
             let bound = if dtype == DType::F32 { 1e-4 } else { 2e-6 };
-            let mut engine = make(config, method, Thrift::default());
+            let mut engine = make(config, method, MemoryOptions::default());
             let step = engine.step(&precise(&single, dtype), &input, &mut loss(config.classes), false).unwrap();
             sides.push((name, bound, step.gradients.iter().map(values).collect()));
         }

@@ -2,7 +2,7 @@
 
 use aat_tui::{
     data::{Loss, Targets},
-    model::{Method, Pooling, Thrift},
+    model::{MemoryOptions, Method, Pooling},
     train::{AdamW, Criterion},
 };
 use candle_core::{D, DType, Device, Result, Tensor, Var, backprop::GradStore};
@@ -87,7 +87,7 @@ fn ten_steps_lead_where_the_oracle_goes() {
                     .enumerate()
                     .for_each(|(clip, l)| targets.values[clip * config.classes + *l as usize] = 1.0);
                 let criterion = Criterion::new(Loss::CrossEntropy, &targets);
-                let mut engine = make(&config, method, Thrift::default());
+                let mut engine = make(&config, method, MemoryOptions::default());
                 let mut optimizer = AdamW::new(&store, DECAY).unwrap();
                 let mut losses = Vec::new();
                 for _ in 0..STEPS {

@@ -9,7 +9,7 @@ use symphonia::core::{
 use super::{
     fault::Fault,
     packets::{Decoder, Form},
-    part::Part,
+    section::Section,
 };
 
 /// Something worth a word about a file that was read all the same.
@@ -43,6 +43,11 @@ pub(super) trait Blocks: Send + Sync {
         None
     }
 
+    /// Frames in all, as far as that is known before all of them are decoded.
+    fn length(&self) -> Option<u64> {
+        None
+    }
+
     /// Whether the samples match the file's checksum over them; asked at its end. `true` without a checksum.
     fn is_verified(&self) -> bool {
         true
@@ -60,7 +65,7 @@ pub(super) fn packet(start: u64, frames: u64, data: Vec<u8>) -> Packet {
 
 /// Samples at equal distances in a file, without packets: PCM, or ADPCM in blocks of one size.
 pub(super) struct Raw {
-    part: Part,
+    part: Section,
     decoder: Decoder,
     layout: RawLayout,
     frames: u64,
@@ -116,7 +121,7 @@ impl RawLayout {
 
 impl Raw {
     pub(super) fn new(
-        part: Part,
+        part: Section,
         parameters: &AudioCodecParameters,
         name: &'static str,
         layout: RawLayout,
@@ -141,6 +146,10 @@ impl Blocks for Raw {
         out.truncate(usize::try_from(frames).unwrap_or(usize::MAX).saturating_mul(form.channels));
         self.frames += frames;
         Ok(Some(form))
+    }
+
+    fn length(&self) -> Option<u64> {
+        Some(self.frames + self.layout.frames_in(self.part.left()))
     }
 
     fn take_notes(&mut self) -> Vec<Note> {

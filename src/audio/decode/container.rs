@@ -21,7 +21,7 @@ use super::{
     kinds::{self, Kind},
     matroska, mp4, ogg,
     packets::{Decoder, Form, OpusHead},
-    part::Part,
+    section::Section,
 };
 
 /// The sound track of a container, and of those that follow it in the same file.
@@ -109,7 +109,7 @@ impl Container {
     fn advance(&mut self) -> Result<bool, Fault> {
         self.open = None;
         let Some(range) = self.parts.pop_front() else { return Ok(false) };
-        let part = Part::new(self.file.try_clone()?, range)?;
+        let part = Section::new(self.file.try_clone()?, range)?;
         let name = self.kind.name();
         let reader = symphonia::default::get_probe()
             .probe(&Hint::new(), part.into_stream(), FormatOptions::default(), MetadataOptions::default())

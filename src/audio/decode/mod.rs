@@ -17,7 +17,7 @@ mod mpeg;
 mod mpeg_frame;
 mod ogg;
 mod packets;
-mod part;
+mod section;
 mod tags;
 mod texts;
 mod wave;
@@ -40,7 +40,7 @@ use self::{
     kinds::{Found, Kind},
     levels::Levels,
     packets::Form,
-    part::Part,
+    section::Section,
 };
 use super::{AudioError, downmix::downmix};
 
@@ -89,10 +89,10 @@ impl SoundFile {
     /// When the file cannot be read, is not sound, is of a kind that is not decoded, or is damaged or cut short as far
     /// as that shows before decoding.
     pub fn open(path: &Path) -> Result<Self, AudioError> {
-        let told = |fault| tell(path, fault, 0, 0);
+        let error = |fault| to_error(path, fault, 0, 0);
         let (file, length, start) = regular(path)?;
         let shared = file.try_clone().ok();
-        let blocks = guarded(|| blocks_of(file, length, &start)).map_err(told)?;
+        let blocks = guarded(|| blocks_of(file, length, &start)).map_err(error)?;
         let form = Form { rate: 0, channels: 0 };
         let mut sound = Self {
             path: path.to_owned(),
@@ -114,7 +114,7 @@ impl SoundFile {
                 problem: "it holds no samples".into(),
                 remedy: Remedy::Words("leave it out or record it again"),
             };
-            return Err(told(empty));
+            return Err(error(empty));
         }
         Ok(sound)
     }
@@ -148,6 +148,11 @@ impl SoundFile {
         self.file.as_ref().and_then(|mut file| file.stream_position().ok()).unwrap_or(0)
     }
 
+    /// Frames in all where the file tells before it is decoded, as WAV files do.
+    pub fn length(&self) -> Option<u64> {
+        self.blocks.length()
+    }
+
     /// What is odd about the file, as far as it was read; all of it once [`read`](Self::read) gave `false`.
     pub fn notes(&self) -> &[Note] {
         &self.notes
@@ -164,7 +169,7 @@ impl SoundFile {
         };
         result.map_err(|fault| {
             self.ended = true;
-            tell(&self.path, fault, self.frames, self.form.rate)
+            to_error(&self.path, fault, self.frames, self.form.rate)
         })
     }
 
@@ -256,11 +261,11 @@ fn short(there: u64, promised: Option<u64>, rate: u32) -> Fault {
 }
 
 /// A fault of a file, after so many frames, for people.
-fn tell(path: &Path, fault: Fault, frames: u64, rate: u32) -> AudioError {
+fn to_error(path: &Path, fault: Fault, frames: u64, rate: u32) -> AudioError {
     let unusable = |problem: String, remedy: String| AudioError::Unusable { path: path.to_owned(), problem, remedy };
     match fault {
         Fault::Io(source) => AudioError::Io { path: path.to_owned(), source },
-        Fault::Short(promised) => tell(path, short(frames, promised, rate), frames, rate),
+        Fault::Short(promised) => to_error(path, short(frames, promised, rate), frames, rate),
         Fault::Damage(what) if frames > 0 => {
             let seconds = frames as f64 / f64::from(rate.max(1));
             unusable(format!("it is damaged at {seconds:.2} s: {what}"), REPLACE.into())
@@ -346,7 +351,7 @@ fn blocks_of(mut file: File, length: u64, start: &[u8]) -> Result<Box<dyn Blocks
         Found::Kind(Kind::Wave, 0) => wave::open(file, length),
         Found::Kind(Kind::Wave, _) => Err(Fault::refused("it is a WAV file behind an ID3 tag")),
         Found::Kind(Kind::Au, _) => wave::open_au(file, length),
-        Found::Kind(Kind::Mpeg, _) => mpeg::open(Part::new(file, 0..length)?, Vec::new()),
+        Found::Kind(Kind::Mpeg, _) => mpeg::open(Section::new(file, 0..length)?, Vec::new()),
         Found::Kind(kind, start) => container::open(file, kind, start, length),
         Found::Sound(name) => Err(Fault::refused(format!("it is {name}, which is not decoded"))),
         Found::Other(name) => Err(Fault::Refused {
@@ -354,7 +359,7 @@ fn blocks_of(mut file: File, length: u64, start: &[u8]) -> Result<Box<dyn Blocks
             remedy: Remedy::Words("give a sound file, or leave it out"),
         }),
         // A stream that was cut may begin in the middle of a frame.
-        Found::Unknown => mpeg::open(Part::new(file, 0..length)?, Vec::new())
+        Found::Unknown => mpeg::open(Section::new(file, 0..length)?, Vec::new())
             .map_err(|_| Fault::refused("it is not a sound file of a kind that is known")),
     }
 }

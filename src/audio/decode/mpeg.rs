@@ -15,7 +15,7 @@ use super::{
     fault::Fault,
     mpeg_frame::{HEADER_BYTES, Header, Info, LARGEST_FRAME},
     packets::{Decoder, Form},
-    part::Part,
+    section::Section,
     tags,
 };
 
@@ -32,7 +32,7 @@ const RESERVOIR: u64 = 3;
 
 /// Bytes of a file, read ahead as far as is asked.
 struct Window {
-    part: Part,
+    part: Section,
     bytes: Vec<u8>,
     at: usize,
 }
@@ -105,7 +105,7 @@ pub(super) struct Mpeg {
 }
 
 /// Opens a stream: it begins within the first 64 KiB of `part`.
-pub(super) fn open(part: Part, notes: Vec<Note>) -> Result<Box<dyn Blocks>, Fault> {
+pub(super) fn open(part: Section, notes: Vec<Note>) -> Result<Box<dyn Blocks>, Fault> {
     let mut window = Window { part, bytes: Vec::new(), at: 0 };
     while let Some(size) = tags::leading(window.peek(tags::HEADER)?) {
         window.skip(size)?;

@@ -23,7 +23,7 @@ use super::{
     chunks::{self, Data, Dialect},
     fault::Fault,
     limits, mpeg,
-    part::Part,
+    section::Section,
 };
 
 /// What a `fmt ` chunk says.
@@ -92,7 +92,7 @@ pub(super) fn open(mut file: File, length: u64) -> Result<Box<dyn Blocks>, Fault
         .ok_or_else(|| Fault::Damage("its header has no format chunk that can be read".into()))?;
     let mut notes = layout.notes;
     if matches!(format.tag, 0x0050 | 0x0055) {
-        return mpeg::open(Part::new(file, layout.data.start..layout.data.end())?, notes);
+        return mpeg::open(Section::new(file, layout.data.start..layout.data.end())?, notes);
     }
     super::check_form(format.rate, format.channels.into())?;
     let (codec, raw) = encoding(format, dialect)?;
@@ -104,7 +104,7 @@ pub(super) fn open(mut file: File, length: u64) -> Result<Box<dyn Blocks>, Fault
         .with_max_frames_per_packet(raw.packet_frames())
         .with_frames_per_block(raw.block_frames);
     judge(&layout.data, &raw, format.rate, &mut notes)?;
-    let part = Part::new(file, layout.data.start..layout.data.end())?;
+    let part = Section::new(file, layout.data.start..layout.data.end())?;
     Ok(Box::new(Raw::new(part, &parameters, name_of(format.tag), raw, notes)?))
 }
 
@@ -214,7 +214,7 @@ fn au_encoding(number: u32) -> Option<(AudioCodecId, usize)> {
 
 /// Opens an AU file of `length` bytes: six big-endian numbers and samples.
 pub(super) fn open_au(file: File, length: u64) -> Result<Box<dyn Blocks>, Fault> {
-    let mut header = Part::new(file.try_clone()?, 0..length)?;
+    let mut header = Section::new(file.try_clone()?, 0..length)?;
     let mut bytes = [0; 24];
     if header.fill(&mut bytes)? < bytes.len() {
         return Err(Fault::Short(None));
@@ -240,7 +240,7 @@ pub(super) fn open_au(file: File, length: u64) -> Result<Box<dyn Blocks>, Fault>
         .with_max_frames_per_packet(raw.packet_frames());
     let mut notes = Vec::new();
     judge(&data, &raw, rate, &mut notes)?;
-    Ok(Box::new(Raw::new(Part::new(file, start..data.end())?, &parameters, "AU", raw, notes)?))
+    Ok(Box::new(Raw::new(Section::new(file, start..data.end())?, &parameters, "AU", raw, notes)?))
 }
 
 // The bound on channels keeps a frame's bytes far below what is read at once.

@@ -7,7 +7,7 @@ use super::{Args, prepare, targets};
 use crate::{
     cli::{CliError, Output},
     data::Loss,
-    model::{self, Compute, Engine, Features, Method, ModelError, Opened, ParamStore, Precision, Thrift},
+    model::{self, Compute, Engine, Features, MemoryOptions, Method, ModelError, Opened, ParamStore, Precision},
     train::{AdamW, Criterion},
 };
 
@@ -80,16 +80,16 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
             prepare(&args).and_then(|prepared| moved(&prepared.0.store).map(|()| prepared))
         };
         let (opened, features) = of("cpu", "f32")?;
-        let mut cpu = model::engine_by(Compute::Cpu, &opened.config, method, Thrift::default())?;
+        let mut cpu = model::engine_by(Compute::Cpu, &opened.config, method, MemoryOptions::default())?;
         let expected = side(&mut *cpu, &opened, &features, args.steps)?;
         for dtype in ["f32", "bf16"] {
             let (opened, features) = of(&args.device, dtype)?;
-            let thrift = Thrift { precision: opened.precision, ..Thrift::default() };
+            let memory = MemoryOptions { precision: opened.precision, ..MemoryOptions::default() };
             // What computes on accelerators, on the CPU as well.
-            let mut engine = model::engine_by(Compute::Accelerator, &opened.config, method, thrift)?;
+            let mut engine = model::engine_by(Compute::Accelerator, &opened.config, method, memory)?;
             let found = side(&mut *engine, &opened, &features, args.steps)?;
             let report = compare(&expected, &found, opened.precision, method, opened.store.device());
-            tell(&mut output, &report)?;
+            print(&mut output, &report)?;
             if !report.agrees {
                 failed.push(format!("{method} in {dtype}"));
             }
@@ -179,7 +179,7 @@ fn difference(found: &[f32], expected: &[f32]) -> f64 {
     between / squares(&mut expected.iter().copied().map(f64::from)).max(f64::MIN_POSITIVE)
 }
 
-fn tell(output: &mut Output, report: &Report) -> Result<(), CliError> {
+fn print(output: &mut Output, report: &Report) -> Result<(), CliError> {
     output.object(report)?;
     let Report { method, logits, gradients, gradient, gradient_of, losses, first_losses, last_losses, .. } = report;
     let dtype = if report.dtype.is_single() { "f32" } else { "bf16" };

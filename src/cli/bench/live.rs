@@ -16,8 +16,8 @@ use crate::{
     audio::SAMPLE_RATE,
     cli::{CliError, Output},
     infer::Score,
-    live::{FileSource, Listener, LiveEvent, Opinion, Pipeline, Settings, Window},
-    model::{self, Engine, Features, Opened, Thrift},
+    live::{FileSource, Listener, LiveEvent, Pipeline, Prediction, Settings, Window},
+    model::{self, Engine, Features, MemoryOptions, Opened},
     ops::parallel,
 };
 
@@ -70,7 +70,7 @@ impl Listener for Answering {
         self.engine.config().frames()
     }
 
-    fn score(&mut self, window: &Window) -> Result<Opinion, String> {
+    fn score(&mut self, window: &Window) -> Result<Prediction, String> {
         let (frames, mel) = (self.frames(), window.log_mel(self.frames()));
         let mut data = mel.data;
         data.resize(frames * mel.bins, 0.0);
@@ -80,7 +80,7 @@ impl Listener for Answering {
         let answered = if *apart { parallel::install_apart(work) } else { work() };
         let (logits, norms) = answered.map_err(|error| error.to_string())?;
         let scores = logits.into_iter().enumerate().map(|(i, score)| Score { label: i.to_string(), score }).collect();
-        Ok(Opinion { scores, untouched: None, norms })
+        Ok(Prediction { scores, untouched: None, norms })
     }
 }
 
@@ -106,7 +106,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
 fn measure(args: &Args, beside: Beside) -> Result<Report, CliError> {
     let single = Args { batch: 1, ..args.clone() };
     let (opened, _) = prepare(&single)?;
-    let engine = model::engine(&opened.config, args.method, opened.store.device(), Thrift::default());
+    let engine = model::engine(&opened.config, args.method, opened.store.device(), MemoryOptions::default());
     let listener = Answering { opened, engine, apart: beside != Beside::TrainingShared };
     let sound = noise(args.seconds)?;
     let stop = Arc::new(AtomicBool::new(false));
@@ -125,7 +125,7 @@ fn measure(args: &Args, beside: Beside) -> Result<Report, CliError> {
     while let Some(events) = pipeline.events().wait(PATIENCE) {
         for event in events {
             match event {
-                LiveEvent::Answer { latency_ms, compute_ms, .. } => {
+                LiveEvent::Prediction { latency_ms, compute_ms, .. } => {
                     latencies.push(f64::from(latency_ms));
                     computes.push(f64::from(compute_ms));
                 }

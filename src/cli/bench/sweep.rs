@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Args, CLASSES, CliError, Measured, Output, step};
 use crate::{
-    model::{self, Cost, Request, Thrift},
+    model::{self, Cost, MemoryOptions, Request},
     plot::{self, Axis, Chart, Curve, Kind, Side, Unit},
 };
 
@@ -47,7 +47,12 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         let batch = (args.batch * 1214 / config.tokens()).max(1);
         let Measured { times, tokens, .. } = step(&shape(batch), || Ok(()))?;
         let ms = times.get(times.len() / 2).copied().unwrap_or_default();
-        let cost = Cost::of(&config, args.method, batch, Thrift { recompute: args.recompute, ..Thrift::default() })?;
+        let cost = Cost::of(
+            &config,
+            args.method,
+            batch,
+            MemoryOptions { recompute: args.recompute, ..MemoryOptions::default() },
+        )?;
         let all = (batch * tokens) as f64;
         lengths.push(Length {
             frames,

@@ -37,9 +37,9 @@ const LABEL: &[&str] = &[
 ];
 /// Columns whose name says that one field may hold several labels, and so may have commas between them.
 const PLURAL: &[&str] = &["labels", "classes", "tags", "categories"];
-const FOLD: &[&str] = &["fold"];
-const SPLIT: &[&str] = &["split", "subset", "partition"];
-const GROUP: &[&str] = &["group", "speaker", "speaker_id", "source", "src_file"];
+pub(in crate::data) const FOLD: &[&str] = &["fold"];
+pub(in crate::data) const SPLIT: &[&str] = &["split", "subset", "partition"];
+pub(in crate::data) const GROUP: &[&str] = &["group", "speaker", "speaker_id", "source", "src_file"];
 /// Columns, without spaces, units and punctuation, that say which part of a file is meant.
 const SPAN: &[&str] = &[
     "start",
@@ -149,10 +149,10 @@ impl Columns {
             return Err(DataError::Unusable {
                 path: table.file.clone(),
                 problem: format!(
-                    "its {columns} {} say that clips are parts of files, and whole files are all that is trained on",
+                    "its {columns} {} say that clips are parts of files, and its columns do not give a start and an end in seconds",
                     list(&spans)
                 ),
-                remedy: "cut the parts into files of their own, or take these columns out to use whole files".into(),
+                remedy: "name the columns `start` and `end`, in seconds, or take them out to use whole files".into(),
             });
         }
         let others: Vec<String> = unread().map(|column| table.columns[column].clone()).collect();

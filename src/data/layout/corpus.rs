@@ -73,6 +73,7 @@ pub fn open_corpus(specs: &[String]) -> Result<Dataset, DataError> {
         items,
         recipe: None,
         notes: Vec::new(),
+        marks: None,
     })
 }
 

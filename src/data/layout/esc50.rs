@@ -11,7 +11,7 @@ pub(super) const LAYOUT: Layout = Layout {
     name: "esc50",
     about: "ESC-50: audio/ and meta/esc50.csv",
     recognise: |root| root.join(META).is_file() && root.join("audio").is_dir(),
-    read,
+    read: |root, _| read(root),
 };
 
 const META: &str = "meta/esc50.csv";
@@ -61,6 +61,7 @@ fn read(root: &Path) -> Result<Reading, DataError> {
         items,
         recipe: Some("esc50"),
         notes: Vec::new(),
+        marks: None,
     };
     Ok(Reading { dataset, problems, left_out })
 }

@@ -18,7 +18,7 @@ pub(super) const LAYOUT: Layout = Layout {
     name: "folders",
     about: "one folder of sounds for each class; train/, val/ and test/ above or within them are honoured",
     recognise: |root| root.is_dir() && Listing::of(root).is_ok_and(|listing| !listing.folders.is_empty()),
-    read,
+    read: |root, _| read(root),
 };
 
 /// Which part of the data set a folder of this name holds.
@@ -312,6 +312,7 @@ fn dataset(root: &Path, found: Found) -> Result<Reading, DataError> {
         items,
         recipe: None,
         notes: Vec::new(),
+        marks: None,
     };
     Ok(Reading { dataset, problems, left_out })
 }

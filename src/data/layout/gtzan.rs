@@ -12,7 +12,7 @@ pub(super) const LAYOUT: Layout = Layout {
     name: "gtzan",
     about: "GTZAN: blues/blues.00000.wav to rock/, also below genres/ or genres_original/",
     recognise: |root| genres_folder(root).is_some(),
-    read,
+    read: |root, _| read(root),
 };
 
 const GENRES: [&str; 10] =
@@ -86,6 +86,7 @@ fn read(root: &Path) -> Result<Reading, DataError> {
         items,
         recipe: Some("gtzan"),
         notes,
+        marks: None,
     };
     Ok(Reading { dataset, problems, left_out })
 }

@@ -26,7 +26,7 @@ pub(super) const LAYOUT: Layout = Layout {
     name: MANIFEST,
     about: "a CSV, TSV or JSONL file with the columns path and label, and optionally fold, split and group",
     recognise: |path| file_of(path).is_some(),
-    read: |path| {
+    read: |path, _| {
         let file = file_of(path).ok_or_else(|| not_there(path))?;
         let root = file.parent().unwrap_or(Path::new("")).to_owned();
         let stem = file.file_stem().map_or_else(|| "manifest".into(), |stem| stem.to_string_lossy().into_owned());
@@ -39,7 +39,7 @@ pub(super) const AUDIOFOLDER: Layout = Layout {
     name: FOLDER,
     about: "Hugging Face's audiofolder: metadata.csv or .jsonl with file_name and label, here or in train/, test/",
     recognise: |path| !metadata_of(path).is_empty(),
-    read: |path| read(FOLDER, name_of(path), path, &metadata_of(path)),
+    read: |path, _| read(FOLDER, name_of(path), path, &metadata_of(path)),
 };
 
 /// Endings of tables.
@@ -155,6 +155,7 @@ fn read(
         items,
         recipe: None,
         notes: Vec::new(),
+        marks: None,
     };
     Ok(Reading { dataset, problems, left_out })
 }

@@ -1,6 +1,6 @@
 //! The layouts data sets come in, each recognised from its content by its own file.
 
-mod columns;
+pub(super) mod columns;
 mod corpus;
 mod demo;
 mod esc50;
@@ -8,10 +8,11 @@ mod folders;
 mod gtzan;
 mod labels;
 mod manifest;
+mod marked;
 mod openmic;
 mod places;
 mod speech_commands;
-mod table;
+pub(super) mod table;
 mod urbansound8k;
 mod walk;
 
@@ -24,7 +25,7 @@ use std::{
 pub use corpus::open_corpus;
 pub use walk::Listing;
 
-use super::{DataError, Dataset, Item, LeftOut, Problem, Reason, Source, problem};
+use super::{DataError, Dataset, Item, LeftOut, Problem, Reason, Source, marks, problem};
 use table::rows;
 use walk::{Tree, ending_in, entries, file_name, tree};
 
@@ -46,7 +47,7 @@ pub struct Layout {
     /// What it looks like, for people.
     pub about: &'static str,
     recognise: fn(&Path) -> bool,
-    read: fn(&Path) -> Result<Reading, DataError>,
+    read: fn(&Path, &marks::Options) -> Result<Reading, DataError>,
 }
 
 /// Every layout that can be on disk, the most particular first.
@@ -56,6 +57,7 @@ pub const LAYOUTS: &[Layout] = &[
     speech_commands::LAYOUT,
     gtzan::LAYOUT,
     openmic::LAYOUT,
+    marked::LAYOUT,
     manifest::LAYOUT,
     manifest::AUDIOFOLDER,
     folders::LAYOUT,
@@ -71,7 +73,15 @@ const WRAPPERS: usize = 8;
 /// When it is not there, has no known layout, or something in its structure stops training; the message
 /// names the first such thing.
 pub fn open(spec: &str) -> Result<Dataset, DataError> {
-    let Reading { mut dataset, problems, .. } = read(spec)?;
+    open_with(spec, &marks::Options::default())
+}
+
+/// As [`open`], with what a person says of marks in recordings.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_with(spec: &str, options: &marks::Options) -> Result<Dataset, DataError> {
+    let Reading { mut dataset, problems, .. } = read_with(spec, options)?;
     problem::refuse(spec, &problems)?;
     dataset.notes.extend(problems.iter().map(Problem::to_string));
     Ok(dataset)
@@ -82,6 +92,14 @@ pub fn open(spec: &str) -> Result<Dataset, DataError> {
 /// # Errors
 /// When it is not there or has no known layout.
 pub fn read(spec: &str) -> Result<Reading, DataError> {
+    read_with(spec, &marks::Options::default())
+}
+
+/// As [`read`], with what a person says of marks in recordings.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_with(spec: &str, options: &marks::Options) -> Result<Reading, DataError> {
     if spec == demo::NAME {
         return Ok(Reading { dataset: demo::dataset(), problems: Vec::new(), left_out: Vec::new() });
     }
@@ -96,12 +114,13 @@ pub fn read(spec: &str) -> Result<Reading, DataError> {
     }
     let at = unwrapped(path)?;
     let mut reading = match LAYOUTS.iter().find(|layout| (layout.recognise)(&at)) {
-        Some(layout) => (layout.read)(&at)?,
+        Some(layout) => (layout.read)(&at, options)?,
         None => {
             return Err(DataError::Unusable {
                 path: path.to_owned(),
                 problem: "no layout of a data set is recognised here".into(),
-                remedy: "make one folder of sounds for each class, or a CSV manifest with the columns path and label"
+                remedy: "make one folder of sounds for each class, a CSV manifest with the columns path and label, or put a \
+                         table of marks beside each recording"
                     .into(),
             });
         }

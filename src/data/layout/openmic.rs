@@ -20,7 +20,7 @@ pub(super) const LAYOUT: Layout = Layout {
     name: "openmic",
     about: "OpenMIC-2018: audio/, class-map.json, openmic-2018-aggregated-labels.csv and partitions/",
     recognise: |root| root.join(LABELS).is_file() && root.join(CLASSES).is_file(),
-    read,
+    read: |root, _| read(root),
 };
 
 const LABELS: &str = "openmic-2018-aggregated-labels.csv";
@@ -133,6 +133,7 @@ fn read(root: &Path) -> Result<Reading, DataError> {
         items,
         recipe: Some("openmic"),
         notes,
+        marks: None,
     };
     Ok(Reading { dataset, problems, left_out })
 }

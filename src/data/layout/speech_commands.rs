@@ -14,7 +14,7 @@ pub(super) const LAYOUT: Layout = Layout {
     name: "speech-commands",
     about: "Speech Commands: one folder for each word, validation_list.txt and testing_list.txt",
     recognise: |root| LISTS.iter().all(|(list, _)| root.join(list).is_file()),
-    read,
+    read: |root, _| read(root),
 };
 
 const LISTS: [(&str, Split); 2] = [("validation_list.txt", Split::Val), ("testing_list.txt", Split::Test)];
@@ -90,6 +90,7 @@ fn read(root: &Path) -> Result<Reading, DataError> {
         items,
         recipe,
         notes: Vec::new(),
+        marks: None,
     };
     Ok(Reading { dataset, problems, left_out })
 }

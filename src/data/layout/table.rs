@@ -19,7 +19,7 @@ const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
 /// One field.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Field {
+pub(in crate::data) enum Field {
     /// Text, trimmed, never empty.
     Text(String),
     /// A list, from JSON or as Python writes it: `['dog', 'rain']`.
@@ -28,19 +28,19 @@ pub(super) enum Field {
 
 /// One row: the line it begins on, counted from 1, and its fields by column.
 #[derive(Clone, Debug)]
-pub(super) struct Row {
-    pub(super) line: u64,
+pub(in crate::data) struct Row {
+    pub(in crate::data) line: u64,
     fields: Vec<Option<Field>>,
 }
 
 impl Row {
     /// The field of a column; `None` where it is empty or missing.
-    pub(super) fn field(&self, column: usize) -> Option<&Field> {
+    pub(in crate::data) fn field(&self, column: usize) -> Option<&Field> {
         self.fields.get(column)?.as_ref()
     }
 
     /// A field as text: a list's parts with `;` between.
-    pub(super) fn text(&self, column: usize) -> Option<String> {
+    pub(in crate::data) fn text(&self, column: usize) -> Option<String> {
         Some(match self.field(column)? {
             Field::Text(text) => text.clone(),
             Field::List(parts) => parts.join(";"),
@@ -50,12 +50,12 @@ impl Row {
 
 /// A table, and what is wrong with single lines of it.
 #[derive(Clone, Debug)]
-pub(super) struct Table {
-    pub(super) file: PathBuf,
+pub(in crate::data) struct Table {
+    pub(in crate::data) file: PathBuf,
     /// Names of its columns as they are written, trimmed.
-    pub(super) columns: Vec<String>,
-    pub(super) rows: Vec<Row>,
-    pub(super) problems: Vec<Problem>,
+    pub(in crate::data) columns: Vec<String>,
+    pub(in crate::data) rows: Vec<Row>,
+    pub(in crate::data) problems: Vec<Problem>,
 }
 
 impl Table {
@@ -65,13 +65,18 @@ impl Table {
     ///
     /// # Errors
     /// When the file cannot be read, is too large, or is no text.
-    pub(super) fn read(file: &Path, wanted: impl Fn(&[String]) -> bool) -> Result<Self, DataError> {
+    pub(in crate::data) fn read(file: &Path, wanted: impl Fn(&[String]) -> bool) -> Result<Self, DataError> {
         let text = text_of(file)?;
+        Ok(Self::of_text(file, &text, wanted))
+    }
+
+    /// As [`Table::read`], from the file's text.
+    pub(in crate::data) fn of_text(file: &Path, text: &str, wanted: impl Fn(&[String]) -> bool) -> Self {
         if super::ending_in(file, &["jsonl", "ndjson"]) {
-            return Ok(of_json(file, &text));
+            return of_json(file, text);
         }
-        let (body, first_line) = behind_separator_line(&text);
-        let separator = declared(&text).unwrap_or_else(|| separator_of(body, wanted));
+        let (body, first_line) = behind_separator_line(text);
+        let separator = declared(text).unwrap_or_else(|| separator_of(body, wanted));
         let mut records = Records::new(body, separator, first_line);
         let mut table = Self { file: file.to_owned(), columns: Vec::new(), rows: Vec::new(), problems: Vec::new() };
         let mut header = true;
@@ -101,17 +106,17 @@ impl Table {
                 Err(error) => table.problems.push(bad_line(file, line, &error)),
             }
         }
-        Ok(table)
+        table
     }
 
     /// Names of columns in lower case.
-    pub(super) fn lower(&self) -> Vec<String> {
+    pub(in crate::data) fn lower(&self) -> Vec<String> {
         self.columns.iter().map(|name| name.to_lowercase()).collect()
     }
 }
 
 /// Where the first of these names is; the order of `names` is that of preference.
-pub(super) fn find(columns: &[String], names: &[&str]) -> Option<usize> {
+pub(in crate::data) fn find(columns: &[String], names: &[&str]) -> Option<usize> {
     names.iter().find_map(|name| columns.iter().position(|column| column == name))
 }
 
@@ -119,7 +124,7 @@ pub(super) fn find(columns: &[String], names: &[&str]) -> Option<usize> {
 ///
 /// # Errors
 /// As [`Table::read`].
-pub(super) fn rows<Row: DeserializeOwned>(file: &Path) -> Result<(Vec<Row>, Vec<Problem>), DataError> {
+pub(in crate::data) fn rows<Row: DeserializeOwned>(file: &Path) -> Result<(Vec<Row>, Vec<Problem>), DataError> {
     let text = text_of(file)?;
     let (mut rows, mut problems) = (Vec::new(), Vec::new());
     let mut records = Records::new(&text, separator_of(&text, |_| false), 1);

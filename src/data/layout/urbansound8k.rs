@@ -11,7 +11,7 @@ pub(super) const LAYOUT: Layout = Layout {
     name: "urbansound8k",
     about: "UrbanSound8K: audio/fold1 to fold10 and metadata/UrbanSound8K.csv",
     recognise: |root| root.join(META).is_file(),
-    read,
+    read: |root, _| read(root),
 };
 
 const META: &str = "metadata/UrbanSound8K.csv";
@@ -61,6 +61,7 @@ fn read(root: &Path) -> Result<Reading, DataError> {
         items,
         recipe: Some("urbansound8k"),
         notes: Vec::new(),
+        marks: None,
     };
     Ok(Reading { dataset, problems, left_out })
 }

@@ -7,7 +7,7 @@ mod cpu;
 use candle_core::Tensor;
 
 use super::{
-    Extras, Features, ModelConfig, ModelError, ParamStore, Thrift,
+    Extras, Features, MemoryOptions, ModelConfig, ModelError, ParamStore,
     arch::{Backbone, Names},
     tokens::Places,
 };
@@ -25,7 +25,7 @@ pub(super) struct Plan<'a> {
     pub extras: &'a Extras,
     /// What trains.
     pub trains: &'a Backbone<bool>,
-    pub thrift: Thrift,
+    pub memory: MemoryOptions,
 }
 
 /// Sizes of what goes through the blocks together.

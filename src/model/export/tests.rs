@@ -7,7 +7,7 @@ use prost::Message;
 use super::{proto::Model, *};
 use crate::{
     audio::LogMel,
-    model::{Family, Features, Pooling, Stem, Thrift, engine, initialise, specs},
+    model::{Family, Features, MemoryOptions, Pooling, Stem, engine, initialise, specs},
 };
 
 /// A model whose every weight counts: far from zero everywhere, so that whatever is left out shows.
@@ -71,7 +71,7 @@ impl Case {
         data[..heard * bins].copy_from_slice(&mel.data[..heard * bins]);
         data.iter_mut().for_each(|value| *value = (*value - mean) / (2.0 * std));
         let features = Features { batch: 1, frames, bins, data, valid: vec![heard] };
-        let mut engine = engine(&self.config, self.method, self.store.device(), Thrift::default());
+        let mut engine = engine(&self.config, self.method, self.store.device(), MemoryOptions::default());
         (engine.logits(&self.store, &features).unwrap(), engine.pooled(&self.store, &features).unwrap())
     }
 }

@@ -11,7 +11,8 @@ use std::ops::Range;
 use candle_core::Tensor;
 
 use super::{
-    BlockNorms, Engine, Extras, Features, LossFn, Method, ModelConfig, ModelError, ParamStore, StepOutput, Thrift,
+    BlockNorms, Engine, Extras, Features, LossFn, MemoryOptions, Method, ModelConfig, ModelError, ParamStore,
+    StepOutput,
     arch::{self, Head, Model, Names},
     backend::{Backend, Input, Plan, Sizes, Watch},
     engine::check_blocks,
@@ -41,7 +42,7 @@ struct Saved<B: Backend> {
 }
 
 /// What some clips come to, together.
-struct Part {
+struct MicroBatchResult {
     range: Range<usize>,
     loss: f32,
     logits: Vec<f32>,
@@ -50,13 +51,13 @@ struct Part {
 
 impl<B: Backend> Network<B> {
     /// For a model of this shape and method.
-    pub fn new(config: ModelConfig, method: Method, thrift: Thrift) -> Self {
+    pub fn new(config: ModelConfig, method: Method, memory: MemoryOptions) -> Self {
         let extras = method.extras(&config);
         let names = arch::names(&config, &extras, false);
         let trains = arch::training(&names.backbone, &specs(&config, method));
-        let backend = B::new(&Plan { config: &config, extras: &extras, trains: &trains, thrift });
+        let backend = B::new(&Plan { config: &config, extras: &extras, trains: &trains, memory });
         let trains = [trains.list().contains(&&true), trains.stem.any()];
-        Self { config, extras, names, trains, room: Room::new(thrift.micro_batch), backend }
+        Self { config, extras, names, trains, room: Room::new(memory.micro_batch), backend }
     }
 
     /// What computes.
@@ -139,7 +140,7 @@ impl<B: Backend> Network<B> {
                 let (pooled, _) = self.backend.pool(&weights, sizes, tokens, places)?;
                 Ok(head.forward(&pooled).0)
             })?;
-            whole.add(Part { range, loss: 0.0, logits, squares: self.backend.squares()? });
+            whole.add(MicroBatchResult { range, loss: 0.0, logits, squares: self.backend.squares()? });
             Ok(())
         });
         self.room = room;
@@ -183,7 +184,7 @@ struct Whole {
 }
 
 impl Whole {
-    fn add(&mut self, part: Part) {
+    fn add(&mut self, part: MicroBatchResult) {
         self.loss += part.loss;
         self.logits.extend(part.logits);
         if part.range.start == 0 {
@@ -236,7 +237,7 @@ impl<B: Backend> Engine for Network<B> {
                 Ok(of_part)
             })?;
             head::add(&mut of_head, &of_part);
-            whole.add(Part { range, loss: share, logits, squares: self.backend.squares()? });
+            whole.add(MicroBatchResult { range, loss: share, logits, squares: self.backend.squares()? });
             Ok(())
         });
         self.room = room;

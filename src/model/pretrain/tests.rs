@@ -4,7 +4,7 @@ use candle_core::Device;
 
 use super::*;
 use crate::model::{
-    Engine, Pooling, Stem, Thrift,
+    Engine, MemoryOptions, Pooling, Stem,
     backend::{Accel, Cpu},
     initial_values,
     network::Network,
@@ -150,7 +150,7 @@ fn every_patch_in_place_gives_the_tokens_of_the_whole_model() {
     let every: Vec<[usize; 2]> = (0..8).map(|i| [i / 4, i % 4]).collect();
     let selection =
         Selection { patches: [every.clone(), every].concat(), hidden: vec![false; 16], offsets: vec![0; 2] };
-    let mut engine = Network::<Cpu>::new(config(), Method::full(), Thrift::default());
+    let mut engine = Network::<Cpu>::new(config(), Method::full(), MemoryOptions::default());
     let both = engine.states(&store, &features, &[1, 2]).unwrap();
     let states = &both[1];
     assert_eq!(engine.states(&store, &features, &[1]).unwrap(), both[..1]);
@@ -181,7 +181,7 @@ fn both_engines_give_the_same_gradients() {
         let config = ModelConfig { pooling, ..config() };
         let (store, sounds) = (store(objectives), sounds());
         let engine: Box<dyn TokenEngine> =
-            Box::new(Network::<Accel>::new(config.clone(), Method::full(), Thrift::default()));
+            Box::new(Network::<Accel>::new(config.clone(), Method::full(), MemoryOptions::default()));
         let mut fused = Pretrainer { engine, objectives };
         let mut fast = Pretrainer::new(config, objectives, &Device::Cpu, Precision::F32);
         let (found, expected) = (fused.step(&store, &sounds).unwrap(), fast.step(&store, &sounds).unwrap());

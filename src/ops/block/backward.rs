@@ -5,11 +5,11 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::{
-    Block, Gradients, Kept, Linear, Needs, Shape, Tape, Widths, Workspace,
+    Block, Gradients, Linear, Needs, Saved, Shape, Tape, Widths, Workspace,
+    attention_backward::attention_backward,
     forward::{ROWS, copy_carried},
     gradients::{Jobs, NormGradient, add_norm, norm_gradient},
     layers::{Layers, add_adapter},
-    through::through_attention,
 };
 use crate::ops::{
     columns, gelu, layer_norm,
@@ -22,18 +22,18 @@ use crate::ops::{
 pub fn backward(
     shape: &Shape,
     weights: &Block<&[f32]>,
-    kept: Kept<'_>,
+    kept: Saved<'_>,
     work: &mut Workspace,
     dy: &[f32],
     dx: &mut [f32],
     gradients: &mut Gradients<'_>,
 ) {
-    let Kept { tape, needs } = kept;
+    let Saved { tape, needs } = kept;
     if needs.any {
         after_attention(shape, weights, needs, tape, work, dy, gradients);
     }
     if needs.attention {
-        through_attention(shape, weights, needs, tape, work, dx, gradients);
+        attention_backward(shape, weights, needs, tape, work, dx, gradients);
     }
 }
 

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::{
-    Block, Kept, Linear, LowRank, Needs, Shape, Squares, Tape, Widths, Workspace,
+    Block, Linear, LowRank, Needs, Saved, Shape, Squares, Tape, Widths, Workspace,
     layers::{Layer, Layers, add_adapter},
 };
 use crate::ops::{
@@ -68,11 +68,11 @@ pub fn forward(
     x: &[f32],
     y: &mut [f32],
     work: &mut Workspace,
-    kept: Option<Kept<'_>>,
+    kept: Option<Saved<'_>>,
     squares: Option<&mut Squares>,
 ) {
     let mut nothing = Tape::default();
-    let Kept { tape, needs } = kept.unwrap_or(Kept { tape: &mut nothing, needs: Needs::default() });
+    let Saved { tape, needs } = kept.unwrap_or(Saved { tape: &mut nothing, needs: Needs::default() });
     let (d, rows) = (shape.hidden, shape.rows_out());
     let widths = Widths::of(weights, d);
     let (prompts, keys) = (widths.prompts, shape.tokens + widths.prompts);

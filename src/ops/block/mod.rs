@@ -13,20 +13,20 @@
 //! batch, and last: attention does not mind the order of its keys. Of the tokens only the first `keep` are carried on
 //! after attention, which is all of them except where only the class tokens are used afterwards.
 
+mod attention_backward;
 mod backward;
 mod count;
 mod forward;
 mod gradients;
-mod kept;
 mod layers;
+mod saved;
 #[cfg(test)]
 mod tests;
-mod through;
 
 pub use backward::backward;
 pub use count::Trained;
 pub use forward::forward;
-pub use kept::{Kept, Lengths, Needs, Tape, Widths};
+pub use saved::{Lengths, Needs, Saved, Tape, Widths};
 
 use super::parallel::Buffer;
 

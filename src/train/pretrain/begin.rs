@@ -136,6 +136,7 @@ pub(in crate::train) fn begin(
         data: request.data.join(", "),
         data_name: corpus.set.dataset().name.clone(),
         dataset: Some(Box::new(record("", corpus.set.dataset(), &corpus.clips))),
+        marks: crate::data::marks::Options::default(),
         labels,
         fold: None,
         model: request.model.clone(),

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use crate::{
     audio::{FrontEnd, LogMel},
     data::{DataError, FeatureSet, PATCH, Teaching},
-    model::{self, Compute, Features, Method, ModelConfig, Opened, Thrift},
+    model::{self, Compute, Features, MemoryOptions, Method, ModelConfig, Opened},
     train::TrainError,
 };
 
@@ -90,7 +90,7 @@ fn columns(opened: &Opened, layers: &[usize], front_end: FrontEnd, mel: &LogMel)
     let columns = frames / PATCH;
     let mut out = vec![0.0f32; columns * layers.len() * hidden];
     let config = ModelConfig { stem: opened.config.stem.with_frames(frames), ..opened.config.clone() };
-    let mut engine = model::engine_by(Compute::Cpu, &config, opened.method, Thrift::default())?;
+    let mut engine = model::engine_by(Compute::Cpu, &config, opened.method, MemoryOptions::default())?;
     let store = opened.store.resized(&opened.config, &config)?;
     let first = config.class_tokens();
     let grid = config.grid();

@@ -45,10 +45,10 @@ impl Screen {
 
 /// What the Live screen shows beneath the sound.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Part {
+pub enum LivePanel {
     /// The classes, and a cursor over the sound.
     #[default]
-    Hear,
+    Sound,
     /// The adapters' gains.
     Desk,
     /// Clips that were kept.
@@ -57,14 +57,14 @@ pub enum Part {
     Teach,
 }
 
-impl Part {
+impl LivePanel {
     /// All.
-    pub const ALL: [Self; 4] = [Self::Hear, Self::Desk, Self::Bookmarks, Self::Teach];
+    pub const ALL: [Self; 4] = [Self::Sound, Self::Desk, Self::Bookmarks, Self::Teach];
 
     /// Its name in the help.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Hear => "Live: the sound",
+            Self::Sound => "Live: the sound",
             Self::Desk => "Live: the mixing desk",
             Self::Bookmarks => "Live: bookmarks",
             Self::Teach => "Live: teaching",
@@ -141,7 +141,7 @@ pub enum Action {
     /// Ask for a command.
     CommandLine,
     /// Leave the terminal to the shell until it calls us back.
-    StepAside,
+    Suspend,
     /// Leave, asking if something would be lost.
     Quit,
     /// Leave now, stopping what runs.
@@ -175,7 +175,7 @@ pub enum Action {
     /// Hold the waterfall still, or let it go on.
     Freeze,
     /// Show this part of the Live screen, or the sound again.
-    Part(Part),
+    Panel(LivePanel),
     /// Keep the window on the screen with its answers.
     Bookmark,
     /// Ask every checkpoint about the bookmark under the cursor.

@@ -29,7 +29,7 @@ pub const COMMANDS: [(&str, &str, &str); 19] = [
 ];
 
 /// What `set` sets, by the names of `train`'s flags.
-pub const SETTINGS: [&str; 14] = [
+pub const SETTINGS: [&str; 17] = [
     "epochs",
     "batch",
     "micro-batch",
@@ -44,6 +44,9 @@ pub const SETTINGS: [&str; 14] = [
     "norms-every",
     "recompute",
     "on-nan",
+    "label-column",
+    "marked-in-full",
+    "trust-detections",
 ];
 
 /// What a typed line asks for; nothing, when it is empty.
@@ -102,6 +105,13 @@ pub fn set(setup: &mut Request, name: &str, value: &str) -> Result<(), String> {
             _ => value.parse().map(Some).map_err(|_| format!("{name} cannot be \"{}\"", text::clean(value))),
         }
     }
+    fn yes(name: &str, value: &str) -> Result<bool, String> {
+        match value {
+            "yes" => Ok(true),
+            "no" | "default" => Ok(false),
+            _ => Err(format!("{name} is yes or no, not \"{}\"", text::clean(value))),
+        }
+    }
     let usual = Request::default();
     match name {
         "epochs" => setup.epochs = optional(name, value)?,
@@ -117,6 +127,9 @@ pub fn set(setup: &mut Request, name: &str, value: &str) -> Result<(), String> {
         "dtype" => setup.dtype = optional(name, value)?.unwrap_or(usual.dtype),
         "norms-every" => setup.norms_every = optional(name, value)?.unwrap_or(usual.norms_every),
         "recompute" => setup.recompute = optional(name, value)?.unwrap_or(usual.recompute),
+        "label-column" => setup.marks.label_column = optional(name, value)?,
+        "marked-in-full" => setup.marks.marked_in_full = yes(name, value)?,
+        "trust-detections" => setup.marks.trust_detections = yes(name, value)?,
         "on-nan" => {
             setup.on_nan = match value {
                 "stop" | "default" => OnNan::Stop,
@@ -157,6 +170,7 @@ mod tests {
             let value = match name {
                 "on-nan" => "skip",
                 "recompute" => "block",
+                "marked-in-full" | "trust-detections" => "yes",
                 _ => "3",
             };
             let mut setup = Request::default();

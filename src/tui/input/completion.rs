@@ -68,6 +68,7 @@ pub fn wanted(line: &str, themes: &[String]) -> Option<Wanted> {
         "device" => made(value, own(&["auto", "cpu", "cuda", "metal"]), false, false),
         "dtype" => made(value, own(&["auto", "f32", "bf16"]), false, false),
         "recompute" => made(value, own(&Recompute::ALL.map(|(_, name)| name)), false, false),
+        "marked-in-full" | "trust-detections" => made(value, own(&["yes", "no"]), false, false),
         "on-nan" => made(value, own(&["stop", "skip"]), false, false),
         _ => None,
     }

@@ -4,7 +4,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use tui_input::InputRequest as Edit;
 
-use super::action::{Action, Move, Part, Screen};
+use super::action::{Action, LivePanel, Move, Screen};
 use crate::plot::Side;
 
 /// Where a key means something. The first context that knows a key decides.
@@ -15,7 +15,7 @@ pub enum Context {
     /// On one screen.
     On(Screen),
     /// In one part of the Live screen.
-    In(Part),
+    In(LivePanel),
     /// While the keys are shown.
     Help,
     /// While a question is asked.
@@ -34,10 +34,10 @@ impl Context {
         Self::On(Screen::Layers),
         Self::On(Screen::Parameters),
         Self::On(Screen::Live),
-        Self::In(Part::Hear),
-        Self::In(Part::Desk),
-        Self::In(Part::Bookmarks),
-        Self::In(Part::Teach),
+        Self::In(LivePanel::Sound),
+        Self::In(LivePanel::Desk),
+        Self::In(LivePanel::Bookmarks),
+        Self::In(LivePanel::Teach),
         Self::On(Screen::Sessions),
         Self::Help,
         Self::Question,
@@ -146,10 +146,10 @@ const TRAIN: Context = Context::On(Screen::Train);
 const LAYERS: Context = Context::On(Screen::Layers);
 const PARAMETERS: Context = Context::On(Screen::Parameters);
 const LIVE: Context = Context::On(Screen::Live);
-const HEAR: Context = Context::In(Part::Hear);
-const DESK: Context = Context::In(Part::Desk);
-const BOOKMARKS: Context = Context::In(Part::Bookmarks);
-const TEACH: Context = Context::In(Part::Teach);
+const SOUND: Context = Context::In(LivePanel::Sound);
+const DESK: Context = Context::In(LivePanel::Desk);
+const BOOKMARKS: Context = Context::In(LivePanel::Bookmarks);
+const TEACH: Context = Context::In(LivePanel::Teach);
 const SESSIONS: Context = Context::On(Screen::Sessions);
 
 /// Every key of the workbench.
@@ -200,12 +200,12 @@ pub static BINDINGS: &[Binding] = bindings! {
         [letter('r'), key(KeyCode::Enter)] Action::Listen(None), "listen to the microphone, or stop listening", "listen";
         [letter('f'), letter(' ')] Action::Freeze, "freeze the spectrogram, or continue it", "freeze";
         [letter('b')] Action::Bookmark, "bookmark the last seconds, with the predictions of both", "bookmark";
-        [letter('d')] Action::Part(Part::Desk), "the mixing desk of the side in focus, or back to the sound", "desk";
-        [letter('B')] Action::Part(Part::Bookmarks), "the bookmarks of the side in focus, or back to the sound", "bookmarks";
-        [letter('T')] Action::Part(Part::Teach), "teach new classes, or back to the sound", "teach";
-        [key(KeyCode::Esc)] Action::Part(Part::Hear), "back to the sound";
+        [letter('d')] Action::Panel(LivePanel::Desk), "the mixing desk of the side in focus, or back to the sound", "desk";
+        [letter('B')] Action::Panel(LivePanel::Bookmarks), "the bookmarks of the side in focus, or back to the sound", "bookmarks";
+        [letter('T')] Action::Panel(LivePanel::Teach), "teach new classes, or back to the sound", "teach";
+        [key(KeyCode::Esc)] Action::Panel(LivePanel::Sound), "back to the sound";
     }
-    HEAR => {
+    SOUND => {
         [key(KeyCode::Left), letter('h')] Action::Move(Move::Left), "cursor back in time, over a frozen spectrogram", "cursor";
         [key(KeyCode::Right), letter('l')] Action::Move(Move::Right), "cursor forward in time";
         [key(KeyCode::Up), letter('k')] Action::Move(Move::Up), "cursor to higher frequencies";
@@ -273,7 +273,7 @@ pub static BINDINGS: &[Binding] = bindings! {
         [letter('t')] Action::NextTheme, "the next theme", "theme";
         [letter(':')] Action::CommandLine, "type a command (:help lists them)";
         [letter('?')] Action::Help, "these keys";
-        [ctrl('z')] Action::StepAside, "suspend the program; fg in the shell resumes it";
+        [ctrl('z')] Action::Suspend, "suspend the program; fg in the shell resumes it";
         [letter('q'), ctrl('c')] Action::Quit, "quit, asking if something would be lost";
     }
     Context::Help => {
@@ -379,7 +379,7 @@ mod tests {
     #[test]
     fn no_screen_hides_a_key_that_works_everywhere() {
         let keys = |context| BINDINGS.iter().filter(move |b| b.context == context).flat_map(|b| b.keys);
-        let contexts = Screen::ALL.map(Context::On).into_iter().chain(Part::ALL.map(Context::In));
+        let contexts = Screen::ALL.map(Context::On).into_iter().chain(LivePanel::ALL.map(Context::In));
         for context in contexts {
             for key in keys(context) {
                 assert!(!keys(Context::Everywhere).any(|other| other == key), "{} on {}", key.text(), context.title());

@@ -64,7 +64,7 @@ impl hub::Watcher for Downloads<'_> {
 type Job = Box<dyn FnOnce(&Store) -> Message + Send>;
 
 /// Everything outside the state.
-pub struct World {
+pub struct EffectRunner {
     store: Store,
     inbox: Inbox,
     /// Trainers at work, each with the tickets of its runs in order.
@@ -78,7 +78,7 @@ pub struct World {
     exporting: Option<(Arc<AtomicBool>, JoinHandle<()>)>,
 }
 
-impl World {
+impl EffectRunner {
     /// A world with these sessions, answering here.
     ///
     /// # Errors
@@ -139,13 +139,13 @@ impl World {
                     let _ = inbox.send(told);
                 });
             }
-            Effect::Listen(ticket, file, ears, setup) => {
+            Effect::Listen(ticket, file, listeners, setup) => {
                 if let Some(before) = self.hearing.take() {
                     before.stop(true);
                 }
                 let hearing = ListenTask::default();
                 self.hearing = Some(hearing.clone());
-                let asked = Asked { ticket, file, ears, setup };
+                let asked = Asked { ticket, file, sessions: listeners, setup };
                 return self.spawn("live", move |store, inbox| hearing.run(&asked, store, inbox));
             }
             Effect::StopListening => self.stop_listening(),
@@ -160,7 +160,7 @@ impl World {
             }
             Effect::ExportSession(ticket, request) => return self.export(ticket, *request),
             Effect::StopExport => self.stop_export(),
-            Effect::StepAside => {
+            Effect::Suspend => {
                 if !signals::step_aside() {
                     return vec![Message::Notice("there is no shell to go back to; q quits".into())];
                 }
@@ -178,9 +178,9 @@ impl World {
         let taught = self.taught.clone();
         match effect {
             Effect::Hold(held) => pipeline().into_iter().for_each(|pipeline| pipeline.hold(held)),
-            Effect::Gains(ear, gains) => {
+            Effect::Gains(listener, gains) => {
                 if let Some(pipeline) = pipeline() {
-                    pipeline.set_gains(ear, gains);
+                    pipeline.set_gains(listener, gains);
                 }
             }
             Effect::Record => pipeline().into_iter().for_each(|pipeline| pipeline.record()),
@@ -250,12 +250,12 @@ impl World {
         let asked = stop.clone();
         let spawned = thread::Builder::new().name("export".into()).spawn(move || {
             let mut watch = |stage: Stage| {
-                let told = match stage {
+                let sent = match stage {
                     Stage::Writing(_) => Ok(()),
                     Stage::Verifying(done, total) => inbox.send(Message::Exporting(ticket, done, total)),
                 };
                 // Nobody watches any more once the workbench is closed.
-                if told.is_err() || asked.load(Ordering::Relaxed) {
+                if sent.is_err() || asked.load(Ordering::Relaxed) {
                     ControlFlow::Break(())
                 } else {
                     ControlFlow::Continue(())

@@ -32,7 +32,7 @@ pub struct Asked {
     /// A file, or the default microphone.
     pub file: Option<PathBuf>,
     /// Sessions by folder or name.
-    pub ears: Vec<PathBuf>,
+    pub sessions: Vec<PathBuf>,
     /// Names the device.
     pub setup: Request,
 }
@@ -78,14 +78,16 @@ impl ListenTask {
     }
 
     fn listen(&self, asked: &Asked, store: &Store, inbox: &Inbox) -> Result<(), String> {
-        let Asked { ticket, file, ears, setup } = asked;
+        let Asked { ticket, file, sessions, setup } = asked;
         if let Some(file) = file.as_ref().filter(|file| !file.is_file()) {
             return Err(format!("{}: there is no such file", file.display()));
         }
         let mut listeners: Vec<Box<dyn Listener>> = Vec::new();
-        for ear in ears {
-            match Classifier::open(&ear.to_string_lossy(), store, &setup.device) {
-                Ok(classifier) => listeners.push(Box::new(ClassifierListener::new(text::file_name(ear), classifier))),
+        for session in sessions {
+            match Classifier::open(&session.to_string_lossy(), store, &setup.device) {
+                Ok(classifier) => {
+                    listeners.push(Box::new(ClassifierListener::new(text::file_name(session), classifier)))
+                }
                 Err(error) => {
                     let _ = inbox.send(Message::trouble(error.to_string()));
                 }

@@ -9,7 +9,7 @@ use super::{inbox::Inbox, listen_task::ListenTask};
 use crate::{
     audio::SAMPLE_RATE,
     infer::{self, Mix},
-    live::{Bookmark, ClipError, Lesson, Said},
+    live::{Bookmark, BookmarkedPrediction, ClipError, Lesson},
     session::{SessionError, Store},
     tui::{text, update::message::Message},
 };
@@ -41,15 +41,21 @@ pub fn bookmark(
             return Ok(None);
         };
         let gains = gains.iter().cloned().chain(std::iter::repeat(String::new()));
-        let said = scored.said.iter().zip(gains);
-        let said = said.map(|((ear, opinion), gains)| Said { gains, ..Said::new(ear, &opinion.scores) }).collect();
-        Bookmark::save(&find(store, &session)?, source, &scored.window, said).map(Some).map_err(words)
+        let predictions = scored.predictions.iter().zip(gains);
+        let predictions = predictions
+            .map(|((listener, prediction), gains)| BookmarkedPrediction {
+                gains,
+                ..BookmarkedPrediction::new(listener, &prediction.scores)
+            })
+            .collect();
+        Bookmark::save(&find(store, &session)?, source, &scored.window, predictions).map(Some).map_err(words)
     };
     match keep() {
         Ok(None) => Message::Notice("nothing was answered yet".into()),
         Ok(Some(kept)) => {
-            let told = format!("bookmarked {:.1} s of {source} in {}: B lists", kept.time_s, text::file_name(&session));
-            let _ = inbox.send(Message::Notice(told.into()));
+            let notice =
+                format!("bookmarked {:.1} s of {source} in {}: B lists", kept.time_s, text::file_name(&session));
+            let _ = inbox.send(Message::Notice(notice.into()));
             bookmarks(store, session)
         }
         Err(problem) => Message::trouble(problem),
@@ -59,11 +65,11 @@ pub fn bookmark(
 /// Deletes a bookmark and lists again.
 pub fn remove_bookmark(store: &Store, inbox: &Inbox, session: PathBuf, bookmark: Bookmark) -> Message {
     let removed = find(store, &session).and_then(|folder| bookmark.remove(&folder).map_err(words));
-    let told = match removed {
+    let message = match removed {
         Ok(()) => Message::Notice("the bookmark is gone".into()),
         Err(problem) => Message::trouble(problem),
     };
-    let _ = inbox.send(told);
+    let _ = inbox.send(message);
     bookmarks(store, session)
 }
 

@@ -21,7 +21,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 
-use self::{effects::World, frame::Frames};
+use self::{effects::EffectRunner, frame::Frames};
 use crate::{
     clock,
     session::Store,
@@ -32,7 +32,7 @@ use crate::{
         terminal::{
             self, Guard, Screen, capabilities, graphics,
             outlet::Watch,
-            signals::{self, Signals, Told},
+            signals::{self, SignalEvent, Signals},
         },
         theme::{Depth, Theme},
         update::{effect::Effect, message::Message, update},
@@ -122,30 +122,30 @@ pub fn run(options: Options) -> Result<(), TuiError> {
         app.graphics = answered.graphics();
         first.extend(answered.typed.chars().map(|key| Message::Key(typed(key))));
     }
-    let mut world = World::new(options.store, inbox)?;
+    let mut runner = EffectRunner::new(options.store, inbox)?;
     first.extend(problems.into_iter().map(Message::trouble));
-    first.into_iter().for_each(|message| handle(&mut app, &mut world, message));
+    first.into_iter().for_each(|message| handle(&mut app, &mut runner, message));
     let ended = match app.quitting {
         true => Ok(()),
-        false => runtime.block_on(events(&mut app, &mut world, answers, signals, &mut frames, &mut screen, &outlet)),
+        false => runtime.block_on(events(&mut app, &mut runner, answers, signals, &mut frames, &mut screen, &outlet)),
     };
     let _ = frames.pictures.show(None, screen.backend_mut());
     // Checkpoints may take a moment: the terminal is the person's own again meanwhile.
     drop(screen);
     drop(guard);
-    if world.is_training() {
+    if runner.is_training() {
         let _ = terminal::within(FRAME, || {
             let _ = writeln!(io::stderr(), "writing checkpoints ...");
         });
     }
-    world.stop();
+    runner.stop();
     runtime.shutdown_background();
     ended.map_err(TuiError::Terminal)
 }
 
 async fn events(
     app: &mut App,
-    world: &mut World,
+    runner: &mut EffectRunner,
     mut answers: Receiver<Message>,
     mut signals: Signals,
     frames: &mut Frames,
@@ -160,17 +160,17 @@ async fn events(
         let free = outlet.is_idle();
         let message = tokio::select! {
             biased;
-            told = signals.next() => match told {
-                Told::Leave => Message::Do(Action::QuitNow),
-                Told::StepAside => {
+            signal = signals.next() => match signal {
+                SignalEvent::Leave => Message::Do(Action::QuitNow),
+                SignalEvent::Suspend => {
                     frames.pictures.show(None, screen.backend_mut())?;
                     screen.backend_mut().flush()?;
-                    terminal::give_back();
+                    terminal::restore();
                     signals::stop();
                     continue;
                 }
-                Told::ComeBack => {
-                    terminal::take_again(screen)?;
+                SignalEvent::Resume => {
+                    terminal::reenter(screen)?;
                     frames.pictures.forget();
                     changed = true;
                     continue;
@@ -188,7 +188,7 @@ async fn events(
             () = outlet.idle(), if changed && !free => continue,
             () = sleep_until(due), if changed && free => {
                 let now = Instant::now();
-                handle(app, world, Message::Drawing((now - drawn).as_secs_f64() * 1e3));
+                handle(app, runner, Message::Drawing((now - drawn).as_secs_f64() * 1e3));
                 frames.draw(app, screen)?;
                 // What was late does not delay what follows; what never came is not made up for.
                 due = (due + FRAME).max(now + FRAME / 2);
@@ -198,7 +198,7 @@ async fn events(
             Some(message) = answers.recv() => {
                 let mut message = message;
                 for _ in 0..AT_ONCE {
-                    handle(app, world, message);
+                    handle(app, runner, message);
                     match answers.try_recv() {
                         Ok(next) => message = next,
                         Err(_) => break,
@@ -213,14 +213,14 @@ async fn events(
             }
             _ = clock.tick() => {
                 let notice = app.notice.clone();
-                handle(app, world, Message::Tick(clock::now_ms()));
+                handle(app, runner, Message::Tick(clock::now_ms()));
                 changed |= notice != app.notice || !app.busy_sides().is_empty();
                 continue;
             }
         };
         // How long a key is held is told from the time of its presses.
-        handle(app, world, Message::Tick(clock::now_ms()));
-        handle(app, world, message);
+        handle(app, runner, Message::Tick(clock::now_ms()));
+        handle(app, runner, message);
         changed = true;
         if app.quitting {
             return Ok(());
@@ -239,12 +239,12 @@ fn typed(byte: char) -> KeyEvent {
     }
 }
 
-fn handle(app: &mut App, world: &mut World, message: Message) {
-    let mut told = vec![message];
-    while let Some(message) = told.pop() {
+fn handle(app: &mut App, runner: &mut EffectRunner, message: Message) {
+    let mut messages = vec![message];
+    while let Some(message) = messages.pop() {
         for effect in update(app, message) {
             if effect != Effect::Quit {
-                told.extend(world.perform(effect));
+                messages.extend(runner.perform(effect));
             }
         }
     }

@@ -7,13 +7,13 @@ use super::{
     layers::Layers,
     listening::Listening,
     parameters::Parameters,
-    run_slot::Slot,
+    run_slot::RunSlot,
     sessions::Sessions,
     ticket::{Ticket, Tickets},
 };
 use crate::{
     model::{Method, ModelConfig, Published},
-    plot::{Run, Side, View, XAxis},
+    plot::{ChartView, Run, Side, XAxis},
     train::Request,
     tui::{
         input::{action::Screen, keymap::Context},
@@ -80,7 +80,7 @@ pub struct App {
     /// The side that keys are for.
     pub focus: Side,
     /// Both runs.
-    pub slots: [Slot; 2],
+    pub slots: [RunSlot; 2],
     /// Commands that were carried out, the newest last.
     pub history: Vec<String>,
     /// What the next run is made of.
@@ -134,7 +134,7 @@ impl App {
         Self {
             screen: Screen::Train,
             focus: Side::A,
-            slots: [Slot::new(Side::A, Method::aat()), Slot::new(Side::B, Method::full())],
+            slots: [RunSlot::new(Side::A, Method::aat()), RunSlot::new(Side::B, Method::full())],
             history: Vec::new(),
             setup,
             x: XAxis::Step,
@@ -162,7 +162,7 @@ impl App {
 
     /// What the next run of a side is made of.
     pub fn setup_of(&self, side: Side) -> Request {
-        let Slot { method, backbone, .. } = self.slot(side);
+        let RunSlot { method, backbone, .. } = self.slot(side);
         let model = backbone.clone().unwrap_or_else(|| self.setup.model.clone());
         Request { model, method: *method, ..self.setup.clone() }
     }
@@ -175,8 +175,8 @@ impl App {
     /// Both sides' backbones, where they are not the same one. A side that nobody has touched has none of its own beside
     /// a run.
     pub fn two_backbones(&self) -> Option<[String; 2]> {
-        let touched = |slot: &Slot| !slot.is_empty() || slot.is_busy() || slot.backbone.is_some();
-        if touched(&self.slots[0]) != touched(&self.slots[1]) && !self.slots.iter().all(Slot::is_empty) {
+        let touched = |slot: &RunSlot| !slot.is_empty() || slot.is_busy() || slot.backbone.is_some();
+        if touched(&self.slots[0]) != touched(&self.slots[1]) && !self.slots.iter().all(RunSlot::is_empty) {
             return None;
         }
         let both = Side::BOTH.map(|side| self.shown_backbone(side));
@@ -195,12 +195,12 @@ impl App {
     }
 
     /// A side's slot.
-    pub fn slot(&self, side: Side) -> &Slot {
+    pub fn slot(&self, side: Side) -> &RunSlot {
         &self.slots[side.index()]
     }
 
     /// A side's slot, to change.
-    pub fn slot_mut(&mut self, side: Side) -> &mut Slot {
+    pub fn slot_mut(&mut self, side: Side) -> &mut RunSlot {
         &mut self.slots[side.index()]
     }
 
@@ -210,18 +210,24 @@ impl App {
     }
 
     /// The slot that keys are for.
-    pub fn focused(&self) -> &Slot {
+    pub fn focused(&self) -> &RunSlot {
         self.slot(self.focus)
     }
 
     /// The runs there are.
     pub fn runs(&self) -> Vec<Run<'_>> {
-        self.slots.iter().filter_map(Slot::run).collect()
+        self.slots.iter().filter_map(RunSlot::run).collect()
     }
 
     /// How the curves are looked at.
-    pub fn view(&self) -> View {
-        View { x: self.x, log: self.log, smooth: SMOOTHING[self.smooth], cursor: self.cursor, ..View::default() }
+    pub fn view(&self) -> ChartView {
+        ChartView {
+            x: self.x,
+            log: self.log,
+            smooth: SMOOTHING[self.smooth],
+            cursor: self.cursor,
+            ..ChartView::default()
+        }
     }
 
     /// What the spectrogram is drawn with now: no picture lies over what lies over the screen.
@@ -240,7 +246,7 @@ impl App {
             Some(Overlay::CommandLine(..)) => vec![Context::CommandLine],
             Some(Overlay::Export(_)) => vec![Context::Export],
             None if self.screen == Screen::Live => {
-                vec![Context::In(self.live.part), Context::On(self.screen), Context::Everywhere]
+                vec![Context::In(self.live.panel), Context::On(self.screen), Context::Everywhere]
             }
             None => vec![Context::On(self.screen), Context::Everywhere],
         }

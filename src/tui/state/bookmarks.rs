@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::{infer::Replay, live::Bookmark, tui::input::action::Move};
 
 /// What every checkpoint says, or why none was asked.
-pub type Answers = Result<Vec<Replay>, String>;
+pub type Replays = Result<Vec<Replay>, String>;
 
 /// What the list shows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -17,7 +17,7 @@ pub struct Bookmarks {
     /// The row under the cursor.
     pub row: usize,
     /// What the checkpoints say of a bookmark, by its time; nothing yet while they are asked.
-    pub replayed: Option<(u64, Option<Answers>)>,
+    pub replayed: Option<(u64, Option<Replays>)>,
 }
 
 impl Bookmarks {
@@ -39,9 +39,9 @@ impl Bookmarks {
     }
 
     /// What the checkpoints say of the one under the cursor, if they were asked: nothing yet, or their answers.
-    pub fn answers(&self) -> Option<Option<&Answers>> {
-        let (at_ms, answers) = self.replayed.as_ref()?;
-        (self.selected()?.at_ms == *at_ms).then_some(answers.as_ref())
+    pub fn replays(&self) -> Option<Option<&Replays>> {
+        let (at_ms, replays) = self.replayed.as_ref()?;
+        (self.selected()?.at_ms == *at_ms).then_some(replays.as_ref())
     }
 
     /// Moves the cursor.

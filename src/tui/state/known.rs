@@ -14,7 +14,7 @@ use crate::session::RunState;
 #[derive(Clone, Debug, Default)]
 pub struct Known {
     /// Time of the newest event, ms since the Unix epoch.
-    told: BTreeMap<OsString, u64>,
+    newest_event: BTreeMap<OsString, u64>,
     /// When a session of this name was deleted.
     removed: Vec<(OsString, u64)>,
 }
@@ -25,12 +25,12 @@ fn name(session: &Path) -> &OsStr {
 
 impl Known {
     /// A run was told of until now.
-    pub fn tell(&mut self, session: &Path, state: &RunState) {
+    pub fn record(&mut self, session: &Path, state: &RunState) {
         let Some((_, last)) = state.span_ms else { return };
-        match self.told.get_mut(name(session)) {
-            Some(told) => *told = last.max(*told),
+        match self.newest_event.get_mut(name(session)) {
+            Some(newest_event) => *newest_event = last.max(*newest_event),
             None => {
-                self.told.insert(name(session).to_owned(), last);
+                self.newest_event.insert(name(session).to_owned(), last);
             }
         }
     }
@@ -49,6 +49,6 @@ impl Known {
     /// Whether more was told of the session than this state holds.
     pub fn is_stale(&self, session: &Path, state: &RunState) -> bool {
         let last = state.span_ms.map_or(0, |(_, last)| last);
-        self.told.get(name(session)).is_some_and(|told| *told > last)
+        self.newest_event.get(name(session)).is_some_and(|newest_event| *newest_event > last)
     }
 }

@@ -6,7 +6,7 @@ use super::{bookmarks::Bookmarks, desk::Desk, teaching::Teaching, ticket::Ticket
 use crate::{
     live::{LiveEvent, LiveState, LiveStatus},
     plot::Side,
-    tui::input::action::{Move, Part},
+    tui::input::action::{LivePanel, Move},
 };
 
 /// Most frames that the moving waterfall may be behind what was heard: two deliveries and some.
@@ -41,7 +41,7 @@ pub struct Listening {
     /// The file that is played instead of the microphone.
     pub file: Option<PathBuf>,
     /// What is shown beneath the sound.
-    pub part: Part,
+    pub panel: LivePanel,
     /// The mixing desk.
     pub desk: Desk,
     /// What was kept.
@@ -68,45 +68,45 @@ impl Listening {
     }
 
     /// Whether anything was heard since it was opened.
-    pub fn has_heard(&self) -> bool {
-        self.shown().heard > 0
+    pub fn has_sound(&self) -> bool {
+        self.shown().frame_count > 0
     }
 
     /// Folds one event. While the sound is held, answers are about the held window.
     pub fn apply(&mut self, event: LiveEvent) {
         match (&mut self.held, &event) {
-            (Some(held), LiveEvent::Answer { .. }) => held.apply(event.clone()),
+            (Some(held), LiveEvent::Prediction { .. }) => held.apply(event.clone()),
             (held @ Some(_), LiveEvent::Opened { .. }) => *held = None,
             _ => {}
         }
         self.state.apply(event);
         // Who stopped it knows why there is no sound.
         if self.stopping && matches!(self.state.status, LiveStatus::Failed(_)) {
-            self.state.status = if self.state.heard > 0 { LiveStatus::Ended } else { LiveStatus::Idle };
+            self.state.status = if self.state.frame_count > 0 { LiveStatus::Ended } else { LiveStatus::Idle };
         }
     }
 
     /// Moves the waterfall on by this time. Sound comes in deliveries; the waterfall moves evenly, as little behind them
     /// as that allows.
     pub fn glide(&mut self, elapsed_ms: f64) {
-        let heard = self.state.heard as f64;
-        let reached = self.reached.unwrap_or(heard) + elapsed_ms / 10.0;
-        self.reached = Some(reached.clamp((heard - LATEST).max(0.0), heard));
+        let newest = self.state.frame_count as f64;
+        let reached = self.reached.unwrap_or(newest) + elapsed_ms / 10.0;
+        self.reached = Some(reached.clamp((newest - LATEST).max(0.0), newest));
     }
 
     /// How many of the newest frames are not on show yet; none while it stands still.
     pub fn late(&self) -> usize {
         match (self.reached, &self.held, &self.state.status) {
             (Some(reached), None, LiveStatus::Listening) => {
-                (self.state.heard as f64 - reached).ceil().clamp(0.0, LATEST) as usize
+                (self.state.frame_count as f64 - reached).ceil().clamp(0.0, LATEST) as usize
             }
             _ => 0,
         }
     }
 
     /// The ear that is a side's.
-    pub fn ear_of(&self, side: Side) -> Option<usize> {
-        self.sides.iter().position(|of| *of == side).filter(|ear| *ear < self.state.ears.len())
+    pub fn listener_of(&self, side: Side) -> Option<usize> {
+        self.sides.iter().position(|of| *of == side).filter(|listener| *listener < self.state.listeners.len())
     }
 
     /// Whether the pipeline is at work.

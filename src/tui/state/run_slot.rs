@@ -77,7 +77,7 @@ pub enum Turn {
 
 /// A side, its method, and its run.
 #[derive(Clone, Debug)]
-pub struct Slot {
+pub struct RunSlot {
     /// Which side.
     pub side: Side,
     /// How the next run of this side adapts the backbone.
@@ -96,7 +96,7 @@ pub struct Slot {
     pub problem: Option<String>,
 }
 
-impl Slot {
+impl RunSlot {
     /// Nothing yet.
     pub fn new(side: Side, method: Method) -> Self {
         let state = RunState::default();

@@ -26,7 +26,7 @@ const OCTANTS: [(&str, (u32, u32)); 4] =
 
 /// What was answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Answers {
+pub struct Replies {
     /// Name and version.
     name: Option<String>,
     /// Whether it knows kitty's graphics protocol.
@@ -37,42 +37,42 @@ pub struct Answers {
     pub typed: String,
 }
 
-impl Answers {
+impl Replies {
     fn read(bytes: &[u8]) -> Self {
-        let mut answers = Self::default();
+        let mut replies = Self::default();
         let mut rest = bytes;
         while let Some((&first, after)) = rest.split_first() {
             rest = match (first, after.first()) {
                 (0x1b, Some(b'[')) => {
                     let end = after.iter().skip(1).position(|byte| (0x40..0x7f).contains(byte)).map(|at| at + 1);
                     let Some(end) = end else { break };
-                    answers.attributes |= after.starts_with(b"[?") && after[end] == b'c';
+                    replies.attributes |= after.starts_with(b"[?") && after[end] == b'c';
                     &after[end + 1..]
                 }
                 (0x1b, Some(b'P' | b'_')) => {
                     let Some(end) = after.windows(2).position(|pair| pair == b"\x1b\\") else { break };
                     let text = String::from_utf8_lossy(&after[..end]);
-                    answers.pictures |= text.starts_with("_Gi=1") && text.ends_with(";OK");
+                    replies.pictures |= text.starts_with("_Gi=1") && text.ends_with(";OK");
                     if let Some(name) = text.strip_prefix("P>|") {
-                        answers.name = Some(name.to_owned());
+                        replies.name = Some(name.to_owned());
                     }
                     &after[end + 2..]
                 }
                 (0x1b, _) => after,
                 (byte, _) => {
-                    answers.typed.extend(byte.is_ascii().then_some(char::from(byte)));
+                    replies.typed.extend(byte.is_ascii().then_some(char::from(byte)));
                     after
                 }
             };
         }
-        answers
+        replies
     }
 
     /// The finest that it is known to draw.
     pub fn graphics(&self) -> Graphics {
-        let told = self.name.as_deref().unwrap_or_default();
-        let name_ends = told.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(told.len());
-        let (name, version) = told.split_at(name_ends);
+        let reported = self.name.as_deref().unwrap_or_default();
+        let name_ends = reported.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(reported.len());
+        let (name, version) = reported.split_at(name_ends);
         let mut numbers = version.split(|c: char| !c.is_ascii_digit()).filter_map(|number| number.parse().ok());
         let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
         if self.pictures {
@@ -89,30 +89,30 @@ impl Answers {
 ///
 /// # Errors
 /// When it cannot be written to or read.
-pub fn ask(out: &mut impl Write) -> io::Result<Answers> {
+pub fn ask(out: &mut impl Write) -> io::Result<Replies> {
     let mut bytes = Vec::new();
     write!(out, "{ATTRIBUTES}")?;
     out.flush()?;
-    let first = hear(&mut bytes, FIRST)?;
+    let first = read_replies(&mut bytes, FIRST)?;
     if !first.attributes {
         return Ok(first);
     }
     let before = std::mem::take(&mut bytes);
     write!(out, "{NAME_AND_PICTURES}{ATTRIBUTES}")?;
     out.flush()?;
-    let rest = hear(&mut bytes, REST)?;
+    let rest = read_replies(&mut bytes, REST)?;
     tracing::info!(name = rest.name, pictures = rest.pictures, "the terminal");
-    Ok(Answers { typed: Answers::read(&before).typed + &rest.typed, ..rest })
+    Ok(Replies { typed: Replies::read(&before).typed + &rest.typed, ..rest })
 }
 
 /// Reads until the primary attributes came, or time is up.
-fn hear(bytes: &mut Vec<u8>, patience: Duration) -> io::Result<Answers> {
+fn read_replies(bytes: &mut Vec<u8>, patience: Duration) -> io::Result<Replies> {
     let end = Instant::now() + patience;
     loop {
-        let answers = Answers::read(bytes);
+        let replies = Replies::read(bytes);
         let left = end.saturating_duration_since(Instant::now());
-        if answers.attributes || left.is_zero() || !system::read(bytes, left)? {
-            return Ok(answers);
+        if replies.attributes || left.is_zero() || !system::read(bytes, left)? {
+            return Ok(replies);
         }
     }
 }
@@ -157,9 +157,9 @@ mod tests {
     #[test]
     fn terminals_are_known_by_what_they_answer() {
         let graphics = |bytes: &str| {
-            let answers = Answers::read(bytes.as_bytes());
-            assert!(answers.attributes && answers.typed.is_empty(), "{answers:?}");
-            answers.graphics()
+            let replies = Replies::read(bytes.as_bytes());
+            assert!(replies.attributes && replies.typed.is_empty(), "{replies:?}");
+            replies.graphics()
         };
         assert_eq!(graphics("\x1bP>|kitty(0.41.0)\x1b\\\x1b_Gi=1;OK\x1b\\\x1b[?62;c"), Graphics::Kitty);
         assert_eq!(graphics("\x1bP>|foot(1.22.3)\x1b\\\x1b[?62;4;22c"), Graphics::Octant);
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn keys_pressed_meanwhile_are_not_lost() {
-        let answers = Answers::read(b"5j\x1b[A\x1b[?62;cq\x1bP>|cut");
-        assert_eq!((answers.typed.as_str(), answers.attributes, answers.name), ("5jq", true, None));
+        let replies = Replies::read(b"5j\x1b[A\x1b[?62;cq\x1bP>|cut");
+        assert_eq!((replies.typed.as_str(), replies.attributes, replies.name), ("5jq", true, None));
     }
 }

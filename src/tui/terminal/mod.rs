@@ -74,14 +74,14 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        give_back();
+        restore();
     }
 }
 
 fn enter() -> io::Result<()> {
     enable_raw_mode()?;
     execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste, Hide)?;
-    if tells_releases(|name| std::env::var(name).ok()) {
+    if reports_releases(|name| std::env::var(name).ok()) {
         let flags = KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES | KeyboardEnhancementFlags::REPORT_EVENT_TYPES;
         execute!(stdout(), PushKeyboardEnhancementFlags(flags))?;
     }
@@ -93,8 +93,8 @@ fn enter() -> io::Result<()> {
 ///
 /// # Errors
 /// When the terminal cannot be taken.
-pub fn take_again(screen: &mut Screen) -> io::Result<()> {
-    give_back();
+pub fn reenter(screen: &mut Screen) -> io::Result<()> {
+    restore();
     OURS.store(true, Ordering::SeqCst);
     enter()?;
     // As at another size: `clear` would ask where the cursor is, and the answer belongs to whoever reads the keys.
@@ -104,7 +104,7 @@ pub fn take_again(screen: &mut Screen) -> io::Result<()> {
 
 /// Whether the terminal is one that is known to tell when a key is let go. To ask it would take until it answers, and
 /// one that does not know the question never does.
-fn tells_releases(variable: impl Fn(&str) -> Option<String>) -> bool {
+fn reports_releases(variable: impl Fn(&str) -> Option<String>) -> bool {
     let term = variable("TERM").unwrap_or_default();
     let program = variable("TERM_PROGRAM").unwrap_or_default();
     ["kitty", "ghostty", "foot"].iter().any(|name| term.contains(name)) || matches!(&*program, "ghostty" | "WezTerm")
@@ -112,7 +112,7 @@ fn tells_releases(variable: impl Fn(&str) -> Option<String>) -> bool {
 
 /// Gives the terminal back, if it is ours: what is on its way to it is written first, as long as it reads. May be called
 /// more than once and from a panic hook.
-pub fn give_back() {
+pub fn restore() {
     if OURS.swap(false, Ordering::SeqCst) {
         // Nothing could be done about a failure, and nobody could be told.
         let watch = ON_ITS_WAY.try_lock().ok().and_then(|watch| watch.clone());
@@ -121,7 +121,7 @@ pub fn give_back() {
         }
         let _ = disable_raw_mode();
         let restore = || {
-            if tells_releases(|name| std::env::var(name).ok()) {
+            if reports_releases(|name| std::env::var(name).ok()) {
                 let _ = execute!(stdout(), PopKeyboardEnhancementFlags);
             }
             let _ = execute!(stdout(), DisableBracketedPaste, LeaveAlternateScreen, Show);
@@ -159,7 +159,7 @@ fn hook() {
         if !OURS.load(Ordering::SeqCst) {
             before(info);
         } else if thread::current().id() == drawing {
-            give_back();
+            restore();
             stderr::restore();
             before(info);
         } else {

@@ -4,13 +4,13 @@ use std::io;
 
 /// Something that the system wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum SignalEvent {
     /// Leave, in order: SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGABRT.
     Leave,
     /// Give the terminal to the shell and stop: SIGTSTP.
-    StepAside,
+    Suspend,
     /// The process goes on after it was stopped: SIGCONT.
-    ComeBack,
+    Resume,
 }
 
 /// The signals, as they come.
@@ -26,7 +26,7 @@ impl Signals {
     }
 
     /// The next one.
-    pub async fn next(&mut self) -> Told {
+    pub async fn next(&mut self) -> SignalEvent {
         self.0.next().await
     }
 }
@@ -43,7 +43,7 @@ mod system {
     };
     use tokio::signal::unix::{self, SignalKind, signal};
 
-    use super::Told;
+    use super::SignalEvent;
 
     pub struct Signals {
         leave: [unix::Signal; 5],
@@ -67,16 +67,16 @@ mod system {
             })
         }
 
-        pub(super) async fn next(&mut self) -> Told {
+        pub(super) async fn next(&mut self) -> SignalEvent {
             let [terminate, interrupt, hangup, quit, abort] = &mut self.leave;
             tokio::select! {
-                _ = terminate.recv() => Told::Leave,
-                _ = interrupt.recv() => Told::Leave,
-                _ = hangup.recv() => Told::Leave,
-                _ = quit.recv() => Told::Leave,
-                _ = abort.recv() => Told::Leave,
-                _ = self.aside.recv() => Told::StepAside,
-                _ = self.back.recv() => Told::ComeBack,
+                _ = terminate.recv() => SignalEvent::Leave,
+                _ = interrupt.recv() => SignalEvent::Leave,
+                _ = hangup.recv() => SignalEvent::Leave,
+                _ = quit.recv() => SignalEvent::Leave,
+                _ = abort.recv() => SignalEvent::Leave,
+                _ = self.aside.recv() => SignalEvent::Suspend,
+                _ = self.back.recv() => SignalEvent::Resume,
             }
         }
     }
@@ -100,7 +100,7 @@ mod system {
 mod system {
     use std::io;
 
-    use super::Told;
+    use super::SignalEvent;
 
     pub struct Signals;
 
@@ -109,9 +109,9 @@ mod system {
             Ok(Self)
         }
 
-        pub(super) async fn next(&mut self) -> Told {
+        pub(super) async fn next(&mut self) -> SignalEvent {
             let _ = tokio::signal::ctrl_c().await;
-            Told::Leave
+            SignalEvent::Leave
         }
     }
 

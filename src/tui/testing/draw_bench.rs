@@ -50,7 +50,7 @@ impl Stage {
     pub fn draw(&mut self) -> io::Result<usize> {
         if self.app.screen == Screen::Live {
             self.drawn += 1;
-            fixture::heard(&mut self.app, self.drawn);
+            fixture::with_sound(&mut self.app, self.drawn);
             update(&mut self.app, Message::Drawing(1e3 / 30.0));
         }
         let before = self.written.0.get();

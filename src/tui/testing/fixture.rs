@@ -9,7 +9,7 @@ use crate::{
     data::{Loss, Metric, Recipe, Schedule},
     export::{Accuracy, Checked, Report},
     infer::{Replay, Score},
-    live::{Bookmark, Example, Lesson, LiveEvent, Opinion, Said},
+    live::{Bookmark, BookmarkedPrediction, Example, Lesson, LiveEvent, Prediction},
     model::{BlockNorms, Inventory, Method, ModelConfig, specs},
     plot::Side,
     session::{Best, EpochRecord, Event, Record, RunConfig, RunState, Status, StepRecord, Summary},
@@ -84,6 +84,7 @@ pub fn events(method: Method, steps: u64) -> Vec<Record> {
         data: "../data/esc10".into(),
         data_name: "esc10".into(),
         dataset: None,
+        marks: crate::data::marks::Options::default(),
         labels: vec!["dog".into(), "rooster".into()],
         fold: Some(1),
         model: "tiny".into(),
@@ -191,7 +192,7 @@ pub fn run_of(app: &mut App, side: Side) -> Ticket {
 }
 
 /// Something that happens in a run now.
-pub fn tell(app: &mut App, side: Side, event: Event) -> Vec<Effect> {
+pub fn run_event(app: &mut App, side: Side, event: Event) -> Vec<Effect> {
     let at_ms = app.slot(side).state.span_ms.map_or(THEN, |(_, last)| last) + 100;
     let run = run_of(app, side);
     update(app, Message::Run(run, News::Now(Record { at_ms, event })))
@@ -204,7 +205,7 @@ pub fn over(app: &mut App, side: Side) -> Vec<Effect> {
 }
 
 /// Something is heard or thought by those who listen.
-pub fn hear(app: &mut App, event: LiveEvent) -> Vec<Effect> {
+pub fn live(app: &mut App, event: LiveEvent) -> Vec<Effect> {
     let ticket = match app.live.ticket {
         Some(ticket) => ticket,
         None => app.tickets.draw(),
@@ -271,21 +272,21 @@ fn siren(n: u64) -> Arc<[f32]> {
 }
 
 /// What is heard in the `frame`th thirtieth of a second after that.
-pub(super) fn heard(app: &mut App, frame: usize) {
+pub(super) fn with_sound(app: &mut App, frame: usize) {
     let ends = [frame as u64 - 1, frame as u64].map(|frame| 700 + frame * 10 / 3);
     let frames: Vec<_> = (ends[0]..ends[1]).map(siren).collect();
     let extremes = (ends[0]..ends[1]).map(|n| (noise(n) - 0.3, noise(n) + 0.3)).collect();
     let time_s = ends[1] as f64 / 100.0;
-    hear(app, LiveEvent::Heard { time_s, rms_dbfs: -18.0, peak_dbfs: -5.2, extremes, frames });
+    live(app, LiveEvent::Sound { time_s, rms_dbfs: -18.0, peak_dbfs: -5.2, extremes, frames });
 }
 
 /// The Live screen hears a dog, or a siren.
 pub fn listening(app: &mut App) {
-    let ears = vec!["esc10-f1-aat".to_owned(), "esc10-f1-full".to_owned()];
+    let listeners = vec!["esc10-f1-aat".to_owned(), "esc10-f1-full".to_owned()];
     if app.live.sides.is_empty() {
         app.live.sides = Side::BOTH.into();
     }
-    hear(
+    live(
         app,
         LiveEvent::Opened {
             source: "built-in mic".into(),
@@ -293,14 +294,14 @@ pub fn listening(app: &mut App) {
             channels: 2,
             window_s: 5.12,
             hop_s: 0.25,
-            ears,
+            listeners,
         },
     );
     for i in 0..70u64 {
         let swell = 0.2 + 0.5 * (i as f32 / 9.0).sin().abs();
-        hear(
+        live(
             app,
-            LiveEvent::Heard {
+            LiveEvent::Sound {
                 time_s: (i + 1) as f64 / 10.0,
                 rms_dbfs: -18.0,
                 peak_dbfs: -5.2,
@@ -318,47 +319,61 @@ pub fn listening(app: &mut App) {
         let [spatial_ratio, mlp_ratio] = [noise(block * 3 + 1) + 0.55, 0.3 + 0.05 * block as f32];
         BlockNorms { spatial: 2.0 * spatial_ratio, spatial_ratio, mlp: 3.0 * mlp_ratio, mlp_ratio }
     });
-    let opinions = [Opinion { norms: norms.collect(), ..a.into() }, b.into()];
-    for (ear, opinion) in opinions.into_iter().enumerate() {
-        hear(app, LiveEvent::Answer { ear, time_s: 7.0, opinion, latency_ms: 41.0 + ear as f32, compute_ms: 28.0 });
+    let opinions = [Prediction { norms: norms.collect(), ..a.into() }, b.into()];
+    for (listener, prediction) in opinions.into_iter().enumerate() {
+        live(
+            app,
+            LiveEvent::Prediction {
+                listener,
+                time_s: 7.0,
+                prediction,
+                latency_ms: 41.0 + listener as f32,
+                compute_ms: 28.0,
+            },
+        );
     }
 }
 
 /// Two bookmarks, oldest first: on the newer one the ears disagreed.
 pub fn bookmarks() -> Vec<Bookmark> {
-    let said = |ear: &str, scores: &[(&str, f32)]| Said {
-        ear: ear.into(),
+    let predictions = |listener: &str, scores: &[(&str, f32)]| BookmarkedPrediction {
+        listener: listener.into(),
         scores: scores.iter().map(|(label, score)| ((*label).into(), *score)).collect(),
         gains: String::new(),
     };
-    let bookmark = |ago: u64, source: &str, time_s, said| Bookmark {
+    let bookmark = |ago: u64, source: &str, time_s, predictions| Bookmark {
         at_ms: THEN + 600_000 - ago * 1000,
         source: source.into(),
         time_s,
-        said,
+        predictions,
     };
     let dog = [("dog", 0.91), ("rooster", 0.04), ("crying_baby", 0.02)];
     let baby = [("crying_baby", 0.58), ("dog", 0.29), ("rooster", 0.06)];
     vec![
-        bookmark(900, "street.flac", 41.2, vec![said("esc10-f1-aat", &dog)]),
-        bookmark(40, "built-in mic", 7.0, vec![said("esc10-f1-aat", &dog), said("esc10-f1-full", &baby)]),
+        bookmark(900, "street.flac", 41.2, vec![predictions("esc10-f1-aat", &dog)]),
+        bookmark(40, "built-in mic", 7.0, vec![predictions("esc10-f1-aat", &dog), predictions("esc10-f1-full", &baby)]),
     ]
 }
 
 /// What three checkpoints say of the newer bookmark.
 pub fn replays() -> Vec<Replay> {
     let score = |(label, score): &(&str, f32)| Score { label: (*label).into(), score: *score };
-    let said = |scores: &[(&str, f32)]| Ok(scores.iter().map(score).collect());
+    let predictions = |scores: &[(&str, f32)]| Ok(scores.iter().map(score).collect());
     let epoch = |epoch| Some(Best { epoch, value: 0.8 });
     vec![
         Replay {
             best: true,
             step: 840,
             epoch: epoch(21),
-            said: said(&[("dog", 0.91), ("rooster", 0.04), ("crying_baby", 0.02)]),
+            predictions: predictions(&[("dog", 0.91), ("rooster", 0.04), ("crying_baby", 0.02)]),
         },
-        Replay { best: false, step: 1000, epoch: epoch(25), said: said(&[("dog", 0.72), ("crying_baby", 0.2)]) },
-        Replay { best: false, step: 960, epoch: epoch(24), said: Err("cut short".into()) },
+        Replay {
+            best: false,
+            step: 1000,
+            epoch: epoch(25),
+            predictions: predictions(&[("dog", 0.72), ("crying_baby", 0.2)]),
+        },
+        Replay { best: false, step: 960, epoch: epoch(24), predictions: Err("cut short".into()) },
     ]
 }
 

@@ -74,7 +74,7 @@ pub enum Effect {
     /// Stop what is being exported: nothing is kept of it.
     StopExport,
     /// Stop the process until the shell continues it.
-    StepAside,
+    Suspend,
     /// Leave.
     Quit,
 }

@@ -11,12 +11,12 @@ use crate::{
     session::Status,
     train::Request,
     tui::{
-        input::action::{Action, Move, Part, Screen},
+        input::action::{Action, LivePanel, Move, Screen},
         state::{
             app::{App, Overlay, Pending},
             bookmarks::Bookmarks,
             command_line::CommandLine,
-            run_slot::Slot,
+            run_slot::RunSlot,
         },
     },
 };
@@ -35,7 +35,7 @@ pub(super) fn act(app: &mut App, action: Action) -> Vec<Effect> {
             app.live.freeze();
             return vec![Effect::Hold(app.live.held.is_some())];
         }
-        Action::Part(part) => return show(app, part),
+        Action::Panel(panel) => return show(app, panel),
         Action::Bookmark => return bookmark(app),
         Action::Replay => {
             let bookmarks = &mut app.live.bookmarks;
@@ -55,7 +55,7 @@ pub(super) fn act(app: &mut App, action: Action) -> Vec<Effect> {
         }
         Action::Record => return record(app),
         Action::NameClass(name) => {
-            let opened = show_part(app, Part::Teach);
+            let opened = show_panel(app, LivePanel::Teach);
             return opened.into_iter().chain([Effect::NameClass(name)]).collect();
         }
         Action::Begin(words) => app.overlay = Some(Overlay::CommandLine(CommandLine::new(words))),
@@ -63,7 +63,7 @@ pub(super) fn act(app: &mut App, action: Action) -> Vec<Effect> {
         Action::Learn => return learn(app),
         Action::Teach(folder) => {
             app.live.teaching = Default::default();
-            show_part(app, Part::Teach);
+            show_panel(app, LivePanel::Teach);
             return vec![Effect::OpenLesson(folder)];
         }
         _ => {}
@@ -74,46 +74,46 @@ pub(super) fn act(app: &mut App, action: Action) -> Vec<Effect> {
 /// Moves the cursor of the part on show.
 pub(super) fn go(app: &mut App, to: Move) -> Vec<Effect> {
     let live = &mut app.live;
-    match live.part {
-        Part::Hear => {
+    match live.panel {
+        LivePanel::Sound => {
             let was_held = live.held.is_some();
             live.go(to);
             if live.held.is_some() != was_held {
                 return vec![Effect::Hold(true)];
             }
         }
-        Part::Desk => {
+        LivePanel::Desk => {
             let blocks = desk_side(app).map_or(0, |side| blocks(app, side));
             app.live.desk.go(to, blocks);
         }
-        Part::Bookmarks => live.bookmarks.go(to, PAGE),
-        Part::Teach => live.teaching.go(to),
+        LivePanel::Bookmarks => live.bookmarks.go(to, PAGE),
+        LivePanel::Teach => live.teaching.go(to),
     }
     Vec::new()
 }
 
 /// The keyboard turned to the other side.
 pub(super) fn refocused(app: &mut App) -> Vec<Effect> {
-    match (app.screen, app.live.part) {
-        (Screen::Live, Part::Bookmarks) => show_part(app, Part::Bookmarks),
+    match (app.screen, app.live.panel) {
+        (Screen::Live, LivePanel::Bookmarks) => show_panel(app, LivePanel::Bookmarks),
         _ => Vec::new(),
     }
 }
 
 /// Something was heard or thought.
-pub(super) fn heard(app: &mut App, event: LiveEvent) -> Vec<Effect> {
+pub(super) fn received(app: &mut App, event: LiveEvent) -> Vec<Effect> {
     app.live.starting = false;
     let mut effects = Vec::new();
-    if let LiveEvent::Opened { ears, .. } = &event {
+    if let LiveEvent::Opened { listeners, .. } = &event {
         // A side whose session could not be opened is missing among the ears.
-        let named = |side: &Side| ears.iter().position(|ear| app.slot(*side).is_called(ear));
+        let named = |side: &Side| listeners.iter().position(|listener| app.slot(*side).is_called(listener));
         let mut sides: Vec<_> = app.live.sides.iter().filter_map(|side| Some((named(side)?, *side))).collect();
-        sides.sort_by_key(|(ear, _)| *ear);
+        sides.sort_by_key(|(listener, _)| *listener);
         // The ears are fresh: they hear of a desk that was turned before.
-        for (ear, side) in &sides {
-            let mix = app.live.desk.mix(&ears[*ear]);
+        for (listener, side) in &sides {
+            let mix = app.live.desk.mix(&listeners[*listener]);
             if !mix.is_neutral() {
-                effects.push(Effect::Gains(*ear, mix.gains(blocks(app, *side))));
+                effects.push(Effect::Gains(*listener, mix.gains(blocks(app, *side))));
             }
         }
         app.live.sides = sides.into_iter().map(|(_, side)| side).collect();
@@ -171,7 +171,7 @@ pub(super) fn run_over(app: &mut App, side: Side) -> Vec<Effect> {
 
 fn listen(app: &mut App) -> Vec<Effect> {
     let mut effects = end_recording(app, 0);
-    let (sides, folders) = ears(app).into_iter().unzip();
+    let (sides, folders) = listeners(app).into_iter().unzip();
     let ticket = app.tickets.draw();
     app.live.begin(ticket, sides);
     app.screen = Screen::Live;
@@ -195,15 +195,15 @@ fn stop(app: &mut App) -> Vec<Effect> {
 }
 
 /// Shows a part, or the sound again when it is on show already.
-fn show(app: &mut App, part: Part) -> Vec<Effect> {
-    let part = if app.live.part == part { Part::Hear } else { part };
-    show_part(app, part)
+fn show(app: &mut App, panel: LivePanel) -> Vec<Effect> {
+    let panel = if app.live.panel == panel { LivePanel::Sound } else { panel };
+    show_panel(app, panel)
 }
 
-fn show_part(app: &mut App, part: Part) -> Vec<Effect> {
-    (app.screen, app.live.part) = (Screen::Live, part);
-    match part {
-        Part::Bookmarks => {
+fn show_panel(app: &mut App, panel: LivePanel) -> Vec<Effect> {
+    (app.screen, app.live.panel) = (Screen::Live, panel);
+    match panel {
+        LivePanel::Bookmarks => {
             let session = folder(app.focused());
             if session.as_ref() != Some(&app.live.bookmarks.session) {
                 let session = session.clone().unwrap_or_default();
@@ -211,19 +211,20 @@ fn show_part(app: &mut App, part: Part) -> Vec<Effect> {
             }
             session.map(Effect::Bookmarks).into_iter().collect()
         }
-        Part::Teach if app.live.teaching.lesson.is_none() => vec![Effect::OpenLesson(None)],
+        LivePanel::Teach if app.live.teaching.lesson.is_none() => vec![Effect::OpenLesson(None)],
         _ => Vec::new(),
     }
 }
 
 fn bookmark(app: &mut App) -> Vec<Effect> {
     let state = app.live.shown();
-    let Some(side) = desk_side(app).filter(|_| state.ears.iter().any(|ear| !ear.scores.is_empty())) else {
+    let Some(side) = desk_side(app).filter(|_| state.listeners.iter().any(|listener| !listener.scores.is_empty()))
+    else {
         notify(app, "nothing was answered yet: a bookmark keeps a clip with its answers".to_owned(), false);
         return Vec::new();
     };
-    let gains = app.live.sides.iter().zip(&state.ears).map(|(side, ear)| {
-        let mix = app.live.desk.mix(&ear.name);
+    let gains = app.live.sides.iter().zip(&state.listeners).map(|(side, listener)| {
+        let mix = app.live.desk.mix(&listener.name);
         if mix.is_neutral() { String::new() } else { mix.gains(blocks(app, *side)).to_string() }
     });
     let (source, gains) = (state.source.clone(), gains.collect());
@@ -243,7 +244,7 @@ fn ask_to_delete(app: &mut App) {
 
 /// The side whose desk is on show: the one in focus, if it listens, else the other.
 pub(in crate::tui) fn desk_side(app: &App) -> Option<Side> {
-    let listens = |side: &Side| app.live.ear_of(*side).is_some();
+    let listens = |side: &Side| app.live.listener_of(*side).is_some();
     [app.focus, app.focus.other()].into_iter().find(listens)
 }
 
@@ -259,7 +260,11 @@ fn desk_of(app: &mut App) -> Option<(PathBuf, String)> {
         notify(app, "no adapters to turn: listen (r) with a session that has some".to_owned(), false);
         return None;
     };
-    let name = app.live.ear_of(side).and_then(|ear| app.live.state.ears.get(ear)).map(|ear| ear.name.clone())?;
+    let name = app
+        .live
+        .listener_of(side)
+        .and_then(|listener| app.live.state.listeners.get(listener))
+        .map(|listener| listener.name.clone())?;
     Some((folder(app.slot(side))?, name))
 }
 
@@ -292,9 +297,11 @@ fn turn(app: &mut App, action: &Action) -> Vec<Effect> {
 
 /// Tells an ear how its desk stands.
 pub(super) fn gains_of(app: &App, name: &str) -> Vec<Effect> {
-    let ear = app.live.state.ears.iter().position(|ear| ear.name == name);
-    let side = ear.and_then(|ear| app.live.sides.get(ear));
-    let effect = ear.zip(side).map(|(ear, side)| Effect::Gains(ear, app.live.desk.mix(name).gains(blocks(app, *side))));
+    let listener = app.live.state.listeners.iter().position(|listener| listener.name == name);
+    let side = listener.and_then(|listener| app.live.sides.get(listener));
+    let effect = listener
+        .zip(side)
+        .map(|(listener, side)| Effect::Gains(listener, app.live.desk.mix(name).gains(blocks(app, *side))));
     effect.into_iter().collect()
 }
 
@@ -373,12 +380,12 @@ fn learn(app: &mut App) -> Vec<Effect> {
 }
 
 /// Folder, or name, of a slot's session.
-pub(super) fn folder(slot: &Slot) -> Option<PathBuf> {
+pub(super) fn folder(slot: &RunSlot) -> Option<PathBuf> {
     slot.session.clone()
 }
 
 /// The sessions on show: Live listens with them.
-fn ears(app: &App) -> Vec<(Side, PathBuf)> {
+fn listeners(app: &App) -> Vec<(Side, PathBuf)> {
     app.slots.iter().filter_map(|slot| Some((slot.side, folder(slot)?))).collect()
 }
 

@@ -38,10 +38,10 @@ fn listening() -> App {
 #[test]
 fn listening_is_with_the_runs_on_show() {
     let mut app = fixture::training(SIZE, (0, 40));
-    app.slots[0] = Slot::new(Side::A, Method::aat());
+    app.slots[0] = RunSlot::new(Side::A, Method::aat());
     let effects = press(&mut app, "4\n");
-    let ears = vec![PathBuf::from("esc10-f1-full")];
-    assert_eq!(effects, [Effect::Listen(app.live.ticket.unwrap(), None, ears, Request::default())]);
+    let listeners = vec![PathBuf::from("esc10-f1-full")];
+    assert_eq!(effects, [Effect::Listen(app.live.ticket.unwrap(), None, listeners, Request::default())]);
     assert_eq!(app.live.sides, [Side::B]);
     fixture::listening(&mut app);
     assert_eq!(press(&mut app, "\n"), [Effect::StopListening]);
@@ -77,19 +77,19 @@ fn ears_that_are_opened_again_hear_of_the_desk() {
     let mut app = listening();
     press(&mut app, "d-");
     let gains = app.live.desk.mix("esc10-f1-aat").gains(12);
-    let (source, ears) = ("mic".to_owned(), vec!["esc10-f1-aat".to_owned(), "esc10-f1-full".to_owned()]);
-    let opened = LiveEvent::Opened { source, rate: 48_000, channels: 1, window_s: 5.0, hop_s: 0.25, ears };
-    assert_eq!(fixture::hear(&mut app, opened), [Effect::Gains(0, gains)]);
+    let (source, listeners) = ("mic".to_owned(), vec!["esc10-f1-aat".to_owned(), "esc10-f1-full".to_owned()]);
+    let opened = LiveEvent::Opened { source, rate: 48_000, channels: 1, window_s: 5.0, hop_s: 0.25, listeners };
+    assert_eq!(fixture::live(&mut app, opened), [Effect::Gains(0, gains)]);
 }
 
 #[test]
 fn a_held_sound_keeps_its_window_and_takes_its_answers() {
     let mut app = listening();
     assert_eq!(press(&mut app, "f"), [Effect::Hold(true)]);
-    let opinion = crate::live::Opinion { scores: vec![], ..Default::default() };
-    let answer = LiveEvent::Answer { ear: 0, time_s: 7.0, opinion, latency_ms: 9.0, compute_ms: 8.0 };
-    fixture::hear(&mut app, answer);
-    assert!(app.live.shown().ears[0].scores.is_empty(), "the desk's answer shows while the sound is held");
+    let prediction = crate::live::Prediction { scores: vec![], ..Default::default() };
+    let answer = LiveEvent::Prediction { listener: 0, time_s: 7.0, prediction, latency_ms: 9.0, compute_ms: 8.0 };
+    fixture::live(&mut app, answer);
+    assert!(app.live.shown().listeners[0].scores.is_empty(), "the desk's answer shows while the sound is held");
     assert_eq!(press(&mut app, "f"), [Effect::Hold(false)]);
     assert_eq!(press(&mut app, "→"), [Effect::Hold(true)], "the cursor holds it too");
 }
@@ -106,17 +106,17 @@ fn bookmarks_are_kept_listed_replayed_and_deleted_after_a_question() {
     assert_eq!(app.live.bookmarks.selected(), Some(&newest));
     let effects = press(&mut app, "\n");
     assert_eq!(effects, [Effect::Replay(session.clone(), Box::new(newest.clone()), "auto".into())]);
-    assert_eq!(app.live.bookmarks.answers(), Some(None));
-    let replay = Replay { best: true, step: 40, epoch: None, said: Ok(vec![]) };
+    assert_eq!(app.live.bookmarks.replays(), Some(None));
+    let replay = Replay { best: true, step: 40, epoch: None, predictions: Ok(vec![]) };
     update(&mut app, Message::Replayed(newest.at_ms, Ok(vec![replay])));
-    assert!(app.live.bookmarks.answers().flatten().is_some());
+    assert!(app.live.bookmarks.replays().flatten().is_some());
     press(&mut app, "↓");
-    assert_eq!(app.live.bookmarks.answers(), None, "another bookmark was not replayed");
+    assert_eq!(app.live.bookmarks.replays(), None, "another bookmark was not replayed");
     let older = app.live.bookmarks.selected().cloned().unwrap();
     assert_eq!(press(&mut app, "xn"), []);
     assert_eq!(press(&mut app, "xy"), [Effect::RemoveBookmark(session, Box::new(older))]);
     assert_eq!(press(&mut app, "B"), []);
-    assert_eq!(app.live.part, Part::Hear);
+    assert_eq!(app.live.panel, LivePanel::Sound);
 }
 
 fn at(app: &mut App, ms: u64) -> Vec<Effect> {
@@ -166,7 +166,7 @@ fn a_lesson_is_recorded_learned_and_then_listened_with() {
         }
         effects.extend(update(&mut app, Message::Run(*run, News::Now(record))));
     }
-    assert!(matches!(&effects[..], [Effect::Listen(_, None, ears, _)] if ears.len() == 2), "{effects:?}");
+    assert!(matches!(&effects[..], [Effect::Listen(_, None, listeners, _)] if listeners.len() == 2), "{effects:?}");
     assert_eq!(update(&mut app, Message::RunOver(*run, None)), [], "it was learned once");
 }
 

@@ -61,7 +61,7 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
         }
         Message::Drawing(elapsed_ms) => app.live.glide(elapsed_ms),
         Message::Resized(columns, rows) => app.size = (columns, rows),
-        Message::Run(run, news) => return runs::told(app, run, news),
+        Message::Run(run, news) => return runs::received(app, run, news),
         Message::RunOver(run, why) => return runs::over(app, run, why),
         Message::Sessions(read) => {
             match read {
@@ -83,17 +83,17 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             }
         }
         Message::Live(ticket, event) => {
-            return if app.live.ticket == Some(ticket) { live::heard(app, event) } else { Vec::new() };
+            return if app.live.ticket == Some(ticket) { live::received(app, event) } else { Vec::new() };
         }
         Message::Bookmarks(session, list) => {
             if session == app.live.bookmarks.session {
                 app.live.bookmarks.show(session, list);
             }
         }
-        Message::Replayed(at_ms, answers) => {
+        Message::Replayed(at_ms, replays) => {
             let replayed = &mut app.live.bookmarks.replayed;
             if replayed.as_ref().is_some_and(|(asked, _)| *asked == at_ms) {
-                *replayed = Some((at_ms, Some(answers)));
+                *replayed = Some((at_ms, Some(replays)));
             }
         }
         Message::Desk(name, mix) => {
@@ -193,7 +193,7 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
             app.graphics = graphics;
             notify(app, format!("the spectrogram is drawn with: {}", graphics.name()), false);
         }
-        Action::StepAside => return vec![Effect::StepAside],
+        Action::Suspend => return vec![Effect::Suspend],
         Action::Quit => return quit(app),
         Action::QuitNow => {
             app.quitting = true;

@@ -201,7 +201,7 @@ fn two_epochs() -> (Vec<Record>, Vec<Record>) {
     (log, rest)
 }
 
-fn tell(app: &mut App, run: Ticket, records: &[Record]) -> Vec<Effect> {
+fn deliver_records(app: &mut App, run: Ticket, records: &[Record]) -> Vec<Effect> {
     records.iter().flat_map(|record| update(app, Message::Run(run, News::Now(record.clone())))).collect()
 }
 
@@ -220,7 +220,7 @@ fn a_session_that_is_opened_and_resumed_continues_its_curve() {
     let opened = Opened { state: RunState::from_records(&log), ..fixture::opened(Method::aat()) };
     let (run, _) = trained(&fixture::open(&mut app, Side::A, Purpose::Resume, opened));
     update(&mut app, Message::Run(run, News::Past(Box::new(RunState::from_records(&log)))));
-    tell(&mut app, run, &rest);
+    deliver_records(&mut app, run, &rest);
     let whole = RunState::from_records(log.iter().chain(&rest));
     assert_eq!(app.slot(Side::A).state, whole);
     let values: Vec<_> = whole.epochs.iter().map(|(_, epoch)| epoch.value).collect();
@@ -238,15 +238,15 @@ fn a_trainer_that_is_done_ends_its_own_runs_only() {
     let [Effect::Train(runs)] = effects.as_slice() else { panic!("{effects:?}") };
     let [(a, _), (b, _)] = runs.as_slice() else { panic!("{runs:?}") };
     let (log, rest) = two_epochs();
-    tell(&mut app, *a, &log);
-    tell(&mut app, *b, &fixture::events(Method::full(), 40));
+    deliver_records(&mut app, *a, &log);
+    deliver_records(&mut app, *b, &fixture::events(Method::full(), 40));
     assert!(!app.slot(Side::A).is_busy() && app.slot(Side::B).is_busy(), "A was stopped, B goes on");
     let (again, task) = trained(&update(&mut app, Message::Do(Action::Start)));
     assert_eq!(task, Task::Resume("esc10-f1-aat".into(), Some(fixture::THEN)));
     update(&mut app, Message::Run(again, News::Past(Box::new(RunState::from_records(&log)))));
-    tell(&mut app, again, &rest[..9]);
+    deliver_records(&mut app, again, &rest[..9]);
     // B's trainer, which was A's as well, is done.
-    tell(&mut app, *b, &[Record { at_ms: fixture::THEN + 100_000, event: Event::Stopped }]);
+    deliver_records(&mut app, *b, &[Record { at_ms: fixture::THEN + 100_000, event: Event::Stopped }]);
     for run in [*a, *b] {
         update(&mut app, Message::RunOver(run, None));
     }
@@ -262,7 +262,7 @@ fn a_run_that_was_stopped_is_resumed_by_enter_and_begun_anew_by_another_key() {
     let mut app = fixture::app(SIZE);
     let (run, _) = trained(&update(&mut app, Message::Do(Action::Start)));
     let (log, _) = two_epochs();
-    tell(&mut app, run, &log);
+    deliver_records(&mut app, run, &log);
     let stopped = app.clone();
     let (_, task) = trained(&update(&mut app, Message::Do(Action::Start)));
     assert_eq!(task, Task::Resume("esc10-f1-aat".into(), Some(fixture::THEN)));
@@ -281,7 +281,7 @@ fn a_run_that_was_stopped_is_resumed_by_enter_and_begun_anew_by_another_key() {
 fn both_that_were_stopped_are_resumed_as_one_pair() {
     let mut app = fixture::training(SIZE, (40, 40));
     for side in Side::BOTH {
-        fixture::tell(&mut app, side, Event::Stopped);
+        fixture::run_event(&mut app, side, Event::Stopped);
     }
     let effects = update(&mut app, Message::Do(Action::StartBoth));
     let [Effect::Train(runs)] = effects.as_slice() else { panic!("{effects:?}") };
@@ -345,7 +345,7 @@ fn a_shape_that_comes_late_counts_no_other_model() {
     assert_eq!(app.notice, None);
     let late = ticket(&update(&mut app, Message::Do(Action::SetModel("base".into()))));
     let (run, _) = trained(&update(&mut app, Message::Do(Action::Start)));
-    tell(&mut app, run, &fixture::events(Method::aat(), 3));
+    deliver_records(&mut app, run, &fixture::events(Method::aat(), 3));
     update(&mut app, Message::Shape(late, shape("base")));
     let config = app.slot(Side::A).state.config.clone().unwrap();
     assert_eq!(app.parameters.shape(), &config.shape);
@@ -385,10 +385,10 @@ fn a_run_that_cannot_be_resumed_says_why_and_leaves_what_is_known() {
     let mut app = fixture::app(SIZE);
     let (run, _) = trained(&update(&mut app, Message::Do(Action::Start)));
     let (log, _) = two_epochs();
-    tell(&mut app, run, &log);
+    deliver_records(&mut app, run, &log);
     let (again, _) = trained(&update(&mut app, Message::Do(Action::Start)));
     let message = "the data is gone".to_owned();
-    tell(&mut app, again, &[Record { at_ms: fixture::THEN + 200_000, event: Event::Failed { message } }]);
+    deliver_records(&mut app, again, &[Record { at_ms: fixture::THEN + 200_000, event: Event::Failed { message } }]);
     let slot = app.slot(Side::A);
     assert_eq!((slot.state.clone(), slot.problem.as_deref()), (RunState::from_records(&log), Some("the data is gone")));
     assert!(slot.can_resume(), "once the data is back");

@@ -12,7 +12,7 @@ use crate::{
         input::action::{Move, Screen},
         state::{
             app::{App, Overlay, Pending},
-            run_slot::{Slot, Turn},
+            run_slot::{RunSlot, Turn},
             ticket::Ticket,
         },
     },
@@ -74,7 +74,7 @@ pub(super) fn resume(app: &mut App, sides: &[Side]) -> Vec<Effect> {
     app.cursor = None;
     let mut runs = Vec::new();
     for side in sides {
-        let Slot { session, state, .. } = app.slot(*side);
+        let RunSlot { session, state, .. } = app.slot(*side);
         let began_ms = state.span_ms.map(|(first, _)| first);
         if let Some(session) = session.clone() {
             let ticket = app.tickets.draw();
@@ -106,13 +106,13 @@ fn is_resumed_beside(app: &mut App, sides: &[Side]) -> bool {
 }
 
 /// A trainer reports on a run.
-pub(super) fn told(app: &mut App, run: Ticket, news: News) -> Vec<Effect> {
+pub(super) fn received(app: &mut App, run: Ticket, news: News) -> Vec<Effect> {
     let Some(side) = app.side_of(run) else { return Vec::new() };
     let turn = app.slot_mut(side).take_in(news);
     let App { slots, known, .. } = app;
     let slot = &slots[side.index()];
     let gone = slot.session.as_deref().is_some_and(|session| {
-        known.tell(session, &slot.state);
+        known.record(session, &slot.state);
         turn == Turn::Began && known.is_gone(session, &slot.state)
     });
     if gone {
@@ -150,7 +150,7 @@ fn keep_on_one_side(app: &mut App, side: Side) {
     if [this, that].into_iter().any(|slot| slot.run.is_some_and(|run| !run.begun)) {
         return;
     }
-    let last = |slot: &Slot| slot.state.span_ms.map(|(_, last)| last);
+    let last = |slot: &RunSlot| slot.state.span_ms.map(|(_, last)| last);
     let loser = match last(this).cmp(&last(that)) {
         // The events that a trainer has still to deliver may be newer than what the other side shows.
         Ordering::Less if this.is_busy() => return,
@@ -168,8 +168,8 @@ fn ended(app: &mut App, side: Side) -> Vec<Effect> {
     let failed = if let Status::Failed(why) = &slot.state.status { Some(why) } else { None };
     // The panel may have no room for the remedy.
     if let Some(why) = slot.problem.as_ref().or(failed) {
-        let told = format!("{} {}: {why}", side.letter(), side.marker());
-        notify(app, told, true);
+        let text = format!("{} {}: {why}", side.letter(), side.marker());
+        notify(app, text, true);
     }
     let mut effects = live::run_over(app, side);
     if app.sessions.list.is_some() {
@@ -211,14 +211,14 @@ pub(super) fn set_method(app: &mut App, method: Method) -> Vec<Effect> {
 
 /// Gives the focused side's next run the backbone that comes after its own in the box.
 pub(super) fn next_backbone(app: &mut App) -> Vec<Effect> {
-    let (focus, boxed) = (app.focus, model::boxed());
+    let (focus, built_in) = (app.focus, model::built_in());
     if app.focused().is_busy() {
         notify(app, format!("{} trains: stop it first (S)", focus.letter()), false);
         return Vec::new();
     }
     let own = app.setup_of(focus).model;
-    let next = boxed.iter().position(|(name, _)| *name == own).map_or(0, |at| (at + 1) % boxed.len());
-    let (name, what) = boxed[next];
+    let next = built_in.iter().position(|(name, _)| *name == own).map_or(0, |at| (at + 1) % built_in.len());
+    let (name, what) = built_in[next];
     app.slot_mut(focus).backbone = Some(name.to_owned());
     notify(app, format!("{} {} adapts {name}: {what}", focus.letter(), focus.marker()), false);
     ask_shape(app)
@@ -228,7 +228,7 @@ pub(super) fn next_backbone(app: &mut App) -> Vec<Effect> {
 pub(super) fn versus(app: &mut App) -> Vec<Effect> {
     if app.busy_sides().is_empty() {
         let method = app.focused().method;
-        for (side, (name, _)) in Side::BOTH.into_iter().zip(model::boxed()) {
+        for (side, (name, _)) in Side::BOTH.into_iter().zip(model::built_in()) {
             let slot = app.slot_mut(side);
             (slot.method, slot.backbone) = (method, Some(name.to_owned()));
         }
@@ -264,7 +264,7 @@ pub(super) fn export(app: &mut App, path: Option<PathBuf>) -> Vec<Effect> {
         notify(app, "there are no curves to export yet: Enter starts a run".into(), false);
         return Vec::new();
     }
-    let view = plot::View { ticks: (8, 6), ..app.view() };
+    let view = plot::ChartView { ticks: (8, 6), ..app.view() };
     let charts = vec![plot::loss(&runs, &view), plot::metric(&runs, &view)];
     let path = path.unwrap_or_else(|| {
         let names: Vec<_> = runs.iter().filter_map(|run| Some(run.state.config.as_ref()?.session.as_str())).collect();

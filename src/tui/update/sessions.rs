@@ -9,7 +9,7 @@ use crate::{
         input::action::Screen,
         state::{
             app::{App, Overlay, Pending},
-            run_slot::{Opened, Opening, Purpose, Slot},
+            run_slot::{Opened, Opening, Purpose, RunSlot},
             ticket::Ticket,
         },
     },
@@ -101,7 +101,10 @@ pub(super) fn removed(app: &mut App, path: &Path, removed: Result<u64, String>) 
         Ok(at_ms) => {
             app.known.remove(path, at_ms);
             let App { slots, known, .. } = app;
-            slots.iter_mut().filter(|slot| slot.holds(path) && known.is_gone(path, &slot.state)).for_each(Slot::clear);
+            slots
+                .iter_mut()
+                .filter(|slot| slot.holds(path) && known.is_gone(path, &slot.state))
+                .for_each(RunSlot::clear);
             app.refresh_parameters();
             let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
             notify(app, format!("{name} is gone"), false);

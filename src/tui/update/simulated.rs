@@ -49,7 +49,7 @@ struct Run {
     commands: VecDeque<Command>,
     over: bool,
     /// Whether the state was told that it is over.
-    told_over: bool,
+    reported_over: bool,
 }
 
 /// One thread with its runs, and what it told that was not delivered yet.
@@ -67,7 +67,7 @@ pub(super) struct World {
     locked: BTreeSet<String>,
     trainers: Vec<Trainer>,
     /// Answers that are on their way; any may come first.
-    answers: Vec<Message>,
+    replays: Vec<Message>,
     now_ms: u64,
 }
 
@@ -86,7 +86,7 @@ impl World {
             disk: BTreeMap::new(),
             locked: BTreeSet::new(),
             trainers: Vec::new(),
-            answers: Vec::new(),
+            replays: Vec::new(),
             now_ms: fixture::THEN,
         }
     }
@@ -114,7 +114,7 @@ impl World {
                     epochs: 0,
                     commands: VecDeque::new(),
                     over: false,
-                    told_over: false,
+                    reported_over: false,
                 };
                 let runs: Vec<_> = runs.into_iter().map(run).collect();
                 self.trainers.push(Trainer { runs, feed: VecDeque::new(), closed: false });
@@ -125,7 +125,7 @@ impl World {
             }
             Effect::List => {
                 let list = self.list();
-                self.answers.push(Message::Sessions(Ok(list)));
+                self.replays.push(Message::Sessions(Ok(list)));
             }
             Effect::Open(ticket, path) => {
                 let name = name_of(&path);
@@ -133,7 +133,7 @@ impl World {
                     Some(session) => Ok(Box::new(Opened { path, name, state: RunState::from_records(&session.log) })),
                     None => Err(format!("{name}: not found")),
                 };
-                self.answers.push(Message::Opened(ticket, read));
+                self.replays.push(Message::Opened(ticket, read));
             }
             Effect::Remove(path) => {
                 let name = name_of(&path);
@@ -145,12 +145,12 @@ impl World {
                 if removed.is_ok() {
                     self.disk.remove(&name);
                 }
-                self.answers.push(Message::Removed(path, removed));
+                self.replays.push(Message::Removed(path, removed));
             }
             Effect::Shape(ticket, ..) => {
-                self.answers.push(Message::Shape(ticket, Ok(Box::new(CONFIG.shape.clone()))));
+                self.replays.push(Message::Shape(ticket, Ok(Box::new(CONFIG.shape.clone()))));
             }
-            Effect::Listen(ticket, ..) => self.answers.push(Message::Live(ticket, LiveEvent::Closed)),
+            Effect::Listen(ticket, ..) => self.replays.push(Message::Live(ticket, LiveEvent::Closed)),
             _ => {}
         }
     }
@@ -199,14 +199,14 @@ impl World {
                 let runs = 0..self.trainers[trainer].runs.len();
                 runs.for_each(|run| self.end((trainer, run), None));
             }
-            2 if !begun => self.tell((trainer, run), Event::Preparing { done: 1, total: 2 }),
+            2 if !begun => self.emit((trainer, run), Event::Preparing { done: 1, total: 2 }),
             _ if !begun => self.begin((trainer, run)),
             3 => self.checkpoint((trainer, run)),
-            4 => self.tell((trainer, run), Event::Warning { message: "a warning".into() }),
-            5 => self.tell((trainer, run), Event::Evaluating { done: 1, total: 4 }),
+            4 => self.emit((trainer, run), Event::Warning { message: "a warning".into() }),
+            5 => self.emit((trainer, run), Event::Evaluating { done: 1, total: 4 }),
             6 => {
                 let blocks = vec![BlockNorms { spatial: step as f32, ..BlockNorms::default() }; 2];
-                self.tell((trainer, run), Event::Norms { step, blocks, cost_ms: 0.0 });
+                self.emit((trainer, run), Event::Norms { step, blocks, cost_ms: 0.0 });
             }
             _ if epochs >= EPOCHS => {
                 self.checkpoint((trainer, run));
@@ -223,13 +223,13 @@ impl World {
             _ if step >= (u64::from(epochs) + 1) * STEPS => {
                 self.trainers[trainer].runs[run].epochs += 1;
                 let epoch = EpochRecord { epoch: epochs + 1, step, value: f64::from(choice), ..Default::default() };
-                self.tell((trainer, run), Event::Epoch(epoch));
+                self.emit((trainer, run), Event::Epoch(epoch));
             }
             _ => {
                 self.trainers[trainer].runs[run].step += 1;
                 let record =
                     StepRecord { step: step + 1, epoch: epochs + 1, loss: f32::from(choice), ..Default::default() };
-                self.tell((trainer, run), Event::Step(record));
+                self.emit((trainer, run), Event::Step(record));
             }
         }
     }
@@ -244,7 +244,7 @@ impl World {
                 self.locked.insert(name.clone());
                 self.trainers[of.0].runs[of.1].session = Some(name.clone());
                 let config = RunConfig { session: name, method: request.method, ..CONFIG.clone() };
-                self.tell(
+                self.emit(
                     of,
                     Event::Started {
                         config: Box::new(config),
@@ -274,7 +274,7 @@ impl World {
                 (run.session, run.step, run.epochs) = (Some(name), step, epochs);
                 let ticket = run.ticket;
                 self.trainers[of.0].feed.push_back((ticket, News::Past(Box::new(state))));
-                self.tell(of, Event::Resumed { step, epochs });
+                self.emit(of, Event::Resumed { step, epochs });
             }
         }
     }
@@ -285,11 +285,11 @@ impl World {
             Command::Pause if !paused => {
                 self.trainers[of.0].runs[of.1].paused = true;
                 self.checkpoint(of);
-                self.tell(of, Event::Paused);
+                self.emit(of, Event::Paused);
             }
             Command::Continue if paused => {
                 self.trainers[of.0].runs[of.1].paused = false;
-                self.tell(of, Event::Continued);
+                self.emit(of, Event::Continued);
             }
             Command::Pause | Command::Continue | Command::Checkpoint => {}
             Command::Stop => {
@@ -303,11 +303,11 @@ impl World {
         let Run { session: Some(name), step, epochs, .. } = &self.trainers[of.0].runs[of.1] else { return };
         let (step, epochs) = (*step, *epochs);
         self.disk.get_mut(name).unwrap().checkpoint = Some((step, epochs));
-        self.tell(of, Event::Checkpoint { step, file: "checkpoint".into(), bytes: 1 });
+        self.emit(of, Event::Checkpoint { step, file: "checkpoint".into(), bytes: 1 });
     }
 
     /// To the feed, and to the log once there is one; progress only matters now and is in no log.
-    fn tell(&mut self, of: (usize, usize), event: Event) {
+    fn emit(&mut self, of: (usize, usize), event: Event) {
         self.now_ms += 10;
         let record = Record { at_ms: self.now_ms, event };
         let Run { ticket, session, .. } = &self.trainers[of.0].runs[of.1];
@@ -320,7 +320,7 @@ impl World {
     }
 
     fn end(&mut self, of: (usize, usize), event: Option<Event>) {
-        event.into_iter().for_each(|event| self.tell(of, event));
+        event.into_iter().for_each(|event| self.emit(of, event));
         let run = &mut self.trainers[of.0].runs[of.1];
         if std::mem::replace(&mut run.over, true) {
             return;
@@ -338,13 +338,13 @@ impl World {
                 !trainer.feed.is_empty() || (!trainer.closed && trainer.runs.iter().all(|run| run.over))
             })
             .collect();
-        let sources = feeds.len() + self.answers.len();
+        let sources = feeds.len() + self.replays.len();
         if sources == 0 {
             return false;
         }
         let source = usize::from(which) % sources;
         let Some(at) = feeds.get(source) else {
-            let answer = self.answers.remove(source - feeds.len());
+            let answer = self.replays.remove(source - feeds.len());
             self.update(answer);
             return true;
         };
@@ -354,13 +354,13 @@ impl World {
                 let is_over =
                     |event: &Event| matches!(event, Event::Finished { .. } | Event::Failed { .. } | Event::Stopped);
                 if matches!(&news, News::Now(record) if is_over(&record.event)) {
-                    trainer.runs.iter_mut().filter(|run| run.ticket == ticket).for_each(|run| run.told_over = true);
+                    trainer.runs.iter_mut().filter(|run| run.ticket == ticket).for_each(|run| run.reported_over = true);
                 }
                 self.update(Message::Run(ticket, news));
             }
             None => {
                 trainer.closed = true;
-                trainer.runs.iter_mut().for_each(|run| run.told_over = true);
+                trainer.runs.iter_mut().for_each(|run| run.reported_over = true);
                 let tickets: Vec<_> = trainer.runs.iter().map(|run| run.ticket).collect();
                 tickets.into_iter().for_each(|ticket| self.update(Message::RunOver(ticket, None)));
             }
@@ -430,11 +430,14 @@ impl World {
     pub(super) fn check(&mut self) -> Result<(), String> {
         let runs = || self.trainers.iter().flat_map(|trainer| &trainer.runs);
         for run in runs() {
-            if run.told_over == self.app.side_of(run.ticket).is_some() {
-                return Err(format!("{:?} was told to be over: {}, a side says otherwise", run.session, run.told_over));
+            if run.reported_over == self.app.side_of(run.ticket).is_some() {
+                return Err(format!(
+                    "{:?} was told to be over: {}, a side says otherwise",
+                    run.session, run.reported_over
+                ));
             }
         }
-        let alive = runs().filter(|run| !run.told_over).count();
+        let alive = runs().filter(|run| !run.reported_over).count();
         let busy = self.app.busy_sides().len();
         if alive != busy {
             return Err(format!("{alive} runs are alive, {busy} sides are"));

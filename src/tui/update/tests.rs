@@ -91,9 +91,9 @@ fn space_pauses_what_runs_and_lets_it_go_on() {
     let mut app = fixture::training(SIZE, (10, 10));
     let runs = Side::BOTH.map(|side| fixture::run_of(&mut app, side));
     assert_eq!(press(&mut app, " "), runs.map(|run| Effect::Command(run, Command::Pause)));
-    fixture::tell(&mut app, Side::A, Event::Paused);
+    fixture::run_event(&mut app, Side::A, Event::Paused);
     assert_eq!(press(&mut app, " "), runs.map(|run| Effect::Command(run, Command::Pause)));
-    fixture::tell(&mut app, Side::B, Event::Paused);
+    fixture::run_event(&mut app, Side::B, Event::Paused);
     assert_eq!(press(&mut app, " "), runs.map(|run| Effect::Command(run, Command::Continue)));
 }
 
@@ -170,14 +170,14 @@ fn two_sessions_are_chosen_by_two_keys_on_the_list() {
     assert_eq!(read(&press(&mut app, "jb")), path(3));
     fixture::open(&mut app, Side::B, Purpose::Choose, chosen(3));
     let effects = press(&mut app, "4r");
-    let [Effect::Listen(_, None, ears, _)] = effects.as_slice() else { panic!("{effects:?}") };
-    assert_eq!(ears, &[path(2), path(3)]);
+    let [Effect::Listen(_, None, listeners, _)] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!(listeners, &[path(2), path(3)]);
     // Another one while they listen: it hears at once, and the list stays.
-    fixture::hear(&mut app, crate::live::LiveEvent::Recovered { source: "mic".into(), rate: 1, channels: 1 });
+    fixture::live(&mut app, crate::live::LiveEvent::Recovered { source: "mic".into(), rate: 1, channels: 1 });
     press(&mut app, "5");
     let effects = fixture::open(&mut app, Side::A, Purpose::Choose, chosen(5));
     assert!(
-        matches!(effects.as_slice(), [Effect::Listen(_, None, ears, _)] if *ears == [path(5), path(3)]),
+        matches!(effects.as_slice(), [Effect::Listen(_, None, listeners, _)] if *listeners == [path(5), path(3)]),
         "{effects:?}"
     );
     assert_eq!(app.screen, Screen::Sessions);

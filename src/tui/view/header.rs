@@ -9,7 +9,7 @@ use ratatui::{
 use super::screens::{self, Standing};
 use crate::tui::{
     input::action::Screen,
-    state::{app::App, run_slot::Slot},
+    state::{app::App, run_slot::RunSlot},
     text,
 };
 
@@ -87,7 +87,7 @@ fn about(app: &App, room: usize) -> Line<'static> {
 /// Each side that has a run, or both where none has.
 fn sides(app: &App, detail: Detail) -> Vec<Span<'static>> {
     let theme = app.theme();
-    let idle = |slot: &Slot| slot.is_empty() && !slot.is_busy();
+    let idle = |slot: &RunSlot| slot.is_empty() && !slot.is_busy();
     let none = app.slots.iter().all(idle);
     let mut spans = Vec::new();
     for slot in app.slots.iter().filter(|slot| none || !idle(slot)) {
@@ -96,8 +96,8 @@ fn sides(app: &App, detail: Detail) -> Vec<Span<'static>> {
         spans.push(Span::styled(format!("{}{space}", slot.side.marker()), theme.side(slot.side)));
         spans.push(Span::styled(slot.shown_method().id(), theme.strong()));
         if let Some(Standing { sign, word, style, .. }) = screens::standing(app, slot) {
-            let told = if detail == Detail::Words { word } else { sign };
-            spans.push(Span::styled(format!("{space}{told}"), style));
+            let status = if detail == Detail::Words { word } else { sign };
+            spans.push(Span::styled(format!("{space}{status}"), style));
         }
     }
     spans

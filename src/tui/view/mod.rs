@@ -99,8 +99,8 @@ fn notice(notice: &Notice, area: Rect, theme: &Theme, buffer: &mut Buffer) {
 
 fn footer(app: &App, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
-    if let Some(told) = &app.notice {
-        return notice(told, area, theme, buffer);
+    if let Some(message) = &app.notice {
+        return notice(message, area, theme, buffer);
     }
     let contexts = app.contexts();
     let right = screens::footer_right(app);

@@ -137,9 +137,9 @@ mod tests {
 
     #[test]
     fn a_picture_is_sent_once_and_takes_the_place_of_the_one_before() {
-        let picture = |heard: usize| {
-            let frames = (0..heard).map(|i| vec![-(i as f32); 4].into()).collect();
-            let raster = Raster::new(&frames, &Timeline::new(heard as u64, 0, 200), 3, 15, 4);
+        let picture = |frame_count: usize| {
+            let frames = (0..frame_count).map(|i| vec![-(i as f32); 4].into()).collect();
+            let raster = Raster::new(&frames, &Timeline::new(frame_count as u64, 0, 200), 3, 15, 4);
             let ramp = std::array::from_fn(|i| Color::Rgb(i as u8, 0, 0));
             Picture::new(Rect::new(6, 2, 5, 3), &raster, 4, 3, &ramp)
         };
@@ -151,12 +151,12 @@ mod tests {
         assert_eq!(column(marked.width - 3), [255; 4]);
         assert_eq!(column(marked.width - 1)[1], 255);
         let mut pictures = Pictures::default();
-        let mut told = |picture| {
+        let mut sent = |picture| {
             let mut out = Vec::new();
             pictures.show(picture, &mut out).unwrap();
             String::from_utf8(out).unwrap()
         };
-        let first = told(picture(7));
+        let first = sent(picture(7));
         assert!(first.starts_with("\x1b[3;9H\x1b_Ga=T,f=100,i=11169793,c=3,r=3,C=1,z=1,q=2,m=0;"), "{first:?}");
         let data = first.split(';').next_back().unwrap().trim_end_matches("\x1b\\");
         let png = STANDARD.decode(data).unwrap();
@@ -165,9 +165,9 @@ mod tests {
         reader.next_frame(&mut pixels).unwrap();
         assert_eq!((reader.info().width, reader.info().height), (9, 4));
         assert_eq!(pixels[..9], picture(7).unwrap().levels[..9]);
-        assert_eq!(told(picture(7)), "");
-        let second = told(picture(8));
+        assert_eq!(sent(picture(7)), "");
+        let second = sent(picture(8));
         assert!(second.contains("i=11169794") && second.ends_with("\x1b_Ga=d,d=I,i=11169793,q=2\x1b\\"), "{second:?}");
-        assert_eq!(told(None), "\x1b_Ga=d,d=I,i=11169794,q=2\x1b\\");
+        assert_eq!(sent(None), "\x1b_Ga=d,d=I,i=11169794,q=2\x1b\\");
     }
 }

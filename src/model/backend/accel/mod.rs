@@ -91,7 +91,7 @@ impl Backend for Accel {
     type Block = Option<Kept>;
     type End = End;
 
-    fn new(Plan { config, extras, trains, thrift }: &Plan<'_>) -> Self {
+    fn new(Plan { config, extras, trains, memory }: &Plan<'_>) -> Self {
         let mut before = trains.stem.any();
         let needs = trains.blocks.iter().map(|block| {
             let needs = Needs::of(block, before);
@@ -102,7 +102,7 @@ impl Backend for Accel {
             needs: needs.collect(),
             config: (*config).clone(),
             extras: **extras,
-            precision: thrift.precision,
+            precision: memory.precision,
             rounded: Rounded::default(),
             norms: Norms::default(),
         }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Backend, Cpu, Plan, Result, Sizes};
 use crate::{
-    model::{Inventory, Method, ModelConfig, ModelError, Thrift, arch, specs},
+    model::{Inventory, MemoryOptions, Method, ModelConfig, ModelError, arch, specs},
     ops::block::{Trained, Widths},
 };
 
@@ -33,13 +33,13 @@ impl Cost {
     ///
     /// # Errors
     /// When the CPU kernels do not know the method for this backbone.
-    pub fn of(config: &ModelConfig, method: Method, batch: usize, thrift: Thrift) -> Result<Self> {
+    pub fn of(config: &ModelConfig, method: Method, batch: usize, memory: MemoryOptions) -> Result<Self> {
         let specs = specs(config, method);
         let counts = Inventory::of(&specs);
-        let batch = thrift.micro_batch.unwrap_or(batch).clamp(1, batch.max(1));
+        let batch = memory.micro_batch.unwrap_or(batch).clamp(1, batch.max(1));
         let extras = method.extras(config);
         let trains = arch::training(&arch::names(config, &extras, false).backbone, &specs);
-        let plan = Plan { config, extras: &extras, trains: &trains, thrift };
+        let plan = Plan { config, extras: &extras, trains: &trains, memory };
         if !Cpu::supports(&plan) {
             return Err(ModelError::Shape(format!("the CPU kernels have no {method} for this backbone")));
         }
@@ -90,13 +90,13 @@ mod tests {
     fn what_is_counted_is_what_is_kept() {
         for (recompute, _) in Recompute::ALL {
             for method in Method::all() {
-                let thrift = Thrift { recompute, ..Thrift::default() };
+                let memory = MemoryOptions { recompute, ..MemoryOptions::default() };
                 let config = ModelConfig { hidden: 36, mlp_hidden: 100, depth: 3, ..tiny() };
-                let mut engine = Network::<Cpu>::new(config.clone(), method, thrift);
+                let mut engine = Network::<Cpu>::new(config.clone(), method, memory);
                 let store = moved(&config, method, 0.1);
                 engine.step(&store, &features(&config, 2), &mut loss, false).unwrap();
-                let counted = Cost::of(&config, method, 2, thrift).unwrap();
-                assert_eq!(counted.activations, engine.backend().stack.kept_bytes(), "{method}, {thrift:?}");
+                let counted = Cost::of(&config, method, 2, memory).unwrap();
+                assert_eq!(counted.activations, engine.backend().stack.kept_bytes(), "{method}, {memory:?}");
             }
         }
     }
@@ -112,8 +112,8 @@ mod tests {
         let base = ModelConfig::ast("base", 512, [10, 10], 50).unwrap();
         for (config, batch, recompute) in [(tiny(), 16, Recompute::Mlp), (base, 2, Recompute::Nothing)] {
             let of = |method: &str, recompute| {
-                let thrift = Thrift { recompute, ..Thrift::default() };
-                Cost::of(&config, method.parse().unwrap(), batch, thrift).unwrap()
+                let memory = MemoryOptions { recompute, ..MemoryOptions::default() };
+                Cost::of(&config, method.parse().unwrap(), batch, memory).unwrap()
             };
             let [aat, full] = [("aat", recompute), ("full", Recompute::Nothing)].map(|(method, recompute)| {
                 let Cost { activations, moments, .. } = of(method, recompute);

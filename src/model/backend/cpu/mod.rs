@@ -78,9 +78,9 @@ impl Backend for Cpu {
     type End = Vec<f32>;
 
     fn new(plan: &Plan<'_>) -> Self {
-        let Plan { config, extras, trains, thrift } = plan;
+        let Plan { config, extras, trains, memory } = plan;
         Self {
-            stack: Stack::new(&trains.blocks, trains.stem.any(), thrift.recompute),
+            stack: Stack::new(&trains.blocks, trains.stem.any(), memory.recompute),
             config: (*config).clone(),
             extras: **extras,
             convolutions: Convolutions::default(),

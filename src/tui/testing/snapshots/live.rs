@@ -14,7 +14,7 @@ fn live() {
         let mut app = on(fixture::training(size, (10, 10)), Screen::Live);
         fixture::listening(&mut app);
         let why = "built-in mic: the device was closed";
-        fixture::hear(&mut app, LiveEvent::Problem(why.into()));
+        fixture::live(&mut app, LiveEvent::Problem(why.into()));
         act(&mut app, [Action::Freeze, Action::Move(Move::Left)]);
         app
     });
@@ -42,14 +42,14 @@ fn live_without_sound() {
     both_sizes("live_no_microphone", |size| {
         let mut app = asked(size, None);
         let why = "no microphone was found;\nconnect one, or start the sound server";
-        fixture::hear(&mut app, LiveEvent::Problem(why.into()));
+        fixture::live(&mut app, LiveEvent::Problem(why.into()));
         app
     });
     both_sizes("live_undecodable_file", |size| {
         let mut app = asked(size, Some("recordings/broken.wav"));
         let why = "recordings/broken.wav: cannot be decoded: no audio track in it; give WAV, FLAC, Ogg Vorbis or MP3";
-        fixture::hear(&mut app, LiveEvent::Problem(why.into()));
-        fixture::hear(&mut app, LiveEvent::Closed);
+        fixture::live(&mut app, LiveEvent::Problem(why.into()));
+        fixture::live(&mut app, LiveEvent::Closed);
         app
     });
 }
@@ -58,7 +58,7 @@ fn live_without_sound() {
 fn what_is_not_known_is_a_dash_and_no_message_is_marked() {
     let mut app = on(fixture::training(LARGE, (10, 10)), Screen::Live);
     act(&mut app, [Action::Listen(None)]);
-    fixture::hear(&mut app, LiveEvent::Problem("no microphone was found;\nconnect one".into()));
+    fixture::live(&mut app, LiveEvent::Problem("no microphone was found;\nconnect one".into()));
     let shown = written(&frame(&app));
     for unknown in ["dBFS", "0 kHz", "window 0", "hop 0", "No session answers", "\u{FFFD}"] {
         assert!(!shown.contains(unknown), "{unknown}:\n{shown}");
@@ -70,32 +70,32 @@ fn what_is_not_known_is_a_dash_and_no_message_is_marked() {
     assert!((8..20).contains(&at), "row {at}:\n{shown}");
     // Stopped by hand, it is forgotten.
     act(&mut app, [Action::Listen(None)]);
-    fixture::hear(&mut app, LiveEvent::Closed);
+    fixture::live(&mut app, LiveEvent::Closed);
     assert!(!written(&frame(&app)).contains("no microphone was found"));
 }
 
 /// The Live screen with this part beneath the sound.
-fn part(size: (u16, u16), part: Part) -> App {
+fn panel(size: (u16, u16), panel: LivePanel) -> App {
     let mut app = fixture::training(size, (10, 10));
     fixture::listening(&mut app);
-    act(&mut app, [Action::Show(Screen::Live), Action::Part(part)]);
+    act(&mut app, [Action::Show(Screen::Live), Action::Panel(panel)]);
     app
 }
 
 /// A desk with something muted, something alone and something louder, and what that changed.
 fn desk(size: (u16, u16)) -> App {
-    let mut app = part(size, Part::Desk);
+    let mut app = panel(size, LivePanel::Desk);
     act(&mut app, [Action::Turn(3), Action::Move(Move::Right), Action::Move(Move::Right), Action::Mute]);
     act(&mut app, [Action::Move(Move::Down), Action::Move(Move::Right), Action::Turn(-4)]);
-    let mut opinion = Opinion { norms: app.live.state.ears[0].norms.clone(), ..Opinion::default() };
-    opinion.untouched = Some(app.live.state.ears[0].scores.clone());
-    opinion.scores = opinion.untouched.clone().unwrap();
-    for (score, moved) in opinion.scores.iter_mut().zip([-0.14, 0.13, 0.01, 0.0, 0.0]) {
+    let mut prediction = Prediction { norms: app.live.state.listeners[0].norms.clone(), ..Prediction::default() };
+    prediction.untouched = Some(app.live.state.listeners[0].scores.clone());
+    prediction.scores = prediction.untouched.clone().unwrap();
+    for (score, moved) in prediction.scores.iter_mut().zip([-0.14, 0.13, 0.01, 0.0, 0.0]) {
         score.score += moved;
     }
-    opinion.norms[2].spatial_ratio = 0.0;
-    let answer = LiveEvent::Answer { ear: 0, time_s: 7.0, opinion, latency_ms: 29.0, compute_ms: 28.0 };
-    fixture::hear(&mut app, answer);
+    prediction.norms[2].spatial_ratio = 0.0;
+    let answer = LiveEvent::Prediction { listener: 0, time_s: 7.0, prediction, latency_ms: 29.0, compute_ms: 28.0 };
+    fixture::live(&mut app, answer);
     app
 }
 
@@ -108,7 +108,7 @@ fn live_desk() {
         app
     });
     both_sizes("live_desk_without_adapters", |size| {
-        let mut app = part(size, Part::Desk);
+        let mut app = panel(size, LivePanel::Desk);
         act(&mut app, [Action::NextFocus]);
         app
     });
@@ -123,12 +123,12 @@ fn live_desk() {
 fn live_bookmarks() {
     let session = std::path::PathBuf::from("esc10-f1-aat");
     both_sizes("live_bookmarks_empty", |size| {
-        let mut app = part(size, Part::Bookmarks);
+        let mut app = panel(size, LivePanel::Bookmarks);
         update(&mut app, Message::Bookmarks(session.clone(), Vec::new()));
         app
     });
     let replayed = |size| {
-        let mut app = part(size, Part::Bookmarks);
+        let mut app = panel(size, LivePanel::Bookmarks);
         update(&mut app, Message::Bookmarks(session.clone(), fixture::bookmarks()));
         let at_ms = fixture::bookmarks()[1].at_ms;
         act(&mut app, [Action::Replay]);
@@ -149,14 +149,14 @@ fn live_bookmarks() {
 #[test]
 fn live_teach() {
     let taught = |size| {
-        let mut app = part(size, Part::Teach);
+        let mut app = panel(size, LivePanel::Teach);
         update(&mut app, Message::Lesson(Box::new(fixture::lesson())));
         act(&mut app, [Move::Down, Move::Down, Move::Down, Move::Right, Move::Right].map(Action::Move));
         app
     };
     both_sizes("live_teach_not_listening", |size| {
         let mut app = on(fixture::app(size), Screen::Live);
-        act(&mut app, [Action::Part(Part::Teach)]);
+        act(&mut app, [Action::Panel(LivePanel::Teach)]);
         update(&mut app, Message::Lesson(Box::new(Lesson::of("/lessons/mine", [("background".into(), vec![])]))));
         app
     });

@@ -14,13 +14,13 @@ use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
 use super::fixture;
 use crate::{
-    live::{Lesson, LiveEvent, Opinion},
+    live::{Lesson, LiveEvent, Prediction},
     model::Method,
     plot::Side,
     session::{Event, Summary},
     train::News,
     tui::{
-        input::action::{Action, Move, Part, Screen},
+        input::action::{Action, LivePanel, Move, Screen},
         state::{app::App, run_slot::Purpose, ticket::Ticket},
         terminal::graphics::Graphics,
         theme, update,
@@ -249,8 +249,8 @@ fn a_frame_never_panics_at_any_size() {
             frame(&app);
             update(&mut app, Message::Bookmarks("session".into(), fixture::bookmarks()));
             update(&mut app, Message::Lesson(Box::new(fixture::lesson())));
-            for part in Part::ALL {
-                app.live.part = part;
+            for panel in LivePanel::ALL {
+                app.live.panel = panel;
                 act(&mut app, [Action::Cancel, Action::Move(Move::Right), Action::Replay]);
                 frame(&app);
             }

@@ -35,7 +35,7 @@ fn train_with_crosshair_on_the_clock_and_logarithmic() {
 fn train_before_the_first_step() {
     both_sizes("train_preparing", |size| {
         let mut app = fixture::training(size, (0, 0));
-        fixture::tell(&mut app, Side::A, Event::Preparing { done: 70, total: 400 });
+        fixture::run_event(&mut app, Side::A, Event::Preparing { done: 70, total: 400 });
         app
     });
 }
@@ -44,7 +44,7 @@ fn train_before_the_first_step() {
 fn train_finished_beside_paused() {
     both_sizes("train_finished", |size| {
         let mut app = fixture::training(size, (1000, 400));
-        fixture::tell(&mut app, Side::B, Event::Paused);
+        fixture::run_event(&mut app, Side::B, Event::Paused);
         app
     });
 }
@@ -55,7 +55,7 @@ fn train_failed() {
         let mut app = fixture::training(size, (275, 192));
         let message =
             "/data/sessions/esc10-f1-aat: cannot write: No space left on device; make room, then resume".into();
-        fixture::tell(&mut app, Side::A, Event::Failed { message });
+        fixture::run_event(&mut app, Side::A, Event::Failed { message });
         let why = "nothing at /data/\x1b[31mesc10: give a folder, a manifest, or demo";
         let run = app.tickets.draw();
         app.slot_mut(Side::B).start(run);
@@ -68,7 +68,7 @@ fn train_failed() {
 fn train_stopped() {
     both_sizes("train_stopped", |size| {
         let mut app = fixture::training(size, (275, 192));
-        fixture::tell(&mut app, Side::A, Event::Stopped);
+        fixture::run_event(&mut app, Side::A, Event::Stopped);
         app
     });
 }
@@ -77,11 +77,11 @@ fn train_stopped() {
 fn train_that_cannot_be_resumed() {
     both_sizes("train_not_resumed", |size| {
         let mut app = fixture::training(size, (275, 192));
-        fixture::tell(&mut app, Side::A, Event::Stopped);
+        fixture::run_event(&mut app, Side::A, Event::Stopped);
         act(&mut app, [Action::Start]);
         let message =
             "../data/esc10 no longer has the classes that esc10-f1-aat was trained on;\nrestore the data".into();
-        fixture::tell(&mut app, Side::A, Event::Failed { message });
+        fixture::run_event(&mut app, Side::A, Event::Failed { message });
         app
     });
 }
@@ -105,9 +105,9 @@ fn train_on_two_folds_has_no_difference() {
 fn what_is_told_with_line_breaks_is_read_whole() {
     both_sizes("notice_with_line_breaks", |size| {
         let mut app = fixture::training(size, (275, 192));
-        let told = "/home/ada/recordings/2026/november/dog park/recorder 3/broken.wav: cannot be decoded:\nno audio \
+        let message = "/home/ada/recordings/2026/november/dog park/recorder 3/broken.wav: cannot be decoded:\nno audio \
                     track in it;\ngive WAV, FLAC, Ogg Vorbis or MP3";
-        update(&mut app, Message::Trouble(told.into()));
+        update(&mut app, Message::Trouble(message.into()));
         app
     });
 }

@@ -2,7 +2,7 @@
 
 mod bookmarks;
 mod desk;
-mod ears;
+mod predictions;
 mod teach;
 
 use ratatui::{
@@ -17,7 +17,7 @@ use ratatui::{
 use crate::{
     live::{LiveState, LiveStatus},
     tui::{
-        input::action::Part,
+        input::action::LivePanel,
         state::app::App,
         text,
         view::{
@@ -39,31 +39,31 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) -> Option<Picture> {
     let mut picture = None;
     let state = app.live.shown();
     let is_idle = state.status == LiveStatus::Idle && !app.live.starting;
-    match app.live.part {
-        Part::Hear | Part::Desk if is_idle => empty(app, area, buffer),
-        Part::Hear => {
+    match app.live.panel {
+        LivePanel::Sound | LivePanel::Desk if is_idle => empty(app, area, buffer),
+        LivePanel::Sound => {
             let wave = if area.height >= 30 { 4 } else { 0 };
             let [top, bottom] = rows(area, [Fill(1), Length((area.height / 3).clamp(6, 12))]);
-            picture = heard(app, state, top, wave, buffer);
-            ears::draw(app, state, bottom, buffer);
+            picture = sound_panel(app, state, top, wave, buffer);
+            predictions::draw(app, state, bottom, buffer);
         }
-        Part::Desk => {
+        LivePanel::Desk => {
             let desk = if area.height >= 30 { 15 } else { 9 };
             let [top, middle, bottom] = rows(area, [Fill(1), Length((area.height / 5).clamp(5, 9)), Length(desk)]);
-            picture = heard(app, state, top, 0, buffer);
-            ears::draw(app, state, middle, buffer);
+            picture = sound_panel(app, state, top, 0, buffer);
+            predictions::draw(app, state, middle, buffer);
             desk::draw(app, bottom, buffer);
         }
-        Part::Bookmarks => {
+        LivePanel::Bookmarks => {
             let sound = if is_idle || area.height < 30 { 0 } else { area.height / 3 };
             let [top, list, bottom] = rows(area, [Length(sound), Fill(1), Fill(1)]);
             if sound > 0 {
-                picture = heard(app, state, top, 0, buffer);
+                picture = sound_panel(app, state, top, 0, buffer);
             }
             bookmarks::draw(app, list, bottom, buffer);
         }
-        Part::Teach => {
-            let answers = if state.ears.is_empty() { 0 } else { (area.height / 5).clamp(4, 8) };
+        LivePanel::Teach => {
+            let answers = if state.listeners.is_empty() { 0 } else { (area.height / 5).clamp(4, 8) };
             let classes = app.live.teaching.lesson.as_ref().map_or(0, |lesson| lesson.classes().count());
             let [top, middle, bottom] = if is_idle {
                 rows(area, [Length(0), Length(0), Fill(1)])
@@ -72,10 +72,10 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) -> Option<Picture> {
                 rows(area, [Fill(1), Length(answers), Length(lesson)])
             };
             if !is_idle {
-                picture = heard(app, state, top, 0, buffer);
+                picture = sound_panel(app, state, top, 0, buffer);
             }
             if !is_idle && answers > 0 {
-                ears::draw(app, state, middle, buffer);
+                predictions::draw(app, state, middle, buffer);
             }
             teach::draw(app, bottom, buffer);
         }
@@ -106,7 +106,7 @@ fn empty(app: &App, area: Rect, buffer: &mut Buffer) {
 }
 
 /// Source, level, waveform and waterfall.
-fn heard(app: &App, state: &LiveState, area: Rect, wave: u16, buffer: &mut Buffer) -> Option<Picture> {
+fn sound_panel(app: &App, state: &LiveState, area: Rect, wave: u16, buffer: &mut Buffer) -> Option<Picture> {
     let theme = app.theme();
     let trouble = match &state.status {
         LiveStatus::Trouble(why) | LiveStatus::Failed(why) => Some(why),
@@ -131,7 +131,7 @@ fn heard(app: &App, state: &LiveState, area: Rect, wave: u16, buffer: &mut Buffe
     }
     level(app, state, Rect { height: 1, ..inner }, buffer);
     let mut rest = Rect { y: inner.y + 1, height: inner.height - 1, ..inner };
-    if state.heard == 0 {
+    if state.frame_count == 0 {
         match trouble {
             Some(why) => middle(rest, why, theme.bad(), remedy(state), theme, buffer),
             None if app.live.starting => {
@@ -146,7 +146,7 @@ fn heard(app: &App, state: &LiveState, area: Rect, wave: u16, buffer: &mut Buffe
         let used = paragraph(Rect { height: 2, ..rest }, why, theme.bad(), buffer);
         rest = Rect { y: rest.y + used, height: rest.height - used, ..rest };
     }
-    let timeline = Timeline::new(state.heard, app.live.late(), rest.width.saturating_sub(TICKS));
+    let timeline = Timeline::new(state.frame_count, app.live.late(), rest.width.saturating_sub(TICKS));
     if wave > 0 {
         waveform(
             app,
@@ -211,7 +211,7 @@ fn losses(app: &App, state: &LiveState) -> Line<'static> {
 /// `level  ███████▌        -18 dBFS  peak -6`
 fn level(app: &App, state: &LiveState, row: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
-    let is_known = state.heard > 0 && !matches!(state.status, LiveStatus::Trouble(_) | LiveStatus::Failed(_));
+    let is_known = state.frame_count > 0 && !matches!(state.status, LiveStatus::Trouble(_) | LiveStatus::Failed(_));
     buffer.set_string(row.x, row.y, "level", theme.dim());
     if !is_known {
         buffer.set_string(row.x + TICKS, row.y, "–", theme.dim());

@@ -18,7 +18,7 @@ use crate::{
     session::Status,
     tui::{
         input::action::Screen,
-        state::{app::App, run_slot::Slot},
+        state::{app::App, run_slot::RunSlot},
         text,
     },
 };
@@ -45,7 +45,7 @@ pub struct Standing {
 }
 
 /// Where a slot stands; nothing, when nothing was begun.
-pub fn standing(app: &App, slot: &Slot) -> Option<Standing> {
+pub fn standing(app: &App, slot: &RunSlot) -> Option<Standing> {
     let theme = app.theme();
     let (sign, word, more, style) = match &slot.status() {
         Status::New if slot.is_busy() => ("◌", "starting", None, theme.dim()),
@@ -68,7 +68,7 @@ pub fn standing(app: &App, slot: &Slot) -> Option<Standing> {
 }
 
 /// Where a slot stands, for the right end of its frame: its bar tells that it trains.
-pub fn status(app: &App, slot: &Slot) -> Line<'static> {
+pub fn status(app: &App, slot: &RunSlot) -> Line<'static> {
     match standing(app, slot) {
         Some(Standing { word: "training", .. }) | None => Line::default(),
         Some(Standing { sign, word, more, style }) => {
@@ -82,7 +82,7 @@ pub fn footer_right(app: &App) -> Line<'static> {
     let theme = app.theme();
     match app.screen {
         Screen::Train | Screen::Layers => {
-            let pace: f64 = app.slots.iter().filter(|slot| slot.is_busy()).filter_map(Slot::pace).sum();
+            let pace: f64 = app.slots.iter().filter(|slot| slot.is_busy()).filter_map(RunSlot::pace).sum();
             if pace > 0.0 { Line::styled(format!("{pace:.1} steps/s"), theme.dim()) } else { Line::default() }
         }
         Screen::Sessions => {

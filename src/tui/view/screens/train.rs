@@ -17,7 +17,7 @@ use crate::{
     tui::{
         state::{
             app::{App, SMOOTHING},
-            run_slot::Slot,
+            run_slot::RunSlot,
         },
         text,
         view::widgets::{Panel, chart, fields, gauge, hint, paragraph},
@@ -137,7 +137,7 @@ fn slot(app: &App, side: Side, area: Rect, buffer: &mut Buffer) {
 }
 
 /// `epoch  7/25  ━━━━━━━╸─────  1:12 left`
-fn progress(app: &App, slot: &Slot, inner: Rect, buffer: &mut Buffer) {
+fn progress(app: &App, slot: &RunSlot, inner: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let state = &slot.state;
     let epochs = state.config.as_ref().map_or(0, |config| config.recipe.epochs);
@@ -170,7 +170,7 @@ fn progress(app: &App, slot: &Slot, inner: Rect, buffer: &mut Buffer) {
 }
 
 /// A side without a run.
-fn not_yet(app: &App, slot: &Slot, inner: Rect, buffer: &mut Buffer) {
+fn not_yet(app: &App, slot: &RunSlot, inner: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     if slot.is_busy() {
         if let Status::Preparing(done, total) = slot.status() {
@@ -211,7 +211,7 @@ fn welcome(app: &App, area: Rect, buffer: &mut Buffer) {
     let inner = Panel::new("loss · accuracy", theme).draw(area, buffer);
     let data = text::fit(&app.setup.data, 32);
     let [a, b] = &app.slots;
-    let boxed: Vec<&str> = model::boxed().iter().map(|(name, _)| *name).collect();
+    let built_in: Vec<&str> = model::built_in().iter().map(|(name, _)| *name).collect();
     if a.is_busy() || b.is_busy() {
         return hint(inner, "The data is being read; curves begin with the first step.", &[], theme, buffer);
     }
@@ -219,7 +219,7 @@ fn welcome(app: &App, area: Rect, buffer: &mut Buffer) {
         ("b", format!("train {} ● and {} ▲ side by side on {data}", a.method.title(), b.method.title())),
         ("Enter", format!("train {} alone", app.focused().method.title())),
         ("m", "choose another method for this side".to_owned()),
-        ("v", format!("train {} on two backbones: {}", app.focused().method.title(), boxed.join(" and "))),
+        ("v", format!("train {} on two backbones: {}", app.focused().method.title(), built_in.join(" and "))),
         (":data", "train on a folder of your own sounds".to_owned()),
         ("4", "listen".to_owned()),
         ("5", "open an earlier run".to_owned()),

@@ -5,7 +5,7 @@ use ratatui::{buffer::Buffer, layout::Rect};
 
 use super::cells::{Cells, LOOK};
 use crate::{
-    plot::{self, Chart, View},
+    plot::{self, Chart, ChartView},
     tui::theme::Theme,
 };
 
@@ -21,6 +21,6 @@ pub fn draw(chart: &Chart, area: Rect, buffer: &mut Buffer, theme: &Theme) {
 }
 
 /// The view with as many ticks as there is room for.
-pub fn fit_ticks(view: View, area: Rect) -> View {
-    View { ticks: (usize::from(area.width / 14).clamp(2, 10), usize::from(area.height / 3).clamp(2, 8)), ..view }
+pub fn fit_ticks(view: ChartView, area: Rect) -> ChartView {
+    ChartView { ticks: (usize::from(area.width / 14).clamp(2, 10), usize::from(area.height / 3).clamp(2, 8)), ..view }
 }

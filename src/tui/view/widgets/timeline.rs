@@ -17,8 +17,8 @@ pub struct Timeline {
 
 impl Timeline {
     /// After so many frames, of which the last few may be `late`, on so many cells.
-    pub fn new(heard: u64, late: usize, cells: u16) -> Self {
-        let newest = heard.saturating_sub(late as u64 + 1);
+    pub fn new(frame_count: u64, late: usize, cells: u16) -> Self {
+        let newest = frame_count.saturating_sub(late as u64 + 1);
         Self { newest, late, per_cell: (SHOWN / usize::from(cells).max(1)).max(2) }
     }
 
@@ -42,9 +42,9 @@ mod tests {
     #[test]
     fn a_pixel_keeps_its_frames_while_it_moves() {
         // Frames 0, 1, 2 | 3, 4, 5 | ... by cells, 0, 1 | 2 | 3, 4 | 5 | ... by halves of cells.
-        let pixels = |heard: u64, across: usize| -> Vec<usize> {
-            let timeline = Timeline::new(heard, 0, 200);
-            (0..heard as usize).rev().map(|back| timeline.back(back, across)).collect()
+        let pixels = |frame_count: u64, across: usize| -> Vec<usize> {
+            let timeline = Timeline::new(frame_count, 0, 200);
+            (0..frame_count as usize).rev().map(|back| timeline.back(back, across)).collect()
         };
         assert_eq!(pixels(9, 1), [2, 2, 2, 1, 1, 1, 0, 0, 0]);
         assert_eq!(pixels(10, 1), [3, 3, 3, 2, 2, 2, 1, 1, 1, 0]);

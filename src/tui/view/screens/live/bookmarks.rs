@@ -9,7 +9,7 @@ use ratatui::{
 
 use crate::{
     infer::Replay,
-    live::{Bookmark, Said},
+    live::{Bookmark, BookmarkedPrediction},
     tui::{
         state::app::App,
         text,
@@ -21,7 +21,7 @@ use crate::{
 const ANSWER: usize = 12;
 
 /// Draws the list and, below it, the answers.
-pub(super) fn draw(app: &App, list: Rect, answers: Rect, buffer: &mut Buffer) {
+pub(super) fn draw(app: &App, list: Rect, replays: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let bookmarks = &app.live.bookmarks;
     let side = app.focus;
@@ -49,7 +49,7 @@ pub(super) fn draw(app: &App, list: Rect, answers: Rect, buffer: &mut Buffer) {
         }
         Some(list) => rows(app, list, inner, buffer),
     }
-    replayed(app, answers, buffer);
+    replayed(app, replays, buffer);
 }
 
 /// When, from where, what each ear put first.
@@ -58,7 +58,7 @@ fn rows(app: &App, list: &[Bookmark], area: Rect, buffer: &mut Buffer) {
     let height = usize::from(area.height.saturating_sub(1));
     let row = app.live.bookmarks.row;
     let first = (row + 1).saturating_sub(height);
-    let said = usize::from(area.width).saturating_sub(34);
+    let predictions = usize::from(area.width).saturating_sub(34);
     let heading = format!("{:>6}  {:<16}{:>8}  {}", "age", "source", "at", "said, and who said it");
     buffer.set_stringn(area.x, area.y, heading, usize::from(area.width), theme.dim());
     for (at, bookmark) in list.iter().enumerate().skip(first).take(height) {
@@ -66,13 +66,13 @@ fn rows(app: &App, list: &[Bookmark], area: Rect, buffer: &mut Buffer) {
         let age = text::ago(app.now_ms.saturating_sub(bookmark.at_ms) / 1000);
         let start = format!("{age:>6}  {}{:>6.1} s  ", text::left(&bookmark.source, 16), bookmark.time_s);
         let mut line = Line::from(vec![Span::styled(start, theme.base())]);
-        let disagree = matches!(&bookmark.said[..], [a, b] if lead(a).map(|s| &s.0) != lead(b).map(|s| &s.0));
+        let disagree = matches!(&bookmark.predictions[..], [a, b] if lead(a).map(|s| &s.0) != lead(b).map(|s| &s.0));
         line.push_span(Span::styled(if disagree { "◆ " } else { "  " }, theme.warn()));
-        let each = said.saturating_sub(2) / bookmark.said.len().max(1);
-        for said in &bookmark.said {
-            let Some((label, score)) = lead(said) else { continue };
-            let turned = if said.gains.is_empty() { "" } else { ", desk turned" };
-            let words = format!("{} {score:.2} ({}{turned})", text::clean(label), text::clean(&said.ear));
+        let each = predictions.saturating_sub(2) / bookmark.predictions.len().max(1);
+        for predictions in &bookmark.predictions {
+            let Some((label, score)) = lead(predictions) else { continue };
+            let turned = if predictions.gains.is_empty() { "" } else { ", desk turned" };
+            let words = format!("{} {score:.2} ({}{turned})", text::clean(label), text::clean(&predictions.listener));
             line.push_span(Span::styled(text::left(&words, each.saturating_sub(1)) + " ", theme.base()));
         }
         buffer.set_line(area.x, y, &line, area.width);
@@ -82,8 +82,8 @@ fn rows(app: &App, list: &[Bookmark], area: Rect, buffer: &mut Buffer) {
     }
 }
 
-fn lead(said: &Said) -> Option<&(String, f32)> {
-    said.scores.first()
+fn lead(predictions: &BookmarkedPrediction) -> Option<&(String, f32)> {
+    predictions.scores.first()
 }
 
 /// One column of the table of answers.
@@ -101,12 +101,15 @@ fn replayed(app: &App, area: Rect, buffer: &mut Buffer) {
         return hint(inner, "nothing is selected", &[], theme, buffer);
     };
     let mut columns: Vec<Column> = bookmark
-        .said
+        .predictions
         .iter()
-        .map(|said| Column { head: ["then".into(), text::clean(&said.ear)], scores: said.scores.clone() })
+        .map(|predictions| Column {
+            head: ["then".into(), text::clean(&predictions.listener)],
+            scores: predictions.scores.clone(),
+        })
         .collect();
     let mut remark = None;
-    match bookmarks.answers() {
+    match bookmarks.replays() {
         None => remark = Some(("Enter replays it through the best weights and the last checkpoints", theme.dim())),
         Some(None) => remark = Some(("asking every checkpoint …", theme.accent())),
         Some(Some(Err(problem))) => remark = Some((problem.as_str(), theme.bad())),
@@ -122,7 +125,7 @@ fn replayed(app: &App, area: Rect, buffer: &mut Buffer) {
 fn column(replay: &Replay) -> Column {
     let epoch = replay.epoch.map_or_else(|| format!("step {}", replay.step), |best| format!("epoch {}", best.epoch));
     let name = if replay.best { "best".to_owned() } else { format!("step {}", replay.step) };
-    match &replay.said {
+    match &replay.predictions {
         Ok(scores) => Column {
             head: [name, epoch],
             scores: scores.iter().map(|score| (score.label.clone(), score.score)).collect(),

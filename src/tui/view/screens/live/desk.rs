@@ -9,7 +9,7 @@ use ratatui::{
 
 use crate::{
     infer::Mix,
-    live::Ear,
+    live::ListenerState,
     plot::Side,
     tui::{
         state::{app::App, desk::fader, layers::Adapter},
@@ -29,16 +29,16 @@ const STRIP: (u16, u16) = (5, 13);
 pub(super) fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let side = update::desk_side(app);
-    let shown = side.and_then(|side| Some((side, app.live.shown().ears.get(app.live.ear_of(side)?)?)));
-    let Some((side, ear)) = shown else {
+    let shown = side.and_then(|side| Some((side, app.live.shown().listeners.get(app.live.listener_of(side)?)?)));
+    let Some((side, listener)) = shown else {
         let inner = Panel::new("mixing desk", theme).draw(area, buffer);
         return hint(inner, "No model with adapters is listening: r starts one.", &[], theme, buffer);
     };
-    let mix = app.live.desk.mix(&ear.name);
+    let mix = app.live.desk.mix(&listener.name);
     let title = Line::from(vec![
         Span::raw("mixing desk  "),
         Span::styled(format!("{} {} ", side.letter(), side.marker()), theme.side(side)),
-        Span::styled(text::fit(&ear.name, 40), theme.strong()),
+        Span::styled(text::fit(&listener.name, 40), theme.strong()),
     ]);
     let turned = if mix.is_neutral() { "as trained" } else { "turned" };
     let style = if mix.is_neutral() { theme.dim() } else { theme.warn() };
@@ -57,12 +57,12 @@ pub(super) fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
         let keys = [("Tab", "the desk of the other side".to_owned())];
         return hint(inner, heading, &keys, theme, buffer);
     }
-    strips(app, ear, side, &mix, inner, buffer);
+    strips(app, listener, side, &mix, inner, buffer);
 }
 
-fn strips(app: &App, ear: &Ear, side: Side, mix: &Mix, area: Rect, buffer: &mut Buffer) {
+fn strips(app: &App, listener: &ListenerState, side: Side, mix: &Mix, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
-    let blocks = update::blocks(app, side).max(ear.norms.len());
+    let blocks = update::blocks(app, side).max(listener.norms.len());
     let room = area.width.saturating_sub(NAMES + SCALE);
     let wide = (room / blocks.max(1) as u16).clamp(STRIP.0, STRIP.1);
     let fit = usize::from(room / wide).max(1);
@@ -85,17 +85,17 @@ fn strips(app: &App, ear: &Ear, side: Side, mix: &Mix, area: Rect, buffer: &mut 
         }
         buffer.set_string(area.x, y + meters - 1, adapter.short_name(), theme.base());
         buffer.set_string(area.x, y + meters, "gain", theme.dim());
-        let scale = f64::from(ear.peaks[row]).max(1e-6);
-        let top = if ear.norms.is_empty() { String::new() } else { text::value(scale) };
+        let scale = f64::from(listener.peaks[row]).max(1e-6);
+        let top = if listener.norms.is_empty() { String::new() } else { text::value(scale) };
         buffer.set_string(area.right() - SCALE + 1, y, text::right(&top, 6), theme.dim());
         if meters > 1 {
             buffer.set_string(area.right() - SCALE + 1, y + meters - 1, text::right("0", 6), theme.faint());
         }
         for block in first..last {
             let fader = fader(mix.channel(block), adapter);
-            let heard = mix.heard(fader) > 0.0;
-            let value = ear.norms.get(block).map_or(0.0, |norms| adapter.value(norms, true));
-            let style = if heard { theme.side(side) } else { theme.faint() };
+            let audible = mix.audible(fader) > 0.0;
+            let value = listener.norms.get(block).map_or(0.0, |norms| adapter.value(norms, true));
+            let style = if audible { theme.side(side) } else { theme.faint() };
             // One column more apart than the strip's edge, so that neighbours do not run into one another.
             let bar = wide - 2;
             for cell in 0..bar {
@@ -109,8 +109,8 @@ fn strips(app: &App, ear: &Ear, side: Side, mix: &Mix, area: Rect, buffer: &mut 
             };
             let style = match () {
                 () if at_cursor => theme.selected(),
-                () if fader.solo && heard => theme.good(),
-                () if !heard => theme.warn(),
+                () if fader.solo && audible => theme.good(),
+                () if !audible => theme.warn(),
                 () if fader.gain != 1.0 => theme.accent(),
                 () => theme.dim(),
             };

@@ -13,7 +13,7 @@ use crate::{
         state::{
             app::App,
             layers::{Adapter, Layers},
-            run_slot::Slot,
+            run_slot::RunSlot,
         },
         text,
         view::widgets::{Panel, bar, columns, fields},
@@ -145,7 +145,7 @@ pub(super) fn compare(app: &App, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let [a, b] = &app.slots;
     let pairs =
-        |slot: &Slot| slot.state.config.as_ref().map(|config| (config.session.clone(), config.paired_with.clone()));
+        |slot: &RunSlot| slot.state.config.as_ref().map(|config| (config.session.clone(), config.paired_with.clone()));
     let paired = match (pairs(a), pairs(b)) {
         (Some((a, with_a)), Some((b, with_b))) => with_a.as_ref() == Some(&b) || with_b.as_ref() == Some(&a),
         _ => false,

@@ -18,7 +18,7 @@ pub struct Windows {
 ///
 /// The resampler and the filter bank are those of clips, so a window's frames equal the filter bank of the same sound
 /// read from a file, to the bit. Sample n stands for the time n / 16000 s: the resampler's delay shows only as latency.
-pub struct Hearing {
+pub struct Windower {
     windows: Windows,
     rate: u32,
     /// Seconds of the stream before this stretch.
@@ -33,7 +33,7 @@ pub struct Hearing {
     first_frame: usize,
     /// Samples at the device's rate so far, and at 16 kHz.
     delivered: u64,
-    heard: u64,
+    resampled: u64,
     /// Ends of the newest deliveries, at the device's rate, with the time of their capture.
     deliveries: VecDeque<(u64, Instant)>,
     /// (least, greatest, samples) of the 10 ms that have not ended.
@@ -44,7 +44,7 @@ pub struct Hearing {
     last_end: usize,
 }
 
-impl Hearing {
+impl Windower {
     /// Sound at `rate` Hz, mono, whose first sample is at `base_s` seconds of the stream.
     ///
     /// # Errors
@@ -62,7 +62,7 @@ impl Hearing {
             frames: Vec::new(),
             first_frame: 0,
             delivered: 0,
-            heard: 0,
+            resampled: 0,
             deliveries: VecDeque::new(),
             extreme: (f32::INFINITY, f32::NEG_INFINITY, 0),
             next_end: windows.hop,
@@ -72,7 +72,7 @@ impl Hearing {
 
     /// Seconds of the stream up to the last resampled sample.
     pub fn time_s(&self) -> f64 {
-        self.base_s + self.heard as f64 / f64::from(SAMPLE_RATE)
+        self.base_s + self.resampled as f64 / f64::from(SAMPLE_RATE)
     }
 
     /// The 16 kHz samples that the last delivery brought; fewer or more than it, since the resampler works in blocks.
@@ -114,7 +114,7 @@ impl Hearing {
         if fresh.is_empty() {
             return (None, Vec::new());
         }
-        self.heard += fresh.len() as u64;
+        self.resampled += fresh.len() as u64;
         let (rms_dbfs, peak_dbfs) = levels(fresh);
         let mut extremes = Vec::with_capacity(fresh.len() / FRAME_SHIFT + 1);
         for &sample in fresh {
@@ -128,7 +128,7 @@ impl Hearing {
         let known = self.frames.len();
         self.fbank.push(fresh, &mut self.frames);
         let frames = self.frames[known..].chunks_exact(MEL_BINS).map(Arc::from).collect();
-        let event = LiveEvent::Heard { time_s: self.time_s(), rms_dbfs, peak_dbfs, extremes, frames };
+        let event = LiveEvent::Sound { time_s: self.time_s(), rms_dbfs, peak_dbfs, extremes, frames };
 
         let mut windows = Vec::new();
         while self.next_end <= self.frame_count() {
@@ -199,8 +199,8 @@ mod tests {
         (0..count).map(|n| (0.5 * (TAU * (200.0 + 400.0 * time(n)) * time(n)).sin()) as f32).collect()
     }
 
-    fn hear(rate: u32, sound: &[f32], piece: usize, windows: Windows) -> (Vec<LiveEvent>, Vec<Window>) {
-        let mut hearing = Hearing::new(rate, 0.0, windows).unwrap();
+    fn run_over(rate: u32, sound: &[f32], piece: usize, windows: Windows) -> (Vec<LiveEvent>, Vec<Window>) {
+        let mut windower = Windower::new(rate, 0.0, windows).unwrap();
         let (mut events, mut ended) = (Vec::new(), Vec::new());
         let now = Instant::now();
         let mut take = |(event, windows): (Option<LiveEvent>, Vec<Window>)| {
@@ -208,9 +208,9 @@ mod tests {
             ended.extend(windows);
         };
         for piece in sound.chunks(piece) {
-            take(hearing.push(piece, now));
+            take(windower.push(piece, now));
         }
-        take(hearing.finish());
+        take(windower.finish());
         (events, ended)
     }
 
@@ -221,7 +221,7 @@ mod tests {
             let sound = chirp(rate, 3.1);
             let clip = resample(&sound, rate).unwrap();
             let whole = Fbank::new().compute(&clip);
-            let (_, ended) = hear(rate, &sound, (rate / 40) as usize, windows);
+            let (_, ended) = run_over(rate, &sound, (rate / 40) as usize, windows);
             for (k, window) in ended.iter().enumerate() {
                 let end = ((k + 1) * windows.hop).min(whole.frames);
                 let first = end.saturating_sub(windows.frames);
@@ -241,10 +241,10 @@ mod tests {
     fn what_is_heard_adds_up_to_the_clip() {
         let sound = chirp(44_100, 1.37);
         let clip = resample(&sound, 44_100).unwrap();
-        let (events, _) = hear(44_100, &sound, 1_102, Windows { frames: 100, hop: 50 });
+        let (events, _) = run_over(44_100, &sound, 1_102, Windows { frames: 100, hop: 50 });
         let (mut frames, mut extremes, mut last) = (0, Vec::new(), 0.0);
         for event in &events {
-            let LiveEvent::Heard { time_s, frames: new, extremes: fresh, peak_dbfs, rms_dbfs } = event else {
+            let LiveEvent::Sound { time_s, frames: new, extremes: fresh, peak_dbfs, rms_dbfs } = event else {
                 panic!("{event:?}")
             };
             assert!(*time_s > last && rms_dbfs <= peak_dbfs && *peak_dbfs < -5.5);
@@ -264,13 +264,13 @@ mod tests {
     #[test]
     fn latency_counts_from_the_capture_of_the_windows_last_sample() {
         let rate = 48_000;
-        let mut hearing = Hearing::new(rate, 0.0, Windows { frames: 10, hop: 10 }).unwrap();
+        let mut windower = Windower::new(rate, 0.0, Windows { frames: 10, hop: 10 }).unwrap();
         let start = Instant::now();
         let mut windows = Vec::new();
         // Deliveries of 25 ms: the n-th is captured 25 n ms after the start.
         for n in 1..=40u32 {
             let captured = start + Duration::from_millis(25) * n;
-            windows.extend(hearing.push(&[0.1; 1200], captured).1);
+            windows.extend(windower.push(&[0.1; 1200], captured).1);
         }
         assert!(windows.len() >= 8);
         for window in windows {

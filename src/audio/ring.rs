@@ -1,8 +1,8 @@
 //! The wire between whoever delivers sound in real time and the worker that hears it.
 //!
-//! [`Feed`] is the delivering end: a device's callback calls [`Feed::take`], which converts, averages the channels and
+//! [`RingWriter`] is the delivering end: a device's callback calls [`RingWriter::take`], which converts, averages the channels and
 //! copies into a ring that was allocated beforehand. It neither locks, nor allocates, nor prints; what finds no room is
-//! counted. [`Tap`] is the hearing end. Both ends are one of a kind and live on different threads.
+//! counted. [`RingReader`] is the hearing end. Both ends are one of a kind and live on different threads.
 
 use std::{
     sync::{
@@ -64,7 +64,7 @@ impl Health {
 
 /// The delivering end.
 #[derive(Debug)]
-pub struct Feed {
+pub struct RingWriter {
     ring: Producer<f32>,
     marks: Producer<Mark>,
     health: Arc<Health>,
@@ -74,7 +74,7 @@ pub struct Feed {
 
 /// The hearing end: mono samples at the device's rate.
 #[derive(Debug)]
-pub struct Tap {
+pub struct RingReader {
     ring: Consumer<f32>,
     marks: Consumer<Mark>,
     health: Arc<Health>,
@@ -82,21 +82,21 @@ pub struct Tap {
 }
 
 /// Both ends for sound of this rate (Hz) and number of interleaved channels.
-pub fn wire(rate: u32, channels: u16) -> (Feed, Tap) {
+pub fn pair(rate: u32, channels: u16) -> (RingWriter, RingReader) {
     let (ring_in, ring_out) = RingBuffer::new(RING_S * rate.max(1) as usize);
     let (marks_in, marks_out) = RingBuffer::new(RING_MARKS);
     let health = Arc::new(Health::new());
-    let feed = Feed {
+    let writer = RingWriter {
         ring: ring_in,
         marks: marks_in,
         health: health.clone(),
         channels: usize::from(channels.max(1)),
         delivered: 0,
     };
-    (feed, Tap { ring: ring_out, marks: marks_out, health, read: 0 })
+    (writer, RingReader { ring: ring_out, marks: marks_out, health, read: 0 })
 }
 
-impl Feed {
+impl RingWriter {
     /// Takes interleaved samples whose last one was captured `age` ago. Called from real-time threads: no lock, no
     /// allocation, no system call but reading the clock.
     ///
@@ -138,7 +138,7 @@ impl Feed {
     }
 }
 
-impl Tap {
+impl RingReader {
     /// Appends the oldest delivery not yet heard and tells when its last sample was captured; `None` when there is
     /// nothing new.
     pub fn pull(&mut self, into: &mut Vec<f32>) -> Option<Instant> {
@@ -183,14 +183,14 @@ mod tests {
     use super::*;
 
     /// Feeds two stereo frames of (full positive, zero) and (full negative, zero) in some format.
-    fn heard<T: Copy>(high: T, low: T, zero: T) -> Vec<f32>
+    fn received<T: Copy>(high: T, low: T, zero: T) -> Vec<f32>
     where
         f32: FromSample<T>,
     {
-        let (mut feed, mut tap) = wire(8_000, 2);
-        feed.take(&[high, zero, low, zero], Duration::ZERO);
+        let (mut writer, mut reader) = pair(8_000, 2);
+        writer.take(&[high, zero, low, zero], Duration::ZERO);
         let mut samples = Vec::new();
-        tap.pull(&mut samples).unwrap();
+        reader.pull(&mut samples).unwrap();
         samples
     }
 
@@ -201,52 +201,52 @@ mod tests {
             // 8-bit formats reach 127/128 of full scale.
             assert!((samples[0] - 0.5).abs() < 0.005 && (samples[1] + 0.5).abs() < 0.005, "{samples:?}");
         };
-        near(heard(i8::MAX, i8::MIN, 0));
-        near(heard(i16::MAX, i16::MIN, 0));
-        near(heard(I24::new(8_388_607).unwrap(), I24::new(-8_388_608).unwrap(), I24::new(0).unwrap()));
-        near(heard(i32::MAX, i32::MIN, 0));
-        near(heard(i64::MAX, i64::MIN, 0));
-        near(heard(u8::MAX, u8::MIN, 128));
-        near(heard(u16::MAX, u16::MIN, 1 << 15));
-        near(heard(U24::new(16_777_215).unwrap(), U24::new(0).unwrap(), U24::new(1 << 23).unwrap()));
-        near(heard(u32::MAX, u32::MIN, 1 << 31));
-        near(heard(u64::MAX, u64::MIN, 1 << 63));
-        near(heard(1.0f32, -1.0, 0.0));
-        near(heard(1.0f64, -1.0, 0.0));
+        near(received(i8::MAX, i8::MIN, 0));
+        near(received(i16::MAX, i16::MIN, 0));
+        near(received(I24::new(8_388_607).unwrap(), I24::new(-8_388_608).unwrap(), I24::new(0).unwrap()));
+        near(received(i32::MAX, i32::MIN, 0));
+        near(received(i64::MAX, i64::MIN, 0));
+        near(received(u8::MAX, u8::MIN, 128));
+        near(received(u16::MAX, u16::MIN, 1 << 15));
+        near(received(U24::new(16_777_215).unwrap(), U24::new(0).unwrap(), U24::new(1 << 23).unwrap()));
+        near(received(u32::MAX, u32::MIN, 1 << 31));
+        near(received(u64::MAX, u64::MIN, 1 << 63));
+        near(received(1.0f32, -1.0, 0.0));
+        near(received(1.0f64, -1.0, 0.0));
     }
 
     #[test]
     fn what_finds_no_room_is_counted_and_what_was_kept_stays_whole() {
-        let (mut feed, mut tap) = wire(100, 1);
+        let (mut writer, mut reader) = pair(100, 1);
         let sound: Vec<f32> = (0..600).map(|i| i as f32).collect();
-        feed.take(&sound[..300], Duration::ZERO);
-        feed.take(&sound[300..], Duration::ZERO);
-        assert_eq!(tap.dropped(), 200);
+        writer.take(&sound[..300], Duration::ZERO);
+        writer.take(&sound[300..], Duration::ZERO);
+        assert_eq!(reader.dropped(), 200);
         let mut samples = Vec::new();
-        assert!(tap.pull(&mut samples).is_some());
+        assert!(reader.pull(&mut samples).is_some());
         assert_eq!(samples, sound[..300]);
-        assert!(tap.pull(&mut samples).is_some());
+        assert!(reader.pull(&mut samples).is_some());
         assert_eq!(samples, sound[..400]);
-        assert!(tap.pull(&mut samples).is_none());
-        assert_eq!(feed.room(), 400);
+        assert!(reader.pull(&mut samples).is_none());
+        assert_eq!(writer.room(), 400);
     }
 
     #[test]
     fn a_sample_that_is_no_number_becomes_silence() {
-        let (mut feed, mut tap) = wire(8_000, 1);
-        feed.take(&[0.5, f32::NAN, f32::INFINITY, -0.5], Duration::ZERO);
+        let (mut writer, mut reader) = pair(8_000, 1);
+        writer.take(&[0.5, f32::NAN, f32::INFINITY, -0.5], Duration::ZERO);
         let mut samples = Vec::new();
-        tap.pull(&mut samples).unwrap();
+        reader.pull(&mut samples).unwrap();
         assert_eq!(samples, [0.5, 0.0, 0.0, -0.5]);
     }
 
     #[test]
     fn the_end_is_seen_only_after_the_last_sample() {
-        let (mut feed, mut tap) = wire(8_000, 1);
-        feed.take(&[1i16], Duration::ZERO);
-        drop(feed);
-        assert!(!tap.is_over());
-        tap.pull(&mut Vec::new()).unwrap();
-        assert!(tap.is_over());
+        let (mut writer, mut reader) = pair(8_000, 1);
+        writer.take(&[1i16], Duration::ZERO);
+        drop(writer);
+        assert!(!reader.is_over());
+        reader.pull(&mut Vec::new()).unwrap();
+        assert!(reader.is_over());
     }
 }

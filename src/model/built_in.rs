@@ -4,7 +4,7 @@
 use super::{ModelError, checkpoint::Checkpoint};
 
 /// A backbone in the program.
-pub(super) struct Boxed {
+pub(super) struct BuiltIn {
     /// What `--model` calls it.
     pub name: &'static str,
     /// What it is, in a line.
@@ -17,15 +17,15 @@ pub(super) struct Boxed {
 }
 
 /// All of them; the first is what `--model` means when nothing is said.
-pub(super) static BOXED: [Boxed; 2] = [
-    Boxed {
+pub(super) static BUILT_IN: [BuiltIn; 2] = [
+    BuiltIn {
         name: "box",
         what: "Whisper-tiny's encoder (OpenAI, MIT licence), trained on 680,000 hours of speech",
         license: include_str!("../../models/box/LICENSE"),
         tensors: include_bytes!("../../models/box/model.safetensors"),
         card: None,
     },
-    Boxed {
+    BuiltIn {
         name: "box-ssl",
         what: "an AST-tiny of our own that never saw a label: SSAST on 15 hours of free sounds",
         license: include_str!("../../LICENSE"),
@@ -35,19 +35,19 @@ pub(super) static BOXED: [Boxed; 2] = [
 ];
 
 /// Names of the backbones in the program, and what each is, in a line.
-pub fn boxed() -> Vec<(&'static str, &'static str)> {
-    BOXED.iter().map(|boxed| (boxed.name, boxed.what)).collect()
+pub fn built_in() -> Vec<(&'static str, &'static str)> {
+    BUILT_IN.iter().map(|built_in| (built_in.name, built_in.what)).collect()
 }
 
 /// The licence, in full, of the backbone in the program that has this name.
-pub fn boxed_license(name: &str) -> Option<&'static str> {
-    Boxed::find(name).map(|boxed| boxed.license)
+pub fn built_in_license(name: &str) -> Option<&'static str> {
+    BuiltIn::find(name).map(|built_in| built_in.license)
 }
 
-impl Boxed {
+impl BuiltIn {
     /// The one of this name.
     pub(super) fn find(name: &str) -> Option<&'static Self> {
-        BOXED.iter().find(|boxed| boxed.name == name)
+        BUILT_IN.iter().find(|built_in| built_in.name == name)
     }
 
     /// Looks at it.

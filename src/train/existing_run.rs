@@ -7,16 +7,16 @@ use crate::session::{Checkpoints, RunConfig, SessionInfo, Status, Store};
 
 /// The furthest that earlier runs of a request came.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Prior {
+pub enum ExistingRun {
     /// Nothing to go on with.
-    Nothing,
+    None,
     /// A session that can be resumed: from its newest checkpoint, or from its first step where it has none.
-    Half(PathBuf),
+    Resumable(PathBuf),
     /// A complete session.
     Complete(PathBuf),
 }
 
-impl Prior {
+impl ExistingRun {
     /// Looks for sessions of this request: of its name, or of that name with a number, and with the same
     /// configuration over the same clips by name, label and content. Beside what was found, says which sessions of the same
     /// data set, method, backbone, fold and seed are not used because their clips were others.
@@ -25,7 +25,7 @@ impl Prior {
     /// When the request cannot be settled, or the sessions cannot be read.
     pub fn of(request: &Request, store: &Store) -> Result<(Self, Vec<String>), TrainError> {
         let asked = Asked::of(request)?;
-        let (mut furthest, mut reached, mut others, mut clips) = (Self::Nothing, None, Vec::new(), None);
+        let (mut furthest, mut reached, mut others, mut clips) = (Self::None, None, Vec::new(), None);
         for session in store.named(asked.name())? {
             let Some(config) = session.state.config.as_deref() else { continue };
             let same_request = asked.is(config, session.state.clips);
@@ -48,13 +48,13 @@ impl Prior {
             }
             match Self::from(session) {
                 complete @ Self::Complete(_) => return Ok((complete, others)),
-                Self::Half(folder) => {
+                Self::Resumable(folder) => {
                     let step = Some(Checkpoints::of(&folder).newest_step());
                     if step > reached {
-                        (furthest, reached) = (Self::Half(folder), step);
+                        (furthest, reached) = (Self::Resumable(folder), step);
                     }
                 }
-                Self::Nothing => {}
+                Self::None => {}
             }
         }
         Ok((furthest, others))
@@ -63,8 +63,8 @@ impl Prior {
     /// The session's folder, where there is one.
     pub fn folder(&self) -> Option<&PathBuf> {
         match self {
-            Self::Nothing => None,
-            Self::Half(folder) | Self::Complete(folder) => Some(folder),
+            Self::None => None,
+            Self::Resumable(folder) | Self::Complete(folder) => Some(folder),
         }
     }
 }
@@ -75,11 +75,11 @@ fn not_used(config: &RunConfig, why: &TrainError) -> String {
     format!("{} is not used: {why}", config.session)
 }
 
-impl From<SessionInfo> for Prior {
+impl From<SessionInfo> for ExistingRun {
     fn from(session: SessionInfo) -> Self {
         match session.state.status {
             Status::Finished => Self::Complete(session.path),
-            _ => Self::Half(session.path),
+            _ => Self::Resumable(session.path),
         }
     }
 }
@@ -124,12 +124,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::at(folder.path());
         let request = Request { device: "cpu".into(), ..Request::default() };
-        assert_eq!(Prior::of(&request, &store).unwrap().0, Prior::Nothing);
+        assert_eq!(ExistingRun::of(&request, &store).unwrap().0, ExistingRun::None);
         let without = stopped(&store, &request, &[]);
-        assert_eq!(Prior::of(&request, &store).unwrap().0, Prior::Half(without));
+        assert_eq!(ExistingRun::of(&request, &store).unwrap().0, ExistingRun::Resumable(without));
         stopped(&store, &request, &[24, 48]);
         let furthest = stopped(&store, &request, &[96, 120]);
         stopped(&store, &request, &[5]);
-        assert_eq!(Prior::of(&request, &store).unwrap().0, Prior::Half(furthest));
+        assert_eq!(ExistingRun::of(&request, &store).unwrap().0, ExistingRun::Resumable(furthest));
     }
 }

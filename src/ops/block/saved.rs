@@ -209,7 +209,7 @@ pub struct Tape {
 
 /// Where forward keeps what backward is going to need, and what that is.
 #[derive(Debug)]
-pub struct Kept<'a> {
+pub struct Saved<'a> {
     /// The buffers.
     pub tape: &'a mut Tape,
     /// What belongs in them.

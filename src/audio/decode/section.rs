@@ -10,13 +10,13 @@ use symphonia::core::io::{MediaSource, MediaSourceStream};
 
 /// The bytes `range` of a file.
 #[derive(Debug)]
-pub(super) struct Part {
+pub(super) struct Section {
     file: File,
     range: Range<u64>,
     position: u64,
 }
 
-impl Part {
+impl Section {
     /// Bytes `range` of `file`, from their first.
     pub(super) fn new(mut file: File, range: Range<u64>) -> io::Result<Self> {
         file.seek(SeekFrom::Start(range.start))?;
@@ -61,7 +61,7 @@ impl Part {
     }
 }
 
-impl Read for Part {
+impl Read for Section {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let room = usize::try_from(self.left()).unwrap_or(usize::MAX).min(buffer.len());
         let count = self.file.read(&mut buffer[..room])?;
@@ -70,7 +70,7 @@ impl Read for Part {
     }
 }
 
-impl Seek for Part {
+impl Seek for Section {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let target = match to {
             SeekFrom::Start(offset) => self.range.start.checked_add(offset),
@@ -86,7 +86,7 @@ impl Seek for Part {
     }
 }
 
-impl MediaSource for Part {
+impl MediaSource for Section {
     fn is_seekable(&self) -> bool {
         true
     }

@@ -14,7 +14,7 @@ use crate::ops::{
 };
 
 /// From the gradient of attention's output, in the workspace, to that of the block's input.
-pub(super) fn through_attention(
+pub(super) fn attention_backward(
     shape: &Shape,
     weights: &Block<&[f32]>,
     needs: Needs,
@@ -29,10 +29,10 @@ pub(super) fn through_attention(
     let dmixed = work.dmixed.kept(shape.rows_out() * d);
     let lse = tape.lse.kept(shape.rows_out() * shape.heads);
     let qkv = tape.qkv.get(shape.batch * keys * 3 * d);
-    attend_back(shape, qkv, dmixed, lse);
+    heads_backward(shape, qkv, dmixed, lse);
     let dqkv = qkv;
     if let (Some(gradient), Some(prompt)) = (gradients.prompt.as_mut().and_then(Option::as_deref_mut), weights.prompt) {
-        prompt_back(shape, weights, prompt, dqkv, gradient);
+        prompt_backward(shape, weights, prompt, dqkv, gradient);
     }
 
     if needs.lora || gradients.qkv.weight.is_some() || gradients.qkv.bias.is_some() {
@@ -92,7 +92,7 @@ pub(super) fn through_attention(
 }
 
 /// Turns queries, keys and values into their gradients, head by head.
-fn attend_back(shape: &Shape, qkv: &mut [f32], dmixed: &[f32], lse: &[f32]) {
+fn heads_backward(shape: &Shape, qkv: &mut [f32], dmixed: &[f32], lse: &[f32]) {
     let (d, size) = (shape.hidden, shape.hidden / shape.heads);
     let mut lse = lse.chunks_exact(shape.keep);
     let mut work = Vec::with_capacity(shape.batch * shape.heads);
@@ -115,7 +115,7 @@ fn attend_back(shape: &Shape, qkv: &mut [f32], dmixed: &[f32], lse: &[f32]) {
 }
 
 /// Prompts are one for the whole batch: the gradients of their keys and values are summed over the clips first.
-fn prompt_back(shape: &Shape, weights: &Block<&[f32]>, prompt: &[f32], dqkv: &[f32], gradient: &mut [f32]) {
+fn prompt_backward(shape: &Shape, weights: &Block<&[f32]>, prompt: &[f32], dqkv: &[f32], gradient: &mut [f32]) {
     let (d, prompts) = (shape.hidden, prompt.len() / shape.hidden);
     with_scratch([prompts * 3 * d, prompts * d], |[sum, dn]| {
         sum.fill(0.0);

@@ -8,7 +8,7 @@ use ratatui::{
 };
 
 use crate::{
-    live::{Ear, LiveState, LiveStatus},
+    live::{ListenerState, LiveState, LiveStatus},
     plot::Side,
     tui::{
         state::app::App,
@@ -27,16 +27,16 @@ const SHIFT: usize = 13;
 
 /// What the ears think, side by side.
 pub(super) fn draw(app: &App, state: &LiveState, area: Rect, buffer: &mut Buffer) {
-    if state.ears.is_empty() {
+    if state.listeners.is_empty() {
         return waiting(app, state, area, buffer);
     }
     let disagree = state.agreement() == Some(false);
-    let n = state.ears.len().min(2);
+    let n = state.listeners.len().min(2);
     let areas = Layout::horizontal(vec![Constraint::Fill(1); n]).split(area);
-    for (i, (ear, area)) in state.ears.iter().zip(areas.iter()).enumerate() {
+    for (i, (listener, area)) in state.listeners.iter().zip(areas.iter()).enumerate() {
         let side = app.live.sides.get(i).copied().unwrap_or(Side::BOTH[i.min(1)]);
-        let other = state.ears.get(1 - i.min(1)).filter(|_| disagree);
-        classes(app, ear, side, other, *area, buffer);
+        let other = state.listeners.get(1 - i.min(1)).filter(|_| disagree);
+        classes(app, listener, side, other, *area, buffer);
     }
 }
 
@@ -61,33 +61,41 @@ fn waiting(app: &App, state: &LiveState, area: Rect, buffer: &mut Buffer) {
 }
 
 /// The most likely classes of one ear. When the other ear thinks otherwise, both leading classes carry a sign.
-fn classes(app: &App, ear: &Ear, side: Side, disagrees_with: Option<&Ear>, area: Rect, buffer: &mut Buffer) {
+fn classes(
+    app: &App,
+    listener: &ListenerState,
+    side: Side,
+    disagrees_with: Option<&ListenerState>,
+    area: Rect,
+    buffer: &mut Buffer,
+) {
     let theme = app.theme();
-    let title = side_title(app, side, &text::fit(&ear.name, 36));
+    let title = side_title(app, side, &text::fit(&listener.name, 36));
     let mut right = Line::default();
     if disagrees_with.is_some() {
         right.push_span(Span::styled(if area.width > 50 { "◆ they disagree   " } else { "◆  " }, theme.warn()));
     }
-    if !ear.scores.is_empty() {
-        let of_model = if area.width > 50 { format!(", model {:.0}", ear.compute_ms) } else { String::new() };
-        right.push_span(Span::styled(format!("{:.0} ms{of_model}", ear.latency_ms), theme.dim()));
-        if ear.untouched.is_some() {
+    if !listener.scores.is_empty() {
+        let of_model = if area.width > 50 { format!(", model {:.0}", listener.compute_ms) } else { String::new() };
+        right.push_span(Span::styled(format!("{:.0} ms{of_model}", listener.latency_ms), theme.dim()));
+        if listener.untouched.is_some() {
             let words = if area.width > 50 { "with the desk, untouched, shift" } else { "now  was  shift" };
             right = Line::from(Span::styled(words, theme.warn()));
         }
     }
     let border = if disagrees_with.is_some() { theme.warn() } else { theme.border() };
     let inner = Panel::new(title, theme).border(border).right(right).draw(area, buffer);
-    if ear.scores.is_empty() {
+    if listener.scores.is_empty() {
         buffer.set_string(inner.x, inner.y, "listening to its first window …", theme.dim());
         return;
     }
-    let names = ear.scores.iter().take(usize::from(inner.height)).map(|score| text::width(&text::clean(&score.label)));
+    let names =
+        listener.scores.iter().take(usize::from(inner.height)).map(|score| text::width(&text::clean(&score.label)));
     let name_width = names.max().unwrap_or(0).clamp(8, usize::from(inner.width / 3).max(8));
-    let shift = if ear.untouched.is_some() { SHIFT } else { 0 };
+    let shift = if listener.untouched.is_some() { SHIFT } else { 0 };
     let room = usize::from(inner.width).saturating_sub(name_width + 2 + 7 + shift);
     let lead_of_other = disagrees_with.and_then(|other| other.scores.first());
-    for (row, score) in ear.scores.iter().take(usize::from(inner.height)).enumerate() {
+    for (row, score) in listener.scores.iter().take(usize::from(inner.height)).enumerate() {
         let leads = row == 0;
         let shared = lead_of_other.is_some_and(|lead| lead.label == score.label);
         let far = lead_of_other.is_some_and(|lead| shared && (lead.score - score.score).abs() > CLEAR);
@@ -99,7 +107,7 @@ fn classes(app: &App, ear: &Ear, side: Side, disagrees_with: Option<&Ear>, area:
             Span::styled(text::left(&bar(f64::from(score.score), room), room), style),
             Span::styled(format!("  {:>4.2}", score.score), if leads { theme.strong() } else { theme.dim() }),
         ]);
-        if let Some(untouched) = &ear.untouched {
+        if let Some(untouched) = &listener.untouched {
             let before = untouched.iter().find(|before| before.label == score.label).map_or(0.0, |before| before.score);
             let moved = score.score - before;
             let (sign, style) = match moved {

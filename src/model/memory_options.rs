@@ -6,7 +6,7 @@ use super::Precision;
 
 /// What may be traded for memory and time in a training step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Thrift {
+pub struct MemoryOptions {
     /// Clips that go through the model at a time; gradients are accumulated exactly. `None`: as many as the device has
     /// memory for.
     pub micro_batch: Option<usize>,

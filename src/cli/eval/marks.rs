@@ -1,0 +1,425 @@
+//! The figures of a session on recordings with marks: it scans them, and its detections are compared with the marks.
+
+use std::{collections::HashSet, ops::ControlFlow, path::Path};
+
+use serde::Serialize;
+
+use super::{
+    super::{CliError, Interrupt, output::column},
+    thresholds::{self, Choice, Wish},
+};
+use crate::{
+    audio::SAMPLE_RATE,
+    data::{
+        Dataset, Metric,
+        marks::{Says, Timeline},
+    },
+    digits::thousands,
+    infer::Classifier,
+    plot::{self, Axis, Chart, Curve, Kind, Side, Unit},
+    scan::{
+        self, ClassRule, Grid, Rules, Scores, Thresholds,
+        measure::{Counts, Figures, Heard, Matching, Scored, Span, by_score, match_events, segments},
+    },
+    train::Predictions,
+};
+
+/// DCASE's tolerance: seconds, and share of a mark's length by which its end may differ.
+const DCASE: Matching = Matching { collar_s: 0.2, share: 0.5 };
+/// Seconds of a segment.
+const SEGMENT_S: f64 = 1.0;
+/// Charts beside one another in a picture, that of all classes among them.
+const CHARTS: usize = 12;
+/// Windows that go through the model at once.
+const BATCH: usize = 16;
+
+/// How recordings are scanned and compared.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Way {
+    pub(super) hop_s: Option<f64>,
+    pub(super) collar_s: Option<f64>,
+    pub(super) wish: Wish,
+}
+
+/// What a session does on recordings with marks.
+#[derive(Serialize)]
+pub(super) struct OfMarks {
+    recordings: usize,
+    hours: f64,
+    /// Recordings that were marked in full.
+    complete: usize,
+    marks: usize,
+    window_s: f64,
+    hop_s: f64,
+    /// Where the thresholds came from.
+    thresholds: String,
+    /// Events with DCASE's tolerance, then with a wider one.
+    event: Vec<OfFigures>,
+    segment: OfFigures,
+    /// Average precision over the scan's windows.
+    windows: OfWindows,
+    /// The threshold of each class that was chosen.
+    chosen: Vec<Choice>,
+    /// The same figures with the chosen thresholds.
+    with_chosen: Option<[OfFigures; 2]>,
+    /// Precision and recall of detections by threshold, for all classes together and for each.
+    curves: Vec<OfCurve>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) notes: Vec<String>,
+}
+
+/// The figures of one way to count.
+#[derive(Serialize)]
+struct OfFigures {
+    /// Of events: by how many seconds, and by which share of a mark's length at its end, a detection may be off.
+    collar_s: Option<f64>,
+    offset_share: Option<f64>,
+    /// Of segments.
+    segment_s: Option<f64>,
+    f1: Option<f64>,
+    precision: f64,
+    recall: Option<f64>,
+    /// Mean F1 of the classes that occur.
+    macro_f1: Option<f64>,
+    error_rate: Option<f64>,
+    per_class: Vec<OfClass>,
+}
+
+#[derive(Serialize)]
+struct OfClass {
+    label: String,
+    #[serde(flatten)]
+    counts: Counts,
+    precision: f64,
+    recall: Option<f64>,
+    f1: Option<f64>,
+}
+
+impl OfFigures {
+    fn of(figures: &Figures, labels: &[String], matching: Option<Matching>) -> Self {
+        let all = figures.all();
+        let class = |(label, counts): (&String, &Counts)| OfClass {
+            label: label.clone(),
+            counts: *counts,
+            precision: counts.precision(),
+            recall: counts.recall(),
+            f1: counts.f1(),
+        };
+        Self {
+            collar_s: matching.map(|matching| matching.collar_s),
+            offset_share: matching.map(|matching| matching.share),
+            segment_s: matching.is_none().then_some(SEGMENT_S),
+            f1: all.f1(),
+            precision: all.precision(),
+            recall: all.recall(),
+            macro_f1: figures.macro_f1(),
+            error_rate: figures.error_rate(),
+            per_class: labels.iter().zip(&figures.by_class).map(class).collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct OfWindows {
+    windows: usize,
+    #[serde(rename = "mAP")]
+    mean_average_precision: f64,
+    mean_auc: Option<f64>,
+    average_precision: Vec<Option<f64>>,
+}
+
+#[derive(Clone, Serialize)]
+struct OfCurve {
+    /// None for all classes together.
+    label: Option<String>,
+    points: Vec<OfPoint>,
+}
+
+#[derive(Clone, Copy, Serialize)]
+struct OfPoint {
+    threshold: f64,
+    precision: Option<f64>,
+    recall: Option<f64>,
+}
+
+/// Scans the recordings that some of a data set's clips are windows of, and compares.
+///
+/// # Errors
+/// When the session cannot scan, a recording cannot be read, or after Ctrl-C.
+pub(super) fn evaluate(
+    classifier: &mut Classifier,
+    session: &Path,
+    dataset: &Dataset,
+    items: &[usize],
+    way: Way,
+    interrupt: &Interrupt,
+) -> Result<Option<OfMarks>, CliError> {
+    let Some(marked) = &dataset.marks else { return Ok(None) };
+    let wanted: HashSet<&Path> = items.iter().filter_map(|&item| dataset.items.get(item)?.source.path()).collect();
+    let all = items.len() == dataset.items.len();
+    // Recordings of which no window was kept are judged with the others: what is detected in them is wrong.
+    let recordings: Vec<_> =
+        marked.recordings.iter().filter(|one| all || wanted.contains(one.path.as_path())).collect();
+    let labels = classifier.labels().to_vec();
+    let window_s = classifier.frames() as f64 / 100.0;
+    let hop_s = way.hop_s.unwrap_or((window_s / 2.0).min(1.0));
+    let grid = Grid::new(classifier.frames(), None, Some(hop_s)).map_err(CliError::Usage)?;
+    let paths: Vec<_> = recordings.iter().map(|one| one.path.clone()).collect();
+    let mut tell = |_| if interrupt.is_asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+    let scores = scan::hear(classifier, &paths, grid, BATCH, &mut tell)?;
+
+    let mut notes = Vec::new();
+    let (own, from) = match Thresholds::of_session(session).map_err(CliError::from)? {
+        Some((path, own)) => (own, path.display().to_string()),
+        None => (Thresholds::default(), "0.5 for every class".to_owned()),
+    };
+    let classes = own.rules(&labels).map_err(CliError::Failed)?;
+    let low = own.low.unwrap_or(0.2);
+    // Everything that any threshold could detect: a threshold moves no boundary.
+    let lowest = classes
+        .iter()
+        .map(|rule| {
+            let low = rule.map_or(low, |rule| rule.low);
+            Some(ClassRule { threshold: low, low })
+        })
+        .collect();
+    let lowest = Rules { classes: lowest, smooth: 0, min_duration: 0, max_gap: 0 };
+    let heard: Vec<Heard> = recordings
+        .iter()
+        .zip(&scores)
+        .map(|(recording, scores)| Heard {
+            seconds: seconds(scores.samples),
+            marks: recording
+                .events
+                .iter()
+                .filter(|event| event.says == Says::Present)
+                .map(|event| Span {
+                    class: event.class,
+                    start: seconds(event.span.start),
+                    end: seconds(event.span.end),
+                    score: 1.0,
+                })
+                .collect(),
+            detections: scores
+                .detections(&lowest)
+                .into_iter()
+                .map(|one| Span {
+                    class: one.class,
+                    start: seconds(one.start),
+                    end: seconds(one.end),
+                    score: one.score,
+                })
+                .collect(),
+        })
+        .collect();
+    let wide = Matching { collar_s: way.collar_s.unwrap_or(grid.window_s() / 2.0), share: DCASE.share };
+    let above = |threshold: &dyn Fn(usize) -> f32| -> Vec<Heard> {
+        let kept = |one: &Heard| Heard {
+            detections: one.detections.iter().copied().filter(|d| d.score >= threshold(d.class)).collect(),
+            ..one.clone()
+        };
+        heard.iter().map(kept).collect()
+    };
+    let in_force = above(&|class| classes[class].map_or(f32::INFINITY, |rule| rule.threshold));
+    let events = |heard: &[Heard], matching: Matching| {
+        OfFigures::of(&match_events(heard, labels.len(), &matching), &labels, Some(matching))
+    };
+    let in_segments = |heard: &[Heard]| OfFigures::of(&segments(heard, labels.len(), SEGMENT_S), &labels, None);
+
+    let by_class: Vec<(Vec<Scored>, Option<u64>)> = (0..labels.len())
+        .map(|class| by_score(&heard, class, &wide))
+        .map(|(scored, reference)| (scored, Some(reference)))
+        .collect();
+    let chosen = thresholds::choose_all(&labels, &by_class, way.wish);
+    let with_chosen = chosen.iter().any(|choice| choice.threshold.is_some()).then(|| {
+        let heard = above(&|class| chosen[class].threshold.unwrap_or(f32::INFINITY));
+        [events(&heard, wide), in_segments(&heard)]
+    });
+    let complete = recordings.iter().filter(|recording| recording.complete).count();
+    if complete < recordings.len() {
+        notes.push(format!(
+            "nothing says that {} of {} recordings were marked in full: a detection where nobody marked anything counts as wrong; \
+             --marked-in-full says so",
+            recordings.len() - complete,
+            recordings.len()
+        ));
+    }
+    notes.push(format!(
+        "the chosen thresholds are judged on the recordings that they were chosen on{}",
+        match way.wish.precision {
+            Some(_) => "",
+            None => ": others will do somewhat worse",
+        }
+    ));
+    Ok(Some(OfMarks {
+        recordings: recordings.len(),
+        hours: heard.iter().map(|one| one.seconds).sum::<f64>() / 3_600.0,
+        complete,
+        marks: heard.iter().map(|one| one.marks.len()).sum(),
+        window_s: grid.window_s(),
+        hop_s: grid.hop_s(),
+        thresholds: from,
+        event: vec![events(&in_force, DCASE), events(&in_force, wide)],
+        segment: in_segments(&in_force),
+        windows: of_windows(&recordings, &scores, labels.len(), grid),
+        with_chosen,
+        curves: curves(&labels, &by_class),
+        chosen,
+        notes,
+    }))
+}
+
+fn seconds(samples: u64) -> f64 {
+    samples as f64 / f64::from(SAMPLE_RATE)
+}
+
+/// Average precision over all windows of the scan, each labelled as training would label it.
+fn of_windows(
+    recordings: &[&crate::data::marks::Recording],
+    scores: &[Scores],
+    classes: usize,
+    grid: Grid,
+) -> OfWindows {
+    let mut predictions = Predictions::new(classes);
+    for (recording, scores) in recordings.iter().zip(scores) {
+        let timeline = Timeline::new(&recording.events, classes, recording.complete);
+        predictions.scores.extend_from_slice(&scores.values);
+        for &start in &scores.starts {
+            let mut row = vec![f32::NAN; classes];
+            for (class, here) in timeline.holds(&(start..start + grid.size())) {
+                row[class] = f32::from(u8::from(here));
+            }
+            predictions.targets.extend(row);
+        }
+    }
+    OfWindows {
+        windows: predictions.clips(),
+        mean_average_precision: predictions.value(Metric::MeanAveragePrecision),
+        mean_auc: predictions.mean_auc(),
+        average_precision: (0..classes).map(|class| predictions.average_precision(class)).collect(),
+    }
+}
+
+/// Precision and recall of detections at thresholds from 0.05 to 0.95.
+fn curves(labels: &[String], by_class: &[(Vec<Scored>, Option<u64>)]) -> Vec<OfCurve> {
+    let points = |lists: &[(Vec<Scored>, Option<u64>)]| -> Vec<OfPoint> {
+        let reference: u64 = lists.iter().filter_map(|(_, reference)| *reference).sum();
+        let at = |step: u32| {
+            let threshold = f64::from(step) / 20.0;
+            let above = || lists.iter().flat_map(|(scored, _)| scored).filter(|one| f64::from(one.score) >= threshold);
+            let (detected, right) = (above().count() as u64, above().filter(|one| one.right).count() as u64);
+            let counts = Counts { reference, detected, right };
+            OfPoint { threshold, precision: (detected > 0).then(|| counts.precision()), recall: counts.recall() }
+        };
+        (1..20).map(at).collect()
+    };
+    let all = OfCurve { label: None, points: points(by_class) };
+    let own = labels
+        .iter()
+        .zip(by_class)
+        .map(|(label, one)| OfCurve { label: Some(label.clone()), points: points(std::slice::from_ref(one)) });
+    std::iter::once(all).chain(own).collect()
+}
+
+impl OfMarks {
+    /// What a person reads.
+    pub(super) fn text(&self, wish: Wish) -> Vec<String> {
+        let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
+        let mut lines = vec![
+            String::new(),
+            format!(
+                "scanned: {} recordings of {:.2} h, {} marks, windows of {} s, one every {} s; thresholds: {}",
+                self.recordings,
+                self.hours,
+                thousands(self.marks),
+                self.window_s,
+                self.hop_s,
+                self.thresholds
+            ),
+            format!("{:<44}{:>9}{:>11}{:>9}{:>10}{:>12}", "", "F1", "precision", "recall", "macro F1", "error rate"),
+        ];
+        let row = |what: String, figures: &OfFigures| {
+            format!(
+                "{what:<44}{:>9}{:>11.4}{:>9}{:>10}{:>12}",
+                number(figures.f1),
+                figures.precision,
+                number(figures.recall),
+                number(figures.macro_f1),
+                number(figures.error_rate)
+            )
+        };
+        let collar = |figures: &OfFigures| {
+            let (collar, share) = (figures.collar_s.unwrap_or_default(), figures.offset_share.unwrap_or_default());
+            format!("events, off by {collar:.2} s (end: {:.0} %)", 100.0 * share)
+        };
+        lines.extend(self.event.iter().map(|figures| row(collar(figures), figures)));
+        lines.push(row(format!("segments of {SEGMENT_S} s"), &self.segment));
+        if let Some([event, segment]) = &self.with_chosen {
+            lines.push(row(format!("chosen thresholds: {}", collar(event)), event));
+            lines.push(row(format!("chosen thresholds: segments of {SEGMENT_S} s"), segment));
+        }
+        lines.push(format!(
+            "windows of the scan: mAP {:.4} over {}, mean AUC {}",
+            self.windows.mean_average_precision,
+            thousands(self.windows.windows),
+            number(self.windows.mean_auc)
+        ));
+        lines.extend(self.notes.iter().cloned());
+        lines.push(String::new());
+        lines.push(format!(
+            "{}{:>7}{:>11}{:>10}{:>13}{:>9}",
+            column("class", 28),
+            "marks",
+            "detections",
+            "event F1",
+            "segment F1",
+            "AP"
+        ));
+        let wide = self.event.last().map(|figures| figures.per_class.as_slice()).unwrap_or_default();
+        for (place, (event, segment)) in wide.iter().zip(&self.segment.per_class).enumerate() {
+            lines.push(format!(
+                "{}{:>7}{:>11}{:>10}{:>13}{:>9}",
+                column(&event.label, 28),
+                event.counts.reference,
+                event.counts.detected,
+                number(event.f1),
+                number(segment.f1),
+                number(self.windows.average_precision.get(place).copied().flatten())
+            ));
+        }
+        lines.push(String::new());
+        lines.extend(thresholds::lines(&self.chosen, wish, "these marks"));
+        lines
+    }
+
+    /// What was chosen.
+    pub(super) fn chosen(&self) -> &[Choice] {
+        &self.chosen
+    }
+
+    /// Draws precision and recall by threshold, for all classes and for each; the number of classes that found no room.
+    pub(super) fn draw(&self, path: &Path) -> Result<usize, CliError> {
+        let charts: Vec<Chart> = self.curves.iter().take(CHARTS).map(chart).collect();
+        plot::export(path, &charts).map_err(|error| CliError::Failed(error.to_string()))?;
+        Ok(self.curves.len() - charts.len())
+    }
+}
+
+fn chart(curve: &OfCurve) -> Chart {
+    let line = |side: Side, of: fn(&OfPoint) -> Option<f64>| Curve {
+        side,
+        kind: Kind::Marked,
+        points: curve.points.iter().map(|point| (point.threshold, of(point).unwrap_or(f64::NAN))).collect(),
+        best: None,
+        end_label: None,
+    };
+    let (precision, recall) = (|point: &OfPoint| point.precision, |point: &OfPoint| point.recall);
+    Chart {
+        title: format!("precision and recall, {}", curve.label.as_deref().unwrap_or("all classes")),
+        x: Axis::covering("threshold", Unit::Number, false, [0.0, 1.0], 6),
+        y: Axis::covering("precision, recall", Unit::Number, false, [0.0, 1.0], 6),
+        curves: vec![line(Side::A, precision), line(Side::B, recall)],
+        cursor: None,
+        names: vec![(Side::A, "precision".to_owned()), (Side::B, "recall".to_owned())],
+    }
+}

@@ -1,0 +1,39 @@
+//! An evaluation as a person reads it.
+
+use unicode_width::UnicodeWidthStr;
+
+use super::{super::output::column, Apart, Report, thresholds, thresholds::Wish};
+use crate::printable::printable;
+
+/// Cells of the column of class names: as wide as the widest, within these bounds.
+const NAMES: (usize, usize) = (28, 48);
+
+/// The lines of a report.
+pub(super) fn lines(report: &Report, wish: Wish) -> Vec<String> {
+    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
+    let mut lines = vec![format!(
+        "{}, {}: {} {:.4} over {} clips, loss {:.4}",
+        report.session, report.split, report.metric, report.value, report.clips, report.loss
+    )];
+    lines.extend(report.notes.iter().cloned());
+    if let Some(Apart { clips, value, loss }) = &report.trained_on {
+        lines.push(format!("trained on: {} {value:.4} over {clips} clips, loss {loss:.4}", report.metric));
+    }
+    lines.push(format!("mean AUC {}, d' {}", number(report.mean_auc), number(report.d_prime)));
+    lines.push(String::new());
+    let widest = report.per_class.iter().map(|class| printable(&class.label).width() + 2).max().unwrap_or(0);
+    let cells = widest.clamp(NAMES.0, NAMES.1);
+    lines.push(format!("{}{:>8}{:>10}{:>10}{:>10}", column("class", cells), "clips", "recall", "AP", "AUC"));
+    lines.extend(report.per_class.iter().map(|class| {
+        let (recall, precision, auc) = (number(class.recall), number(class.average_precision), number(class.auc));
+        format!("{}{:>8}{recall:>10}{precision:>10}{auc:>10}", column(&class.label, cells), class.clips)
+    }));
+    if !report.chosen.is_empty() {
+        lines.push(String::new());
+        lines.extend(thresholds::lines(&report.chosen, wish, "these clips"));
+    }
+    if let Some(marks) = &report.marks {
+        lines.extend(marks.text(wish));
+    }
+    lines
+}

@@ -1,0 +1,116 @@
+//! Detections that a person looked at: a scan's table, or its `clips.csv`, with a column that says which are right.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::{ScanError, measure::Scored};
+
+/// Names of the column with the verdict.
+const VERDICT: &[&str] = &["right", "verdict", "correct", "reviewed", "review", "ok"];
+const LABEL: &[&str] = &["label", "class", "species"];
+const SCORE: &[&str] = &["score", "confidence"];
+const YES: &[&str] = &["yes", "y", "true", "1", "right", "correct", "ok", "x", "tp"];
+const NO: &[&str] = &["no", "n", "false", "0", "wrong", "incorrect", "fp"];
+
+/// What a table of reviewed detections says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reviewed {
+    /// The file.
+    pub file: PathBuf,
+    /// For each class, in label order, its detections with a verdict.
+    pub by_class: Vec<Vec<Scored>>,
+    /// Rows without a verdict.
+    pub open: usize,
+}
+
+/// Reads a table of reviewed detections of a model with these classes.
+///
+/// # Errors
+/// When it cannot be read, lacks a column, or a row says what is neither yes nor no, or names another class.
+pub fn reviewed(file: &Path, labels: &[String]) -> Result<Reviewed, ScanError> {
+    let text = fs::read_to_string(file).map_err(ScanError::io(file))?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let refused = |problem: String| ScanError::Request(format!("{}: {problem}", file.display()));
+    let first = text.lines().next().unwrap_or_default();
+    // A spreadsheet saves with semicolons where the comma is the decimal sign.
+    let separator = [b',', b';', b'\t'].into_iter().max_by_key(|&s| first.bytes().filter(|&b| b == s).count());
+    let mut reader = csv::ReaderBuilder::new()
+        .flexible(true)
+        .delimiter(separator.unwrap_or(b','))
+        .trim(csv::Trim::All)
+        .from_reader(text.as_bytes());
+    let names: Vec<String> =
+        reader.headers().map_err(|error| refused(error.to_string()))?.iter().map(str::to_lowercase).collect();
+    let column = |what: &str, of: &[&str]| {
+        let found = of.iter().find_map(|name| names.iter().position(|own| own == name));
+        found.ok_or_else(|| {
+            refused(format!("no column says {what}; name one `{}` (its columns are {})", of[0], names.join(", ")))
+        })
+    };
+    let (label, scores) = (column("the class", LABEL)?, column("the score", SCORE)?);
+    let verdict = column("whether a detection is right", VERDICT)?;
+    let mut found = Reviewed { file: file.to_owned(), by_class: vec![Vec::new(); labels.len()], open: 0 };
+    for row in reader.records() {
+        let row = row.map_err(|error| refused(error.to_string()))?;
+        let line = row.position().map_or(0, csv::Position::line);
+        let cell = |column: usize| row.get(column).unwrap_or_default();
+        let said = cell(verdict).to_lowercase();
+        let right = match said.as_str() {
+            "" => {
+                found.open += 1;
+                continue;
+            }
+            said if YES.contains(&said) => true,
+            said if NO.contains(&said) => false,
+            other => return Err(refused(format!("line {line}: {other:?} is neither yes nor no"))),
+        };
+        let Some(class) = labels.iter().position(|own| own == cell(label)) else {
+            return Err(refused(format!("line {line}: the model has no class {:?}", cell(label))));
+        };
+        let score = cell(scores).replace(',', ".").parse::<f32>().ok().filter(|score| score.is_finite());
+        let Some(score) = score else {
+            return Err(refused(format!("line {line}: its score {:?} is no number", cell(scores))));
+        };
+        found.by_class[class].push(Scored { score, right });
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn read(text: &str) -> Result<Reviewed, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("clips.csv");
+        fs::write(&file, text).unwrap();
+        let labels = ["wren", "rain"].map(str::to_owned);
+        reviewed(&file, &labels).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn verdicts_are_read_and_rows_without_one_counted() {
+        let one = |score: f32, right: bool| Scored { score, right };
+        let found =
+            read("\u{feff}clip,label,score,right\na.wav,wren,0.9,yes\nb.wav,wren,0.5,No\nc.wav,rain,0.7,\n").unwrap();
+        assert_eq!((found.by_class, found.open), (vec![vec![one(0.9, true), one(0.5, false)], vec![]], 1));
+        let sheet = read("label;score;verdict\nrain;0,25;1\n").unwrap();
+        assert_eq!(sheet.by_class[1], [one(0.25, true)]);
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_with_its_line() {
+        for (text, words) in [
+            ("label,score\nwren,0.9\n", "name one `right`"),
+            ("label,score,right\nwren,0.9,yes\nwren,0.8,maybe\n", "line 3"),
+            ("label,score,right\nwrem,0.9,yes\n", "no class"),
+            ("label,score,right\nwren,high,yes\n", "line 2"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.contains(words) && error.contains("clips.csv"), "{error}");
+        }
+    }
+}
