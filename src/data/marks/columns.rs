@@ -1,6 +1,6 @@
 //! Tables with a header: which they are, and their rows.
 
-use super::{By, Form, Mark, Options, Outcome, Reading, Says, last_part, raven, stem_of, text};
+use super::{By, Form, Mark, Options, Outcome, Reading, Says, fields::Columns, last_part, raven, stem_of};
 use crate::data::{
     DataError,
     layout::{
@@ -42,8 +42,6 @@ const AUDIO: &[&str] = &[
     "begin path",
 ];
 const SCORE: &[&str] = &["score", "confidence", "probability", "logits", "logit"];
-const LOW: &[&str] = &["low_f", "low_hz", "low_freq", "low freq (hz)", "fmin"];
-const HIGH: &[&str] = &["high_f", "high_hz", "high_freq", "high freq (hz)", "fmax"];
 /// BirdNET's stand-in for a recording without detections.
 const NO_CALL: &str = "nocall";
 
@@ -123,35 +121,6 @@ pub(super) fn read(table: &Table, form: Form, options: &Options, reading: Readin
         Form::FewShot => few_shot(table, &columns, reading),
         form => rows(table, &columns, form, reading),
     })
-}
-
-/// The columns of a table by name, in lower case.
-pub(super) struct Columns<'a> {
-    names: &'a [String],
-    /// The one with labels.
-    pub(super) label: usize,
-}
-
-impl Columns<'_> {
-    /// A row's text in the first of these columns that the table has.
-    pub(super) fn text(&self, row: &Row, names: &[&str]) -> Option<String> {
-        row.text(find(self.names, names)?)
-    }
-
-    /// A row's number there, where it holds one.
-    pub(super) fn number(&self, row: &Row, names: &[&str]) -> Option<f64> {
-        self.text(row, names).and_then(|cell| text::number(&cell))
-    }
-
-    /// A row's label.
-    pub(super) fn label(&self, row: &Row) -> String {
-        row.text(self.label).unwrap_or_default()
-    }
-
-    /// Low and high frequency.
-    pub(super) fn band(&self, row: &Row) -> (Option<f64>, Option<f64>) {
-        (self.number(row, LOW), self.number(row, HIGH))
-    }
 }
 
 /// Which column holds labels: the one that a person named, else by its name, else the only one that can.

@@ -5,6 +5,7 @@
 
 mod audacity;
 mod columns;
+mod fields;
 mod raven;
 mod set;
 pub(super) mod sounds;

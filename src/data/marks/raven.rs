@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::{By, Form, Mark, Outcome, Reading, columns::Columns, last_part, stem_of};
+use super::{By, Form, Mark, Outcome, Reading, fields::Columns, last_part, stem_of};
 use crate::data::layout::table::Table;
 
 /// Columns that never hold labels: what Raven writes of its own.

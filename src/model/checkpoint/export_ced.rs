@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 use serde_json::json;
 
 use super::{
-    export::{fold_low_rank, values, write},
+    export_parts::{fold_low_rank, values, write},
     safetensors,
 };
 use crate::model::{ModelError, Opened, ParamSpec, Part, Stem};
