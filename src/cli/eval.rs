@@ -1,11 +1,12 @@
 //! `aat-tui eval`: how well a trained session does on a part of a data set.
 
+mod clips;
 mod marks;
+mod review;
 mod text;
 mod thresholds;
 
 use std::{
-    collections::HashSet,
     ops::ControlFlow,
     path::{Path, PathBuf},
     sync::Arc,
@@ -13,7 +14,9 @@ use std::{
 
 use serde::Serialize;
 
+use clips::{Chosen, choose, with_labels_of};
 use marks::OfMarks;
+use review::how;
 use thresholds::{Choice, Wish};
 
 use super::{
@@ -21,15 +24,12 @@ use super::{
     run_args::{Marks, Place},
 };
 use crate::{
-    data::{
-        self, ClipList, DataError, Dataset, FeatureSet, Label, Loader, Loss, Metric, Recipe, Split, marks::Options,
-    },
-    digits::hex,
+    data::{self, DataError, FeatureSet, Loader, Loss, Metric, Recipe, marks::Options},
     infer::{Classifier, Gains, Mix, Which},
     model::{Precision, Recompute},
-    scan::{self, measure::Scored},
-    session::{OnNan, RunConfig, read_clips},
-    train::{ClassReport, Criterion, Predictions, same_clips},
+    scan::measure::Scored,
+    session::{OnNan, RunConfig},
+    train::{ClassReport, Criterion, Predictions},
 };
 
 /// Clips of a batch.
@@ -157,14 +157,6 @@ struct Apart {
     loss: f64,
 }
 
-/// The clips to evaluate: what they are called, those that the session did not see in training, and those that it did.
-struct Chosen {
-    name: String,
-    fresh: Vec<usize>,
-    trained: Vec<usize>,
-    notes: Vec<String>,
-}
-
 /// Evaluates and prints the result.
 ///
 /// # Errors
@@ -189,7 +181,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
         classifier.set_gains(&gains)?;
     }
     if let Some(file) = &args.reviewed {
-        return by_review(args, file, &classifier, &folder, wish);
+        return review::evaluate(args, file, &classifier, &folder, wish);
     }
     let interrupt = Interrupt::watch()?;
     let go_on = |_, _| if interrupt.is_asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
@@ -246,50 +238,6 @@ fn wish(args: &Args) -> Result<Wish, CliError> {
         }
     }
     Ok(Wish { precision: args.precision, confidence: args.confidence })
-}
-
-/// What is written above thresholds in their file.
-fn how(args: &Args, wish: Wish, of: &str) -> String {
-    let wish = match wish.precision {
-        Some(precision) => format!("a precision of {precision}, confidence {}", wish.confidence),
-        None => "the best F1".to_owned(),
-    };
-    format!("Chosen by `aat-tui eval {}` for {wish},\nby {of}. New weights need new thresholds.", args.session)
-}
-
-/// Chooses thresholds by what a person said of a scan's detections.
-fn by_review(args: &Args, file: &Path, classifier: &Classifier, folder: &Path, wish: Wish) -> Result<(), CliError> {
-    #[derive(Serialize)]
-    struct OfReview<'a> {
-        session: &'a str,
-        reviewed: usize,
-        /// Rows without a verdict.
-        open: usize,
-        chosen: &'a [Choice],
-        notes: &'a [String],
-    }
-    let labels = classifier.labels();
-    let found = scan::reviewed(file, labels)?;
-    let by_class: Vec<_> = found.by_class.into_iter().map(|scored| (scored, None)).collect();
-    let reviewed = by_class.iter().map(|(scored, _)| scored.len()).sum();
-    let choices = thresholds::choose_all(labels, &by_class, wish);
-    let mut notes = Vec::new();
-    if found.open > 0 {
-        notes.push(format!("{} rows without a verdict are left out", found.open));
-    }
-    let of = format!("{reviewed} reviewed detections of {}", file.display());
-    if args.save_thresholds {
-        notes.extend(thresholds::save(folder, &choices, wish, &how(args, wish, &of))?.1);
-    }
-    let mut output = Output::stdout(args.json);
-    output.object(&OfReview {
-        session: classifier.name(),
-        reviewed,
-        open: found.open,
-        chosen: &choices,
-        notes: &notes,
-    })?;
-    thresholds::lines(&choices, wish, &of).into_iter().chain(notes).try_for_each(|line| output.line(line))
 }
 
 /// What is said of marks: by this command, else, of the session's own data, when it was trained.
@@ -353,147 +301,6 @@ fn gains(given: &str, session: &Path, blocks: usize) -> Result<Gains, CliError> 
     Gains::read(given, blocks).map_err(|error| CliError::Usage(error.to_string()))
 }
 
-/// The data set with its labels in the order of the session's.
-fn with_labels_of(config: &RunConfig, mut dataset: Dataset) -> Result<Dataset, CliError> {
-    if dataset.classes == config.labels {
-        return Ok(dataset);
-    }
-    let place = |class: &String| {
-        config.labels.iter().position(|label| label == class).ok_or_else(|| {
-            let near = data::nearest(class, config.labels.iter().map(String::as_str));
-            let hint = near.map_or_else(String::new, |near| format!(" (the nearest it knows is \"{near}\")"));
-            CliError::Failed(format!(
-                "{} has a class \"{class}\" that {} was not trained on{hint}; leave it out, or rename it",
-                dataset.name, config.session
-            ))
-        })
-    };
-    let places = dataset.classes.iter().map(place).collect::<Result<Vec<_>, _>>()?;
-    if let Some(marked) = &mut dataset.marks {
-        let events = Arc::make_mut(marked).recordings.iter_mut().flat_map(|recording| &mut recording.events);
-        events.for_each(|event| event.class = places[event.class]);
-    }
-    for item in &mut dataset.items {
-        match &mut item.label {
-            Label::One(class) => *class = places[*class],
-            Label::Many(known) => known.iter_mut().for_each(|(class, _)| *class = places[*class]),
-        }
-    }
-    dataset.classes = config.labels.clone();
-    Ok(dataset)
-}
-
-/// What was asked for, divided into clips that the session was trained on and others.
-fn choose(
-    args: &Args,
-    config: &RunConfig,
-    folder: &Path,
-    dataset: &Dataset,
-    progress: data::Progress<'_>,
-) -> Result<Chosen, CliError> {
-    let known = read_clips(folder)?;
-    let is_same = is_trained_set(args, config, folder, dataset, known.as_ref(), progress)?;
-    let (name, items) = part(args, config, dataset, is_same)?;
-    let mut notes = Vec::new();
-    let trained: HashSet<usize> = match &known {
-        Some(known) => {
-            let trained = known.trained();
-            let contents = dataset.files(&items, progress)?;
-            let digests = contents.iter().map(hex);
-            items
-                .iter()
-                .zip(digests)
-                .filter(|(_, content)| trained.contains(content.as_str()))
-                .map(|(&item, _)| item)
-                .collect()
-        }
-        None if is_same => dataset.divide(config.fold, config.seed)?.train.into_iter().collect(),
-        None if config.data.is_empty() => {
-            notes.push(format!(
-                "{} is a model that does not say on which clips it was trained; some of these may be among them",
-                config.session
-            ));
-            HashSet::new()
-        }
-        None => {
-            notes.push(format!(
-                "{} was trained by an earlier version and does not say on which clips; some of these may be among them",
-                config.session
-            ));
-            HashSet::new()
-        }
-    };
-    let (trained, fresh): (Vec<usize>, Vec<usize>) = items.into_iter().partition(|item| trained.contains(item));
-    match (fresh.len(), trained.len()) {
-        (_, 0) => {}
-        (0, all) => notes.push(format!("all {all} clips were trained on: this says nothing of others")),
-        (others, some) => {
-            notes.push(format!("{some} of {} clips were trained on and are reported apart", others + some))
-        }
-    }
-    Ok(Chosen { name, fresh, trained, notes })
-}
-
-/// Whether the data set is the one that the session was trained on.
-///
-/// # Errors
-/// When it must be and is not.
-fn is_trained_set(
-    args: &Args,
-    config: &RunConfig,
-    folder: &Path,
-    dataset: &Dataset,
-    known: Option<&ClipList>,
-    progress: data::Progress<'_>,
-) -> Result<bool, CliError> {
-    let clips_of = |progress| -> Result<ClipList, CliError> {
-        Ok(ClipList::of(dataset, &dataset.divide(config.fold, config.seed)?, progress)?)
-    };
-    match (&args.data, &config.dataset) {
-        // Without a word it is the session's own, and another one in its place is refused.
-        (None, Some(_)) => {
-            same_clips(config, &clips_of(progress)?, folder)?;
-            Ok(true)
-        }
-        (None, None) => Ok(true),
-        (Some(_), Some(record)) => {
-            let same_names = known.is_some_and(|known| known.names(dataset));
-            Ok(same_names && clips_of(progress)?.digest() == record.digest)
-        }
-        (Some(given), None) => {
-            let real = |path: &str| PathBuf::from(path).canonicalize().ok();
-            Ok(*given == config.data || real(given).is_some_and(|path| real(&config.data) == Some(path)))
-        }
-    }
-}
-
-/// The clips that are asked for, and what they are called.
-fn part(args: &Args, config: &RunConfig, dataset: &Dataset, is_same: bool) -> Result<(String, Vec<usize>), CliError> {
-    if let Some(fold) = args.fold {
-        let held_out = dataset.divide(Some(fold), config.seed)?.val;
-        return Ok((format!("fold {fold}"), held_out));
-    }
-    if !is_same && args.split.is_none() {
-        return Ok(("all".to_owned(), (0..dataset.items.len()).collect()));
-    }
-    let fold = if is_same { config.fold } else { None };
-    let division = dataset.divide(fold, config.seed)?;
-    let split = match args.split {
-        Some(Part::Train) => Split::Train,
-        Some(Part::Val) => Split::Val,
-        Some(Part::Test) => Split::Test,
-        None if division.test.is_empty() => Split::Val,
-        None => Split::Test,
-    };
-    let name = split.name();
-    match division.part(split) {
-        [] => {
-            Err(CliError::Failed(format!("{} has no clips in its {name} part; choose another --split", dataset.name)))
-        }
-        items => Ok((name.to_owned(), items.to_vec())),
-    }
-}
-
 fn evaluate(
     classifier: &mut Classifier,
     config: &RunConfig,
@@ -525,7 +332,8 @@ fn evaluate(
         }
         Ok((answers, if loss_weight > 0.0 { loss_sum / loss_weight } else { 0.0 }))
     };
-    let metric = config.recipe.metric;
+    // A window may hold several classes, or none.
+    let metric = if set.dataset().marks.is_some() { Metric::MeanAveragePrecision } else { config.recipe.metric };
     let (answers, loss) = of(if fresh.is_empty() { &trained } else { &fresh })?;
     let trained_on = if fresh.is_empty() || trained.is_empty() {
         None

@@ -4,7 +4,7 @@ use std::{
     collections::HashSet,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
 };
 
@@ -12,14 +12,12 @@ use super::{
     DataError, Dataset, Item, Part, Problem, Source,
     cache::{self, Cache},
     content,
+    kept::Kept,
     parallel::{self, Progress},
     parts::Parts,
     problem, synth,
 };
 use crate::audio::{self, AudioError, Clip, Extractor, FrontEnd, LogMel, Normalisation, Note};
-
-/// Bytes of log-mels, and as many of waveforms, that are kept in memory; beyond it they are read again.
-const MEMORY: usize = 1 << 30;
 
 /// The log-mels of a data set, shared by every loader (and every paired run) over it.
 pub struct FeatureSet {
@@ -41,33 +39,6 @@ pub struct FeatureSet {
     sounds: Kept<Vec<f32>>,
     /// What else was computed of the waveforms, for one purpose at a time.
     derived: Kept<LogMel>,
-}
-
-/// What was computed, one place for each clip, as far as memory goes.
-struct Kept<T> {
-    places: Vec<OnceLock<Arc<T>>>,
-    bytes: AtomicUsize,
-}
-
-impl<T> Kept<T> {
-    fn new(places: usize) -> Self {
-        Self { places: (0..places).map(|_| OnceLock::new()).collect(), bytes: AtomicUsize::new(0) }
-    }
-
-    fn get(&self, place: usize) -> Option<Arc<T>> {
-        self.places.get(place)?.get().cloned()
-    }
-
-    /// Keeps a value where memory allows, and gives it back either way.
-    fn keep(&self, place: usize, value: T, bytes: usize) -> Arc<T> {
-        let value = Arc::new(value);
-        let fits = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes <= MEMORY;
-        let kept = fits && self.places.get(place).is_some_and(|place| place.set(Arc::clone(&value)).is_ok());
-        if !kept {
-            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-        }
-        value
-    }
 }
 
 impl FeatureSet {

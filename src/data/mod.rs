@@ -12,6 +12,7 @@ mod error;
 mod features;
 mod found;
 mod identity;
+mod kept;
 mod layout;
 mod length;
 mod loader;

@@ -35,7 +35,7 @@ pub use files::{Found, Recording, Unread, find, paths_of};
 pub use hear::{Scores, hear};
 pub use plan::{Event, Plan, Progress, Row, Summary};
 pub use reviewed::{Reviewed, reviewed};
-pub use rules::{ClassRule, Own, Rules, THRESHOLDS, Thresholds};
+pub use rules::{ClassRule, LOW, Own, Rules, THRESHOLDS, Thresholds};
 pub use run::run;
 pub use settings::{Grid, Key};
 pub use table::Format;

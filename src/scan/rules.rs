@@ -16,7 +16,7 @@ pub const THRESHOLDS: &str = "thresholds.toml";
 /// The score from which on a class counts as found, unless another is given: that of `listen`.
 const THRESHOLD: f32 = 0.5;
 /// The score down to which a detection reaches: low, so that the threshold says nothing of its extent.
-const LOW: f32 = 0.2;
+pub const LOW: f32 = 0.2;
 
 /// When one class counts as found.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]

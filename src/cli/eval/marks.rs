@@ -1,11 +1,14 @@
 //! The figures of a session on recordings with marks: it scans them, and its detections are compared with the marks.
 
+mod picture;
+mod text;
+
 use std::{collections::HashSet, ops::ControlFlow, path::Path};
 
 use serde::Serialize;
 
 use super::{
-    super::{CliError, Interrupt, output::column},
+    super::{CliError, Interrupt},
     thresholds::{self, Choice, Wish},
 };
 use crate::{
@@ -14,9 +17,7 @@ use crate::{
         Dataset, Metric,
         marks::{Says, Timeline},
     },
-    digits::thousands,
     infer::Classifier,
-    plot::{self, Axis, Chart, Curve, Kind, Side, Unit},
     scan::{
         self, ClassRule, Grid, Rules, Scores, Thresholds,
         measure::{Counts, Figures, Heard, Matching, Scored, Span, by_score, match_events, segments},
@@ -28,8 +29,6 @@ use crate::{
 const DCASE: Matching = Matching { collar_s: 0.2, share: 0.5 };
 /// Seconds of a segment.
 const SEGMENT_S: f64 = 1.0;
-/// Charts beside one another in a picture, that of all classes among them.
-const CHARTS: usize = 12;
 /// Windows that go through the model at once.
 const BATCH: usize = 16;
 
@@ -174,7 +173,7 @@ pub(super) fn evaluate(
         None => (Thresholds::default(), "0.5 for every class".to_owned()),
     };
     let classes = own.rules(&labels).map_err(CliError::Failed)?;
-    let low = own.low.unwrap_or(0.2);
+    let low = own.low.unwrap_or(scan::LOW);
     // Everything that any threshold could detect: a threshold moves no boundary.
     let lowest = classes
         .iter()
@@ -319,107 +318,4 @@ fn curves(labels: &[String], by_class: &[(Vec<Scored>, Option<u64>)]) -> Vec<OfC
         .zip(by_class)
         .map(|(label, one)| OfCurve { label: Some(label.clone()), points: points(std::slice::from_ref(one)) });
     std::iter::once(all).chain(own).collect()
-}
-
-impl OfMarks {
-    /// What a person reads.
-    pub(super) fn text(&self, wish: Wish) -> Vec<String> {
-        let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
-        let mut lines = vec![
-            String::new(),
-            format!(
-                "scanned: {} recordings of {:.2} h, {} marks, windows of {} s, one every {} s; thresholds: {}",
-                self.recordings,
-                self.hours,
-                thousands(self.marks),
-                self.window_s,
-                self.hop_s,
-                self.thresholds
-            ),
-            format!("{:<44}{:>9}{:>11}{:>9}{:>10}{:>12}", "", "F1", "precision", "recall", "macro F1", "error rate"),
-        ];
-        let row = |what: String, figures: &OfFigures| {
-            format!(
-                "{what:<44}{:>9}{:>11.4}{:>9}{:>10}{:>12}",
-                number(figures.f1),
-                figures.precision,
-                number(figures.recall),
-                number(figures.macro_f1),
-                number(figures.error_rate)
-            )
-        };
-        let collar = |figures: &OfFigures| {
-            let (collar, share) = (figures.collar_s.unwrap_or_default(), figures.offset_share.unwrap_or_default());
-            format!("events, off by {collar:.2} s (end: {:.0} %)", 100.0 * share)
-        };
-        lines.extend(self.event.iter().map(|figures| row(collar(figures), figures)));
-        lines.push(row(format!("segments of {SEGMENT_S} s"), &self.segment));
-        if let Some([event, segment]) = &self.with_chosen {
-            lines.push(row(format!("chosen thresholds: {}", collar(event)), event));
-            lines.push(row(format!("chosen thresholds: segments of {SEGMENT_S} s"), segment));
-        }
-        lines.push(format!(
-            "windows of the scan: mAP {:.4} over {}, mean AUC {}",
-            self.windows.mean_average_precision,
-            thousands(self.windows.windows),
-            number(self.windows.mean_auc)
-        ));
-        lines.extend(self.notes.iter().cloned());
-        lines.push(String::new());
-        lines.push(format!(
-            "{}{:>7}{:>11}{:>10}{:>13}{:>9}",
-            column("class", 28),
-            "marks",
-            "detections",
-            "event F1",
-            "segment F1",
-            "AP"
-        ));
-        let wide = self.event.last().map(|figures| figures.per_class.as_slice()).unwrap_or_default();
-        for (place, (event, segment)) in wide.iter().zip(&self.segment.per_class).enumerate() {
-            lines.push(format!(
-                "{}{:>7}{:>11}{:>10}{:>13}{:>9}",
-                column(&event.label, 28),
-                event.counts.reference,
-                event.counts.detected,
-                number(event.f1),
-                number(segment.f1),
-                number(self.windows.average_precision.get(place).copied().flatten())
-            ));
-        }
-        lines.push(String::new());
-        lines.extend(thresholds::lines(&self.chosen, wish, "these marks"));
-        lines
-    }
-
-    /// What was chosen.
-    pub(super) fn chosen(&self) -> &[Choice] {
-        &self.chosen
-    }
-
-    /// Draws precision and recall by threshold, for all classes and for each; the number of classes that found no room.
-    pub(super) fn draw(&self, path: &Path) -> Result<usize, CliError> {
-        let charts: Vec<Chart> = self.curves.iter().take(CHARTS).map(chart).collect();
-        plot::export(path, &charts).map_err(|error| CliError::Failed(error.to_string()))?;
-        Ok(self.curves.len() - charts.len())
-    }
-}
-
-fn chart(curve: &OfCurve) -> Chart {
-    let line = |side: Side, of: fn(&OfPoint) -> Option<f64>| Curve {
-        side,
-        kind: Kind::Marked,
-        points: curve.points.iter().map(|point| (point.threshold, of(point).unwrap_or(f64::NAN))).collect(),
-        best: None,
-        end_label: None,
-    };
-    let (precision, recall) = (|point: &OfPoint| point.precision, |point: &OfPoint| point.recall);
-    Chart {
-        title: format!("precision and recall, {}", curve.label.as_deref().unwrap_or("all classes")),
-        x: Axis::covering("threshold", Unit::Number, false, [0.0, 1.0], 6),
-        y: Axis::covering("precision, recall", Unit::Number, false, [0.0, 1.0], 6),
-        curves: vec![line(Side::A, precision), line(Side::B, recall)],
-        cursor: None,
-        names: vec![(Side::A, "precision".to_owned()), (Side::B, "recall".to_owned())],
-    }
 }

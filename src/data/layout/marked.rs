@@ -10,16 +10,14 @@ use std::{
 
 use super::{
     Layout, Reading, ending_in, file_name, id_of, name_of,
-    walk::{Tree, tree},
+    recordings::{Gathered, Places, gather},
+    walk::{Listing, Tree, tree},
 };
 use crate::{
     audio::SAMPLE_RATE,
     data::{
         DataError, Dataset, FileCount, Item, Label, LeftOut, Part, Problem, Reason, Source, Split, length,
-        marks::{
-            self, Event, Mark, Marked, Marks, Options, Recording, Window,
-            sounds::{Lost, Sounds},
-        },
+        marks::{self, Event, Mark, Marked, Marks, Options, Recording, Window},
         parallel,
     },
     random::KeyedRng,
@@ -42,8 +40,6 @@ const TABLES: &[&str] = &["txt", "csv", "tsv", "jsonl", "ndjson", "srt", "vtt"];
 const LISTS: &[&str] = &["manifest", "metadata"];
 /// Files below a folder that are looked at before it is taken for something else.
 const LOOKED_AT: usize = 500;
-/// Findings of one kind that are listed one by one.
-const LISTED: usize = 100;
 /// Frames of a window where nothing is said: 3 seconds in whole patches.
 const FRAMES: usize = 304;
 
@@ -77,34 +73,22 @@ fn tables_at(path: &Path) -> Vec<PathBuf> {
     candidates
 }
 
-/// What the tables say of one recording.
-#[derive(Default)]
-struct Gathered {
-    marks: Vec<Mark>,
-    /// A table says that it holds nothing.
-    silent: bool,
-    fold: BTreeSet<String>,
-    split: BTreeSet<String>,
-    group: BTreeSet<String>,
-}
-
 fn read(path: &Path, options: &Options) -> Result<Reading, DataError> {
     let files = tables_at(path);
     let root = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
     let folder = if root.as_os_str().is_empty() { Path::new(".") } else { root };
-    let Tree { sounds, left_out } = tree(folder)?;
     let mut tables = Vec::with_capacity(files.len());
     for file in &files {
         tables.push(marks::read(file, options)?);
     }
     let trusted = trust(&tables, options)?;
 
-    let (sounds, mut problems) = (Sounds::of(sounds), Vec::new());
-    let mut gathered: BTreeMap<usize, Gathered> = BTreeMap::new();
+    let (mut places, mut problems) = (Places::below(folder), Vec::new());
+    let mut gathered: BTreeMap<PathBuf, Gathered> = BTreeMap::new();
     let mut marked = Marked { tables: tables.len(), trusted, ..Marked::default() };
     for table in &tables {
         marked.unlabelled += table.unlabelled;
-        gather(table, &sounds, folder, &mut gathered, &mut problems);
+        gather(table, &mut places, &mut gathered, &mut problems)?;
     }
     let classes: Vec<String> = gathered
         .values()
@@ -112,13 +96,41 @@ fn read(path: &Path, options: &Options) -> Result<Reading, DataError> {
         .collect::<BTreeSet<_>>()
         .into_iter()
         .collect();
+    recordings(gathered, folder, options, &classes, &mut marked, &mut problems);
+    uneven(&marked.recordings, files.first().map_or(folder, PathBuf::as_path), &mut problems);
+    marked.frames = options.frames.unwrap_or(FRAMES);
+    let items = items(&mut marked, classes.len());
 
-    let by_folder = splits(&sounds, gathered.keys().copied(), folder);
-    let places: Vec<usize> = gathered.keys().copied().collect();
+    let left_out = unused(path, &marked.recordings, &files)?;
+    let stem = || path.file_stem().map_or_else(|| NAME.to_owned(), |stem| stem.to_string_lossy().into_owned());
+    let dataset = Dataset {
+        name: if path.is_dir() { name_of(path) } else { stem() },
+        root: Some(root.to_owned()),
+        layout: NAME,
+        classes,
+        found: FileCount::of(marked.recordings.len(), &left_out),
+        items,
+        recipe: None,
+        notes: marked.notes(),
+        marks: Some(Arc::new(marked)),
+    };
+    Ok(Reading { dataset, problems, left_out })
+}
+
+/// Makes recordings of what was gathered: their lengths, their events, their parts.
+fn recordings(
+    gathered: BTreeMap<PathBuf, Gathered>,
+    folder: &Path,
+    options: &Options,
+    classes: &[String],
+    marked: &mut Marked,
+    problems: &mut Vec<Problem>,
+) {
+    let paths: Vec<PathBuf> = gathered.keys().cloned().collect();
+    let by_folder = splits(&paths, folder);
     let go_on = &mut |_: usize, _: usize| ControlFlow::Continue(());
-    let lengths = parallel::map(places.len(), || (), |(), at| length::samples(sounds.path(places[at])), go_on);
-    for ((place, one), length) in gathered.into_iter().zip(lengths.unwrap_or_default()) {
-        let path = sounds.path(place).to_owned();
+    let lengths = parallel::map(paths.len(), || (), |(), at| length::samples(&paths[at]), go_on);
+    for ((path, one), length) in gathered.into_iter().zip(lengths.unwrap_or_default()) {
         let length = match length {
             Ok(length) => length,
             Err(error) => {
@@ -128,7 +140,7 @@ fn read(path: &Path, options: &Options) -> Result<Reading, DataError> {
         };
         let id = id_of(folder, &path);
         let complete = options.marked_in_full || one.silent && one.marks.is_empty();
-        let events = events(&one.marks, length, &classes, &mut marked);
+        let events = events(&one.marks, length, classes, marked);
         let mut single = |what: &str, of: &BTreeSet<String>| {
             if of.len() > 1 {
                 let named = of.iter().map(|one| format!("`{one}`")).collect::<Vec<_>>().join(" and ");
@@ -147,7 +159,7 @@ fn read(path: &Path, options: &Options) -> Result<Reading, DataError> {
             }
         });
         let split = match split.as_deref().map(|name| (name, Split::from_name(name))) {
-            None => by_folder.get(&place).copied(),
+            None => by_folder.get(&path).copied(),
             Some((_, Some(split))) => Some(split),
             Some((name, None)) => {
                 let problem = format!("`{name}` is not a split");
@@ -157,31 +169,27 @@ fn read(path: &Path, options: &Options) -> Result<Reading, DataError> {
         };
         marked.recordings.push(Recording { id, path, samples: length, events, complete, fold, split, group });
     }
-    uneven(&marked.recordings, files.first().map_or(folder, PathBuf::as_path), &mut problems);
-    marked.frames = options.frames.unwrap_or(FRAMES);
-    let items = items(&mut marked, classes.len());
+}
 
-    let used: BTreeSet<&Path> = marked.recordings.iter().map(|recording| recording.path.as_path()).collect();
-    let mut unused: Vec<LeftOut> = sounds
-        .paths()
-        .iter()
-        .filter(|path| !used.contains(path.as_path()))
-        .map(|path| LeftOut::new(path, Reason::Unlisted))
-        .collect();
-    unused.extend(left_out.into_iter().filter(|one| !files.contains(&one.path)));
-    let stem = || path.file_stem().map_or_else(|| NAME.to_owned(), |stem| stem.to_string_lossy().into_owned());
-    let dataset = Dataset {
-        name: if path.is_dir() { name_of(path) } else { stem() },
-        root: Some(root.to_owned()),
-        layout: NAME,
-        classes,
-        found: FileCount::of(marked.recordings.len(), &unused),
-        items,
-        recipe: None,
-        notes: marked.notes(),
-        marks: Some(Arc::new(marked)),
-    };
-    Ok(Reading { dataset, problems, left_out: unused })
+/// Files that are there and not used: all below a folder; of a table alone, those beside its recordings.
+fn unused(given: &Path, recordings: &[Recording], tables: &[PathBuf]) -> Result<Vec<LeftOut>, DataError> {
+    let used: BTreeSet<&Path> = recordings.iter().map(|recording| recording.path.as_path()).collect();
+    let (mut sounds, mut left_out) = (Vec::new(), Vec::new());
+    if given.is_dir() {
+        let tree = tree(given)?;
+        (sounds, left_out) = (tree.sounds, tree.left_out);
+    } else {
+        let folders: BTreeSet<&Path> = used.iter().filter_map(|path| path.parent()).collect();
+        for folder in folders {
+            let Ok(listing) = Listing::of(folder) else { continue };
+            sounds.extend(listing.sounds);
+            left_out.extend(listing.left_out);
+        }
+    }
+    left_out.retain(|one| !tables.contains(&one.path));
+    let others = sounds.into_iter().filter(|path| !used.contains(path.as_path()));
+    left_out.extend(others.map(|path| LeftOut::new(path, Reason::Unlisted)));
+    Ok(left_out)
 }
 
 /// Refuses tables that a machine made, unless somebody trusts them: then the number of such rows.
@@ -203,63 +211,6 @@ fn trust(tables: &[Marks], options: &Options) -> Result<usize, DataError> {
         trusted += rows;
     }
     Ok(trusted)
-}
-
-/// Adds what a table says to the recordings that it names.
-fn gather(
-    table: &Marks,
-    sounds: &Sounds,
-    root: &Path,
-    all: &mut BTreeMap<usize, Gathered>,
-    problems: &mut Vec<Problem>,
-) {
-    let beside = table.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(root);
-    let mut lost = 0;
-    let mut known: BTreeMap<(String, Option<String>), Option<usize>> = BTreeMap::new();
-    let mut find = |audio: &str, path: Option<&str>, line: Option<u64>| {
-        let key = (audio.to_owned(), path.map(str::to_owned));
-        if let Some(known) = known.get(&key) {
-            return *known;
-        }
-        let found = sounds.find(audio, path, beside);
-        let by_line = line.map_or_else(String::new, |line| format!("line {line}: "));
-        let problem = match &found {
-            Ok(_) => None,
-            Err(Lost::Missing) => Some((
-                format!("{by_line}there is no recording `{audio}` in or below {}", root.display()),
-                "put it there, or take its rows out".to_owned(),
-            )),
-            Err(Lost::Several(first, second)) => Some((
-                format!("{by_line}`{audio}` may be {} or {}", first.display(), second.display()),
-                "give its folder in the table as well".to_owned(),
-            )),
-        };
-        if let Some((problem, remedy)) = problem {
-            lost += 1;
-            if lost <= LISTED {
-                problems.push(Problem::error(&table.file, problem, remedy));
-            }
-        }
-        *known.entry(key).or_insert(found.ok())
-    };
-    for mark in &table.marks {
-        if let Some(place) = find(&mark.audio, mark.path.as_deref(), Some(mark.line)) {
-            let one = all.entry(place).or_default();
-            one.fold.extend(mark.fold.clone());
-            one.split.extend(mark.split.clone());
-            one.group.extend(mark.group.clone());
-            one.marks.push(mark.clone());
-        }
-    }
-    for audio in &table.silent {
-        if let Some(place) = find(audio, None, None) {
-            all.entry(place).or_default().silent = true;
-        }
-    }
-    if lost > LISTED {
-        let problem = format!("and {} more names lead to no recording", lost - LISTED);
-        problems.push(Problem::error(&table.file, problem, "put the recordings there, or take their rows out"));
-    }
 }
 
 /// A recording's events in samples, cut to its length; counts what is outside.
@@ -284,16 +235,15 @@ fn events(marks: &[Mark], length: u64, classes: &[String], counts: &mut Marked) 
 }
 
 /// Which part each recording is of, where all lie in folders of parts.
-fn splits(sounds: &Sounds, places: impl Iterator<Item = usize>, root: &Path) -> BTreeMap<usize, Split> {
-    let part = |place: usize| {
-        let below = sounds.path(place).strip_prefix(root).ok()?;
-        let names = below.parent()?.components();
+fn splits(paths: &[PathBuf], root: &Path) -> BTreeMap<PathBuf, Split> {
+    let part = |path: &PathBuf| {
+        let names = path.strip_prefix(root).ok()?.parent()?.components();
         names.map(|name| file_name(Path::new(name.as_os_str()))).find_map(|name| Split::from_name(&name))
     };
-    let parts: Vec<(usize, Option<Split>)> = places.map(|place| (place, part(place))).collect();
-    let different: BTreeSet<&str> = parts.iter().filter_map(|(_, part)| Some(part.as_ref()?.name())).collect();
-    if different.contains("train") && different.len() > 1 {
-        parts.into_iter().filter_map(|(place, part)| Some((place, part?))).collect()
+    let parts: Vec<Option<Split>> = paths.iter().map(part).collect();
+    let different: BTreeSet<&str> = parts.iter().flatten().map(|part| part.name()).collect();
+    if parts.iter().all(Option::is_some) && different.contains("train") && different.len() > 1 {
+        paths.iter().cloned().zip(parts.into_iter().flatten()).collect()
     } else {
         BTreeMap::new()
     }

@@ -11,6 +11,7 @@ mod manifest;
 mod marked;
 mod openmic;
 mod places;
+mod recordings;
 mod speech_commands;
 pub(super) mod table;
 mod urbansound8k;

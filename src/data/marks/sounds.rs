@@ -7,6 +7,8 @@ use std::{
 
 use unicode_normalization::UnicodeNormalization;
 
+use crate::audio::SOUND_ENDINGS;
+
 /// The sound files that tables may name.
 pub(in crate::data) struct Sounds {
     paths: Vec<PathBuf>,
@@ -39,32 +41,17 @@ impl Sounds {
         Self { paths, by_name, by_stem }
     }
 
-    /// A file by its place.
-    pub(in crate::data) fn path(&self, place: usize) -> &Path {
-        &self.paths[place]
-    }
-
-    /// The files.
-    pub(in crate::data) fn paths(&self) -> &[PathBuf] {
-        &self.paths
-    }
-
     /// The file that a table in the folder `beside` means: by the recording's name with its ending, else by its stem; of
     /// several, the one whose folders are those of `path`, else the one beside the table.
-    pub(in crate::data) fn find(&self, audio: &str, path: Option<&str>, beside: &Path) -> Result<usize, Lost> {
-        let stem = |name: &str| match name.rsplit_once('.') {
-            Some((stem, _)) if !stem.is_empty() => stem.to_owned(),
-            _ => name.to_owned(),
-        };
+    pub(in crate::data) fn find(&self, audio: &str, path: Option<&str>, beside: &Path) -> Result<&Path, Lost> {
         let name = folded(audio);
         let mut found = self.by_name.get(&name).or_else(|| self.by_stem.get(&name));
         // Another ending: the table was made from a copy of another kind.
-        found = found.or_else(|| self.by_stem.get(&stem(&name)));
-        // AudioSet's ids end in the clip's beginning in milliseconds, and the file may be named by the rest.
-        found = found.or_else(|| self.by_stem.get(name.rsplit_once('_')?.0));
+        let stem = name.rsplit_once('.').filter(|(_, ending)| SOUND_ENDINGS.contains(ending));
+        found = found.or_else(|| self.by_stem.get(stem?.0));
         let found = found.ok_or(Lost::Missing)?;
         if let [one] = found.as_slice() {
-            return Ok(*one);
+            return Ok(&self.paths[*one]);
         }
         let folders: Vec<String> = path.unwrap_or_default().split('/').rev().skip(1).map(folded).collect();
         let alike = |place: usize| {
@@ -77,7 +64,7 @@ impl Sounds {
         let near: Vec<usize> =
             best.iter().copied().filter(|&place| self.paths[place].parent() == Some(beside)).collect();
         match (best.as_slice(), near.as_slice()) {
-            ([one], _) | (_, [one]) => Ok(*one),
+            ([one], _) | (_, [one]) => Ok(&self.paths[*one]),
             ([first, second, ..], _) => Err(Lost::Several(self.paths[*first].clone(), self.paths[*second].clone())),
             _ => Err(Lost::Missing),
         }
@@ -92,7 +79,10 @@ mod tests {
     fn names_lead_to_files_by_name_stem_and_folders() {
         let sounds = ["r/a/x.WAV", "r/b/x.wav", "r/b/y.flac", "r/c/-example-02.wav", "r/c/B\u{e4}r.wav"];
         let sounds = Sounds::of(sounds.map(PathBuf::from).to_vec());
-        let find = |audio: &str, path: Option<&str>, beside: &str| sounds.find(audio, path, Path::new(beside));
+        let find = |audio: &str, path: Option<&str>, beside: &str| {
+            let found = sounds.find(audio, path, Path::new(beside))?;
+            Ok(sounds.paths.iter().position(|path| path == found).unwrap_or(usize::MAX))
+        };
         assert_eq!(find("y.wav", None, "r"), Ok(2));
         assert_eq!(find("y", None, "r"), Ok(2));
         assert_eq!(find("Y.FLAC", None, "elsewhere"), Ok(2));
@@ -100,7 +90,10 @@ mod tests {
         assert_eq!(find("x.wav", Some("x.wav"), "r/a"), Ok(0));
         assert_eq!(find("x", None, "r/b"), Ok(1));
         assert_eq!(find("x.wav", None, "r"), Err(Lost::Several("r/a/x.WAV".into(), "r/b/x.wav".into())));
-        assert_eq!(find("-example-02_0", None, "r"), Ok(3));
+        assert_eq!(find("-example-02.mp3", None, "r"), Ok(3));
+        // What looks like another part of the name, or like an ending, is none.
+        assert_eq!(find("y_2", None, "r"), Err(Lost::Missing));
+        assert_eq!(find("y.2", None, "r"), Err(Lost::Missing));
         assert_eq!(find("ba\u{308}r.wav", None, "r"), Ok(4));
         assert_eq!(find("z.wav", None, "r"), Err(Lost::Missing));
     }
