@@ -7,7 +7,7 @@ use crate::{
     infer::{Mix, Replay},
     live::BACKGROUND,
     session::Event,
-    train::{News, Request},
+    train::News,
     tui::{
         testing::fixture,
         update::{message::Message, update},
