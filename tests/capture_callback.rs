@@ -1,7 +1,7 @@
 //! The capture callback allocates nothing: it runs on the device's real-time thread.
 //!
-//! Unsafe code: a global allocator cannot be written without it. This one only counts and forwards, and stands alone
-//! in this file so that no other test runs under it.
+//! Unsafe code: a global allocator cannot be written without it. This one only counts and forwards, and is in this file
+//! alone so that no other test uses it.
 #![allow(unsafe_code, clippy::unwrap_used)]
 
 use std::{
@@ -61,7 +61,7 @@ fn the_callback_allocates_nothing_with_room_or_without() {
 
     let (mut writer, mut reader) = ring::pair(48_000, 2);
     let sound = vec![1000i16; 2 * 1200];
-    // 12 s into a ring of 4 s: it runs full on the way.
+    // 12 s into a ring of 4 s: it becomes full midway.
     let count = allocations(|| {
         for _ in 0..480 {
             writer.take(&sound, Duration::from_millis(5));

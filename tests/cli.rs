@@ -35,7 +35,7 @@ fn without_a_terminal_the_workbench_says_what_to_do() {
     aat_tui().write_stdin("").assert().code(2).stderr(predicate::str::contains("terminal"));
 }
 
-/// What lies in the working directory under a session's name is never deleted for it.
+/// A folder in the working directory with a session's name is never deleted in its place.
 #[test]
 fn remove_means_the_store_and_no_folder_here() {
     let place = tempfile::tempdir().unwrap();

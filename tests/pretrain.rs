@@ -1,4 +1,4 @@
-//! `pretrain` from the outside: it learns, can be interrupted, and leaves a backbone that others train on.
+//! `pretrain` as a user runs it: it learns, can be interrupted, and leaves a backbone for further training.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../src/audio/testing.rs"]

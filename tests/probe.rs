@@ -1,4 +1,4 @@
-//! `probe` from the outside: what a frozen backbone makes of a data set, beside the log-mel's own statistics.
+//! `probe` as a user runs it: how well a frozen backbone separates classes, beside the log-mel's own statistics.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 #[path = "../src/audio/testing.rs"]
@@ -38,7 +38,7 @@ fn tones_are_told_apart_without_training() {
     let [found, mean] = objects.as_slice() else { panic!("{text}") };
     assert_eq!((&found["train_clips"], &found["clips"], &found["metric"]), (&16.into(), &4.into(), &"accuracy".into()));
     assert_eq!((&found["log_mel"], &mean["log_mel"], &mean["aggregate"]), (&1.0.into(), &1.0.into(), &true.into()));
-    // Even random weights know a low tone from a high one.
+    // Even random weights distinguish a low tone from a high one.
     assert!(found["backbone"].as_f64().unwrap() > 0.5, "{text}");
 }
 

@@ -1,5 +1,5 @@
 //! Log-mels whose frames are centred on every 160th sample and reflect at the ends of the clip: Whisper's and CED's. What
-//! tells one from another is a [`Form`].
+//! distinguishes them is a [`Form`].
 
 use std::{f64::consts::TAU, fmt, sync::Arc};
 
@@ -13,7 +13,7 @@ pub(super) const ENERGY_FLOOR: f64 = 1e-10;
 /// Frames that a core takes at a time.
 const PIECE: usize = 128;
 
-/// What tells one of these front ends from another.
+/// What distinguishes these front ends.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Form {
     /// Samples of a frame, and points of its Fourier transform.

@@ -107,7 +107,7 @@ impl Pipeline {
             sleepless,
             clocks: (Instant::now(), sleepless()),
         };
-        let handle = thread::Builder::new().name("live-hear".into()).spawn(move || worker.run(scoring))?;
+        let handle = thread::Builder::new().name("live-sound".into()).spawn(move || worker.run(scoring))?;
         Ok(Self { inbox, recording, queue, stop, worker: handle.thread().clone() })
     }
 
@@ -337,13 +337,13 @@ impl Worker {
             });
         }
         up.delivered = true;
-        let heard = up.windower.push(delivery, captured);
+        let sound = up.windower.push(delivery, captured);
         let fresh = up.windower.fresh();
         if let Some(recording) = &mut *lock(&self.recording) {
             recording.push(&self.recent, fresh);
         }
         self.recent.push(fresh);
-        self.emit(heard, scoring);
+        self.emit(sound, scoring);
     }
 
     fn emit(&self, (event, windows): (Option<LiveEvent>, Vec<Window>), scoring: &Scoring) {

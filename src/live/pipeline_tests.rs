@@ -63,8 +63,8 @@ impl Listener for Counting {
         if let Some(gate) = &self.gate {
             gate.recv().map_err(|_| "the gate was never opened")?;
         }
-        let heard = window.log_mel(self.frames);
-        Ok(vec![Score { label: heard.frames.to_string(), score: heard.data[0] }].into())
+        let seen = window.log_mel(self.frames);
+        Ok(vec![Score { label: seen.frames.to_string(), score: seen.data[0] }].into())
     }
 }
 
@@ -345,13 +345,13 @@ fn a_held_window_stays_while_sound_is_still_read() {
     });
     let pipeline = start(false, (16_000, 1), vec![script], vec![Box::new(Turned(1.0))]);
     let answer = |event: &LiveEvent| matches!(event, LiveEvent::Prediction { .. });
-    let heard =
+    let seen =
         |until_s: f64| move |event: &LiveEvent| matches!(event, LiveEvent::Sound { time_s, .. } if *time_s >= until_s);
     let end = (89.0 * 160.0 + 400.0) / 16_000.0;
     until(&pipeline, |event| matches!(event, LiveEvent::Prediction { time_s, .. } if *time_s == end));
     pipeline.hold(true);
     go.send(()).unwrap();
-    let events = until(&pipeline, heard(2.0));
+    let events = until(&pipeline, seen(2.0));
     assert!(!events.iter().any(answer), "{events:?}");
     assert_eq!(pipeline.scored().unwrap().window.end_s, end);
     pipeline.set_gains(0, Gains::read("0.spatial=0.5", 1).unwrap());

@@ -61,7 +61,7 @@ fn samples(ms: usize) -> usize {
 mod tests {
     use super::*;
 
-    fn heard(from: usize, to: usize) -> Vec<f32> {
+    fn ramp(from: usize, to: usize) -> Vec<f32> {
         (from..to).map(|n| n as f32).collect()
     }
 
@@ -69,23 +69,23 @@ mod tests {
     fn a_short_press_becomes_a_second_and_a_long_one_keeps_its_beginning() {
         let mut recent = Recent::default();
         for n in 0..100 {
-            recent.push(&heard(n * 400, (n + 1) * 400));
+            recent.push(&ramp(n * 400, (n + 1) * 400));
         }
-        assert_eq!(recent.0, heard(24_000, 40_000));
+        assert_eq!(recent.0, ramp(24_000, 40_000));
         let record = |length: usize| {
             let mut recording = Recording::default();
-            recording.push(&recent, &heard(40_000, 40_000 + length));
+            recording.push(&recent, &ramp(40_000, 40_000 + length));
             recording.end()
         };
-        assert_eq!(record(2_000), heard(26_000, 42_000));
-        assert_eq!(record(32_000), heard(36_000, 72_000));
+        assert_eq!(record(2_000), ramp(26_000, 42_000));
+        assert_eq!(record(32_000), ramp(36_000, 72_000));
         assert_eq!(Recording::default().end(), [0.0; 0]);
     }
 
     #[test]
     fn sound_that_comes_in_large_pieces_is_kept_too() {
         let mut recent = Recent::default();
-        recent.push(&heard(0, 50_000));
-        assert_eq!(recent.0, heard(34_000, 50_000));
+        recent.push(&ramp(0, 50_000));
+        assert_eq!(recent.0, ramp(34_000, 50_000));
     }
 }

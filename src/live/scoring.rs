@@ -211,7 +211,7 @@ fn answer(
                 Some(problem)
             }
         };
-        // Stored before the last prediction is sent: whoever asks for the window on the screen must not get an older
+        // Stored before the last prediction is sent: a request for the window on the screen must not get an older
         // one.
         if index == last {
             *queue.scored_lock() =

@@ -27,7 +27,6 @@ impl Recompute {
     pub const ALL: [(Self, &'static str); 3] = [(Self::Nothing, "nothing"), (Self::Mlp, "mlp"), (Self::Block, "block")];
 
     /// Whether nothing is computed again.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
     pub fn is_nothing(&self) -> bool {
         *self == Self::Nothing
     }

@@ -160,7 +160,7 @@ impl LogReader {
     ///
     /// # Errors
     /// When the log is there and cannot be read.
-    pub fn each(&mut self, mut tell: impl FnMut(Record)) -> Result<(), SessionError> {
+    pub fn each(&mut self, mut pass: impl FnMut(Record)) -> Result<(), SessionError> {
         let mut damaged = 0;
         let read = self.blocks(|text| {
             let lines: Vec<_> = lines(text).collect();
@@ -168,7 +168,7 @@ impl LogReader {
             let records: Vec<_> = lines.par_iter().with_min_len(LINES).map(|line| parse(line)).collect();
             for record in records {
                 match record {
-                    Some(record) => tell(record),
+                    Some(record) => pass(record),
                     None => damaged += 1,
                 }
             }
@@ -183,7 +183,7 @@ impl LogReader {
     }
 
     /// Passes on the complete lines after `offset`, many at once, and moves it past them.
-    fn blocks(&mut self, mut tell: impl FnMut(&[u8])) -> Result<(), SessionError> {
+    fn blocks(&mut self, mut pass: impl FnMut(&[u8])) -> Result<(), SessionError> {
         let fail = |action| SessionError::io(&self.path, action);
         let mut file = match File::open(&self.path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
@@ -217,7 +217,7 @@ impl LogReader {
                 let rest = whole.iter().position(|&byte| byte == b'\n').map_or(end, |at| at + 1);
                 whole = &whole[rest..];
             }
-            tell(whole);
+            pass(whole);
             self.offset += end as u64;
             text.drain(..end);
         }

@@ -1,4 +1,4 @@
-//! Files that are broken or mean harm: each a sentence that names the file, none a panic, none a large allocation.
+//! Broken and malicious files: each gives an error that names the file, none a panic, none a large allocation.
 
 use std::{fs, io::Write, path::Path};
 

@@ -1,4 +1,4 @@
-//! Checkpoints of every maker, our own among them, and files that only claim to be one.
+//! Checkpoints of every maker, our own among them, and files that are not checkpoints.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 mod awkward;

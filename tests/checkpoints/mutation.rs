@@ -1,6 +1,6 @@
-//! Damaged copies of good files, thousands of them: nothing panics, nothing allocates beyond its file.
+//! Thousands of damaged copies of good files: nothing panics, nothing allocates beyond its file.
 //!
-//! What the fuzzers of `fuzz/` do for hours with coverage to guide them, in seconds and without one.
+//! In seconds and without coverage, what the fuzzers of `fuzz/` do for hours with it.
 
 use std::{fs, path::Path, time::Instant};
 

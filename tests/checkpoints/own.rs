@@ -114,7 +114,7 @@ fn an_adapter_on_a_file_follows_the_files_weights() {
     assert!(refusal.contains("were trained on the backbone"), "{refusal}");
 }
 
-/// Low-rank updates fold into queries and values: the plain model that is written answers as the adapted one.
+/// Low-rank updates are merged into queries and values: the plain model that is written gives the adapted one's scores.
 #[test]
 fn low_rank_updates_are_folded_into_a_plain_model() {
     let folder = tempfile::tempdir().unwrap();

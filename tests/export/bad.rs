@@ -1,4 +1,4 @@
-//! What cannot be exported: one sentence, and nothing half-written.
+//! What cannot be exported gives one error, and nothing half-written.
 
 use std::fs;
 
@@ -85,7 +85,7 @@ fn copy_backbone(bench: &Bench) {
     }
 }
 
-/// A limit on the size of a file is what a full disk looks like to the program, without a disk to fill.
+/// A limit on the size of a file has the effect of a full disk.
 #[cfg(unix)]
 #[test]
 fn a_full_disk_leaves_what_was_there() {
@@ -112,7 +112,7 @@ fn a_full_disk_leaves_what_was_there() {
     assert_eq!(fs::read_to_string(bench.path("out/m.onnx")).unwrap(), "an older one");
 }
 
-/// Labels are other people's text: whatever is in them arrives whole in the file and never raw on the screen.
+/// Labels are arbitrary text: the file holds them unchanged, and the screen never shows their control characters.
 #[test]
 fn labels_with_quotes_newlines_and_as_many_letters_as_a_set_may_have_arrive_whole() {
     let bench = Bench::new();

@@ -1,4 +1,4 @@
-//! `aat-tui export`, as a user and a script see it: what is written, what it answers, what is refused.
+//! `aat-tui export`, for users and scripts: its output, its messages, its refusals.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 mod bad;

@@ -1,4 +1,4 @@
-//! One file that takes raw sound.
+//! One file from raw sound to scores.
 
 use std::{collections::HashMap, fs};
 
@@ -59,7 +59,7 @@ fn a_session_becomes_one_file_that_answers_as_classify_does() {
     assert_eq!(bench.names("out"), ["again.onnx", "half.onnx", "model.onnx"]);
 }
 
-/// The backbone in the box is Whisper's encoder, whose licence asks that its notice travels along.
+/// The built-in backbone is Whisper's encoder, whose licence requires that its notice is included.
 #[test]
 fn the_box_becomes_a_file_with_its_makers_licence_in_it() {
     let bench = Bench::new();
@@ -75,7 +75,7 @@ fn the_box_becomes_a_file_with_its_makers_licence_in_it() {
     assert_eq!(runtime.run(&sound, 1, "logits").unwrap().len(), 3);
 }
 
-/// Where a session's data are gone, sounds of the program's own are compared, and that is said.
+/// If a session's data are missing, synthesised sounds are compared, and a note says so.
 #[test]
 fn a_session_without_its_data_is_compared_on_synthesised_sounds() {
     let bench = Bench::new();

@@ -1,5 +1,5 @@
-//! The CUDA kernels without a GPU: `emulate.h` runs them thread by thread, `check.cpp` holds what they compute to plain
-//! loops in double precision. Says so and passes where there is no C++ compiler.
+//! The CUDA kernels without a GPU: `emulate.h` runs them thread by thread, `check.cpp` compares their results with
+//! plain loops in double precision. Prints a message and passes where there is no C++ compiler.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 

@@ -61,7 +61,7 @@ impl Trained {
     }
 }
 
-/// How long a process stands still: longer than any stream is late.
+/// How long a process is stopped: longer than any stream is late.
 const STOPPED: Duration = Duration::from_secs(4);
 
 fn top(answer: &Value) -> Vec<(String, f64)> {
@@ -130,7 +130,7 @@ fn a_trained_session_hears_a_file_as_classify_does_and_then_the_microphone() {
     heard.until(&["\"event\":\"recovered\""]);
     heard.until(&["\"top\""]);
 
-    // The sound server stands still for a while.
+    // The sound server is stopped for a while.
     mic.signal("STOP");
     heard.until(&["\"event\":\"problem\"", "stopped delivering"]);
     thread::sleep(STOPPED);

@@ -1,4 +1,4 @@
-//! The library's pipeline: what is played is heard, and what happens to the microphone is named.
+//! The library's pipeline: it scores the sound that is played, and reports problems of the microphone.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use aat_tui::{
 
 use crate::virtual_mic::{Heard, PATIENCE, Sound, VirtualMic};
 
-/// Hears which mel bin is loudest, in words. A model that needs no training.
+/// Names the loudest mel bin. A model that needs no training.
 struct Pitch;
 
 impl Listener for Pitch {
@@ -36,7 +36,8 @@ impl Listener for Pitch {
     }
 }
 
-/// The part of the test that must run with the sound server's environment: listens and says what it hears, a line each.
+/// The part of the test that must run with the sound server's environment: listens and prints each prediction on a
+/// line.
 #[test]
 #[ignore = "run by the other tests, in a process of its own"]
 fn child() {
@@ -108,7 +109,7 @@ fn another_default_microphone_is_named_and_heard() {
     mic.pactl(&["set-default-source", "other"]);
     heard.until(&["problem", "the default microphone is now Desk"]);
     heard.until(&["recovered", "Desk"]);
-    // The first microphone is not listened to any more; the second is.
+    // The first microphone is no longer in use; the second is.
     mic.pactl(&["set-default-source", "mic"]);
     heard.until(&["problem", "the default microphone is now"]);
     heard.until(&["recovered"]);

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-/// The longest that anything here may take on a busy machine.
+/// The longest wait on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Sends a process a signal.
@@ -26,7 +26,7 @@ pub struct VirtualMic {
 }
 
 impl VirtualMic {
-    /// Starts it, or says why this test is skipped.
+    /// Starts it, or returns why this test is skipped.
     pub fn start() -> Option<Self> {
         let tool = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/tools/virtual-mic");
         let has = |program: &str| {
@@ -114,7 +114,7 @@ impl Sound {
 
 impl Drop for VirtualMic {
     fn drop(&mut self) {
-        // One that stands still would not hear that it is to end.
+        // A stopped one would not receive the signal to end.
         if let Ok(pid) = std::fs::read_to_string(self.folder.path().join("pid")) {
             let _ = Command::new("kill").args(["-CONT", pid.trim()]).status();
         }
@@ -146,7 +146,7 @@ impl Heard {
         Self { child, lines, seen: Vec::new() }
     }
 
-    /// Waits for a line with all these words, and gives it.
+    /// Waits for a line with all these words, and returns it.
     pub fn until(&mut self, wanted: &[&str]) -> String {
         loop {
             let Ok(line) = self.lines.recv_timeout(PATIENCE) else { panic!("no {wanted:?} after {:#?}", self.seen) };

@@ -1,4 +1,4 @@
-//! The engines against the method written plainly ([`model`]), and against finite differences of it.
+//! The engines against the plainly written method ([`model`]), and against finite differences of it.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
 
 mod agreement;

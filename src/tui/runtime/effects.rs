@@ -146,7 +146,7 @@ impl EffectRunner {
                 }
                 let task = ListenTask::default();
                 self.listen_task = Some(task.clone());
-                let asked = Asked { ticket, file, sessions: listeners, setup };
+                let asked = Asked { ticket, file, sessions: listeners, setup: *setup };
                 return self.spawn("live", move |store, inbox| task.run(&asked, store, inbox));
             }
             Effect::StopListening => self.stop_listening(),

@@ -65,7 +65,7 @@ pub enum Stage {
         ticket: Ticket,
         /// Clips compared, and clips in all, once comparing has begun.
         compared: Option<(usize, usize)>,
-        /// Whether it was told to stop.
+        /// Whether it was asked to stop.
         stopping: bool,
     },
     /// It is complete.

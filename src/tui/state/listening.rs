@@ -36,7 +36,7 @@ pub struct Listening {
     pub ticket: Option<Ticket>,
     /// Whether the pipeline was requested and has not responded yet.
     pub starting: bool,
-    /// Whether it was told to stop.
+    /// Whether it was asked to stop.
     pub stopping: bool,
     /// The file that is played instead of the microphone.
     pub file: Option<PathBuf>,

@@ -36,7 +36,7 @@ pub enum Effect {
     /// Determine the shape of the model that would be trained.
     Shape(Ticket, Box<train::Request>),
     /// Listen with these sessions to the microphone or a file.
-    Listen(Ticket, Option<PathBuf>, Vec<PathBuf>, train::Request),
+    Listen(Ticket, Option<PathBuf>, Vec<PathBuf>, Box<train::Request>),
     /// Stop listening.
     StopListening,
     /// Keep scoring the last window, or follow the sound again.

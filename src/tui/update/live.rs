@@ -175,7 +175,7 @@ fn listen(app: &mut App) -> Vec<Effect> {
     let ticket = app.tickets.draw();
     app.live.begin(ticket, sides);
     app.screen = Screen::Live;
-    effects.push(Effect::Listen(ticket, app.live.file.clone(), folders, app.setup.clone()));
+    effects.push(Effect::Listen(ticket, app.live.file.clone(), folders, Box::new(app.setup.clone())));
     effects
 }
 

@@ -7,7 +7,7 @@ use crate::{
     infer::{Mix, Replay},
     live::BACKGROUND,
     session::Event,
-    train::{News, Request},
+    train::News,
     tui::{
         testing::fixture,
         update::{message::Message, update},
@@ -41,7 +41,7 @@ fn listening_is_with_the_runs_on_show() {
     app.slots[0] = RunSlot::new(Side::A, Method::aat());
     let effects = press(&mut app, "4\n");
     let listeners = vec![PathBuf::from("esc10-f1-full")];
-    assert_eq!(effects, [Effect::Listen(app.live.ticket.unwrap(), None, listeners, Request::default())]);
+    assert_eq!(effects, [Effect::Listen(app.live.ticket.unwrap(), None, listeners, Box::default())]);
     assert_eq!(app.live.sides, [Side::B]);
     fixture::listening(&mut app);
     assert_eq!(press(&mut app, "\n"), [Effect::StopListening]);
@@ -158,7 +158,7 @@ fn a_lesson_is_recorded_learned_and_then_listened_with() {
     assert_eq!(app.side_of(*run), Some(Side::B));
     assert_eq!(request.method, Method::aat());
     assert_eq!((request.data.as_str(), request.recipe.as_deref()), (folder.path().to_str().unwrap(), Some("lesson")));
-    assert_eq!(request.model, "tiny", "the backbone that was heard with");
+    assert_eq!(request.model, "tiny", "the backbone that listened");
     let mut effects = Vec::new();
     for mut record in fixture::events(Method::aat(), 1000) {
         if let Event::Started { config, .. } = &mut record.event {

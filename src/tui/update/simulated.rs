@@ -368,7 +368,7 @@ impl World {
         true
     }
 
-    /// Lets every trainer that was told to resume a session do so or fail, delivers everything, then compares every
+    /// Lets every trainer that was asked to resume a session do so or fail, delivers everything, then compares every
     /// side with the disk.
     pub(super) fn settle(&mut self) -> Result<(), String> {
         let waits = |run: &Run| !run.over && run.session.is_none() && matches!(run.task, Task::Resume(..));

@@ -98,8 +98,11 @@ mod tests {
 
     #[test]
     fn a_published_backbone_is_told_beside_its_name() {
-        let told = usage("model ced-tiny").unwrap();
-        assert!(told.contains("5.4 M parameters") && told.contains("Apache-2.0") && told.contains("ESC-50"), "{told}");
+        let shown = usage("model ced-tiny").unwrap();
+        assert!(
+            shown.contains("5.4 M parameters") && shown.contains("Apache-2.0") && shown.contains("ESC-50"),
+            "{shown}"
+        );
         assert!(usage("model box").unwrap().contains("adapt box"));
     }
 }

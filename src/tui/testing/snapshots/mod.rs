@@ -189,11 +189,11 @@ fn exporting() {
         app
     };
     // Only some results have arrived.
-    let written = |size, tell: &dyn Fn(Ticket) -> Message| {
+    let written = |size, reply: &dyn Fn(Ticket) -> Message| {
         let mut app = asked(size);
         let effects = update(&mut app, Message::Do(Action::Confirm));
         let [Effect::ExportSession(ticket, _)] = effects.as_slice() else { unreachable!("{effects:?}") };
-        let message = tell(*ticket);
+        let message = reply(*ticket);
         update(&mut app, message);
         app
     };

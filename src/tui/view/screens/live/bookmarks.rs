@@ -44,7 +44,7 @@ pub(super) fn draw(app: &App, list: Rect, replays: Rect, buffer: &mut Buffer) {
         }
         None => hint(inner, "reading …", &[], theme, buffer),
         Some(list) if list.is_empty() => {
-            let keys = [("b", "while listening: saves the last seconds with their predictions".to_owned())];
+            let keys = [("b", "while listening: saves the last seconds, with the predictions of each side".to_owned())];
             hint(inner, "No bookmarks yet.", &keys, theme, buffer);
         }
         Some(list) => rows(app, list, inner, buffer),
