@@ -50,7 +50,7 @@ fn a_folder_of_recordings_with_tracks_gives_windows_and_tells_what_is_left_out()
         "3 recordings of 0.02 h with 9 marks",
         "1 row without a label left out",
         "1 mark outside of the recordings left out",
-        "1 mark that reach beyond",
+        "cut at the end of a recording: 1 mark",
         "--marked-in-full",
     ] {
         assert!(notes.contains(words), "{words}: {notes}");
@@ -190,4 +190,16 @@ fn check_decodes_every_recording_once_and_counts_seconds() {
     fs::write(root.path().join("site1/b.wav"), b"RIFF").unwrap();
     let report = data::check(spec(root.path()), &mut go_on).unwrap();
     assert_eq!(report.errors(), 1, "{:?}", report.problems);
+}
+
+/// A label in two Unicode forms is one class, in windows and in what detections are compared with.
+#[test]
+fn labels_in_two_unicode_forms_are_one_class() {
+    let root = tempfile::tempdir().unwrap();
+    recording(&root.path().join("a.wav"), 20.0, &[]);
+    fs::write(root.path().join("a.txt"), "2\t3\tBa\u{308}r\n9\t10\tB\u{e4}r\n15\t16\tdog\n").unwrap();
+    let set = data::open(spec(root.path())).unwrap();
+    assert_eq!(set.classes, ["B\u{e4}r", "dog"]);
+    assert_eq!(set.marks.unwrap().by_class(2).iter().map(|(marks, _)| *marks).collect::<Vec<_>>(), [2, 1]);
+    assert!(set.notes.join("\n").contains("Unicode"), "{:?}", set.notes);
 }
