@@ -1,4 +1,4 @@
-//! Files that are there whole or not at all.
+//! Files that are written whole or not at all.
 
 use std::{
     fs::File,
@@ -8,11 +8,11 @@ use std::{
 
 use tempfile::NamedTempFile;
 
-/// Writes a file so that `path` names either what it named before or everything `fill` wrote: a temporary file in
-/// the same folder, flushed to the disk, then renamed.
+/// Writes a file so that `path` holds either its old contents or everything that `fill` wrote: a temporary file in the
+/// same folder, flushed to the disk, then renamed.
 ///
 /// # Errors
-/// What `fill` or the file system says; `path` is then untouched.
+/// An error of `fill` or of the file system; `path` is then untouched.
 pub fn write<E: From<io::Error>>(
     path: &Path,
     fill: impl FnOnce(&mut BufWriter<&mut File>) -> Result<(), E>,
@@ -20,10 +20,10 @@ pub fn write<E: From<io::Error>>(
     write_checked(path, fill, |_| Ok(()))
 }
 
-/// The same, where `check` is shown the complete temporary file before it gets its name, and may refuse it.
+/// The same; `check` gets the complete temporary file before it is renamed, and may refuse it.
 ///
 /// # Errors
-/// What `fill`, `check` or the file system says; `path` is then untouched and the temporary file is gone.
+/// An error of `fill`, `check` or the file system; `path` is then untouched and the temporary file is gone.
 pub fn write_checked<E: From<io::Error>>(
     path: &Path,
     fill: impl FnOnce(&mut BufWriter<&mut File>) -> Result<(), E>,
@@ -36,10 +36,11 @@ pub fn write_checked<E: From<io::Error>>(
     Ok(sync_folder_of(path)?)
 }
 
-/// Makes a file's new name survive a power cut: its folder is flushed to the disk. Windows cannot open a folder for that.
+/// Makes a file's new name survive a power cut by flushing its folder to the disk. Windows cannot open a folder for
+/// that.
 ///
 /// # Errors
-/// What the file system says.
+/// An error of the file system.
 pub fn sync_folder_of(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder_of(path))?.sync_all() } else { Ok(()) }
 }
@@ -48,8 +49,8 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// As [`write()`], without waiting for the disk: for one of very many files that can be made again. Killing this process leaves
-/// no half file; a power cut may.
+/// As [`write()`], without waiting for the disk: for one of many files that can be made again. If this process is
+/// killed, no half file is left; after a power cut one may be.
 ///
 /// # Errors
 /// As [`write()`].
@@ -75,11 +76,11 @@ fn filled<E: From<io::Error>>(
     Ok(file)
 }
 
-/// A temporary file in `folder`, to be renamed when it is whole. It is as readable as any file that this user makes (the
-/// umask decides); a temporary file is the user's alone otherwise, and stays so under its final name.
+/// A temporary file in `folder`, to be renamed when it is complete. The umask decides who may read it, as for any other
+/// file; otherwise only the user could, even under its final name.
 ///
 /// # Errors
-/// What the file system says.
+/// An error of the file system.
 pub fn temporary(folder: &Path, prefix: &str) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
@@ -87,14 +88,15 @@ pub fn temporary(folder: &Path, prefix: &str) -> io::Result<NamedTempFile> {
     builder.prefix(prefix).tempfile_in(folder)
 }
 
-/// Gives a file the mode that any file of this user has, where something else made it for the user alone.
+/// Gives a file the mode that the umask allows, where something else made it for the user alone.
 ///
 /// # Errors
-/// What the file system says.
+/// An error of the file system.
 pub fn usual_mode(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {
-        // The umask cannot be asked for without changing it, and it is the process's own: a file made with it tells once.
+        // The umask cannot be read without changing it, and belongs to the whole process: the mode of a new file shows
+        // it.
         static USUAL: std::sync::OnceLock<std::fs::Permissions> = std::sync::OnceLock::new();
         let usual = match USUAL.get() {
             Some(usual) => usual.clone(),

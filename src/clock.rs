@@ -1,4 +1,4 @@
-//! The time of day as logs and listings keep it.
+//! The time of day in logs and listings.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,4 @@
-//! How whole numbers and bytes are written.
+//! Formats whole numbers and bytes.
 
 use std::fmt::{Display, Write};
 

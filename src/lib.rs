@@ -1,13 +1,15 @@
 //! A terminal workbench for adapting pretrained audio transformers to new sounds.
 //!
-//! The house, bottom to top; every arrow points down and none points back:
+//! The modules, from top to bottom; every arrow points down:
 //!
 //! ```text
-//! tui  cli                 what a person sees, what a script calls
+//! tui  cli                 the workbench; the subcommands
+//!  │    │
+//! scan  export             detections in recordings; models for other programs
 //!  │    │
 //! live  train              the microphone pipeline; the trainer
 //!  │    │
-//! infer session            a trained thing that answers; runs as event logs
+//! infer session            trained models as classifiers; runs as event logs
 //!  │    │
 //! data ─> model            labelled sounds, recipes, batches; backbones, methods, engines
 //!  │    │

@@ -4,7 +4,7 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
-    // A huge page is cleared whole and kept whole for the little that may lie in it.
+    // A huge page is zeroed and kept whole for the few bytes in use.
     #[cfg(target_os = "linux")]
     let _ = nix::sys::prctl::set_thp_disable(true);
     aat_tui::cli::main()

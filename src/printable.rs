@@ -1,12 +1,12 @@
-//! Text from files, devices and labels, safe for a terminal: the one place that says which characters are not.
+//! Makes text from files, devices and labels safe for a terminal: the one place that decides which characters are not.
 
 use std::borrow::Cow;
 
-/// What stands in the place of a character that is not shown.
+/// The replacement for a character that is not shown.
 const REPLACEMENT: char = '\u{FFFD}';
 
-/// The text with every character made visible that a terminal obeys or that changes how the text around it reads: control
-/// characters and line breaks, marks that reorder text (bidirectional controls), and characters that take no room at all
+/// The text with every character replaced that a terminal interprets or that changes how the text around it reads:
+/// control characters and line breaks, marks that reorder text (bidirectional controls), and characters without width
 /// (zero-width spaces and joiners, invisible operators, tags). A tab becomes a space.
 pub fn printable(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_unsafe) {
@@ -20,7 +20,7 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     text.chars().map(shown).collect::<String>().into()
 }
 
-/// A line of JSON with the same characters as `\u` escapes: it says what it said, and a terminal that shows it obeys
+/// A line of JSON with the same characters as `\u` escapes: it means the same, and a terminal that shows it interprets
 /// nothing.
 pub fn printable_json(line: &str) -> Cow<'_, str> {
     use std::fmt::Write;
@@ -66,13 +66,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_a_terminal_obeys_or_that_hides_is_shown() {
+    fn control_and_invisible_characters_are_not_shown() {
         assert_eq!(printable("dog\x1b[2J\r\n\u{9b}31m"), "dog\u{FFFD}[2J\u{FFFD}\u{FFFD}\u{FFFD}31m");
         // Reordering: a file called "gpj.exe" would read as "exe.jpg".
         for mark in ['\u{202E}', '\u{2066}', '\u{61C}', '\u{200F}'] {
             assert_eq!(printable(&format!("a{mark}b")), "a\u{FFFD}b", "{mark:?}");
         }
-        // Zero width: two labels that look alike and are not.
+        // Zero width: two labels that look alike but differ.
         for mark in ['\u{200B}', '\u{200D}', '\u{2060}', '\u{FEFF}', '\u{AD}', '\u{E0041}'] {
             assert_eq!(printable(&format!("a{mark}b")), "a\u{FFFD}b", "{mark:?}");
         }
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_people_write_stays_and_is_not_copied() {
+    fn ordinary_text_stays_and_is_not_copied() {
         for text in ["crying_baby", "Käuzchen", "狗", "بومة", "a\u{301}", "❤\u{FE0F}"] {
             assert!(matches!(printable(text), Cow::Borrowed(same) if same == text), "{text}");
         }

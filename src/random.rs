@@ -1,15 +1,15 @@
-//! Randomness without state: every draw is a function of (seed, purpose, epoch, index), so that a resumed run
-//! needs to remember its position and nothing else.
+//! Random numbers without state: every draw is a function of (seed, purpose, epoch, index), so that a resumed run needs
+//! only its position.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 
-/// A source of random numbers that its key alone decides.
+/// A random number generator that is determined by its key.
 pub(crate) struct KeyedRng(ChaCha8Rng);
 
 impl KeyedRng {
-    /// The numbers of this seed, purpose, epoch and index: always the same.
+    /// The generator of this seed, purpose, epoch and index.
     pub(crate) fn new(seed: u64, purpose: &str, epoch: u64, index: u64) -> Self {
         let key = Sha256::new()
             .chain_update(seed.to_le_bytes())
@@ -20,13 +20,14 @@ impl KeyedRng {
         Self(ChaCha8Rng::from_seed(key.into()))
     }
 
-    /// The numbers of this seed and name. ChaCha's whole key is the digest of both, so that no two names share a stream.
+    /// The generator of this seed and name. ChaCha's whole key is the digest of both, so that no two names share a
+    /// stream.
     pub(crate) fn named(seed: u64, name: &str) -> Self {
         let key = Sha256::new().chain_update(seed.to_le_bytes()).chain_update(name.as_bytes()).finalize();
         Self(ChaCha8Rng::from_seed(key.into()))
     }
 
-    /// The numbers of this seed.
+    /// The generator of this seed.
     pub(crate) fn of_seed(seed: u64) -> Self {
         Self(ChaCha8Rng::seed_from_u64(seed))
     }

@@ -1,7 +1,7 @@
-//! Standard error while something else owns the terminal.
+//! Redirects standard error while the program draws on the terminal or prints for scripts.
 //!
-//! ALSA and other native libraries write to file descriptor 2 as they please. Whoever draws on the terminal, or
-//! promises clean output to a script, sends that to a file for as long as it runs:
+//! ALSA and other native libraries write to file descriptor 2 at any time. Code that draws on the terminal, or prints
+//! clean output for a script, redirects that to a file while it runs:
 //!
 //! ```no_run
 //! # fn main() -> std::io::Result<()> {
@@ -13,8 +13,9 @@
 //! # }
 //! ```
 //!
-//! There is one redirection for the process, since there is one descriptor 2. A panic hook that wants to be read calls
-//! [`restore`] first. On systems that are not Unix nothing is redirected: no library used there writes on its own.
+//! There is one redirection for the process, since there is one descriptor 2. A panic hook calls [`restore`] first, so
+//! that its message is shown. On systems other than Unix nothing is redirected: no library used there writes on its
+//! own.
 
 use std::{fs::File, io};
 
@@ -29,22 +30,22 @@ impl Drop for Redirected {
     }
 }
 
-/// Sends file descriptor 2 to `file` until the guard is dropped or [`restore`] is called.
+/// Redirects file descriptor 2 to `file` until the guard is dropped or [`restore`] is called.
 ///
 /// # Errors
-/// When it is redirected already, or the system refuses.
+/// When it is redirected already, or the system call fails.
 pub fn redirect(file: &File) -> io::Result<Redirected> {
     system::redirect(file).map(Redirected)
 }
 
-/// Throws away what native libraries write to file descriptor 2 until the guard is dropped. `None` when that cannot be
-/// had, as when someone redirected it already: nothing worse follows than their chatter.
+/// Discards what native libraries write to file descriptor 2 until the guard is dropped. `None` when that fails, as
+/// when it is redirected already: then their messages are shown.
 pub fn discard() -> Option<Redirected> {
     let nowhere = if cfg!(windows) { "NUL" } else { "/dev/null" };
     redirect(&File::options().write(true).open(nowhere).ok()?).ok()
 }
 
-/// Gives standard error back, if it was redirected. Never blocks, may be called from a panic hook and more than once.
+/// Restores standard error, if it was redirected. Never blocks, may be called from a panic hook and more than once.
 pub fn restore() {
     system::restore();
 }
@@ -58,7 +59,7 @@ mod system {
         sync::{Mutex, PoisonError, TryLockError},
     };
 
-    /// Where descriptor 2 pointed before.
+    /// The original target of descriptor 2.
     static SAVED: Mutex<Option<OwnedFd>> = Mutex::new(None);
 
     pub(super) fn redirect(file: &File) -> io::Result<()> {
@@ -79,7 +80,7 @@ mod system {
             Err(TryLockError::WouldBlock) => return,
         };
         if let Some(before) = saved.take() {
-            // Nothing could be done about a failure, and nobody could be told.
+            // A failure could be neither handled nor reported.
             let _ = nix::unistd::dup2_stderr(&before);
         }
     }
@@ -101,7 +102,7 @@ mod tests {
     use std::io::{Read, Seek, Write};
 
     #[test]
-    fn what_is_written_to_descriptor_2_lands_in_the_file_until_the_guard_goes() {
+    fn descriptor_2_is_the_file_until_the_guard_is_dropped() {
         let mut file = tempfile::tempfile().unwrap();
         let guard = super::redirect(&file).unwrap();
         assert!(super::redirect(&file).is_err(), "there is only one descriptor 2");

@@ -48,5 +48,5 @@ fn folds_that_are_not_there_are_named() {
     tones(root.path());
     let (code, _, complaint) = probe(root.path(), &["--folds", "all"]);
     assert_eq!(code, Some(1));
-    assert!(complaint.contains("has no folds; leave --folds away"), "{complaint}");
+    assert!(complaint.contains("has no folds; leave --folds out"), "{complaint}");
 }

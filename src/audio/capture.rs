@@ -1,7 +1,8 @@
-//! Microphones: what there is, what is wrong with it, and sound from one of them.
+//! Microphones: lists them, reports what is wrong with them, and opens one.
 //!
-//! A device is opened at its own rate, channel count and sample format. Opening, enumerating and closing may take long
-//! and let native libraries write to standard error (see [`stderr`](crate::stderr)): do it on a worker's thread.
+//! A device is opened at its own rate, channel count and sample format. Opening, enumerating and closing may take long,
+//! and native libraries may write to standard error meanwhile (see [`stderr`](crate::stderr)): do it on a worker
+//! thread.
 
 use std::{sync::Arc, thread, time::Duration};
 
@@ -13,27 +14,26 @@ use cpal::{
 
 use super::ring::{Health, RingReader, RingWriter, pair};
 
-/// Callbacks a second that are asked of the device: often enough for a picture that moves, seldom enough that a busy
-/// machine keeps up.
+/// Callbacks per second requested from the device: enough for a moving picture, few enough for a busy machine.
 const CALLBACKS_PER_S: u32 = 40;
-/// How sound servers end the names of sources that hold what a speaker plays.
+/// Suffix that sound servers give to the names of sources that record what a speaker plays.
 const MONITOR: &str = ".monitor";
-/// How long a driver may wait for sound before it looks whether its device is still there.
+/// How long a driver may wait for sound before it checks that its device is still there.
 const DRIVER_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Why no sound comes from a microphone. Messages say what to do.
+/// Why a microphone cannot be used. Messages say what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CaptureError {
-    /// The machine has none.
+    /// The machine has no microphone.
     #[error("no microphone was found ({0}); connect one, or check that the sound server runs")]
     Missing(String),
-    /// No device has the name that was asked for.
+    /// No device has the requested name.
     #[error("there is no microphone called \"{wanted}\"; {}", if known.is_empty() { "none was found".to_owned() } else { format!("known: {}", known.join(", ")) })]
     Unknown {
-        /// What was asked for.
+        /// The requested name.
         wanted: String,
-        /// Names of those that are there.
+        /// Names of the available ones.
         known: Vec<String>,
     },
     /// The system forbids it.
@@ -41,18 +41,18 @@ pub enum CaptureError {
     Denied {
         /// The device.
         name: String,
-        /// The system's words.
+        /// The system's message.
         detail: String,
     },
-    /// Someone else has it.
+    /// Another program uses it.
     #[error("{name}: the microphone is in use ({detail}); close the program that holds it")]
     Busy {
         /// The device.
         name: String,
-        /// The system's words.
+        /// The system's message.
         detail: String,
     },
-    /// It delivers sound in a form that cannot be used.
+    /// Its format of sound is not supported.
     #[error("{name}: {detail}; choose another microphone")]
     Unsupported {
         /// The device.
@@ -65,7 +65,7 @@ pub enum CaptureError {
     System {
         /// The device.
         name: String,
-        /// The system's words.
+        /// The system's message.
         detail: String,
     },
 }
@@ -88,7 +88,7 @@ impl CaptureError {
     }
 }
 
-/// What a device delivers.
+/// The format of a device's sound.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Delivery {
     /// Samples of each channel a second, Hz.
@@ -108,18 +108,18 @@ impl From<&SupportedStreamConfig> for Delivery {
 /// A microphone of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
-    /// Name for people.
+    /// Name to show.
     pub name: String,
-    /// Name for the machine, stable from run to run; either can be asked for.
+    /// Id, stable from run to run; a device can be chosen by name or by id.
     pub id: String,
-    /// Whether it is the one that is opened when none is named.
+    /// Whether it is the default.
     pub is_default: bool,
-    /// What it delivers, or why it does not.
+    /// Its format, or why it cannot be used.
     pub delivery: Result<Delivery, CaptureError>,
 }
 
-/// The sound system that the default microphone is opened through. On Linux that is ALSA, whose default device is a door
-/// to the sound server: what the server does with it is watched by [`server`](super::server).
+/// The sound system of the default microphone. On Linux that is ALSA, whose default device forwards to the sound
+/// server; [`server`](super::server) watches what the server does with it.
 fn system() -> cpal::Host {
     #[cfg(target_os = "linux")]
     if let Ok(host) = cpal::host_from_id(cpal::HostId::Alsa) {
@@ -128,7 +128,7 @@ fn system() -> cpal::Host {
     cpal::default_host()
 }
 
-/// The sound server, where one runs: PulseAudio, or PipeWire in its place. Its sources are what a person chooses among.
+/// The sound server, where one runs: PulseAudio, or PipeWire in its place. Its sources are the ones listed.
 fn server() -> Option<cpal::Host> {
     #[cfg(target_os = "linux")]
     let server = cpal::host_from_id(cpal::HostId::PulseAudio).ok();
@@ -138,10 +138,10 @@ fn server() -> Option<cpal::Host> {
 }
 
 /// Every microphone, the default one first, each with what is wrong with it. Where a sound server runs these are its
-/// sources, by the names that it gives them, what speakers play among them and last; else they are the system's devices.
+/// sources, by its names for them, sources that record a speaker last; else they are the system's devices.
 ///
 /// # Errors
-/// When the sound system itself is not there.
+/// When there is no sound system.
 pub fn list() -> Result<Vec<Listed>, CaptureError> {
     if let Some(sources) = server().and_then(|server| listed(&server).ok()).filter(|sources| !sources.is_empty()) {
         return Ok(sources);
@@ -168,16 +168,16 @@ fn listed(host: &cpal::Host) -> Result<Vec<Listed>, CaptureError> {
             listed.push(entry);
         }
     }
-    // Stable: what speakers play comes behind what hears.
+    // A stable sort: sources that record a speaker come after microphones.
     listed.sort_by_key(|entry| !entry.is_default && entry.id.ends_with(MONITOR));
     Ok(listed)
 }
 
 /// An open microphone. Dropping it closes the device, on a thread of its own because drivers may hang.
 pub struct Microphone {
-    /// Name for people.
+    /// Name to show.
     pub name: String,
-    /// What it delivers.
+    /// The format of its sound.
     pub delivery: Delivery,
     id: String,
     follows_default: bool,
@@ -185,17 +185,17 @@ pub struct Microphone {
 }
 
 impl Microphone {
-    /// Opens the default microphone, or the one whose name or id is `wanted` (a part of the name will do when only one
-    /// has it): a source of the sound server, else a device of the system. Sound flows into the tap from now on.
+    /// Opens the default microphone, or the one whose name or id is `wanted` (a part of the name suffices when only one
+    /// has it): a source of the sound server, else a device of the system. Its sound is then written to the ring.
     ///
     /// # Errors
-    /// When there is none, when it is not allowed, in use, or delivers nothing that can be used.
+    /// When there is none, when it is forbidden or in use, or when its format is not supported.
     pub fn open(wanted: Option<&str>) -> Result<(Self, RingReader), CaptureError> {
         let host = system();
         let device = match wanted {
             None => host
                 .default_input_device()
-                .ok_or_else(|| CaptureError::Missing(format!("{} knows of none", host.id().name())))?,
+                .ok_or_else(|| CaptureError::Missing(format!("{} lists none", host.id().name())))?,
             Some(wanted) => {
                 let hosts: Vec<cpal::Host> = server().into_iter().chain([host]).collect();
                 named(&hosts, wanted)?
@@ -233,7 +233,7 @@ impl Microphone {
 impl Drop for Microphone {
     fn drop(&mut self) {
         if let Some(stream) = self.stream.take() {
-            // Without a thread there is no choice but to close it here: the closure is dropped with what it holds.
+            // Without a thread it must be closed here: dropping the closure drops its contents.
             let _ = thread::Builder::new().name("close-microphone".into()).spawn(move || drop(stream));
         }
     }
@@ -247,13 +247,13 @@ fn id_of(device: &cpal::Device) -> String {
     device.id().map_or_else(|_| "unnamed".to_owned(), |id| id.id().to_owned())
 }
 
-/// The microphone that is meant, in the first of these systems that has it: by its name or id, else by a part of its name.
+/// The requested microphone, in the first of these systems that has it: by its name or id, else by a part of its name.
 fn named(hosts: &[cpal::Host], wanted: &str) -> Result<cpal::Device, CaptureError> {
     let mut all: Vec<Vec<cpal::Device>> = Vec::new();
     for host in hosts {
         match host.input_devices() {
             Ok(devices) => all.push(devices.collect()),
-            // Another system may still have it.
+            // Another system may have it.
             Err(error) if hosts.len() == 1 => return Err(CaptureError::new(wanted, &error)),
             Err(_) => {}
         }
@@ -268,7 +268,7 @@ fn named(hosts: &[cpal::Host], wanted: &str) -> Result<cpal::Device, CaptureErro
         }
     };
     exact.cloned().or_else(|| all.iter().find_map(only_partly)).ok_or_else(|| {
-        // Where a server runs its names are the ones to choose from.
+        // Where a server runs, its names are the ones to choose from.
         let mut known: Vec<_> = all.first().into_iter().flatten().map(name_of).collect();
         known.dedup();
         CaptureError::Unknown { wanted: wanted.to_owned(), known }
@@ -287,7 +287,7 @@ fn usable(name: &str, config: &SupportedStreamConfig) -> Result<(), CaptureError
     Ok(())
 }
 
-/// Frames of a callback to ask for, inside what the device supports; `None` when it does not tell.
+/// Frames per callback to request, inside what the device supports; `None` when it does not report that.
 fn wished_buffer(config: &SupportedStreamConfig) -> Option<u32> {
     match config.buffer_size() {
         SupportedBufferSize::Range { min, max } if min <= max => {
@@ -339,17 +339,17 @@ where
     )
 }
 
-/// How long ago the last sample of a delivery of `seconds` was captured, as far as the driver tells: it gives the time
-/// of the first.
+/// How long ago the last sample of a delivery of `seconds` was captured, as far as the driver reports: it gives the
+/// time of the first.
 fn age(info: &InputCallbackInfo, seconds: f64) -> Duration {
     let stamp = info.timestamp();
     stamp.callback.duration_since(stamp.capture).saturating_sub(Duration::from_secs_f64(seconds))
 }
 
-/// Called by the driver's thread when something goes wrong, at worst again and again without pause.
+/// Called by the driver's thread on an error, at worst again and again without pause.
 fn note(health: &Arc<Health>, error: &cpal::Error, rate: u32) {
     match error.kind() {
-        // How much was lost is not told; at least one callback's worth was.
+        // The driver does not report how much was lost; at least one callback's worth was.
         ErrorKind::Xrun => health.lost(u64::from(rate / CALLBACKS_PER_S)),
         ErrorKind::DeviceChanged | ErrorKind::RealtimeDenied => {}
         _ => health.fail(|| error.to_string()),

@@ -1,6 +1,6 @@
-//! Sound files become mono clips at 16 kHz.
+//! Reads sound files as mono clips at 16 kHz.
 //!
-//! A damaged file is refused, not repaired: a clip that silently lost its end would train a model on silence.
+//! A damaged file is refused, not repaired: a clip whose end was silently lost would train a model on silence.
 
 use std::path::Path;
 
@@ -21,12 +21,12 @@ pub struct Sound {
     pub samples: Vec<f32>,
 }
 
-/// A file as models take it.
+/// A clip in the form that models take.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Clip {
     /// Mono at [`SAMPLE_RATE`].
     pub samples: Vec<f32>,
-    /// What is odd about the file, though it was read.
+    /// Notes about what is odd about the file, though it is usable.
     pub notes: Vec<Note>,
 }
 
@@ -39,7 +39,7 @@ pub fn load(path: &Path) -> Result<Vec<f32>, AudioError> {
     load_noted(path).map(|clip| clip.samples)
 }
 
-/// As [`load`], with what is odd about the file.
+/// As [`load`], with notes about what is odd about the file.
 ///
 /// # Errors
 /// As [`load`].

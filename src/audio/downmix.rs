@@ -1,4 +1,4 @@
-//! Several channels become one.
+//! Averages several channels to one.
 
 /// Appends the mean of each group of `channels` interleaved samples.
 pub(super) fn downmix(interleaved: &[f32], channels: usize, mono: &mut Vec<f32>) {

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-/// What can go wrong between a sound file and its filter bank. Messages name the file and the remedy.
+/// An error between a sound file and its filter bank. Messages name the file and the remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AudioError {

@@ -1,6 +1,6 @@
-//! Sound in: files and samples become mono 16 kHz clips, clips become log-mel frames.
+//! Sound input: files and samples become mono 16 kHz clips, clips become log-mel frames.
 //!
-//! Knows nothing of data sets, models or terminals.
+//! Does not depend on data sets, models or terminals.
 
 pub mod capture;
 mod ced_mel;
@@ -39,8 +39,7 @@ pub use streamed::Streamed;
 pub use tables::Tables;
 pub use whisper_mel::{WHISPER_128_BINS, WHISPER_BINS, whisper_mel};
 
-/// Counts changes to what resampling and the filter banks give for the same samples: part of the key under which
-/// features are kept.
+/// Version of the output of resampling and the filter banks for the same samples: part of the key of cached features.
 pub const COMPUTING_VERSION: u32 = 1;
 
 /// Every model here takes 16 kHz mono.
@@ -64,7 +63,7 @@ impl LogMel {
     }
 }
 
-/// Features are normalised as (x - mean) / (2 std).
+/// Normalisation of features: (x - mean) / (2 std).
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Normalisation {
     /// Mean log-mel value.
@@ -74,8 +73,8 @@ pub struct Normalisation {
 }
 
 impl Normalisation {
-    /// The one that leaves features as they are: (x - 0) / (2 * 0.5).
+    /// The one that leaves features unchanged: (x - 0) / (2 * 0.5).
     pub const NONE: Self = Self { mean: 0.0, std: 0.5 };
-    /// Statistics of AudioSet's log-mels (arXiv 2104.01778's code), for a checkpoint that says nothing of its own.
+    /// Statistics of AudioSet's log-mels (arXiv 2104.01778's code), for a checkpoint that does not store its own.
     pub const AUDIOSET: Self = Self { mean: -4.267_739_3, std: 4.568_997_4 };
 }

@@ -1,7 +1,7 @@
-//! When a recording began, as far as it says: GUANO's metadata, AudioMoth's comment, or the file's name.
+//! When a recording began: from GUANO's metadata, AudioMoth's comment, or the file's name.
 //!
-//! A time without a zone stays without one. The file's time of change is never asked: it is the end on some recorders and
-//! the beginning on others.
+//! A time without a zone stays without one. The file's modification time is never used: on some recorders it is the
+//! end, on others the beginning.
 
 use std::{fs::File, path::Path, str::FromStr};
 
@@ -10,7 +10,7 @@ use time::{Date, Duration, Month, PrimitiveDateTime, Time, UtcOffset};
 
 use super::decode::{Texts, texts};
 
-/// What says when a recording began.
+/// The source of a recording's start time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Clock {
@@ -36,15 +36,15 @@ impl Clock {
     }
 }
 
-/// When a recording began.
+/// The start time of a recording.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Began {
-    /// Day and time as it was written: `2024-05-01T04:00:00`, with a zone behind it where one is known.
+    /// Day and time as written: `2024-05-01T04:00:00`, followed by a zone where one is known.
     #[serde(with = "text")]
     at: Moment,
-    /// What says so.
+    /// Its source.
     pub from: Clock,
-    /// How many seconds of the file one second took: 10 for bats slowed down ten times.
+    /// Slow-down factor: 10 for bats recorded at a tenth of their speed.
     expansion: u32,
 }
 
@@ -163,7 +163,7 @@ fn offset(text: &str) -> Option<UtcOffset> {
 }
 
 impl Began {
-    /// When a recording began, if its metadata or its name say so.
+    /// The start of a recording, if its metadata or its name give it.
     pub fn of(path: &Path) -> Option<Self> {
         let texts = File::open(path).ok().and_then(|mut file| texts(&mut file)).unwrap_or_default();
         let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
@@ -185,7 +185,7 @@ impl Began {
         Some(Self { at, from: Clock::Audiomoth, expansion: 1 })
     }
 
-    /// The time so many seconds of the file after its beginning.
+    /// The time at so many seconds of the file after its start.
     pub fn after(&self, seconds: f64) -> String {
         self.at.after(seconds / f64::from(self.expansion.max(1))).to_string()
     }
@@ -219,7 +219,7 @@ fn in_comment(comment: &str) -> Option<Moment> {
 
 /// The first day and time in a file's name.
 fn in_name(name: &str) -> Option<Moment> {
-    // Old AudioMoth: the seconds since 1970 in hexadecimal digits, and nothing else. The first was sold in 2017.
+    // Old AudioMoth: only the seconds since 1970 in hexadecimal digits. The first was sold in 2017.
     if name.len() == 8
         && let Ok(seconds) = u32::from_str_radix(name, 16)
         && (0x5800_0000..=0x7FFF_FFFF).contains(&seconds)
@@ -228,14 +228,14 @@ fn in_name(name: &str) -> Option<Moment> {
         return Some(begin.after(f64::from(seconds)));
     }
     (0..name.len()).filter(|at| name.is_char_boundary(*at)).find_map(|at| {
-        // In the middle of a number begins no year.
+        // A year does not begin in the middle of a number.
         let inside = name[..at].ends_with(|c: char| c.is_ascii_digit());
         if inside { None } else { moment_at(&name[at..]) }
     })
 }
 
-/// A day and a time at the beginning of a text: `20230101_120000`, `20161023$195550`, `2022-07-19_T00-00-00`, and a zone
-/// behind, as in `20220719_000000_-0400`.
+/// A day and a time at the beginning of a text: `20230101_120000`, `20161023$195550`, `2022-07-19_T00-00-00`, and a
+/// zone after it, as in `20220719_000000_-0400`.
 fn moment_at(text: &str) -> Option<Moment> {
     let mut rest = text;
     let mut parts = [0; 6];
@@ -248,7 +248,7 @@ fn moment_at(text: &str) -> Option<Moment> {
         *part = number.parse().ok()?;
         rest = match place {
             2 => {
-                // Between day and time something stands.
+                // There is a separator between day and time.
                 let time = behind.trim_start_matches(['_', '-', 'T', '$', ' ']);
                 if time.len() == behind.len() || behind.len() - time.len() > 2 {
                     return None;
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_person_gives_is_read_and_kept() {
+    fn a_given_time_is_read_and_kept() {
         for (given, time) in [
             ("2024-05-01T04:00:00", "2024-05-01T04:00:00"),
             ("2024-05-01 04:00", "2024-05-01T04:00:00"),

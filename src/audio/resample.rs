@@ -1,4 +1,4 @@
-//! From any rate to 16 kHz, in a stream or at once: one path for both, so that they give the same samples.
+//! Resamples any rate to 16 kHz, in a stream or at once, by the same code, so that both give the same samples.
 
 use std::fmt;
 
@@ -10,12 +10,12 @@ use super::SAMPLE_RATE;
 
 /// Output samples of a block, before rounding up to a whole ratio: 32 ms.
 ///
-/// Larger blocks filter more steeply and answer later.
+/// Larger blocks filter more steeply and have more latency.
 const BLOCK: usize = 512;
 
 /// A streaming resampler from mono at any rate to mono at [`SAMPLE_RATE`].
 ///
-/// Output sample n stands for the time n / 16000 s of the input: the filter's delay is taken out.
+/// Output sample n is at the time n / 16000 s of the input: the filter's delay is removed.
 pub struct Resampler {
     rate: u64,
     /// `None` when the input is at 16 kHz already.
@@ -38,14 +38,14 @@ impl Resampler {
     /// A resampler from `rate` samples a second.
     ///
     /// # Errors
-    /// A reason for people, when no resampler can be made for that rate (0, for one).
+    /// A message to show, when that rate is not supported (such as 0).
     pub fn new(rate: u32) -> Result<Self, String> {
         let fft = if rate == SAMPLE_RATE {
             None
         } else {
             let (from, to) = (rate as usize, SAMPLE_RATE as usize);
-            // An even number of the smallest blocks that the ratio allows puts the middle of the filter, and so
-            // its delay, on a whole sample of both sides. Both sides fixed: nothing is left inside between blocks.
+            // An even number of the smallest blocks that the ratio allows puts the middle of the filter, and so its
+            // delay, on a whole sample of both sides. Both sizes are fixed: nothing is left inside between blocks.
             let unit = 2 * from / gcd(from, to);
             let block = (BLOCK * from).div_ceil(to).max(1).next_multiple_of(unit.max(1));
             let fft = Fft::<f32>::new_custom(from, to, block, 1, 1, WindowFunction::BlackmanHarris2, FixedSync::Both)
@@ -57,14 +57,14 @@ impl Resampler {
         Ok(Self { rate: rate.into(), fft, pending: Vec::new(), block, skip, consumed: 0, produced: 0 })
     }
 
-    /// The longest time, in seconds, from a sample going in to the same moment coming out.
+    /// The longest time, in seconds, from a sample's input to its output.
     pub fn latency_s(&self) -> f64 {
         self.fft.as_ref().map_or(0.0, |fft| {
             fft.input_frames_next() as f64 / self.rate as f64 + fft.output_delay() as f64 / f64::from(SAMPLE_RATE)
         })
     }
 
-    /// Takes samples in and appends those that are finished to `out`.
+    /// Takes samples and appends finished output to `out`.
     pub fn push(&mut self, samples: &[f32], out: &mut Vec<f32>) {
         self.consumed += samples.len() as u64;
         let Some(fft) = &mut self.fft else {
@@ -84,8 +84,8 @@ impl Resampler {
         self.pending.drain(..whole);
     }
 
-    /// Ends the stream: appends what was still inside, so that n samples in have given
-    /// ceil(n * 16000 / rate) samples out, and starts anew.
+    /// Ends the stream: appends what is still inside, so that n samples in give ceil(n * 16000 / rate) samples out, and
+    /// resets.
     pub fn finish(&mut self, out: &mut Vec<f32>) {
         if let Some(fft) = &mut self.fft {
             let total = (self.consumed * u64::from(SAMPLE_RATE)).div_ceil(self.rate);
@@ -127,7 +127,7 @@ fn process(fft: &mut Fft<f32>, input: &[f32], indexing: Option<&Indexing>, outpu
     else {
         return 0;
     };
-    // Sizes are those the filter asked for, so that it has nothing to refuse.
+    // The sizes are those that the filter requires, so it cannot fail.
     fft.process_into_buffer(&input, &mut output, indexing).map_or(0, |(_, given)| given)
 }
 
@@ -161,14 +161,14 @@ mod tests {
             let out = resample(&tone(rate, 440.0, samples), rate).unwrap();
             assert_eq!(out.len() as u64, (samples as u64 * 16_000).div_ceil(rate.into()), "{rate} Hz");
             let expected = tone(16_000, 440.0, out.len());
-            // The ends hear the silence around the clip.
+            // The filter mixes the ends with the silence around the clip.
             let worst = (1000..15_000).map(|n| (out[n] - expected[n]).abs()).fold(0.0, f32::max);
             assert!(worst < 2e-6, "{rate} Hz: {worst}");
         }
     }
 
     #[test]
-    fn what_16_khz_cannot_hold_is_filtered_out() {
+    fn frequencies_above_8_khz_are_filtered_out() {
         let out = resample(&tone(44_100, 9_000.0, 44_100), 44_100).unwrap();
         let worst = out[1000..15_000].iter().fold(0.0f32, |worst, sample| worst.max(sample.abs()));
         assert!(worst < 1e-6, "{worst}");
@@ -180,7 +180,7 @@ mod tests {
             let input = tone(rate, 700.0, 30_011);
             let whole = resample(&input, rate).unwrap();
             let mut resampler = Resampler::new(rate).unwrap();
-            // Twice: what `finish` leaves behind must be as good as new.
+            // Twice: after `finish`, the resampler must be as good as new.
             for _ in 0..2 {
                 let mut out = Vec::new();
                 let mut rest = input.as_slice();

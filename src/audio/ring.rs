@@ -1,8 +1,8 @@
-//! The wire between whoever delivers sound in real time and the worker that hears it.
+//! The ring buffer between a real-time source of sound and the worker that reads it.
 //!
-//! [`RingWriter`] is the delivering end: a device's callback calls [`RingWriter::take`], which converts, averages the channels and
-//! copies into a ring that was allocated beforehand. It neither locks, nor allocates, nor prints; what finds no room is
-//! counted. [`RingReader`] is the hearing end. Both ends are one of a kind and live on different threads.
+//! A device's callback calls [`RingWriter::take`], which converts, averages the channels and copies into a ring that
+//! was allocated beforehand. It neither locks, nor allocates, nor prints; samples that do not fit are counted. The
+//! worker reads by [`RingReader`]. The two ends are used on different threads.
 
 use std::{
     sync::{
@@ -15,11 +15,11 @@ use std::{
 use cpal::FromSample;
 use rtrb::{Consumer, Producer, RingBuffer};
 
-/// Seconds of sound that the ring holds: what the worker may be late before anything is lost.
+/// Seconds of sound in the ring: how late the worker may be before samples are lost.
 const RING_S: usize = 4;
-/// Deliveries that the ring holds: 4 s of 1 ms each.
+/// Deliveries in the ring: 4 s of 1 ms each.
 const RING_MARKS: usize = 4096;
-/// The longest that a driver is believed to have held sound before delivering it.
+/// The greatest delay of a driver that is considered plausible.
 const OLDEST: Duration = Duration::from_secs(2);
 
 /// One delivery: where it ends, counted in mono samples since the beginning, and when its last sample was captured.
@@ -29,15 +29,15 @@ struct Mark {
     at: Instant,
 }
 
-/// What both ends know of how it goes.
+/// State shared by both ends.
 #[derive(Debug)]
 pub(super) struct Health {
     born: Instant,
-    /// Samples that found no room.
+    /// Samples that did not fit.
     dropped: AtomicU64,
     /// Nanoseconds from `born` to the last delivery.
     last_delivery: AtomicU64,
-    /// Why it failed. Written by a device's error callback, never by the data callback.
+    /// The failure, if any. Written by a device's error callback, never by the data callback.
     failure: Mutex<Option<String>>,
 }
 
@@ -56,13 +56,13 @@ impl Health {
         self.dropped.fetch_add(samples, Ordering::Relaxed);
     }
 
-    /// Remembers the first failure.
+    /// Records the first failure.
     pub(super) fn fail(&self, reason: impl FnOnce() -> String) {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(reason);
     }
 }
 
-/// The delivering end.
+/// The writing end.
 #[derive(Debug)]
 pub struct RingWriter {
     ring: Producer<f32>,
@@ -72,7 +72,7 @@ pub struct RingWriter {
     delivered: u64,
 }
 
-/// The hearing end: mono samples at the device's rate.
+/// The reading end: mono samples at the device's rate.
 #[derive(Debug)]
 pub struct RingReader {
     ring: Consumer<f32>,
@@ -100,7 +100,7 @@ impl RingWriter {
     /// Takes interleaved samples whose last one was captured `age` ago. Called from real-time threads: no lock, no
     /// allocation, no system call but reading the clock.
     ///
-    /// Samples that are not finite become silence: one NaN would sound on in a resampler for ever.
+    /// Samples that are not finite become silence: one NaN would stay in a resampler for ever.
     pub fn take<T: Copy>(&mut self, interleaved: &[T], age: Duration)
     where
         f32: FromSample<T>,
@@ -123,12 +123,12 @@ impl RingWriter {
         if kept > 0 {
             self.delivered += kept as u64;
             let at = now.checked_sub(age.min(OLDEST)).unwrap_or(now);
-            // There is room: it was looked for above, and nobody else writes.
+            // There is room: it was checked above, and there is no other writer.
             let _ = self.marks.push(Mark { end: self.delivered, at });
         }
     }
 
-    /// Free samples in the ring: a source that need not be on time waits for them.
+    /// Free samples in the ring, for a source that can wait.
     pub fn room(&self) -> usize {
         if self.marks.slots() > 0 { self.ring.slots() } else { 0 }
     }
@@ -139,8 +139,8 @@ impl RingWriter {
 }
 
 impl RingReader {
-    /// Appends the oldest delivery not yet heard and tells when its last sample was captured; `None` when there is
-    /// nothing new.
+    /// Appends the oldest unread delivery and returns when its last sample was captured; `None` when there is nothing
+    /// new.
     pub fn pull(&mut self, into: &mut Vec<f32>) -> Option<Instant> {
         let mark = self.marks.pop().ok()?;
         let count = usize::try_from(mark.end - self.read).unwrap_or(usize::MAX);
@@ -152,23 +152,23 @@ impl RingReader {
         Some(mark.at)
     }
 
-    /// Samples that could not be kept, at the device's rate, since the beginning.
+    /// Samples that did not fit, at the device's rate, since the beginning.
     pub fn dropped(&self) -> u64 {
         self.health.dropped.load(Ordering::Relaxed)
     }
 
-    /// How long ago the last delivery was, or the beginning.
+    /// Time since the last delivery, or since the beginning.
     pub fn quiet_for(&self) -> Duration {
         let last = Duration::from_nanos(self.health.last_delivery.load(Ordering::Relaxed));
         self.health.born.elapsed().saturating_sub(last)
     }
 
-    /// Why the source failed, if it said so.
+    /// Why the source failed, if it did.
     pub fn failure(&self) -> Option<String> {
         self.health.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Whether the delivering end is gone and everything was heard.
+    /// Whether the writing end is gone and everything was read.
     pub fn is_over(&self) -> bool {
         self.marks.is_abandoned() && self.marks.is_empty()
     }
@@ -182,7 +182,7 @@ mod tests {
 
     use super::*;
 
-    /// Feeds two stereo frames of (full positive, zero) and (full negative, zero) in some format.
+    /// Writes two stereo frames of (full positive, zero) and (full negative, zero) in some format.
     fn received<T: Copy>(high: T, low: T, zero: T) -> Vec<f32>
     where
         f32: FromSample<T>,
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_finds_no_room_is_counted_and_what_was_kept_stays_whole() {
+    fn samples_that_do_not_fit_are_counted_and_the_others_stay_whole() {
         let (mut writer, mut reader) = pair(100, 1);
         let sound: Vec<f32> = (0..600).map(|i| i as f32).collect();
         writer.take(&sound[..300], Duration::ZERO);
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_that_is_no_number_becomes_silence() {
+    fn a_sample_that_is_not_a_number_becomes_silence() {
         let (mut writer, mut reader) = pair(8_000, 1);
         writer.take(&[0.5, f32::NAN, f32::INFINITY, -0.5], Duration::ZERO);
         let mut samples = Vec::new();

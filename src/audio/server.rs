@@ -1,37 +1,37 @@
-//! What the sound server says about microphones: PulseAudio, or PipeWire in its place.
+//! Queries the sound server about microphones: PulseAudio, or PipeWire in its place.
 //!
-//! ALSA's default device is a door to the server. When the microphone behind it is unplugged, the server keeps the
-//! stream alive and quietly connects it to something else, perhaps to what the speakers play; nothing of that reaches
-//! cpal. So the server itself is asked. Where there is none, as on other systems, nothing is known and nothing is lost.
+//! ALSA's default device forwards to the server. When the microphone behind it is unplugged, the server keeps the
+//! stream open and silently connects it to another source, perhaps to what the speakers play; cpal does not notice. So
+//! the server itself is queried. Without a server, as on other systems, nothing is reported.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The server's microphones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
-    /// Name of the source that the default device records from now; it may be what a speaker plays.
+    /// Name of the source that the default device records from now; it may be a speaker's output.
     pub default: String,
-    /// Name for people of that source.
+    /// That source's name to show.
     pub description: String,
-    /// Names of the real microphones: not what speakers play.
+    /// Names of the real microphones, without speakers' outputs.
     pub microphones: Vec<String>,
 }
 
-/// A watch over the server, on a thread of its own for as long as this is kept.
+/// Watches the server on a thread of its own until dropped.
 #[derive(Clone, Debug)]
 pub struct Watch {
     newest: Arc<Mutex<Option<Standing>>>,
 }
 
 impl Watch {
-    /// Begins to watch. The first answer comes a little later.
+    /// Begins to watch. The first result comes a little later.
     pub fn start() -> Self {
         let newest = Arc::new(Mutex::new(None));
         system::watch(&newest);
         Self { newest }
     }
 
-    /// What was true less than a second ago; `None` when no server is known.
+    /// The state less than a second ago; `None` when no server is known.
     pub fn newest(&self) -> Option<Standing> {
         self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -50,17 +50,17 @@ mod system {
 
     use super::Standing;
 
-    /// How often the server is asked: what happens to a microphone must be named within 2 s.
+    /// How often the server is queried: a change must be reported within 2 s.
     const PERIOD: Duration = Duration::from_millis(400);
-    /// How long it may take to answer.
+    /// How long it may take to respond.
     const PATIENCE: Duration = Duration::from_secs(1);
-    /// How long until a server that is not there is looked for again.
+    /// Time until a missing server is looked for again.
     const ABSENCE: Duration = Duration::from_secs(2);
 
     pub(super) fn watch(newest: &Arc<Mutex<Option<Standing>>>) {
         let newest = Arc::downgrade(newest);
         let Ok(runtime) = Builder::new_current_thread().enable_time().build() else { return };
-        // Without a thread nothing is known of the server, which is allowed.
+        // Without a thread the server's state is unknown, which is allowed.
         let _ = thread::Builder::new().name("sound-server".into()).spawn(move || {
             let mut client: Option<Client> = None;
             while newest.strong_count() > 0 {

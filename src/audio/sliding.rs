@@ -1,8 +1,8 @@
-//! The log-mels of windows over a stream of 16 kHz samples, however long: what each window's own clip would get, to the
-//! bit, with the frames computed once that overlapping windows share.
+//! The log-mels of windows over a stream of 16 kHz samples of any length: the same as for each window's own clip, to
+//! the bit, with shared frames of overlapping windows computed once.
 //!
-//! A frame of Kaldi's filter bank depends on its own samples only. Whisper's and CED's reflect at the ends of a clip and are cut
-//! below the clip's loudest bin, so there the frames at a window's ends are its own, and all others share their energies.
+//! A frame of Kaldi's filter bank depends on its own samples only. Whisper's and CED's are padded by reflection at the ends
+//! of a clip and clamped below the clip's loudest bin, so there the frames at a window's ends are its own, and all others share their energies.
 
 use super::{CentredMel, Extractor, FRAME_SHIFT, FbankStream, FrontEnd, LogMel, centred::Form};
 
@@ -15,7 +15,8 @@ pub struct Window {
     pub mel: LogMel,
 }
 
-/// Windows over a stream: each as long, one every `hop` samples, and a last one moved back so that it ends with the stream.
+/// Windows over a stream: all of one length, one every `hop` samples, and a last one moved back so that it ends with
+/// the stream.
 #[derive(Debug)]
 pub struct Sliding {
     front_end: FrontEnd,
@@ -26,7 +27,7 @@ pub struct Sliding {
     /// Samples from one window's beginning to the next.
     hop: u64,
     bank: Bank,
-    /// The newest samples, as far back as a window can still begin, and the number of those let go.
+    /// The newest samples, as far back as a window can still begin, and the number of those discarded.
     samples: Vec<f32>,
     gone: u64,
     /// Where the next window begins, and where the last one did.
@@ -34,7 +35,7 @@ pub struct Sliding {
     last: Option<u64>,
 }
 
-/// Where frames come from.
+/// How frames are computed.
 #[derive(Debug)]
 enum Bank {
     /// From each window's samples: windows that share no frame.
@@ -45,7 +46,7 @@ enum Bank {
     Centred(Box<CentredMel>, Form, Buffered<f64>),
 }
 
-/// The newest rows of a stream, and the number of those let go.
+/// The newest rows of a stream, and the number of those discarded.
 #[derive(Debug, Default)]
 struct Buffered<T> {
     values: Vec<T>,
@@ -123,7 +124,7 @@ impl Sliding {
             }
             Bank::Centred(mel, form, kept) => {
                 let (half, end) = (form.size as u64 / 2, self.gone + self.samples.len() as u64);
-                // The stream's own first frames reflect, and lie inside no window.
+                // The stream's own first frames are reflected, and belong to no window.
                 while kept.end() * (FRAME_SHIFT as u64) < half {
                     kept.values.extend(std::iter::repeat_n(f64::NAN, kept.bins));
                 }
@@ -141,8 +142,8 @@ impl Sliding {
         self.forget();
     }
 
-    /// Ends the stream: appends the window that ends with it where no other does, or the only one of a stream that is
-    /// shorter than a window. The stream is then over; make another for the next.
+    /// Ends the stream: appends the window that ends with it unless another does, or the only one of a stream that is
+    /// shorter than a window. The stream is then over; use another for the next.
     pub fn finish(&mut self, out: &mut Vec<Window>) {
         let Some(last) = self.last else {
             let mel = match &mut self.bank {
@@ -156,7 +157,7 @@ impl Sliding {
             return;
         };
         let taken = self.taken();
-        // As in classifying a whole file: the last window begins a whole number of frames after the first.
+        // As when a whole file is classified: the last window begins a whole number of frames after the first.
         let frames = self.front_end.frames_of(taken as usize) as u64;
         let back = (frames - self.frames as u64) * FRAME_SHIFT as u64;
         if self.next < taken && back > last {
@@ -165,7 +166,7 @@ impl Sliding {
         }
     }
 
-    /// The window that begins at a sample; all of it is there.
+    /// The window that begins at a sample; all of it is available.
     fn window(&mut self, start: u64) -> Window {
         let from = (start - self.gone) as usize;
         let samples = &self.samples[from..from + self.size as usize];
@@ -191,9 +192,9 @@ impl Sliding {
         Window { start, mel }
     }
 
-    /// Discards what no window reaches any more, in large steps: moving memory at every block would cost more.
+    /// Discards what no later window needs, in large steps: moving memory at every block would cost more.
     fn forget(&mut self) {
-        // Frames of the last window begin up to a frame's length before what its size alone says; more are a centred one's.
+        // Frames of the last window begin up to a frame's length earlier than its size suggests; more are for a centred one.
         let back = self.taken().saturating_sub(self.size + 4 * FRAME_SHIFT as u64);
         let first = self.next.min(back) / FRAME_SHIFT as u64;
         let sample = first * FRAME_SHIFT as u64;
@@ -271,10 +272,10 @@ mod tests {
         }
     }
 
-    /// A window on every tenth second of two minutes, and windows that overlap in all but 10 ms: neither keeps more than a
-    /// few windows' sound.
+    /// A window on every tenth second of two minutes, and windows that overlap in all but 10 ms: neither holds more
+    /// than a few windows' sound.
     #[test]
-    fn what_is_kept_does_not_grow_with_the_stream() {
+    fn memory_does_not_grow_with_the_stream() {
         for front_end in FrontEnd::ALL {
             for hop in [160, 16_000, 160_000] {
                 let mut sliding = Sliding::new(front_end, 100, hop);

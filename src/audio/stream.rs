@@ -1,4 +1,4 @@
-//! Sound that arrives piece by piece: interleaved channels at any rate become log-mel frames as they finish.
+//! Streams of sound: interleaved channels at any rate become log-mel frames as they finish.
 
 use super::{
     Fbank, Resampler,
@@ -10,7 +10,7 @@ use super::{
 #[derive(Debug)]
 pub struct MonoStream {
     channels: usize,
-    /// Samples of a frame of channels that has not arrived whole.
+    /// Samples of an incomplete frame of channels.
     partial: Vec<f32>,
     mono: Vec<f32>,
     resampler: Resampler,
@@ -20,7 +20,7 @@ impl MonoStream {
     /// A stream of `channels` interleaved channels at `rate` samples a second.
     ///
     /// # Errors
-    /// A reason for people, when there is no channel or no resampler for that rate.
+    /// A message to show, when there is no channel or that rate is not supported.
     pub fn new(rate: u32, channels: usize) -> Result<Self, String> {
         if channels == 0 {
             return Err("a source without channels cannot be read".into());
@@ -28,12 +28,12 @@ impl MonoStream {
         Ok(Self { channels, partial: Vec::new(), mono: Vec::new(), resampler: Resampler::new(rate)? })
     }
 
-    /// The longest time, in seconds, from a sample going in to the same moment coming out.
+    /// The longest time, in seconds, from a sample's input to its output.
     pub fn latency_s(&self) -> f64 {
         self.resampler.latency_s()
     }
 
-    /// Takes interleaved samples and appends those of 16 kHz that are finished to `out`.
+    /// Takes interleaved samples and appends finished 16 kHz samples to `out`.
     pub fn push(&mut self, interleaved: &[f32], out: &mut Vec<f32>) {
         self.mono.clear();
         let missing = (self.channels - self.partial.len()) % self.channels;
@@ -49,7 +49,7 @@ impl MonoStream {
         self.resampler.push(&self.mono, out);
     }
 
-    /// Ends the stream: appends what was still inside and starts anew.
+    /// Ends the stream: appends what is still inside and resets.
     pub fn finish(&mut self, out: &mut Vec<f32>) {
         self.partial.clear();
         self.resampler.finish(out);
@@ -64,12 +64,12 @@ pub struct FbankStream {
 }
 
 impl FbankStream {
-    /// A stream that has heard nothing.
+    /// A stream without samples yet.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes samples and appends every frame (128 values each) that they finish to `out`; says how many.
+    /// Takes samples and appends every frame (128 values each) that they complete to `out`; returns how many.
     pub fn push(&mut self, samples: &[f32], out: &mut Vec<f32>) -> usize {
         self.pending.extend_from_slice(samples);
         let frames = super::frames_of(self.pending.len());
@@ -83,7 +83,7 @@ impl FbankStream {
         frames
     }
 
-    /// Forgets the samples of unfinished frames.
+    /// Discards the samples of incomplete frames.
     pub fn reset(&mut self) {
         self.pending.clear();
     }

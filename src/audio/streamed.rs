@@ -1,10 +1,10 @@
-//! A sound file as windows: decoded, resampled and put through the filter bank block by block.
+//! A sound file as windows: decoded, resampled and passed through the filter bank block by block.
 
 use std::path::{Path, PathBuf};
 
 use super::{AudioError, FrontEnd, MonoStream, Note, SAMPLE_RATE, Sliding, SoundFile, Window, clip::long_enough};
 
-/// The windows of a sound file of any length, in memory that does not depend on it.
+/// The windows of a sound file of any length, in constant memory.
 #[derive(Debug)]
 pub struct Streamed {
     path: PathBuf,
@@ -32,7 +32,7 @@ impl Streamed {
         Ok(Self { path: path.to_owned(), sound, mono, sliding, block: Vec::new(), samples: Vec::new(), over: false })
     }
 
-    /// Appends the windows that the next block of the file finishes; `false` once it has ended, and was whole.
+    /// Appends the windows that the next block of the file completes; `false` once it has ended and was whole.
     ///
     /// # Errors
     /// As [`SoundFile::read`], and at the end where all of it is shorter than a frame of the filter bank (25 ms).
@@ -55,7 +55,7 @@ impl Streamed {
         Ok(true)
     }
 
-    /// Samples at 16 kHz so far; all of the file once [`next`](Self::next) gave `false`.
+    /// Samples at 16 kHz so far; of the whole file once [`next`](Self::next) returned `false`.
     pub fn samples(&self) -> u64 {
         self.sliding.taken()
     }
@@ -65,7 +65,7 @@ impl Streamed {
         self.samples() as f64 / f64::from(SAMPLE_RATE)
     }
 
-    /// Bytes of the file up to where it is being read.
+    /// Bytes of the file read so far.
     pub fn position(&self) -> u64 {
         self.sound.position()
     }
@@ -75,7 +75,7 @@ impl Streamed {
         self.sound.rate()
     }
 
-    /// What is odd about the file, as far as it was read.
+    /// Notes about the file so far.
     pub fn notes(&self) -> &[Note] {
         self.sound.notes()
     }

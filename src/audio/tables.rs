@@ -1,23 +1,23 @@
-//! A front end's linear part as two matrices: samples of a frame to a spectrum, its power to mel energies.
+//! A front end's linear part as two matrices: from a frame's samples to a spectrum, and from its power to mel energies.
 
 use std::{f64::consts::TAU, ops::Range};
 
-/// What a runtime needs to compute mel energies with products alone. For a frame `x` and rows `c`, `s` of
+/// What a runtime needs to compute mel energies by matrix products alone. For a frame `x` and rows `c`, `s` of
 /// one bin of the spectrum: power = (c x)^2 + (s x)^2, energies = bank power.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tables {
     /// Samples of a frame.
     pub frame: usize,
-    /// (2 bins, frame): the cosines of every bin, then the sines. Whatever happens to a frame before its spectrum is
-    /// linear in its samples (mean removal, pre-emphasis, window) and stands in these rows already.
+    /// (2 bins, frame): the cosines of every bin, then the sines. Everything before the spectrum is linear
+    /// in a frame's samples (mean removal, pre-emphasis, window) and included in these rows.
     pub transform: Vec<f32>,
-    /// Bins of the spectrum that the bank weighs at all.
+    /// Bins of the spectrum with a weight in the bank.
     pub bins: usize,
     /// (filters, bins).
     pub bank: Vec<f32>,
     /// Mel filters.
     pub filters: usize,
-    /// Energy below which the logarithm is cut.
+    /// Energy at which the logarithm is clamped.
     pub floor: f32,
 }
 
@@ -37,7 +37,7 @@ impl Tables {
         let mut transform = Vec::with_capacity(2 * bins.len() * frame);
         for wave in waves {
             for bin in bins.clone() {
-                // The angle is taken within one turn, where it has the most digits.
+                // The angle is reduced to one turn, for the most digits.
                 let angle = |n: usize| TAU * (bin * n % size) as f64 / size as f64;
                 let mut row: Vec<f64> = (0..frame).map(|n| wave(angle(n))).collect();
                 before(&mut row);
@@ -54,7 +54,7 @@ impl Tables {
 mod tests {
     use crate::audio::{FRAME_SHIFT, FrontEnd};
 
-    /// Both matrices, in float64, come to what the front ends compute: on frames that lie whole within the sound.
+    /// Both matrices, in float64, compute what the front ends compute, on frames that lie entirely within the sound.
     #[test]
     fn products_come_to_the_front_ends_energies() {
         let sound: Vec<f32> =
@@ -69,7 +69,7 @@ mod tests {
             };
             let mut apart = Vec::new();
             for at in 5..20 {
-                // A frame of Whisper's and CED's is centred on its place.
+                // A frame of Whisper's and CED's is centred on its position.
                 let start = at * FRAME_SHIFT - if front_end == FrontEnd::Kaldi { 0 } else { tables.frame / 2 };
                 let frame = &sound[start..start + tables.frame];
                 let power: Vec<f64> = (0..tables.bins)
@@ -85,7 +85,7 @@ mod tests {
                     let energy = energy.max(f64::from(tables.floor));
                     let expected = match front_end {
                         FrontEnd::Kaldi => energy.ln(),
-                        // Whisper cuts eight decades below the loudest bin: 2 on its scale.
+                        // Whisper clamps eight decades below the loudest bin: 2 on its scale.
                         FrontEnd::Whisper | FrontEnd::Whisper128 => {
                             ((energy.log10() + 4.0) / 4.0).max(f64::from(loudest) - 2.0)
                         }
@@ -94,10 +94,10 @@ mod tests {
                     apart.push((expected - f64::from(*found)).abs());
                 }
             }
-            // Decibels are 40 times Whisper's features; they are compared by the same share.
+            // Decibels are 40 times Whisper's features; their errors are scaled accordingly.
             let scale = if front_end == FrontEnd::Ced { 40.0 } else { 1.0 };
             apart.iter_mut().for_each(|apart: &mut f64| *apart /= scale);
-            // The tables are f32: beside loud bins a quiet one keeps few of their digits.
+            // The tables are f32: a quiet bin next to loud ones keeps few digits.
             let worst = apart.iter().copied().fold(0.0, f64::max);
             let many = apart.iter().filter(|apart| **apart > 1e-4).count();
             assert!(worst < 2e-3 && many * 50 < apart.len(), "{front_end:?}: {worst}, {many} of {}", apart.len());

@@ -1,4 +1,4 @@
-//! WAV files for tests, those of the library and those beside it.
+//! WAV files for tests, of the library and of `tests/`.
 #![allow(clippy::unwrap_used)]
 
 use std::{fs, path::Path};

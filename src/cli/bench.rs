@@ -1,4 +1,4 @@
-//! `aat-tui bench`: the time and memory of a training step, an answer, a filter bank, a drawn frame.
+//! `aat-tui bench`: the time and memory of a training step, a prediction, a filter bank, a drawn frame.
 //!
 //! `benches/peers/torch_peer.py` does the same work in PyTorch and prints the same line.
 
@@ -26,13 +26,13 @@ use crate::{
 /// Classes of the head that is measured (ESC-50's).
 const CLASSES: usize = 50;
 
-/// What is measured.
+/// What to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum What {
     /// One training step: forward, backward, AdamW.
     Step,
-    /// What a token of a training step costs, from 66 to 1214 tokens, beside what arithmetic says.
+    /// The cost per token of a training step, from 66 to 1214 tokens, beside the count of multiplications.
     Sweep,
     /// One forward pass without a graph.
     Infer,
@@ -40,7 +40,7 @@ enum What {
     Answer,
     /// One forward pass that measures the adapters' norms as well, for the mixing desk.
     Observe,
-    /// The latency of live answers, alone and beside training, in real time.
+    /// The latency of live predictions, alone and beside training, in real time.
     Live,
     /// Whether a device computes what the CPU does: logits, gradients and steps of every method, in f32 and bf16.
     Agree,
@@ -50,7 +50,7 @@ enum What {
     Draw,
 }
 
-/// Measure the time and memory of a training step, an answer, a filter bank or a drawn frame.
+/// Measure the time and memory of a training step, a prediction, a filter bank or a drawn frame.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// What to measure.
@@ -67,40 +67,40 @@ pub struct Args {
     /// Stride of the patches along both axes [default: 16 for tiny, 10 for small and base, else the checkpoint's].
     #[arg(long, env = "AAT_TUI_STRIDE")]
     stride: Option<usize>,
-    /// Clips of a step or an answer.
+    /// Clips of a step or a prediction.
     #[arg(long, env = "AAT_TUI_BATCH", default_value_t = 1)]
     batch: usize,
     /// Clips that go through the model at a time, their gradients accumulated [default: all].
     #[arg(long, env = "AAT_TUI_MICRO_BATCH")]
     micro_batch: Option<usize>,
-    /// What the backward pass computes again instead of keeping it: nothing, mlp or block. On the CPU's kernels.
+    /// What the backward pass recomputes instead of saving it: nothing, mlp or block. CPU backend only.
     #[arg(long, env = "AAT_TUI_RECOMPUTE", default_value_t = Recompute::Nothing)]
     recompute: Recompute,
     /// Where to compute: auto, cpu, cuda, cuda:N or metal.
     #[arg(long, env = "AAT_TUI_DEVICE", default_value = "cpu")]
     device: String,
-    /// In what the backbone multiplies: f32, bf16, or auto: bf16 on CUDA, else f32.
+    /// Precision of the backbone's products: f32, bf16, or auto: bf16 on CUDA, else f32.
     #[arg(long, env = "AAT_TUI_DTYPE", default_value = "auto")]
     dtype: String,
-    /// How often to measure; the median counts.
+    /// Repetitions to measure; the median counts.
     #[arg(long, env = "AAT_TUI_REPEATS", default_value_t = 5)]
     repeats: usize,
-    /// How often to do it before measuring.
+    /// Repetitions before measuring.
     #[arg(long, env = "AAT_TUI_WARMUP", default_value_t = 2)]
     warmup: usize,
-    /// Training steps that have to agree.
+    /// Training steps to compare.
     #[arg(long, env = "AAT_TUI_STEPS", default_value_t = 20)]
     steps: usize,
-    /// Seconds of each measurement of live answers.
+    /// Seconds of each measurement of live predictions.
     #[arg(long, env = "AAT_TUI_SECONDS", default_value_t = 20)]
     seconds: usize,
-    /// Also draw what `sweep` measured, as .svg or .png.
+    /// Also draw the measurements of `sweep`, as .svg or .png.
     #[arg(long)]
     export: Option<PathBuf>,
-    /// Columns and rows of the terminal that frames are drawn for.
+    /// Columns and rows of the terminal for which frames are drawn.
     #[arg(long, env = "AAT_TUI_SIZE", default_value = "120x40")]
     size: draw::Size,
-    /// What the spectrogram of a frame is drawn with: half, octant or kitty.
+    /// Graphics of a frame's spectrogram: half, octant or kitty.
     #[arg(long, env = "AAT_TUI_GRAPHICS", default_value = "half", hide_env = true)]
     graphics: String,
     /// One JSON object instead of a line.
@@ -108,7 +108,7 @@ pub struct Args {
     json: bool,
 }
 
-/// Milliseconds of each repetition in order of size, tokens of a clip, and in what the backbone multiplied.
+/// Milliseconds of each repetition in order of size, tokens of a clip, and the precision of the products.
 struct Measured {
     times: Vec<f64>,
     tokens: usize,
@@ -222,7 +222,7 @@ fn targets(batch: usize) -> Targets {
     Targets { classes: CLASSES, values, mask: None }
 }
 
-/// Training steps. `go_on` is asked before each and may break off.
+/// Training steps. `go_on` is called before each and may end them.
 fn step(args: &Args, go_on: impl Fn() -> Result<(), CliError>) -> Result<Measured, CliError> {
     let (opened, features) = prepare(args)?;
     let memory =
@@ -236,7 +236,7 @@ fn step(args: &Args, go_on: impl Fn() -> Result<(), CliError>) -> Result<Measure
         go_on()?;
         let output = engine.step(&opened.store, &features, &mut loss, false)?;
         optimizer.update(&opened.store, &output.gradients, |_| 1e-5)?;
-        // An accelerator is still at it when the host is done.
+        // An accelerator is still computing when the host is done.
         Ok(opened.store.device().synchronize().map_err(ModelError::from)?)
     })?;
     if let Some(note) = engine.note() {

@@ -1,4 +1,4 @@
-//! `aat-tui classify`: what sound files hold.
+//! `aat-tui classify`: the classes of sound files.
 
 use std::path::PathBuf;
 
@@ -10,11 +10,11 @@ use crate::{
     infer::{Classifier, InferError, Score, Verdict},
 };
 
-/// Say what sound files hold.
+/// Print the most likely classes of sound files.
 ///
-/// A file that fits into the model's window is scored whole. A longer one is scored in windows that follow one another
-/// without gaps, the last one moved back so that it ends with the file; the score of a class is its mean over the windows,
-/// each counting the same. Every answer says which part of the file it is of, in seconds.
+/// A file that fits into the model's window is scored whole. A longer one is scored in consecutive windows, the last
+/// one moved back so that it ends with the file; the score of a class is its mean over the windows, each counting the
+/// same. Each result gives the scored part of the file, in seconds.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A session (name, folder or `last`) or a model whose checkpoint has labels.
@@ -30,7 +30,7 @@ pub struct Args {
     device: String,
     #[command(flatten)]
     place: Place,
-    /// One JSON object a line instead of text.
+    /// Print one JSON object per line instead of text.
     #[arg(long, env = "AAT_TUI_JSON")]
     json: bool,
 }
@@ -38,12 +38,12 @@ pub struct Args {
 #[derive(Serialize)]
 struct Answer<'a> {
     file: String,
-    /// From and to, in seconds.
+    /// Start and end, in seconds.
     heard: [f64; 2],
-    /// Windows that the scores are the mean of.
+    /// Windows that the scores are averaged over.
     windows: usize,
     top: &'a [Score],
-    /// What is odd about the file, though it was read.
+    /// Notes about the file, though it is usable.
     notes: &'a [Note],
 }
 
@@ -53,10 +53,10 @@ struct Trouble {
     error: String,
 }
 
-/// Answers for each file; one that cannot be read is reported, and the others continue.
+/// Classifies each file; one that cannot be read is reported, and the others continue.
 ///
 /// # Errors
-/// When nothing can answer, or a file could not be read.
+/// When the model cannot be opened, or a file could not be read.
 pub fn run(args: &Args) -> Result<(), CliError> {
     let mut classifier = Classifier::open(&args.source, &args.place.store(), &args.device)?;
     let mut output = Output::stdout(args.json);

@@ -14,8 +14,8 @@ use crate::{
     train::{ExistingRun, Launch, Request, Trainer},
 };
 
-/// Train by several methods on the same batches, step by step in turn, with the same seeds and the same start. What an earlier
-/// command of the same words finished is used, and what it left unfinished continues.
+/// Train by several methods on the same batches, step by step in turn, with the same seeds and the same start. Runs
+/// that an earlier run of the same command completed are used, and incomplete ones continue.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -29,7 +29,7 @@ pub struct Args {
         required = true
     )]
     methods: Vec<Method>,
-    /// The folds held out in turn: `all`, or some with commas between.
+    /// The folds held out in turn: `all`, or several separated by commas.
     #[arg(long, value_name = "all|K,...", env = "AAT_TUI_FOLDS", conflicts_with = "fold")]
     folds: Option<Folds>,
     /// Write the comparison as a table (.csv) or as a figure (.svg, .png); may be given several times.
@@ -42,7 +42,7 @@ pub struct Args {
 
 /// Help of `--methods`.
 fn methods() -> String {
-    format!("The methods, with commas between: {}. Differences are to the first of them", Method::names())
+    format!("The methods, separated by commas: {}. Differences are to the first of them", Method::names())
 }
 
 /// Trains all of them to the end and compares.
@@ -66,7 +66,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
             break;
         }
     }
-    // What is not complete cannot be compared.
+    // An incomplete run cannot be compared.
     let runs = by_method.first().map_or(0, Vec::len);
     let entries: Vec<Entry> = by_method.into_iter().map(|of| entry(of, &store)).collect();
     let rows = if outcome.is_ok() { comparison::rows(&entries) } else { Vec::new() };
@@ -92,8 +92,8 @@ fn entry(states: Vec<RunState>, store: &Store) -> Entry {
     Entry { differs: String::new(), runs }
 }
 
-/// Trains every method on one fold, or takes what is there, and answers with their states without steps: no run that
-/// is over stays in memory.
+/// Trains every method on one fold, or takes its complete run, and returns their states without steps: no run that is
+/// over stays in memory.
 fn one_fold(
     args: &Args,
     fold: Option<u32>,
@@ -137,7 +137,7 @@ fn one_fold(
 fn request(args: &Args, method: Method, fold: Option<u32>) -> Request {
     let mut request = args.run.request(method);
     request.fold = fold;
-    // One name cannot serve several sessions.
+    // One name cannot be used for several sessions.
     let fold = fold.filter(|_| args.folds.is_some()).map_or_else(String::new, |fold| format!("-f{fold}"));
     request.name = request.name.map(|name| format!("{name}{fold}-{method}"));
     request

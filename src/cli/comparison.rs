@@ -1,4 +1,4 @@
-//! What several methods came to over folds: the table for people, the rows of a file, the figure.
+//! The results of several methods over folds: the table for people, the rows of a file, the figure.
 
 use std::{
     ffi::OsStr,
@@ -31,21 +31,21 @@ impl Member {
         self.state.config.as_ref().and_then(|config| config.fold)
     }
 
-    /// The data set's name and the metric: what must be the same to be compared.
+    /// The data set's name and the metric, which must be the same in a comparison.
     pub(super) fn measured(&self) -> Option<(&str, Metric)> {
         self.state.config.as_ref().map(|config| (config.data_name.as_str(), config.recipe.metric))
     }
 
-    /// The same for people.
+    /// The same as text.
     pub(super) fn measured_in_words(&self) -> String {
         self.measured().map_or_else(String::new, |(data, metric)| format!("{} on {data}", metric.name()))
     }
 }
 
-/// Runs of one thing, one for each fold, in the order of folds.
+/// Runs of one configuration, one for each fold, in the order of folds.
 #[derive(Debug)]
 pub(super) struct Entry {
-    /// What distinguishes it from others of its method; empty where there are none.
+    /// What distinguishes it from other configurations of its method; empty where there are none.
     pub(super) differs: String,
     pub(super) runs: Vec<Member>,
 }
@@ -54,7 +54,7 @@ pub(super) struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(super) struct Spread {
     mean: f64,
-    /// Standard deviation over folds (of a sample); none of a single one.
+    /// Standard deviation over folds (of a sample); `None` for a single one.
     std: Option<f64>,
 }
 
@@ -67,7 +67,7 @@ impl Spread {
     }
 }
 
-/// What one method came to, over folds.
+/// The result of one method over folds.
 #[derive(Debug, Serialize)]
 pub(super) struct Row {
     aggregate: bool,
@@ -89,7 +89,7 @@ pub(super) struct Row {
     /// `trainable / total`.
     share: f64,
     epoch_seconds: f64,
-    /// The first method's value less this one's, by the paired bootstrap over validation clips; none of the first.
+    /// The first method's value minus this one's, by the paired bootstrap over validation clips; `None` for the first.
     best_difference: Option<Difference>,
     last_difference: Option<Difference>,
 }
@@ -102,7 +102,7 @@ pub(super) fn rows(entries: &[Entry]) -> Vec<Row> {
 
 /// Model and data set, for a title: the data set alone where models differ.
 pub(super) fn about(entries: &[Entry]) -> String {
-    // Where a checkpoint lies is nobody's business in a figure.
+    // The location of a checkpoint does not belong in a figure.
     let name =
         |model: &str| Path::new(model).file_name().map_or_else(|| model.into(), OsStr::to_string_lossy).into_owned();
     let mut configs = entries.iter().flat_map(|entry| &entry.runs).filter_map(|run| run.state.config.as_deref());
@@ -147,7 +147,7 @@ impl Row {
     }
 }
 
-/// The paired difference over folds, where both have the same folds and their answers to each are on disk.
+/// The paired difference over folds, if both have the same folds and their predictions for each are on disk.
 fn difference(
     first: &[Member],
     second: &[Member],
@@ -274,7 +274,7 @@ impl<'a> From<&'a Row> for CsvRow<'a> {
 /// Whether a comparison can be written to a file of this name.
 ///
 /// # Errors
-/// A message for people when it cannot.
+/// A usage error when it cannot.
 pub(super) fn check_name(to: &Path) -> Result<(), CliError> {
     match extension(to).as_str() {
         "csv" | "svg" | "png" => Ok(()),
@@ -304,7 +304,7 @@ fn figure(rows: &[Row], about: &str) -> Scatter {
     let over = if folds > 1 { format!(", mean ± std over {folds} folds") } else { String::new() };
     let mut looks = Vec::new();
     let points = rows.iter().map(|row| {
-        // Each method keeps its look in every figure; another size of the same one takes the next that is free.
+        // A method has the same marker in every figure; another variant of it takes the next free one.
         let own = Method::all().position(|method| method.id() == row.method.id()).unwrap_or_default();
         let look = (own..).find(|look| !looks.contains(look)).unwrap_or(own);
         looks.push(look);
@@ -323,7 +323,7 @@ fn figure(rows: &[Row], about: &str) -> Scatter {
     Scatter::new(about, ("trainable parameters", metric), points)
 }
 
-/// Three digits: 0.123, 1.23, 12.3, 123.
+/// With three digits: 0.123, 1.23, 12.3, 123.
 fn seconds(value: f64) -> String {
     let decimals = (2 - value.max(0.1).log10().floor() as i32).clamp(0, 3) as usize;
     format!("{value:.decimals$}")

@@ -1,4 +1,4 @@
-//! `completions SHELL` and `man`: what packagers install beside the program.
+//! `completions SHELL` and `man`: files for packagers to install.
 
 use std::io::{self, Write};
 
@@ -6,7 +6,7 @@ use clap::CommandFactory;
 
 use super::{Cli, CliError};
 
-/// Whose completions.
+/// The shell.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// bash, zsh, fish, elvish or powershell.

@@ -1,4 +1,4 @@
-//! `aat-tui data`: what data sets there can be, what is wrong with one, and what is in it.
+//! `aat-tui data`: lists layouts and recipes, checks a data set, measures it.
 
 use std::{ops::ControlFlow, sync::Arc};
 
@@ -20,13 +20,13 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// The layouts that are recognised and the recipes that are built in.
+    /// List the layouts that are recognised and the recipes that are built in.
     List {
-        /// JSON instead of text.
+        /// Print JSON instead of text.
         #[arg(long, env = "AAT_TUI_JSON")]
         json: bool,
     },
-    /// Everything that is wrong with a data set, in one look; exit code 1 when something stops training.
+    /// List everything that is wrong with a data set; exit code 1 when something prevents training.
     Check {
         /// A folder, a CSV manifest, or `demo`.
         #[arg(value_name = "DATA")]
@@ -37,7 +37,7 @@ enum Command {
         #[arg(long, env = "AAT_TUI_JSON")]
         json: bool,
     },
-    /// Clips of each class, the division, and mean and standard deviation of the features.
+    /// Print clips of each class, the split, and mean and standard deviation of the features.
     Stats {
         /// A folder, a CSV manifest, or `demo`.
         #[arg(value_name = "DATA")]
@@ -47,22 +47,22 @@ enum Command {
         /// The fold held out; the statistics are those of the other folds.
         #[arg(long, env = "AAT_TUI_FOLD")]
         fold: Option<u32>,
-        /// Seed of the division, where the data set has none of its own.
+        /// Seed of the split, where the data set has none of its own.
         #[arg(long, env = "AAT_TUI_SEED", default_value_t = 1)]
         seed: u64,
-        /// Frames of 10 ms a clip is cut to; the recipe's if left out.
+        /// Frames of 10 ms that a clip is cut to [default: the recipe's].
         #[arg(long, env = "AAT_TUI_FRAMES")]
         frames: Option<usize>,
-        /// JSON instead of text.
+        /// Print JSON instead of text.
         #[arg(long, env = "AAT_TUI_JSON")]
         json: bool,
     },
 }
 
-/// Answers the question.
+/// Runs the subcommand.
 ///
 /// # Errors
-/// When the data set cannot be read or, for `check`, when something stops training.
+/// When the data set cannot be read or, for `check`, when something prevents training.
 pub fn run(args: Args) -> Result<(), CliError> {
     match args.command {
         Command::List { json } => list(Output::stdout(json)),
@@ -82,7 +82,7 @@ fn list(mut output: Output) -> Result<(), CliError> {
         about: &'a str,
     }
     output.line("data sets that --data takes:")?;
-    let demo = ("demo", "sounds that the program makes itself: no file, no network");
+    let demo = ("demo", "sounds synthesised by the program: no file, no network");
     let layouts = data::LAYOUTS.iter().map(|layout| (layout.name, layout.about));
     for (name, about) in [demo].into_iter().chain(layouts) {
         output.line(format!("  {name:<16} {about}"))?;
@@ -100,7 +100,7 @@ fn list(mut output: Output) -> Result<(), CliError> {
     Ok(())
 }
 
-/// A bar on a terminal's standard error, nothing elsewhere; Ctrl-C breaks off.
+/// A progress bar on a terminal's standard error, nothing elsewhere; Ctrl-C cancels.
 fn bar(what: &'static str) -> Result<impl FnMut(usize, usize) -> ControlFlow<()>, CliError> {
     let interrupt = Interrupt::watch()?;
     let style = indicatif::ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}");
@@ -257,8 +257,8 @@ fn check(spec: &str, options: &marks::Options, mut output: Output) -> Result<(),
     })?;
     match errors {
         0 => Ok(()),
-        1 => Err(CliError::Failed(format!("one problem stops training on {spec}"))),
-        _ => Err(CliError::Failed(format!("{errors} problems stop training on {spec}"))),
+        1 => Err(CliError::Failed(format!("one problem prevents training on {spec}"))),
+        _ => Err(CliError::Failed(format!("{errors} problems prevent training on {spec}"))),
     }
 }
 

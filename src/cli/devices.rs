@@ -12,12 +12,12 @@ use crate::{
 /// Lists microphones and compute devices, with what is wrong with each.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// One JSON object a line.
+    /// Print one JSON object per line.
     #[arg(long, env = "AAT_TUI_JSON")]
     json: bool,
 }
 
-/// A line of the answer.
+/// A device, as JSON.
 #[derive(Debug, Serialize)]
 struct Device {
     kind: &'static str,
@@ -28,7 +28,7 @@ struct Device {
     detail: String,
 }
 
-/// Lists them. A machine without a microphone is no failure: that is what was asked about.
+/// Lists them. A machine without a microphone is not an error.
 ///
 /// # Errors
 /// When the output cannot be written.
@@ -64,7 +64,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
         let mark = if device.ok { "✓" } else { "✗" };
         let default = if device.default { " (default)" } else { "" };
         output.line(format!("  {mark} {}  {}{default}", column(&device.name, width), device.detail))?;
-        // What a person types after --input where the name alone is not it.
+        // The id to type after --input where the name is not enough.
         if device.kind == "microphone" && !device.id.is_empty() && device.id != device.name {
             output.line(format!("      --input {}", device.id))?;
         }
@@ -80,7 +80,7 @@ fn microphone(listed: Listed) -> Device {
     Device { kind: "microphone", name: listed.name, id: listed.id, default: listed.is_default, ok, detail }
 }
 
-/// The processor, and whatever accelerator there could be.
+/// The processor, and every kind of accelerator.
 fn compute() -> Vec<Device> {
     let device = |name: &str, outcome: Result<String, String>| {
         let (ok, detail) = outcome.map_or_else(|problem| (false, problem), |detail| (true, detail));
@@ -96,7 +96,7 @@ fn compute() -> Vec<Device> {
     if cfg!(target_os = "macos") {
         devices.push(device("metal", tried("metal")));
     }
-    // What is used when nothing is asked for: an accelerator that works, else the processor.
+    // The default: an accelerator that works, else the processor.
     let default = devices.iter().rposition(|device| device.ok).unwrap_or(0);
     devices[default].default = true;
     devices

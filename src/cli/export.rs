@@ -1,4 +1,4 @@
-//! `aat-tui export`: a trained model for use elsewhere.
+//! `aat-tui export`: writes a trained model for use elsewhere.
 
 use std::{
     io::{self, IsTerminal},
@@ -15,7 +15,7 @@ use crate::{
     infer::Which,
 };
 
-/// How int8 is made, since onnxruntime's own quantiser is the measured way.
+/// How to make int8: onnxruntime's own quantiser is the measured way.
 const INT8: &str = "int8 is made from the f32 file by onnxruntime's quantiser: export FILE.onnx first, then run the \
                     three lines in docs/deploy.md under \"int8\"";
 
@@ -24,45 +24,45 @@ const INT8: &str = "int8 is made from the f32 file by onnxruntime's quantiser: e
 pub struct Args {
     /// A session (name, folder or `last`), or a model whose checkpoint has labels.
     source: String,
-    /// What to write: a file that ends in .onnx (raw 16 kHz samples in, scores out), or a folder in the form of Hugging
-    /// Face's libraries.
+    /// The file or folder to write: a file that ends in .onnx (raw 16 kHz samples in, scores out), or a folder in the
+    /// form of Hugging Face's libraries.
     target: PathBuf,
-    /// Numbers that the weights are stored in; f16 halves the file. The arithmetic stays in f32.
+    /// The type of the stored weights; f16 halves the file. The arithmetic stays in f32.
     #[arg(long, env = "AAT_TUI_DTYPE", value_enum, default_value_t = Dtype::F32)]
     dtype: Dtype,
-    /// Takes sounds of this many samples only, which some runtimes need; without it any length from 400 samples on.
+    /// Take only sounds of this many samples, which some runtimes need; without it, any length from 400 samples on.
     #[arg(long, value_name = "N", env = "AAT_TUI_SAMPLES")]
     samples: Option<usize>,
-    /// Also gives logits: scores before softmax or sigmoid.
+    /// Also output logits: scores before softmax or sigmoid.
     #[arg(long, env = "AAT_TUI_LOGITS")]
     logits: bool,
-    /// Also gives each sound's embedding: the mean of the pooled tokens, before the head.
+    /// Also output each sound's embedding: the mean of the pooled tokens, before the head.
     #[arg(long, env = "AAT_TUI_EMBEDDINGS")]
     embeddings: bool,
-    /// Compares the file with the program on up to 40 clips of this data set; without it, on the session's own validation
-    /// clips. `none` keeps the file unchecked.
+    /// Compare the file with the program on up to 40 clips of this data set; without it, on the session's own
+    /// validation clips. `none` keeps the file unchecked.
     #[arg(long, value_name = "DATA", env = "AAT_TUI_VERIFY")]
     verify: Option<String>,
-    /// Which weights: those of the best epoch, of the last checkpoint, or the mean of the last epochs'; without it those
-    /// that `classify` answers with.
+    /// The weights: those of the best epoch, of the last checkpoint, or the mean of the last epochs' [default: those
+    /// that `classify` uses].
     #[arg(long, env = "AAT_TUI_WEIGHTS", value_enum)]
     weights: Option<Weights>,
-    /// Into a folder: what was trained alone, without the backbone; LoRA on an AST in the form of `peft`.
+    /// For a folder: only what was trained, without the backbone; LoRA on an AST in the form of `peft`.
     #[arg(long, env = "AAT_TUI_ADAPTER")]
     adapter: bool,
     #[command(flatten)]
     place: Place,
-    /// One JSON object instead of text.
+    /// Print one JSON object instead of text.
     #[arg(long, env = "AAT_TUI_JSON")]
     json: bool,
 }
 
-/// Numbers of the weights, as on the command line.
+/// The type of the weights, as on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Dtype {
     F32,
     F16,
-    /// Refused with how it is made.
+    /// Refused, with instructions.
     Int8,
 }
 
@@ -73,7 +73,7 @@ struct Summary<'a> {
     report: &'a Report,
 }
 
-/// Writes it and prints how it compares with the program.
+/// Writes it and prints the comparison with the program.
 ///
 /// # Errors
 /// When the model cannot be exported as asked, or the file differs from it.
@@ -114,7 +114,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     report.lines().into_iter().try_for_each(|line| output.line(line))
 }
 
-/// A progress bar on standard error, where a person watches.
+/// A progress bar on standard error, if that is a terminal.
 #[derive(Default)]
 struct Bar(Option<ProgressBar>);
 

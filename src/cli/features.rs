@@ -24,15 +24,15 @@ pub struct Args {
     /// Folder for the arrays: FILE.npy of each, float32 (frames, mel bins), C order.
     #[arg(long, value_name = "DIR", env = "AAT_TUI_OUT")]
     out: PathBuf,
-    /// The log-mel of Whisper instead of the 128-bin filter bank of AST: of 80 bins, or --whisper=128 as large-v3 and
-    /// turbo take it.
+    /// The log-mel of Whisper instead of the 128-bin filter bank of AST: of 80 bins, or with --whisper=128 that of
+    /// large-v3 and turbo.
     #[arg(long, env = "AAT_TUI_WHISPER", value_name = "BINS", num_args = 0..=1, require_equals = true,
           default_missing_value = "80", value_parser = whisper)]
     whisper: Option<FrontEnd>,
     /// The log-mel of CED and Dasheng instead: 64 bins, in decibels.
     #[arg(long, env = "AAT_TUI_CED", conflicts_with = "whisper")]
     ced: bool,
-    /// One JSON object a line instead of text.
+    /// Print one JSON object per line instead of text.
     #[arg(long, env = "AAT_TUI_JSON")]
     json: bool,
 }
@@ -44,14 +44,14 @@ enum Report {
     Failed { file: String, error: String },
 }
 
-/// Whisper's front end with so many bins; `true` is what the variable was once set to.
+/// Whisper's front end with so many bins; `true` is an old value of the environment variable.
 fn whisper(bins: &str) -> Result<FrontEnd, String> {
     let bins = if matches!(bins, "true" | "1") { "80" } else { bins };
     let known = bins.parse().ok().and_then(FrontEnd::whisper);
     known.ok_or_else(|| "Whisper's front ends have 80 or 128 bins".to_owned())
 }
 
-/// Writes the arrays; a file that cannot be read is named and the others go on.
+/// Writes the arrays; a file that cannot be read is reported and the others continue.
 ///
 /// # Errors
 /// When a file could not be read or written.

@@ -17,7 +17,7 @@ pub(super) fn csv_of(rows: impl IntoIterator<Item = impl Serialize>) -> Result<V
     table.into_inner().map_err(|error| failed(&error))
 }
 
-/// Writes a file whole, replacing what was there.
+/// Writes a file whole, replacing an existing one.
 pub(super) fn write(path: &Path, content: &[u8]) -> Result<(), CliError> {
     atomic::write(path, |file| -> std::io::Result<()> { file.write_all(content) })
         .map_err(|error| CliError::Failed(format!("{}: cannot write: {error}", path.display())))

@@ -1,4 +1,4 @@
-//! Sessions named together, sorted into runs of one thing over its folds.
+//! Groups sessions into runs of one configuration over its folds.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -10,12 +10,12 @@ use super::{
 };
 use crate::session::RunConfig;
 
-/// What may differ between the folds of one thing: names, the fold itself and the statistics of its training clips, and
-/// how a run was done, which does not decide what it comes to.
+/// Facts that may differ between the folds of one configuration: names, the fold itself and the statistics of its
+/// training clips, and settings that do not change the result.
 const OF_A_FOLD: &[&str] =
     &["session", "fold", "normalisation", "device", "micro_batch", "norms_every", "paired_with", "data_name"];
 
-/// What distinguishes two groups of one method in a few words, the first of them first, and what it is called.
+/// Facts that distinguish two groups of one method, in order of preference, with their short names.
 const NAMED_FIRST: &[(&str, &str)] = &[
     ("model", ""),
     ("data", "data "),
@@ -29,7 +29,7 @@ const NAMED_FIRST: &[(&str, &str)] = &[
 /// Other differences that are named at most.
 const MOST: usize = 3;
 
-/// Everything that decides what a run comes to but its fold, flat: `recipe.schedule.factor` and its value.
+/// Everything but the fold that decides a run's result, flat: `recipe.schedule.factor` and its value.
 type Facts = BTreeMap<String, Value>;
 
 /// Sorts complete runs into groups of equal facts, one entry each in the order of their first runs, each with its runs
@@ -76,7 +76,8 @@ fn facts(config: &RunConfig) -> Result<Facts, CliError> {
     if let Value::Object(mut all) = serde_json::to_value(config)? {
         OF_A_FOLD.iter().for_each(|key| drop(all.remove(*key)));
         all.remove("dataset");
-        // The same clips, wherever they lie; of sessions that do not say which, the same folder, however it was written.
+        // The same clips, wherever they are; for sessions that do not record them, the same folder, however it was
+        // written.
         let data = match &config.dataset {
             Some(record) => Some(record.digest.chars().take(12).collect::<String>()),
             None => fs::canonicalize(&config.data).ok().map(|path| path.display().to_string()),
@@ -103,7 +104,7 @@ fn flatten(name: &str, value: Value, into: &mut Facts) {
     }
 }
 
-/// What distinguishes a group from the others of its method; nothing where there is none.
+/// What distinguishes a group from the others of its method; nothing if it is the only one.
 fn differs(own: &Facts, all: &[Facts]) -> String {
     let others: Vec<&Facts> = all.iter().filter(|other| other["method"] == own["method"] && *other != own).collect();
     let apart = |name: &str| others.iter().any(|other| other.get(name) != own.get(name));
@@ -120,7 +121,7 @@ fn differs(own: &Facts, all: &[Facts]) -> String {
     names.into_iter().take(MOST).map(|name| format!("{name} {}", short(own, name))).collect::<Vec<_>>().join(", ")
 }
 
-/// A fact in a word: of a path, its last part.
+/// A fact in a word: the last part of a path.
 fn short(facts: &Facts, name: &str) -> String {
     match facts.get(name) {
         None => "none".to_owned(),

@@ -1,4 +1,4 @@
-//! Ctrl-C, SIGTERM and SIGHUP for subcommands that run long: the first ends the work in order, a second Ctrl-C or SIGTERM
+//! Ctrl-C, SIGTERM and SIGHUP for long subcommands: the first one ends the work in order, a second Ctrl-C or SIGTERM
 //! ends the process at once.
 
 use std::{
@@ -12,15 +12,15 @@ use std::{
 
 use super::CliError;
 
-/// Whether Ctrl-C was pressed, or the process was asked to end.
+/// Whether Ctrl-C was pressed, or the process received a signal to end.
 #[derive(Clone, Debug, Default)]
 pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Begins to watch. A second Ctrl-C ends the process without asking anyone.
+    /// Begins to watch. A second Ctrl-C ends the process at once.
     ///
     /// # Errors
-    /// When the system gives no thread or no signals.
+    /// When the system cannot start a thread or watch for signals.
     pub fn watch() -> io::Result<Self> {
         let asked = Self::default();
         let seen = asked.clone();
@@ -51,7 +51,7 @@ impl Interrupt {
     /// [`CliError::Interrupted`] once it is time to end.
     ///
     /// # Errors
-    /// Then, and only then.
+    /// Only then.
     pub fn check(&self) -> Result<(), CliError> {
         if self.is_asked() { Err(CliError::Interrupted) } else { Ok(()) }
     }
@@ -61,7 +61,7 @@ impl Interrupt {
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
-    /// `None` under `nohup`, which asks for the signal to be ignored.
+    /// `None` under `nohup`, which ignores the signal.
     hangup: Option<tokio::signal::unix::Signal>,
 }
 
@@ -87,7 +87,7 @@ impl Signals {
         }
     }
 
-    /// The next that somebody sends: a terminal that closes may hang up more than once.
+    /// The next deliberate one: a terminal that closes may send SIGHUP more than once.
     async fn next_of_a_person(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
@@ -96,8 +96,8 @@ impl Signals {
     }
 }
 
-/// Whether SIGHUP is to be handled: not where it is ignored, as under `nohup`, nor where that cannot be found out without
-/// replacing what it does.
+/// Whether to handle SIGHUP: not where it is ignored, as under `nohup`, nor where that cannot be determined without
+/// replacing its handler.
 #[cfg(unix)]
 fn hangs_up() -> bool {
     const HANGUP: u64 = 1;

@@ -32,17 +32,17 @@ pub struct Args {
     /// A session (path, name or `last`) or a model; two of them classify the same windows.
     #[arg(value_name = "SESSION|MODEL", required = true, num_args = 1..=2, env = "AAT_TUI_LISTEN")]
     listeners: Vec<String>,
-    /// A microphone's name or id (see `aat-tui devices`), or a sound file to play in real time; else the default
-    /// microphone.
+    /// A microphone's name or id (see `aat-tui devices`), or a sound file to play in real time [default: the default
+    /// microphone].
     #[arg(long, value_name = "DEVICE|FILE", env = "AAT_TUI_INPUT")]
     input: Option<String>,
     /// Stop after so many seconds; else at the end of the file, or with Ctrl-C.
     #[arg(long, value_name = "S", env = "AAT_TUI_SECONDS")]
     seconds: Option<f32>,
-    /// Seconds between two answers.
+    /// Seconds between two predictions.
     #[arg(long, value_name = "S", default_value_t = Settings::default().hop_s, env = "AAT_TUI_HOP")]
     hop: f32,
-    /// Seconds of sound per prediction (default: the length the model was trained on).
+    /// Seconds of sound per prediction [default: the length the model was trained on].
     #[arg(long, value_name = "S", env = "AAT_TUI_WINDOW")]
     window: Option<f32>,
     /// Number of classes to print, most likely first.
@@ -62,12 +62,12 @@ pub struct Args {
     device: String,
     #[command(flatten)]
     place: Place,
-    /// One JSON object a line.
+    /// Print one JSON object per line.
     #[arg(long, env = "AAT_TUI_JSON")]
     json: bool,
 }
 
-/// One answer, as JSON.
+/// One prediction, as JSON.
 #[derive(Serialize)]
 struct Hop<'a> {
     time: f64,
@@ -80,7 +80,7 @@ struct Hop<'a> {
     skipped: u64,
 }
 
-/// Something that happened to the source, as JSON.
+/// An event of the source, as JSON.
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 enum Happened<'a> {
@@ -92,7 +92,7 @@ enum Happened<'a> {
     Ended(&'a Detection),
 }
 
-/// What it came to, as JSON.
+/// The summary, as JSON.
 #[derive(Default, Serialize)]
 struct Summary {
     summary: bool,
@@ -108,7 +108,7 @@ struct Summary {
 /// Listens until the file ends, the time is over or Ctrl-C.
 ///
 /// # Errors
-/// When nothing can answer, nothing can be heard, or the output is closed; 130 after Ctrl-C.
+/// When the model or the source cannot be opened, or the output is closed; 130 after Ctrl-C.
 pub fn run(args: Args) -> Result<(), CliError> {
     let positive = |what: &str, seconds: f32| {
         let usable = seconds.is_finite() && seconds > 0.0;
@@ -161,7 +161,7 @@ pub fn run(args: Args) -> Result<(), CliError> {
         for event in events {
             match &event {
                 LiveEvent::Opened { .. } => opened = Some(Instant::now()),
-                LiveEvent::Problem(problem) if opened.is_none() => return Err(nothing_to_hear(problem)),
+                LiveEvent::Problem(problem) if opened.is_none() => return Err(no_sound(problem)),
                 _ => {}
             }
             printer.print(event)?;
@@ -178,7 +178,7 @@ pub fn run(args: Args) -> Result<(), CliError> {
     printer.end()
 }
 
-/// The file or the microphone that is meant.
+/// The file or the microphone of `--input`.
 fn chosen(input: Option<&str>) -> Result<Box<dyn Source>, CliError> {
     if let Some(given) = input {
         let path = Path::new(given);
@@ -194,17 +194,17 @@ fn chosen(input: Option<&str>) -> Result<Box<dyn Source>, CliError> {
     Ok(source(input))
 }
 
-fn nothing_to_hear(problem: &str) -> CliError {
+fn no_sound(problem: &str) -> CliError {
     CliError::Failed(format!(
         "{problem}\nTo use a recording instead: --input FILE. To list the microphones: aat-tui devices"
     ))
 }
 
-/// The file of labels that is being written.
+/// The file of labels.
 struct Labels {
     path: PathBuf,
     file: File,
-    /// Why a label could not be written. Listening continues; those that follow are tried again.
+    /// Why a label could not be written. Listening continues, and later labels are tried again.
     lost: Option<String>,
 }
 
@@ -220,12 +220,12 @@ impl Labels {
     }
 }
 
-/// What has been printed, and how.
+/// Prints events, and keeps what the summary needs.
 struct Printer {
     output: Output,
     names: Vec<String>,
     top: usize,
-    /// One for each classifier, when sounds are to be printed.
+    /// One for each classifier, if detections are to be printed.
     detectors: Vec<Detector>,
     labels: Option<Labels>,
     state: LiveState,
@@ -285,7 +285,7 @@ impl Printer {
             LiveEvent::Recovered { source, rate, channels } => {
                 let time = state.time_s;
                 self.output.object(&Happened::Recovered { time, source: &source, rate, channels })?;
-                self.output.line(format!("{time:8.2} s  sound comes in again from {source}, {rate} Hz"))
+                self.output.line(format!("{time:8.2} s  sound again from {source}, {rate} Hz"))
             }
             LiveEvent::Sound { .. } | LiveEvent::Dropped(_) | LiveEvent::Skipped(_) | LiveEvent::Closed => Ok(()),
         }
@@ -321,7 +321,7 @@ impl Printer {
         summary.real_time_factor = self.compute_ms / 1e3 / summary.seconds.max(1e-9);
         self.output.object(&*summary)?;
         self.output.line(format!(
-            "{:.1} s heard, {} answers, latency {:.0} ms on average and {:.0} ms at worst; {} samples dropped, \
+            "{:.1} s of sound, {} predictions, latency {:.0} ms on average and {:.0} ms at worst; {} samples dropped, \
              {} windows skipped",
             summary.seconds,
             summary.answers,

@@ -38,31 +38,31 @@ pub use output::{CliError, Output};
 #[derive(Debug, Parser)]
 #[command(name = "aat-tui", version, about, max_term_width = 100, args_conflicts_with_subcommands = true)]
 pub struct Cli {
-    /// What the workbench opens with.
+    /// The workbench's first settings.
     #[command(flatten)]
     pub workbench: workbench::Args,
 
-    /// What to do; without one, the workbench opens.
+    /// The subcommand; without one, the workbench opens.
     #[command(subcommand)]
     pub command: Option<Command>,
 }
 
-/// What can be done without a screen.
+/// What works without a screen.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Adapt a model to labelled sounds.
     Train(train::Args),
     /// Train by several methods on the same batches and compare.
     Compare(compare::Args),
-    /// Let a backbone learn from sounds before it is adapted.
+    /// Pretrain a backbone on sounds.
     Pretrain(pretrain::Args),
-    /// Measure what a frozen backbone makes of a data set, without training it.
+    /// Measure how well a frozen backbone separates the classes of a data set.
     Probe(probe::Args),
-    /// Go on from a session's last checkpoint.
+    /// Resume from a session's last checkpoint.
     Resume(resume::Args),
     /// Evaluate a trained session.
     Eval(eval::Args),
-    /// Say what sound files hold.
+    /// Print the most likely classes of sound files.
     Classify(classify::Args),
     /// Find sounds in recordings, however long, and write where they are.
     Scan(scan::Args),
@@ -74,13 +74,13 @@ pub enum Command {
     Params(params::Args),
     /// List, check or measure data sets.
     Data(data::Args),
-    /// Write the log-mel spectrogram of sound files as .npy.
+    /// Write the log-mel spectrograms of sound files as .npy.
     Features(features::Args),
-    /// Show what a checkpoint is, check it, convert it.
+    /// Show, check or convert a checkpoint.
     Models(models::Args),
     /// Classify a microphone, or a file in real time, at each hop.
     Listen(listen::Args),
-    /// Measure the time and memory of a training step, an answer, a filter bank or a drawn frame.
+    /// Measure the time and memory of a training step, a prediction, a filter bank or a drawn frame.
     Bench(bench::Args),
     /// List microphones and compute devices, with what is wrong with each.
     Devices(devices::Args),
@@ -90,8 +90,8 @@ pub enum Command {
     Man,
 }
 
-/// What the environment may say of flags: a variable that is empty counts as unset, and one of a flag without a value takes
-/// 1 and 0, true and false, yes and no, on and off.
+/// Environment variables for flags: an empty variable counts as unset, and one for a flag without a value takes 1 and
+/// 0, true and false, yes and no, on and off.
 fn of_environment(command: clap::Command) -> clap::Command {
     command
         .mut_args(|arg| {
@@ -107,8 +107,8 @@ fn of_environment(command: clap::Command) -> clap::Command {
         .mut_subcommands(of_environment)
 }
 
-/// Parses the arguments, runs the subcommand, prints what went wrong, and returns the exit code:
-/// 0 done, 1 failed, 2 usage, 130 interrupted.
+/// Parses the arguments, runs the subcommand, prints its error, and returns the exit code: 0 done, 1 failed, 2 usage,
+/// 130 interrupted.
 pub fn main() -> ExitCode {
     let mut command = of_environment(Cli::command());
     let parsed = command

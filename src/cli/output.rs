@@ -1,4 +1,4 @@
-//! The only place that writes to standard output: text for people or one JSON object a line.
+//! The only place that writes to standard output: text for people, or one JSON object per line.
 
 use std::io::{self, Write};
 
@@ -13,7 +13,7 @@ use crate::{
 /// Why a subcommand ended without its result.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
-    /// The request itself is off: exit code 2.
+    /// The request itself is wrong: exit code 2.
     #[error("{0}")]
     Usage(String),
     /// The work failed: exit code 1.
@@ -22,7 +22,7 @@ pub enum CliError {
     /// Someone pressed Ctrl-C: exit code 130.
     #[error("interrupted")]
     Interrupted,
-    /// The reader of our output went away; nothing to say, and nobody to say it to.
+    /// The reader of the output is gone; nothing is printed.
     #[error("the output was closed")]
     Closed,
 }
@@ -45,7 +45,7 @@ impl From<io::Error> for CliError {
     }
 }
 
-/// Failures of the layers below are failures of the work; their messages already say what to do.
+/// Failures of other modules are failures of the work; their messages already say what to do.
 macro_rules! failed_from {
     ($($error:ty),* $(,)?) => {$(
         impl From<$error> for CliError {
@@ -73,12 +73,12 @@ impl From<DataError> for CliError {
     }
 }
 
-/// Where a subcommand's answer goes.
+/// The output of a subcommand.
 pub struct Output {
     json: bool,
-    /// Whether the work matters more than its report: when the output cannot be written, the work continues.
+    /// Whether the work continues when the output cannot be written.
     beside: bool,
-    /// Whether it could not be written, and is not written any more.
+    /// Whether the output failed, and is no longer written.
     lost: bool,
     to: Box<dyn Write + Send>,
 }
@@ -89,16 +89,16 @@ impl Output {
         Self { json, beside: false, lost: false, to: Box::new(io::stdout()) }
     }
 
-    /// The same for work that leaves something else, such as a session: when standard output is closed or full, that is
-    /// said once on standard error, and the work continues without it.
+    /// The same for work that leaves something else, such as a session: when standard output is closed or full, a
+    /// message on standard error says so once, and the work continues without it.
     pub fn beside_work(json: bool) -> Self {
         Self { beside: true, ..Self::stdout(json) }
     }
 
-    /// An error when something of the output was lost, for commands whose last lines are a result of their own.
+    /// An error when some output was lost, for commands whose last lines are a result of their own.
     ///
     /// # Errors
-    /// Then, and only then.
+    /// Only then.
     pub fn complete(&self) -> Result<(), CliError> {
         match self.lost {
             true => Err(CliError::Failed("not everything could be written to standard output".to_owned())),
@@ -122,12 +122,12 @@ impl Output {
         }
     }
 
-    /// Whether JSON was asked for.
+    /// Whether JSON was requested.
     pub fn is_json(&self) -> bool {
         self.json
     }
 
-    /// One JSON object as a line, when JSON was asked for.
+    /// Prints one JSON object as a line, if JSON was requested.
     ///
     /// # Errors
     /// When the output is closed or cannot be written.
@@ -139,7 +139,7 @@ impl Output {
         Ok(())
     }
 
-    /// One line for people, when JSON was not asked for. What a terminal would obey is shown, not sent.
+    /// Prints one line for people, unless JSON was requested. Control characters are shown, not sent.
     ///
     /// # Errors
     /// When the output is closed or cannot be written.
@@ -156,14 +156,13 @@ pub(super) fn warn(message: &str) {
     let _ = writeln!(io::stderr(), "aat-tui: {}", printable(message));
 }
 
-/// The last words of a command that failed, on standard error.
+/// The error of a command that failed, on standard error.
 pub(super) fn print_error(error: &CliError) {
-    // Nobody is left to hear about a closed standard error.
+    // A closed standard error cannot be reported.
     let _ = writeln!(io::stderr(), "aat-tui: {}", printable(&error.to_string()));
 }
 
-/// A text as a column so many cells wide, whatever its script; one that is too wide ends in `…`. Control characters are
-/// shown.
+/// A text in a column of so many cells, in any script; a wider one ends in `…`. Control characters are shown.
 pub(super) fn column(text: &str, cells: usize) -> String {
     let mut text = printable(text).into_owned();
     if text.width() > cells {

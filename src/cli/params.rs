@@ -1,4 +1,4 @@
-//! `aat-tui params`: what trains and what is frozen, counted exactly, without any weights.
+//! `aat-tui params`: exact counts of what trains and what is frozen, without any weights.
 
 use std::fmt::Write as _;
 
@@ -19,24 +19,24 @@ pub struct Args {
     model: String,
     #[arg(long, help = super::run_args::methods(), env = "AAT_TUI_METHOD", default_value = "aat")]
     method: Method,
-    /// Classes of the head; a checkpoint's own, if it has a head and this is left out.
+    /// Classes of the head [default: the checkpoint's, if it has a head].
     #[arg(long, env = "AAT_TUI_CLASSES")]
     classes: Option<usize>,
     /// Frames of 10 ms of a clip.
     #[arg(long, env = "AAT_TUI_FRAMES")]
     frames: Option<usize>,
-    /// Stride of the patches along both axes; a checkpoint's own, if this is left out.
+    /// Stride of the patches along both axes [default: the checkpoint's].
     #[arg(long, env = "AAT_TUI_STRIDE")]
     stride: Option<usize>,
     /// Clips of the training step whose cost is counted.
     #[arg(long, env = "AAT_TUI_BATCH", default_value_t = 16)]
     batch: usize,
-    /// What the counted step computes again instead of keeping it: nothing, mlp or block.
+    /// What the counted step recomputes instead of saving it: nothing, mlp or block.
     #[arg(long, env = "AAT_TUI_RECOMPUTE", default_value_t = Recompute::Nothing)]
     recompute: Recompute,
     #[command(flatten)]
     place: Place,
-    /// One JSON object instead of a table.
+    /// Print one JSON object instead of a table.
     #[arg(long, env = "AAT_TUI_JSON")]
     json: bool,
 }
@@ -53,8 +53,8 @@ struct Report {
     share: f64,
     groups: Vec<Group>,
     layers: Vec<Layer>,
-    /// What a training step on the CPU costs, and what one of full fine-tuning does; none where the kernels for it do
-    /// not know the method.
+    /// The cost of a training step on the CPU, and of one of full fine-tuning; `None` where the CPU backend does not
+    /// support the method.
     step: Option<[Cost; 2]>,
 }
 
@@ -66,7 +66,7 @@ struct Group {
     trainable: usize,
 }
 
-/// A block: scalars that are frozen, and those that a method added.
+/// A block: frozen scalars, and those that a method added.
 #[derive(Serialize)]
 struct Layer {
     index: usize,
@@ -76,7 +76,7 @@ struct Layer {
     lora: usize,
 }
 
-/// The parts in the order of the table, by the names of the JSON and for people.
+/// The parts in the order of the table, by their names in JSON and in text.
 const PARTS: [(Part, &str, &str); 8] = [
     (Part::Stem, "stem", "patches and positions"),
     (Part::Block, "blocks", "blocks"),
@@ -183,7 +183,7 @@ fn table(report: &Report) -> String {
     text
 }
 
-/// What a training step costs, beside one of full fine-tuning.
+/// The cost of a training step, beside one of full fine-tuning.
 fn step_table(text: &mut String, method: Method, both: &[Cost; 2]) {
     let full = Method::full();
     let _ = writeln!(

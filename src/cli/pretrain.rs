@@ -1,4 +1,4 @@
-//! `aat-tui pretrain`: lets a backbone learn from sounds before anyone adapts it.
+//! `aat-tui pretrain`: trains a backbone on sounds, before it is adapted.
 
 use super::{CliError, Output, run_args::Place, watch::watch};
 use crate::{
@@ -9,38 +9,38 @@ use crate::{
 /// Pretrain a backbone on sounds, labelled or not.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Folders of sounds (a folder within is a class, but for `unlabelled`), or `demo`.
+    /// Folders of sounds (each subfolder is a class, except `unlabelled`), or `demo`.
     #[arg(long, value_name = "D", env = "AAT_TUI_DATA", num_args = 1.., required = true)]
     data: Vec<String>,
     /// Initial weights: tiny, small, base (random weights), or a checkpoint.
     #[arg(long, value_name = "M", env = "AAT_TUI_MODEL", default_value = "tiny")]
     model: String,
-    /// What is learned: ssast, labels, distill, or several with weights: distill=1,labels=0.5.
+    /// The objectives: ssast, labels, distill, or several with weights: distill=1,labels=0.5.
     #[arg(long, value_name = "O", env = "AAT_TUI_OBJECTIVE", default_value = "ssast", value_parser = objectives)]
     objective: Objectives,
-    /// The frozen model whose features are learned, for distill: a checkpoint.
+    /// The teacher of distill, which is frozen: a checkpoint.
     #[arg(long, value_name = "T", env = "AAT_TUI_TEACHER")]
     teacher: Option<String>,
-    /// After which of the teacher's blocks; several are learned side by side.
+    /// The numbers of the teacher's blocks whose features are learned.
     #[arg(long, value_name = "N,..", env = "AAT_TUI_TEACHER_LAYERS", value_delimiter = ',', default_value = "2,4")]
     teacher_layers: Vec<usize>,
     /// Frames of 10 ms of the longest crops.
     #[arg(long, value_name = "T", env = "AAT_TUI_FRAMES", default_value_t = 512)]
     frames: usize,
-    /// Longest crops in a step; crops of a half or a quarter come in twice or four times that number. Many small steps
-    /// teach more in a given time on a CPU; a GPU wants 48 and more.
+    /// Longest crops in a step; crops of a half or a quarter come in twice or four times that number. On a CPU many
+    /// small steps train better in a given time; a GPU needs 48 and more.
     #[arg(long, value_name = "B", env = "AAT_TUI_BATCH", default_value_t = 8)]
     batch: usize,
-    /// Passes over as much sound as there is.
+    /// Passes over the amount of sound in the corpus.
     #[arg(long, value_name = "N", env = "AAT_TUI_EPOCHS", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     epochs: u32,
     /// Highest learning rate.
     #[arg(long, env = "AAT_TUI_LR", default_value_t = 1e-3)]
     lr: f64,
-    /// Share of patches that each crop shows [default: 0.5, with ssast 1].
+    /// Share of patches of each crop that the backbone gets [default: 0.5, with ssast 1].
     #[arg(long, value_name = "P", env = "AAT_TUI_KEEP")]
     keep: Option<f32>,
-    /// Share of patches that ssast hides (400 of 512 in the paper).
+    /// Share of patches that ssast masks (400 of 512 in the paper).
     #[arg(long, value_name = "P", env = "AAT_TUI_HIDE", default_value_t = 0.78)]
     hide: f32,
     /// Strength of augmentation (level, spectral tilt, bandwidth, background sounds), from 0 to 1.
@@ -52,7 +52,7 @@ pub struct Args {
     /// Where the arithmetic is done: auto, cpu, cuda, cuda:N, metal.
     #[arg(long, env = "AAT_TUI_DEVICE", default_value = "auto")]
     device: String,
-    /// In what the backbone multiplies: f32, bf16, or auto: bf16 on CUDA, else f32.
+    /// Precision of the backbone's products: f32, bf16, or auto: bf16 on CUDA, else f32.
     #[arg(long, env = "AAT_TUI_DTYPE", default_value = "auto")]
     dtype: String,
     /// The session's name.
@@ -60,17 +60,17 @@ pub struct Args {
     name: Option<String>,
     #[command(flatten)]
     place: Place,
-    /// One JSON object a line instead of text.
+    /// Print one JSON object per line instead of text.
     #[arg(long, env = "AAT_TUI_JSON")]
     json: bool,
 }
 
-/// `distill=1,labels=0.5`, or names alone, which weigh 1.
+/// `distill=1,labels=0.5`, or names alone, with weight 1.
 fn objectives(given: &str) -> Result<Objectives, String> {
     let mut found = Objectives::default();
     for part in given.split(',') {
         let (name, weight) = part.split_once('=').unwrap_or((part, "1"));
-        let weight: f64 = weight.trim().parse().map_err(|_| format!("`{weight}` is no weight"))?;
+        let weight: f64 = weight.trim().parse().map_err(|_| format!("`{weight}` is not a weight"))?;
         match name.trim() {
             "labels" => found.labels = weight,
             "distill" => found.distill = weight,

@@ -1,4 +1,4 @@
-//! `aat-tui probe`: what a straight line reads off a frozen backbone, in seconds.
+//! `aat-tui probe`: how well a linear classifier separates the classes on a frozen backbone, in seconds.
 
 use std::ops::ControlFlow;
 
@@ -13,13 +13,13 @@ use crate::{
     train::{self, Probe, Request, TrainError, mean},
 };
 
-/// Measure a frozen backbone on a data set by ridge regression, beside the log-mel's own statistics: how much is there
-/// to be had before anything is adapted.
+/// Measure a frozen backbone on a data set by ridge regression, beside the log-mel's own statistics: how well the
+/// classes are separated before anything is adapted.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     run: RunArgs,
-    /// The folds held out in turn: `all`, or some with commas between.
+    /// The folds held out in turn: `all`, or several separated by commas.
     #[arg(long, value_name = "all|K,...", env = "AAT_TUI_FOLDS", conflicts_with = "fold")]
     folds: Option<Folds>,
 }

@@ -3,14 +3,14 @@
 use super::{CliError, Output, run_args::Place, watch::watch};
 use crate::train::{Launch, Trainer};
 
-/// Go on from a session's last checkpoint.
+/// Resume from a session's last checkpoint.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The session: its name, its folder, or `last`.
     session: String,
     #[command(flatten)]
     place: Place,
-    /// One JSON object a line instead of text.
+    /// Print one JSON object per line instead of text.
     #[arg(long, env = "AAT_TUI_JSON")]
     json: bool,
 }
@@ -18,7 +18,7 @@ pub struct Args {
 /// Trains to the end.
 ///
 /// # Errors
-/// When the run cannot go on, fails, or is interrupted.
+/// When the run cannot resume, fails, or is interrupted.
 pub fn run(args: &Args) -> Result<(), CliError> {
     let store = args.place.store();
     let folder = store.find(&args.session)?;

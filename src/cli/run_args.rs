@@ -1,4 +1,4 @@
-//! What `train`, `compare` and their kin all ask for.
+//! Arguments that `train`, `compare` and similar subcommands share.
 
 use std::{path::PathBuf, str::FromStr};
 
@@ -43,7 +43,7 @@ pub struct RunArgs {
     /// Frames of 10 ms that a clip is cut or padded to.
     #[arg(long, value_name = "T", env = "AAT_TUI_FRAMES")]
     frames: Option<usize>,
-    /// Stride of the patches: 10 as published, 16 for two and a half times fewer tokens.
+    /// Stride of the patches: 10 as published; 16 gives two and a half times fewer tokens.
     #[arg(long, value_name = "P", env = "AAT_TUI_STRIDE")]
     stride: Option<usize>,
     /// Seed of initial weights, batch order and augmentation.
@@ -52,17 +52,17 @@ pub struct RunArgs {
     /// Where the arithmetic is done: auto, cpu, cuda, cuda:N, metal.
     #[arg(long, env = "AAT_TUI_DEVICE", default_value_t = Request::default().device)]
     device: String,
-    /// In what the backbone multiplies: f32, bf16, or auto: bf16 on CUDA, else f32.
+    /// Precision of the backbone's products: f32, bf16, or auto: bf16 on CUDA, else f32.
     #[arg(long, env = "AAT_TUI_DTYPE", default_value_t = Request::default().dtype)]
     dtype: String,
     /// Steps between two measurements of the adapters' norms (0: never).
     #[arg(long, value_name = "N", env = "AAT_TUI_NORMS_EVERY", default_value_t = Request::default().norms_every)]
     norms_every: u64,
-    /// What the backward pass computes again instead of keeping it: nothing, mlp, or block: the least memory, a third more
-    /// time. The result is the same. On the CPU.
+    /// What the backward pass recomputes instead of saving it: nothing, mlp, or block (the least memory, a third more
+    /// time). The result is the same. CPU only.
     #[arg(long, value_name = "WHAT", env = "AAT_TUI_RECOMPUTE", default_value_t = Request::default().recompute)]
     recompute: Recompute,
-    /// What is done about a step whose loss is not a number: stop the run, or skip the step and go on.
+    /// What to do about a step whose loss is not a number: stop the run, or skip the step and continue.
     #[arg(long, env = "AAT_TUI_ON_NAN", value_enum, default_value_t = NotANumber::Stop)]
     on_nan: NotANumber,
     /// The session's name.
@@ -70,34 +70,34 @@ pub struct RunArgs {
     name: Option<String>,
     #[command(flatten)]
     pub(super) place: Place,
-    /// One JSON object a line instead of text.
+    /// Print one JSON object per line instead of text.
     #[arg(long, env = "AAT_TUI_JSON")]
     pub(super) json: bool,
 }
 
-/// What is done about a loss that is not a number, as on the command line.
+/// What to do about a loss that is not a number, as on the command line.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum NotANumber {
     Stop,
     Skip,
 }
 
-/// What a person may have to say of marks in recordings.
+/// Flags on marks in recordings.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Marks {
-    /// Of a table of marks in recordings: the column with the labels, where it has no usual name.
+    /// The column with the labels in a table of marks in recordings, if it has no usual name.
     #[arg(long, value_name = "NAME", env = "AAT_TUI_LABEL_COLUMN")]
     label_column: Option<String>,
-    /// Take what a machine detected as truth; without this a table with scores is refused.
+    /// Use machine detections as ground truth; without this flag a table with scores is refused.
     #[arg(long, env = "AAT_TUI_TRUST_DETECTIONS")]
     trust_detections: bool,
-    /// Everything in the recordings that tables of marks name was marked: what lies between marks is background.
+    /// The recordings of a table of marks are marked completely: everything between marks is background.
     #[arg(long, env = "AAT_TUI_MARKED_IN_FULL")]
     marked_in_full: bool,
 }
 
 impl Marks {
-    /// The same as the library takes it.
+    /// The same as the library's options.
     pub(super) fn options(&self) -> marks::Options {
         marks::Options {
             label_column: self.label_column.clone(),
@@ -108,7 +108,7 @@ impl Marks {
     }
 }
 
-/// Where sessions are.
+/// The location of sessions.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Place {
     /// Folder of the sessions.
@@ -117,19 +117,19 @@ pub struct Place {
 }
 
 impl Place {
-    /// The sessions meant.
+    /// The store of sessions.
     pub fn store(&self) -> Store {
         self.sessions.clone().map_or_else(Store::of_user, Store::at)
     }
 
-    /// What `--model` means: also a session by its name.
+    /// The model of `--model`, which may also be a session's name.
     pub fn model(&self, given: &str) -> String {
         self.store().model(given)
     }
 }
 
 impl RunArgs {
-    /// What is asked of a run by this method.
+    /// The request for a run by this method.
     pub fn request(&self, method: Method) -> Request {
         Request {
             data: self.data.clone(),
@@ -159,7 +159,7 @@ impl RunArgs {
     }
 }
 
-/// Help of `--method`: the list is the methods' own.
+/// Help of `--method`, with the list of methods.
 pub(super) fn methods() -> String {
     format!("How the backbone is adapted: {}; lora-r4-a8 is LoRA of rank 4, alpha 8", Method::names())
 }
@@ -167,7 +167,7 @@ pub(super) fn methods() -> String {
 /// Folds on the command line.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Folds {
-    /// Every one that the data set has.
+    /// Every fold of the data set.
     All,
     /// These.
     These(Vec<u32>),
@@ -181,12 +181,12 @@ impl FromStr for Folds {
             return Ok(Self::All);
         }
         let numbers = given.split(',').map(|fold| fold.trim().parse()).collect::<Result<_, _>>();
-        numbers.map(Self::These).map_err(|_| "give `all`, or numbers with commas between".to_owned())
+        numbers.map(Self::These).map_err(|_| "give `all`, or numbers separated by commas".to_owned())
     }
 }
 
 impl Folds {
-    /// The folds to go through: those asked for, else the one; `None` leaves the choice to the data set.
+    /// The folds to run: those of `--folds`, else that of `--fold`; `None` leaves the choice to the data set.
     pub(super) fn each(
         asked: Option<&Self>,
         one: Option<u32>,
@@ -197,7 +197,7 @@ impl Folds {
             None => Ok(vec![one]),
             Some(Self::These(folds)) => Ok(folds.iter().copied().map(Some).collect()),
             Some(Self::All) => match data::open_with(spec, marks)?.folds() {
-                folds if folds.is_empty() => Err(CliError::Failed(format!("{spec} has no folds; leave --folds away"))),
+                folds if folds.is_empty() => Err(CliError::Failed(format!("{spec} has no folds; leave --folds out"))),
                 folds => Ok(folds.into_iter().map(Some).collect()),
             },
         }

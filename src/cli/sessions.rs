@@ -1,4 +1,4 @@
-//! `aat-tui sessions`: what ran, and what became of it.
+//! `aat-tui sessions`: lists, shows, exports and removes sessions.
 
 use std::path::PathBuf;
 
@@ -26,29 +26,29 @@ pub struct Args {
     action: Action,
     #[command(flatten)]
     place: Place,
-    /// JSON instead of text.
+    /// Print JSON instead of text.
     #[arg(long, global = true, env = "AAT_TUI_JSON")]
     json: bool,
 }
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
-    /// Every session, the newest first.
+    /// List every session, the newest first.
     List,
-    /// One session: what was trained, how, and what it came to.
+    /// Show one session: its configuration and results.
     Show {
         /// Its name, its folder, or `last`.
         session: String,
     },
     /// Write a session's epochs as a table (.csv), all of it (.json), or its curves (.svg, .png); of several sessions,
-    /// what they came to over folds, as a table (.csv) or a figure (.svg, .png). Sessions that differ in nothing but
-    /// their fold are one row; whatever else differs (method, backbone, recipe, seed, ...) makes a row of its own.
+    /// their results over folds, as a table (.csv) or a figure (.svg, .png). Sessions that differ only in their fold
+    /// share a row; any other difference (method, backbone, recipe, seed, ...) makes a separate row.
     Export {
         /// Their names, their folders, or `last`.
         // Not `sessions`: that is the folder's flag.
         #[arg(required = true, value_name = "SESSION")]
         which: Vec<String>,
-        /// The file; its extension decides.
+        /// The file; its extension decides the format.
         #[arg(long, value_name = "FILE")]
         to: PathBuf,
     },
@@ -59,7 +59,7 @@ enum Action {
     },
 }
 
-/// Does what is asked.
+/// Runs the subcommand.
 ///
 /// # Errors
 /// When there is no such session, or it cannot be read or written.
@@ -168,7 +168,7 @@ fn line(info: &SessionInfo) -> String {
     format!("{:<32}{:<13}{:>4}/{planned:<5}{best}", row.session, row.status, row.epochs)
 }
 
-/// All of a session but its steps, as JSON.
+/// A whole session but its steps, as JSON.
 #[derive(Serialize)]
 struct Whole<'a> {
     #[serde(flatten)]
@@ -248,7 +248,7 @@ fn show(info: &SessionInfo, output: &mut Output) -> Result<(), CliError> {
     Ok(())
 }
 
-/// What several complete sessions came to, each thing over its folds.
+/// The results of several complete sessions, each configuration over its folds.
 fn compare(sessions: &[String], store: &Store, to: &std::path::Path) -> Result<(), CliError> {
     comparison::check_name(to)?;
     let mut runs: Vec<Member> = Vec::new();

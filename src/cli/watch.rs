@@ -1,4 +1,4 @@
-//! Following a trainer without a screen: JSON lines, plain lines, or bars on a terminal.
+//! Follows a trainer without a screen: JSON lines, plain lines, or bars on a terminal.
 
 use std::{
     io::{IsTerminal, stderr, stdout},
@@ -18,10 +18,10 @@ use crate::{
     train::{Command, News, Trainer, Update},
 };
 
-/// How often Ctrl-C is looked for while nothing happens.
+/// How often Ctrl-C is checked while nothing happens.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// What an epoch came to, as JSON.
+/// The result of an epoch, as JSON.
 #[derive(Serialize)]
 struct EpochLine<'a> {
     event: &'static str,
@@ -39,14 +39,14 @@ struct EpochLine<'a> {
     lr: f64,
 }
 
-/// Something else worth a line, as JSON.
+/// Another event, as JSON.
 #[derive(Serialize)]
 struct OtherLine<'a> {
     event: &'static str,
     session: Option<&'a str>,
     method: Option<Method>,
     fold: Option<u32>,
-    /// With `started`: which data the run is of, and what was found and used of it.
+    /// With `started`: the run's data, and which of it was found and used.
     #[serde(skip_serializing_if = "Option::is_none")]
     dataset: Option<&'a DataRecord>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,7 +55,7 @@ struct OtherLine<'a> {
     message: Option<&'a str>,
 }
 
-/// What a run came to, as JSON.
+/// The result of a run, as JSON.
 #[derive(Serialize)]
 struct SummaryLine<'a> {
     summary: bool,
@@ -72,7 +72,7 @@ struct SummaryLine<'a> {
     peak_rss_bytes: u64,
 }
 
-/// Runs that are over, and whether all of them came to their end.
+/// Runs that are over, and whether all of them are complete.
 #[must_use]
 pub struct Watched {
     /// In the order they were given to the trainer.
@@ -82,10 +82,10 @@ pub struct Watched {
 }
 
 impl Watched {
-    /// Tells what each complete run came to, and then whether all are complete.
+    /// Prints the result of each complete run, and returns whether all are complete.
     ///
     /// # Errors
-    /// When a run failed, someone interrupted, or the output is closed.
+    /// When a run failed, was interrupted, or the output is closed.
     pub fn summarise(self, output: &mut Output) -> Result<(), CliError> {
         self.states.iter().try_for_each(|state| summarise(state, output))?;
         self.outcome
@@ -141,7 +141,7 @@ fn how_to_go_on(state: &RunState, store: &Store) -> String {
     }
 }
 
-/// Tells what a complete run came to.
+/// Prints the result of a complete run.
 ///
 /// # Errors
 /// When the output is closed.
@@ -175,7 +175,7 @@ pub fn summarise(state: &RunState, output: &mut Output) -> Result<(), CliError> 
     ))
 }
 
-/// Tells of a run that was complete before and is used as it is.
+/// Reports a run that was complete already and is reused.
 ///
 /// # Errors
 /// When the output is closed.
@@ -184,7 +184,7 @@ pub fn print_reused(state: &RunState, output: &mut Output) -> Result<(), CliErro
     output.line(format!("{}: complete already, used as it is (--anew trains it again)", name(state)))
 }
 
-/// Tells of something that is of no run in particular.
+/// Reports something that belongs to no single run.
 ///
 /// # Errors
 /// When the output is closed.
@@ -193,7 +193,7 @@ pub fn print_warning(message: &str, output: &mut Output) -> Result<(), CliError>
     output.line(message)
 }
 
-/// The runs as they are shown.
+/// The runs' states and how they are printed.
 struct RunView<'a> {
     states: Vec<RunState>,
     bars: Bars,
@@ -241,7 +241,7 @@ impl<'a> RunView<'a> {
             }),
             Event::Resumed { step, .. } => self.bars.aside(|| {
                 other(output, state, "resumed", Some(*step), None)?;
-                output.line(format!("{}: going on after step {step}", name(state)))
+                output.line(format!("{}: continuing after step {step}", name(state)))
             }),
             Event::Stopped => other(output, state, "stopped", Some(state.step()), None),
             Event::Failed { message } => other(output, state, "failed", None, Some(message)),
@@ -273,7 +273,7 @@ fn name(state: &RunState) -> &str {
     state.config.as_ref().map_or("run", |config| config.session.as_str())
 }
 
-/// What was found where the data is, and what of it is used; nothing for what the program makes itself.
+/// The files found at the data's location, and which are used; nothing for synthesised data.
 fn found(config: &RunConfig) -> Option<String> {
     let found = &config.dataset.as_deref()?.found;
     (found.files > 0).then(|| format!("{} holds {found}", config.data))
@@ -365,7 +365,7 @@ impl Bars {
         bar.set_message(text);
     }
 
-    /// Writes lines without tearing the bars.
+    /// Writes lines without disturbing the bars.
     fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
         match &self.all {
             Some(all) => all.suspend(write),
@@ -375,7 +375,7 @@ impl Bars {
 
     fn clear(&self) {
         if let Some(all) = &self.all {
-            // A terminal that went away has nothing left to clear.
+            // A terminal that is gone has nothing to clear.
             let _ = all.clear();
         }
     }

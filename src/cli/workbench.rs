@@ -1,4 +1,4 @@
-//! The bare command: the workbench.
+//! The program without a subcommand: opens the workbench.
 
 use std::path::PathBuf;
 
@@ -9,16 +9,16 @@ use crate::{
     tui::{self, Options, TuiError},
 };
 
-/// What the workbench opens with. Everything can be changed inside, too.
+/// The workbench's first settings. All of them can be changed inside.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Workbench")]
 pub struct Args {
-    /// What to train on: a folder, a manifest, or demo.
+    /// The data to train on: a folder, a manifest, or demo.
     #[arg(long, env = "AAT_TUI_DATA", default_value = "demo")]
     pub data: String,
     #[command(flatten)]
     pub marks: Marks,
-    /// What to adapt: box, tiny, small, base, a checkpoint, hf:ORG/NAME.
+    /// The model to adapt: box, tiny, small, base, a checkpoint, hf:ORG/NAME.
     #[arg(long, env = "AAT_TUI_MODEL", default_value = "box")]
     pub model: String,
     /// The fold held out for validation.
@@ -30,16 +30,16 @@ pub struct Args {
     /// Seed of initial weights, batch order and augmentation.
     #[arg(long, env = "AAT_TUI_SEED", default_value_t = Request::default().seed)]
     pub seed: u64,
-    /// auto, cpu, cuda, cuda:N, metal.
+    /// Where the arithmetic is done: auto, cpu, cuda, cuda:N, metal.
     #[arg(long, env = "AAT_TUI_DEVICE", default_value = "auto")]
     pub device: String,
-    /// Where sessions are kept.
+    /// Folder of the sessions.
     #[arg(long, env = "AAT_TUI_SESSIONS")]
     pub sessions: Option<PathBuf>,
-    /// dark, light, colour-blind, monochrome, or your own.
+    /// The theme: dark, light, colour-blind, monochrome, or your own.
     #[arg(long, env = "AAT_TUI_THEME")]
     pub theme: Option<String>,
-    /// What the spectrogram is drawn with: half, octant, kitty, or auto: the finest that the terminal supports.
+    /// Graphics of the spectrogram: half, octant, kitty, or auto: the finest that the terminal supports.
     #[arg(long, env = "AAT_TUI_GRAPHICS", default_value = "auto")]
     pub graphics: String,
 }

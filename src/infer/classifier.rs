@@ -1,4 +1,4 @@
-//! Something that answers.
+//! A model that classifies sound.
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ use crate::{
     session::{Best, Checkpoint, RunConfig, SessionError, Store},
 };
 
-/// A model that is ready to answer: labels, front end, normalisation, weights.
+/// A model that is ready to classify: labels, front end, normalisation, weights.
 pub struct Classifier {
     name: String,
     labels: Vec<String>,
@@ -36,10 +36,10 @@ pub struct Classifier {
     method: Method,
     store: ParamStore,
     fingerprint: String,
-    /// The adapters as they were trained, once one of them has been turned.
+    /// The adapters as they were trained, once a gain has been set.
     trained_adapters: Option<TrainedAdapters>,
     session: Option<(RunConfig, Option<Best>)>,
-    /// What a person should know of the weights that were taken.
+    /// Notes for the user about the weights in use.
     notes: Vec<String>,
 }
 
@@ -59,7 +59,7 @@ impl Classifier {
         match store.find(source) {
             Ok(folder) => Self::of_session(&folder, Which::usual(&folder)?, device),
             Err(absent @ SessionError::Unknown { .. }) => match Self::of_model(source, device) {
-                // It is no model either: the nearest session's name helps more often.
+                // It is not a model either: the nearest session's name is the more helpful error.
                 Err(InferError::Model(ModelError::Unknown { .. })) => Err(absent.into()),
                 other => other,
             },
@@ -75,7 +75,7 @@ impl Classifier {
         Self::of_trained(Trained::open(folder, which, device)?)
     }
 
-    /// Makes a session's model answer.
+    /// Makes a classifier of a session's model.
     ///
     /// # Errors
     /// When no front end here fits the model.
@@ -91,12 +91,10 @@ impl Classifier {
     fn of_model(source: &str, device: &str) -> Result<Self, InferError> {
         let opened = model::open(&model::Request { device: model::device(device)?, ..model::Request::new(source) })?;
         let labels = opened.labels.clone().ok_or_else(|| {
-            InferError::Unusable(format!(
-                "{source} has no class names to answer with; train it on labelled sounds first"
-            ))
+            InferError::Unusable(format!("{source} has no class names; train it on labelled sounds first"))
         })?;
         let normalisation = opened.normalisation.unwrap_or(Normalisation::AUDIOSET);
-        // AudioSet's classes occur together: each is a question of its own.
+        // AudioSet's classes occur together, so each is scored by itself.
         let together = opened.multi_label.unwrap_or(labels.len() == 527);
         let loss = if together { Loss::Binary } else { Loss::CrossEntropy };
         Self::assemble(source.to_owned(), opened, Ready { labels, loss, normalisation }, None)
@@ -133,7 +131,7 @@ impl Classifier {
         &self.name
     }
 
-    /// What a person should know of its weights: that others than the wished ones answer, and why.
+    /// Notes for the user about its weights: that other weights than those asked for are in use, and why.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
@@ -143,7 +141,7 @@ impl Classifier {
         &self.labels
     }
 
-    /// The log-mel that it takes.
+    /// The log-mel settings that it takes.
     pub fn front_end(&self) -> FrontEnd {
         self.front_end
     }
@@ -168,10 +166,10 @@ impl Classifier {
         self.session.as_ref().map(|(config, reached)| (config, *reached))
     }
 
-    /// Puts another checkpoint of the same session in; every adapter as it was trained.
+    /// Loads another checkpoint of the same session, with every gain at 1.
     ///
     /// # Errors
-    /// When it is of another model.
+    /// When it does not fit the model.
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), InferError> {
         restore(&self.store, checkpoint)?;
         (self.trained_adapters, self.short) = (None, None);
@@ -211,7 +209,7 @@ impl Classifier {
         self.engine.config().depth
     }
 
-    /// Multiplies the adapters' outputs from now on; neutral gains bring back what was trained.
+    /// Multiplies the adapters' outputs from now on; neutral gains restore the trained weights.
     ///
     /// # Errors
     /// When the model has no adapters, or the arithmetic fails.
@@ -278,7 +276,7 @@ impl Classifier {
         self.logits(&features)
     }
 
-    /// 16 kHz mono samples as this model takes them.
+    /// 16 kHz mono samples as this model's input.
     pub fn log_mel(&mut self, samples: &[f32]) -> LogMel {
         self.extractor.compute(samples)
     }
@@ -319,8 +317,8 @@ impl Classifier {
         Ok(self.sure(&logits))
     }
 
-    /// What the backbone makes of each window, (windows, D), and the probability of each class, (windows, classes): the
-    /// vectors are those that the head is given, before its norm.
+    /// The backbone's vector for each window, (windows, D), and the probability of each class, (windows, classes). The
+    /// vectors are the head's input, before its norm.
     ///
     /// # Errors
     /// As [`Classifier::scores_of`].
@@ -337,15 +335,16 @@ impl Classifier {
         self.engine.config().hidden
     }
 
-    /// Whether classes occur together, each a question of its own (sigmoid), and do not share out one (softmax).
+    /// Whether classes occur together, each scored by itself (sigmoid), or exclude one another (softmax).
     pub fn is_multi_label(&self) -> bool {
         self.loss == Loss::Binary
     }
 
-    /// Names what scores depend on beside the sound: every weight, the labels, the front end and its normalisation.
+    /// A digest of everything but the sound that scores depend on: every weight, the labels, the front end and its
+    /// normalisation.
     ///
     /// # Errors
-    /// When the device does not give the weights.
+    /// When the weights cannot be read from the device.
     pub fn digest(&self) -> Result<String, InferError> {
         let mut hash = Sha256::new();
         for (spec, var) in self.store.iter() {
@@ -400,7 +399,7 @@ impl Classifier {
         Ok(self.engine.logits(&self.store, features)?)
     }
 
-    /// One clip as the model was trained to hear it: cut or padded, then normalised as (x - mean) / (2 std).
+    /// One clip as the model's input: cut or padded, then normalised as (x - mean) / (2 std).
     fn features(&self, mel: &LogMel) -> Result<Features, InferError> {
         self.features_of(mel, self.frames())
     }
@@ -420,14 +419,14 @@ impl Classifier {
     }
 }
 
-/// What an opened model needs beside itself to answer.
+/// What an opened model needs to classify.
 struct Ready {
     labels: Vec<String>,
     loss: Loss,
     normalisation: Normalisation,
 }
 
-/// Softmax or sigmoid of one clip's logits: what a person reads as "how sure".
+/// Softmax or sigmoid of one clip's logits.
 fn probabilities(loss: Loss, logits: &[f32]) -> Vec<f32> {
     match loss {
         Loss::CrossEntropy => {
@@ -445,9 +444,9 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    /// What makes a scan's tables the same however its windows were put into batches.
+    /// A scan's tables do not depend on how its windows were put into batches.
     #[test]
-    fn a_window_scores_the_same_to_the_bit_whatever_is_beside_it() {
+    fn a_window_scores_the_same_to_the_bit_in_any_batch() {
         for method in [model::Method::aat(), model::Method::full()] {
             let opened = model::open(&model::Request {
                 frames: Some(64),

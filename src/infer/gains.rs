@@ -1,7 +1,7 @@
-//! The mixing desk: what each adapter's output is multiplied by, while a model answers.
+//! Gains: what each adapter's output is multiplied by in inference.
 //!
 //! An adapter's output is linear in its up-projection, `up(GELU(down(h)))`, so multiplying that projection's weight and
-//! bias multiplies the output exactly, on every engine. The weights as they were trained are kept beside.
+//! bias multiplies the output exactly, on every engine. The trained weights are kept as well.
 
 use std::{fmt, path::Path, str::FromStr};
 
@@ -11,15 +11,15 @@ use serde::{Deserialize, Serialize};
 use super::Mix;
 use crate::model::{ModelError, ParamStore, Part};
 
-/// The loudest an adapter can be made.
+/// The largest gain.
 pub const LOUDEST: f32 = 2.0;
 
-/// One gain, 0 to [`LOUDEST`], for each block's Spatial and MLP Adapter; what is not named is 1.
+/// One gain, 0 to [`LOUDEST`], for each block's Spatial and MLP Adapter; 1 where none is given.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Gains(Vec<Strip>);
 
-/// A block's channel strip.
+/// The gains of one block.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Strip {
@@ -35,18 +35,18 @@ impl Default for Strip {
     }
 }
 
-/// Gains that make no sense.
+/// Gains that cannot be parsed or are out of range.
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[error("{0}; gains are written like \"3.spatial=0,7.mlp=0.5,spatial=1.2\", blocks counted from 0, from 0 to 2")]
 pub struct GainsError(String);
 
 impl Gains {
-    /// The strip of this block.
+    /// The gains of this block.
     pub fn strip(&self, block: usize) -> Strip {
         self.0.get(block).copied().unwrap_or_default()
     }
 
-    /// The strip of this block, to turn.
+    /// The gains of this block, to change.
     pub fn strip_mut(&mut self, block: usize) -> &mut Strip {
         if self.0.len() <= block {
             self.0.resize(block + 1, Strip::default());
@@ -54,7 +54,7 @@ impl Gains {
         &mut self.0[block]
     }
 
-    /// Whether every adapter sounds as it was trained.
+    /// Whether every gain is 1.
     pub fn are_neutral(&self) -> bool {
         self.0.iter().all(|strip| *strip == Strip::default())
     }
@@ -91,7 +91,7 @@ impl Gains {
         gains.checked(blocks)
     }
 
-    /// As a file keeps them.
+    /// As they are stored in a file.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
@@ -135,7 +135,7 @@ impl FromStr for Turn {
     type Err = GainsError;
 
     fn from_str(item: &str) -> Result<Self, GainsError> {
-        let wrong = || GainsError(format!("\"{}\" is no gain", item.escape_debug()));
+        let wrong = || GainsError(format!("\"{}\" is not a gain", item.escape_debug()));
         let (name, gain) = item.split_once('=').ok_or_else(wrong)?;
         let (block, kind) = match name.trim().trim_start_matches("blocks.").split_once('.') {
             Some((block, kind)) => (Some(block.parse().map_err(|_| wrong())?), kind),
@@ -143,7 +143,7 @@ impl FromStr for Turn {
         };
         let spatial = match kind {
             "spatial" => true,
-            // `adapter` is how the MLP Adapter's parameters are called.
+            // `adapter` is the prefix of the MLP Adapter's parameter names.
             "mlp" | "adapter" => false,
             _ => return Err(wrong()),
         };
@@ -170,7 +170,7 @@ impl TrainedAdapters {
         Ok(if trained.is_empty() { None } else { Some(Self { trained }) })
     }
 
-    /// Turns every adapter of the model; neutral gains bring the trained weights back to the bit.
+    /// Applies gains to every adapter of the model; neutral gains restore the trained weights to the bit.
     pub(super) fn apply(&self, gains: &Gains, store: &ParamStore) -> Result<(), ModelError> {
         for (name, part, block, trained) in &self.trained {
             let gain = gains.of(*part, *block);

@@ -1,4 +1,4 @@
-//! A mixing desk's faders as a person leaves them: gain, mute and solo of each adapter. What they come to is [`Gains`].
+//! A mixing desk's faders as a person sets them: gain, mute and solo of each adapter. Together they give [`Gains`].
 
 use std::{
     io::{self, Write},
@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::gains::{Gains, LOUDEST};
 use crate::atomic;
 
-/// Where a session keeps its desk.
+/// The file in which a session stores its desk.
 const FILE: &str = "mix.json";
-/// Steps of a gain of 1: what one press of a key turns.
+/// Steps of a gain of 1: the resolution of one key press.
 const STEPS: f32 = 10.0;
 
 /// One adapter's fader.
@@ -21,10 +21,10 @@ const STEPS: f32 = 10.0;
 pub struct Fader {
     /// 0 to [`LOUDEST`].
     pub gain: f32,
-    /// Silent, whatever its gain.
+    /// Muted, whatever its gain.
     #[serde(default)]
     pub muted: bool,
-    /// Heard alone, with the others that are.
+    /// In solo: while any fader is, all others are silent.
     #[serde(default)]
     pub solo: bool,
 }
@@ -36,9 +36,9 @@ impl Default for Fader {
 }
 
 impl Fader {
-    /// Turns it by so many steps of a tenth.
+    /// Moves it by so many steps of a tenth.
     pub fn turn(&mut self, steps: i32) {
-        // Counted in whole steps, so that there and back is where it was.
+        // Counted in whole steps, so that there and back ends exactly where it began.
         self.gain = ((self.gain * STEPS).round() + steps as f32).clamp(0.0, LOUDEST * STEPS) / STEPS;
     }
 }
@@ -53,7 +53,7 @@ pub struct Channel {
     pub mlp: Fader,
 }
 
-/// Every fader of a desk; what is not named is as it was trained.
+/// Every fader of a desk; those that were never moved are neutral.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mix {
@@ -66,7 +66,7 @@ impl Mix {
         self.channels.get(block).copied().unwrap_or_default()
     }
 
-    /// The faders of this block, to turn.
+    /// The faders of this block, to move.
     pub fn channel_mut(&mut self, block: usize) -> &mut Channel {
         if self.channels.len() <= block {
             self.channels.resize(block + 1, Channel::default());
@@ -74,33 +74,33 @@ impl Mix {
         &mut self.channels[block]
     }
 
-    /// Blocks up to the last that was touched.
+    /// Blocks up to the last that was moved.
     pub fn len(&self) -> usize {
         self.channels.len()
     }
 
-    /// Whether nothing was ever touched.
+    /// Whether nothing was ever moved.
     pub fn is_empty(&self) -> bool {
         self.channels.is_empty()
     }
 
-    /// Whether some fader is heard alone.
+    /// Whether some fader is in solo.
     pub fn has_solo(&self) -> bool {
         self.channels.iter().any(|channel| channel.spatial.solo || channel.mlp.solo)
     }
 
-    /// Whether every adapter sounds as it was trained.
+    /// Whether every gain comes to 1.
     pub fn is_neutral(&self) -> bool {
-        // Beyond the blocks that were turned nothing is heard while another is alone.
+        // Blocks that were never moved are silent while another is in solo.
         !self.has_solo() && self.gains(self.channels.len()).are_neutral()
     }
 
-    /// What a fader comes to beside the others.
+    /// A fader's gain, given the others.
     pub fn audible(&self, fader: Fader) -> f32 {
         if fader.muted || (self.has_solo() && !fader.solo) { 0.0 } else { fader.gain }
     }
 
-    /// What the faders of a model of so many blocks come to.
+    /// The gains of a model of so many blocks.
     pub fn gains(&self, blocks: usize) -> Gains {
         let mut gains = Gains::default();
         for block in 0..blocks {
@@ -111,12 +111,12 @@ impl Mix {
         gains
     }
 
-    /// The file in which a session keeps its desk.
+    /// The file in which a session stores its desk.
     pub fn path(session: &Path) -> PathBuf {
         session.join(FILE)
     }
 
-    /// Keeps it with a session.
+    /// Stores it with a session.
     ///
     /// # Errors
     /// When the session's folder cannot be written.
@@ -125,10 +125,10 @@ impl Mix {
         atomic::write(&Self::path(session), |file| file.write_all(&text))
     }
 
-    /// The desk that a session keeps, if it keeps one.
+    /// The desk that a session stores, if it has one.
     ///
     /// # Errors
-    /// When the file is there and is no desk.
+    /// When the file exists and is not a desk.
     pub fn saved(session: &Path) -> io::Result<Option<Self>> {
         match std::fs::read(Self::path(session)) {
             Ok(text) => Ok(Some(serde_json::from_slice(&text)?)),
@@ -169,7 +169,7 @@ mod tests {
         mix.channel_mut(1).mlp.muted = true;
         assert_eq!(mix.gains(3).strip(1).mlp, 0.0);
         assert!(!mix.is_neutral());
-        // One that is alone at its trained gain silences the blocks that nobody touched.
+        // A fader in solo at its trained gain silences the blocks that were never moved.
         let mut alone = Mix::default();
         alone.channel_mut(0).spatial.solo = true;
         alone.channel_mut(0).mlp.solo = true;
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_keeps_its_desk_and_eval_reads_it() {
+    fn a_session_stores_its_desk_and_eval_reads_it() {
         let session = tempfile::tempdir().unwrap();
         assert_eq!(Mix::saved(session.path()).unwrap(), None);
         let mut mix = Mix::default();

@@ -1,4 +1,4 @@
-//! A trained session or a checkpoint as something that answers: sound in, labels with scores out.
+//! A trained session or a checkpoint as a classifier: sound in, labels with scores out.
 
 mod classifier;
 mod gains;
@@ -18,7 +18,7 @@ pub use windows::Verdict;
 
 use crate::{audio::AudioError, model::ModelError, session::SessionError};
 
-/// A class and how sure the model is of it, 0 to 1.
+/// A class and its probability, 0 to 1.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Score {
     /// Class name.
@@ -27,7 +27,7 @@ pub struct Score {
     pub score: f32,
 }
 
-/// Why nothing can answer.
+/// Why a classifier could not be opened or run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InferError {
@@ -40,7 +40,7 @@ pub enum InferError {
     /// The sound.
     #[error(transparent)]
     Audio(#[from] AudioError),
-    /// It has no class names to answer with.
+    /// It has no class names.
     #[error("{0}")]
     Unusable(String),
 }

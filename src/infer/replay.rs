@@ -1,11 +1,11 @@
-//! One clip through every checkpoint that a session still has.
+//! Scores one clip with every checkpoint that a session still has.
 
 use std::path::Path;
 
 use super::{Classifier, InferError, Score, Which};
 use crate::session::{BEST_FILE, Best, Checkpoint, Checkpoints};
 
-/// What one checkpoint says.
+/// One checkpoint's scores.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Replay {
     /// Whether these are the session's best weights.
@@ -14,12 +14,12 @@ pub struct Replay {
     pub step: u64,
     /// The last complete epoch, with its metric.
     pub epoch: Option<Best>,
-    /// All classes, most likely first; or why it says nothing.
+    /// All classes, most likely first; or why there are none.
     pub predictions: Result<Vec<Score>, String>,
 }
 
-/// Plays the end of 16 kHz mono `samples` to the session's best weights and to its last checkpoints, in this order.
-/// Each hears what it would have heard live: the newest frames, as many as its model takes at once.
+/// Scores the end of 16 kHz mono `samples` with the session's best weights and its last checkpoints, in this order.
+/// Each scores what it would have scored live: the newest frames, as many as its model takes.
 ///
 /// # Errors
 /// When the session has no weights, or its model cannot be opened.

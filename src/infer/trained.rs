@@ -22,9 +22,8 @@ pub enum Which {
 }
 
 impl Which {
-    /// The weights that a session answers with unless others are asked for. A lesson has so few clips to choose by that
-    /// every epoch soon gets all of them right, and the first of equals would count as the best: its last epoch has
-    /// learned more.
+    /// The weights that a session uses unless others are asked for. A lesson validates on so few clips that every epoch
+    /// soon gets all of them right, and the first of equals would count as the best: its last epoch has learned more.
     ///
     /// # Errors
     /// When the session's log cannot be read.
@@ -41,9 +40,9 @@ pub struct Trained {
     pub opened: Opened,
     /// What was trained.
     pub config: RunConfig,
-    /// The epoch that the weights are of, and what it came to.
+    /// The epoch that the weights are of, and its metric.
     pub reached: Option<Best>,
-    /// What a person should know of the weights that were taken.
+    /// Notes for the user about the weights in use.
     pub notes: Vec<String>,
 }
 
@@ -57,7 +56,7 @@ impl Trained {
         let unusable = |problem: &str| InferError::Unusable(format!("{}: {problem}", folder.display()));
         let config = *state.config.ok_or_else(|| unusable("the log does not say what was trained; train anew"))?;
         if config.pretrain.is_some() {
-            return Err(unusable("it was pretrained and has no answers; train its backbone/ on labelled sounds first"));
+            return Err(unusable("it was pretrained and has no classes; train its backbone/ on labelled sounds first"));
         }
         let checkpoints = Checkpoints::of(folder);
         let mut notes = Vec::new();
@@ -68,17 +67,17 @@ impl Trained {
                 let step = checkpoint.position.step;
                 if which == Which::Best {
                     notes.push(match checkpoint.position.best {
-                        // Before its first epoch is over a session has no best weights.
-                        None => format!("it has no best weights yet: those of step {step} answer"),
+                        // Before its first epoch is complete a session has no best weights.
+                        None => format!("it has no best weights yet: those of step {step} are used"),
                         Some(best) => {
                             let epoch = best.epoch;
                             format!(
-                                "its best weights (epoch {epoch}) are not there any more: those of step {step} answer"
+                                "its best weights (epoch {epoch}) are not there any more: those of step {step} are used"
                             )
                         }
                     });
                 }
-                notes.extend(passed_over.iter().map(|error| format!("{error}; the weights of step {step} answer")));
+                notes.extend(passed_over.iter().map(|error| format!("{error}; the weights of step {step} are used")));
                 checkpoint
             }
             Which::Averaged if checkpoints.averaged_path().exists() => Checkpoint::read(&checkpoints.averaged_path())?,
@@ -96,8 +95,8 @@ impl Trained {
     }
 }
 
-/// The model that a run's configuration names, as it was before training, on a device by name. Without a precision it is
-/// the one that suits the device.
+/// The model that a run's configuration names, as it was before training, on a device by name. Without a precision it
+/// uses the one that suits the device.
 ///
 /// # Errors
 /// When there is no such device or model any more, or its file cannot be used.

@@ -1,4 +1,4 @@
-//! From a checkpoint's named tensors into a model.
+//! Loads a checkpoint's named tensors into a model.
 
 use candle_core::Tensor;
 
@@ -7,7 +7,7 @@ use crate::{
     session::{self, Checkpoint},
 };
 
-/// Puts a checkpoint's weights into the parameters that train.
+/// Loads a checkpoint's weights into the trainable parameters.
 ///
 /// # Errors
 /// When one is missing or of another shape, or the device fails.

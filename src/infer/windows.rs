@@ -1,24 +1,24 @@
-//! A whole recording, however long, by windows of the length that the model was trained on.
+//! Classifies a whole recording, however long, by windows of the length that the model was trained on.
 
 use super::{Classifier, InferError, Score};
 use crate::audio::{FRAME_SHIFT, SAMPLE_RATE};
 
-/// Windows that go through the model at once.
+/// Windows in a batch.
 const AT_ONCE: usize = 8;
 
-/// What a classifier says of a recording, and of which part of it.
+/// A classifier's scores of a recording, and of which part of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
     /// All classes, most likely first: of one window, or the mean over several.
     pub scores: Vec<Score>,
-    /// From and to, in seconds: what the scores are of.
+    /// Start and end of the scored part, in seconds.
     pub span_s: [f64; 2],
-    /// Windows that the scores are the mean of.
+    /// Windows that the scores are averaged over.
     pub windows: usize,
 }
 
-/// Where windows of `window` frames begin, in frames, that together cover `frames` frames: one after another, the last
-/// one moved back so that it ends with the recording. One alone begins at 0.
+/// Where windows of `window` frames begin, in frames, so that they cover `frames` frames: one after another, the last
+/// one moved back so that it ends with the recording. A single window begins at 0.
 fn starts(frames: usize, window: usize) -> Vec<usize> {
     let window = window.max(1);
     let count = frames.div_ceil(window).max(1);
@@ -26,9 +26,9 @@ fn starts(frames: usize, window: usize) -> Vec<usize> {
 }
 
 impl Classifier {
-    /// Scores a recording, 16 kHz mono: in one window where it fits, padded unless the model
-    /// [takes any length](Classifier::takes_any_length); else in windows that follow one another,
-    /// the last one ending with the recording, and the score of a class is its mean over them.
+    /// Scores a recording, 16 kHz mono: as one window if it fits, padded unless the model
+    /// [takes any length](Classifier::takes_any_length); else in consecutive windows, the last one ending with the
+    /// recording; the score of a class is its mean over them.
     ///
     /// # Errors
     /// When the arithmetic fails.

@@ -1,5 +1,4 @@
-//! Bookmarks: the sound on which ears disagreed, with what they said, kept in a session and replayed through any
-//! checkpoint later.
+//! Bookmarks: sound saved with its predictions in a session, to be scored again by any checkpoint later.
 
 use std::{
     io::Write,
@@ -18,7 +17,7 @@ use crate::{audio, infer::Score};
 /// Folder of a session's bookmarks, inside it.
 const FOLDER: &str = "bookmarks";
 
-/// What one ear said.
+/// One listener's prediction.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BookmarkedPrediction {
     /// Session or model.
@@ -26,35 +25,35 @@ pub struct BookmarkedPrediction {
     pub listener: String,
     /// Class names and scores, most likely first.
     pub scores: Vec<(String, f32)>,
-    /// How its adapters were turned then, as `eval --gains` takes it; empty when they were not.
+    /// Its adapters' gains at the time, as `eval --gains` takes them; empty when all were 1.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub gains: String,
 }
 
 impl BookmarkedPrediction {
-    /// An ear's answer, with its adapters as they were trained.
+    /// A listener's prediction with every gain at 1.
     pub fn new(listener: &str, scores: &[Score]) -> Self {
         let scores = scores.iter().map(|s| (s.label.clone(), s.score)).collect();
         Self { listener: listener.to_owned(), scores, gains: String::new() }
     }
 }
 
-/// A stretch of sound worth coming back to.
+/// A clip with the predictions made of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bookmark {
     /// When it was made, milliseconds since the Unix epoch; also the name of its files.
     pub at_ms: u64,
-    /// Device or file that was heard.
+    /// Device or file that was playing.
     pub source: String,
-    /// Its end, seconds since that was opened.
+    /// Its end, seconds since the source was opened.
     pub time_s: f64,
-    /// What the ears said then.
+    /// What the listeners predicted then.
     #[serde(rename = "said")]
     pub predictions: Vec<BookmarkedPrediction>,
 }
 
 impl Bookmark {
-    /// Keeps a window and what was said of it in a session's folder.
+    /// Saves a window and its predictions in a session's folder.
     ///
     /// # Errors
     /// When the folder cannot be written.
@@ -71,7 +70,7 @@ impl Bookmark {
         }
         let bookmark = Self { at_ms, source: source.to_owned(), time_s: window.end_s, predictions };
         write_wav(&bookmark.clip(session), &window.samples)?;
-        // The description comes last: a bookmark is there when its sound is.
+        // The description is written last, so a bookmark that is listed always has its sound.
         let text = serde_json::to_vec_pretty(&bookmark).unwrap_or_default();
         replace(&path(session, at_ms, "json"), |file| file.write_all(&text))?;
         Ok(bookmark)
@@ -96,13 +95,13 @@ impl Bookmark {
         Ok(found)
     }
 
-    /// Its sound: a wav file of 16 kHz, mono.
+    /// Its sound: a WAV file of 16 kHz, mono.
     pub fn clip(&self, session: &Path) -> PathBuf {
         path(session, self.at_ms, "wav")
     }
 
-    /// The samples that the ears heard, for [`Classifier::scores_of`](crate::infer::Classifier::scores_of) of any
-    /// checkpoint: the same weights say the same again.
+    /// The samples that the listeners scored, for [`Classifier::scores_of`](crate::infer::Classifier::scores_of) with
+    /// any checkpoint: the same weights give the same scores.
     ///
     /// # Errors
     /// When the clip cannot be read.
@@ -140,7 +139,7 @@ mod tests {
     use crate::audio::Fbank;
 
     #[test]
-    fn a_bookmark_keeps_the_sound_to_the_bit_and_what_was_said() {
+    fn a_bookmark_keeps_the_sound_to_the_bit_and_its_predictions() {
         let session = tempfile::tempdir().unwrap();
         assert!(Bookmark::list(session.path()).unwrap().is_empty());
         let samples: Arc<[f32]> = (0..16_000).map(|n| (n as f32 * 0.1).sin() / 3.0).collect();

@@ -1,4 +1,4 @@
-//! A classifier that listens.
+//! A classifier as a listener.
 
 use super::{Listener, Prediction, Window};
 use crate::{
@@ -7,8 +7,8 @@ use crate::{
     ops::parallel,
 };
 
-/// A [`Classifier`] and its name. One that takes this pipeline's filter bank, Kaldi's, takes the frames as they came,
-/// computed once for all; one with another front end (Whisper's, of 128 bins too, or CED's) computes its own from the samples.
+/// A [`Classifier`] and its name. One with this pipeline's filter bank, Kaldi's, takes the shared frames, computed
+/// once; one with another front end (Whisper's, of 128 bins too, or CED's) computes its own from the samples.
 pub struct ClassifierListener {
     name: String,
     classifier: Classifier,

@@ -1,4 +1,4 @@
-//! Sound that was heard, kept as ordinary wav files.
+//! Clips saved as ordinary WAV files.
 
 use std::{
     io,
@@ -7,7 +7,7 @@ use std::{
 
 use crate::{atomic, audio::SAMPLE_RATE};
 
-/// Why a clip could not be kept or found.
+/// Why a clip could not be saved or found.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClipError {
@@ -19,7 +19,7 @@ pub enum ClipError {
         /// The system's reason.
         source: io::Error,
     },
-    /// What was asked for makes no sense.
+    /// The request is not valid.
     #[error("{0}")]
     Request(String),
     /// The sound itself cannot be used.

@@ -1,17 +1,18 @@
-//! From an answer each hop to sounds with a beginning and an end.
+//! Turns scores, one per hop, into detections with a beginning and an end.
 
 use serde::Serialize;
 
 use crate::infer::Score;
 
-/// When a class counts as heard.
+/// When a class counts as detected.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rule {
     /// Score at which it begins.
     pub threshold: f32,
-    /// Score below which it ends: lower than the threshold, so that a score on the edge makes one sound and not ten.
+    /// Score below which it ends: lower than the threshold, so that a score that crosses it repeatedly makes one
+    /// detection, not ten.
     pub release: f32,
-    /// Answers in a row that it takes to begin, and to end.
+    /// Consecutive predictions that it takes to begin, and to end.
     pub debounce: usize,
 }
 
@@ -22,8 +23,8 @@ impl Rule {
     }
 }
 
-/// A sound that was heard. Times are known to one hop: it began in the hop before the first answer that reached the
-/// threshold, and ended with the last that held it.
+/// A detection. Times are accurate to one hop: it began in the hop before the first prediction that reached the
+/// threshold, and ended with the last prediction above the lower one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Detection {
     /// Class name.
@@ -36,7 +37,7 @@ pub struct Detection {
     pub peak: f32,
 }
 
-/// What a detector tells.
+/// What a detector reports.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
     /// A class began, at this time and with this score.
@@ -50,16 +51,16 @@ pub enum Change {
     Ended(Detection),
 }
 
-/// A class under way or on its way.
+/// A class that has begun, or is about to.
 #[derive(Debug)]
 struct Track {
     found: Detection,
-    /// Answers in a row that count towards beginning, or, once begun, towards ending.
+    /// Consecutive predictions that count towards beginning or, once begun, towards ending.
     count: usize,
     begun: bool,
 }
 
-/// Follows the answers of one ear.
+/// Follows the predictions of one listener.
 #[derive(Debug)]
 pub struct Detector {
     rule: Rule,
@@ -68,12 +69,12 @@ pub struct Detector {
 }
 
 impl Detector {
-    /// A detector of answers that come every `hop_s` seconds.
+    /// A detector for predictions that come every `hop_s` seconds.
     pub fn new(rule: Rule, hop_s: f64) -> Self {
         Self { rule, hop_s, tracks: Vec::new() }
     }
 
-    /// Takes an answer: all classes with their scores, for the window that ends at `time_s`.
+    /// Takes a prediction: all classes with their scores, for the window that ends at `time_s`.
     pub fn push(&mut self, time_s: f64, scores: &[Score]) -> Vec<Change> {
         let Rule { threshold, release, debounce } = self.rule;
         let mut changes = Vec::new();
@@ -111,15 +112,15 @@ impl Detector {
         changes
     }
 
-    /// Ends what is under way, at the end of the stream.
+    /// Ends every open detection, at the end of the stream.
     pub fn finish(&mut self) -> Vec<Detection> {
         self.tracks.drain(..).filter(|track| track.begun).map(|track| track.found).collect()
     }
 }
 
-/// A line of an Audacity label track: start, end and label, apart by tabs.
+/// A line of an Audacity label track: start, end and label, separated by tabs.
 ///
-/// Origin of the form: Audacity's manual, "Importing and Exporting Labels".
+/// Format: Audacity's manual, "Importing and Exporting Labels".
 pub fn audacity_label(detection: &Detection) -> String {
     let label: String = detection.label.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     format!("{:.6}\t{:.6}\t{label}\n", detection.start, detection.end)
@@ -163,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_under_way_at_the_end_is_told() {
+    fn open_detections_are_reported_at_the_end() {
         let (changes, rest) = follow(Rule::new(0.5, 1), &[0.1, 0.6, 0.7]);
         assert_eq!(changes.len(), 1);
         assert_eq!(rest, [dog(0.5, 1.5, 0.7)]);

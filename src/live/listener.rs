@@ -8,7 +8,8 @@ use crate::{
     model::BlockNorms,
 };
 
-/// The newest stretch of a stream, as every listener gets it. Shorter than it wants while the stream is young.
+/// The newest stretch of a stream, the same for every listener. Shorter than a listener wants while the stream has just
+/// begun.
 #[derive(Clone, Debug)]
 pub struct Window {
     /// Its end, seconds since the stream was opened.
@@ -52,7 +53,7 @@ impl Window {
 pub struct Prediction {
     /// All classes, most likely first.
     pub scores: Vec<Score>,
-    /// What it would say with every adapter as it was trained, while some are turned.
+    /// The scores with every gain at 1, while some gain is not.
     pub untouched: Option<Vec<Score>>,
     /// What the adapters add inside each block, gains included; nothing without adapters.
     pub norms: Vec<BlockNorms>,
@@ -66,22 +67,22 @@ impl From<Vec<Score>> for Prediction {
 
 /// Something that scores windows, on the scoring thread.
 pub trait Listener: Send {
-    /// Name for people: a session or a model.
+    /// Name to show: a session or a model.
     fn name(&self) -> &str;
 
-    /// Frames of 10 ms that it hears at once; it is given that many or, while the stream is young, fewer.
+    /// Frames of 10 ms that it scores at once; it gets that many or, while the stream has just begun, fewer.
     fn frames(&self) -> usize;
 
-    /// What it says of a window.
+    /// Scores a window.
     ///
     /// # Errors
-    /// A reason for people.
+    /// A message to show.
     fn score(&mut self, window: &Window) -> Result<Prediction, String>;
 
     /// Multiplies its adapters' outputs from now on.
     ///
     /// # Errors
-    /// A reason for people, when it has no adapters.
+    /// A message to show, when it has no adapters.
     fn set_gains(&mut self, _gains: &Gains) -> Result<(), String> {
         Err("it has no adapters".into())
     }

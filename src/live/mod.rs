@@ -1,17 +1,18 @@
 //! From a microphone (or a file played in real time) to predictions.
 //!
 //! ```text
-//! device or file ──Feed──> ring ──Tap──> worker: resample, filter bank ──> LiveEvent::Sound ──┐
-//!   (callback)            (audio::tap)        │ a window each hop                              ├─> Inbox ──> LiveState
-//!                                             └──────────> scoring thread ──> LiveEvent::Prediction┘
+//! device or file ──> RingWriter ──> RingReader ──> worker: resample, filter bank ──> LiveEvent::Sound ────┐
+//!   (callback)        (audio::ring)                  │ a window each hop                                    ├─> Inbox ──> LiveState
+//!                                                    └─────────────> scoring thread ──> LiveEvent::Prediction┘
 //! ```
 //!
-//! The same habit as for runs: the pipeline sends [`LiveEvent`]s, [`LiveState`] folds them, views draw it. No stage can
-//! hold up the one before it: the callback counts what finds no room, windows that a busy model could not take are
-//! skipped and counted, and what a slow screen did not fetch is joined together.
+//! As for runs, the pipeline sends [`LiveEvent`]s, [`LiveState`] folds them, views draw it. No stage blocks the one
+//! before it: the callback counts samples that find no room, windows that arrive while the model is busy are skipped
+//! and counted, and events that a slow screen did not fetch are merged.
 //!
-//! **Latency** of an answer runs from the capture of the window's last sample, as the driver tells it, to the answer's
-//! arrival in the [`Inbox`]. **Time to answer** of a sound adds at most one hop to it: the wait for the next window.
+//! **Latency** of a prediction runs from the capture of the window's last sample, as the driver reports it, to the
+//! prediction's arrival in the [`Inbox`]. **Time to prediction** of a sound is at most one hop more: the wait for the
+//! next window.
 
 mod bookmark;
 mod classifier;

@@ -1,7 +1,7 @@
-//! The way from the pipeline to whoever shows it: bounded, and never an obstacle.
+//! The bounded queue from the pipeline to its reader. It never blocks the pipeline.
 //!
-//! A reader that keeps up gets every event. For one that does not, what was heard is joined together and only the
-//! newest answers are kept, so that the pipeline neither waits nor grows.
+//! A reader that keeps up gets every event. For a slower one, sound events are merged and only the newest predictions
+//! are kept, so that the pipeline neither waits nor grows.
 
 use std::{
     collections::VecDeque,
@@ -11,9 +11,9 @@ use std::{
 
 use super::LiveEvent;
 
-/// Events kept before they are joined: a second's worth and more.
+/// Events kept before they are merged: more than a second's worth.
 const KEPT: usize = 128;
-/// Columns of a joined [`LiveEvent::Sound`]: a screen shows no more.
+/// Columns of a merged [`LiveEvent::Sound`]: a screen shows no more.
 const KEPT_COLUMNS: usize = 2000;
 
 #[derive(Debug, Default)]
@@ -54,7 +54,7 @@ impl Outbox {
         self.0.bell.notify_one();
     }
 
-    /// Nothing more will come.
+    /// Closes the queue.
     pub fn close(&self) {
         self.0.lock().1 = true;
         self.0.bell.notify_one();
@@ -77,7 +77,7 @@ impl Inbox {
     }
 }
 
-/// What a later event says again.
+/// What a later event replaces.
 #[derive(PartialEq)]
 enum Subject {
     Prediction(usize),
@@ -96,7 +96,7 @@ impl Subject {
     }
 }
 
-/// Makes a full queue short: of answers and counts only the newest stay, and what was heard between them is joined.
+/// Shortens a full queue: only the newest predictions and counts stay, and the sound events between them are merged.
 fn make_room(queue: &mut VecDeque<LiveEvent>) {
     let mut seen = Vec::new();
     let mut kept: VecDeque<LiveEvent> = VecDeque::new();
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_sleeps_finds_all_the_sound_and_the_newest_answers() {
+    fn a_reader_that_sleeps_finds_all_the_sound_and_the_newest_predictions() {
         let (outbox, inbox) = channel();
         outbox.send(LiveEvent::Problem("gone".into()));
         for n in 0..1900 {

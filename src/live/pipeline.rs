@@ -1,4 +1,4 @@
-//! The worker: keeps the source open, hears it, and hands a window to the scoring thread each hop.
+//! The worker thread: keeps the source open, reads it, and passes a window to the scoring thread every hop.
 
 use std::{
     io,
@@ -22,33 +22,32 @@ use crate::infer::Gains;
 
 /// How often the ring is emptied.
 const POLL: Duration = Duration::from_millis(8);
-/// How long a device may be late before it is said to have stopped. What happens to it must be named within 2 s.
+/// How late a delivery may be before the device counts as stopped. A failure must be reported within 2 s.
 const STALLED: Duration = Duration::from_millis(1500);
 /// How long a device may take to deliver its first sound: sound servers wake sleeping hardware.
 const FIRST_SOUND: Duration = Duration::from_secs(4);
-/// How long there may be nothing but zeros before it is called muted: even a quiet room is not zero.
+/// How long there may be only zeros before the device counts as muted: even a quiet room is not zero.
 const MUTED: Duration = Duration::from_millis(1500);
-/// How often the system is asked whether another device became the default.
+/// How often the system is asked whether the default device has changed.
 const LOOK_ROUND: Duration = Duration::from_millis(500);
 /// Pause before the first attempt to open again; it doubles up to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LAST_PAUSE: Duration = Duration::from_secs(2);
-/// By how much the clock that never stands still must run ahead of the running time to tell that the machine slept.
+/// How far the clock that runs during sleep must be ahead of the one that does not to show that the machine slept.
 const SLEPT: Duration = Duration::from_secs(3);
-/// How long nothing may be looked at before it is said that the process was stopped: what the driver has gathered
-/// meanwhile is old.
+/// A gap between two polls from which the process counts as stopped: what the driver has buffered meanwhile is old.
 const STOPPED: Duration = Duration::from_millis(1500);
-/// Window when nobody listens, frames.
+/// Frames of a window when there is no listener.
 const IDLE_WINDOW: usize = 1000;
 
-/// What can be set.
+/// Settings.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
-    /// Seconds between two answers.
+    /// Seconds between two predictions.
     pub hop_s: f32,
-    /// Seconds of sound that are scored; `None`: what the longest listener hears at once.
+    /// Seconds of sound that are scored; `None`: the longest window of any listener.
     pub window_s: Option<f32>,
-    /// Whether the ears stay after a file's end, to answer its last window with other gains until they are stopped.
+    /// Whether the listeners stay after a file's end, to score its last window with other gains until they are stopped.
     pub linger: bool,
 }
 
@@ -68,8 +67,8 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Opens the source on a worker's thread and begins to listen. Everything that goes well or wrong from then on is
-    /// told as an event.
+    /// Opens the source on a worker thread and begins to listen. From then on, success and failure are reported as
+    /// events.
     ///
     /// # Errors
     /// When no thread can be started.
@@ -77,7 +76,7 @@ impl Pipeline {
         Self::start_by(sleepless, source, listeners, settings)
     }
 
-    /// The same by another clock: a test has no machine to put to sleep.
+    /// The same with another clock, for tests.
     fn start_by(
         sleepless: fn() -> Duration,
         source: Box<dyn Source>,
@@ -112,34 +111,34 @@ impl Pipeline {
         Ok(Self { inbox, recording, queue, stop, worker: handle.thread().clone() })
     }
 
-    /// What the pipeline tells.
+    /// The pipeline's events.
     pub fn events(&self) -> &Inbox {
         &self.inbox
     }
 
-    /// Turns the adapters of one ear, counted from 0; the window on the screen is answered again at once. While gains
-    /// are not neutral, answers come with the untouched one beside them.
+    /// Sets the gains of one listener, counted from 0, and scores the last window again at once. While gains are not
+    /// neutral, predictions carry the scores with neutral gains beside them.
     pub fn set_gains(&self, listener: usize, gains: Gains) {
         self.queue.set_gains(listener, gains);
     }
 
-    /// Keeps to the window that was answered last, or follows what is heard again. Windower goes on meanwhile.
+    /// Keeps scoring the last window, or follows the sound again. Sound is still read meanwhile.
     pub fn hold(&self, held: bool) {
         self.queue.hold(held);
     }
 
-    /// The window that was answered last, with what was said of it, for a [`Bookmark`](super::Bookmark).
+    /// The last scored window with its predictions, for a [`Bookmark`](super::Bookmark).
     pub fn scored(&self) -> Option<Scored> {
         self.queue.scored()
     }
 
-    /// Begins to keep what is heard, for a [`Lesson`](super::Lesson); what was kept before and not taken is forgotten.
+    /// Begins to record for a [`Lesson`](super::Lesson); an earlier recording that was not taken is discarded.
     pub fn record(&self) {
         *lock(&self.recording) = Some(Recording::default());
     }
 
-    /// Ends the recording and gives it: 16 kHz mono, as the ears heard it, from a little before it was asked for, a
-    /// second at least where so much was heard, at most ten minutes. Nothing when [`Pipeline::record`] was not called.
+    /// Ends the recording and returns it: 16 kHz mono, as the listeners got it, from a little before the call, at least
+    /// a second where so much was captured, at most ten minutes. Nothing when [`Pipeline::record`] was not called.
     pub fn recorded(&self) -> Vec<f32> {
         lock(&self.recording).take().map(Recording::end).unwrap_or_default()
     }
@@ -165,12 +164,12 @@ fn in_frames(seconds: f32) -> usize {
     (seconds * 100.0).round().max(1.0) as usize
 }
 
-/// The open source and how it does.
+/// The open source and its condition.
 struct Up {
     line: Line,
     windower: Windower,
     delivered: bool,
-    /// Since when there have been nothing but zeros.
+    /// Since when there have been only zeros.
     zeros_since: Option<Instant>,
     looked_round: Instant,
 }
@@ -182,18 +181,18 @@ struct Worker {
     names: Vec<String>,
     linger: bool,
     stop: Arc<AtomicBool>,
-    /// What is being recorded, while someone wants it.
+    /// The current recording, if any.
     recording: Arc<Mutex<Option<Recording>>>,
     recent: Recent,
     /// When the source was first opened: second 0 of the stream.
     opened: Option<Instant>,
     heard_to_s: f64,
-    /// Samples dropped by lines that are closed.
+    /// Samples dropped by sources that are closed.
     dropped_before: u64,
-    /// The problem that was told last and holds on.
+    /// The last reported problem, while it lasts.
     problem: Option<String>,
     sleepless: fn() -> Duration,
-    /// Running time, which stands still while the machine sleeps, and that of the clock that does not.
+    /// Running time, which stops while the machine sleeps, and time that does not.
     clocks: (Instant, Duration),
 }
 
@@ -218,7 +217,7 @@ impl Worker {
             if !self.source.is_device() {
                 return self.end(scoring);
             }
-            // A device that opens and delivers nothing is tried less and less often.
+            // A device that opens and delivers nothing is retried less and less often.
             pause = if delivered { FIRST_PAUSE } else { (pause * 2).min(LAST_PAUSE) };
             self.rest(pause);
         }
@@ -227,7 +226,7 @@ impl Worker {
         self.outbox.close();
     }
 
-    /// The end of a file: its last window is answered, and with other gains as often as somebody likes.
+    /// The end of a file: its last window is scored, and again whenever gains change.
     fn end(&self, scoring: Scoring) {
         if self.linger {
             scoring.settle();
@@ -281,16 +280,16 @@ impl Worker {
         Ok(Up { line, windower, delivered: false, zeros_since: None, looked_round: now })
     }
 
-    /// Hears the line until it ends, fails or is to be left; says whether it delivered anything.
+    /// Reads the source until it ends, fails or is to be left; returns whether it delivered anything.
     fn receive(&mut self, mut up: Up, scoring: &Scoring, delivery: &mut Vec<f32>) -> bool {
         let mut dropped = 0;
-        // Opening and resting took as long as they did.
+        // Do not count the time spent opening and waiting.
         self.clocks = (Instant::now(), (self.sleepless)());
         let reason = loop {
             if self.stopped() {
                 break None;
             }
-            // Whether it was over is asked first: what came before the end is still in the ring then.
+            // Check for the end first: what came before the end is still in the ring then.
             let over = up.line.reader.is_over();
             delivery.clear();
             while let Some(captured) = up.line.reader.pull(delivery) {
@@ -356,7 +355,7 @@ impl Worker {
         }
     }
 
-    /// Why the device must be opened again, if it must.
+    /// Why the device must be opened again, if so.
     fn failing(&mut self, up: &mut Up) -> Option<String> {
         let reader = &up.line.reader;
         let patience = if up.delivered { STALLED } else { FIRST_SOUND };
@@ -377,7 +376,7 @@ impl Worker {
         Some(format!("{}: {reason}", up.line.name))
     }
 
-    /// Why nobody was here since this was last asked, if so: the machine slept, or the process was stopped.
+    /// Why nothing was polled since the last call, if so: the machine slept, or the process was stopped.
     fn absent(&mut self) -> Option<String> {
         let now = (Instant::now(), (self.sleepless)());
         let (running, sleepless) = std::mem::replace(&mut self.clocks, now);
@@ -390,7 +389,7 @@ impl Worker {
         }
     }
 
-    /// Tells a problem, once.
+    /// Reports a problem, once.
     fn trouble(&mut self, reason: String) {
         if self.problem.as_ref() != Some(&reason) {
             self.outbox.send(LiveEvent::Problem(reason.clone()));
@@ -399,13 +398,13 @@ impl Worker {
     }
 }
 
-/// Time of a clock that runs on while the machine sleeps.
+/// Time of a clock that also runs while the machine sleeps.
 fn sleepless() -> Duration {
     #[cfg(target_os = "linux")]
     if let Ok(time) = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME) {
         return time.into();
     }
-    // The calendar's, elsewhere: when it is set forward, the microphone is opened once more for nothing.
+    // Elsewhere it is the calendar's: setting it forward reopens the microphone once without need.
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
 }
 

@@ -16,7 +16,7 @@ use crate::{
 /// What a scripted device does while it is open.
 type Script = Box<dyn FnOnce(&mut RingWriter) + Send>;
 
-/// A source whose every opening plays the next script; with none left it cannot be opened.
+/// A source that plays the next script each time it is opened; without one it cannot be opened.
 struct Scripted {
     device: bool,
     rate: u32,
@@ -44,7 +44,7 @@ impl Source for Scripted {
     }
 }
 
-/// Answers with the number of frames and the first value that it got; waits for leave, if it was given a gate.
+/// Predicts the number of frames and the first value that it got; waits for the gate, if it has one.
 struct Counting {
     frames: usize,
     gate: Option<Receiver<()>>,
@@ -61,7 +61,7 @@ impl Listener for Counting {
 
     fn score(&mut self, window: &Window) -> Result<Prediction, String> {
         if let Some(gate) = &self.gate {
-            gate.recv().map_err(|_| "nobody opens the gate")?;
+            gate.recv().map_err(|_| "the gate was never opened")?;
         }
         let heard = window.log_mel(self.frames);
         Ok(vec![Score { label: heard.frames.to_string(), score: heard.data[0] }].into())
@@ -131,12 +131,12 @@ fn any_rate_and_channel_count_is_heard_to_the_last_sample_by_all_ears() {
 }
 
 #[test]
-fn a_slow_model_skips_windows_and_never_holds_up_hearing() {
+fn a_slow_model_skips_windows_and_never_blocks_the_sound() {
     let (open, gate) = mpsc::channel();
     let script: Script = Box::new(|writer| tone(writer, 16_000, 1, 2.0));
     let listener = Box::new(Counting { frames: 50, gate: Some(gate) });
     let pipeline = start(false, (16_000, 1), vec![script], vec![listener]);
-    // Everything is heard before the first answer is allowed.
+    // All sound is read before the first prediction may finish.
     let events = until(&pipeline, |event| matches!(event, LiveEvent::Sound { time_s, .. } if *time_s == 2.0));
     assert!(events.iter().all(|event| !matches!(event, LiveEvent::Prediction { .. })));
     for _ in 0..50 {
@@ -152,7 +152,7 @@ fn a_slow_model_skips_windows_and_never_holds_up_hearing() {
     assert!((2..=3).contains(&answers.len()), "{answers:?}");
 }
 
-/// Panics at every window and at every turn of its desk.
+/// Panics at every window and at every change of gains.
 struct Panicking;
 
 impl Listener for Panicking {
@@ -173,7 +173,7 @@ impl Listener for Panicking {
     }
 }
 
-/// A fault in one model is named once, and neither its neighbour nor the desk falls silent.
+/// A fault in one model is reported once, and neither the other model nor the gains stop working.
 #[test]
 fn a_model_that_panics_is_named_and_the_others_go_on() {
     let script: Script = Box::new(|writer| tone(writer, 16_000, 1, 1.5));
@@ -204,7 +204,7 @@ fn a_device_that_fails_stops_or_falls_silent_is_named_and_comes_back() {
     let scripts: Vec<Script> = vec![
         // Closed by the system.
         Box::new(|writer| tone(writer, 16_000, 1, 0.5)),
-        // Stops calling back, without a word.
+        // Stops calling back, without an error.
         Box::new(move |writer| {
             tone(writer, 16_000, 1, 0.5);
             let _ = stopped.recv();
@@ -227,14 +227,14 @@ fn a_device_that_fails_stops_or_falls_silent_is_named_and_comes_back() {
         reported.extend(events.into_iter().filter(|event| problem(event) || recovered(event)));
     }
     let order: Vec<bool> = reported.iter().map(problem).collect();
-    // Each problem is told once, and each but the last is followed by its end.
+    // Each problem is reported once, and each but the last is followed by its end.
     assert_eq!(order, [true, false, true, false, true, false, true, true], "{reported:?}");
     drop(stop);
     pipeline.stop();
     until(&pipeline, |event| *event == LiveEvent::Closed);
 }
 
-/// Answers with its gain; refuses blocks beyond the first.
+/// Predicts its gain; refuses blocks beyond the first.
 struct Turned(f32);
 
 impl Listener for Turned {
@@ -257,7 +257,7 @@ impl Listener for Turned {
 }
 
 #[test]
-fn a_turn_of_the_desk_answers_the_same_window_again() {
+fn a_change_of_gains_scores_the_same_window_again() {
     let (stop, stopped): (Sender<()>, Receiver<()>) = mpsc::channel();
     let script: Script = Box::new(move |writer| {
         tone(writer, 16_000, 1, 1.0);
@@ -284,7 +284,7 @@ fn a_turn_of_the_desk_answers_the_same_window_again() {
     until(&pipeline, |event| *event == LiveEvent::Closed);
 }
 
-/// Seconds by which this test's sleepless clock runs ahead.
+/// Seconds by which this test's clock that runs during sleep is ahead.
 static AHEAD_S: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
 
 fn ahead() -> Duration {
@@ -335,7 +335,7 @@ fn ears_stay_after_a_file_and_answer_its_last_window_with_other_gains() {
 }
 
 #[test]
-fn a_held_window_stays_while_hearing_goes_on() {
+fn a_held_window_stays_while_sound_is_still_read() {
     let (go, gone): (Sender<()>, Receiver<()>) = mpsc::channel();
     let script: Script = Box::new(move |writer| {
         for _ in 0..3 {
@@ -365,7 +365,7 @@ fn a_held_window_stays_while_hearing_goes_on() {
 }
 
 #[test]
-fn what_is_recorded_is_what_the_ears_hear() {
+fn a_recording_holds_the_sound_that_listeners_get() {
     let (go, gone): (Sender<()>, Receiver<()>) = mpsc::channel();
     let script: Script = Box::new(move |writer| {
         let _ = gone.recv();
@@ -377,7 +377,7 @@ fn what_is_recorded_is_what_the_ears_hear() {
     go.send(()).unwrap();
     until(&pipeline, |event| *event == LiveEvent::Closed);
     let recorded = pipeline.recorded();
-    // The resampler's last block comes with the end of the stream, which nobody records.
+    // The resampler's last block comes with the end of the stream, which is not recorded.
     assert!((15_000..=16_000).contains(&recorded.len()), "{}", recorded.len());
     assert!(recorded[8_000..8_036].iter().any(|sample| sample.abs() > 0.2));
 }
@@ -390,7 +390,7 @@ fn what_cannot_be_opened_says_why() {
 }
 
 #[test]
-fn what_is_odd_about_a_file_is_said_when_it_is_played() {
+fn notes_about_a_file_are_reported_when_it_is_played() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("quiet.wav");
     crate::audio::testing::wav(&path, 4_800, |_| 0);

@@ -1,20 +1,20 @@
-//! What is kept while somebody records an example.
+//! The recording of an example.
 
 use crate::audio::SAMPLE_RATE;
 
-/// Seconds after which a recording keeps no more: someone forgot it.
+/// Seconds after which a recording stops growing, in case it was forgotten.
 const LONGEST_S: usize = 600;
-/// Sound from before the key that belongs to it: a person hears first and presses then. Milliseconds.
+/// Sound before the key press that belongs to the recording: people react late. Milliseconds.
 const REACTION_MS: usize = 250;
-/// The shortest example; a shorter press is filled up with what came before it. Milliseconds.
+/// The shortest example; a shorter press is extended by the sound before it. Milliseconds.
 const LEAST_MS: usize = 1000;
 
-/// The newest second of what is heard.
+/// The newest second of sound.
 #[derive(Debug, Default)]
 pub(super) struct Recent(Vec<f32>);
 
 impl Recent {
-    /// Takes what is new.
+    /// Adds new samples.
     pub(super) fn push(&mut self, fresh: &[f32]) {
         let kept = samples(LEAST_MS).saturating_sub(fresh.len()).min(self.0.len());
         self.0.drain(..self.0.len() - kept);
@@ -22,7 +22,7 @@ impl Recent {
     }
 }
 
-/// A recording under way: 16 kHz, mono, as the ears hear it.
+/// A recording in progress: 16 kHz, mono, as the listeners get it.
 #[derive(Debug, Default)]
 pub(super) struct Recording {
     begun: bool,
@@ -31,7 +31,7 @@ pub(super) struct Recording {
 }
 
 impl Recording {
-    /// Takes what is new, and at its beginning what came before.
+    /// Adds new samples and, at the beginning, those from before.
     pub(super) fn push(&mut self, recent: &Recent, fresh: &[f32]) {
         if !self.begun {
             self.begun = true;
@@ -41,7 +41,7 @@ impl Recording {
         self.samples.extend(fresh.iter().take(room));
     }
 
-    /// What came of it.
+    /// The recorded samples.
     pub(super) fn end(self) -> Vec<f32> {
         if self.samples.is_empty() {
             return Vec::new();

@@ -1,7 +1,7 @@
-//! The thread on which the ears answer, so that a slow model never holds up hearing.
+//! The thread that scores windows, so that a slow model never blocks the sound.
 //!
-//! Windows are not queued: while the ears are busy, a newer window takes the place of the one that waits, and is
-//! counted. All ears score the same window, so that their answers can be compared.
+//! Windows are not queued: while the listeners are busy, a newer window replaces the waiting one, which is counted as
+//! skipped. All listeners score the same window, so that their predictions can be compared.
 
 use std::{
     io,
@@ -18,38 +18,38 @@ use super::{
 };
 use crate::infer::Gains;
 
-/// How often a wait for the thread looks whether it is still alive.
+/// How often a waiting thread checks that the scoring thread is alive.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// A window with what every ear that could said of it, by name.
+/// A window with the predictions of every listener that succeeded.
 #[derive(Clone, Debug)]
 pub struct Scored {
-    /// What was heard.
+    /// The sound that was scored.
     pub window: Window,
-    /// Name and opinion of each ear, in order.
+    /// Name and prediction of each listener, in order.
     pub predictions: Vec<(String, Prediction)>,
 }
 
 #[derive(Default)]
 struct Waiting {
     window: Option<Window>,
-    /// Gains to be set before the next answer, by ear.
+    /// Gains to set before the next prediction, by listener.
     gains: Vec<(usize, Gains)>,
-    /// Whether the window of the last answer stays, whatever is heard.
+    /// Whether the last window stays, whatever sound follows.
     held: bool,
     busy: bool,
     closed: bool,
     skipped: u64,
 }
 
-/// What lies between those who hand in and the thread that answers.
+/// Shared between the threads that submit and the thread that scores.
 #[derive(Default)]
 pub(super) struct ScoringQueue {
     waiting: Mutex<Waiting>,
     work_ready: Condvar,
-    /// Rung when nothing is left to do.
+    /// Notified when there is nothing left to do.
     idle: Condvar,
-    /// The last window that all ears have answered.
+    /// The last window that all listeners have scored.
     scored: Mutex<Option<Scored>>,
 }
 
@@ -62,21 +62,21 @@ impl ScoringQueue {
         self.scored.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The last window that was answered.
+    /// The last window that was scored.
     pub(super) fn scored(&self) -> Option<Scored> {
         self.scored_lock().clone()
     }
 
-    /// Sets an ear's gains and scores the newest window again at once.
+    /// Sets a listener's gains and scores the newest window again at once.
     pub(super) fn set_gains(&self, listener: usize, gains: Gains) {
         let mut waiting = self.lock();
-        // Only the last position of a knob that is still being turned matters.
+        // Only the last position of a fader that is still moving matters.
         waiting.gains.retain(|(of, _)| *of != listener);
         waiting.gains.push((listener, gains));
         self.work_ready.notify_one();
     }
 
-    /// Keeps to the window of the last answer, or follows what is heard again.
+    /// Keeps to the last scored window, or follows the sound again.
     pub(super) fn hold(&self, held: bool) {
         let mut waiting = self.lock();
         waiting.held = held;
@@ -104,7 +104,7 @@ impl Scoring {
         Ok(Self { queue, outbox, thread })
     }
 
-    /// Hands over a window; one that still waits is given up.
+    /// Submits a window; one that still waits is dropped.
     pub(super) fn submit(&self, window: Window) {
         let mut waiting = self.queue.lock();
         if waiting.held {
@@ -117,29 +117,29 @@ impl Scoring {
         self.queue.work_ready.notify_one();
     }
 
-    /// The way to it from other threads.
+    /// The queue, for other threads.
     pub(super) fn queue(&self) -> Arc<ScoringQueue> {
         self.queue.clone()
     }
 
-    /// Waits until the window that waits is answered.
+    /// Waits until the waiting window is scored.
     pub(super) fn settle(&self) {
         let mut waiting = self.queue.lock();
-        // A thread that a model's panic ended will answer nothing more.
+        // A thread that ended by a panic scores nothing more.
         while (waiting.busy || waiting.window.is_some()) && !self.thread.is_finished() {
             waiting = self.queue.idle.wait_timeout(waiting, LOOK).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
-    /// Lets the thread answer the window that waits, then ends it.
+    /// Lets the thread score the waiting window, then ends it.
     pub(super) fn finish(self) {
         self.queue.lock().closed = true;
         self.queue.work_ready.notify_one();
-        // Panics of models were caught and reported within.
+        // Panics of models were caught and reported on the thread.
         let _ = self.thread.join();
     }
 
-    /// Ends the thread after what it is doing, without waiting for it.
+    /// Ends the thread after its current work, without waiting for it.
     pub(super) fn abandon(self) {
         let mut waiting = self.queue.lock();
         (waiting.window, waiting.closed) = (None, true);
@@ -166,8 +166,8 @@ fn run(mut listeners: Vec<Box<dyn Listener>>, queue: &ScoringQueue, outbox: &Out
                 outbox.send(LiveEvent::Problem(format!("{}: {reason}", listener.name())));
             }
         }
-        // After a turn of the desk the window of the last answer is answered again, unless a newer one waits; its
-        // latency counts from the turn.
+        // After a change of gains the last window is scored again, unless a newer one waits; its latency counts from
+        // the change.
         let again = || match &*queue.scored_lock() {
             Some(scored) if !gains.is_empty() => Some(Window { captured: Instant::now(), ..scored.window.clone() }),
             _ => None,
@@ -180,7 +180,7 @@ fn run(mut listeners: Vec<Box<dyn Listener>>, queue: &ScoringQueue, outbox: &Out
     }
 }
 
-/// Every ear's answer to one window.
+/// Every listener's prediction for one window.
 fn answer(
     listeners: &mut [Box<dyn Listener>],
     window: Window,
@@ -203,7 +203,7 @@ fn answer(
                     compute_ms: ms(start),
                 })
             }
-            // Told once, not at every hop.
+            // Reported once, not at every hop.
             Err(reason) if failures[index].as_ref() == Some(&reason) => None,
             Err(reason) => {
                 let problem = LiveEvent::Problem(format!("{}: {reason}", listener.name()));
@@ -211,7 +211,8 @@ fn answer(
                 Some(problem)
             }
         };
-        // Before the last answer is told: who asks for the window on the screen must not get an older one.
+        // Stored before the last prediction is sent: whoever asks for the window on the screen must not get an older
+        // one.
         if index == last {
             *queue.scored_lock() =
                 Some(Scored { window: window.clone(), predictions: std::mem::take(&mut predictions) });
@@ -220,7 +221,7 @@ fn answer(
     }
 }
 
-/// Runs a model, with a panic turned into a reason for people: the other models go on, and so does this one with the next
+/// Runs a model and turns a panic into an error message: the other models continue, and so does this one with the next
 /// window.
 fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
@@ -228,7 +229,7 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
         let message = message.or_else(|| payload.downcast_ref::<String>().cloned());
         let message = message.unwrap_or_else(|| "no message".to_owned());
         tracing::error!(message, "a model panicked while it scored");
-        Err(format!("a fault in this program stopped its answer ({message}); please report it"))
+        Err(format!("a fault in this program stopped its prediction ({message}); please report it"))
     })
 }
 

@@ -1,4 +1,4 @@
-//! Where the sound comes from: a microphone, or a file played in real time. Both deliver through a [`RingReader`].
+//! Where the sound comes from: a microphone, or a file played in real time. Both are read through a [`RingReader`].
 
 use std::{
     any::Any,
@@ -18,22 +18,22 @@ use crate::audio::{
     server::{Standing, Watch},
 };
 
-/// Length of the pieces in which a file is delivered: a microphone's usual.
+/// Length of the pieces in which a file is delivered: typical of a microphone.
 const PIECE: Duration = Duration::from_millis(25);
 
-/// Sound that flows.
+/// An open source.
 pub struct Line {
-    /// Device or file, for people.
+    /// Device or file, to show.
     pub name: String,
     /// Samples a second that it delivers.
     pub rate: u32,
-    /// Its channels, averaged on the way.
+    /// Its channels, averaged before they are read.
     pub channels: u16,
     /// What is odd about a file's sound, though it can be played.
     pub notes: Vec<Note>,
-    /// The hearing end.
+    /// Its samples.
     pub reader: RingReader,
-    /// What keeps the sound flowing until it is dropped.
+    /// Whatever delivers the sound until it is dropped.
     pub kept: Box<dyn Any + Send>,
 }
 
@@ -42,14 +42,14 @@ pub trait Source: Send {
     /// Opens it, or opens it again. May take long.
     ///
     /// # Errors
-    /// A reason for people, with a remedy.
+    /// A message to show, with a remedy.
     fn open(&mut self) -> Result<Line, String>;
 
-    /// Whether it is worth opening again after it failed, and whether it being silent or late means trouble.
+    /// Whether to open it again after it failed, and whether silence or a late delivery is a problem.
     fn is_device(&self) -> bool;
 
-    /// Why the open line is not the right one any more, if so: the system chose another default device. A whole
-    /// sentence, naming the device. Asked about twice a second.
+    /// Why the open source is not the right one any more, if so: the system chose another default device. A whole
+    /// sentence that names the device. Called about twice a second.
     fn superseded(&mut self, _line: &Line) -> Option<String> {
         None
     }
@@ -60,9 +60,9 @@ pub trait Source: Send {
 pub struct MicrophoneSource {
     /// A name or an id from [`capture::list`](crate::audio::capture::list); `None` for the default.
     device: Option<String>,
-    /// The default may change behind the device's back; a device by name stays what it is.
+    /// The default may change; a device that is named does not.
     server: Option<Watch>,
-    /// What the server had behind the default when it was opened.
+    /// The server's default microphone when it was opened.
     behind: Option<Standing>,
 }
 
@@ -73,7 +73,7 @@ impl MicrophoneSource {
         Self { device, server, behind: None }
     }
 
-    /// Says that the microphone that was heard is gone, while there is no other.
+    /// The message that the microphone in use is gone, while there is no other.
     fn unplugged(&self, now: &Standing) -> Option<String> {
         let before = self.behind.as_ref()?;
         let was_real = before.microphones.contains(&before.default);
@@ -136,7 +136,7 @@ pub struct FileSource {
 
 impl Source for FileSource {
     fn open(&mut self) -> Result<Line, String> {
-        // Decoded to its end before it is played, and not kept: damage is told now, and not in the middle.
+        // Decoded to its end before it is played, and not kept: damage is reported now, not in the middle.
         let mut block = Vec::new();
         let mut whole = SoundFile::open(&self.path).map_err(|error| error.to_string())?;
         while whole.read(&mut block).map_err(|error| error.to_string())? {
@@ -160,7 +160,7 @@ pub fn source(input: Option<&str>) -> Box<dyn Source> {
     }
 }
 
-/// Raised when the line is dropped; the player looks at it between two pieces.
+/// Set when the source is dropped; the player checks it between two pieces.
 struct StopOnDrop(Arc<AtomicBool>);
 
 impl Drop for StopOnDrop {

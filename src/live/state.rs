@@ -1,14 +1,14 @@
-//! What is heard and what is thought of it.
+//! What the live pipeline reports, and the state folded from it.
 
 use std::{collections::VecDeque, sync::Arc};
 
 use super::Prediction;
 use crate::{infer::Score, model::BlockNorms};
 
-/// What the live pipeline tells.
+/// What the live pipeline reports.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LiveEvent {
-    /// A source is being heard.
+    /// A source was opened.
     Opened {
         /// Device or file name.
         source: String,
@@ -16,9 +16,9 @@ pub enum LiveEvent {
         rate: u32,
         /// Its channels.
         channels: u16,
-        /// Seconds of the window that is scored, and seconds between two scores.
+        /// Seconds of the window that is scored.
         window_s: f32,
-        /// Seconds between two answers.
+        /// Seconds between two predictions.
         hop_s: f32,
         /// Names of the listeners, in order.
         listeners: Vec<String>,
@@ -36,27 +36,27 @@ pub enum LiveEvent {
         /// Log-mel frames, oldest first.
         frames: Vec<Arc<[f32]>>,
     },
-    /// An answer.
+    /// A prediction.
     Prediction {
-        /// Which ear, counted from 0.
+        /// Which listener, counted from 0.
         listener: usize,
         /// Seconds since opening, at the end of the window scored.
         time_s: f64,
-        /// What it says.
+        /// Its scores.
         prediction: Prediction,
-        /// Milliseconds from the capture of the window's last sample to this answer: what the driver, the resampler,
-        /// waiting for a busy model and the model itself took.
+        /// Milliseconds from the capture of the window's last sample to this prediction: the time taken by the driver,
+        /// the resampler, waiting for a busy model and the model itself.
         latency_ms: f32,
-        /// Milliseconds of it spent in the model. Over the hop it is the ear's real-time factor.
+        /// Milliseconds spent in the model. Divided by the hop it is the listener's real-time factor.
         compute_ms: f32,
     },
     /// Samples that could not be kept, at the device's rate, since opening.
     Dropped(u64),
     /// Windows that were never scored because the models were still busy with older ones, since opening.
     Skipped(u64),
-    /// The source failed or fell silent; the pipeline tries again by itself.
+    /// The source failed or became silent; the pipeline tries again by itself.
     Problem(String),
-    /// Something odd about the file that is played, though it can be: one sentence.
+    /// Something odd about the file that is played: one sentence.
     Note(String),
     /// Sound comes in again, perhaps from another device than before.
     Recovered {
@@ -67,7 +67,7 @@ pub enum LiveEvent {
         /// Its channels.
         channels: u16,
     },
-    /// The end of a file, or of what was asked for.
+    /// The file ended, or listening was stopped.
     Closed,
 }
 
@@ -79,11 +79,11 @@ pub enum LiveStatus {
     Idle,
     /// Sound comes in.
     Listening,
-    /// Something is wrong, for people.
+    /// Something is wrong: a message to show.
     Trouble(String),
     /// The file ended, or listening was stopped.
     Ended,
-    /// It broke off and is not tried again, for people: a file that cannot be decoded.
+    /// It failed and is not tried again, such as a file that cannot be decoded: a message to show.
     Failed(String),
 }
 
@@ -94,20 +94,20 @@ pub struct ListenerState {
     pub name: String,
     /// Most likely first.
     pub scores: Vec<Score>,
-    /// What it would say with every adapter as it was trained, while the desk turns some.
+    /// The scores with every gain at 1, while some gain is not.
     pub untouched: Option<Vec<Score>>,
     /// What its adapters add inside each block.
     pub norms: Vec<BlockNorms>,
-    /// The most that any Spatial Adapter and any MLP Adapter has added so far, over the stream it is added to: where
-    /// the scales of their meters end.
+    /// The largest ratio of any Spatial Adapter's and any MLP Adapter's output to the residual stream so far: the upper
+    /// ends of their meters' scales.
     pub peaks: [f32; 2],
-    /// The same classes, most likely first, averaged over the last second or so: steadier to look at, later to change.
+    /// The same classes, most likely first, averaged over about a second: steadier to read, slower to change.
     pub smoothed: Vec<Score>,
-    /// Time of that answer, seconds since opening.
+    /// Time of that prediction, seconds since opening.
     pub time_s: f64,
-    /// From the last sample to the answer.
+    /// From the last sample to the prediction.
     pub latency_ms: f32,
-    /// In the model.
+    /// Time spent in the model.
     pub compute_ms: f32,
 }
 
@@ -127,7 +127,7 @@ pub struct LiveState {
     pub channels: u16,
     /// Seconds of the window that is scored.
     pub window_s: f32,
-    /// Seconds between two answers.
+    /// Seconds between two predictions.
     pub hop_s: f32,
     /// What is odd about the file that is played.
     pub notes: Vec<String>,
@@ -145,9 +145,9 @@ pub struct LiveState {
     pub dropped: u64,
     /// Windows never scored since opening.
     pub skipped: u64,
-    /// Seconds heard since opening.
+    /// Seconds of sound since opening.
     pub time_s: f64,
-    /// Mel frames since opening, with those no longer kept.
+    /// Mel frames since opening, including those no longer kept.
     pub frame_count: u64,
 }
 
@@ -219,8 +219,8 @@ impl LiveState {
         }
     }
 
-    /// Whether all ears put the same class first, once they have answered about the same window; `None` before, with
-    /// fewer than two ears, and where they do not know the same classes.
+    /// Whether all listeners put the same class first, once they have scored the same window; `None` before, with fewer
+    /// than two listeners, and where their classes differ.
     pub fn agreement(&self) -> Option<bool> {
         let (first, others) = self.listeners.split_first()?;
         let top = first.scores.first()?;
@@ -240,8 +240,8 @@ impl LiveState {
 /// Time constant of smoothed scores, seconds.
 const SMOOTHING_S: f64 = 1.0;
 
-/// The ear's smoothed scores after another answer: an exponential average that weighs by time, so that it does not
-/// depend on the hop.
+/// The listener's smoothed scores after another prediction: an exponential average weighted by time, so that it does
+/// not depend on the hop.
 fn smooth(listener: &ListenerState, scores: &[Score], time_s: f64) -> Vec<Score> {
     let kept = if listener.smoothed.is_empty() {
         0.0
@@ -298,7 +298,7 @@ mod tests {
         state.apply(answer(1, 1.0, &[("dog", 0.6), ("rain", 0.4)]));
         assert_eq!(state.agreement(), Some(true));
         state.apply(answer(0, 1.5, &[("rain", 0.9), ("dog", 0.1)]));
-        assert_eq!(state.agreement(), None, "the other has not answered yet");
+        assert_eq!(state.agreement(), None, "the other has not scored it yet");
         state.apply(answer(1, 1.5, &[("dog", 0.6), ("rain", 0.4)]));
         assert_eq!(state.agreement(), Some(false));
     }

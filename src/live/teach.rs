@@ -8,11 +8,11 @@ use std::{
 use super::clip::{ClipError, write_wav};
 use crate::audio::{self, FRAME_LENGTH, SAMPLE_RATE};
 
-/// Class of the room itself: what is there when nothing that is taught sounds.
+/// The class of background sound: the room when none of the other classes sounds.
 pub const BACKGROUND: &str = "background";
-/// Length of an example, seconds: what a model that learns a lesson hears at once.
+/// Length of an example, seconds: the window of a model that is trained on a lesson.
 pub const EXAMPLE_S: f64 = 1.0;
-/// By how much a pause is quieter than the sounds around it, dB.
+/// How much quieter than the sounds around it a pause is, dB.
 const PAUSE_DB: f32 = 18.0;
 /// Longest class name.
 const LONGEST_NAME: usize = 64;
@@ -38,7 +38,7 @@ pub struct Lesson {
 }
 
 impl Lesson {
-    /// The lesson in this folder, with the examples that are there already.
+    /// Opens the lesson in this folder, with the examples that it holds.
     ///
     /// # Errors
     /// When the folder is there and cannot be read. Files that are no sound are skipped.
@@ -58,7 +58,7 @@ impl Lesson {
         Ok(Self { root, classes })
     }
 
-    /// A lesson of which everything is known.
+    /// A lesson from its parts.
     pub fn of(root: impl Into<PathBuf>, classes: impl IntoIterator<Item = (String, Vec<Example>)>) -> Self {
         Self { root: root.into(), classes: classes.into_iter().collect() }
     }
@@ -82,9 +82,9 @@ impl Lesson {
         Ok(())
     }
 
-    /// Keeps a recording as examples of a class, of [`EXAMPLE_S`] each or a little more; says how many. Of a class that
-    /// is taught, stretches much quieter than the loudest are the pauses between two sounds, and left out; of the
-    /// [`BACKGROUND`] all of it counts.
+    /// Saves a recording as examples of a class, each about [`EXAMPLE_S`] long; returns how many. Stretches much
+    /// quieter than the loudest are pauses between two sounds and are left out, except for the [`BACKGROUND`], of which
+    /// all counts.
     ///
     /// # Errors
     /// As [`Lesson::add`].
@@ -103,7 +103,7 @@ impl Lesson {
         }
     }
 
-    /// Keeps a recording as an example of a class.
+    /// Saves a recording as one example of a class.
     ///
     /// # Errors
     /// When the class's name cannot be a folder's, the recording is shorter than 25 ms, or it cannot be written.
@@ -113,7 +113,7 @@ impl Lesson {
             return Err(ClipError::Request("the recording is too short; hold the key while the sound lasts".into()));
         }
         let folder = self.root.join(class);
-        // Gaps that removed examples left are not filled: a number means one recording for ever.
+        // The numbers of removed examples are not used again.
         let taken = |path: &PathBuf| path.file_stem().and_then(|stem| stem.to_str()?.parse::<u32>().ok());
         let next = entries(&folder)?.iter().filter_map(taken).max().map_or(1, |highest| highest.saturating_add(1));
         let path = folder.join(format!("{next:04}.wav"));
@@ -134,13 +134,13 @@ impl Lesson {
         std::fs::remove_file(path).map_err(ClipError::io(path))?;
         examples.remove(index);
         if examples.is_empty() {
-            // A class folder without sounds is a fault of a data set. One that holds other files stays.
+            // A class folder without sounds is an error in a data set, so it is removed unless it holds other files.
             let _ = std::fs::remove_dir(self.root.join(class));
         }
         Ok(())
     }
 
-    /// What is still missing before training makes sense; `None` when nothing is.
+    /// What is missing before training makes sense; `None` when nothing is.
     pub fn missing(&self, each: usize) -> Option<String> {
         let taught: Vec<_> = self.classes.iter().filter(|(_, examples)| !examples.is_empty()).collect();
         if taught.len() < 2 {
@@ -161,7 +161,7 @@ fn level(samples: &[f32]) -> f32 {
     20.0 * ((energy / samples.len().max(1) as f64).sqrt() as f32).log10()
 }
 
-/// A class's name, if it can be a folder's on every system.
+/// A class's name, if it is valid as a folder's name on every system.
 fn folder_name(class: &str) -> Result<&str, ClipError> {
     let class = class.trim();
     let odd = |c: char| c.is_control() || r#"/\:*?"<>|"#.contains(c);
@@ -174,7 +174,7 @@ fn folder_name(class: &str) -> Result<&str, ClipError> {
     Ok(class)
 }
 
-/// What is in a folder, in the order of its names; nothing when it is not there yet.
+/// The contents of a folder, sorted by name; empty when the folder does not exist yet.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, ClipError> {
     let entries = match std::fs::read_dir(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -192,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_taught_is_a_data_set_of_class_folders() {
+    fn a_lesson_is_a_data_set_of_class_folders() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("lesson");
         let mut lesson = Lesson::open(&root).unwrap();

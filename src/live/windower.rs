@@ -14,7 +14,7 @@ pub struct Windows {
     pub hop: usize,
 }
 
-/// Everything between the ring and the ears for one uninterrupted stretch of sound.
+/// Everything between the ring and the listeners for one uninterrupted stretch of sound.
 ///
 /// The resampler and the filter bank are those of clips, so a window's frames equal the filter bank of the same sound
 /// read from a file, to the bit. Sample n stands for the time n / 16000 s: the resampler's delay shows only as latency.
@@ -27,7 +27,7 @@ pub struct Windower {
     fbank: FbankStream,
     /// Samples at the end of `samples` that the last delivery brought.
     fresh: usize,
-    /// Resampled sound and its frames, as far back as a window reaches; `first_frame` counts those already let go.
+    /// Resampled sound and its frames, as far back as a window reaches; `first_frame` counts those already discarded.
     samples: Vec<f32>,
     frames: Vec<f32>,
     first_frame: usize,
@@ -36,7 +36,7 @@ pub struct Windower {
     resampled: u64,
     /// Ends of the newest deliveries, at the device's rate, with the time of their capture.
     deliveries: VecDeque<(u64, Instant)>,
-    /// (least, greatest, samples) of the 10 ms that have not ended.
+    /// (least, greatest, samples) of the current 10 ms.
     extreme: (f32, f32, usize),
     /// Frame count at which the next window ends.
     next_end: usize,
@@ -48,7 +48,7 @@ impl Windower {
     /// Sound at `rate` Hz, mono, whose first sample is at `base_s` seconds of the stream.
     ///
     /// # Errors
-    /// A reason for people when that rate cannot be resampled.
+    /// A message to show when that rate cannot be resampled.
     pub fn new(rate: u32, base_s: f64, windows: Windows) -> Result<Self, String> {
         let windows = Windows { frames: windows.frames.max(1), hop: windows.hop.max(1) };
         Ok(Self {
@@ -75,13 +75,14 @@ impl Windower {
         self.base_s + self.resampled as f64 / f64::from(SAMPLE_RATE)
     }
 
-    /// The 16 kHz samples that the last delivery brought; fewer or more than it, since the resampler works in blocks.
+    /// The 16 kHz samples that the last delivery produced; fewer or more than it holds, since the resampler works in
+    /// blocks.
     pub fn fresh(&self) -> &[f32] {
         &self.samples[self.samples.len() - self.fresh..]
     }
 
-    /// Takes one delivery and the time at which its last sample was captured. Gives what was heard, unless the
-    /// resampler holds everything back, and the windows that ended.
+    /// Takes one delivery and the time at which its last sample was captured. Returns the new sound, unless the
+    /// resampler is still waiting for more, and the windows that ended.
     pub fn push(&mut self, delivery: &[f32], captured: Instant) -> (Option<LiveEvent>, Vec<Window>) {
         self.delivered += delivery.len() as u64;
         self.deliveries.push_back((self.delivered, captured));
@@ -90,7 +91,7 @@ impl Windower {
         self.digest(before)
     }
 
-    /// Ends the stretch: what the resampler held back, and a last window for what no hop has covered.
+    /// Ends the stretch: flushes the resampler, and returns a last window for what no hop has covered.
     pub fn finish(&mut self) -> (Option<LiveEvent>, Vec<Window>) {
         let before = self.samples.len();
         self.mono.finish(&mut self.samples);
@@ -107,7 +108,7 @@ impl Windower {
         self.first_frame + self.frames.len() / MEL_BINS
     }
 
-    /// Takes in the samples from index `before` on.
+    /// Adds the samples from index `before` on.
     fn digest(&mut self, before: usize) -> (Option<LiveEvent>, Vec<Window>) {
         let fresh = &self.samples[before..];
         self.fresh = fresh.len();
@@ -163,7 +164,7 @@ impl Windower {
         self.deliveries.front().map_or_else(Instant::now, |(_, at)| *at)
     }
 
-    /// Discards what no later window reaches, in large steps: moving memory at every delivery would cost more.
+    /// Discards what no later window needs, in large steps: moving memory at every delivery would cost more.
     fn forget(&mut self) {
         let count = self.frames.len() / MEL_BINS;
         if count > 2 * self.windows.frames + self.windows.hop {
@@ -238,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_heard_adds_up_to_the_clip() {
+    fn sound_events_add_up_to_the_clip() {
         let sound = chirp(44_100, 1.37);
         let clip = resample(&sound, 44_100).unwrap();
         let (events, _) = run_over(44_100, &sound, 1_102, Windows { frames: 100, hop: 50 });

@@ -16,20 +16,20 @@ pub struct AdamW {
     pub beta2: f64,
     /// Added to the root of the second moment.
     pub eps: f64,
-    /// Decoupled weight decay: the share of a weight, times the learning rate, lost each step.
+    /// Decoupled weight decay: the share of a weight, times the learning rate, that each step removes.
     pub weight_decay: f64,
     /// This step's number, from 1.
     pub step: u64,
 }
 
-/// An AdamW step as multipliers of each value, whichever device does it.
+/// An AdamW step as multipliers of each value, the same on every device.
 #[derive(Clone, Copy, Debug)]
 pub struct Coefficients {
-    /// Share of a weight that decay leaves.
+    /// Share of a weight that remains after decay.
     pub keep: f32,
     /// Learning rate over the first moment's bias correction.
     pub rate: f32,
-    /// Share of the first moment that stays, and of the gradient that comes in.
+    /// Weights of the old first moment and of the gradient.
     pub beta1: [f32; 2],
     /// The same for the second moment.
     pub beta2: [f32; 2],
@@ -42,7 +42,7 @@ pub struct Coefficients {
 impl From<AdamW> for Coefficients {
     fn from(settings: AdamW) -> Self {
         let AdamW { lr, beta1, beta2, eps, weight_decay, step } = settings;
-        // Bias corrections 1 - beta^t, in f64: in f32 the second one has lost half its digits at step 1.
+        // Bias corrections 1 - beta^t, in f64: in f32 the second one loses half its digits at step 1.
         let t = i32::try_from(step).unwrap_or(i32::MAX);
         Self {
             keep: (1.0 - lr * weight_decay) as f32,
@@ -55,10 +55,10 @@ impl From<AdamW> for Coefficients {
     }
 }
 
-/// A piece that one core takes at a time: its four streams fit the second-level cache.
+/// Values that a core processes at a time: its four streams fit the second-level cache.
 const PIECE: usize = 1 << 15;
 
-/// Moves `theta` by one step along `grad`, and the two moments with it. All four are of one length.
+/// Updates `theta` along `grad` by one step, and the two moments with it. All four have the same length.
 pub fn update(theta: &mut [f32], grad: &[f32], m: &mut [f32], v: &mut [f32], step: Coefficients) {
     let n = theta.len();
     assert!(grad.len() == n && m.len() == n && v.len() == n, "{n}, {}, {}, {}", grad.len(), m.len(), v.len());

@@ -1,25 +1,25 @@
 //! Scaled dot-product attention of one head of one clip, on views into packed buffers.
 //!
-//! Scores exist for a tile of queries at a time and are never kept: forward leaves the logarithm of each
-//! softmax's denominator, from which backward recomputes the probabilities (Dao et al., arXiv 2205.14135).
+//! Scores exist for a tile of queries at a time and are never stored: forward saves the logarithm of each softmax's
+//! denominator, from which backward recomputes the probabilities (Dao et al., arXiv 2205.14135).
 
 use pulp::{Arch, Simd};
 
 use super::mat::{Into, Mat, MatMut, product};
 use super::simd::{LANES, exp, sum};
 
-/// Scores that a tile may hold. The product packs keys and values once a tile, so that it should be tall; twice and four
-/// times as much makes no difference.
+/// Scores in a tile. The product packs keys and values once per tile, so a tile should be tall; two or four times as
+/// many make no difference.
 const TILE: usize = 1 << 17;
 
-/// Queries of a tile, when there are `keys` keys.
+/// Queries in a tile, for `keys` keys.
 fn tile_rows(queries: usize, keys: usize) -> usize {
     let most = (TILE / keys.max(1)).clamp(16, 512);
     // Tiles of equal height rather than full ones and a small rest.
     queries.div_ceil(queries.div_ceil(most).max(1))
 }
 
-/// Scratch that [`forward`] needs.
+/// Scratch for [`forward`].
 pub fn forward_scratch(queries: usize, keys: usize) -> usize {
     tile_rows(queries, keys) * keys
 }
@@ -40,7 +40,7 @@ pub fn forward(q: Mat<'_>, k: Mat<'_>, v: Mat<'_>, mut out: MatMut<'_>, lse: &mu
     }
 }
 
-/// Scratch that [`backward`] needs.
+/// Scratch for [`backward`].
 pub fn backward_scratch(queries: usize, keys: usize, size: usize) -> usize {
     2 * tile_rows(queries, keys) * keys + 2 * keys * size
 }
@@ -120,7 +120,7 @@ fn softmax_backward_with_simd<'a, S: Simd>(_simd: S, scores: &'a mut [f32], dsco
     }
 }
 
-/// The largest element; NaN never wins, but it stays in the row and so in the softmax.
+/// The largest element; NaN is never the largest, but it stays in the row and so in the softmax.
 #[inline(always)]
 fn maximum(row: &[f32]) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; LANES];
@@ -159,7 +159,7 @@ mod tests {
     fn agrees_with_the_definition_and_its_finite_differences() {
         // The last one takes several tiles.
         for (queries, keys, size) in [(1, 1, 3), (2, 7, 4), (5, 5, 8), (70, 4100, 2)] {
-            // One buffer as a packed projection leaves it: q, k and v side by side, `keys` rows.
+            // One buffer as a packed projection writes it: q, k and v side by side, `keys` rows.
             let mut packed = wave(keys * 3 * size, 0.77);
             let dout = wave(queries * size, 1.9);
             let wide = |v: Mat<'_>| -> Vec<f64> {

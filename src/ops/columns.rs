@@ -1,10 +1,10 @@
-//! Rows and columns of biases, sums and copies: the memory-bound odds and ends, vectorised.
+//! Rows and columns of biases, sums and copies: small memory-bound operations, vectorised.
 
 use pulp::{Arch, Simd};
 
 use super::Mat;
 
-/// Every row of `out` becomes `bias`: where a product is then added to.
+/// Sets every row of `out` to `bias`, before a product is added to it.
 pub fn fill(out: &mut [f32], bias: &[f32]) {
     for out in out.chunks_exact_mut(bias.len()) {
         out.copy_from_slice(bias);
@@ -31,7 +31,7 @@ pub fn add_with_simd<'a, S: Simd>(_simd: S, x: &'a mut [f32], y: &'a [f32]) {
     }
 }
 
-/// Adds to `sums` the sums over the rows of the columns of `x` from `from` on.
+/// Adds to `sums` the column sums of `x` from row `from` on.
 #[pulp::with_simd(add_sums = Arch::new())]
 #[inline(always)]
 pub fn add_sums_with_simd<'a, S: Simd>(_simd: S, sums: &'a mut [f32], x: Mat<'a>, from: usize) {

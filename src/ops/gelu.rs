@@ -1,6 +1,6 @@
 //! Exact GELU: x Phi(x), with the normal distribution (not the tanh approximation).
 //!
-//! Backward recomputes the slope from the pre-activation, or reads the one that forward kept instead.
+//! Backward recomputes the slope from the pre-activation, or reads the one that forward saved.
 
 use pulp::{Arch, Simd};
 
@@ -21,7 +21,7 @@ pub fn bias_gelu_with_simd<'a, S: Simd>(_simd: S, pre: &'a mut [f32], bias: &'a 
     }
 }
 
-/// Adds `bias` to each row of `x` (rows, columns) and replaces it by its GELU, keeping nothing.
+/// Adds `bias` to each row of `x` (rows, columns) and replaces it by its GELU; saves nothing.
 #[pulp::with_simd(bias_gelu_in_place = Arch::new())]
 #[inline(always)]
 pub fn bias_gelu_in_place_with_simd<'a, S: Simd>(_simd: S, x: &'a mut [f32], bias: &'a [f32]) {
@@ -47,7 +47,7 @@ pub fn bias_gelu_slope_with_simd<'a, S: Simd>(_simd: S, x: &'a mut [f32], bias: 
     }
 }
 
-/// Multiplies `gradient` by the slopes that [`bias_gelu_slope`] kept.
+/// Multiplies `gradient` by the slopes that [`bias_gelu_slope`] saved.
 #[pulp::with_simd(backward_slope = Arch::new())]
 #[inline(always)]
 pub fn backward_slope_with_simd<'a, S: Simd>(_simd: S, gradient: &'a mut [f32], slope: &'a [f32]) {
@@ -66,8 +66,7 @@ pub fn backward_with_simd<'a, S: Simd>(_simd: S, gradient: &'a mut [f32], pre: &
     }
 }
 
-/// Multiplies `gradient` by GELU's slope at `pre`, and replaces `pre` by its GELU (which the weights
-/// that read it need).
+/// Multiplies `gradient` by GELU's slope at `pre`, and replaces `pre` by its GELU (the input of the next weights).
 #[pulp::with_simd(backward_and_forward = Arch::new())]
 #[inline(always)]
 pub fn backward_and_forward_with_simd<'a, S: Simd>(_simd: S, gradient: &'a mut [f32], pre: &'a mut [f32]) {
@@ -111,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kept_slope_is_the_one_computed_again() {
+    fn a_saved_slope_is_the_recomputed_one() {
         let pre: Vec<f32> = (-8000..8000).map(|i| i as f32 * 1.01e-3).collect();
         let (mut again, mut kept) = (vec![1.5; pre.len()], vec![1.5; pre.len()]);
         let (mut act, mut plain, bias) = (pre.clone(), pre.clone(), vec![0.0; pre.len()]);

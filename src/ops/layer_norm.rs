@@ -1,11 +1,11 @@
-//! LayerNorm over the last axis. Backward recomputes mean and deviation: one more pass over a row that is
-//! in the first-level cache costs less than keeping them.
+//! LayerNorm over the last axis. Backward recomputes mean and deviation: one more pass over a row in the first-level
+//! cache costs less than saving them.
 
 use pulp::{Arch, Simd};
 
 use super::simd::{fma, sum};
 
-/// What a LayerNorm is: scale and shift of each feature, and the epsilon beside the variance.
+/// A LayerNorm: scale and shift of each feature, and epsilon.
 #[derive(Clone, Copy, Debug)]
 pub struct LayerNorm<'a> {
     /// Scale, (features).

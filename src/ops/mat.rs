@@ -1,7 +1,7 @@
 //! Views of matrices in memory, and their product.
 //!
-//! Unsafe code is allowed in this file alone of the room: a mutable view must be split by columns
-//! (heads of one packed buffer), which slices cannot express, and the product takes raw pointers.
+//! Unsafe code is allowed in this file alone of the module: a mutable view must be split by columns (heads of one
+//! packed buffer), which slices cannot express, and the product takes raw pointers.
 #![allow(unsafe_code)]
 
 use std::marker::PhantomData;
@@ -29,7 +29,7 @@ pub struct MatMut<'a> {
     memory: PhantomData<&'a mut [f32]>,
 }
 
-// SAFETY: a view is the borrow of its elements, shared or exclusive, exactly as a slice is.
+// SAFETY: a view borrows its elements, shared or exclusively, exactly as a slice does.
 unsafe impl Send for Mat<'_> {}
 unsafe impl Sync for Mat<'_> {}
 unsafe impl Send for MatMut<'_> {}
@@ -44,8 +44,8 @@ impl<'a> Mat<'a> {
         Self { start: data.as_ptr(), rows, columns, row_stride: columns, column_stride: 1, memory: PhantomData }
     }
 
-    /// Rows of `columns` values that begin `stride` apart, so that one may reach into the next: what a convolution
-    /// along rows of `stride` values (or every so many of them) reads.
+    /// Rows of `columns` values that begin `stride` apart, so that one may overlap the next: the input of a convolution
+    /// along rows of `stride` values (or every so many of them).
     pub fn windows(data: &'a [f32], columns: usize, stride: usize) -> Self {
         let stride = stride.max(1);
         let rows = data.len().checked_sub(columns).map_or(0, |room| room / stride + 1);
@@ -62,7 +62,7 @@ impl<'a> Mat<'a> {
         self.columns
     }
 
-    /// The transpose, without moving anything.
+    /// The transpose, without a copy.
     pub fn t(self) -> Self {
         Self {
             rows: self.columns,
@@ -125,7 +125,7 @@ impl<'a> MatMut<'a> {
         }
     }
 
-    /// The same view for a shorter time.
+    /// The same view for a shorter lifetime.
     pub fn reborrow(&mut self) -> MatMut<'_> {
         MatMut { memory: PhantomData, ..*self }
     }
@@ -148,7 +148,7 @@ impl<'a> MatMut<'a> {
         (Self { columns: at, ..self }, Self { start, columns: self.columns - at, ..self })
     }
 
-    /// Takes the first `count` columns off, leaving the rest.
+    /// Splits the first `count` columns off, leaving the rest.
     pub fn take_columns(&mut self, count: usize) -> Self {
         let whole = MatMut { memory: PhantomData, ..*self };
         let (taken, rest) = whole.split_columns(count);
@@ -164,7 +164,7 @@ impl<'a> MatMut<'a> {
     }
 }
 
-/// What a product does with what was in its destination.
+/// What a product does with the values in its destination.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Into {
     /// Overwrites it.
@@ -173,7 +173,7 @@ pub enum Into {
     Add,
 }
 
-/// `out = scale * a * b`, or `out += scale * a * b`; on the calling core alone.
+/// `out = scale * a * b`, or `out += scale * a * b`; on the calling thread alone.
 pub fn product(out: MatMut<'_>, into: Into, scale: f32, a: Mat<'_>, b: Mat<'_>) {
     assert!(
         a.rows == out.rows && b.columns == out.columns && a.columns == b.rows,
@@ -188,7 +188,7 @@ pub fn product(out: MatMut<'_>, into: Into, scale: f32, a: Mat<'_>, b: Mat<'_>) 
     if out.rows == 0 || out.columns == 0 {
         return;
     }
-    // Strides are of memory that exists, so they are below isize::MAX.
+    // Strides are of existing memory, so they are below isize::MAX.
     let [out_rs, a_rs, a_cs, b_rs, b_cs] =
         [out.stride, a.row_stride, a.column_stride, b.row_stride, b.column_stride].map(|stride| stride as isize);
     // SAFETY: shapes agree (asserted), every view lies in borrowed memory, and `out` is exclusive.

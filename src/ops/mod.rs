@@ -1,12 +1,12 @@
-//! Kernels of the CPU backend: forward and hand-written backward on plain `f32` memory. [`fused`] holds their twins for
-//! tensors on any device.
+//! Kernels of the CPU backend: forward and hand-written backward on plain `f32` memory. [`fused`] holds the same
+//! operations for tensors on any device.
 //!
-//! No graph and no tensors: each file is one operation that says what its backward needs. What keeps them fast:
+//! No graph and no tensors: each file is one operation that documents what its backward needs. Why they are fast:
 //!
 //! - Work goes to cores by tiles of rows (tokens), so that what one kernel wrote is still in the
 //!   core's cache when the next reads it; matrix products are single-threaded inside a tile.
 //! - Elementwise loops are compiled for the widest vectors and chosen at run time ([`pulp`]).
-//! - Memory is kept between steps; nothing is allocated once shapes have settled.
+//! - Memory is kept between steps; nothing is allocated once shapes are stable.
 // Loops over equal indices of several rows read as their formulas and vectorise.
 #![allow(clippy::needless_range_loop)]
 

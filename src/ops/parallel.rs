@@ -1,4 +1,4 @@
-//! Work for every core: tiles of rows, and scratch that each core keeps.
+//! Work for every core: tiles of rows, and scratch memory per core.
 
 use std::{
     cell::{Cell, RefCell},
@@ -9,15 +9,15 @@ use std::{
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-/// Most threads that answer in real time: a small model has no work for more.
+/// Most threads for live predictions: a small model has no work for more.
 const ANSWERING: usize = 4;
 
 thread_local! {
-    /// Whether this thread is one of those that answer in real time.
+    /// Whether this thread is one of those for live predictions.
     static ANSWERS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `f` on the threads that do the arithmetic, one a core. On a thread of [`install_apart`]'s it stays there.
+/// Runs `f` on the compute threads, one per core. On a thread of [`install_apart`]'s it stays there.
 pub fn install<R: Send>(f: impl FnOnce() -> R + Send) -> R {
     static THREADS: OnceLock<Option<ThreadPool>> = OnceLock::new();
     if ANSWERS.get() {
@@ -30,10 +30,10 @@ pub fn install<R: Send>(f: impl FnOnce() -> R + Send) -> R {
     }
 }
 
-/// Runs `f` on a few threads apart from the others, for answers that somebody waits for.
+/// Runs `f` on a few threads apart from the others, for live predictions.
 ///
-/// A pool works off what it has begun before it looks at what is new, so an answer among the steps of a training run
-/// waits for whole layers of them. Between two pools the system shares the cores out evenly, and within milliseconds.
+/// A pool finishes what it has begun before it takes new work, so a prediction among the steps of a training run waits
+/// for whole layers of them. Between two pools the system shares the cores evenly, within milliseconds.
 pub fn install_apart<R: Send>(f: impl FnOnce() -> R + Send) -> R {
     static THREADS: OnceLock<Option<ThreadPool>> = OnceLock::new();
     let threads = THREADS.get_or_init(|| {
@@ -47,7 +47,7 @@ pub fn install_apart<R: Send>(f: impl FnOnce() -> R + Send) -> R {
     }
 }
 
-/// Fewest rows worth a task of their own: below, a product spends its time reading the weights.
+/// Fewest rows worth a task: with fewer, a product spends its time reading the weights.
 const LEAST_ROWS: usize = 16;
 
 /// Height of the tiles that `rows` are cut into: at most about `target`, equal, and as many tiles as keep every core
@@ -88,12 +88,12 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Memory that grows to what it was once asked for and then stays.
+/// Memory that grows to the largest requested size and then stays.
 #[derive(Debug, Default)]
 pub struct Buffer(Vec<f32>);
 
 impl Buffer {
-    /// `len` values, whatever they held before.
+    /// `len` values with arbitrary contents.
     pub fn get(&mut self, len: usize) -> &mut [f32] {
         if self.0.len() < len {
             // A fresh zeroed allocation, not a resize: the old values need no copy, and the system's pages are zero.
@@ -108,7 +108,7 @@ impl Buffer {
         if wanted { self.get(len) } else { &mut [] }
     }
 
-    /// The first `len` values as they are, or none where nothing was kept.
+    /// The first `len` values as they are, or none if nothing was saved.
     pub fn kept(&self, len: usize) -> &[f32] {
         self.0.get(..len).unwrap_or_default()
     }
@@ -119,9 +119,9 @@ impl Buffer {
     }
 }
 
-/// Lends this core's scratch, `N` pieces of the given lengths, holding anything.
+/// Borrows this core's scratch, `N` pieces of the given lengths, with arbitrary contents.
 pub fn with_scratch<const N: usize, R>(lengths: [usize; N], f: impl FnOnce([&mut [f32]; N]) -> R) -> R {
-    // A stack, so that each depth of nesting finds its own memory again.
+    // A stack, so that each depth of nesting gets its own memory again.
     thread_local! { static SCRATCH: RefCell<Vec<Buffer>> = const { RefCell::new(Vec::new()) } }
     let mut buffer = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
     let mut rest = buffer.get(lengths.iter().sum());

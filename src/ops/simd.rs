@@ -1,9 +1,9 @@
-//! Scalar pieces of the elementwise kernels, written so that the compiler makes vectors of them:
-//! no branch, no table, one fused multiply-add where the machine has one.
+//! Scalar pieces of the elementwise kernels, written so that the compiler vectorises them: no branch, no table, one
+//! fused multiply-add where the machine has one.
 
 use pulp::Simd;
 
-/// Partial sums kept side by side: one AVX-512 register, two of AVX2, four of NEON.
+/// Partial sums side by side: one AVX-512 register, two of AVX2, four of NEON.
 pub(super) const LANES: usize = 16;
 
 /// `a * b + c`, fused where the target has the instruction (the library call otherwise is slow).
@@ -30,7 +30,7 @@ pub(super) fn exp<S: Simd>(x: f32) -> f32 {
     p * f32::from_bits((shifted.to_bits() << 23).wrapping_add(0x3f80_0000))
 }
 
-/// Phi(x), the standard normal's distribution, and e^(-x^2/2).
+/// Phi(x), the standard normal's cumulative distribution, and e^(-x^2/2).
 ///
 /// Abramowitz and Stegun 7.1.26: the error of erf is below 1.5e-7, and being a polynomial times the
 /// exponential it stays small beside the left tail too.
@@ -46,7 +46,7 @@ pub(super) fn normal<S: Simd>(x: f32) -> (f32, f32) {
     (if x < 0.0 { tail } else { 1.0 - tail }, bell)
 }
 
-/// Sum of `f(i)` over `0..n`, in an order that depends on `n` alone.
+/// Sum of `f(i)` over `0..n`, in an order that depends only on `n`.
 #[inline(always)]
 pub(super) fn sum<const TERMS: usize>(n: usize, f: impl Fn(usize) -> [f32; TERMS]) -> [f32; TERMS] {
     let mut lanes = [[0.0f32; LANES]; TERMS];

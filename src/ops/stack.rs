@@ -1,4 +1,4 @@
-//! Blocks one after another: what flows between them, what is kept of each, in memory that lasts for the run.
+//! A stack of blocks: the stream between them and what is saved of each, in memory that lasts for the run.
 
 use std::{fmt, str::FromStr};
 
@@ -57,14 +57,14 @@ pub struct Stack {
     tapes: Vec<Tape>,
     inputs: Vec<Buffer>,
     work: Workspace,
-    /// The residual stream: what the next block reads and what it writes, in turn.
+    /// The residual stream: each block reads one buffer and writes the other.
     x: [Buffer; 2],
     /// The same for its gradient.
     dx: [Buffer; 2],
 }
 
 impl Stack {
-    /// A stack of blocks of which `trains` says what trains; `before` says whether anything before them does.
+    /// A stack of blocks; `trains` says what trains in them, `before` whether anything before them does.
     pub fn new(trains: &[Block<bool>], before: bool, recompute: Recompute) -> Self {
         let mut before = before;
         let needs: Vec<_> = trains
@@ -88,13 +88,13 @@ impl Stack {
         }
     }
 
-    /// Where the tokens of `shape` are to be written, (batch, tokens, D).
+    /// The buffer for the tokens of `shape`, (batch, tokens, D).
     pub fn tokens(&mut self, shape: &Shape) -> &mut [f32] {
         self.x[0].get(shape.batch * shape.tokens * shape.hidden)
     }
 
-    /// Sends the tokens through all blocks; the answer is (batch, keep, D), where `shape.keep` is the last block's.
-    /// With `train`, keeps what [`backward`](Self::backward) needs. `squares`, if not empty, has one for each block.
+    /// Computes all blocks; the result is (batch, keep, D), where `shape.keep` is the last block's. With `train`, saves
+    /// what [`backward`](Self::backward) needs. `squares`, if not empty, has one for each block.
     pub fn forward(
         &mut self,
         shape: &Shape,
@@ -109,7 +109,7 @@ impl Stack {
         self.left(shape)
     }
 
-    /// Sends the tokens through block `i`, as [`forward`](Self::forward) does.
+    /// Computes block `i`, as [`forward`](Self::forward) does.
     pub fn forward_block(
         &mut self,
         shape: &Shape,
@@ -135,13 +135,13 @@ impl Stack {
         self.x.swap(0, 1);
     }
 
-    /// What the last block left, (batch, keep, D).
+    /// The last block's output, (batch, keep, D).
     pub fn left(&self, shape: &Shape) -> &[f32] {
         self.x[0].kept(shape.batch * shape.keep * shape.hidden)
     }
 
-    /// From the gradient of [`forward`](Self::forward)'s answer adds every block's gradients to `gradients`, down to
-    /// the first that trains. Gives the gradient of the tokens if something before the blocks trains.
+    /// From the gradient of [`forward`](Self::forward)'s result, adds every block's gradients to `gradients`, down to
+    /// the first that trains. Returns the gradient of the tokens if something before the blocks trains.
     pub fn backward(
         &mut self,
         shape: &Shape,
@@ -158,12 +158,12 @@ impl Stack {
         Some(self.gradient(shape))
     }
 
-    /// Takes the gradient of the last block's answer.
+    /// Begins with the gradient of the last block's output.
     pub fn begin_backward(&mut self, dy: &[f32]) {
         self.dx[0].get(dy.len()).copy_from_slice(dy);
     }
 
-    /// Goes back through block `i`, as [`backward`](Self::backward) does; whether something before it trains.
+    /// The backward pass of block `i`, as in [`backward`](Self::backward); returns whether something before it trains.
     pub fn backward_block(
         &mut self,
         shape: &Shape,
@@ -196,12 +196,12 @@ impl Stack {
         needs.input
     }
 
-    /// The gradient of the tokens that came in, (batch, tokens, D).
+    /// The gradient of the input tokens, (batch, tokens, D).
     pub fn gradient(&self, shape: &Shape) -> &[f32] {
         self.dx[0].kept(shape.batch * shape.tokens * shape.hidden)
     }
 
-    /// Bytes that a training step with this shape keeps for its backward pass, in blocks of these widths.
+    /// Bytes that a training step with this shape saves for its backward pass, in blocks of these widths.
     pub fn kept(&self, shape: &Shape, widths: Widths) -> usize {
         let blocks = self.needs.iter().enumerate().filter(|(_, needs)| needs.any);
         let tapes = blocks.map(|(block, needs)| needs.lengths(&self.shape_of(shape, block), widths));
@@ -212,8 +212,8 @@ impl Stack {
         tapes.clone().count() * input + tapes.reduce(Lengths::max).unwrap_or_default().bytes()
     }
 
-    /// Multiplications of a training step with this shape, forward and backward, in blocks of these widths of which so
-    /// much trains each; with checkpoints all of the forward pass is done twice.
+    /// Multiplications of a training step with this shape, forward and backward, in blocks of these widths, with
+    /// `trained` scalars of each; with checkpoints the forward pass is done twice.
     pub fn multiplications(&self, shape: &Shape, widths: Widths, trained: &[Trained]) -> [u64; 2] {
         let mut sums = [0, 0];
         for (block, (needs, trained)) in self.needs.iter().zip(trained).enumerate() {
@@ -224,19 +224,19 @@ impl Stack {
         sums
     }
 
-    /// Bytes held of what [`kept`](Self::kept) counts.
+    /// Bytes in use of what [`kept`](Self::kept) counts.
     pub fn kept_bytes(&self) -> usize {
         let tapes = self.tapes.iter().map(Tape::bytes);
         tapes.chain(self.inputs.iter().map(Buffer::bytes)).sum()
     }
 
-    /// Bytes of activations, gradients of activations and other memory that lasts.
+    /// Bytes of activations, gradients of activations and other lasting memory.
     pub fn bytes(&self) -> usize {
         let buffers = self.x.iter().chain(&self.dx);
         self.kept_bytes() + self.work.bytes() + buffers.map(Buffer::bytes).sum::<usize>()
     }
 
-    /// Every block carries on every token, but the last one those that are used.
+    /// Every block keeps every token, but the last one only those that are used.
     fn shape_of(&self, shape: &Shape, block: usize) -> Shape {
         if block + 1 == self.needs.len() { *shape } else { Shape { keep: shape.tokens, ..*shape } }
     }

@@ -1,4 +1,4 @@
-//! An axis: its range, its ticks, and how they read.
+//! An axis: its range, its ticks, and its number format.
 
 use std::ops::Range;
 
@@ -16,7 +16,7 @@ pub enum Unit {
     Count,
     /// Many things, read in thousands or millions: parameters.
     Amount,
-    /// Seconds, read as 0:30 or 1:05:00.
+    /// Seconds, formatted as 0:30 or 1:05:00.
     Seconds,
 }
 
@@ -27,7 +27,7 @@ pub struct Axis {
     pub name: String,
     /// What it counts.
     pub unit: Unit,
-    /// Whether equal distances are equal factors.
+    /// Whether the scale is logarithmic.
     pub log: bool,
     min: f64,
     max: f64,
@@ -53,7 +53,7 @@ impl Axis {
             (min, max) = if log { (0.1, 1.0) } else { (0.0, 1.0) };
         }
         if max - min <= f64::EPSILON * max.abs().max(1.0) {
-            // One value alone: give it room, and a round number to stand on.
+            // A single value: widen the range to round numbers.
             (min, max) = match (log, unit) {
                 (true, _) => (min / 2.0, max * 2.0),
                 (false, Unit::Number) => (min - 0.1 * min.abs().max(0.1), max + 0.1 * max.abs().max(0.1)),
@@ -63,7 +63,7 @@ impl Axis {
         Self { name: name.into(), unit, log, min, max, ticks: ticks_of(unit, log, min, max, ticks.max(2)) }
     }
 
-    /// Widens the range by this share of it at both ends, so that extreme points stand free of the frame.
+    /// Widens the range by this share at both ends, so that extreme points keep clear of the frame.
     #[must_use]
     pub fn padded(mut self, share: f64) -> Self {
         if self.log {
@@ -86,7 +86,7 @@ impl Axis {
         &self.ticks
     }
 
-    /// A value as this axis writes it.
+    /// A value in this axis's format.
     pub fn text(&self, value: f64) -> String {
         match self.unit {
             Unit::Count => thousands(value),
@@ -118,7 +118,7 @@ impl Ranged for Axis {
 
     fn map(&self, value: &f64, limit: (i32, i32)) -> i32 {
         let length = f64::from(limit.1 - limit.0);
-        // Far outside is as good as outside; the cast saturates and the canvas clips.
+        // A point far outside is clipped by the canvas; the cast saturates.
         limit.0 + (self.place(*value).clamp(-4.0, 5.0) * length).round() as i32
     }
 
@@ -156,7 +156,7 @@ fn ticks_of(unit: Unit, log: bool, min: f64, max: f64, wanted: usize) -> Vec<f64
     (0..=(last - first).max(0.0) as usize).map(|i| (first + i as f64) * step).collect()
 }
 
-/// Decades; between them 2 and 5, or every digit, when few decades are seen.
+/// Decades; between them 2 and 5, or every digit, when the range covers few decades.
 fn log_ticks(min: f64, max: f64, wanted: usize) -> Vec<f64> {
     let (low, high) = (min.log10().floor() as i32, max.log10().ceil() as i32);
     let decades = (high - low).max(1) as usize;
@@ -206,7 +206,7 @@ fn number(value: f64, step: f64) -> String {
         return format!("{value:.0e}");
     }
     let decimals = (-(step.max(1e-6).log10() + 1e-9).floor()).clamp(0.0, 6.0) as usize;
-    // Grouped as every other count on the screen.
+    // Grouped like every other count on the screen.
     if decimals == 0 && value.abs() >= 1000.0 {
         thousands(format_args!("{value:.0}"))
     } else {
@@ -214,7 +214,7 @@ fn number(value: f64, step: f64) -> String {
     }
 }
 
-/// 950, 40 k, 7.1 M: two digits where they say more than one.
+/// 950, 40 k, 7.1 M: with a second digit where it adds something.
 fn amount(value: f64) -> String {
     let (value, unit) = match value.abs() {
         large if large >= 1e9 => (value / 1e9, " G"),

@@ -1,4 +1,4 @@
-//! What a chart shows, with nothing said about colours or pixels.
+//! The contents of a chart, without colours or pixels.
 
 use super::Axis;
 
@@ -52,24 +52,24 @@ impl Side {
 pub enum Kind {
     /// Thin and faint: measured at every step, behind the others.
     Thin,
-    /// The curve to look at, without markers: a smoothed one.
+    /// A main curve without markers: a smoothed one.
     Line,
-    /// The curve to look at, with a marker at every point: one point for each epoch.
+    /// A main curve with a marker at every point: one point for each epoch.
     Marked,
 }
 
 /// One curve.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Curve {
-    /// Whose.
+    /// The side it belongs to.
     pub side: Side,
     /// How it is drawn.
     pub kind: Kind,
     /// Points in order of x; a y that is not finite is a gap.
     pub points: Vec<(f64, f64)>,
-    /// A point to stand out: the best epoch.
+    /// A point to emphasise: the best epoch.
     pub best: Option<(f64, f64)>,
-    /// Written at the curve's end, where there is room.
+    /// Text at the curve's end, if it fits.
     pub end_label: Option<String>,
 }
 
@@ -84,7 +84,7 @@ pub struct Chart {
     pub y: Axis,
     /// Painted in order: the last is on top.
     pub curves: Vec<Curve>,
-    /// Where the crosshair stands, on x.
+    /// Position of the crosshair on x.
     pub cursor: Option<f64>,
     /// Names of the two runs, for the legend of an exported chart.
     pub names: Vec<(Side, String)>,

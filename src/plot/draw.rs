@@ -1,4 +1,4 @@
-//! One drawing for every canvas: SVG, bitmap and the terminal's cells.
+//! Draws a chart on any canvas: SVG, bitmap or the terminal's cells.
 
 use plotters::{
     coord::Shift,
@@ -11,7 +11,7 @@ use plotters::{
 
 use super::{Axis, Chart, Curve, Kind, Side};
 
-/// What a mark is, so that each canvas can choose its colour and weight.
+/// The kind of a mark, for which each canvas chooses colour and weight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ink {
     /// Lines at the ticks.
@@ -20,15 +20,15 @@ pub enum Ink {
     Tick,
     /// The crosshair.
     Cursor,
-    /// Curves behind: training loss at every step.
+    /// Background curves: training loss at every step.
     Thin(Side),
-    /// Curves to look at.
+    /// Main curves.
     Main(Side),
     /// The best point and its value.
     Best(Side),
 }
 
-/// What a canvas brings to the drawing.
+/// A canvas's colours and sizes.
 pub struct Look {
     /// The colour of an ink.
     pub color: fn(Ink) -> RGBAColor,
@@ -42,7 +42,7 @@ pub struct Look {
     pub right: u32,
     /// Pixels above the curves.
     pub top: u32,
-    /// Width of the curves to look at, pixels.
+    /// Width of the main curves, pixels.
     pub stroke: u32,
     /// Radius of markers, pixels.
     pub marker: i32,
@@ -59,7 +59,7 @@ type Context<'a, DB> = ChartContext<'a, DB, Cartesian2d<Axis, Axis>>;
 /// Draws a chart on an area.
 ///
 /// # Errors
-/// What the canvas reports; a canvas in memory has nothing to report.
+/// When the canvas fails; a canvas in memory does not.
 pub fn draw<DB: DrawingBackend>(
     area: &DrawingArea<DB, Shift>,
     chart: &Chart,
@@ -97,7 +97,7 @@ pub fn draw<DB: DrawingBackend>(
     end_labels(area, &context, chart, &font, look)
 }
 
-/// One unbroken stretch of a curve.
+/// One uninterrupted stretch of a curve.
 fn line<DB: DrawingBackend>(
     context: &mut Context<'_, DB>,
     curve: &Curve,
@@ -108,7 +108,7 @@ fn line<DB: DrawingBackend>(
     let color = (look.color)(if thin { Ink::Thin(curve.side) } else { Ink::Main(curve.side) });
     let style = ShapeStyle::from(color).stroke_width(if thin { 1 } else { look.stroke });
     match (curve.side, thin) {
-        // Dashes of a noisy thin curve would be dust: there the colour and the side of its label tell.
+        // Dashes of a noisy thin curve would be unreadable: colour and label distinguish it.
         (Side::A, _) | (Side::B, true) => {
             context.draw_series(LineSeries::new(points.iter().copied(), style))?;
         }
@@ -166,7 +166,7 @@ fn labels<DB: DrawingBackend>(
     for tick in chart.x.ticks() {
         let text = chart.x.text(*tick);
         let width = area.estimate_text_size(&text, style)?.0 as i32;
-        // A number is whole, inside the area, and clear of the one before it, or absent.
+        // A number is drawn only if it fits inside the area and clear of the one before it.
         let x = (context.backend_coord(&(*tick, chart.y.range().start)).0 - base.0).min(xs.end - width / 2);
         if x - width / 2 >= free && x - width / 2 >= 0 {
             area.draw_text(&text, &below, (x, ys.end + gap))?;
@@ -176,7 +176,7 @@ fn labels<DB: DrawingBackend>(
     Ok(())
 }
 
-/// The last values, right of the frame at their own heights, moved apart where they would overlap.
+/// The last values, at the right of the frame at their own heights, moved apart where they would overlap.
 fn end_labels<DB: DrawingBackend>(
     area: &DrawingArea<DB, Shift>,
     context: &Context<'_, DB>,
@@ -201,7 +201,7 @@ fn end_labels<DB: DrawingBackend>(
     for i in 1..labels.len() {
         labels[i].0 = labels[i].0.max(labels[i - 1].0 + look.label_gap);
     }
-    // What was pushed below the frame pushes the others back up.
+    // Labels pushed below the frame push the others up again.
     let mut floor = bottom;
     for label in labels.iter_mut().rev() {
         label.0 = label.0.min(floor);

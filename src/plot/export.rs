@@ -24,7 +24,7 @@ static FONT: &[u8] = include_bytes!("../../assets/fonts/Inter-Regular.otf");
 /// Width and height of one chart in an exported file, pixels.
 const SIZE: (u32, u32) = (960, 600);
 
-/// Of a figure of points.
+/// Size of a figure of points.
 const SCATTER_SIZE: (u32, u32) = (1000, 640);
 
 /// The kind of picture.
@@ -50,7 +50,7 @@ impl Format {
 /// Why a picture was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
-    /// The name says nothing we can draw.
+    /// The name's extension is not supported.
     #[error("{}: a picture's name ends in .svg or .png", .0.display())]
     Format(PathBuf),
     /// The drawing failed.
@@ -58,7 +58,7 @@ pub enum ExportError {
     Draw {
         /// The file asked for.
         path: PathBuf,
-        /// What plotters said.
+        /// The error of plotters.
         why: String,
     },
     /// The file could not be written.
@@ -66,12 +66,13 @@ pub enum ExportError {
     Write {
         /// The file asked for.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
 }
 
-/// Writes charts, side by side, as one picture; `.svg` or `.png` decides. An existing file is replaced whole.
+/// Writes charts side by side as one picture; the extension `.svg` or `.png` decides the format. An existing file is
+/// replaced whole.
 ///
 /// # Errors
 /// When the name has another extension, or the file cannot be written.
@@ -87,7 +88,7 @@ pub fn export_scatter(path: &Path, figure: &Scatter) -> Result<(), ExportError> 
     write(path, &Figure::Scatter(figure))
 }
 
-/// What is on a picture.
+/// The contents of a picture.
 enum Figure<'a> {
     Charts(&'a [Chart]),
     Scatter(&'a Scatter),
@@ -132,7 +133,7 @@ fn render(format: Format, figure: &Figure<'_>) -> Result<Vec<u8>, String> {
             Ok(svg.into_bytes())
         }
         Format::Png => {
-            // plotters encodes to a path only: through a file that is ours alone.
+            // plotters encodes only to a path, so a temporary file is used.
             let file = tempfile::Builder::new().suffix(".png").tempfile().map_err(|error| error.to_string())?;
             figure.draw(&BitMapBackend::new(file.path(), size).into_drawing_area())?;
             std::fs::read(file.path()).map_err(|error| error.to_string())
@@ -150,7 +151,7 @@ fn panels<DB: DrawingBackend>(area: &DrawingArea<DB, plotters::coord::Shift>, ch
     Ok(())
 }
 
-/// Title with the axes' names, and whose curve is which.
+/// Title with the axes' names and a legend.
 fn caption<DB: DrawingBackend>(
     area: &DrawingArea<DB, plotters::coord::Shift>,
     chart: &Chart,
@@ -173,7 +174,7 @@ fn caption<DB: DrawingBackend>(
     Ok(())
 }
 
-/// Ink on paper: Okabe and Ito's blue and vermilion, told apart by every common kind of colour vision.
+/// Ink on paper: Okabe and Ito's blue and vermilion, distinguishable with every common kind of colour vision.
 fn paper(ink: Ink) -> RGBAColor {
     match ink {
         Ink::Grid => RGBColor(228, 230, 234).to_rgba(),

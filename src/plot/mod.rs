@@ -1,9 +1,9 @@
 //! Curves, defined once: what a chart shows ([`Chart`]), how it is drawn on any plotters canvas
 //! ([`draw()`]), and the SVG and PNG files that follow ([`export()`]).
 //!
-//! The terminal draws the same definition on its own canvas of cells (`tui::widgets::cells`), so that
-//! an exported picture is the picture that was on the screen. Knows runs as [`session`](crate::session)
-//! states; knows neither terminals nor the command line.
+//! The terminal draws the same definition on its own canvas of cells (`tui::widgets::cells`), so that an exported
+//! picture is the picture that was on the screen. Depends on [`session`](crate::session) states, and on neither
+//! terminals nor the command line.
 
 mod axis;
 mod chart;

@@ -1,4 +1,4 @@
-//! Where labels go: beside their points, and clear of one another.
+//! Places labels beside their points without overlaps.
 
 /// A rectangle in pixels: left, top, right, bottom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,14 +19,14 @@ impl Rect {
         Self { left, top, right: left + width, bottom: top + height }
     }
 
-    /// Pixels that both have.
+    /// Pixels in both.
     fn overlap(&self, other: &Self) -> i64 {
         let across = self.right.min(other.right) - self.left.max(other.left);
         let up = self.bottom.min(other.bottom) - self.top.max(other.top);
         i64::from(across.max(0)) * i64::from(up.max(0))
     }
 
-    /// Pixels of it outside of another.
+    /// Pixels outside of another.
     fn outside(&self, frame: &Self) -> i64 {
         self.overlap(self) - self.overlap(frame)
     }
@@ -35,8 +35,8 @@ impl Rect {
 /// Rounds of improvement; labels of a dozen points settle in two or three.
 const ROUNDS: usize = 6;
 
-/// A place for the label of each point: its left top corner. `marks` are what no label may cover (the points' own
-/// marks among them); labels keep `gap` pixels from their points and stay in the frame where they can.
+/// A place for the label of each point: its top left corner. No label may cover the `marks` (which include the points'
+/// own); labels keep `gap` pixels from their points and stay in the frame if they can.
 pub(super) fn place(
     points: &[(i32, i32)],
     sizes: &[(i32, i32)],
@@ -67,7 +67,8 @@ pub(super) fn place(
     chosen
 }
 
-/// Places around a point, the better ones first: right, left, above, below, the corners, flush with it; then the same further away.
+/// Candidate places around a point, the better ones first: right, left, above, below, the corners, flush with it; then
+/// the same further away.
 fn candidates((x, y): (i32, i32), (width, height): (i32, i32), gap: i32) -> Vec<(i32, i32)> {
     let ring = |far: i32| {
         let gap = gap + far;

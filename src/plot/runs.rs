@@ -3,13 +3,13 @@
 use super::{Axis, Chart, Curve, Kind, Side, Unit};
 use crate::session::RunState;
 
-/// What runs along x.
+/// The quantity along x.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum XAxis {
-    /// Optimizer steps: runs of the same batches lie over one another.
+    /// Optimizer steps: runs over the same batches align.
     #[default]
     Step,
-    /// Time at work: the faster run ends earlier.
+    /// Time of work: the faster run ends earlier.
     Clock,
     /// Passes over the training split.
     Epoch,
@@ -26,7 +26,7 @@ impl XAxis {
         }
     }
 
-    /// As an axis is named: `step`, `wall-clock`, `epoch`.
+    /// Its name on an axis: `step`, `wall-clock`, `epoch`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Step => "step",
@@ -43,10 +43,10 @@ impl XAxis {
     }
 }
 
-/// How runs are looked at.
+/// How the curves of runs are shown.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ChartView {
-    /// What runs along x.
+    /// The quantity along x.
     pub x: XAxis,
     /// Whether the loss's axis is logarithmic.
     pub log: bool,
@@ -54,7 +54,7 @@ pub struct ChartView {
     pub smooth: u32,
     /// The step under the crosshair.
     pub cursor: Option<u64>,
-    /// Ticks to aim for, along x and up y.
+    /// Approximate number of ticks, along x and up y.
     pub ticks: (usize, usize),
 }
 
@@ -67,7 +67,7 @@ impl Default for ChartView {
 /// A run to be drawn.
 #[derive(Clone, Copy, Debug)]
 pub struct Run<'a> {
-    /// Which of the two.
+    /// Its side.
     pub side: Side,
     /// Its state.
     pub state: &'a RunState,
@@ -94,7 +94,7 @@ impl Run<'_> {
         self.state.epochs.iter().zip(self.state.trace.epoch_seconds()).map(point).collect()
     }
 
-    /// The training loss, averaged or as the stroke from least to greatest of each bucket.
+    /// The training loss: averaged, or from least to greatest of each bucket.
     fn training_loss(&self, view: &ChartView) -> Vec<(f64, f64)> {
         let mut points = Vec::with_capacity(2 * self.state.trace.buckets().len());
         let (mut average, mut weight) = (0.0, 0.0);

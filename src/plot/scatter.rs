@@ -14,7 +14,7 @@ use super::{
     place::{Rect, place},
 };
 
-/// A point with what is written beside it.
+/// A point with its labels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Point {
     /// Its name, in its colour.
@@ -25,9 +25,9 @@ pub struct Point {
     pub x: f64,
     /// Up the left side.
     pub y: f64,
-    /// Half the length of its whisker.
+    /// Half the length of its error bar.
     pub spread: Option<f64>,
-    /// Which marker and colour: the same number looks the same in every figure.
+    /// Which marker and colour: a number has the same ones in every figure.
     pub look: usize,
 }
 
@@ -45,7 +45,7 @@ pub struct Scatter {
 }
 
 impl Scatter {
-    /// A figure of these points; `names` are those of the axes.
+    /// A figure of these points; `names` are the axes' names.
     pub fn new(title: String, names: (&str, &str), points: Vec<Point>) -> Self {
         let ends = |point: &Point| {
             let spread = point.spread.unwrap_or(0.0);
@@ -57,7 +57,8 @@ impl Scatter {
     }
 }
 
-/// Okabe and Ito's colours, told apart by every common kind of colour vision, their yellow darkened for white paper.
+/// Okabe and Ito's colours, distinguishable with every common kind of colour vision, their yellow darkened for white
+/// paper.
 const COLORS: [RGBColor; 8] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
@@ -72,7 +73,7 @@ const INK: RGBColor = RGBColor(30, 34, 42);
 const DIM: RGBColor = RGBColor(96, 102, 112);
 const GRID: RGBColor = RGBColor(228, 230, 234);
 
-/// Half a marker's size and what its label keeps from it, pixels.
+/// Half a marker's size, and the distance between a marker and its label, pixels.
 const MARKER: i32 = 7;
 const GAP: i32 = 13;
 /// Heights of the label's two lines, pixels.
@@ -84,7 +85,7 @@ type Drawn<DB> = Result<(), DrawingAreaErrorKind<<DB as DrawingBackend>::ErrorTy
 /// Draws the figure on an area.
 ///
 /// # Errors
-/// What the canvas reports.
+/// When the canvas fails.
 pub(super) fn draw_scatter<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, figure: &Scatter) -> Drawn<DB> {
     let (head, body) = area.margin(20, 16, 20, 28).split_vertically(48);
     head.draw_text(&figure.title, &text(20, &INK), (0, 4))?;
@@ -128,7 +129,7 @@ fn text<'a>(size: u32, color: &'a RGBColor) -> TextStyle<'a> {
     TextStyle::from(("sans-serif", size).into_font()).color(color)
 }
 
-/// Lines and numbers at the ticks, and the name of what runs along the bottom.
+/// Lines and numbers at the ticks, and the name of the x axis.
 fn axes<DB: DrawingBackend>(
     area: &DrawingArea<DB, Shift>,
     figure: &Scatter,
@@ -153,7 +154,7 @@ fn axes<DB: DrawingBackend>(
     area.draw_text(&figure.x.name, &name, (frame.right, frame.bottom + 30))
 }
 
-/// One of eight markers, about as large as one another.
+/// One of eight markers of about the same size.
 fn marker<DB: DrawingBackend>(
     area: &DrawingArea<DB, Shift>,
     look: usize,
@@ -181,7 +182,7 @@ fn marker<DB: DrawingBackend>(
     }
 }
 
-/// Names with their remarks, beside their points, a line to those that had to go further away.
+/// Names with their remarks beside their points, with a line to those that are further away.
 fn labels<DB: DrawingBackend>(
     area: &DrawingArea<DB, Shift>,
     figure: &Scatter,
@@ -204,7 +205,7 @@ fn labels<DB: DrawingBackend>(
             let style = ShapeStyle::from(color.mix(0.4)).stroke_width(1);
             area.draw(&PathElement::new([(x, y), near], style))?;
         }
-        // Beside its point a label leans towards it, above and below it stands in the middle.
+        // A label beside its point is aligned towards it; above or below, it is centred.
         let (anchor, at) = match () {
             () if left > x => (HPos::Left, left),
             () if left + width < x => (HPos::Right, left + width),

@@ -1,7 +1,7 @@
 //! Checkpoints: one safetensors file each, written whole or not at all, with a checksum over every byte.
 //!
-//! A session keeps its last two (should the newest be damaged, the other is used) and the best weights.
-//! What stands in them is the trainer's business; here they are named tensors and a [`Position`].
+//! A session keeps its last two (if the newest is damaged, the other is used) and the best weights. The trainer decides
+//! what they contain; here they are named tensors and a [`Position`].
 
 use std::{
     collections::HashMap,
@@ -23,24 +23,24 @@ pub(super) const AVERAGED_FILE: &str = "averaged.safetensors";
 /// Key of the [`Position`] in a file's metadata.
 const POSITION_KEY: &str = "aat_tui";
 
-/// Where a run stands: with the configuration and the weights, all that is needed to go on.
+/// The position of a run: with the configuration and the weights, all that is needed to resume.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Position {
     /// Optimizer steps done.
     pub step: u64,
     /// Epochs complete, evaluation included.
     pub epochs: u32,
-    /// Steps done in the epoch under way.
+    /// Steps done in the current epoch.
     pub step_in_epoch: u64,
-    /// Sum of losses of the epoch under way, each times its weight.
+    /// Sum of losses of the current epoch, each times its weight.
     pub loss_sum: f64,
     /// Sum of those weights.
     pub loss_weight: f64,
-    /// Seconds at work in the epoch under way, data included.
+    /// Seconds of work in the current epoch, data included.
     pub seconds: f64,
-    /// Seconds of it waited for data.
+    /// Seconds of it spent waiting for data.
     pub data_seconds: f64,
-    /// Seconds at work of each complete epoch.
+    /// Seconds of work of each complete epoch.
     pub epoch_seconds: Vec<f64>,
     /// The best epoch so far.
     pub best: Option<Best>,
@@ -49,12 +49,12 @@ pub struct Position {
     /// Epochs whose weights are in the running mean.
     #[serde(default)]
     pub averaged: u32,
-    /// Fingerprint of the backbone: a run goes on only from the one it began with.
+    /// Fingerprint of the backbone: a run resumes only with the one it began with.
     pub backbone: String,
 }
 
 impl Position {
-    /// Counts an epoch that came to this value, evaluation included; true when none was better.
+    /// Counts an epoch with this value of the metric, evaluation included; true when none was better.
     pub fn end_epoch(&mut self, value: f64) -> bool {
         self.epochs += 1;
         let reached = Best { epoch: self.epochs, value };
@@ -79,33 +79,33 @@ pub struct Tensor {
     pub data: Vec<f32>,
 }
 
-/// A checkpoint's content.
+/// A checkpoint's contents.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
-    /// Where the run stood.
+    /// The run's position.
     pub position: Position,
     /// Tensors by name.
     pub tensors: HashMap<String, Tensor>,
 }
 
 impl Checkpoint {
-    /// Reads a file, whole.
+    /// Reads a whole file.
     ///
     /// # Errors
-    /// When it is cut short or damaged, is no checkpoint of a session, or cannot be read.
+    /// When it is cut short or damaged, is not a checkpoint of a session, or cannot be read.
     pub fn read(path: &Path) -> Result<Self, SessionError> {
         let bytes = fs::read(path).map_err(SessionError::io(path, "read"))?;
         let damaged = |problem: String| damaged(path, problem);
         let broken = |error: SafeTensorError| damaged(format!("the checkpoint is cut short or damaged ({error})"));
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(broken)?;
         let metadata = header.metadata().clone().unwrap_or_default();
-        // A file of an older version has its position there and nothing else.
+        // A file of an older version has only its position there.
         let may_lack = metadata.keys().all(|key| key == POSITION_KEY);
         if !seal::agrees(&bytes).unwrap_or(may_lack) {
-            return Err(damaged("the checkpoint is damaged: its content does not agree with its checksum".to_owned()));
+            return Err(damaged("the checkpoint is damaged: its contents do not match its checksum".to_owned()));
         }
         let position = metadata.get(POSITION_KEY);
-        let position = position.ok_or_else(|| damaged("this file is no checkpoint of a session".to_owned()))?;
+        let position = position.ok_or_else(|| damaged("this file is not a checkpoint of a session".to_owned()))?;
         let position = serde_json::from_str(position)
             .map_err(|error| damaged(format!("another version of this program wrote it ({error})")))?;
         let mut tensors = HashMap::new();
@@ -115,7 +115,7 @@ impl Checkpoint {
             }
             let data: Vec<f32> =
                 view.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-            // A target that nobody annotated is NaN by definition.
+            // The target of a clip that is not annotated is NaN by definition.
             if !name.starts_with("answers.") && data.iter().any(|value| !value.is_finite()) {
                 return Err(damaged(format!("{name} holds values that are not numbers (NaN or infinite)")));
             }
@@ -124,11 +124,11 @@ impl Checkpoint {
         Ok(Self { position, tensors })
     }
 
-    /// Writes a file by way of another in the same folder, so that `path` holds the old content or the new,
+    /// Writes a file by way of another in the same folder, so that `path` holds either the old or the new contents,
     /// never a part. Returns its size in bytes.
     ///
     /// # Errors
-    /// When the disk refuses; `path` is then as it was.
+    /// When the file cannot be written; `path` is then as it was.
     pub fn write<S: AsRef<str> + Ord + Display, V: View>(
         path: &Path,
         position: &Position,
@@ -137,14 +137,14 @@ impl Checkpoint {
         let partial = path.with_extension("partial");
         let written = write_whole(path, &partial, position, tensors);
         if written.is_err() {
-            // What is left of it would only take room.
+            // The partial file would only take space.
             let _ = fs::remove_file(&partial);
         }
         written
     }
 }
 
-/// What is said of a checkpoint that cannot be used.
+/// The remedy for a checkpoint that cannot be used.
 pub(super) fn damaged(path: &Path, problem: String) -> SessionError {
     let name = path.file_name().unwrap_or_default();
     let remedy = if name == BEST_FILE {
@@ -175,14 +175,14 @@ fn write_whole<S: AsRef<str> + Ord + Display, V: View>(
     seal::seal(&mut file).map_err(fail)?;
     file.sync_all().map_err(fail)?;
     let bytes = file.metadata().map_err(fail)?.len();
-    // The format's own writer makes files for the user alone.
+    // The format's own writer makes files that only the user can read.
     crate::atomic::usual_mode(partial).map_err(fail)?;
     fs::rename(partial, path).map_err(fail)?;
     crate::atomic::sync_folder_of(path).map_err(fail)?;
     Ok(bytes)
 }
 
-/// A tensor as it stands in memory.
+/// A tensor in memory.
 impl View for &Tensor {
     fn dtype(&self) -> Dtype {
         Dtype::F32
@@ -215,7 +215,7 @@ mod tests {
         Tensor { shape: vec![2, 3], data: vec![0.0, -0.0, 1.5, f32::MIN_POSITIVE, 1e-40, f32::MAX] }
     }
 
-    /// Sessions of before there were checksums stay readable.
+    /// Sessions from before there were checksums stay readable.
     #[test]
     fn a_checkpoint_without_a_checksum_is_read() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The checkpoints of one session's folder: the last two, the best weights, and what interrupted writes left.
+//! The checkpoints of one session's folder: the last two, the best weights, and leftovers of interrupted writes.
 
 use std::{
     fs,
@@ -10,7 +10,7 @@ use super::{
     checkpoint::{AVERAGED_FILE, BEST_FILE, Checkpoint, damaged},
 };
 
-/// Checkpoints of this many steps are kept.
+/// This many checkpoints are kept.
 const KEPT: usize = 2;
 
 /// The checkpoints of one session's folder.
@@ -25,17 +25,17 @@ impl Checkpoints {
         Self { folder: folder.to_owned() }
     }
 
-    /// Where the checkpoint after this step is kept.
+    /// The path of the checkpoint after this step.
     pub fn path(&self, step: u64) -> PathBuf {
         self.folder.join(format!("checkpoint-{step:08}.safetensors"))
     }
 
-    /// Where the best weights are kept.
+    /// The path of the best weights.
     pub fn best_path(&self) -> PathBuf {
         self.folder.join(BEST_FILE)
     }
 
-    /// Where the mean of the last epochs' weights is kept.
+    /// The path of the mean of the last epochs' weights.
     pub fn averaged_path(&self) -> PathBuf {
         self.folder.join(AVERAGED_FILE)
     }
@@ -48,7 +48,7 @@ impl Checkpoints {
         self.latest_that(|_| Ok(()))
     }
 
-    /// The newest checkpoint that is whole and fits what it is asked for; `fits` says why one does not.
+    /// The newest checkpoint that is whole and accepted by `fits`, which returns why one is not.
     ///
     /// # Errors
     /// As [`latest`](Self::latest).
@@ -75,18 +75,18 @@ impl Checkpoints {
         Err(passed_over.into_iter().next().unwrap_or(none))
     }
 
-    /// Every checkpoint there is: the best weights, then the others, newest first.
+    /// Every checkpoint: the best weights, then the others, newest first.
     pub fn all(&self) -> Vec<PathBuf> {
         let best = Some(self.best_path()).filter(|path| path.exists());
         best.into_iter().chain(self.newest_first().unwrap_or_default()).collect()
     }
 
-    /// Whether there is any, good or damaged.
+    /// Whether there is any, whole or damaged.
     pub fn any(&self) -> bool {
         self.newest_first().is_ok_and(|found| !found.is_empty())
     }
 
-    /// The step of the newest checkpoint, good or damaged.
+    /// The step of the newest checkpoint, whole or damaged.
     pub fn newest_step(&self) -> Option<u64> {
         let newest = self.newest_first().ok()?.into_iter().next()?;
         step_of(&newest)
@@ -101,7 +101,7 @@ impl Checkpoints {
         }
     }
 
-    /// Deletes what an interrupted write left behind.
+    /// Deletes leftovers of interrupted writes.
     pub fn sweep(&self) {
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
         for path in entries.map(|entry| entry.path()) {
@@ -125,7 +125,7 @@ impl Checkpoints {
     }
 }
 
-/// The step that a checkpoint's file name carries.
+/// The step in a checkpoint's file name.
 fn step_of(path: &Path) -> Option<u64> {
     path.file_name()?.to_str()?.strip_prefix("checkpoint-")?.strip_suffix(".safetensors")?.parse().ok()
 }
@@ -179,7 +179,7 @@ mod tests {
         }
     }
 
-    /// Every byte of a checkpoint counts: one flipped bit anywhere, and the one before is used.
+    /// Every byte of a checkpoint is covered: after one flipped bit anywhere, the one before is used.
     #[test]
     fn one_flipped_bit_anywhere_is_found_and_named() {
         let folder = tempfile::tempdir().unwrap();
@@ -195,13 +195,13 @@ mod tests {
             assert_eq!(read.position.step, 10, "byte {at}");
             assert!(passed_over[0].to_string().contains("checkpoint-00000020"), "byte {at}");
         }
-        // Two values swapped are no invalid file either.
+        // Two swapped values leave a valid file.
         let mut bytes = whole.clone();
         let end = bytes.len();
         bytes.copy_within(end - 8..end - 4, end - 4);
         fs::write(&newest, &bytes).unwrap();
         let said = checkpoints.latest().unwrap().1[0].to_string();
-        assert!(said.contains("does not agree with its checksum"), "{said}");
+        assert!(said.contains("do not match its checksum"), "{said}");
     }
 
     #[test]
@@ -221,12 +221,12 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_file_is_no_checkpoint() {
+    fn a_foreign_file_is_not_a_checkpoint() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("checkpoint-00000001.safetensors");
         safetensors::serialize_to_file([("head", &tensor())], None, &path).unwrap();
         let error = Checkpoints::of(folder.path()).latest().unwrap_err().to_string();
-        assert!(error.contains("no checkpoint of a session"), "{error}");
+        assert!(error.contains("not a checkpoint of a session"), "{error}");
     }
 
     #[test]
@@ -252,7 +252,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let checkpoints = Checkpoints::of(folder.path());
         let path = write(&checkpoints, 1);
-        // A folder in the way of the temporary file refuses the write on every system.
+        // A folder in place of the temporary file makes the write fail on every system.
         fs::create_dir(path.with_extension("partial")).unwrap();
         fs::write(path.with_extension("partial").join("x"), "").unwrap();
         assert!(Checkpoint::write(&path, &position(2), [("head", &tensor())]).is_err());

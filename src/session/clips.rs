@@ -1,4 +1,4 @@
-//! The clips that a run was trained and validated on, one a line, beside its log.
+//! The clips that a run was trained and validated on, one per line, beside its log.
 
 use std::{io, path::Path};
 
@@ -25,7 +25,7 @@ pub fn write_clips(folder: &Path, clips: &ClipList) -> Result<(), SessionError> 
 /// Reads the list; `None` for a session of an earlier version, which has none.
 ///
 /// # Errors
-/// When it is there and cannot be read.
+/// When it exists and cannot be read.
 pub fn read_clips(folder: &Path) -> Result<Option<ClipList>, SessionError> {
     let path = folder.join(CLIPS_FILE);
     let table = match csv::Reader::from_path(&path) {
@@ -34,7 +34,7 @@ pub fn read_clips(folder: &Path) -> Result<Option<ClipList>, SessionError> {
             return match error.into_kind() {
                 csv::ErrorKind::Io(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
                 csv::ErrorKind::Io(error) => Err(SessionError::io(&path, "read")(error)),
-                _ => Err(damaged(&path, "it is no list of clips")),
+                _ => Err(damaged(&path, "it is not a list of clips")),
             };
         }
     };

@@ -1,4 +1,4 @@
-//! Everything that decides a run's result, resolved and written down in its first event.
+//! Everything that decides a run's result, resolved and recorded in its first event.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,22 +12,22 @@ use crate::{
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnNan {
-    /// Ends: nothing is written from then on.
+    /// The run ends, and nothing more is written.
     #[default]
     Stop,
-    /// Leaves the step's update out and goes on, a few steps in a row at most.
+    /// The run skips the step's update and continues, for a few consecutive steps at most.
     Skip,
 }
 
 impl OnNan {
-    /// Whether it is what every run did before there was a choice.
+    /// Whether it is the default: what every run did before the setting existed.
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
     fn is_stop(&self) -> bool {
         *self == Self::Stop
     }
 }
 
-/// A run's full configuration: enough to run it again, to the bit on the same machine.
+/// A run's full configuration: enough to run it again, with the same bits on the same machine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunConfig {
     /// The session's name, also its folder's.
@@ -36,7 +36,7 @@ pub struct RunConfig {
     pub data: String,
     /// Its short name, for titles.
     pub data_name: String,
-    /// Where it is and which clips it consists of; none in logs of earlier versions.
+    /// Its location and its clips; `None` in logs of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dataset: Option<Box<DataRecord>>,
     /// What was said of marks in recordings.
@@ -44,7 +44,7 @@ pub struct RunConfig {
     pub marks: marks::Options,
     /// Class names, in label order.
     pub labels: Vec<String>,
-    /// The fold held out for validation, where the data set has folds.
+    /// The fold held out for validation, if the data set has folds.
     pub fold: Option<u32>,
     /// The backbone as it was given: `tiny`, a path, ...
     pub model: String,
@@ -62,28 +62,28 @@ pub struct RunConfig {
     pub seed: u64,
     /// `cpu`, `cuda:0`, `metal`.
     pub device: String,
-    /// In what numbers the backbone multiplies.
+    /// The precision of the backbone's products.
     #[serde(default, skip_serializing_if = "Precision::is_single")]
     pub dtype: Precision,
     /// Clips of a step that are in memory at once; gradients accumulate over them.
     pub micro_batch: usize,
     /// Steps between two measurements of the adapters' norms (0: never).
     pub norms_every: u64,
-    /// What the backward pass computes again instead of keeping it.
+    /// What the backward pass recomputes instead of saving it.
     #[serde(default, skip_serializing_if = "Recompute::is_nothing")]
     pub recompute: Recompute,
-    /// What is done about a step that is not a number.
+    /// What to do about a step that is not a number.
     #[serde(default, skip_serializing_if = "OnNan::is_stop")]
     pub on_nan: OnNan,
     /// The session this one is paired with and shares its batches with.
     pub paired_with: Option<String>,
-    /// What only a pretraining has.
+    /// Settings of a pretraining.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pretrain: Option<Box<PretrainConfig>>,
 }
 
 impl RunConfig {
-    /// The data set to open for this run again: its absolute path where that is known, else what was given.
+    /// The data set to open for this run again: its absolute path if known, else the given one.
     pub fn data_spec(&self) -> String {
         let path = self.dataset.as_ref().and_then(|dataset| dataset.path.as_ref());
         path.map_or_else(|| self.data.clone(), |path| path.to_string_lossy().into_owned())
@@ -95,22 +95,22 @@ impl RunConfig {
     }
 }
 
-/// What decides a pretraining beside what every run has.
+/// Settings of a pretraining beside those of every run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PretrainConfig {
-    /// Where the sounds are.
+    /// The folders of the sounds.
     pub data: Vec<String>,
-    /// What is learned.
+    /// The objectives.
     pub objectives: Objectives,
     /// The teacher as it was given.
     pub teacher: Option<String>,
-    /// After which of its blocks.
+    /// The numbers of its blocks whose features are learned.
     pub teacher_layers: Vec<usize>,
-    /// Share of patches that are shown.
+    /// Share of patches that the backbone gets.
     pub keep: f32,
-    /// Share of them that are hidden.
+    /// Share of those that are masked.
     pub hide: f32,
-    /// How far crops are changed, from 0 to 1.
+    /// Strength of augmentation, from 0 to 1.
     pub augment: f32,
     /// Sounds that could not be read and were left out.
     pub unreadable: usize,

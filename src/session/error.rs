@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-/// What can be wrong with a session's folder. Messages say what to do.
+/// An error of a session's folder. Messages say what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SessionError {
@@ -9,7 +9,7 @@ pub enum SessionError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What was tried: "write", "read", "create".
+        /// The attempted action: "write", "read", "create".
         action: &'static str,
         /// The operating system's reason.
         source: std::io::Error,
@@ -19,12 +19,12 @@ pub enum SessionError {
     Unknown {
         /// What was asked for.
         given: String,
-        /// Where sessions were looked for.
+        /// The folder of sessions.
         root: PathBuf,
         /// The nearest name, or what to do.
         hint: String,
     },
-    /// Another process writes this session.
+    /// Another process is training this session.
     #[error("{}: another process is training this session; wait for it, or stop it first", path.display())]
     Busy {
         /// The session's folder.
@@ -43,7 +43,7 @@ pub enum SessionError {
 }
 
 impl SessionError {
-    /// Joins an operating system's error with the path and what was tried, for `map_err`.
+    /// Adds the path and the attempted action to an operating system's error, for `map_err`.
     pub fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { path, action, source }

@@ -1,4 +1,4 @@
-//! What happens in a run, one JSON object a line in `events.jsonl`.
+//! The events of a run, one JSON object per line in `events.jsonl`.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +26,7 @@ pub struct StepRecord {
     pub loss: f32,
     /// Learning rate of the step.
     pub lr: f64,
-    /// Milliseconds waited for data.
+    /// Milliseconds spent waiting for data.
     pub data_ms: f32,
     /// Milliseconds of forward, backward and update.
     pub compute_ms: f32,
@@ -45,11 +45,11 @@ pub struct EpochRecord {
     pub val_loss: f32,
     /// The recipe's metric on the validation split.
     pub value: f64,
-    /// Seconds of the run's own work on training, data included, evaluation not.
+    /// Seconds of the run's own work on training, including data, without evaluation.
     pub seconds: f64,
-    /// Seconds of it waited for data.
+    /// Seconds of it spent waiting for data.
     pub data_seconds: f64,
-    /// Seconds of evaluation, on top.
+    /// Seconds of evaluation, in addition.
     pub eval_seconds: f64,
     /// Learning rate at its end.
     pub lr: f64,
@@ -64,7 +64,7 @@ pub struct Best {
     pub value: f64,
 }
 
-/// What the mean of the last epochs' weights is worth.
+/// The metric of the averaged weights of the last epochs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Averaged {
     /// Epochs in the mean.
@@ -77,7 +77,7 @@ pub struct Averaged {
     pub eval_seconds: f64,
 }
 
-/// What a run came to.
+/// The summary of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// The best epoch on the validation split: the paper's protocol.
@@ -91,11 +91,11 @@ pub struct Summary {
     pub trainable: usize,
     /// Median seconds of an epoch's training.
     pub epoch_seconds: f64,
-    /// Peak resident memory of the process, where the system tells.
+    /// Peak resident memory of the process, where the system reports it.
     pub peak_rss_bytes: u64,
 }
 
-/// Something that happened in a run.
+/// An event of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
@@ -103,7 +103,7 @@ pub enum Event {
     Started {
         /// Full configuration.
         config: Box<RunConfig>,
-        /// What trains.
+        /// What trains and what is frozen.
         inventory: Inventory,
         /// Tokens of a clip.
         tokens: usize,
@@ -131,10 +131,10 @@ pub enum Event {
         step: u64,
         /// One for each block.
         blocks: Vec<BlockNorms>,
-        /// Milliseconds the measurement cost.
+        /// Milliseconds that the measurement took.
         cost_ms: f32,
     },
-    /// Validation goes on.
+    /// Validation is in progress.
     Evaluating {
         /// Clips done.
         done: usize,
@@ -143,9 +143,9 @@ pub enum Event {
     },
     /// An epoch ended.
     Epoch(EpochRecord),
-    /// What each objective of a pretraining came to on held-out sound.
+    /// The result of each objective of a pretraining on held-out sound.
     Objectives {
-        /// The epoch that this ends.
+        /// The epoch.
         epoch: u32,
         /// By name.
         outcomes: Vec<(String, Outcome)>,
@@ -154,39 +154,39 @@ pub enum Event {
     Averaged(Averaged),
     /// A checkpoint is safely on disk.
     Checkpoint {
-        /// After this step.
+        /// The number of steps done.
         step: u64,
-        /// In the session's folder.
+        /// File name in the session's folder.
         file: String,
-        /// Its size.
+        /// Size in bytes.
         bytes: u64,
     },
     /// Someone paused the run.
     Paused,
-    /// Someone let it go on.
+    /// Someone continued the run.
     Continued,
-    /// The run was taken up again from the checkpoint of this step; whatever the log says after that step was lost.
+    /// The run was resumed from the checkpoint of this step; the log's events after that step are void.
     Resumed {
         /// The checkpoint's step.
         step: u64,
         /// Epochs that were complete, evaluation included, when it was written.
         epochs: u32,
     },
-    /// Something worth telling that stops nothing.
+    /// A warning; the run continues.
     Warning {
-        /// For people.
+        /// A message to show.
         message: String,
     },
     /// The run was stopped on request; it can be resumed.
     Stopped,
     /// The run ended by an error.
     Failed {
-        /// For people: what was wrong and what to do.
+        /// A message to show: what was wrong and what to do.
         message: String,
     },
     /// The run is complete.
     Finished {
-        /// What it came to.
+        /// Its summary.
         summary: Summary,
     },
 }

@@ -1,14 +1,14 @@
-//! What a session's log holds of a run, to be held against its checkpoints.
+//! What a session's log covers of a run, to be compared with its checkpoints.
 
 use std::collections::BTreeSet;
 
 use super::{Position, RunState};
 
-/// Steps that may lie between the last step in the log and a checkpoint: those that were skipped as not being numbers
-/// have no line of their own.
+/// Steps that may be missing between the last step in the log and a checkpoint: steps that were skipped because they
+/// were not numbers have no line.
 const UNTOLD: u64 = 64;
 
-/// How far a log goes.
+/// How far a log reaches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct History {
     /// The last step in it.
@@ -18,15 +18,15 @@ pub struct History {
 }
 
 impl History {
-    /// What a folded log holds.
+    /// The extent of a folded log.
     pub fn of(state: &RunState) -> Self {
         Self { step: state.step(), epochs: state.epochs.iter().map(|(_, record)| record.epoch).collect() }
     }
 
-    /// What the log lacks of what came before a checkpoint at this position, as a sentence; none where it is whole.
+    /// What the log lacks before a checkpoint at this position, as a sentence; `None` when it is complete.
     ///
-    /// The log is on the medium before a checkpoint is renamed, so this happens only when a disk lost what it had
-    /// acknowledged, or when someone changed the log.
+    /// The log is on the medium before a checkpoint is renamed, so this happens only when a disk lost acknowledged
+    /// writes, or when someone changed the log.
     pub fn lacks(&self, position: &Position) -> Option<String> {
         let missing: Vec<String> =
             (1..=position.epochs).filter(|epoch| !self.epochs.contains(epoch)).map(|epoch| epoch.to_string()).collect();
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_log_lost_is_said() {
+    fn lost_events_of_a_log_are_reported() {
         let log = History { step: 200, epochs: [1, 3].into() };
         let at = |step, epochs| log.lacks(&Position { step, epochs, ..Position::default() });
         assert_eq!(at(200, 1), None);

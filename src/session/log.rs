@@ -1,4 +1,4 @@
-//! The event log on disk: one JSON object a line, only ever appended to.
+//! The event log on disk: one JSON object per line, append-only.
 
 use std::{
     fs::{File, OpenOptions},
@@ -15,18 +15,18 @@ use crate::model::BlockNorms;
 /// Name of the log in a session's folder.
 pub const LOG_FILE: &str = "events.jsonl";
 
-/// How a log line of a step begins after its time; such lines are most of a log.
+/// The beginning of a step's log line after its time; most lines of a log are steps.
 const STEP_MARK: &[u8] = b"\"event\":\"step\"";
-/// Likewise for norms, the longest lines.
+/// The same for norms, the longest lines.
 const NORMS_MARK: &[u8] = b"\"event\":\"norms\"";
 /// Bytes read at once.
 const BLOCK: usize = 1 << 20;
-/// Fewest lines that are worth another core.
+/// Fewest lines that are worth another thread.
 const LINES: usize = 256;
-/// A line longer than this is no event: it is counted as damaged and never held in memory whole.
+/// A longer line is not an event: it is counted as damaged and never held in memory whole.
 const LONGEST_LINE: usize = 1 << 24;
 
-/// Appends events. A line that cannot be written is kept and tried again with the next one.
+/// Appends events. A line that cannot be written is kept and written with the next one.
 pub struct LogWriter {
     path: PathBuf,
     file: File,
@@ -37,8 +37,8 @@ pub struct LogWriter {
 }
 
 impl LogWriter {
-    /// Opens the log for appending, creating it when absent and cutting off a torn last line.
-    /// The caller holds the session's lock.
+    /// Opens the log for appending; creates it if needed, and cuts off an incomplete last line. The caller holds the
+    /// session's lock.
     ///
     /// # Errors
     /// When the file cannot be opened, read or cut.
@@ -53,26 +53,26 @@ impl LogWriter {
         Ok(Self { path, file, length, pending: Vec::new() })
     }
 
-    /// Appends one event and hands it to the operating system, so that it survives the process.
+    /// Appends one event and passes it to the operating system, so that it survives the process.
     ///
     /// # Errors
-    /// When the disk refuses; the event is kept and written with the next one.
+    /// When the write fails; the event is kept and written with the next one.
     pub fn append(&mut self, record: &Record) -> Result<(), SessionError> {
         self.pending.extend(line_of(record));
         self.pending.push(b'\n');
         self.flush()
     }
 
-    /// Tries again what could not be written.
+    /// Writes lines that could not be written before.
     ///
     /// # Errors
-    /// When the disk still refuses.
+    /// When the write still fails.
     pub fn flush(&mut self) -> Result<(), SessionError> {
         if self.pending.is_empty() {
             return Ok(());
         }
         if let Err(error) = self.file.write_all(&self.pending) {
-            // Half a line must not stay in front of the next attempt.
+            // An incomplete line must not precede the next attempt.
             let _ = self.file.set_len(self.length);
             let _ = self.file.seek(SeekFrom::Start(self.length));
             return Err(SessionError::io(&self.path, "write")(error));
@@ -85,15 +85,15 @@ impl LogWriter {
     /// Flushes, then waits until the log is on the medium and survives a power cut.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// When the write fails.
     pub fn sync(&mut self) -> Result<(), SessionError> {
         self.flush()?;
         self.file.sync_data().map_err(SessionError::io(&self.path, "write"))
     }
 }
 
-/// An event as one line that can be read back. JSON has no NaN and no infinity: an event that holds one is written as a
-/// warning that says so, for a line that nobody can read would be an event lost.
+/// An event as one line that can be read back. JSON has no NaN and no infinity: an event with such a value is written
+/// as a warning that says so, since the line could not be read.
 fn line_of(record: &Record) -> Vec<u8> {
     let written = serde_json::to_vec(record).unwrap_or_default();
     if serde_json::from_slice::<Record>(&written).is_ok() {
@@ -101,7 +101,7 @@ fn line_of(record: &Record) -> Vec<u8> {
     }
     let text = String::from_utf8_lossy(&written);
     let kind = text.split_once("\"event\":\"").and_then(|(_, rest)| rest.split('"').next()).unwrap_or("event");
-    let message = format!("an event could not be kept, because a value in it is not a number: {kind}");
+    let message = format!("an event could not be recorded, because a value in it is not a number: {kind}");
     serde_json::to_vec(&Record { at_ms: record.at_ms, event: Event::Warning { message } }).unwrap_or_default()
 }
 
@@ -122,8 +122,8 @@ fn end_of_last_line(file: &mut File) -> std::io::Result<u64> {
     Ok(0)
 }
 
-/// Reads a log from its start and goes on with what is appended to it, by this process or another. Line by line: a log
-/// of any length costs the memory of its longest line.
+/// Reads a log from its start and continues with what is appended to it, by this process or another. It reads line by
+/// line: a log of any length takes the memory of its longest line.
 pub struct LogReader {
     path: PathBuf,
     /// Where the next line starts.
@@ -138,7 +138,7 @@ impl LogReader {
         Self { path: folder.join(LOG_FILE), offset: 0, damaged: 0 }
     }
 
-    /// Every event since the last call. An unfinished last line is left for the next one.
+    /// Every event since the last call. An incomplete last line is left for the next one.
     ///
     /// # Errors
     /// When the log is there and cannot be read.
@@ -156,7 +156,7 @@ impl LogReader {
         self.each(|record| state.apply(&record))
     }
 
-    /// Hands on every event since the last call, in order.
+    /// Passes on every event since the last call, in order.
     ///
     /// # Errors
     /// When the log is there and cannot be read.
@@ -177,25 +177,25 @@ impl LogReader {
         read
     }
 
-    /// Lines skipped because they are no event this program knows.
+    /// Lines skipped because they are not events of a known kind.
     pub fn damaged(&self) -> usize {
         self.damaged
     }
 
-    /// Hands on the complete lines after `offset`, many at once, and moves it past them.
+    /// Passes on the complete lines after `offset`, many at once, and moves it past them.
     fn blocks(&mut self, mut tell: impl FnMut(&[u8])) -> Result<(), SessionError> {
         let fail = |action| SessionError::io(&self.path, action);
         let mut file = match File::open(&self.path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             other => other.map_err(fail("open"))?,
         };
-        // A log only grows by whole lines; a shorter one is another log.
+        // A log grows only by whole lines; a shorter one is another log.
         if file.metadata().map_err(fail("read"))?.len() < self.offset {
             self.offset = 0;
         }
         file.seek(SeekFrom::Start(self.offset)).map_err(fail("read"))?;
         let mut text = Vec::with_capacity(2 * BLOCK);
-        // Whether the line under way is too long to be an event.
+        // Whether the current line is too long to be an event.
         let mut passing_over = false;
         loop {
             let kept = text.len();
@@ -224,8 +224,8 @@ impl LogReader {
     }
 }
 
-/// A line of a step. Read by itself: serde's way through the tag of an enum takes four times as long, and such lines
-/// are most of a log.
+/// A line of a step. Parsed separately: serde's tagged enum takes four times as long, and most lines of a log are
+/// steps.
 #[derive(Deserialize)]
 struct StepLine {
     at_ms: u64,
@@ -237,7 +237,7 @@ struct StepLine {
     compute_ms: f32,
 }
 
-/// Likewise a line of norms.
+/// The same for norms.
 #[derive(Deserialize)]
 struct NormsLine {
     at_ms: u64,
@@ -246,7 +246,7 @@ struct NormsLine {
     cost_ms: f32,
 }
 
-/// The event of a line; none where this program knows no such event.
+/// The event of a line; `None` for an unknown kind.
 fn parse(line: &[u8]) -> Option<Record> {
     if has_mark(line, STEP_MARK)
         && let Ok(StepLine { at_ms, step, epoch, loss, lr, data_ms, compute_ms }) = serde_json::from_slice(line)
@@ -262,8 +262,8 @@ fn parse(line: &[u8]) -> Option<Record> {
     serde_json::from_slice(line).ok()
 }
 
-/// The state of a session without its steps and norms ([`RunState::outline`]): all that a list shows.
-/// Most lines are recognised by their first bytes and never parsed, so long logs list fast.
+/// The state of a session without its steps and norms ([`RunState::outline`]): what a list shows. Most lines are
+/// recognised by their first bytes and never parsed, so long logs list fast.
 ///
 /// # Errors
 /// When the log cannot be read.

@@ -1,6 +1,6 @@
-//! A run is its event log: events, the pure fold over them, and the folders they live in.
+//! A run is its event log: events, the pure fold over them, and their folders.
 //!
-//! Imports no candle type; weights pass through as files.
+//! Imports no candle type; weights are read and written as files.
 
 mod checkpoint;
 mod checkpoints;

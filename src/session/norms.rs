@@ -77,7 +77,7 @@ impl Norms {
         self.measured.push(NormsBucket { first: step, last: step, count: 1, blocks, least, greatest });
     }
 
-    /// Forgets what came after this step.
+    /// Forgets everything after this step.
     pub(super) fn rewind(&mut self, step: u64) {
         self.measured.rewind(step);
         let all = self.buckets().iter().flat_map(|bucket| &bucket.greatest);
@@ -104,14 +104,14 @@ impl Norms {
         self.last().map_or(0, |bucket| bucket.blocks.len())
     }
 
-    /// The bucket of the newest measurement that is not after this step, or the first bucket; without a step the newest.
+    /// The bucket of the newest measurement at or before this step, else the first bucket; without a step the newest.
     pub fn at(&self, step: Option<u64>) -> Option<&NormsBucket> {
         let Some(step) = step else { return self.last() };
         let after = self.buckets().partition_point(|bucket| bucket.first <= step);
         self.buckets().get(after.saturating_sub(1))
     }
 
-    /// The greatest of each value over all blocks and steps: where scales end.
+    /// The greatest of each value over all blocks and steps: the upper ends of scales.
     pub fn peak(&self) -> BlockNorms {
         self.peak
     }

@@ -1,4 +1,4 @@
-//! Deleting a session: the files that this program writes, by name and nothing else, the log last.
+//! Deletes a session: only files that this program writes, by name, the log last.
 
 use std::{
     fs,
@@ -8,16 +8,16 @@ use std::{
 
 use super::{BEST_FILE, CLIPS_FILE, Event, LOG_FILE, Record, SessionError};
 
-/// The longest first line of a log that is looked at: a configuration with all of AudioSet's labels is a tenth of it.
+/// The longest first line of a log that is read: ten times a configuration with all of AudioSet's labels.
 const LONGEST_LINE: u64 = 1 << 20;
 
-/// Whether a file of this name, in this folder of a session (`""` is the session's own), is one that is written here.
+/// Whether this program writes a file of this name in this folder of a session (`""` is the session's own folder).
 fn is_ours(folder: &str, name: &str) -> bool {
     let numbered = |before: &str, after: &str| {
         let digits = name.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
         digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
     };
-    // What an interrupted write leaves behind.
+    // A leftover of an interrupted write.
     let unfinished = name.starts_with(".tmp") || name.starts_with(".partial-") || name.starts_with(".new-");
     match folder {
         "" => {
@@ -33,10 +33,10 @@ fn is_ours(folder: &str, name: &str) -> bool {
     }
 }
 
-/// Refuses a folder whose log does not begin as a session's does.
+/// Refuses a folder whose log does not begin like a session's.
 ///
 /// # Errors
-/// When the log cannot be read, or its first line is no `started`.
+/// When the log cannot be read, or its first line is not `started`.
 pub(super) fn check(folder: &Path) -> Result<(), SessionError> {
     let path = folder.join(LOG_FILE);
     let file = fs::File::open(&path).map_err(SessionError::io(&path, "read"))?;
@@ -52,8 +52,8 @@ pub(super) fn check(folder: &Path) -> Result<(), SessionError> {
     }
 }
 
-/// Removes what is this program's from a session's folder, and the folder if nothing else is in it. Answers with what
-/// was left there. Broken off at any moment, the log is still there, and the session is listed and can be removed again.
+/// Removes this program's files from a session's folder, and the folder if nothing else is in it. Returns what is left.
+/// If it is interrupted, the log is still there, and the session is listed and can be removed again.
 ///
 /// # Errors
 /// When a file cannot be removed.
@@ -61,7 +61,7 @@ pub(super) fn remove(folder: &Path, lock: &str) -> Result<Vec<PathBuf>, SessionE
     let mut left = Vec::new();
     for inner in ["bookmarks", "backbone", ""] {
         let at = if inner.is_empty() { folder.to_owned() } else { folder.join(inner) };
-        // A link to elsewhere is not followed.
+        // A symbolic link is not followed.
         if !fs::symlink_metadata(&at)
             .is_ok_and(|metadata| metadata.is_dir() || (inner.is_empty() && metadata.is_symlink()))
         {
@@ -86,7 +86,7 @@ pub(super) fn remove(folder: &Path, lock: &str) -> Result<Vec<PathBuf>, SessionE
     left.retain(|path| path.exists());
     let log = folder.join(LOG_FILE);
     fs::remove_file(&log).map_err(SessionError::io(&log, "remove"))?;
-    // Held until now, so that nobody begins to write here.
+    // Held until now, so that no other process begins to write here.
     let _ = fs::remove_file(folder.join(lock));
     if left.is_empty() {
         fs::remove_dir(folder).map_err(SessionError::io(folder, "remove"))?;
@@ -165,13 +165,13 @@ mod tests {
         }
     }
 
-    /// Killed in the middle, a removal leaves a session that is listed and can be removed again.
+    /// A removal that is killed midway leaves a session that is listed and can be removed again.
     #[test]
     fn the_log_goes_last() {
         let place = tempfile::tempdir().unwrap();
         let store = Store::at(place.path());
         let folder = session(&store);
-        // A folder under the name of a file of ours is not ours.
+        // A folder with the name of one of the program's files is not removed.
         fs::remove_file(folder.join("mix.json")).unwrap();
         fs::create_dir(folder.join("mix.json")).unwrap();
         let left = store.remove(&folder).unwrap();

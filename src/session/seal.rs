@@ -1,8 +1,8 @@
 //! The checksum of a checkpoint: over every byte of the file, header included, and kept in its metadata.
 //!
-//! A safetensors file ends with its last tensor, so that nothing can stand behind it. Its metadata therefore holds eight
-//! hexadecimal digits, which count as zeros in the sum: CRC-32, as in zip and PNG, which finds every single damage of up
-//! to 32 neighbouring bits and misses others one time in four thousand million.
+//! A safetensors file ends with its last tensor; nothing can follow it. Its metadata therefore holds eight hexadecimal
+//! digits, which count as zeros in the sum: CRC-32, as in zip and PNG, which finds every single error of up to 32
+//! neighbouring bits and misses others one time in four thousand million.
 
 use std::{
     fs::File,
@@ -12,11 +12,11 @@ use std::{
 
 /// Key of the checksum in a file's metadata.
 pub(super) const KEY: &str = "aat_tui_checksum";
-/// What is written there until the sum is known.
+/// The placeholder until the sum is known.
 pub(super) const OPEN: &str = "crc32:00000000";
 /// The digits alone.
 const DIGITS: &str = "00000000";
-/// The longest header that is looked through.
+/// The longest header that is searched.
 const LONGEST_HEADER: u64 = 64 << 20;
 
 /// Puts the checksum into a file that was written with [`OPEN`] in its place.
@@ -37,7 +37,7 @@ pub(super) fn seal(file: &mut File) -> io::Result<()> {
     file.write_all(format!("{:08x}", sum.finalize()).as_bytes())
 }
 
-/// Whether a file's bytes agree with the checksum in them; `None` where they hold none, as older files do.
+/// Whether a file's bytes match its checksum; `None` for an older file without one.
 pub(super) fn agrees(bytes: &[u8]) -> Option<bool> {
     let digits = place(header(bytes)?)?;
     let mut sum = crc32fast::Hasher::new();
@@ -53,7 +53,7 @@ fn header(bytes: &[u8]) -> Option<&[u8]> {
     bytes.get(..usize::try_from(length).ok()?.checked_add(8)?)
 }
 
-/// Where the digits stand in a file that begins so.
+/// The position of the digits in a file with this header.
 fn place(header: &[u8]) -> Option<Range<usize>> {
     let before = format!("\"{KEY}\":\"crc32:");
     let start = header.windows(before.len()).position(|window| window == before.as_bytes())? + before.len();

@@ -3,7 +3,7 @@
 //! Steps fall into buckets; when there are too many, neighbours merge two by two and the next buckets hold twice as
 //! many steps. Adding is O(1) amortised, drawing O(buckets), however long the run.
 
-/// Some neighbouring steps and what is kept of them.
+/// Some neighbouring steps and their values.
 pub trait Bucket {
     /// First step in it.
     fn first(&self) -> u64;
@@ -11,9 +11,9 @@ pub trait Bucket {
     fn last(&self) -> u64;
     /// Measurements in it.
     fn count(&self) -> u32;
-    /// Takes in the bucket that follows. Extremes must survive.
+    /// Merges the next bucket into this one. Extremes must survive.
     fn merge(&mut self, next: Self);
-    /// Ends at this step, which lies in it.
+    /// Cuts the bucket at this step, which lies in it.
     fn end_at(&mut self, step: u64);
 }
 
@@ -55,8 +55,8 @@ impl<B: Bucket, const MOST: usize> Series<B, MOST> {
         }
     }
 
-    /// Forgets what came after `step`. A bucket that straddles it keeps its extremes: at most one point of a curve, at
-    /// its very end, shows a step that will be done again.
+    /// Forgets everything after `step`. A bucket that contains it keeps its extremes: at most one point, at the very
+    /// end of a curve, shows a step that will be done again.
     pub fn rewind(&mut self, step: u64) {
         self.buckets.retain(|bucket| bucket.first() <= step);
         if let Some(last) = self.buckets.last_mut().filter(|last| last.last() > step) {

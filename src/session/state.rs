@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use super::{Averaged, Best, EpochRecord, Event, Record, RunConfig, StepRecord, Summary, norms::Norms, trace::Trace};
 use crate::model::{Inventory, pretrain::Outcome};
 
-/// Newest steps that are kept one by one: enough for the pace of a run.
+/// Newest steps that are kept one by one: enough to compute a run's speed.
 const RECENT: usize = 64;
 
-/// Where a run stands.
+/// The status of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Status {
     /// Nothing has happened yet.
@@ -46,7 +46,7 @@ pub struct RunState {
     pub steps_per_epoch: u64,
     /// Bytes of the optimizer's moments.
     pub moment_bytes: u64,
-    /// Where it stands.
+    /// The status.
     pub status: Status,
     /// The training loss of every step, condensed, and the clock of the run's work.
     pub trace: Trace,
@@ -55,11 +55,11 @@ pub struct RunState {
     pub(crate) step: u64,
     /// Every finished epoch, with its time.
     pub epochs: Vec<(u64, EpochRecord)>,
-    /// What the mean of the last epochs' weights is worth.
+    /// The metric of the averaged weights of the last epochs.
     pub averaged: Option<Averaged>,
     /// Measurements of the adapters, condensed.
     pub norms: Norms,
-    /// What each objective of a pretraining came to in the last epoch.
+    /// The result of each objective of a pretraining in the last epoch.
     pub objectives: Vec<(String, Outcome)>,
     /// Step and file of the last checkpoint.
     pub checkpoint: Option<(u64, String)>,
@@ -81,12 +81,12 @@ impl RunState {
         state
     }
 
-    /// Folds one event. `Started` begins anew: whatever was folded before belongs to another telling of the log.
+    /// Folds one event. `Started` resets the state, so that a log that is sent twice is folded once.
     pub fn apply(&mut self, record: &Record) {
         let at = record.at_ms;
         match record.event {
             Event::Started { .. } => *self = Self::default(),
-            // What only matters now is in no log: it leaves no mark on what is.
+            // Progress reports are in no log and leave no lasting trace in the state.
             Event::Preparing { done, total } => return self.status = Status::Preparing(done, total),
             Event::Evaluating { done, total } => return self.status = Status::Evaluating(done, total),
             _ => {}
@@ -135,7 +135,7 @@ impl RunState {
         }
     }
 
-    /// Forgets what came after a checkpoint: a resumed run does it again.
+    /// Forgets everything after a checkpoint: a resumed run does it again.
     fn rewind(&mut self, step: u64, epochs: u32) {
         self.step = step;
         self.recent.retain(|(_, record)| record.step <= step);
@@ -146,7 +146,7 @@ impl RunState {
         self.status = Status::Running;
     }
 
-    /// The same without steps and norms: all that a list shows.
+    /// The same without steps and norms: what a list shows.
     #[must_use]
     pub fn outline(self) -> Self {
         Self { trace: Trace::default(), recent: VecDeque::new(), norms: Norms::default(), ..self }
@@ -181,7 +181,7 @@ impl RunState {
         self.epochs.last().map(|(_, epoch)| Best { epoch: epoch.epoch, value: epoch.value })
     }
 
-    /// Whether nothing more will come without someone asking.
+    /// Whether no event will follow unless the run is resumed.
     pub fn is_over(&self) -> bool {
         matches!(self.status, Status::Finished | Status::Failed(_) | Status::Stopped)
     }
@@ -194,7 +194,7 @@ mod tests {
     use crate::session::testing;
 
     #[test]
-    fn a_log_told_twice_is_folded_once() {
+    fn a_log_sent_twice_is_folded_once() {
         let records = testing::records();
         let once = RunState::from_records(&records);
         let twice = RunState::from_records(records.iter().chain(&records));

@@ -1,4 +1,4 @@
-//! Sessions as folders: where they are, what they are called, who may write them.
+//! Sessions as folders: their location, their names, their locks.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -11,8 +11,8 @@ use crate::model;
 
 /// Name of the lock in a session's folder. The operating system releases it with the process, however that ends.
 const LOCK_FILE: &str = "lock";
-/// A list probes locks for an instant, and a run that was stopped lets go of its own a moment after it says so: a writer
-/// that meets either tries again for this long.
+/// A list probes locks for an instant, and a run that was stopped releases its lock a moment after it reports so: a
+/// writer that meets either tries again for this long.
 const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A folder of sessions.
@@ -21,7 +21,7 @@ pub struct Store {
     root: PathBuf,
 }
 
-/// One session's folder, and what its log says.
+/// One session's folder and its folded log.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SessionInfo {
     /// Its name: the folder's.
@@ -37,13 +37,13 @@ pub struct SessionInfo {
 }
 
 impl SessionInfo {
-    /// Whether the process that trained it went away without a word: it can be resumed.
+    /// Whether the process that trained it ended without an event: the session can be resumed.
     pub fn was_interrupted(&self) -> bool {
         !self.in_use && !self.state.is_over()
     }
 }
 
-/// The right to write one session; given back when dropped.
+/// The right to write one session; released when dropped.
 #[derive(Debug)]
 pub struct Lock {
     path: PathBuf,
@@ -59,7 +59,7 @@ impl Lock {
     /// Takes the lock of a session's folder.
     ///
     /// # Errors
-    /// When another process has it, or the folder cannot be written.
+    /// When another process holds it, or the folder cannot be written.
     pub fn take(folder: &Path) -> Result<Self, SessionError> {
         let path = folder.join(LOCK_FILE);
         let file = File::create(&path).map_err(SessionError::io(&path, "create"))?;
@@ -100,8 +100,8 @@ impl Store {
         &self.root
     }
 
-    /// Every session, the one that changed last first. A folder whose log cannot be read is left out:
-    /// [`list_all`](Self::list_all) names it.
+    /// Every session, the most recently changed first. A folder whose log cannot be read is left out:
+    /// [`list_all`](Self::list_all) reports it.
     ///
     /// # Errors
     /// When the folder is there and cannot be read.
@@ -109,7 +109,7 @@ impl Store {
         Ok(self.list_all()?.0)
     }
 
-    /// Every session, the one that changed last first, and what is wrong with those that cannot be read.
+    /// Every session, the most recently changed first, and what is wrong with those that cannot be read.
     ///
     /// # Errors
     /// When the folder is there and cannot be read.
@@ -125,11 +125,11 @@ impl Store {
         Ok((sessions, unreadable))
     }
 
-    /// The folder of the session that is meant by a path, a name or `last`. What has a separator in it is a path; a bare
-    /// name means a session of this store, whatever lies in the working directory under that name.
+    /// The folder of a session given as a path, a name or `last`. With a separator it is a path; a bare name means a
+    /// session of this store, whatever the working directory contains.
     ///
     /// # Errors
-    /// When there is none; the message names the nearest.
+    /// When there is none; the message contains the nearest name.
     pub fn find(&self, given: &str) -> Result<PathBuf, SessionError> {
         let is_path = given.chars().any(std::path::is_separator);
         let folder = if is_path { PathBuf::from(given) } else { self.root.join(given) };
@@ -149,7 +149,7 @@ impl Store {
         Err(self.unknown(given, &names))
     }
 
-    /// What a model's name means here: a session's folder, where neither a model nor a path is called so but a session is.
+    /// The session's folder that a model's name refers to, if it names a session and neither a model nor a path.
     pub fn model(&self, given: &str) -> String {
         let taken = given.starts_with("hf:") || model::names().any(|name| name == given) || Path::new(given).exists();
         let session = if taken { None } else { self.find(given).ok() };
@@ -157,7 +157,7 @@ impl Store {
         session.map_or_else(|| given.to_owned(), |folder| folder.to_string_lossy().into_owned())
     }
 
-    /// The sessions that [`create`](Self::create) made for this wished name, with or without a number.
+    /// The sessions that [`create`](Self::create) made for this requested name, with or without a number.
     ///
     /// # Errors
     /// When the folder is there and cannot be read.
@@ -174,13 +174,13 @@ impl Store {
         Ok(folders.iter().filter_map(|folder| describe(folder).ok()).collect())
     }
 
-    /// What one session's log says, in outline.
+    /// One session's log, in outline.
     ///
     /// # Errors
     /// When its log cannot be read, or does not say what was trained.
     pub fn describe(&self, folder: &Path) -> Result<SessionInfo, SessionError> {
         let info = describe(folder)?;
-        // A log without its beginning: `load` says how much of it is none.
+        // A log without its beginning: `load` reports how many lines are damaged.
         if info.state.config.is_none() && load(folder)?.config.is_none() {
             return Err(SessionError::Damaged {
                 path: folder.join(LOG_FILE),
@@ -213,11 +213,11 @@ impl Store {
         }
     }
 
-    /// Deletes a session: what this program wrote into its folder, and the folder where nothing else is in it. Answers
-    /// with what is left there.
+    /// Deletes a session: what this program wrote into its folder, and the folder if nothing else is in it. Returns
+    /// what is left.
     ///
     /// # Errors
-    /// When a process trains it, its log does not begin as a session's does, or it cannot be deleted.
+    /// When a process trains it, its log does not begin like a session's, or it cannot be deleted.
     pub fn remove(&self, folder: &Path) -> Result<Vec<PathBuf>, SessionError> {
         removal::check(folder)?;
         let _lock = Lock::take(folder)?;
@@ -245,7 +245,7 @@ impl Store {
 /// Folds a whole session's log.
 ///
 /// # Errors
-/// When it cannot be read, or holds no event that this program knows.
+/// When it cannot be read, or holds no event of a known kind.
 pub fn load(folder: &Path) -> Result<RunState, SessionError> {
     let (mut reader, mut state) = (LogReader::new(folder), RunState::default());
     reader.fold(&mut state)?;
@@ -283,12 +283,12 @@ fn name_of(folder: &Path) -> String {
     folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
 }
 
-/// What remains of a wished name when only letters, digits, `.`, `-` and `_` may stand in it.
+/// A requested name with only letters, digits, `.`, `-` and `_`.
 fn folder_name(wanted: &str) -> String {
     let allowed = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '-' };
     let name: String = wanted.chars().map(allowed).take(80).collect();
     let name = name.trim_matches(['-', '.']);
-    // `last` always means the session that changed last.
+    // `last` always means the most recently changed session.
     if name.is_empty() || name == "last" { "session".to_owned() } else { name.to_owned() }
 }
 
@@ -366,9 +366,9 @@ mod tests {
         assert!(!folder.exists());
     }
 
-    /// A log of other bytes is no session with an empty table.
+    /// A log of arbitrary bytes is an error, not an empty session.
     #[test]
-    fn a_log_that_says_nothing_is_named() {
+    fn a_log_without_a_usable_event_is_reported() {
         let (_folder, store) = store();
         for content in ["\u{1}\u{2} random\nbytes\n", "{\"at_ms\":1,\"event\":\"paused\"}\n"] {
             let (_, lock) = store.create("odd").unwrap();

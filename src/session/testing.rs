@@ -1,4 +1,4 @@
-//! A short run as events, for the tests of everything that reads them.
+//! A short run as events, for tests.
 
 use super::{Best, EpochRecord, Event, Record, RunConfig, StepRecord, Summary};
 use crate::{
@@ -7,7 +7,7 @@ use crate::{
     model::{BlockNorms, Inventory, Method, ModelConfig},
 };
 
-/// A configuration of the demo set's kind.
+/// A configuration like the demo set's.
 pub(crate) fn config() -> RunConfig {
     let recipe = Recipe {
         name: "demo".to_owned(),

@@ -15,7 +15,7 @@ pub struct Bucket {
     pub first: u64,
     /// Last step in it.
     pub last: u64,
-    /// Seconds the run had been at work after the last step; pauses do not count.
+    /// Seconds of work up to the last step; pauses do not count.
     pub active_s: f64,
     /// Least loss.
     pub min: f32,
@@ -68,7 +68,7 @@ impl series::Bucket for Bucket {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Trace {
     steps: Series<Bucket, BUCKETS>,
-    /// Epochs, each with the seconds at work at its end.
+    /// Epochs, each with the seconds of work at its end.
     epochs: Vec<(u32, f64)>,
     active_s: f64,
     last_ms: Option<u64>,
@@ -93,7 +93,7 @@ impl Trace {
         }
         self.idle = match record.event {
             Event::Paused | Event::Stopped | Event::Failed { .. } | Event::Finished { .. } => true,
-            // Asking a paused run for a checkpoint or warning about it does not set it to work.
+            // A checkpoint or a warning while paused does not restart the clock.
             Event::Checkpoint { .. } | Event::Warning { .. } => self.idle,
             _ => false,
         };
@@ -109,17 +109,17 @@ impl Trace {
         self.steps.holding(step)
     }
 
-    /// Seconds at work up to the end of each epoch.
+    /// Seconds of work up to the end of each epoch.
     pub fn epoch_seconds(&self) -> impl Iterator<Item = f64> {
         self.epochs.iter().map(|(_, seconds)| *seconds)
     }
 
-    /// Seconds at work so far.
+    /// Seconds of work so far.
     pub fn active_s(&self) -> f64 {
         self.active_s
     }
 
-    /// Seconds at work when this step was done.
+    /// Seconds of work up to this step.
     pub fn seconds_at(&self, step: u64) -> Option<f64> {
         self.holding(step).map(|bucket| bucket.active_s)
     }
@@ -136,7 +136,7 @@ impl Trace {
         });
     }
 
-    /// Forgets what came after this step and this many epochs, and takes the clock back to then.
+    /// Forgets everything after this step and this many epochs, and sets the clock back to then.
     fn rewind(&mut self, step: u64, epochs: u32) {
         self.steps.rewind(step);
         self.epochs.retain(|(epoch, _)| *epoch <= epochs);

@@ -9,20 +9,20 @@ use crate::{
     session::Checkpoint,
 };
 
-/// Prefix of a parameter's name under which its mean stands in a checkpoint.
+/// Prefix of a parameter's name under which a checkpoint stores its mean.
 const PREFIX: &str = "average.";
 
-/// A running mean of what trains. Only the mean is kept, not the epochs that are in it.
+/// A running mean of the trainable weights. Only the mean is kept, not each epoch's weights.
 #[derive(Default)]
 pub(super) struct Average {
-    /// Epochs in it.
+    /// Epochs in the mean.
     epochs: u32,
     /// One for each trainable parameter, in the store's order; empty before the first epoch.
     means: Vec<Vec<f32>>,
 }
 
 impl Average {
-    /// Takes in the weights as they are at the end of an epoch.
+    /// Adds the weights at the end of an epoch.
     pub(super) fn add(&mut self, store: &ParamStore) -> Result<(), ModelError> {
         let now = store.trainable().map(|(_, var)| Ok(var.flatten_all()?.to_vec1::<f32>()?));
         let now = now.collect::<Result<Vec<_>, ModelError>>()?;
@@ -38,12 +38,12 @@ impl Average {
         Ok(())
     }
 
-    /// Epochs in it.
+    /// Epochs in the mean.
     pub(super) fn epochs(&self) -> u32 {
         self.epochs
     }
 
-    /// The model with the mean for weights; what is frozen is shared with `store`, not copied.
+    /// The model with the averaged weights; what is frozen is shared with `store`, not copied.
     pub(super) fn store(&self, store: &ParamStore) -> Result<ParamStore, ModelError> {
         let mut means = self.means.iter();
         let var = |(spec, var): (&ParamSpec, &Var)| match spec.trains.then(|| means.next()).flatten() {
@@ -57,7 +57,7 @@ impl Average {
         ParamStore::new(store.specs().to_vec(), vars, store.device().clone())
     }
 
-    /// As a checkpoint keeps it beside the weights; nothing before the first epoch.
+    /// The mean as a checkpoint stores it beside the weights; nothing before the first epoch.
     pub(super) fn parts<'a>(&'a self, store: &'a ParamStore) -> impl Iterator<Item = (String, TensorData<'a>)> {
         let part = |((spec, _), values): ((&ParamSpec, _), &'a Vec<f32>)| {
             (format!("{PREFIX}{}", spec.name), snapshot::part(&spec.shape, values))
@@ -65,7 +65,7 @@ impl Average {
         store.trainable().zip(&self.means).map(part)
     }
 
-    /// The mean over this many epochs that a checkpoint keeps.
+    /// The mean over this many epochs, from a checkpoint.
     ///
     /// # Errors
     /// When a part of it is missing or of another shape.

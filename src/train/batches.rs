@@ -1,4 +1,4 @@
-//! Where a run's batches come from: the loaders of its training and its validation clips.
+//! A run's batches: the loaders of its training and its validation clips.
 
 use std::{ops::ControlFlow, sync::Arc};
 
@@ -8,23 +8,23 @@ use crate::data::{self, DataError, Dataset, FeatureSet, Labels, Loader};
 /// Clips of a batch that is only evaluated.
 const EVALUATED: usize = 16;
 
-/// One run's batches, each by its place, so that a run continues where it was.
+/// One run's batches, each found by its position, so that a run continues where it stopped.
 pub(super) struct Batches {
     set: Arc<FeatureSet>,
     train: Loader,
     val: Loader,
-    /// The epoch being trained on.
+    /// The epoch in training.
     training: Option<(u32, data::Batches)>,
-    /// The validation split being evaluated.
+    /// The validation split in evaluation.
     validating: Option<data::Batches>,
-    /// Who is in which batch of an epoch to train on, and of the validation split.
+    /// Which clips are in which batch of a training epoch, and of the validation split.
     train_labels: Option<(u32, Labels)>,
     val_labels: Labels,
 }
 
 impl Batches {
     /// The batches of a planned run. Decodes every clip first, so that one that cannot be read is known before
-    /// training; `progress` may break off.
+    /// training; `progress` may cancel.
     pub(super) fn new(
         plan: &Plan,
         progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
@@ -45,12 +45,12 @@ impl Batches {
         })
     }
 
-    /// Whose clips they are.
+    /// The data set.
     pub(super) fn dataset(&self) -> &Dataset {
         self.set.dataset()
     }
 
-    /// The epoch whose batches to train on are being made.
+    /// The epoch whose training batches are being made.
     #[cfg(test)]
     pub(super) fn prepared(&self) -> Option<u32> {
         self.training.as_ref().map(|(epoch, _)| *epoch)
@@ -68,7 +68,7 @@ impl Batches {
         self.val.clips()
     }
 
-    /// Batch `step` (from 0) of an epoch (from 1). `ahead` says whether the next epoch will want its batches.
+    /// Batch `step` (from 0) of an epoch (from 1). `ahead` says whether the next epoch will need its batches.
     pub(super) fn train(&mut self, epoch: u32, step: u64, ahead: bool) -> Result<data::Batch, TrainError> {
         let at = |(at_epoch, stream): &(u32, data::Batches)| *at_epoch == epoch && stream.position() == step;
         if !self.training.as_ref().is_some_and(at) {
@@ -84,7 +84,7 @@ impl Batches {
         batch.unwrap_or_else(|| Err(missing(step))).map_err(TrainError::from)
     }
 
-    /// The same batch without its sound and, if its clips were mixed, without that.
+    /// The same batch without its sound, its labels not mixed.
     pub(super) fn train_labels(&mut self, epoch: u32, step: u64) -> data::Batch {
         let labels = match self.train_labels.take() {
             Some((at, labels)) if at == epoch => labels,

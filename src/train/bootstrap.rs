@@ -1,4 +1,4 @@
-//! How sure one is that one run beats another: the paired bootstrap over validation clips.
+//! Confidence intervals for the difference between runs: the paired bootstrap over validation clips.
 
 use serde::Serialize;
 
@@ -10,7 +10,7 @@ const RESAMPLES: usize = 2000;
 /// Seed of the resamples: the same runs always give the same interval.
 const SEED: u64 = 2401_10544;
 
-/// A difference of two runs' metric and where it lies with 95 % confidence.
+/// A difference of two runs' metric with its 95 % confidence interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Difference {
     /// First run's value minus the second's.
@@ -21,8 +21,8 @@ pub struct Difference {
     pub high: f64,
 }
 
-/// The difference between two runs, or two methods over the same folds, with its percentile interval. Each element
-/// of `pairs` holds both runs' answers to the same clips in the same order; metrics are means over pairs, and clips
+/// The difference between two runs, or two methods over the same folds, with its percentile interval. Each element of
+/// `pairs` holds both runs' predictions for the same clips in the same order; metrics are means over pairs, and clips
 /// are drawn with replacement within each. `None` when there are no clips, or the pairs do not match.
 pub fn paired_difference(pairs: &[(Predictions, Predictions)], metric: Metric) -> Option<Difference> {
     let matches = |(a, b): &(Predictions, Predictions)| {
@@ -56,7 +56,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    /// Two-class answers that are right where `right` says so.
+    /// Two-class predictions that are right where `right` says so.
     fn predictions(right: impl Iterator<Item = bool>) -> Predictions {
         let mut predictions = Predictions::new(2);
         for right in right {

@@ -1,9 +1,9 @@
-/// What a trainer obeys, between two steps.
+/// A command that a trainer obeys between two steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Hold still, keep everything.
+    /// Pause, and keep everything in memory.
     Pause,
-    /// Go on.
+    /// Continue.
     Continue,
     /// Write a checkpoint now.
     Checkpoint,

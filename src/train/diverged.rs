@@ -1,5 +1,5 @@
-//! What is done about a loss, a gradient or a score that is not a number: nothing is written from it, and a person is
-//! told where it came from.
+//! Handles a loss, a gradient or a score that is not a number: nothing is written from it, and the error names where it
+//! came from.
 
 use std::fmt;
 
@@ -10,9 +10,9 @@ use crate::{
     session::RunConfig,
 };
 
-/// Clips that are named.
+/// Most clips that are named.
 const NAMED: usize = 5;
-/// Steps in a row that may be skipped: beyond, it is not the batches.
+/// Most consecutive steps that may be skipped: after more, the batches are not the cause.
 pub(super) const MOST_SKIPPED: u32 = 10;
 
 /// What is not a number.
@@ -36,7 +36,7 @@ impl fmt::Display for What {
     }
 }
 
-/// Where it came from: the first layer whose output is not finite, and the clips of the batch that lead there.
+/// Where it came from: the first layer whose output is not finite, and the clips of the batch that cause it.
 ///
 /// # Errors
 /// When the model cannot compute at all.
@@ -60,7 +60,7 @@ pub(super) fn source(
         return Ok(format!("the weight {name} is not finite; the batch was {}", files(&all)));
     }
     let mut engine = model::engine(&config.shape, config.method, store.device(), MemoryOptions::default());
-    // By clip: its own numbers decide, and no more memory is needed than for one.
+    // One clip at a time: a clip's own numbers decide, and it takes the memory of one.
     let mut first: Option<(usize, String)> = None;
     let mut culprits = Vec::new();
     for clip in 0..batch.features.batch {
@@ -76,7 +76,9 @@ pub(super) fn source(
         Some((_, layer)) => {
             format!("the first values that are not finite come from {layer}, with {}", files(&culprits))
         }
-        None => format!("every layer's output is finite, so it arose on the way back; the batch was {}", files(&all)),
+        None => {
+            format!("every layer's output is finite, so it arose in the backward pass; the batch was {}", files(&all))
+        }
     })
 }
 
@@ -134,7 +136,7 @@ mod tests {
         Request { method: "aat".parse().unwrap(), on_nan, ..bench.request() }
     }
 
-    /// Fills a weight with a value; answers with what it was.
+    /// Fills a weight with a value; returns what it was.
     fn fill(run: &Run, name: &str, value: f32) -> Tensor {
         let var = run.store.get(name).unwrap();
         let before = var.as_detached_tensor().copy().unwrap();
@@ -198,7 +200,7 @@ mod tests {
         let skipped = |record: &&crate::session::Record| matches!(&record.event, Event::Warning { message } if message.contains("was skipped") && message.contains("block 3"));
         assert_eq!(records.iter().filter(skipped).count(), 2);
 
-        // After so many in a row it is not the batches.
+        // After so many consecutive steps the batches are not the cause.
         let (mut run, mut journal) = bench.begin_with(&request(&bench, OnNan::Skip));
         fill(&run, "blocks.3.mlp.fc2.weight", 3e38);
         run.skipped = MOST_SKIPPED;

@@ -2,21 +2,21 @@ use std::path::PathBuf;
 
 use crate::{data::DataError, model::ModelError, session::SessionError};
 
-/// Why a run cannot start or go on. Messages say what to do.
+/// Why a run cannot start or continue. Messages say what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
-    /// What was asked for does not fit together.
+    /// The parts of the request contradict one another.
     #[error("{0}")]
     Request(String),
-    /// The session that was to be resumed was deleted, and another one has its name.
+    /// The session to be resumed was deleted, and another one has its name.
     #[error("{}: the session that was to be resumed was deleted, and another one has its name; open that one first", .0.display())]
     Another(PathBuf),
     /// Training itself went wrong, such as a loss that is no number.
     #[error("{0}")]
     Failed(String),
-    /// A fault of this program, caught at the trainer's edge.
-    #[error("the trainer stopped by a fault of this program: {0}; the last checkpoint can be resumed")]
+    /// A bug in this program, caught by the trainer.
+    #[error("the trainer stopped because of a bug in this program: {0}; the last checkpoint can be resumed")]
     Panicked(String),
     /// The data set.
     #[error(transparent)]

@@ -1,4 +1,4 @@
-//! Validation under way, a batch at a time.
+//! Validation in progress, a batch at a time.
 
 use std::time::Instant;
 
@@ -9,13 +9,13 @@ use crate::{
     session::Event,
 };
 
-/// What the validation split has said so far.
+/// The results of the validation split so far.
 pub(super) struct Evaluation {
-    /// To the clips done.
+    /// Predictions for the clips done.
     pub(super) predictions: Predictions,
-    /// Seconds at work.
+    /// Seconds spent.
     pub(super) seconds: f64,
-    /// The batch whose scores are not numbers; nothing is evaluated after it.
+    /// The batch whose scores are not numbers; evaluation ends with it.
     pub(super) broken: Option<Batch>,
     /// Batches done.
     done: u64,
@@ -24,7 +24,7 @@ pub(super) struct Evaluation {
 }
 
 impl Evaluation {
-    /// One that has seen nothing yet.
+    /// An evaluation without any batch yet.
     pub(super) fn new(classes: usize) -> Self {
         Self {
             predictions: Predictions::new(classes),
@@ -36,7 +36,7 @@ impl Evaluation {
         }
     }
 
-    /// Evaluates one batch; true when that was the last.
+    /// Evaluates one batch; true when it was the last.
     pub(super) fn advance(
         &mut self,
         engine: &mut dyn Engine,

@@ -1,14 +1,14 @@
-//! What earlier runs of the very same request left behind, so that a comparison goes on instead of starting again.
+//! Finds an earlier run of the same request, so that a comparison continues instead of starting again.
 
 use std::path::PathBuf;
 
 use super::{Request, TrainError, plan::Asked, provenance::same_clips};
 use crate::session::{Checkpoints, RunConfig, SessionInfo, Status, Store};
 
-/// The furthest that earlier runs of a request came.
+/// How far earlier runs of a request came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ExistingRun {
-    /// Nothing to go on with.
+    /// There is no run to continue.
     None,
     /// A session that can be resumed: from its newest checkpoint, or from its first step where it has none.
     Resumable(PathBuf),
@@ -17,12 +17,12 @@ pub enum ExistingRun {
 }
 
 impl ExistingRun {
-    /// Looks for sessions of this request: of its name, or of that name with a number, and with the same
-    /// configuration over the same clips by name, label and content. Beside what was found, says which sessions of the same
-    /// data set, method, backbone, fold and seed are not used because their clips were others.
+    /// Looks for sessions of this request: of its name, or of that name with a number, and with the same configuration
+    /// over the same clips by name, label and content. Also returns a message for each session of the same data set,
+    /// method, backbone, fold and seed that is not used because its clips differ.
     ///
     /// # Errors
-    /// When the request cannot be settled, or the sessions cannot be read.
+    /// When the request is not valid, or the sessions cannot be read.
     pub fn of(request: &Request, store: &Store) -> Result<(Self, Vec<String>), TrainError> {
         let asked = Asked::of(request)?;
         let (mut furthest, mut reached, mut others, mut clips) = (Self::None, None, Vec::new(), None);
@@ -33,7 +33,7 @@ impl ExistingRun {
                 continue;
             }
             if config.dataset.is_some() {
-                // Read once for all sessions, and only where one of them could be meant.
+                // Read once for all sessions, and only if a session may match.
                 let clips = match &clips {
                     Some(clips) => clips,
                     None => clips.insert(asked.clip_list()?),
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_comparison_goes_on_with_the_run_that_came_furthest() {
+    fn a_comparison_continues_the_run_that_came_furthest() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::at(folder.path());
         let request = Request { device: "cpu".into(), ..Request::default() };

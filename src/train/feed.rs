@@ -1,4 +1,4 @@
-//! From the trainer's thread to whoever watches: bounded, so that a slow watcher costs the trainer nothing.
+//! The bounded queue from the trainer's thread to its watcher: a slow watcher never blocks the trainer.
 
 use std::{
     collections::VecDeque,
@@ -8,29 +8,29 @@ use std::{
 
 use crate::session::{Event, Record, RunState};
 
-/// Updates kept for a watcher that does not look; beyond it every second step is let go.
+/// Updates kept for a watcher that does not read them; beyond that, every second step is dropped.
 const CAPACITY: usize = 4096;
 
-/// What there is to say of one of a trainer's runs.
+/// An update about one of a trainer's runs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Update {
     /// Which run, in the order they were given to the trainer.
     pub run: usize,
-    /// What is said of it.
+    /// What happened.
     pub news: News,
 }
 
-/// What there is to say of a run.
+/// News of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum News {
-    /// The run is taken up again: its whole log until now, folded. Comes once, before the run's own events.
+    /// The run is resumed: its whole log so far, folded. Sent once, before the run's own events.
     Past(Box<RunState>),
-    /// Something happened.
+    /// An event.
     Now(Record),
 }
 
 impl Update {
-    /// What happened, if it happened now.
+    /// The event, unless it is a resumed run's past.
     pub fn event(&self) -> Option<&Event> {
         match &self.news {
             News::Past(_) => None,
@@ -39,8 +39,8 @@ impl Update {
     }
 }
 
-/// A queue of updates. Clones share it. Progress counts replace one another; steps are thinned when
-/// nobody looks for long; everything else is kept. The log on disk has every event anyway.
+/// A queue of updates. Clones share it. A newer progress count replaces the older; steps are thinned when nothing is
+/// read for long; everything else is kept. The log on disk has every event.
 #[derive(Clone, Default)]
 pub struct Feed {
     shared: Arc<Shared>,
@@ -64,12 +64,12 @@ impl Feed {
         Self::default()
     }
 
-    /// Everything that happened since the last call, without waiting.
+    /// Every update since the last call, without waiting.
     pub fn drain(&self) -> Vec<Update> {
         self.state().queue.drain(..).collect()
     }
 
-    /// Waits until something has happened, the feed is closed, or time is up; then as [`drain`](Self::drain).
+    /// Waits until there is an update, the feed is closed, or time is up; then as [`drain`](Self::drain).
     /// `None` once the feed is closed and empty.
     pub fn wait(&self, timeout: Duration) -> Option<Vec<Update>> {
         let nothing = |state: &mut State| state.queue.is_empty() && !state.closed;
@@ -90,19 +90,19 @@ impl Feed {
         self.shared.changed.notify_all();
     }
 
-    /// Nothing more will come.
+    /// Closes the feed.
     pub(super) fn close(&self) {
         self.state().closed = true;
         self.shared.changed.notify_all();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // The queue is valid between any two operations on it, whoever panicked meanwhile.
+        // The queue is valid between any two operations on it, even after a panic.
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Whether a new count makes the one before it worthless.
+/// Whether a new count replaces the one before it.
 fn supersedes(new: &Update, last: &Update) -> bool {
     new.run == last.run
         && matches!(
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_watcher_that_never_looks_costs_bounded_memory_and_loses_only_steps() {
+    fn a_watcher_that_never_reads_costs_bounded_memory_and_loses_only_steps() {
         let feed = Feed::new();
         for step in 0..100_000 {
             feed.push(update(Event::Step(StepRecord { step, ..StepRecord::default() })));

@@ -1,4 +1,4 @@
-//! What a frozen backbone makes of each clip: computed once, for a run that trains the head alone.
+//! Vectors of a frozen backbone: computed once for each clip of a run that trains only the head.
 
 use std::collections::HashMap;
 
@@ -9,23 +9,23 @@ use crate::{
     session::RunConfig,
 };
 
-/// Bytes of vectors that are kept: 80,000 clips of a base model. Clips beyond go through the backbone each time.
+/// Bytes of vectors that are kept: 80,000 clips of a base model. Further clips pass through the backbone each time.
 const MEMORY: usize = 256 << 20;
 
-/// The vectors by clip, for as long as the run lasts. A run that is taken up again computes them anew: to the same
-/// bits, because each clip goes through the backbone alone.
+/// The vectors by clip, for as long as the run lasts. A resumed run computes them again, to the same bits, because each
+/// clip passes through the backbone alone.
 pub(super) struct Frozen {
     kept: HashMap<usize, Box<[f32]>>,
     /// Values of a clip.
     hidden: usize,
-    /// Clips that may be kept.
+    /// Most clips that are kept.
     room: usize,
-    /// Whether clips to train on are the same in every epoch; those to validate on always are.
+    /// Whether training clips are the same in every epoch; validation clips always are.
     pub(super) trains: bool,
 }
 
 impl Frozen {
-    /// For a run that trains nothing before the head; none for another.
+    /// For a run that trains only the head; `None` for another.
     pub(super) fn of(config: &RunConfig) -> Option<Self> {
         let specs = model::specs(&config.shape, config.method);
         let head_alone = specs.iter().all(|spec| !spec.trains || spec.part == Part::Head);
@@ -35,7 +35,7 @@ impl Frozen {
         })
     }
 
-    /// The vectors of these clips, (clips, D), if every one is kept.
+    /// The vectors of these clips, (clips, D), if all of them are kept.
     pub(super) fn kept(&self, items: &[usize]) -> Option<Vec<f32>> {
         let mut all = Vec::with_capacity(items.len() * self.hidden);
         for item in items {
@@ -44,7 +44,7 @@ impl Frozen {
         Some(all)
     }
 
-    /// The vectors of a batch of clips as they are, (clips, D).
+    /// The vectors of a batch of clips, (clips, D).
     pub(super) fn pooled(
         &mut self,
         engine: &mut dyn Engine,
@@ -105,7 +105,7 @@ mod tests {
         assert_eq!(kept, with(&|run| run.frozen = None), "without keeping anything");
         assert_eq!(kept, with(&|run| run.frozen.as_mut().unwrap().room = 2), "with room for two clips");
 
-        // Broken off in the middle of an epoch and taken up again.
+        // Interrupted in the middle of an epoch and resumed.
         let (mut run, mut journal) = bench.begin();
         (0..6).for_each(|_| assert_eq!(run.advance(&mut journal).unwrap(), Progress::More));
         run.checkpoint(&mut journal).unwrap();
@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(kept, ended(run, journal), "taken up again");
     }
 
-    /// The next epoch's batches are made while one is evaluated; after the last there is none.
+    /// The next epoch's batches are made during validation; after the last epoch there are none.
     #[test]
     fn nothing_is_prepared_after_the_last_epoch() {
         let bench = Bench::new("freq_mask = 24\n");

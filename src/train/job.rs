@@ -1,16 +1,16 @@
-//! What the trainer's thread runs, whatever it is.
+//! The work of the trainer's thread.
 
 use super::{TrainError, journal::Journal};
 
-/// What the trainer's thread runs: a training, a pretraining, or a stand-in for tests.
+/// Work for the trainer's thread: training, pretraining, or a stand-in for tests.
 pub(super) trait Job: Send {
-    /// Does one step, or one slice of preparation or evaluation, and says whether more remains.
+    /// Does one step, or one part of preparation or evaluation, and says whether more remains.
     fn advance(&mut self, journal: &mut Journal) -> Result<Progress, TrainError>;
-    /// Makes everything done so far safe on disk.
+    /// Saves everything done so far to disk.
     fn checkpoint(&mut self, journal: &mut Journal) -> Result<(), TrainError>;
 }
 
-/// Whether a job goes on.
+/// Whether a job continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
     /// There is more to do.

@@ -1,4 +1,4 @@
-//! Where a run's events go: its log on disk and whoever watches.
+//! Sends a run's events to its log on disk and to the feed.
 
 use std::{
     ops::ControlFlow,
@@ -23,9 +23,9 @@ pub(super) struct Journal {
     run: usize,
     feed: Feed,
     log: Option<LogWriter>,
-    /// Whether it was said already that the log cannot be written.
+    /// Whether the current failure to write the log was reported.
     reported: bool,
-    /// Raised when everything shall stop, for work that cannot wait for its command.
+    /// Set when everything shall stop, for work that cannot wait for its command.
     stopping: Arc<AtomicBool>,
 }
 
@@ -35,18 +35,18 @@ impl Journal {
         Self { run, feed, log: None, reported: false, stopping }
     }
 
-    /// Shows how far preparation is, and breaks it off when everything shall stop.
+    /// Reports the progress of preparation, and cancels it when everything shall stop.
     pub(super) fn preparing(&self, done: usize, total: usize) -> ControlFlow<()> {
         self.show(Event::Preparing { done, total });
         if self.stopping.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    /// From now on events go to this log too.
+    /// Writes events to this log too, from now on.
     pub(super) fn write_to(&mut self, log: LogWriter) {
         self.log = Some(log);
     }
 
-    /// Tells of an event. A log that cannot be written stops no training: the lines are kept and tried again.
+    /// Emits an event. A log that cannot be written does not stop training: its lines are kept and written later.
     pub(super) fn emit(&mut self, event: Event) {
         let record = Record { at_ms: now_ms(), event };
         let written = self.log.as_mut().map_or(Ok(()), |log| log.append(&record));
@@ -61,13 +61,13 @@ impl Journal {
         }
     }
 
-    /// Tells of something that only matters now and is not worth a line in the log.
+    /// Reports something to the feed that is not worth a line in the log.
     pub(super) fn show(&self, event: Event) {
         self.feed.push(Update { run: self.run, news: News::Now(Record { at_ms: now_ms(), event }) });
     }
 
-    /// Goes on with the log of a session that is taken up again at this position: whoever follows only this trainer
-    /// learns the past from it, the notes on where it resumes, and what the log has lost.
+    /// Continues the log of a session that is resumed at this position. The feed gets the folded past, the notes on
+    /// where the run resumes, and what the log has lost.
     ///
     /// # Errors
     /// When the log cannot be read or written.
@@ -78,7 +78,7 @@ impl Journal {
         notes: Vec<String>,
         lost: Option<String>,
     ) -> Result<(), SessionError> {
-        // Whole and at once: told event by event, a long past would be thinned on its way.
+        // As one folded state: a long past, sent event by event, would be thinned.
         let past = session::load(folder)?;
         let mut reader = LogReader::new(folder);
         drop(reader.poll()?);

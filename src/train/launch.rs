@@ -1,4 +1,4 @@
-//! How a run begins: anew from a request, or again from its last checkpoint.
+//! Starts a run: a new one from a request, or an old one from its last checkpoint.
 
 use std::{
     path::Path,
@@ -27,7 +27,7 @@ use crate::{
     session::{self, Checkpoints, Event, History, Lock, LogWriter, Position, RunConfig, Status, Store},
 };
 
-/// The runs of one trainer: they share features, and the first lends the others its name as their pair.
+/// The runs of one trainer: they share features, and the first gives the others its name as their pair.
 #[derive(Clone)]
 pub(super) struct Group {
     store: Store,
@@ -40,7 +40,7 @@ impl Group {
         Self { store, shared: SharedFeatures::default(), lead: Arc::default() }
     }
 
-    /// Makes a run ready to advance, on the trainer's thread.
+    /// Prepares a run, on the trainer's thread.
     pub(super) fn launch(&self, launch: Launch, journal: &mut Journal) -> Result<Box<dyn Job>, TrainError> {
         Ok(match launch {
             Launch::New(request) => Box::new(self.begin(&request, journal)?),
@@ -87,7 +87,7 @@ impl Group {
         });
         let warnings = warnings(features.dataset(), &division);
         let odd = features.odd(&[division.train.as_slice(), &division.val].concat());
-        // What a backbone of the program is says its name already; that is no warning.
+        // The description of a built-in backbone is not a warning.
         let notes =
             model.notes.iter().filter(|note| model::built_in().iter().all(|(_, what)| what != &note.as_str())).cloned();
         for message in renamed.into_iter().chain(warnings).chain(odd).chain(notes) {
@@ -114,7 +114,7 @@ impl Group {
         let (features, division, clips) = self.same_data(&config, state.clips, folder, journal)?;
         let model = open(&config)?;
         if !checkpoints.any() {
-            // Everything up to here is a function of the seed: it starts again from its first step.
+            // Everything up to here is a function of the seed: the run starts again from its first step.
             let optimizer = AdamW::new(&model.store, config.recipe.weight_decay)?;
             let position = Position { backbone: model.fingerprint.clone(), ..Position::default() };
             journal.take_up(folder, &position, vec![snapshot::FROM_THE_START.to_owned()], None)?;
@@ -142,8 +142,8 @@ impl Group {
         Ok(run)
     }
 
-    /// The data that a session was trained on, if it is still the same: by classes, by number of clips, and by each clip's
-    /// name, label and content.
+    /// The data that a session was trained on, if it is still the same by classes, by number of clips, and by each
+    /// clip's name, label and content.
     fn same_data(
         &self,
         config: &RunConfig,

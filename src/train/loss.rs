@@ -1,4 +1,4 @@
-//! What is minimised: losses of one batch with their gradients, on plain slices.
+//! Losses of one batch with their gradients, on plain slices.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use crate::data::{Loss, Targets};
 pub struct Criterion<'a> {
     loss: Loss,
     targets: &'a Targets,
-    /// What the sum over the batch is divided by: clips for cross entropy, summed weights for binary.
+    /// The divisor of the sum over the batch: clips for cross entropy, summed weights for binary.
     terms: f64,
 }
 
@@ -40,13 +40,13 @@ impl<'a> Criterion<'a> {
                 Loss::Binary => binary(logits, targets, weights.map(|weights| &weights[row]), gradient),
             };
         }
-        // A batch of which nothing is known has no terms, and no loss.
+        // A batch without any known target has no terms and no loss.
         let scale = if self.terms > 0.0 { 1.0 / self.terms } else { 0.0 };
         gradient.iter_mut().for_each(|g| *g *= scale as f32);
         ((sum * scale) as f32, gradient)
     }
 
-    /// What the batch's loss is a mean over, to weigh means of several batches.
+    /// The weight of this batch's mean among several batches.
     pub fn terms(&self) -> f64 {
         self.terms
     }

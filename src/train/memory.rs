@@ -1,4 +1,4 @@
-//! Whether a run fits into memory, counted before anything of it is allocated.
+//! Checks whether a run fits into memory before it allocates any.
 
 use std::fs;
 
@@ -8,14 +8,14 @@ use crate::{
     session::RunConfig,
 };
 
-/// Bytes below which nobody is refused: what is free changes from moment to moment.
+/// A step of fewer bytes is never refused: free memory changes from moment to moment.
 const NEVER_REFUSED: u64 = 1 << 30;
-/// Batches that loaders hold ready, and the one in work.
+/// Batches that loaders hold ready, and the current one.
 const BATCHES: u64 = 5;
 
-/// Refuses a run whose training step does not fit into what is free, naming the flag and a value that fits. Only the CPU
-/// is counted: accelerators find out and halve the batch themselves. `clips` is the largest number of clips that a batch
-/// could have.
+/// Refuses a run whose training step does not fit into free memory; the error names the flag and a value that fits.
+/// Only the CPU is counted: accelerators find out and halve the batch themselves. `clips` is the largest number of
+/// clips that a batch could have.
 ///
 /// # Errors
 /// When it does not fit.
@@ -47,8 +47,8 @@ fn fits(config: &RunConfig, clips: usize, free: u64) -> Result<(), TrainError> {
     )))
 }
 
-/// Bytes that a training step takes: the model, what it keeps of `at_once` clips, and batches of features. `None` where
-/// that is not known.
+/// Bytes that a training step takes: the model, the saved values of `at_once` clips, and batches of features. `None`
+/// where that is not known.
 fn bytes(config: &RunConfig, batch: usize, at_once: usize) -> Option<u64> {
     let cost = Cost::of(
         &config.shape,
@@ -63,7 +63,7 @@ fn bytes(config: &RunConfig, batch: usize, at_once: usize) -> Option<u64> {
     Some(model.iter().fold(features, |sum, part| sum.saturating_add(*part as u64)))
 }
 
-/// Bytes that this process may still take: what the system has free, or what its control group leaves.
+/// Bytes that this process may still allocate: what the system has free, or what its control group leaves.
 pub(super) fn available() -> Option<u64> {
     let system = fs::read_to_string("/proc/meminfo").ok().and_then(|text| free_of(&text));
     let group = || {
@@ -83,7 +83,7 @@ fn free_of(meminfo: &str) -> Option<u64> {
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
 }
 
-/// Peak resident memory of the process; 0 where the system does not tell.
+/// Peak resident memory of the process; 0 where the system does not report it.
 pub fn peak_rss_bytes() -> u64 {
     #[cfg(unix)]
     {
@@ -117,13 +117,13 @@ mod tests {
         assert!(error.contains("--micro-batch") && error.contains("8.6 GB are free"), "{error}");
         // A data set of a few clips never makes such a batch.
         assert!(fits(&config, 1, 8 << 30).is_ok());
-        // The value that is named fits.
+        // The value in the message fits.
         let named: usize = error.split("--micro-batch ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
         config.micro_batch = named;
         assert!(fits(&config, 100_000, 8 << 30).is_ok(), "{error}");
         config.micro_batch = 2 * named;
         assert!(fits(&config, 100_000, 8 << 30).is_err());
-        // Nobody is refused for little.
+        // A small run is never refused.
         config.shape = testing::config().shape;
         config.micro_batch = 1;
         config.recipe.batch = 1;

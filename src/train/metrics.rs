@@ -1,4 +1,4 @@
-//! What is reported of a model's answers. Equal to scikit-learn where it defines the same number.
+//! Metrics of a model's predictions. Equal to scikit-learn where it defines the same number.
 //!
 //! A target of `NaN` is not annotated and left out. A class without positives has no average precision,
 //! one without positives or without negatives no AUC; means are over the classes that have the number.
@@ -9,23 +9,23 @@ use serde::Serialize;
 
 use crate::data::{Metric, Targets};
 
-/// The answers to a whole split: scores and targets, (clips, classes), row-major.
+/// The predictions for a whole split: scores and targets, (clips, classes), row-major.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Predictions {
     /// Number of classes.
     pub classes: usize,
-    /// Logits, or any score that grows with belief.
+    /// Logits, or any score that grows with confidence.
     pub scores: Vec<f32>,
-    /// 1 where the class is present, 0 where absent, `NaN` where nothing is known.
+    /// 1 where the class is present, 0 where absent, `NaN` where it is not annotated.
     pub targets: Vec<f32>,
 }
 
-/// What is known of one class's answers.
+/// One class's metrics.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ClassReport {
     /// Class name.
     pub label: String,
-    /// Clips that are known to hold it.
+    /// Clips that are annotated as holding it.
     pub clips: usize,
     /// Share of them whose highest score is this class.
     pub recall: Option<f64>,
@@ -36,12 +36,12 @@ pub struct ClassReport {
 }
 
 impl Predictions {
-    /// An empty sheet.
+    /// Predictions without any clip.
     pub fn new(classes: usize) -> Self {
         Self { classes, ..Self::default() }
     }
 
-    /// Adds a batch: its scores, (clips, classes), and what they should have been.
+    /// Adds a batch: its scores, (clips, classes), and its targets.
     pub fn extend(&mut self, scores: &[f32], targets: &Targets) {
         self.scores.extend_from_slice(scores);
         match &targets.mask {
@@ -53,7 +53,7 @@ impl Predictions {
         }
     }
 
-    /// The answers to some of the clips, one of which may be there more than once.
+    /// The predictions for some of the clips; a clip may occur more than once.
     pub fn of_clips(&self, clips: &[usize]) -> Self {
         let take = |values: &[f32]| -> Vec<f32> {
             clips.iter().flat_map(|clip| &values[clip * self.classes..(clip + 1) * self.classes]).copied().collect()
@@ -69,7 +69,7 @@ impl Predictions {
     /// The metric's value over all clips.
     pub fn value(&self, metric: Metric) -> f64 {
         match metric {
-            // Pretraining has no answers to judge; its score is not computed from any.
+            // Pretraining has no class predictions; its score is computed elsewhere.
             Metric::Accuracy | Metric::Score => {
                 mean(self.correct().into_iter().map(|hit| f64::from(u8::from(hit)))).unwrap_or(0.0)
             }
@@ -127,7 +127,7 @@ impl Predictions {
         self.mean_auc().map(|auc| std::f64::consts::SQRT_2 * normal_quantile(auc))
     }
 
-    /// Every class's own numbers.
+    /// Each class's metrics.
     pub fn per_class(&self, labels: &[String]) -> Vec<ClassReport> {
         let confusion = self.confusion();
         (0..self.classes)
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_answered_is_worth_nothing() {
+    fn no_predictions_have_no_metrics() {
         let predictions = Predictions::new(3);
         assert_eq!((predictions.value(Metric::Accuracy), predictions.value(Metric::MeanAveragePrecision)), (0.0, 0.0));
         assert_eq!(predictions.mean_auc(), None);

@@ -1,6 +1,6 @@
 //! The trainer: its thread, its optimizer, its losses and metrics.
 //!
-//! Emits [`session::Event`](crate::session::Event)s, obeys [`Command`]s, never prints, knows nothing of terminals.
+//! Emits [`session::Event`](crate::session::Event)s, obeys [`Command`]s, never prints, does not depend on terminals.
 
 mod average;
 mod batches;

@@ -1,4 +1,4 @@
-//! AdamW over a store's trainable parameters, in place, with moments that a checkpoint can keep.
+//! AdamW over a store's trainable parameters, in place, with moments that can be saved in a checkpoint.
 
 use std::{borrow::Cow, cell::RefCell};
 
@@ -42,7 +42,7 @@ impl Moments {
 }
 
 impl AdamW {
-    /// An optimizer that has seen nothing yet.
+    /// An optimizer before its first step.
     ///
     /// # Errors
     /// When the device cannot hold the moments.
@@ -96,7 +96,7 @@ impl AdamW {
         Ok(())
     }
 
-    /// Counts an update that was left out, so that what a checkpoint takes up is the same.
+    /// Counts a skipped update, so that a resumed run counts the same.
     pub(super) fn skip(&mut self) {
         self.step += 1;
     }
@@ -123,7 +123,7 @@ impl AdamW {
         self.moments.iter().map(Moments::values).collect()
     }
 
-    /// Takes up the moments and the number of updates that a checkpoint kept.
+    /// Restores the moments and the number of updates from a checkpoint.
     ///
     /// # Errors
     /// When numbers or shapes differ, or the device fails.

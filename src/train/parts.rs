@@ -1,16 +1,16 @@
-//! What becomes of gradients before the optimizer sees them.
+//! Clips gradients before the optimizer uses them.
 
 use candle_core::Tensor;
 
 use super::TrainError;
 
-/// Gradients scaled down so that their norm over all parameters is at most `most`; as they are when it is 0. `None` when
-/// the norm is not a number, which is looked at where `most` or `check` asks for it.
+/// Gradients scaled down so that their norm over all parameters is at most `most`; unchanged when it is 0. `None` when
+/// the norm is not a number, which is tested where `most` or `check` asks for it.
 pub(super) fn clipped(gradients: Vec<Tensor>, most: f64, check: bool) -> Result<Option<Vec<Tensor>>, TrainError> {
     if gradients.is_empty() || (most <= 0.0 && !check) {
         return Ok(Some(gradients));
     }
-    // One reading for all: on a device each waits for everything before it.
+    // One read for all: each read from a device waits for everything before it.
     let squares = gradients.iter().map(|gradient| gradient.sqr()?.sum_all()).collect::<Result<Vec<_>, _>>()?;
     let squares: Vec<f32> = Tensor::stack(&squares, 0)?.to_vec1()?;
     let norm = squares.into_iter().map(f64::from).sum::<f64>().sqrt();

@@ -1,4 +1,4 @@
-//! From what was asked to everything that decides a run's result.
+//! Turns a request into everything that decides a run's result.
 
 use std::{ops::ControlFlow, sync::Arc};
 
@@ -10,33 +10,33 @@ use crate::{
     session::RunConfig,
 };
 
-/// Scalars of one layer's activations, clips x tokens x hidden size, that are in memory at once unless someone says
-/// otherwise: 8 clips of 10 s of a tiny model, 2 of a base one, some gigabytes in all. An accelerator, which is slow at
-/// small parts, is given the whole batch, and halves it where it has no room.
+/// Scalars of one layer's activations, clips x tokens x hidden size, that are in memory at once by default: 8 clips of
+/// 10 s of a tiny model, 2 of a base one, some gigabytes in all. An accelerator, which is slow with small batches, gets
+/// the whole batch, and halves it where it does not fit.
 const IN_MEMORY: usize = 1 << 21;
 
-/// A run that is settled but for its session's final name.
+/// A planned run; only its session's final name is open.
 pub(super) struct Plan {
     /// Everything that decides its result.
     pub(super) config: RunConfig,
     /// Its clips' features.
     pub(super) features: Arc<FeatureSet>,
-    /// Who trains and who chooses.
+    /// Which clips train and which validate.
     pub(super) division: Division,
-    /// The same by name, label and content.
+    /// The same clips by name, label and content.
     pub(super) clips: ClipList,
 }
 
-/// What a request comes to before any clip is decoded.
+/// A request resolved as far as possible without decoding a clip.
 struct Settled {
     dataset: Dataset,
     division: Division,
-    /// Everything that decides the result but the features' statistics, which only the clips can tell.
+    /// Everything that decides the result but the features' statistics, which are computed from the clips.
     config: RunConfig,
 }
 
-/// Opens the data set, finds the recipe, applies what was asked for. Statistics that the recipe does not have are
-/// left at 0 and 1.
+/// Opens the data set, finds the recipe, applies the request. Statistics that the recipe does not have are left at 0
+/// and 1.
 fn settle(request: &Request) -> Result<Settled, TrainError> {
     let dataset = open(request)?;
     if let [] | [_] = dataset.classes.as_slice() {
@@ -80,12 +80,12 @@ fn settle(request: &Request) -> Result<Settled, TrainError> {
     Ok(Settled { dataset, division, config })
 }
 
-/// Settles a request for good: decodes every clip that trains or validates, so that one that cannot be read is known
-/// before anything else, computes feature statistics where the recipe has none, and says which data these are. `progress`
-/// hears of clips decoded (done, in all) and may break off.
+/// Plans a run: decodes every clip that trains or validates, so that one that cannot be read is known before anything
+/// else, computes feature statistics where the recipe has none, and records which data these are. `progress` gets the
+/// number of decoded clips (done, in all) and may cancel.
 ///
 /// # Errors
-/// When data, recipe, model and wishes do not fit together; the message says what to change.
+/// When data, recipe, model and settings do not fit together; the message says what to change.
 pub(super) fn plan(
     request: &Request,
     shared: &SharedFeatures,
@@ -106,7 +106,7 @@ pub(super) fn plan(
     Ok(Plan { config, features, division, clips })
 }
 
-/// A request, to be recognised again in sessions.
+/// A resolved request, to be compared with sessions.
 pub(super) struct Asked {
     config: RunConfig,
     clips: (usize, usize),
@@ -115,7 +115,7 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// Settles a request.
+    /// Resolves a request.
     ///
     /// # Errors
     /// As [`plan`].
@@ -124,7 +124,7 @@ impl Asked {
         Ok(Self { config, clips: (division.train.len(), division.val.len()), dataset, division })
     }
 
-    /// The name that its session would like to have.
+    /// The preferred name of its session.
     pub(super) fn name(&self) -> &str {
         &self.config.session
     }
@@ -141,8 +141,8 @@ impl Asked {
         self.clips
     }
 
-    /// Whether a run with this configuration over this many clips to train and validate on is the very run that is
-    /// asked for; how it shows its progress may differ, and what its clips hold is not looked at.
+    /// Whether a run with this configuration over this many clips to train and validate on is the requested run.
+    /// Settings of progress reports may differ, and the contents of its clips are not compared.
     pub(super) fn is(&self, other: &RunConfig, clips: (usize, usize)) -> bool {
         let same_place = self.is_at(other);
         let asked = RunConfig {
@@ -157,8 +157,8 @@ impl Asked {
         asked == *other && self.clips == clips
     }
 
-    /// Whether a run is of the same data set by path, method, backbone, fold and seed: whoever asks for one expects the
-    /// other.
+    /// Whether a run is of the same data set by path, method, backbone, fold and seed: a user who asks for one expects
+    /// to find the other.
     pub(super) fn resembles(&self, other: &RunConfig) -> bool {
         let same = |a: &RunConfig, b: &RunConfig| {
             a.method == b.method && a.model == b.model && a.fold == b.fold && a.seed == b.seed
@@ -166,7 +166,7 @@ impl Asked {
         self.is_at(other) && same(&self.config, other)
     }
 
-    /// Whether a run's data set lies where the one asked for does.
+    /// Whether a run's data set has the path of the requested one.
     fn is_at(&self, other: &RunConfig) -> bool {
         match other.dataset.as_ref().and_then(|dataset| dataset.path.as_ref()) {
             Some(path) => self.dataset.absolute_path(&self.config.data).as_ref() == Some(path),
@@ -174,7 +174,7 @@ impl Asked {
         }
     }
 
-    /// The clips that are asked for, each read unless it was before.
+    /// The requested clips, each read unless it was read before.
     ///
     /// # Errors
     /// When one cannot be read.
@@ -183,7 +183,7 @@ impl Asked {
     }
 }
 
-/// The shape of the model that a request would train: its data set is listed, nothing is decoded.
+/// The shape of the model that a request would train: the data set is listed, nothing is decoded.
 ///
 /// # Errors
 /// When data, recipe and model do not fit together.
@@ -203,7 +203,7 @@ fn open(request: &Request) -> Result<Dataset, TrainError> {
     Ok(data::open_with(&request.data, &marks::Options { frames, ..request.marks.clone() })?)
 }
 
-/// The recipe with every wish applied.
+/// The recipe with every setting of the request applied.
 fn recipe(request: &Request, dataset: &Dataset) -> Result<Recipe, TrainError> {
     let mut recipe = match &request.recipe {
         Some(given) => {
@@ -244,8 +244,7 @@ fn wanted(request: &Request, recipe: &Recipe, classes: usize) -> model::Request 
     }
 }
 
-/// Whether a method trains the backbone's matrices, which takes a lower rate than what is added beside them, or than
-/// biases alone.
+/// Whether a method trains the backbone's matrices, which need a lower rate than added parameters or biases alone.
 fn trains_backbone(shape: &ModelConfig, method: Method) -> bool {
     model::specs(shape, method).iter().any(|spec| spec.trains && spec.part == Part::Block && spec.shape.len() > 1)
 }
@@ -257,7 +256,7 @@ pub(super) fn front_end(shape: &ModelConfig) -> Result<FrontEnd, TrainError> {
 
 fn session_name(request: &Request, data_name: &str, fold: Option<u32>) -> String {
     let fold = fold.map_or_else(String::new, |fold| format!("-f{fold}"));
-    // Runs on several backbones that have a name may lie side by side.
+    // Runs on several named backbones may be in the same folder.
     let model = request.model.as_str();
     let named = model::built_in().iter().any(|(name, _)| *name == model) || model::Published::find(model).is_some();
     let other = model != Request::default().model && named;

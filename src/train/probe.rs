@@ -1,5 +1,6 @@
-//! How much of a data set a straight line can read off a frozen backbone: ridge regression on the vector that the head
-//! is given, beside the same on the log-mel's mean and deviation in each bin. No adaptation, no rate, no chance.
+//! How well a linear classifier on a frozen backbone separates the classes: ridge regression on the head's input
+//! vector, beside the same on the log-mel's mean and deviation in each bin. No adaptation, no learning rate, no
+//! randomness.
 
 use std::ops::ControlFlow;
 
@@ -14,32 +15,32 @@ use crate::{
 
 /// Clips of a batch.
 const BATCH: usize = 16;
-/// How strongly weights are held back: the best of these on a fifth of the training clips, then all of them train.
+/// Penalties on the weights: the best of these on a fifth of the training clips is used with all of them.
 const PENALTIES: [f64; 7] = [1.0, 10.0, 30.0, 100.0, 300.0, 1e3, 1e4];
-/// Every how many training clips one chooses the penalty.
+/// One in so many training clips helps to choose the penalty.
 const CHOOSES: usize = 5;
 
-/// What a probe found on the validation clips.
+/// The result of a probe on the validation clips.
 #[derive(Clone, Debug, Serialize)]
 pub struct Probe {
     /// The fold held out.
     pub fold: Option<u32>,
-    /// Clips that trained.
+    /// Training clips.
     pub train_clips: usize,
-    /// Clips that judged.
+    /// Validation clips.
     pub clips: usize,
-    /// What the two values are.
+    /// The metric of the two values.
     pub metric: Metric,
     /// From the frozen backbone's vector.
     pub backbone: f64,
     /// From the mean and the deviation of each mel bin.
     pub log_mel: f64,
-    /// About sounds that are odd though they were read.
+    /// Notes about sounds that are odd but usable.
     pub odd: Option<String>,
 }
 
-/// Probes the backbone on one division of the data set. `progress` hears of clips decoded, then of clips done
-/// (done, in all), and may break off.
+/// Probes the backbone on one split of the data set. `progress` gets clips decoded, then clips done (done, in all), and
+/// may cancel.
 ///
 /// # Errors
 /// When data, recipe and model do not fit together, or a clip cannot be read.
@@ -84,11 +85,11 @@ pub fn probe(
     })
 }
 
-/// One side of a division: a row for each clip in each table.
+/// One side of a split: a row for each clip in each table.
 struct Side {
     backbone: Vec<f64>,
     log_mel: Vec<f64>,
-    /// What the answers should be; the scores are of no meaning.
+    /// The targets; the scores are not used.
     targets: Predictions,
 }
 
@@ -104,7 +105,7 @@ impl Side {
     }
 }
 
-/// Mean and deviation of each mel bin over the frames that are sound.
+/// Mean and deviation of each mel bin over the frames that are not padding.
 fn statistics(clip: &Features, into: &mut Vec<f64>) {
     let frames = clip.valid.first().copied().unwrap_or(clip.frames).clamp(1, clip.frames.max(1));
     let column = |bin: usize| clip.data.iter().skip(bin).step_by(clip.bins).take(frames).copied().map(f64::from);
@@ -134,8 +135,8 @@ fn ridge(train: &[f64], targets: &Predictions, val: &[f64], judged: &Predictions
     Predictions { scores: answer(train, targets, val, penalty), ..judged.clone() }.value(metric)
 }
 
-/// Scores (clips, classes) of the rows of `asked`. Columns are standardised by the rows that train; a class is fitted
-/// to the clips that say whether it is there.
+/// Scores (clips, classes) of the rows of `asked`. Columns are standardised by the training rows; each class is fitted
+/// to the clips on which it is annotated.
 fn answer(train: &[f64], targets: &Predictions, asked: &[f64], penalty: f64) -> Vec<f32> {
     let (clips, classes) = (targets.clips(), targets.classes);
     let width = train.len() / clips.max(1);
@@ -179,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_line_can_tell_apart_is_told_apart() {
+    fn classes_that_a_line_separates_are_separated() {
         let (train, targets) = line(60);
         let (val, judged) = line(23);
         assert!(ridge(&train, &targets, &val, &judged, Metric::Accuracy) > 0.9);
@@ -191,7 +192,7 @@ mod tests {
     fn unknown_targets_train_nothing() {
         let (train, mut targets) = line(60);
         let (val, judged) = line(23);
-        // Every third clip is not annotated, and what its row says is wrong.
+        // Every third clip is not annotated, and its row is wrong.
         let mut wrong = train.clone();
         for clip in (0..60).step_by(3) {
             targets.targets[2 * clip..2 * clip + 2].fill(f32::NAN);

@@ -1,4 +1,4 @@
-//! Which data a run is of, what of it should be known before training, and whether it is still the same.
+//! Records which data a run uses, warns about it before training, and checks that it is still the same.
 
 use std::path::Path;
 
@@ -8,14 +8,14 @@ use crate::{
     session::{self, RunConfig},
 };
 
-/// Which data a run over these clips is of; `spec` is what the data set was opened by.
+/// The record of a run's data; `spec` is what the data set was opened by.
 pub(super) fn record(spec: &str, dataset: &Dataset, clips: &ClipList) -> DataRecord {
     DataRecord { path: dataset.absolute_path(spec), digest: clips.digest(), found: dataset.found.clone() }
 }
 
-/// What should be known of the data before training begins: what looks odd, and classes of which nothing can be learned.
+/// Warnings before training begins: what looks odd, and classes without clips to train on.
 pub(super) fn warnings(dataset: &Dataset, division: &Division) -> Vec<String> {
-    /// Classes that are named one by one.
+    /// Most classes that are named one by one.
     const NAMED: usize = 5;
     let mut warnings = dataset.notes.clone();
     let untrained = dataset.untrained(division);
@@ -35,13 +35,14 @@ pub(super) fn warnings(dataset: &Dataset, division: &Division) -> Vec<String> {
     warnings
 }
 
-/// Refuses to go on with other clips than a session began with. A session of an earlier version does not know its clips.
+/// Refuses to resume with other clips than a session began with. A session of an earlier version does not record its
+/// clips.
 ///
 /// # Errors
-/// Naming the session and the first clips that differ.
+/// Names the session and the first clips that differ.
 pub fn same_clips(config: &RunConfig, clips: &ClipList, folder: &Path) -> Result<(), TrainError> {
     let Some(known) = config.dataset.as_deref().filter(|known| known.digest != clips.digest()) else { return Ok(()) };
-    // The list only explains; what decides is the digest in the log.
+    // The list only explains; the digest in the log decides.
     let should = session::read_clips(folder).ok().flatten().filter(|list| list.digest() == known.digest);
     let how = should.and_then(|should| clips.difference(&should)).unwrap_or_else(|| "its clips differ".to_owned());
     Err(TrainError::Request(format!(
@@ -51,12 +52,12 @@ pub fn same_clips(config: &RunConfig, clips: &ClipList, folder: &Path) -> Result
     )))
 }
 
-/// What a session is called whose name was wished for and taken, or could not be a folder's.
+/// The notice that a session has another name than the requested one, which was taken or is not valid as a folder's.
 pub(super) fn renamed(wanted: Option<&str>, name: &str) -> Option<String> {
     let wanted = wanted.filter(|wanted| *wanted != name)?;
     let taken =
         name.strip_prefix(wanted).and_then(|rest| rest.strip_prefix('-')).is_some_and(|n| n.parse::<u32>().is_ok());
-    let why = if taken { "is taken" } else { "cannot be a folder's, or is taken" };
+    let why = if taken { "is taken" } else { "is not valid as a folder's, or is taken" };
     Some(format!("the name `{wanted}` {why}: this session is called {name}"))
 }
 
@@ -65,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_is_taken_says_what_it_became() {
+    fn a_name_that_is_taken_is_reported_with_its_replacement() {
         assert_eq!(renamed(None, "demo-aat-2"), None);
         assert_eq!(renamed(Some("mine"), "mine"), None);
         let taken = renamed(Some("mine"), "mine-2").unwrap_or_default();

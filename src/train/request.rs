@@ -1,4 +1,4 @@
-//! What a person may ask of a run.
+//! The settings of a run.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use crate::{
     session::OnNan,
 };
 
-/// Everything a person may set. `None` leaves it to the recipe, the data set or the machine.
+/// Everything that can be set. `None` leaves it to the recipe, the data set or the machine.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
     /// A folder, a manifest, or `demo`.
@@ -40,13 +40,13 @@ pub struct Request {
     pub seed: u64,
     /// `auto`, `cpu`, `cuda`, `cuda:0`, `metal`.
     pub device: String,
-    /// In what numbers the backbone multiplies: `auto` (what suits the device), `f32`, `bf16`.
+    /// The precision of the backbone's products: `auto` (what suits the device), `f32`, `bf16`.
     pub dtype: String,
     /// Steps between two measurements of the adapters' norms (0: never).
     pub norms_every: u64,
-    /// What the backward pass computes again instead of keeping it, on the CPU.
+    /// What the backward pass recomputes instead of saving it, on the CPU.
     pub recompute: Recompute,
-    /// What is done about a step whose loss is not a number.
+    /// What to do about a step whose loss is not a number.
     pub on_nan: OnNan,
     /// The session's name, instead of one made from data, method and fold.
     pub name: Option<String>,
@@ -81,19 +81,19 @@ impl Default for Request {
     }
 }
 
-/// A run to train: a new one, or one to take up again.
+/// A run to start: a new one, or one to resume.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Launch {
     /// Begins a session.
     New(Box<Request>),
     /// Begins a session that pretrains a backbone.
     Pretrain(Box<PretrainRequest>),
-    /// Goes on with the session in this folder from its last checkpoint.
+    /// Resumes the session in this folder from its last checkpoint.
     Resume {
         /// The folder.
         session: PathBuf,
-        /// When the session that is meant began, ms since the Unix epoch: another one that has its name by now is
-        /// refused. `None`: whichever is there.
+        /// When the session began, ms since the Unix epoch: another one that now has its name is refused. `None`: any
+        /// session.
         began_ms: Option<u64>,
     },
 }

@@ -1,7 +1,7 @@
 //! One run as a state machine: each call of `advance` takes a step or evaluates a batch.
 //!
-//! Nothing in it depends on the clock but the timings it reports, and every random draw is a function of
-//! (seed, epoch, index): a run taken up from a checkpoint ends with the bits of one never interrupted.
+//! Only the reported timings depend on the clock, and every random draw is a function of (seed, epoch, index): a run
+//! resumed from a checkpoint ends with the same bits as one that was never interrupted.
 
 use std::time::{Duration, Instant};
 
@@ -25,32 +25,32 @@ use crate::{
     session::{Averaged, EpochRecord, Event, OnNan, Position, RunConfig, StepRecord},
 };
 
-/// Checkpoints within an epoch are this far apart.
+/// Time between two checkpoints within an epoch.
 pub(super) const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
-/// Steps without norms whose time says what a usual step costs.
+/// Steps without norms over which the time of a usual step is measured.
 const USUAL_STEPS: usize = 15;
 
-/// A run at work.
+/// A run in progress.
 pub(super) struct Run {
     pub(super) config: RunConfig,
     pub(super) engine: Box<dyn Engine>,
     pub(super) store: ParamStore,
     pub(super) optimizer: AdamW,
     pub(super) batches: Batches,
-    /// What the backbone makes of each clip, where it never changes.
+    /// The frozen backbone's vector of each clip, where it never changes.
     pub(super) frozen: Option<Frozen>,
     pub(super) position: Position,
     pub(super) evaluation: Option<Evaluation>,
     /// The mean of the last epochs' weights, where the recipe asks for it.
     pub(super) average: Average,
-    /// A model of that mean, under evaluation when every epoch is done.
+    /// A model with the averaged weights, in evaluation after the last epoch.
     pub(super) averaging: Option<(ParamStore, Evaluation)>,
-    /// What that mean is worth, once it was evaluated.
+    /// The metric of the averaged weights, once evaluated.
     pub(super) averaged: Option<Averaged>,
-    /// The answers of the last complete epoch.
+    /// The predictions of the last complete epoch.
     pub(super) predictions: Option<Predictions>,
     pub(super) usual_ms: Vec<f64>,
-    /// Steps in a row that were skipped because they were not numbers.
+    /// Consecutive steps that were skipped because they were not numbers.
     pub(super) skipped: u32,
     pub(super) writer: SessionWriter,
 }
@@ -111,7 +111,7 @@ impl Run {
         self.skipped = 0;
         let rates = self.config.recipe.rates;
         self.optimizer.update(&self.store, &gradients, |spec| lr * rates.of(spec.part))?;
-        // An accelerator is still at it when the host is done.
+        // An accelerator is still computing when the host is done.
         self.store.device().synchronize()?;
         if let Some(message) = self.engine.note() {
             journal.emit(Event::Warning { message });
@@ -137,7 +137,7 @@ impl Run {
         Ok(())
     }
 
-    /// What is done about a training step whose loss or gradient is not a number.
+    /// Handles a training step whose loss or gradient is not a number.
     fn not_a_number(&mut self, what: What, batch: Batch, journal: &mut Journal) -> Result<(), TrainError> {
         let (step, epoch) = (self.position.step + 1, self.position.epochs + 1);
         // Where the backbone's vectors are kept, the batch came without its sound.
@@ -157,7 +157,7 @@ impl Run {
         Ok(())
     }
 
-    /// The end of a run that has diverged.
+    /// The error of a run that has diverged.
     fn diverged(&self, what: &str, source: &str) -> TrainError {
         let skipped = match self.skipped {
             0 | 1 => String::new(),
@@ -170,7 +170,7 @@ impl Run {
         ))
     }
 
-    /// The next batch, and what the backbone makes of its clips where that is kept: then its sound is left out.
+    /// The next batch, with the frozen backbone's vectors of its clips where they are kept: then its sound is left out.
     fn training_batch(&mut self, epoch: u32) -> Result<(Batch, Option<Vec<f32>>), TrainError> {
         let step = self.position.step_in_epoch;
         let mut ahead = epoch < self.config.recipe.epochs;
@@ -184,7 +184,7 @@ impl Run {
         Ok((self.batches.train(epoch, step, ahead)?, None))
     }
 
-    /// The gradient of a whole batch; the engine takes it in as many parts as memory asks for.
+    /// The gradient of a whole batch; the engine splits it into as many parts as memory requires.
     fn forward_and_backward(
         &mut self,
         batch: &Batch,
@@ -199,7 +199,7 @@ impl Run {
         })
     }
 
-    /// Tells the norms, and what measuring them cost beyond a usual step.
+    /// Emits the norms and the time that measuring them took beyond a usual step.
     fn emit_norms(&mut self, norms: Option<Vec<BlockNorms>>, compute_ms: f64, journal: &mut Journal) {
         match norms {
             Some(blocks) => {
@@ -216,7 +216,7 @@ impl Run {
         }
     }
 
-    /// Evaluates one batch of the validation split; true when that ends the epoch.
+    /// Evaluates one batch of the validation split; true when it was the epoch's last.
     fn evaluate(&mut self, journal: &mut Journal) -> Result<bool, TrainError> {
         let (classes, loss) = (self.config.shape.classes, self.config.recipe.loss);
         let evaluation = self.evaluation.get_or_insert_with(|| Evaluation::new(classes));
@@ -247,7 +247,7 @@ impl Run {
         }
     }
 
-    /// The same for the averaged weights, which are then written and told of.
+    /// The same for the averaged weights, which are then written and reported.
     fn evaluate_average(&mut self, journal: &mut Journal) -> Result<(), TrainError> {
         let (classes, loss) = (self.config.shape.classes, self.config.recipe.loss);
         let (mean, mut evaluation) = match self.averaging.take() {
@@ -275,7 +275,7 @@ impl Run {
         Ok(())
     }
 
-    /// Sums the epoch up.
+    /// Ends the epoch with its summary.
     fn end_epoch(&mut self, evaluation: Evaluation, journal: &mut Journal) -> Result<(), TrainError> {
         let (recipe, steps) = (&self.config.recipe, self.batches.steps_per_epoch());
         let value = evaluation.predictions.value(recipe.metric);
@@ -334,7 +334,7 @@ impl Run {
         *epochs >= recipe.epochs || (recipe.patience > 0 && waited >= recipe.patience)
     }
 
-    /// The end: everything must be on disk.
+    /// Ends the run: everything must be on disk.
     fn finish(&mut self, journal: &mut Journal) -> Result<Progress, TrainError> {
         self.save(journal)?;
         if self.position.epochs < self.config.recipe.epochs {

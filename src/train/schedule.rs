@@ -2,17 +2,17 @@
 
 use crate::data::Schedule;
 
-/// Drops that rounding may be off by: far less than one step's share of a drop.
+/// Tolerance for rounding, in drops: far less than one step's share of a drop.
 const ROUNDING: f64 = 1e-9;
 
-/// What the base rate is multiplied by in a step. `step` counts all steps from 0.
+/// The factor on the base rate in a step. `step` counts all steps from 0.
 ///
 /// As the authors' `MultiStepLR`: the factor is first applied after epoch `constant_until`, then every
 /// `every` epochs (arXiv 2401.10544's code); warm-up is linear, its last step at the full rate. In a schedule that was
 /// stretched to another length both may fall within an epoch, at the step that has the same share of the run behind it.
 pub fn factor(schedule: &Schedule, step: u64, steps_per_epoch: u64) -> f64 {
     let warm = if step < schedule.warmup_steps { (step + 1) as f64 / schedule.warmup_steps as f64 } else { 1.0 };
-    // Epochs that are over when the step is: every step of epoch 6 has more than 5 behind it.
+    // Epochs completed after this step: every step of epoch 6 has more than 5 behind it.
     let epochs = (step + 1) as f64 / steps_per_epoch.max(1) as f64;
     let drops = ((epochs - schedule.constant_until) / schedule.every - ROUNDING).ceil().max(0.0);
     warm * schedule.factor.powi(drops as i32)
@@ -27,7 +27,7 @@ mod tests {
     /// Steps of an epoch: of tiny sets, of ESC-10, of digits, of OpenMIC-2018.
     const STEPS: [u64; 5] = [1, 7, 30, 188, 1243];
 
-    /// The rule as it was before schedules could be stretched, for figures that are whole epochs.
+    /// The rule before schedules could be stretched, in whole epochs.
     fn of_whole_epochs(schedule: &Schedule, step: u64, epoch: u32) -> f64 {
         let warm = if step < schedule.warmup_steps { (step + 1) as f64 / schedule.warmup_steps as f64 } else { 1.0 };
         let decays = match epoch.checked_sub(schedule.constant_until as u32) {
@@ -84,7 +84,7 @@ mod tests {
         }
     }
 
-    /// What `few` came to before, at three of its ten epochs: the full rate to the end.
+    /// What `few` did before, at three of its ten epochs: the full rate to the end.
     #[test]
     fn three_epochs_of_few_end_as_low_as_ten() {
         let mut few = Recipe::named("few").unwrap();

@@ -1,4 +1,4 @@
-//! Writes what a run learns into its session's folder: checkpoints, best weights, its end.
+//! Writes a run's results into its session's folder: checkpoints, best weights, the summary.
 
 use std::{
     path::Path,
@@ -17,7 +17,7 @@ type Tensors<'a> = Vec<(String, TensorData<'a>)>;
 /// The writer of one session. It holds the session's lock.
 pub(super) struct SessionWriter {
     lock: Lock,
-    /// Checkpoints within an epoch are this far apart.
+    /// Time between two checkpoints within an epoch.
     every: Duration,
     /// Step and step in epoch of the last checkpoint, if there is one.
     saved: Option<(u64, u64)>,
@@ -28,7 +28,7 @@ pub(super) struct SessionWriter {
 }
 
 impl SessionWriter {
-    /// For a session that has nothing on disk yet, or everything up to a position.
+    /// For a session with nothing on disk yet, or everything up to a position.
     pub(super) fn new(lock: Lock, every: Duration, saved: Option<&Position>) -> Self {
         Self { lock, every, saved: saved.map(mark), at: Instant::now(), best: None }
     }
@@ -103,7 +103,7 @@ impl SessionWriter {
     }
 }
 
-/// What tells two checkpoints of a run apart.
+/// What distinguishes two checkpoints of a run.
 fn mark(position: &Position) -> (u64, u64) {
     (position.step, position.step_in_epoch)
 }

@@ -1,4 +1,4 @@
-//! The features that the runs of one trainer share where they are over the same clips.
+//! Features shared by the runs of one trainer that use the same clips.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,7 +14,7 @@ pub(super) struct SharedFeatures {
 }
 
 impl SharedFeatures {
-    /// The features of this data set: those another run uses already, or new ones.
+    /// The features of this data set: those in use by another run, or new ones.
     pub(super) fn take(&self, dataset: Dataset, front_end: FrontEnd, frames: usize) -> Arc<FeatureSet> {
         let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
         let same = |set: &&Arc<FeatureSet>| {

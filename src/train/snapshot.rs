@@ -1,4 +1,4 @@
-//! Weights and moments on their way to a checkpoint and back.
+//! Weights and moments, to a checkpoint and back.
 
 use std::{borrow::Cow, path::Path};
 
@@ -12,14 +12,14 @@ use crate::{
     session::{Checkpoint, Checkpoints, History, SessionError},
 };
 
-/// Prefixes of a parameter's name under which its moments stand in a checkpoint.
+/// Prefixes of a parameter's name under which a checkpoint stores its moments.
 const MOMENTS: [&str; 2] = ["adamw.first.", "adamw.second."];
 
-/// What is said of a session that is resumed before it wrote a checkpoint: everything up to there is a function of the
-/// seed.
+/// The message about a session that is resumed before it wrote a checkpoint: everything up to there is a function of
+/// the seed.
 pub(super) const FROM_THE_START: &str = "it has no checkpoint yet and starts again from its first step";
 
-/// One tensor to be written; bytes are made one tensor at a time, as the file is written.
+/// One tensor to write; its bytes are made as the file is written, one tensor at a time.
 pub(super) struct TensorData<'a> {
     shape: Vec<usize>,
     values: Cow<'a, [f32]>,
@@ -48,10 +48,10 @@ pub(super) fn part<'a>(shape: &[usize], values: &'a [f32]) -> TensorData<'a> {
     TensorData { shape: shape.to_vec(), values: values.into() }
 }
 
-/// Names of a validation's answers in a checkpoint: scores and targets, (clips, classes).
+/// Names of validation predictions in a checkpoint: scores and targets, (clips, classes).
 const ANSWERS: [&str; 2] = ["answers.scores", "answers.targets"];
 
-/// A validation's answers, kept beside the weights that gave them, so that runs can be compared clip by clip.
+/// Validation predictions, stored beside the weights that made them, so that runs can be compared clip by clip.
 pub(super) fn predictions<'a>(predictions: &Predictions) -> Vec<(String, TensorData<'a>)> {
     let part = |values: &Vec<f32>| TensorData {
         shape: vec![predictions.clips(), predictions.classes],
@@ -61,14 +61,14 @@ pub(super) fn predictions<'a>(predictions: &Predictions) -> Vec<(String, TensorD
     ANSWERS.iter().map(|name| (*name).to_owned()).zip(parts).collect()
 }
 
-/// The answers that a checkpoint keeps, if any.
+/// The predictions in a checkpoint, if any.
 pub(super) fn predictions_in(checkpoint: &Checkpoint) -> Option<Predictions> {
     let [scores, targets] = ANSWERS.map(|name| checkpoint.tensors.get(name));
     let classes = *scores?.shape.get(1)?;
     Some(Predictions { classes, scores: scores?.data.clone(), targets: targets?.data.clone() })
 }
 
-/// A session's answers to its validation clips in its best epoch.
+/// A session's predictions for its validation clips in its best epoch.
 ///
 /// # Errors
 /// When its best weights cannot be read.
@@ -76,7 +76,7 @@ pub fn predictions_of_best(folder: &Path) -> Result<Option<Predictions>, Session
     Ok(predictions_in(&Checkpoint::read(&Checkpoints::of(folder).best_path())?))
 }
 
-/// A session's answers to its validation clips with the averaged weights, where it has them.
+/// A session's predictions for its validation clips with the averaged weights, where it has them.
 ///
 /// # Errors
 /// When they cannot be read.
@@ -84,7 +84,7 @@ pub fn predictions_of_averaged(folder: &Path) -> Result<Option<Predictions>, Ses
     Ok(predictions_in(&Checkpoint::read(&Checkpoints::of(folder).averaged_path())?))
 }
 
-/// A session's answers to its validation clips in its last complete epoch.
+/// A session's predictions for its validation clips in its last complete epoch.
 ///
 /// # Errors
 /// When it has no checkpoint that can be read.
@@ -92,7 +92,7 @@ pub fn predictions_of_last(folder: &Path) -> Result<Option<Predictions>, Session
     Ok(predictions_in(&Checkpoints::of(folder).latest()?.0))
 }
 
-/// The weights that train.
+/// The trainable weights.
 pub(super) fn weights(store: &ParamStore) -> Result<Vec<(String, TensorData<'static>)>, ModelError> {
     let part = |(spec, var): (&ParamSpec, &Var)| {
         let values = var.flatten_all()?.to_vec1::<f32>()?;
@@ -101,7 +101,7 @@ pub(super) fn weights(store: &ParamStore) -> Result<Vec<(String, TensorData<'sta
     store.trainable().map(part).collect()
 }
 
-/// The weights that train, and the optimizer's moments of them.
+/// The trainable weights and the optimizer's moments.
 pub(super) fn all<'a>(store: &ParamStore, optimizer: &'a AdamW) -> Result<Vec<(String, TensorData<'a>)>, ModelError> {
     let mut parts: Vec<(String, TensorData<'a>)> = weights(store)?;
     for ((spec, _), pair) in store.trainable().zip(optimizer.moments()?) {
@@ -113,10 +113,10 @@ pub(super) fn all<'a>(store: &ParamStore, optimizer: &'a AdamW) -> Result<Vec<(S
 }
 
 /// The checkpoint that a run resumes from, and why newer ones were skipped: the newest that is whole, fits the model,
-/// and is not ahead of the log; where none is, one that is ahead, for weights are worth more than curves.
+/// and is not ahead of the log; if there is none, one that is ahead, for weights are worth more than curves.
 ///
 /// # Errors
-/// When there is none that can be used.
+/// When there is no usable checkpoint.
 pub(super) fn to_resume(
     checkpoints: &Checkpoints,
     store: &ParamStore,
@@ -132,7 +132,7 @@ pub(super) fn to_resume(
     }
 }
 
-/// Why a run cannot go on from a checkpoint, if it cannot: another backbone, or tensors that are not the model's.
+/// Why a run cannot resume from a checkpoint, if so: another backbone, or tensors that do not fit the model.
 pub(super) fn fits(store: &ParamStore, checkpoint: &Checkpoint) -> Result<(), String> {
     for (spec, _) in store.trainable() {
         for prefix in ["", MOMENTS[0], MOMENTS[1]] {
@@ -180,7 +180,7 @@ mod tests {
 
     const PLAIN: &str = "freq_mask = 0\ntime_mask = 0\nmixup = 0.0\ngain = 0.0\nnoise = false\n";
 
-    /// A run with two checkpoints, let go of.
+    /// A run with two checkpoints, dropped.
     fn broken_off(bench: &Bench) -> std::path::PathBuf {
         let (mut run, mut journal) = bench.begin();
         for _ in 0..2 {
@@ -192,7 +192,7 @@ mod tests {
         run.writer.folder().to_owned()
     }
 
-    /// Takes it up again; with what was warned of.
+    /// Resumes it; returns its warnings.
     fn again(bench: &Bench, folder: &std::path::Path) -> (Run, Vec<String>) {
         let mut journal = Journal::new(0, Feed::new(), Arc::default());
         let before = LogReader::new(folder).poll().unwrap().len();
@@ -233,7 +233,7 @@ mod tests {
         assert!(warned[0].contains("head.") && warned[0].contains("checkpoint-"), "{warned:?}");
     }
 
-    /// A run that ended before its first checkpoint starts again, and ends as one that was never broken off.
+    /// A run that ended before its first checkpoint starts again, and ends like one that was never interrupted.
     #[test]
     fn without_a_checkpoint_it_starts_again() {
         let bench = Bench::new(PLAIN);
@@ -254,7 +254,7 @@ mod tests {
         }
     }
 
-    /// A log that lost its end: the checkpoint whose past is all there is taken; where none is, that is said.
+    /// A log that lost its end: the newest checkpoint that it covers is taken; if there is none, a warning says so.
     #[test]
     fn a_checkpoint_ahead_of_its_log_is_passed_over() {
         let bench = Bench::new(PLAIN);

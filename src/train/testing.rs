@@ -1,4 +1,4 @@
-//! A data set of ten tones and a short run over it, for tests of what a run does.
+//! A data set of ten tones and a short run over it, for tests of runs.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -20,7 +20,7 @@ fn tones(folder: &Path) {
     }
 }
 
-/// A folder with clips and a recipe, and room for sessions.
+/// A folder with clips, a recipe and sessions.
 pub(super) struct Bench {
     pub(super) folder: tempfile::TempDir,
 }
@@ -37,7 +37,7 @@ impl Bench {
         Group::new(Store::at(self.folder.path().join("sessions")))
     }
 
-    /// What is asked of a run of the head alone.
+    /// The request for a run of the head alone.
     pub(super) fn request(&self) -> Request {
         let path = |name: &str| self.folder.path().join(name).display().to_string();
         Request {

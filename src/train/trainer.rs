@@ -21,7 +21,7 @@ use crate::{
     session::{Event, Store},
 };
 
-/// Runs training on a thread of their own. Dropping it stops them, each with a checkpoint.
+/// Runs training on its own thread. Dropping it stops the runs, each with a checkpoint.
 pub struct Trainer {
     commands: Sender<(Option<usize>, Command)>,
     feed: Feed,
@@ -29,11 +29,11 @@ pub struct Trainer {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Makes a job on the trainer's thread, and reports its preparation.
+/// Builds a job on the trainer's thread, and reports its preparation.
 pub(super) type Build = Box<dyn FnOnce(&mut Journal) -> Result<Box<dyn Job>, TrainError> + Send>;
 
 impl Trainer {
-    /// Starts training. With several runs, each takes a step in turn.
+    /// Starts training. Several runs take a step in turn.
     pub fn spawn(store: Store, launches: Vec<Launch>) -> Self {
         let group = Group::new(store);
         let build = |launch| -> Build {
@@ -60,7 +60,7 @@ impl Trainer {
         match std::thread::Builder::new().name("trainer".to_owned()).spawn(work) {
             Ok(thread) => Self { commands, feed, stopping, thread: Some(thread) },
             Err(error) => {
-                let message = format!("the system gave no thread to train on: {error}");
+                let message = format!("the system could not start a thread to train on: {error}");
                 journal(0).emit(Event::Failed { message });
                 feed.close();
                 Self { commands, feed, stopping, thread: None }
@@ -68,16 +68,16 @@ impl Trainer {
         }
     }
 
-    /// Commands one run, or all of them. It obeys within one step.
+    /// Sends a command to one run, or to all. They obey within one step.
     pub fn command(&self, run: Option<usize>, command: Command) {
         if (run, command) == (None, Command::Stop) {
             self.stopping.store(true, Ordering::Relaxed);
         }
-        // A trainer that is done has nothing left to obey.
+        // A trainer that has ended obeys nothing more.
         let _ = self.commands.send((run, command));
     }
 
-    /// What the runs tell; closed when the last of them is over.
+    /// The runs' updates; closed when the last run is over.
     pub fn feed(&self) -> &Feed {
         &self.feed
     }
@@ -94,7 +94,7 @@ impl Trainer {
 
     fn wait(&mut self) {
         if let Some(thread) = self.thread.take() {
-            // Its panics were caught and told within.
+            // Its panics were caught and reported.
             let _ = thread.join();
         }
     }
@@ -107,7 +107,7 @@ impl Drop for Trainer {
     }
 }
 
-/// One run's place in the round.
+/// One run and its state in the trainer's round.
 struct RunInRound {
     journal: Journal,
     stage: Stage,
@@ -133,7 +133,7 @@ impl RunInRound {
         !self.paused && !self.is_over()
     }
 
-    /// Does the next piece of work, whatever it is, and turns errors and panics into the run's end.
+    /// Does the next piece of work, and turns errors and panics into the run's end.
     fn advance(&mut self) {
         let stage = std::mem::replace(&mut self.stage, Stage::Over);
         let journal = &mut self.journal;
@@ -195,7 +195,7 @@ impl RunInRound {
 
     fn end(&mut self) {
         self.stage = Stage::Over;
-        // A log that cannot be written has warned already; there is nobody left to tell.
+        // A log that cannot be written has been reported already.
         let _ = self.journal.sync();
     }
 }
@@ -217,7 +217,7 @@ fn work(mut runs: Vec<RunInRound>, inbox: &Receiver<(Option<usize>, Command)>) {
     }
 }
 
-/// The next command; waits for one when there is nothing else to do. A trainer that was let go of stops.
+/// The next command; waits for one when no run can advance. A dropped trainer stops.
 fn next_command(inbox: &Receiver<(Option<usize>, Command)>, busy: bool) -> Option<(Option<usize>, Command)> {
     if busy {
         match inbox.try_recv() {
@@ -230,7 +230,7 @@ fn next_command(inbox: &Receiver<(Option<usize>, Command)>, busy: bool) -> Optio
     }
 }
 
-/// Runs `work`, with a panic turned into an error that carries its message.
+/// Runs `work` and turns a panic into an error with its message.
 fn guarded<T>(work: impl FnOnce() -> Result<T, TrainError>) -> Result<T, TrainError> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
         let message = payload
@@ -251,7 +251,7 @@ mod tests {
     use super::*;
     use crate::{session::StepRecord, train::Update};
 
-    /// Takes `steps` steps, then does as told.
+    /// Takes `steps` steps, then ends as given.
     struct Fake {
         step: u64,
         steps: u64,
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_cannot_be_built_fails_and_the_others_go_on() {
+    fn a_run_that_cannot_be_built_fails_and_the_others_continue() {
         let broken: Build = Box::new(|_| Err(TrainError::Request("no such fold".to_owned())));
         let trainer = Trainer::spawn_jobs(vec![broken, job(2, || Ok(Progress::Done))]);
         let seen = until_over(&trainer);
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn one_run_pauses_while_the_other_goes_on_and_both_stop_with_a_checkpoint() {
+    fn one_run_pauses_while_the_other_continues_and_both_stop_with_a_checkpoint() {
         let trainer = Trainer::spawn_jobs(vec![endless(), endless()]);
         trainer.command(Some(0), Command::Pause);
         wait_for(&trainer, |update| update.run == 0 && update.event() == Some(&Event::Paused));

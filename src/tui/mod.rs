@@ -1,8 +1,8 @@
 //! The workbench: update(state, message) -> effects, view(state) -> frame.
 //!
-//! [`state`] holds everything on show, [`update()`] alone changes it, [`view`] draws it; [`input`] has
-//! the one table of keys and the commands. [`runtime`] runs the event loop and carries effects out,
-//! [`terminal`] is what it writes to. Views never touch the disk, the model or the clock.
+//! [`state`] holds everything on show, [`update()`] alone changes it, [`view`] draws it; [`input`] has the one table of
+//! keys and the commands. [`runtime`] runs the event loop and performs effects, [`terminal`] is the screen. Views never
+//! touch the disk, the model or the clock.
 
 pub mod input;
 pub(crate) mod runtime;

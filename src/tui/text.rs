@@ -1,4 +1,4 @@
-//! Text that is safe to show and numbers that line up.
+//! Formats text that is safe to show, and aligned numbers.
 
 use std::path::Path;
 
@@ -6,27 +6,27 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::{digits::thousands, printable::printable};
 
-/// A path's last part: enough for a title.
+/// A path's last part, for a title.
 pub fn last_part(path: &str) -> String {
     clean(path.trim_end_matches('/').rsplit('/').next().unwrap_or(path))
 }
 
-/// A file's or folder's name without the path before it, for a session its name.
+/// A file's or folder's name without its path; for a session, its name.
 pub fn file_name(path: &Path) -> String {
     path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
 }
 
-/// Text from a file, a device or a label, as [`printable`] makes it safe to show.
+/// Text from a file, a device or a label, made safe to show by [`printable`].
 pub fn clean(text: &str) -> String {
     printable(text).into_owned()
 }
 
-/// Words for people in one line: line breaks and tabs are spaces, whatever else the terminal would obey is made visible.
+/// A message on one line: line breaks and tabs become spaces, other control characters are made visible.
 pub fn one_line(words: &str) -> String {
     words.split_whitespace().map(clean).collect::<Vec<_>>().join(" ")
 }
 
-/// The same in lines of at most this many columns, broken at spaces. A word that is longer is cut.
+/// The same in lines of at most this many columns, broken at spaces. A longer word is cut.
 pub fn wrap(words: &str, columns: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in words.split_whitespace() {
@@ -47,7 +47,7 @@ pub fn width(text: &str) -> usize {
     text.width()
 }
 
-/// Cleaned text in at most this many columns, `…` at its end when it was longer.
+/// Safe text in at most this many columns, `…` at its end when it was longer.
 pub fn fit(text: &str, columns: usize) -> String {
     let text = clean(text);
     if text.width() <= columns {
@@ -69,14 +69,14 @@ pub fn fit(text: &str, columns: usize) -> String {
     out
 }
 
-/// Cleaned text in exactly this many columns, left-aligned.
+/// Safe text in exactly this many columns, left-aligned.
 pub fn left(text: &str, columns: usize) -> String {
     let text = fit(text, columns);
     let pad = columns.saturating_sub(text.width());
     text + &" ".repeat(pad)
 }
 
-/// Cleaned text in exactly this many columns, right-aligned.
+/// Safe text in exactly this many columns, right-aligned.
 pub fn right(text: &str, columns: usize) -> String {
     let text = fit(text, columns);
     " ".repeat(columns.saturating_sub(text.width())) + &text
@@ -103,7 +103,7 @@ pub fn bytes(n: u64) -> String {
     }
 }
 
-/// 7.5 %, with a digit that matters for small shares.
+/// 7.5 %, with more digits for small shares.
 pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
     if percent >= 99.95 || percent == 0.0 {
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_from_a_file_is_obeyed() {
+    fn control_characters_of_a_file_are_made_visible() {
         assert_eq!(clean("dog\x1b[2J\r\n\u{202E}god"), "dog\u{FFFD}[2J\u{FFFD}\u{FFFD}\u{FFFD}god");
     }
 

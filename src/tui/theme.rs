@@ -40,7 +40,7 @@ pub enum Palette {
     Shades,
 }
 
-/// How a cell of a map is to be painted.
+/// How to paint a cell of a map.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Shade {
     /// In this colour.
@@ -49,7 +49,7 @@ pub enum Shade {
     Glyph(char),
 }
 
-/// A style as a theme writes it: `#8a91a3`, `#fff on #000 bold`, `dim`, `default`, `light-blue underlined`.
+/// A style as written in a theme: `#8a91a3`, `#fff on #000 bold`, `dim`, `default`, `light-blue underlined`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Written(Style);
 
@@ -79,7 +79,7 @@ impl FromStr for Written {
             let color = match word {
                 "default" => Color::Reset,
                 _ => word.parse().map_err(|_| {
-                    format!("\"{word}\" is no colour: write #rrggbb, a name (red, light-blue, ...) or default")
+                    format!("\"{word}\" is not a colour: write #rrggbb, a name (red, light-blue, ...) or default")
                 })?,
             };
             style = if background { style.bg(color) } else { style.fg(color) };
@@ -116,7 +116,7 @@ struct Styles {
     bad: Written,
 }
 
-/// What everything looks like.
+/// A theme: the style of everything.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Theme {
@@ -139,11 +139,11 @@ macro_rules! styles {
 
 impl Theme {
     styles! {
-        /// Text and the ground it stands on.
+        /// Text and background.
         base,
-        /// Names and units beside the numbers that matter.
+        /// Names and units beside important numbers.
         dim,
-        /// What is there and need not be read.
+        /// The least important text.
         faint,
         /// Panels' borders.
         border,
@@ -151,17 +151,17 @@ impl Theme {
         grid,
         /// Panels' titles.
         title,
-        /// The numbers that matter.
+        /// Important numbers.
         strong,
-        /// Keys, and where the cursor is.
+        /// Keys, and the cursor.
         accent,
         /// The row under the cursor.
         selected,
-        /// Well.
+        /// Good.
         good,
-        /// To be looked at.
+        /// Warnings.
         warn,
-        /// Wrong.
+        /// Errors.
         bad,
     }
 
@@ -173,7 +173,7 @@ impl Theme {
         }
     }
 
-    /// The colour of a run's curves that stay behind.
+    /// The colour of a run's background curves.
     pub fn side_thin(&self, side: Side) -> Style {
         match side {
             Side::A => self.styles.a_thin.0,
@@ -207,7 +207,7 @@ impl Theme {
         color(0).map(|first| std::array::from_fn(|step| color(step).unwrap_or(first)))
     }
 
-    /// The built-in themes and the user's, in the order that `t` goes through them, and what was wrong with a file.
+    /// The built-in themes and the user's, in the order that `t` goes through them, and the errors of broken files.
     pub fn all(user_folder: Option<&Path>, no_color: bool) -> (Vec<Self>, Vec<String>) {
         let (mut themes, mut problems) = (Vec::new(), Vec::new());
         for (name, text) in BUILT_IN {
@@ -237,7 +237,7 @@ impl Theme {
     }
 }
 
-/// How many colours the terminal shows.
+/// The number of colours of the terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
     /// None: weights only.
@@ -266,7 +266,7 @@ impl Depth {
         }
     }
 
-    /// Brings a drawn frame down to the colours that the terminal shows.
+    /// Reduces a drawn frame to the colours that the terminal supports.
     pub fn apply(self, buffer: &mut Buffer) {
         let convert = match self {
             Self::True => return,
@@ -297,7 +297,7 @@ fn indexed(color: Color) -> Color {
     }
 }
 
-/// A style in the words of a theme file: for styled snapshots.
+/// A style in the syntax of a theme file: for styled snapshots.
 pub fn describe(style: Style) -> String {
     let mut text = String::new();
     let color = |color: Color| match color {
@@ -331,7 +331,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_built_in_theme_is_whole_and_keeps_a_and_b_apart() {
+    fn every_built_in_theme_is_complete_and_distinguishes_a_and_b() {
         let (themes, problems) = Theme::all(None, false);
         assert_eq!(problems, Vec::<String>::new());
         assert_eq!(themes.iter().map(|t| t.name.as_str()).collect::<Vec<_>>(), BUILT_IN.map(|(name, _)| name));
@@ -346,7 +346,7 @@ mod tests {
         let style = |text: &str| text.parse::<Written>().unwrap().0;
         assert_eq!(style("#ff0010 on default bold"), Style::new().fg(Color::Rgb(255, 0, 16)).bg(Color::Reset).bold());
         assert_eq!(style("dim"), Style::new().dim());
-        assert!("#ff001".parse::<Written>().unwrap_err().contains("no colour"));
+        assert!("#ff001".parse::<Written>().unwrap_err().contains("not a colour"));
         assert!("red on".parse::<Written>().unwrap_err().contains("without a colour"));
         assert_eq!(describe(style("#ff0010 on default bold")), "#ff0010 on default bold");
     }

@@ -1,4 +1,4 @@
-//! What every container gives: sound, block by block, and what was noticed on the way.
+//! The common interface of containers: sound block by block, and notes.
 
 use symphonia::core::{
     codecs::audio::AudioCodecParameters,
@@ -12,7 +12,7 @@ use super::{
     section::Section,
 };
 
-/// Something worth a word about a file that was read all the same.
+/// A note about a file that is usable.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Note {
     /// What is odd about the file.
@@ -38,22 +38,22 @@ pub(super) trait Blocks: Send + Sync {
     /// Replaces `out` by the interleaved samples of the next block, which may hold none; `None` at the end.
     fn next(&mut self, out: &mut Vec<f32>) -> Result<Option<Form>, Fault>;
 
-    /// Frames that something in the file promises, known at its end at the latest.
+    /// Frames that the file promises, known at its end at the latest.
     fn promised(&self) -> Option<u64> {
         None
     }
 
-    /// Frames in all, as far as that is known before all of them are decoded.
+    /// Number of frames, if it is known before all of them are decoded.
     fn length(&self) -> Option<u64> {
         None
     }
 
-    /// Whether the samples match the file's checksum over them; asked at its end. `true` without a checksum.
+    /// Whether the samples match the file's checksum; called at its end. `true` without a checksum.
     fn is_verified(&self) -> bool {
         true
     }
 
-    /// What was noticed, once.
+    /// The notes; returned once.
     fn take_notes(&mut self) -> Vec<Note>;
 }
 
@@ -72,23 +72,24 @@ pub(super) struct Raw {
     notes: Vec<Note>,
 }
 
-/// How raw samples lie in their file.
+/// The layout of raw samples in their file.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RawLayout {
     /// Bytes of a block: of one frame, for PCM.
     pub(super) block_bytes: usize,
     /// Frames of a block: 1 for PCM.
     pub(super) block_frames: u64,
-    /// Frames that the first bytes of a block give, one for each following `frame_bits`: ADPCM's last block may be cut.
+    /// Frames from the first bytes of a block, and one more for each following `frame_bits`: ADPCM's last block may be
+    /// cut.
     pub(super) head: Option<Head>,
 }
 
-/// The head of an ADPCM block.
+/// The header of an ADPCM block.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Head {
     pub(super) bytes: usize,
     pub(super) frames: u64,
-    /// Bits of each frame after the head.
+    /// Bits of each frame after the header.
     pub(super) frame_bits: usize,
 }
 
@@ -139,7 +140,7 @@ impl Blocks for Raw {
         if frames == 0 {
             return Ok(None);
         }
-        // A block that is cut is decoded as if zeros followed, and shortened to the frames that are there.
+        // A block that is cut is decoded as if zeros followed, and shortened to the frames that exist.
         let whole = frames.next_multiple_of(self.layout.block_frames);
         data.truncate(usize::try_from(whole / self.layout.block_frames).unwrap_or(0) * self.layout.block_bytes);
         let form = self.decoder.decode(&packet(self.frames, whole, data), out)?;

@@ -1,4 +1,4 @@
-//! The chunks of RIFF, RIFX, RF64, BW64 and Wave64: where the format stands, and where the samples really end.
+//! The chunks of RIFF, RIFX, RF64, BW64 and Wave64: finds the format, and where the samples really end.
 
 use std::{
     fs::File,
@@ -8,10 +8,10 @@ use std::{
 
 use super::{blocks::Note, fault::Fault};
 
-/// Which of WAV's relatives a file is.
+/// The variant of WAV.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dialect {
-    /// Little-endian sizes of 32 bits; RF64's and BW64's larger ones stand in a chunk of their own.
+    /// Little-endian sizes of 32 bits; RF64 and BW64 store larger ones in a separate chunk.
     Riff,
     /// Big-endian.
     Rifx,
@@ -38,16 +38,16 @@ impl Dialect {
     }
 }
 
-/// Where the samples lie.
+/// The position of the samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Data {
     /// Their first byte.
     pub(super) start: u64,
     /// Bytes from there to the end of the file.
     pub(super) there: u64,
-    /// Bytes that the header promises; `None` when it says nothing that can be meant.
+    /// Bytes that the header promises; `None` when its value is not plausible.
     pub(super) promised: Option<u64>,
-    /// Bytes that are read, no more than are there.
+    /// Bytes to read, no more than exist.
     pub(super) used: u64,
 }
 
@@ -58,7 +58,7 @@ impl Data {
     }
 }
 
-/// What the chunks say.
+/// The contents of the chunks.
 pub(super) struct Layout {
     /// The body of the format chunk.
     pub(super) format: Option<Vec<u8>>,
@@ -71,7 +71,7 @@ pub(super) const WAVE64: &[u8; 16] = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\
 
 /// The most bytes of a format chunk that are read.
 const FORMAT_BYTES: u64 = 64;
-/// Chunks before the samples; more are no WAV file.
+/// Chunks before the samples; a file with more is not a WAV file.
 const MOST_CHUNKS: usize = 10_000;
 
 /// One chunk's header.
@@ -88,7 +88,7 @@ struct Reader<'f> {
 }
 
 impl Reader<'_> {
-    /// `N` bytes at a place; `None` where the file ends before.
+    /// `N` bytes at a position; `None` where the file ends before.
     fn bytes<const N: usize>(&mut self, at: u64) -> Result<Option<[u8; N]>, Fault> {
         if at.checked_add(N as u64).is_none_or(|end| end > self.length) {
             return Ok(None);
@@ -111,7 +111,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Where the chunk after one that ends at `end` begins: writers forget the byte that pads an odd size.
+    /// The start of the chunk after one that ends at `end`: some writers omit the padding byte of an odd size.
     fn after(&mut self, end: u64) -> Result<u64, Fault> {
         let padded = match self.dialect {
             Dialect::Wave64 => end.next_multiple_of(8),
@@ -153,7 +153,7 @@ fn is_name(id: [u8; 4]) -> bool {
     id.iter().all(|byte| (0x20..0x7F).contains(byte)) && id[0] != b' '
 }
 
-/// A size that a writer leaves who could not come back to the header: 0 is judged by what follows.
+/// A size left by a writer that could not return to the header: 0 depends on what follows.
 fn is_unknown(size: u64, dialect: Dialect) -> bool {
     let is_small = dialect != Dialect::Wave64
         && ((0x7FFF_0000..=0x8000_0FFF).contains(&size) || (0xFFFF_0000..=0xFFFF_FFFF).contains(&size));
@@ -200,9 +200,9 @@ pub(super) fn read(file: &mut File, length: u64) -> Result<(Layout, Dialect), Fa
     Err(Fault::Damage("its header ends without a chunk of samples".into()))
 }
 
-/// The chunks of a WAV file one after another, as far as they can be followed: name, and bytes of the body.
+/// The chunks of a WAV file in order, as far as they are valid: name, and bytes of the body.
 ///
-/// `None` where it is no WAV file.
+/// `None` where it is not a WAV file.
 pub(super) fn all(file: &mut File) -> Option<Vec<([u8; 4], Range<u64>)>> {
     let length = file.metadata().ok()?.len();
     let mut reader = Reader { file, length, dialect: Dialect::Riff };

@@ -33,9 +33,9 @@ pub(super) struct Container {
     open: Option<Open>,
     mp4: Vec<mp4::SoundTrack>,
     matroska: Vec<matroska::Times>,
-    /// Frames that ended parts promised; `None` as soon as one promises nothing.
+    /// Frames that ended containers promised; `None` as soon as one promises nothing.
     promised: Option<u64>,
-    /// Whether every stream that ended matched the checksum over its samples, where it has one.
+    /// Whether every stream so far matched the checksum of its samples, if it has one.
     verified: bool,
     notes: Vec<Note>,
 }
@@ -51,12 +51,12 @@ struct Open {
     held: Vec<f32>,
 }
 
-/// What encoders added to a sound.
+/// Padding that encoders added to a sound.
 #[derive(Clone, Copy, Debug, Default)]
 struct Trim {
-    /// Frames still to leave out.
+    /// Frames still to skip.
     skip: u64,
-    /// Frames still to give, where that is known.
+    /// Frames still to return, where that is known.
     keep: Option<u64>,
     /// Frames to leave out at the end.
     padding: u64,
@@ -135,7 +135,7 @@ impl Container {
         Ok(true)
     }
 
-    /// The first sound track that is decoded, with a note when there are others.
+    /// The first sound track that can be decoded, with a note when there are others.
     fn sound_track(&mut self, reader: &dyn FormatReader) -> Result<Track, Fault> {
         let sound: Vec<&Track> =
             reader.tracks().iter().filter(|track| track.track_type() == Some(TrackType::Audio)).collect();
@@ -150,13 +150,13 @@ impl Container {
         if count > 1 {
             self.notes.push(Note::new(
                 format!("it has {count} sound tracks, and the first is used"),
-                "save the one that is meant as a file of its own, if it is another",
+                "if another track is meant, save it as a separate file",
             ));
         }
         Ok((*track).clone())
     }
 
-    /// What is to be left out of a track.
+    /// What to leave out of a track.
     fn trim(&self, track: &Track, parameters: &AudioCodecParameters) -> Result<Trim, Fault> {
         let head = parameters.extra_data.as_deref().and_then(OpusHead::parse);
         let pre_skip = head.filter(|_| parameters.codec == CODEC_ID_OPUS).map(|head| head.pre_skip);
@@ -196,7 +196,7 @@ impl Container {
         let frames = track.num_frames?;
         match self.kind {
             Kind::Flac | Kind::Aiff => Some(frames),
-            // Of packets, symphonia counts the whole last one.
+            // In packets, symphonia counts the whole last one.
             Kind::Caf => (parameters.codec != CODEC_ID_ALAC && parameters.codec != CODEC_ID_AAC).then_some(frames),
             // Symphonia counts Opus from before what is left out.
             Kind::Ogg => Some(frames.saturating_sub(trim.skip)),
@@ -228,8 +228,8 @@ impl Blocks for Container {
                 }
                 Err(error) => return Err(Fault::of(error, name)),
             };
-            // Opus is trimmed here; symphonia's decoders trim for themselves, where a container says so. What AAC's
-            // own frames would be trimmed to is an estimate.
+            // Opus is trimmed here; symphonia's decoders trim by themselves, where a container gives the amount. The
+            // amount for AAC's own frames is an estimate.
             let trim_end = packet.trim_end.get();
             if kind == Kind::Adts {
                 packet.trim_end = Default::default();

@@ -1,5 +1,5 @@
-//! Where a FLAC stream ends: symphonia's reader takes what follows it, a tag or padding, for part of the last frame,
-//! whose checksum then fails.
+//! Finds the end of a FLAC stream: symphonia's reader takes what follows it, a tag or padding, for part of the last
+//! frame, whose checksum then fails.
 
 use std::{
     fs::File,
@@ -26,7 +26,7 @@ pub(super) fn end(file: &mut File, length: u64) -> Result<(u64, Option<Note>), F
     let Some(frame) = frame_starts(bytes).find(|&at| ends(&bytes[at..]).next().is_some()) else {
         return Ok((end, None));
     };
-    // Zeros that follow leave the checksum at zero: of the last run of such lengths the first is meant.
+    // Trailing zeros leave the checksum at zero: the first length of the last run is the right one.
     let mut size = 0;
     let mut last = None;
     for length in ends(&bytes[frame..]) {
@@ -43,18 +43,18 @@ pub(super) fn end(file: &mut File, length: u64) -> Result<(u64, Option<Note>), F
     Ok((end - rest as u64, Some(note)))
 }
 
-/// Places where a frame's header stands, the last first: the synchronisation code and a checksum that fits.
+/// Positions of frame headers, the last first: the synchronisation code with a valid checksum.
 fn frame_starts(bytes: &[u8]) -> impl Iterator<Item = usize> {
     (0..bytes.len().saturating_sub(5)).rev().filter(|&at| is_header(&bytes[at..]))
 }
 
-/// Whether a frame's header stands here (RFC 9639, section 9.1).
+/// Whether a frame header is here (RFC 9639, section 9.1).
 fn is_header(bytes: &[u8]) -> bool {
     let [0xFF, 0xF8 | 0xF9, sizes, channels, number, ..] = bytes else { return false };
     if sizes >> 4 == 0 || sizes & 15 == 15 || channels >> 4 > 10 || channels & 1 != 0 {
         return false;
     }
-    // The frame's number as UTF-8 writes it, then sizes and rates that are not in the table.
+    // The frame's number in UTF-8's encoding, then sizes and rates that are not in the table.
     let ones = number.leading_ones() as usize;
     let number = if ones == 0 { 1 } else { ones };
     let block = match sizes >> 4 {

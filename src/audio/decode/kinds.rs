@@ -1,9 +1,8 @@
-//! What a file is by its first bytes, and the names of sound formats that are not decoded.
+//! Recognises files by their first bytes, and names sound formats that are not decoded.
 
 use super::{chunks, ogg, tags};
 
-/// Endings of the names of files that are decoded. What a file is shows in its bytes; these tell sounds from other
-/// files in a folder.
+/// Extensions of files that are decoded. They select sounds in a folder; the bytes of a file decide its format.
 pub const SOUND_ENDINGS: &[&str] = &[
     "wav", "wave", "bwf", "w64", "rf64", "flac", "ogg", "oga", "opus", "mp3", "mp2", "mp1", "mpga", "m4a", "m4b",
     "aac", "adts", "aif", "aiff", "aifc", "caf", "au", "snd", "webm", "mka", "mkv", "mp4", "m4v", "mov",
@@ -21,7 +20,7 @@ pub(super) enum Kind {
     Matroska,
     Aiff,
     Caf,
-    /// AAC in frames of its own.
+    /// AAC in its own frames.
     Adts,
     /// MPEG audio, layers I to III.
     Mpeg,
@@ -52,12 +51,12 @@ pub(super) enum Found {
     Kind(Kind, u64),
     /// Sound of this format, which is not decoded.
     Sound(&'static str),
-    /// No sound at all.
+    /// Not sound.
     Other(&'static str),
     Unknown,
 }
 
-/// Formats by the bytes at a place near the start, each told from the others by no more than that.
+/// Formats recognised only by the bytes at a position near the start.
 const DECODED: &[(usize, &[u8], Kind)] = &[
     (0, chunks::WAVE64, Kind::Wave),
     (0, b".snd", Kind::Au),
@@ -102,7 +101,7 @@ const SOUND: &[(usize, &[u8], &str)] = &[
     (0, b"OpusHead", "Opus without a container"),
 ];
 
-/// Other files that are found among sounds.
+/// Other files that occur among sounds.
 const OTHER: &[(usize, &[u8], &str)] = &[
     (0, b"MThd", "MIDI: notes, not sound"),
     (0, b"\x89PNG", "a PNG image"),
@@ -118,7 +117,7 @@ const OTHER: &[(usize, &[u8], &str)] = &[
     (0, b"PAR1", "a Parquet table"),
 ];
 
-/// Bytes from the start that [`find`] looks at.
+/// Bytes from the start that [`find`] reads.
 pub(super) const LOOK: usize = 512;
 
 fn first<T: Copy>(table: &[(usize, &[u8], T)], start: &[u8]) -> Option<T> {
@@ -126,10 +125,11 @@ fn first<T: Copy>(table: &[(usize, &[u8], T)], start: &[u8]) -> Option<T> {
     table.iter().find(fits).map(|&(_, _, value)| value)
 }
 
-/// What a file is whose first bytes are `start`; `after` are those that follow a tag of so many bytes, if one leads.
+/// Recognises a file by its first bytes, `start`; `after` are those that follow a tag of so many bytes, if the file
+/// begins with one.
 pub(super) fn find(start: &[u8], after: Option<(u64, &[u8])>) -> Found {
     let (skip, start) = after.unwrap_or((0, start));
-    // A form type stands behind the size of the whole.
+    // A form type follows the size of the whole.
     let form = start.get(8..12).unwrap_or_default();
     match start.get(..4).unwrap_or_default() {
         b"RIFF" | b"RIFX" | b"RF64" | b"BW64" if form == b"WAVE" => return Found::Kind(Kind::Wave, skip),

@@ -1,4 +1,4 @@
-//! Whether decoded samples can be what was recorded: peaks, silence, channels that cancel.
+//! Checks decoded samples for plausibility: peaks, silence, channels that cancel.
 
 use super::blocks::Note;
 
@@ -6,11 +6,10 @@ use super::blocks::Note;
 const FAR_ABOVE: f32 = 4.0;
 /// Below this peak, -90 dBFS, there is nothing to learn from.
 const SILENCE: f32 = 3.162_277_6e-5;
-/// How much quieter the mean of the channels may be than they are: 30 dB. Sixty-four that have nothing in common
-/// lose 18 dB.
+/// How much quieter the mean of the channels may be than they are: 30 dB. Sixty-four uncorrelated ones lose 18 dB.
 const CANCELS: f64 = 1e-3;
 
-/// What was measured so far.
+/// Statistics so far.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Levels {
     /// The largest absolute value.
@@ -27,7 +26,7 @@ pub(super) struct Levels {
 }
 
 impl Levels {
-    /// Takes interleaved samples; those that are not numbers are counted and become 0.
+    /// Adds interleaved samples; those that are not numbers are counted and become 0.
     pub(super) fn take(&mut self, interleaved: &mut [f32], channels: usize) {
         for (place, sample) in interleaved.iter_mut().enumerate() {
             if !sample.is_finite() {
@@ -55,7 +54,7 @@ impl Levels {
         self.first_bad.map(|first| (self.bad, first))
     }
 
-    /// What is not plausible about them.
+    /// Notes about what is not plausible.
     pub(super) fn notes(&self, channels: usize) -> Vec<Note> {
         let mut notes = Vec::new();
         if self.peak > FAR_ABOVE {

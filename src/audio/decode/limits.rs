@@ -1,4 +1,4 @@
-//! Bounds on what a sound file may ask for, checked before anything is allocated.
+//! Bounds on the values in a sound file, checked before anything is allocated.
 
 use std::ops::RangeInclusive;
 

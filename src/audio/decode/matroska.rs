@@ -1,5 +1,5 @@
-//! What Matroska and WebM say about samples that an encoder added, which symphonia's reader leaves out: the delay of
-//! each track and the padding of its last block.
+//! Reads what Matroska and WebM declare about encoder padding, which symphonia's reader ignores: the delay of each
+//! track and the padding of its last block.
 
 use std::{
     fs::File,
@@ -21,7 +21,7 @@ const DISCARD_PADDING: u32 = 0x75A2;
 /// Tracks that are looked at.
 const MOST_TRACKS: usize = 1_000;
 
-/// What one track's sound is shortened by, in nanoseconds.
+/// Padding of one track, in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Times {
     pub(super) track: u64,
@@ -31,7 +31,8 @@ pub(super) struct Times {
     pub(super) padding: u64,
 }
 
-/// The times of all tracks of a file of `length` bytes. Ends quietly where the structure does: the reader tells why.
+/// The padding of all tracks of a file of `length` bytes. Stops without an error where the structure ends: the reader
+/// reports it.
 pub(super) fn times(file: &mut File, length: u64) -> Result<Vec<Times>, Fault> {
     file.seek(SeekFrom::Start(0))?;
     let mut input = BufReader::new(file);

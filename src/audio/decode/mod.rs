@@ -1,7 +1,7 @@
-//! Sound files, decoded block by block: what is in them, whole, or a plain word about why not.
+//! Decodes sound files block by block, and says plainly why a file cannot be decoded.
 //!
-//! Containers with what real writers put into them are read here (`wave`, `mpeg`, `ogg`, `flac`, `mp4`, `matroska`);
-//! codecs are symphonia's, and Opus is opus-pure's. docs/decoding.md says what was measured.
+//! Containers, with the deviations of real writers, are read here (`wave`, `mpeg`, `ogg`, `flac`, `mp4`, `matroska`);
+//! codecs are symphonia's, and Opus is opus-pure's. docs/decoding.md reports the measurements.
 
 mod blocks;
 mod chunks;
@@ -44,7 +44,7 @@ use self::{
 };
 use super::{AudioError, downmix::downmix};
 
-/// Counts changes to what decoding gives for the same bytes: part of the key under which features are kept.
+/// Version of the decoder's output for the same bytes: part of the key of cached features.
 pub const VERSION: u32 = 2;
 
 /// Hours of one clip that is held whole in memory.
@@ -64,7 +64,7 @@ const REPLACE: &str = "copy or download it again, or leave it out";
 /// ```
 pub struct SoundFile {
     path: PathBuf,
-    /// The same open file: it shares its position with the one that is decoded.
+    /// The same open file; it shares its position with the one being decoded.
     file: Option<File>,
     blocks: Box<dyn Blocks>,
     form: Form,
@@ -86,8 +86,8 @@ impl SoundFile {
     /// Opens a file and decodes its first block.
     ///
     /// # Errors
-    /// When the file cannot be read, is not sound, is of a kind that is not decoded, or is damaged or cut short as far
-    /// as that shows before decoding.
+    /// When the file cannot be read, is not sound, is of a kind that is not decoded, or is visibly damaged or cut
+    /// short.
     pub fn open(path: &Path) -> Result<Self, AudioError> {
         let error = |fault| to_error(path, fault, 0, 0);
         let (file, length, start) = regular(path)?;
@@ -129,11 +129,11 @@ impl SoundFile {
         self.form.channels
     }
 
-    /// Appends the next samples to `mono`, full scale 1. `false` when the file has ended, and was whole.
+    /// Appends the next samples to `mono`, full scale 1. `false` when the file has ended and was whole.
     ///
     /// # Errors
     /// When the file is damaged or cut short here, changes its rate or channels, or held values that are not numbers
-    /// (told at its end; they are given as 0).
+    /// (reported at its end; they are returned as 0).
     pub fn read(&mut self, mono: &mut Vec<f32>) -> Result<bool, AudioError> {
         if self.ended {
             return Ok(false);
@@ -143,17 +143,17 @@ impl SoundFile {
         Ok(true)
     }
 
-    /// Bytes of the file up to where it is being read: how far a person has to wait. A little ahead of the samples given.
+    /// Bytes of the file read so far, for progress. A little ahead of the samples returned.
     pub fn position(&self) -> u64 {
         self.file.as_ref().and_then(|mut file| file.stream_position().ok()).unwrap_or(0)
     }
 
-    /// Frames in all where the file tells before it is decoded, as WAV files do.
+    /// Number of frames, if the file declares it, as WAV files do.
     pub fn length(&self) -> Option<u64> {
         self.blocks.length()
     }
 
-    /// What is odd about the file, as far as it was read; all of it once [`read`](Self::read) gave `false`.
+    /// Notes about the file so far; all of them once [`read`](Self::read) returned `false`.
     pub fn notes(&self) -> &[Note] {
         &self.notes
     }
@@ -196,14 +196,14 @@ impl SoundFile {
         Ok(())
     }
 
-    /// Whether all was there that was promised, and can be what was recorded.
+    /// Checks that all promised samples came, and that they are plausible.
     fn end(&mut self) -> Result<(), Fault> {
         self.ended = true;
         self.interleaved.clear();
         if let Some(promised) = self.blocks.promised().filter(|&promised| self.frames < promised) {
             return Err(Fault::Short(Some(promised)));
         }
-        // What is cut short fails its checksum, too, so this comes second.
+        // A file that is cut short fails its checksum, too, so this comes second.
         if !self.blocks.is_verified() {
             return Err(Fault::Damage("its samples do not match its checksum".into()));
         }
@@ -221,7 +221,7 @@ impl SoundFile {
     }
 }
 
-/// Runs a decoder. One that panics on bytes that nobody foresaw has met damage, and ends no training.
+/// Runs a decoder. A panic on unforeseen bytes counts as damage and does not stop training.
 fn guarded<T>(run: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     let gave_up = |_| Err(Fault::Damage("the decoder cannot continue from there".into()));
     panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(gave_up)
@@ -260,7 +260,7 @@ fn short(there: u64, promised: Option<u64>, rate: u32) -> Fault {
     Fault::Refused { problem, remedy: Remedy::Words(REPLACE) }
 }
 
-/// A fault of a file, after so many frames, for people.
+/// The error of a file after so many frames.
 fn to_error(path: &Path, fault: Fault, frames: u64, rate: u32) -> AudioError {
     let unusable = |problem: String, remedy: String| AudioError::Unusable { path: path.to_owned(), problem, remedy };
     match fault {
@@ -298,7 +298,7 @@ fn regular(path: &Path) -> Result<(File, u64, Vec<u8>), AudioError> {
         problem: problem.into(),
         remedy: remedy.into(),
     };
-    // Asked before opening: a pipe without a writer would wait for one.
+    // Checked before opening: a pipe without a writer would block.
     let metadata = fs::metadata(path).map_err(io_error)?;
     if metadata.is_dir() {
         return Err(unusable("it is a folder", "give a sound file"));
@@ -320,7 +320,7 @@ fn regular(path: &Path) -> Result<(File, u64, Vec<u8>), AudioError> {
     }
     let text = match std::str::from_utf8(&start) {
         Ok(text) => Some(text),
-        // A character may be cut at the end of what was read.
+        // A character may be cut at the end of the bytes.
         Err(error) if start.len() - error.valid_up_to() < 4 && start.len() == kinds::LOOK => {
             std::str::from_utf8(&start[..error.valid_up_to()]).ok()
         }
@@ -338,9 +338,9 @@ fn regular(path: &Path) -> Result<(File, u64, Vec<u8>), AudioError> {
     Ok((file, metadata.len(), start))
 }
 
-/// The blocks of an opened file, by its first bytes.
+/// The decoder of an opened file, chosen by its first bytes.
 fn blocks_of(mut file: File, length: u64, start: &[u8]) -> Result<Box<dyn Blocks>, Fault> {
-    // Players' tools put ID3 tags before everything.
+    // Players' tools put ID3 tags before any format.
     let mut after = Vec::new();
     let skip = tags::leading(start).filter(|&size| size < length);
     if let Some(size) = skip {
@@ -360,6 +360,6 @@ fn blocks_of(mut file: File, length: u64, start: &[u8]) -> Result<Box<dyn Blocks
         }),
         // A stream that was cut may begin in the middle of a frame.
         Found::Unknown => mpeg::open(Section::new(file, 0..length)?, Vec::new())
-            .map_err(|_| Fault::refused("it is not a sound file of a kind that is known")),
+            .map_err(|_| Fault::refused("it is not a sound file of a known kind")),
     }
 }

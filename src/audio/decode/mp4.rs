@@ -1,6 +1,6 @@
-//! What MP4's edit list says of a sound track: where the sound begins in what is decoded, and how long it is.
+//! Reads MP4's edit list: where the sound of a track begins in the decoded samples, and how long it is.
 //!
-//! Encoders of AAC put a lead of some thousand samples before the sound; symphonia's reader does not read edits.
+//! AAC encoders put some thousand samples before the sound; symphonia's reader ignores edits.
 
 use std::{
     fs::File,
@@ -13,7 +13,7 @@ use super::fault::Fault;
 /// Bytes of the index that are read.
 const MOST_INDEX: u64 = 256 << 20;
 
-/// What is known of one sound track.
+/// One sound track.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct SoundTrack {
     pub(super) id: u32,
@@ -30,7 +30,7 @@ pub(super) struct SoundTrack {
 }
 
 impl SoundTrack {
-    /// Frames to leave out at the start, and frames to keep then, at `rate` frames a second, of `total`.
+    /// Frames to leave out at the start, and frames to keep after them, at `rate` frames a second, of `total`.
     pub(super) fn trim(&self, rate: u32, total: Option<u64>) -> (u64, Option<u64>) {
         let Some((start, length)) = self.edit.filter(|_| self.edits == 1) else { return (0, None) };
         let scaled = |ticks: u64, scale: u32| {
@@ -39,7 +39,7 @@ impl SoundTrack {
         };
         let skip = scaled(start, self.timescale);
         let mut keep = (length > 0).then(|| scaled(length, self.movie_timescale));
-        // The edit's length is in the movie's ticks, often of a millisecond; the track's own length is exact.
+        // The edit's length is in the movie's ticks, often milliseconds; the track's own length is exact.
         let tick = scaled(1, self.movie_timescale) + 1;
         if let (Some(frames), Some(left)) = (keep, total.and_then(|total| total.checked_sub(skip)))
             && frames.abs_diff(left) <= tick
@@ -55,7 +55,7 @@ impl SoundTrack {
     }
 }
 
-/// The sound tracks of an MP4 file of `length` bytes, in their order. A file without its index is cut short.
+/// The sound tracks of an MP4 file of `length` bytes, in order. A file without its index is cut short.
 pub(super) fn sound_tracks(file: &mut File, length: u64) -> Result<Vec<SoundTrack>, Fault> {
     let mut at = 0u64;
     while let Some((kind, body)) = atom(file, at, length)? {
@@ -71,11 +71,11 @@ pub(super) fn sound_tracks(file: &mut File, length: u64) -> Result<Vec<SoundTrac
         }
         at = body.end;
     }
-    // A recording that was not ended, or a download.
+    // A recording or a download that was not completed.
     Err(Fault::Short(None))
 }
 
-/// An atom's kind, and where its body lies.
+/// An atom's kind, and the position of its body.
 type Place = ([u8; 4], Range<u64>);
 
 /// The atom at a place of the file; `None` where there is none.

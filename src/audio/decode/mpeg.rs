@@ -1,7 +1,7 @@
-//! MPEG audio, layers I to III: every frame there is, to the end of the file.
+//! MPEG audio, layers I to III: every frame, to the end of the file.
 //!
-//! A stream without a Xing or VBRI header says nothing about its length, and none is guessed. Streams that were
-//! joined follow each other; what an encoder put before and after its sound is taken out of each.
+//! A stream without a Xing or VBRI header does not give its length, and none is guessed. Streams may be concatenated;
+//! the padding of each one's encoder is left out.
 
 use std::ops::Range;
 
@@ -23,14 +23,14 @@ use super::{
 const LEAD: usize = 64 << 10;
 /// Frames in a row that make a stream.
 const CONVINCING: usize = 3;
-/// Frames that may be missing from what a header promises: some encoders count the frame of the header itself.
+/// Frames that may be missing from the promised number: some encoders count the frame of the header itself.
 const FRAME_SLACK: u64 = 1;
-/// Frames that may fail to decode, beside those after a cut whose bits stood in frames before it.
+/// Frames that may fail to decode, besides those after a cut that need bits of frames before it.
 const MOST_FAILED: u64 = 4;
 /// Frames after a cut that may refer to frames before it.
 const RESERVOIR: u64 = 3;
 
-/// Bytes of a file, read ahead as far as is asked.
+/// A file's bytes, read ahead on request.
 struct Window {
     part: Section,
     bytes: Vec<u8>,
@@ -100,7 +100,7 @@ pub(super) struct Mpeg {
     since_cut: u64,
     /// Frames that did not decode.
     failed: u64,
-    /// Samples that were given, for the places in messages.
+    /// Samples returned, for positions in messages.
     given: u64,
 }
 
@@ -119,7 +119,7 @@ pub(super) fn open(part: Section, notes: Vec<Note>) -> Result<Box<dyn Blocks>, F
         return Err(Fault::refused(if free {
             "it is MPEG audio of a free bit rate, which is not decoded"
         } else {
-            "it is no MPEG audio: no frame begins in its first 64 KiB"
+            "it is not MPEG audio: no frame begins in its first 64 KiB"
         }));
     };
     let mut mpeg = Mpeg { window, notes, decoder: None, stream: Stream::default(), since_cut: 0, failed: 0, given: 0 };
@@ -151,7 +151,7 @@ fn run(bytes: &[u8], wanted: usize) -> bool {
 }
 
 impl Mpeg {
-    /// Passes over what is no frame. `false` at the end of the file.
+    /// Skips bytes that are not a frame. `false` at the end of the file.
     fn synchronise(&mut self) -> Result<bool, Fault> {
         let mut passed = 0u64;
         let mut zeros = true;
@@ -174,7 +174,7 @@ impl Mpeg {
                         .and_then(|&bytes| Header::parse(bytes))
                         .is_some_and(|next| next.is_like(&header))
                     || tags::leading(next).or_else(|| tags::trailing(next)).is_some();
-                // In the middle of a stream, where one frame ends another of its kind begins.
+                // In the middle of a stream, at the end of a frame, another of its kind begins.
                 if follows || (passed == 0 && known && self.since_cut > 0) {
                     if ahead.len() < header.bytes {
                         let left = self.window.left();
@@ -198,13 +198,13 @@ impl Mpeg {
         self.passed(passed, zeros, true).map(|()| false)
     }
 
-    /// Judges bytes that are no frames.
+    /// Handles bytes that are not frames.
     fn passed(&mut self, passed: u64, zeros: bool, at_end: bool) -> Result<(), Fault> {
         if passed == 0 {
             return Ok(());
         }
         if passed > LARGEST_FRAME as u64 && !(zeros && at_end) {
-            return Err(Fault::Damage("the bytes there are no MPEG audio".into()));
+            return Err(Fault::Damage("the bytes there are not MPEG audio".into()));
         }
         self.since_cut = 0;
         let place = match &self.decoder {
@@ -219,7 +219,7 @@ impl Mpeg {
         Ok(())
     }
 
-    /// Ends a stream: it must hold the frames that its header promised.
+    /// Ends a stream: it must have held the frames that its header promised.
     fn end_stream(&mut self) -> Result<(), Fault> {
         let stream = std::mem::take(&mut self.stream);
         let Some((promised, (header, _))) = stream.promised.zip(self.decoder.as_ref()) else { return Ok(()) };
@@ -266,7 +266,7 @@ impl Blocks for Mpeg {
         }
         let bytes = self.window.peek(LARGEST_FRAME)?;
         let Some(header) = bytes.first_chunk().and_then(|&bytes| Header::parse(bytes)) else {
-            return Err(Fault::Damage("the bytes there are no MPEG audio".into()));
+            return Err(Fault::Damage("the bytes there are not MPEG audio".into()));
         };
         let frame = bytes.get(..header.bytes).ok_or(Fault::Short(None))?.to_vec();
         self.window.skip(header.bytes as u64)?;

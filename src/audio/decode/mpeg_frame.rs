@@ -1,4 +1,4 @@
-//! Frame headers of MPEG audio (ISO 11172-3, 13818-3), and the headers that encoders put into a first frame.
+//! Frame headers of MPEG audio (ISO 11172-3, 13818-3), and the info headers that encoders put into a first frame.
 
 /// Bytes of a frame's header.
 pub(super) const HEADER_BYTES: usize = 4;
@@ -29,7 +29,7 @@ const KBITS_V1_L3: [u32; 14] = [32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 
 const KBITS_V2_L1: [u32; 14] = [32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256];
 const KBITS_V2_L23: [u32; 14] = [8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160];
 
-/// Version, layer, and the indices of bit rate and sample rate; `None` for what is no header.
+/// Version, layer, and the indices of bit rate and sample rate; `None` when it is not a header.
 fn fields(bytes: [u8; HEADER_BYTES]) -> Option<(u32, u8, u8, usize, usize)> {
     let [sync, kind, rates, _] = bytes;
     if sync != 0xFF || kind & 0xE0 != 0xE0 {
@@ -70,7 +70,7 @@ impl Header {
         Some(Self { version, layer, rate, channels, kbits, bytes: bytes_of, samples })
     }
 
-    /// Whether these bytes begin a frame of a free bit rate, whose size no header says.
+    /// Whether these bytes begin a frame of a free bit rate, whose size is in no header.
     pub(super) fn is_free_format(bytes: [u8; HEADER_BYTES]) -> bool {
         fields(bytes).is_some_and(|(_, _, _, kbits, _)| kbits == 0)
     }
@@ -81,7 +81,7 @@ impl Header {
         self.layer == 2 && forbidden.contains(&self.kbits)
     }
 
-    /// Whether both can stand in one stream that one decoder decodes.
+    /// Whether both may be in one stream for one decoder.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         (self.version, self.layer, self.rate, self.channels) == (other.version, other.layer, other.rate, other.channels)
     }
@@ -97,12 +97,12 @@ impl Header {
     }
 }
 
-/// What a Xing, Info or VBRI header says. The frame that holds it holds no sound.
+/// A Xing, Info or VBRI header. The frame that holds it holds no sound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Info {
     /// Frames that follow.
     pub(super) frames: Option<u64>,
-    /// Samples of a channel that the encoder put before and after the sound; only LAME's kin write them.
+    /// Samples of a channel that the encoder put before and after the sound; only LAME and its relatives write them.
     pub(super) trim: Option<(u64, u64)>,
 }
 

@@ -1,5 +1,5 @@
-//! The pages of an Ogg file (RFC 3533): every one is held against its checksum, its number and its place before
-//! anything is decoded, for a decoder alone passes over damaged pages, and a third of the sound with them.
+//! The pages of an Ogg file (RFC 3533): checks each one's checksum, number and position before anything is decoded,
+//! since a decoder alone skips damaged pages, and up to a third of the sound with them.
 
 use std::{
     fs::File,
@@ -22,17 +22,17 @@ const MOST_STREAMS: usize = 64;
 /// The granule position of a page on which no packet ends.
 const NONE: u64 = u64::MAX;
 
-/// What a file's pages hold.
+/// The contents of a file's pages.
 #[derive(Debug)]
 pub(super) struct Pages {
-    /// The bytes of each chain of streams: files that were joined have several.
+    /// The bytes of each chain of streams: concatenated files have several.
     pub(super) links: Vec<Range<u64>>,
-    /// The codec of the first sound that is not decoded, when nothing that is comes with it.
+    /// The codec of the first sound that is not decoded, if no other sound is.
     pub(super) foreign: Option<&'static str>,
     pub(super) notes: Vec<Note>,
 }
 
-/// One stream of a link while its pages go by.
+/// One stream of a link while its pages are read.
 struct Stream {
     serial: u32,
     sequence: u32,
@@ -42,7 +42,7 @@ struct Stream {
     ended: bool,
 }
 
-/// What the first packet of a stream says it is.
+/// The kind of a stream, by its first packet.
 enum Codec {
     /// Decoded; samples a second.
     Sound(u32),
@@ -74,8 +74,8 @@ fn codec_of(packet: &[u8]) -> Codec {
 /// Walks all pages of `file`, which has `length` bytes.
 ///
 /// # Errors
-/// [`Fault::Damage`] with the place of the first page that is not what was written, [`Fault::Short`] when the file
-/// ends before its streams do.
+/// [`Fault::Damage`] with the position of the first damaged page, [`Fault::Short`] when the file ends before its
+/// streams do.
 pub(super) fn check(file: &mut File, length: u64) -> Result<Pages, Fault> {
     file.seek(SeekFrom::Start(0))?;
     let mut input = BufReader::with_capacity(1 << 16, file);
@@ -93,10 +93,10 @@ pub(super) fn check(file: &mut File, length: u64) -> Result<Pages, Fault> {
         if !header.starts_with(CAPTURE_PATTERN) {
             if !CAPTURE_PATTERN.starts_with(&header[..size.min(4)]) || size >= 4 {
                 if over && !streams.is_empty() && !holds_page(&mut input, &header[..size])? {
-                    pages.notes.push(Note::new(format!("{left} bytes after its streams are no Ogg"), "nothing"));
+                    pages.notes.push(Note::new(format!("{left} bytes after its streams are not Ogg"), "nothing"));
                     break;
                 }
-                return Err(damage(&streams, number, position, "is not where it ought to be"));
+                return Err(damage(&streams, number, position, "is not where it should be"));
             }
             return Err(Fault::Short(None));
         }
@@ -182,7 +182,7 @@ pub(super) fn check(file: &mut File, length: u64) -> Result<Pages, Fault> {
     Ok(pages)
 }
 
-/// Damage of a page, with its place in the file and in time.
+/// Damage of a page, with its position in the file and in time.
 fn damage(streams: &[Stream], number: usize, position: u64, what: &str) -> Fault {
     let time = streams.iter().rev().find(|stream| stream.is_sound).map_or_else(String::new, |stream| {
         format!(", after {:.2} s of its stream", stream.granule as f64 / f64::from(stream.rate))
@@ -190,7 +190,7 @@ fn damage(streams: &[Stream], number: usize, position: u64, what: &str) -> Fault
     Fault::Damage(format!("page {} (at byte {position}{time}) {what}", number + 1))
 }
 
-/// Whether a page begins anywhere in what is left.
+/// Whether a page begins anywhere in the rest.
 fn holds_page(input: &mut impl Read, begun: &[u8]) -> Result<bool, Fault> {
     let mut window = begun.to_vec();
     let mut block = vec![0; 1 << 16];

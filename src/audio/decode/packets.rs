@@ -1,4 +1,4 @@
-//! A decoder and its output, whatever codec it is: symphonia's, or Opus.
+//! A decoder and its output, for any codec: symphonia's, or Opus.
 
 use opus_pure::{MAX_PACKET_SAMPLES, OpusDecoder, OpusMSDecoder};
 use symphonia::core::{
@@ -24,7 +24,7 @@ pub(super) struct Form {
     pub(super) channels: usize,
 }
 
-/// Something that turns packets of one codec into samples.
+/// Decodes packets of one codec.
 pub(super) struct Decoder {
     kind: Kind,
     /// The codec, for messages.
@@ -37,7 +37,7 @@ enum Kind {
     Surround { decoder: OpusMSDecoder, channels: usize },
 }
 
-/// What an Opus stream's header says (RFC 7845, section 5.1).
+/// An Opus stream's header (RFC 7845, section 5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct OpusHead {
     channels: usize,
@@ -75,7 +75,7 @@ impl Decoder {
             // Symphonia 0.6.1 undoes chained couplings in the wrong order: all but the uncoupled channels are noise.
             return Err(Fault::refused(format!("it is Vorbis of {channels} channels, of which only two are decoded")));
         }
-        // Samples that FLAC decodes are held against its checksum.
+        // FLAC's decoded samples are compared with its checksum.
         let options = AudioDecoderOptions::default().verify(true);
         match symphonia::default::get_codecs().make_audio_decoder(parameters, &options) {
             Ok(decoder) => Ok(Self { kind: Kind::Symphonia(decoder), name }),
@@ -117,7 +117,7 @@ impl Decoder {
             out.resize(MAX_PACKET_SAMPLES * channels, 0.0);
             let frames = decode(out).map_err(|error| {
                 tracing::debug!("decoding Opus: {error}");
-                Fault::Damage("the bytes there are no Opus".into())
+                Fault::Damage("the bytes there are not Opus".into())
             })?;
             out.truncate(frames * channels);
             Ok(Form { rate: OPUS_RATE, channels })
@@ -131,8 +131,8 @@ impl Decoder {
             }
             Kind::Symphonia(decoder) => {
                 let buffer = decoder.decode(packet).map_err(|error| match error {
-                    // A decoder that runs out of its packet has met a damaged one, not the end of the file.
-                    SymphoniaError::IoError(_) => Fault::Damage(format!("the bytes there are no {}", self.name)),
+                    // A decoder that runs out of its packet has a damaged one; it is not the end of the file.
+                    SymphoniaError::IoError(_) => Fault::Damage(format!("the bytes there are not {}", self.name)),
                     error => Fault::of(error, self.name),
                 })?;
                 let form = Form { rate: buffer.spec().rate(), channels: buffer.spec().channels().count() };

@@ -1,4 +1,4 @@
-//! A range of a file, read as if it were a whole one.
+//! A section of a file, read as if it were a whole file.
 
 use std::{
     fs::File,
@@ -33,7 +33,7 @@ impl Section {
         self.range.end.saturating_sub(self.position)
     }
 
-    /// Fills as much of `buffer` as the rest of the part has; fewer bytes only at its end.
+    /// Fills as much of `buffer` as the rest of the section has; fewer bytes only at its end.
     pub(super) fn fill(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut filled = 0;
         while filled < buffer.len() {
@@ -47,7 +47,7 @@ impl Section {
         Ok(filled)
     }
 
-    /// Passes over bytes, to the end at most.
+    /// Skips bytes, to the end at most.
     pub(super) fn pass(&mut self, count: u64) -> io::Result<()> {
         let target = self.position.saturating_add(count).min(self.range.end);
         self.file.seek(SeekFrom::Start(target))?;
@@ -55,7 +55,7 @@ impl Section {
         Ok(())
     }
 
-    /// The part as symphonia reads it.
+    /// The section as symphonia's source.
     pub(super) fn into_stream(self) -> MediaSourceStream<'static> {
         MediaSourceStream::new(Box::new(self), Default::default())
     }

@@ -1,11 +1,11 @@
 //! Tags that players' tools put before, between and after sound: ID3, APE, Lyrics3.
 
-/// Bytes that are enough to know a tag and its size.
+/// Bytes that suffice to recognise a tag and its size.
 pub(super) const HEADER: usize = 32;
 
 /// Bytes of an ID3v1 tag.
 const ID3V1: u64 = 128;
-/// Bytes of what some writers put before an ID3v1 tag.
+/// Bytes that some writers put before an ID3v1 tag.
 const ID3V1_PLUS: u64 = 227;
 
 /// The size of an ID3v2 tag whose first bytes these are.
@@ -31,7 +31,7 @@ pub(super) fn trailing(bytes: &[u8]) -> Option<u64> {
     if bytes.starts_with(b"APETAGEX") {
         return ape(bytes);
     }
-    // Its size stands at its end; nothing but tags follows it.
+    // Its size is at its end; only tags follow it.
     bytes.starts_with(b"LYRICSBEGIN").then_some(u64::MAX)
 }
 
@@ -43,7 +43,7 @@ fn ape(bytes: &[u8]) -> Option<u64> {
     Some(u64::from(size) + if flags & (1 << 29 | 1 << 31) != 0 { 32 } else { 0 })
 }
 
-/// Bytes at the end of a file that are tags. `last` holds as many of its last bytes as are at hand.
+/// Bytes of tags at the end of a file. `last` holds its last bytes, as many as were read.
 pub(super) fn at_end(last: &[u8]) -> u64 {
     let mut end = last.len();
     loop {

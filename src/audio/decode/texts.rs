@@ -1,4 +1,4 @@
-//! Texts that recorders put into WAV files beside the sound.
+//! Texts that recorders store in WAV files beside the sound.
 
 use std::{
     fs::File,
@@ -10,7 +10,7 @@ use super::chunks;
 /// Most bytes of a text that are read.
 const LONGEST: u64 = 1 << 20;
 
-/// What recorders say of a recording.
+/// The texts of a recorder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::audio) struct Texts {
     /// GUANO's lines, `Key: value`.
@@ -19,7 +19,7 @@ pub(in crate::audio) struct Texts {
     pub(in crate::audio) comment: Option<String>,
 }
 
-/// The texts of a WAV file, before and behind its samples; `None` where it is none, or its chunks cannot be followed.
+/// The texts of a WAV file, before and after its samples; `None` where it is none, or its chunks are invalid.
 pub(in crate::audio) fn texts(file: &mut File) -> Option<Texts> {
     let mut texts = Texts::default();
     for (id, body) in chunks::all(file)? {

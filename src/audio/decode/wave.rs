@@ -1,8 +1,8 @@
 //! WAV in all its forms: RIFF, RIFX, RF64, BW64 and Sony Wave64, with the sizes that real writers leave in headers.
 //!
-//! Pipes, radios and recorders that died write sizes of 0, of 2^31 or 2^32, or some bytes beside the truth. The chunks
-//! are read as libsndfile, sox and ffmpeg read them: the size of the whole is never believed, the size of the data
-//! where the bytes bear it out.
+//! Pipes, radios and interrupted recorders write sizes of 0, of 2^31 or 2^32, or a few bytes off. The chunks are read
+//! as libsndfile, sox and ffmpeg read them: the size of the whole is ignored, the size of the data is used where the
+//! bytes confirm it.
 
 use std::fs::File;
 
@@ -26,7 +26,7 @@ use super::{
     section::Section,
 };
 
-/// What a `fmt ` chunk says.
+/// The contents of a `fmt ` chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Format {
     tag: u16,
@@ -36,7 +36,7 @@ struct Format {
     bits: u16,
 }
 
-/// The tag that says: the real one stands further down.
+/// The tag of an extended chunk, which gives the encoding further on.
 const EXTENSIBLE: u16 = 0xFFFE;
 
 impl Format {
@@ -108,18 +108,18 @@ pub(super) fn open(mut file: File, length: u64) -> Result<Box<dyn Blocks>, Fault
     Ok(Box::new(Raw::new(part, &parameters, name_of(format.tag), raw, notes)?))
 }
 
-/// Bytes that a data chunk may promise beyond the end of the file: headers counted in, or paddings.
+/// Bytes that a data chunk may promise beyond the end of the file: counted headers, or padding.
 const SLACK: u64 = 256;
 
-/// Refuses data that is cut short; notes what its size says wrongly.
+/// Refuses data that is cut short; notes errors of its size.
 fn judge(data: &Data, raw: &RawLayout, rate: u32, notes: &mut Vec<Note>) -> Result<(), Fault> {
     let there = raw.frames_in(data.there);
     match data.promised {
         None => notes.push(Note::new(
             format!(
-                "its header gives no length, as writers to a pipe leave it: all {there} frames that follow are read"
+                "its header gives no length, as in files written to a pipe: all {there} frames that follow are read"
             ),
-            "nothing, unless it ought to be longer",
+            "nothing, unless it should be longer",
         )),
         Some(promised) if promised > data.there + SLACK => {
             return Err(super::short(there, Some(raw.frames_in(promised)), rate));
@@ -129,7 +129,7 @@ fn judge(data: &Data, raw: &RawLayout, rate: u32, notes: &mut Vec<Note>) -> Resu
                 "its header promises {} bytes more than there are: all {there} frames that are there are read",
                 promised - data.there
             ),
-            "nothing, unless it ought to be longer",
+            "nothing, unless it should be longer",
         )),
         Some(_) => {}
     }
@@ -137,19 +137,19 @@ fn judge(data: &Data, raw: &RawLayout, rate: u32, notes: &mut Vec<Note>) -> Resu
     let rest = (data.end() - data.start) % raw.block_bytes as u64;
     // One byte pads an odd size, which ffmpeg counts in.
     if rest > 1 && raw.head.is_none() {
-        notes.push(Note::new(format!("{rest} bytes after its {used} frames are no whole frame"), "nothing"));
+        notes.push(Note::new(format!("{rest} bytes after its {used} frames are not a whole frame"), "nothing"));
     }
     Ok(())
 }
 
-/// The decoder's name for an encoding, and how its samples lie.
+/// The decoder's name for an encoding, and the layout of its samples.
 fn encoding(format: Format, dialect: Dialect) -> Result<(AudioCodecId, RawLayout), Fault> {
     let channels = usize::from(format.channels);
     let refused = |problem: String| Err(Fault::refused(problem));
     let big = dialect.is_big_endian();
     match format.tag {
         0x0001 | 0x0003 => {
-            // Samples of 12 or 20 bits stand in the upper bits of whole bytes.
+            // Samples of 12 or 20 bits are in the upper bits of whole bytes.
             let bytes = match (usize::from(format.block_bytes), usize::from(format.bits).div_ceil(8)) {
                 (block, bits) if bits > 0 && (block == 0 || block % channels != 0 || block / channels < bits) => bits,
                 (block, _) => block / channels,
@@ -243,5 +243,5 @@ pub(super) fn open_au(file: File, length: u64) -> Result<Box<dyn Blocks>, Fault>
     Ok(Box::new(Raw::new(Section::new(file, start..data.end())?, &parameters, "AU", raw, notes)?))
 }
 
-// The bound on channels keeps a frame's bytes far below what is read at once.
+// The limit on channels keeps a frame's bytes far below what is read at once.
 const _: () = assert!(*limits::CHANNELS.end() <= u16::MAX as usize);

@@ -1,4 +1,4 @@
-//! Whether a device computes what this project's CPU kernels compute, for every method, in single precision and bf16.
+//! Compares a device's results with this project's CPU kernels, for every method, in single precision and bf16.
 
 use candle_core::{DType, Device, Tensor};
 use serde::Serialize;
@@ -14,13 +14,13 @@ use crate::{
 /// Learning rate of the compared steps.
 const LR: f64 = 1e-4;
 
-/// How far a device's numbers may be from the CPU's. Each is a difference's Euclidean norm over that of the CPU's.
+/// Largest allowed differences between a device and the CPU, as Euclidean norms relative to the CPU's.
 #[derive(Clone, Copy, Serialize)]
 struct Bounds {
     logits: f64,
     /// Of all gradients together.
     gradients: f64,
-    /// Of the worst parameter's gradient. A query's is the little that softmax leaves of large terms.
+    /// Of the worst parameter's gradient. A query's is the small rest of large terms in softmax.
     gradient: f64,
     /// Of the losses of all steps.
     losses: f64,
@@ -30,10 +30,10 @@ impl Bounds {
     fn of(precision: Precision) -> Self {
         match precision {
             // 24 bits, sums of some hundred terms in another order, through a dozen blocks and back. A step of AdamW
-            // divides by a gradient's size, so it passes on how far a small one is off, too.
+            // divides by a gradient's size, so it passes on the relative error of a small one, too.
             Precision::F32 => Self { logits: 1e-4, gradients: 1e-4, gradient: 1e-3, losses: 1e-3 },
-            // 8 bits: operands and results of every product of a block are off by up to 0.4 %, at random, which a dozen
-            // blocks of four products add up in squares to some percent.
+            // 8 bits: operands and results of every product of a block are off by up to 0.4 %, at random, which adds up
+            // in squares to some percent over a dozen blocks of four products.
             Precision::Bf16 => Self { logits: 0.05, gradients: 0.1, gradient: 0.5, losses: 0.05 },
         }
     }
@@ -59,7 +59,7 @@ struct Report {
     agrees: bool,
 }
 
-/// What one side computed.
+/// The results of one side.
 struct Side {
     logits: Vec<f32>,
     /// Name and values of each gradient of the first step.
@@ -85,7 +85,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         for dtype in ["f32", "bf16"] {
             let (opened, features) = of(&args.device, dtype)?;
             let memory = MemoryOptions { precision: opened.precision, ..MemoryOptions::default() };
-            // What computes on accelerators, on the CPU as well.
+            // The engine for accelerators, on the CPU as well.
             let mut engine = model::engine_by(Compute::Accelerator, &opened.config, method, memory)?;
             let found = side(&mut *engine, &opened, &features, args.steps)?;
             let report = compare(&expected, &found, opened.precision, method, opened.store.device());
@@ -101,7 +101,8 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     Err(CliError::Failed(format!("{} does not agree with the CPU: {}", args.device, failed.join(", "))))
 }
 
-/// Moves everything that trains off where it starts: at zero, an adapter's `up` would hide all that is before it.
+/// Moves every trainable parameter away from its initial value: at zero, an adapter's `up` would hide everything before
+/// it.
 fn moved(store: &ParamStore) -> Result<(), CliError> {
     for (spec, var) in store.trainable() {
         let phase = spec.name.bytes().map(f32::from).sum::<f32>();
@@ -161,7 +162,7 @@ fn compare(cpu: &Side, other: &Side, dtype: Precision, method: Method, device: &
         first_losses: at(<[f32]>::first),
         last_losses: at(<[f32]>::last),
         bounds,
-        // Written so that what is no number does not agree.
+        // Written so that a value that is not a number does not agree.
         agrees: logits <= bounds.logits
             && gradients <= bounds.gradients
             && gradient <= bounds.gradient
@@ -169,7 +170,7 @@ fn compare(cpu: &Side, other: &Side, dtype: Precision, method: Method, device: &
     }
 }
 
-/// The Euclidean norm of what lies between two lists, over the second's.
+/// The Euclidean norm of the difference of two lists, relative to the second's.
 fn difference(found: &[f32], expected: &[f32]) -> f64 {
     if found.len() != expected.len() {
         return f64::INFINITY;
@@ -199,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_number_does_not_agree() {
+    fn a_value_that_is_not_a_number_does_not_agree() {
         let side = |value: f32| Side {
             logits: vec![value, 1.0],
             gradients: vec![("head".into(), vec![1.0, 0.0])],

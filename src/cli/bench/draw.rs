@@ -1,4 +1,4 @@
-//! One frame of every screen of the workbench: how long it takes and what it writes to the terminal.
+//! The time to draw one frame of each screen of the workbench, and the bytes it writes to the terminal.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! The latency of live answers: alone, beside training on the same threads, and beside training on threads of their own.
+//! The latency of live predictions: alone, beside training on the same threads, and beside training on other threads.
 
 use std::{
     sync::{
@@ -21,18 +21,18 @@ use crate::{
     ops::parallel,
 };
 
-/// How long an event may take to come.
+/// Longest wait for an event.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What is beside listening.
+/// What runs beside listening.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Beside {
     /// Nothing.
     Nothing,
-    /// Training steps, on the threads that answer.
+    /// Training steps, on the threads of live predictions.
     TrainingShared,
-    /// Training steps; answers have threads of their own, as they do in the program.
+    /// Training steps; live predictions have threads of their own, as they do in the program.
     TrainingApart,
 }
 
@@ -54,7 +54,7 @@ struct Report {
     dropped: u64,
 }
 
-/// Answers with a model as it is opened, with or without threads of its own.
+/// Classifies with a model as opened, with or without threads of its own.
 struct Answering {
     opened: Opened,
     engine: Box<dyn Engine>,
@@ -91,7 +91,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         let report = measure(args, beside)?;
         output.object(&report)?;
         output.line(format!(
-            "{beside:?}: {} answers, {:.0} ms on average, {:.0} ms in the middle, {:.0} ms at worst (model {:.0} ms), {} skipped",
+            "{beside:?}: {} predictions, {:.0} ms on average, {:.0} ms median, {:.0} ms at worst (model {:.0} ms), {} skipped",
             report.answers,
             report.mean_latency_ms,
             report.median_latency_ms,
@@ -162,7 +162,7 @@ fn measure(args: &Args, beside: Beside) -> Result<Report, CliError> {
     })
 }
 
-/// So many seconds of a made-up sound, as a file.
+/// So many seconds of synthetic sound, as a file.
 fn noise(seconds: usize) -> Result<tempfile::NamedTempFile, CliError> {
     let failed = |error: &dyn std::fmt::Display| CliError::Failed(format!("no sound could be written: {error}"));
     let file = tempfile::Builder::new().suffix(".wav").tempfile().map_err(|error| failed(&error))?;

@@ -1,4 +1,4 @@
-//! What a token costs, from short clips to long ones, beside what arithmetic says.
+//! The cost per token, from short clips to long ones, beside the count of multiplications.
 
 use std::path::Path;
 
@@ -21,11 +21,11 @@ struct Length {
     batch: usize,
     tokens: usize,
     ms: f64,
-    /// Microseconds a token.
+    /// Microseconds per token.
     us_a_token: f64,
-    /// Million multiplications a token.
+    /// Million multiplications per token.
     millions_a_token: f64,
-    /// Microseconds a token at the rate of all lengths together.
+    /// Microseconds per token at the average rate of all lengths.
     us_by_count: f64,
 }
 

@@ -36,7 +36,7 @@ pub(super) fn attention_backward(
     }
 
     if needs.lora || gradients.qkv.weight.is_some() || gradients.qkv.bias.is_some() {
-        // Tokens that are not carried on have no query.
+        // Tokens that are dropped after attention have no query.
         for clip in dqkv.chunks_exact_mut(keys * 3 * d) {
             for token in clip.chunks_exact_mut(3 * d).skip(shape.keep) {
                 token[..d].fill(0.0);
@@ -114,7 +114,7 @@ fn heads_backward(shape: &Shape, qkv: &mut [f32], dmixed: &[f32], lse: &[f32]) {
     });
 }
 
-/// Prompts are one for the whole batch: the gradients of their keys and values are summed over the clips first.
+/// Prompts are shared by the whole batch: the gradients of their keys and values are summed over the clips first.
 fn prompt_backward(shape: &Shape, weights: &Block<&[f32]>, prompt: &[f32], dqkv: &[f32], gradient: &mut [f32]) {
     let (d, prompts) = (shape.hidden, prompt.len() / shape.hidden);
     with_scratch([prompts * 3 * d, prompts * d], |[sum, dn]| {
@@ -128,7 +128,7 @@ fn prompt_backward(shape: &Shape, weights: &Block<&[f32]>, prompt: &[f32], dqkv:
     });
 }
 
-/// One tile's rows from the gradient of packed queries, keys and values to the input's.
+/// One tile of rows from the gradient of packed queries, keys and values to that of the input.
 struct InputTile<'a> {
     x: &'a [f32],
     dqkv: Mat<'a>,

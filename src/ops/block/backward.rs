@@ -18,7 +18,7 @@ use crate::ops::{
 };
 
 /// From the gradient of the block's output, `dy` (batch, keep, D), adds each trainable parameter's gradient to
-/// `gradients` and, if `needs.input`, overwrites `dx` (batch, tokens, D) with the input's. Uses up the tape.
+/// `gradients` and, if `needs.input`, overwrites `dx` (batch, tokens, D) with the input's. Consumes the tape.
 pub fn backward(
     shape: &Shape,
     weights: &Block<&[f32]>,
@@ -127,12 +127,12 @@ fn after_attention(
     jobs.run();
 }
 
-/// Of a buffer of rows of `width` values some rows, or nothing of an empty one.
+/// A range of rows of `width` values from a buffer; empty if the buffer is.
 fn part<'a>(rows: &'a [f32], range: &Range<usize>, width: usize) -> &'a [f32] {
     if rows.is_empty() { rows } else { &rows[range.start * width..range.end * width] }
 }
 
-/// One tile's rows; what is empty is not needed.
+/// One tile of rows; an empty slice is not needed.
 struct Tile<'a> {
     from: usize,
     dy: &'a [f32],
@@ -152,7 +152,7 @@ struct Tile<'a> {
 }
 
 impl Tile<'_> {
-    /// Of the block's input it is given `x`. Returns the gradients of norm2's weight and bias, if asked.
+    /// From the block's input `x`. Returns the gradients of norm2's weight and bias, if wanted.
     fn backward(
         mut self,
         shape: &Shape,
@@ -169,7 +169,7 @@ impl Tile<'_> {
         let lengths =
             [rows_of(needs.mlp && self.dpre.is_empty(), mlp), rows_of(needs.n, d), rows_of(needs.x2_again(), d)];
         let of_norm2 = with_scratch(lengths, |[dpre, dn, again]| {
-            // As in the forward pass, operation by operation, so that the bits are the same.
+            // The same operations in the same order as the forward pass, so that the bits are the same.
             let x2 = match &layers.spatial {
                 Some(spatial) if needs.x2_again() => {
                     copy_carried(shape, self.from, x, again);
@@ -225,7 +225,7 @@ impl Tile<'_> {
         of_norm2
     }
 
-    /// From the gradient of x2 to those of the Spatial Adapter's inside, h and attention's output.
+    /// From the gradient of x2 to those of the Spatial Adapter's inner values, h and attention's output.
     fn before_x2(&mut self, shape: &Shape, weights: &Block<&[f32]>, needs: Needs) {
         let d = shape.hidden;
         if let (Some(spatial), true) = (&weights.spatial, needs.spatial_pre) {

@@ -1,19 +1,19 @@
-//! How many multiplications the products of a block take.
+//! The number of multiplications in the matrix products of a block.
 
 use super::{Needs, Shape, Widths};
 
-/// Scalars of a block's matrices that train: those that see the block's input, and those behind attention.
+/// Scalars of a block's matrices that train: those whose input is the block's input, and the others.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Trained {
-    /// Packed queries, keys and values, and low-rank updates of them.
+    /// Packed queries, keys and values, and their low-rank updates.
     pub before: usize,
     /// All others.
     pub behind: usize,
 }
 
 impl Needs {
-    /// Multiplications of the forward and of the backward pass, which computes again what was not kept. Those of
-    /// low-rank updates and prompts themselves, and everything that is no product of matrices, are left out.
+    /// Multiplications of the forward and of the backward pass, including what backward recomputes. Those of low-rank
+    /// updates and prompts themselves, and everything that is not a product of matrices, are left out.
     pub fn multiplications(&self, shape: &Shape, widths: Widths, trained: Trained) -> [u64; 2] {
         let (d, rows_in, rows) = (shape.hidden, shape.rows_in(), shape.rows_out());
         let Widths { prompts, mlp, spatial, adapter } = widths;
@@ -47,7 +47,8 @@ mod tests {
     use crate::ops::block::{Adapter, Block, Linear};
 
     /// Per token and in units of D squared: 12 forward and 24 backward where everything trains; 13 and 14 with both
-    /// adapters of a quarter's width, and 0.75 to compute again what they keep (4.75 in lean blocks); attention is 2 and 5 times N / D.
+    /// adapters of a quarter's width, and 0.75 to recompute their inner values (4.75 in lean blocks); attention is 2
+    /// and 5 times N / D.
     #[test]
     fn counts_are_those_of_the_table() {
         let (d, tokens) = (64, 32);

@@ -13,12 +13,12 @@ use crate::ops::{
     parallel::{Rows, tile_rows, tiles, with_scratch},
 };
 
-/// Rows that a core takes through a chain of kernels at a time: enough for the packing of a weight, once a tile, to be a
-/// small part of the product.
+/// Rows that a core takes through a chain of kernels at a time: enough that packing a weight, once per tile, is a small
+/// part of the product.
 pub(super) const ROWS: usize = 640;
 
 impl<'a> Linear<&'a [f32]> {
-    /// This as a LayerNorm.
+    /// As a LayerNorm.
     pub(super) fn norm(&self, eps: f32) -> LayerNorm<'a> {
         LayerNorm { weight: self.weight, bias: self.bias, eps }
     }
@@ -35,7 +35,7 @@ impl<'a> Linear<&'a [f32]> {
 }
 
 impl<'a> LowRank<&'a [f32]> {
-    /// Its inner width, in a model of this hidden size.
+    /// Its inner size, in a model of this hidden size.
     pub(super) fn rank(&self, d: usize) -> usize {
         self.down.len() / d
     }
@@ -60,8 +60,8 @@ impl<'a> LowRank<&'a [f32]> {
     }
 }
 
-/// `y` (batch, keep, D) from `x` (batch, tokens, D). With `kept`, keeps there what is needed; with `squares`,
-/// measures the adapters' part.
+/// `y` (batch, keep, D) from `x` (batch, tokens, D). With `kept`, saves there what backward needs; with `squares`,
+/// measures the adapters' outputs.
 pub fn forward(
     shape: &Shape,
     weights: &Block<&[f32]>,
@@ -95,7 +95,7 @@ pub fn forward(
     let mixed = mixed.get(rows * d);
     attend(shape, qkv, mixed, tape.lse.get(kept.lse));
 
-    // From here on every row is alone, and a tile of them goes all the way.
+    // From here on rows are independent, and a tile of them goes all the way.
     let mut y = Rows::new(y, d);
     let mut h = Rows::new(tape.h.get(kept.h), d);
     let mut spatial_pre = Rows::new(tape.spatial_pre.get(kept.spatial_pre), widths.spatial);
@@ -128,8 +128,8 @@ pub fn forward(
     }
 }
 
-/// Rows of a block's input that are cut into tiles together: those of one clip where clips differ from their
-/// neighbours (not every row is kept, prompts lie between), else all of them as if they were one clip.
+/// Rows of a block's input that are cut into tiles together: those of one clip where clips are not contiguous (not
+/// every row is kept, or prompts lie between), else all of them as if they were one clip.
 pub(super) fn groups(shape: &Shape, prompts: usize) -> (usize, usize, usize) {
     if shape.keep == shape.tokens && prompts == 0 {
         (1, shape.rows_in(), shape.rows_in())
@@ -205,7 +205,7 @@ fn attend(shape: &Shape, qkv: &[f32], mixed: &mut [f32], lse: &mut [f32]) {
     });
 }
 
-/// One tile's rows of everything after attention; what is empty is not kept.
+/// One tile of rows of everything after attention; an empty slice is not saved.
 struct Tile<'a> {
     from: usize,
     mixed: Mat<'a>,
@@ -254,7 +254,7 @@ impl Tile<'_> {
     }
 }
 
-/// To `to` the rows of `x` (batch, tokens, D) that are the rows from `from` on of those carried on after attention.
+/// Copies to `to` the rows of `x` (batch, tokens, D) that correspond to the rows from `from` on after attention.
 pub(super) fn copy_carried(shape: &Shape, from: usize, x: &[f32], to: &mut [f32]) {
     let d = shape.hidden;
     for (row, to) in to.chunks_exact_mut(d).enumerate() {

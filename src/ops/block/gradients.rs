@@ -1,4 +1,4 @@
-//! Gradients of weights: sums over rows, cut so that cores share them without sharing a sum.
+//! Gradients of weights: sums over rows, cut so that each sum belongs to one core.
 
 use rayon::prelude::*;
 
@@ -17,7 +17,7 @@ pub(super) fn norm_gradient(shape: &Shape, x: &[f32], dy: &[f32]) -> [Vec<f32>; 
     [weight, bias]
 }
 
-/// Adds the tiles' parts in their order, so that the sum does not depend on which core was first.
+/// Adds the tiles' parts in order, so that the sum does not depend on which core was first.
 pub(super) fn add_norm(gradient: &mut Linear<Option<&mut [f32]>>, parts: &[NormGradient]) {
     for [weight, bias] in parts.iter().flatten() {
         if let Some(gradient) = &mut gradient.weight {
@@ -29,7 +29,7 @@ pub(super) fn add_norm(gradient: &mut Linear<Option<&mut [f32]>>, parts: &[NormG
     }
 }
 
-/// Weight gradients waiting to be computed, cut by output.
+/// Weight gradients to compute, cut by output.
 #[derive(Default)]
 pub(super) struct Jobs<'a>(Vec<Job<'a>>);
 

@@ -1,4 +1,4 @@
-//! A block's linear layers as the forward pass multiplies by them.
+//! A block's linear layers as the forward pass uses them.
 
 use super::{Adapter, Block, Linear};
 use crate::ops::{
@@ -16,7 +16,7 @@ pub(super) struct Layer<'a> {
     pub bias: &'a [f32],
 }
 
-/// Those of a block.
+/// The linear layers of a block.
 #[derive(Debug)]
 pub(super) struct Layers<'a> {
     pub qkv: Layer<'a>,
@@ -28,8 +28,7 @@ pub(super) struct Layers<'a> {
 }
 
 impl<'a> Layers<'a> {
-    /// The layers of a block. Nothing is copied: the product packs what it needs of a weight (out, in) as fast as it
-    /// packs one that lies the other way round.
+    /// The layers of a block. Nothing is copied: packing a weight (out, in) takes as long as packing its transpose.
     pub fn of(weights: &Block<&'a [f32]>) -> Self {
         let pair = |adapter: &Adapter<&'a [f32]>| [Layer::of(&adapter.down), Layer::of(&adapter.up)];
         Self {
@@ -66,8 +65,8 @@ impl Layer<'_> {
         product(MatMut::new(out, self.outputs()), Into::Add, 1.0, x, self.weight);
     }
 
-    /// `out = GELU(x weight + bias)`; one of `pre`, what GELU is of, and `slope`, its slope there, may be kept: what is
-    /// empty is not.
+    /// `out = GELU(x weight + bias)`; `pre`, the input of GELU, or `slope`, its slope there, may be saved: an empty
+    /// slice is not.
     pub fn apply_gelu(&self, x: Mat<'_>, pre: &mut [f32], slope: &mut [f32], out: &mut [f32]) {
         let to = if pre.is_empty() { &mut *out } else { &mut *pre };
         product(MatMut::new(to, self.outputs()), Into::Set, 1.0, x, self.weight);
@@ -80,14 +79,14 @@ impl Layer<'_> {
         }
     }
 
-    /// What [`apply_gelu`](Self::apply_gelu) takes GELU of, to the bit.
+    /// The input of GELU in [`apply_gelu`](Self::apply_gelu), to the bit.
     pub fn before_gelu(&self, x: Mat<'_>, pre: &mut [f32]) {
         product(MatMut::new(pre, self.outputs()), Into::Set, 1.0, x, self.weight);
         columns::add_to_rows(pre, self.bias);
     }
 }
 
-/// `out += up(GELU(down(x)))` of an adapter's two layers. Where asked, gives the sum of squares of what is added.
+/// `out += up(GELU(down(x)))` of an adapter's two layers. If wanted, returns the sum of squares of what is added.
 pub(super) fn add_adapter(
     [down, up]: &[Layer<'_>; 2],
     x: Mat<'_>,

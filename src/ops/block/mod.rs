@@ -1,17 +1,17 @@
-//! A pre-norm Transformer block with its adapters and prompts: what it is made of, what its backward pass needs.
+//! A pre-norm Transformer block with its adapters and prompts: its parameters, and what its backward pass needs.
 //!
 //! With `S` and `M` the adapters (reference: AAT, arXiv 2401.10544) and x the tokens (batch, tokens, D):
 //!
 //! ```text
-//! h  = proj(attention(qkv(norm1(x))))         queries and values with their low-rank updates, where there are any
+//! h  = proj(attention(qkv(norm1(x))))         queries and values with their low-rank updates, if any
 //! x2 = x + h + S.up(GELU(S.down(h)))
 //! n  = norm2(x2)
 //! y  = x2 + fc2(GELU(fc1(n))) + M.up(GELU(M.down(n)))
 //! ```
 //!
-//! Prompts are seen by attention as keys and values and go no further, so they are projected once for the whole
-//! batch, and last: attention does not mind the order of its keys. Of the tokens only the first `keep` are carried on
-//! after attention, which is all of them except where only the class tokens are used afterwards.
+//! Prompts serve attention as keys and values only, so they are projected once for the whole batch, and appended:
+//! attention does not depend on the order of its keys. Only the first `keep` tokens continue after attention, which is
+//! all of them except where only the class tokens are used afterwards.
 
 mod attention_backward;
 mod backward;
@@ -30,14 +30,14 @@ pub use saved::{Lengths, Needs, Saved, Tape, Widths};
 
 use super::parallel::Buffer;
 
-/// Sizes of a block and of the batch that goes through it.
+/// Sizes of a block and of its batch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Shape {
     /// Clips.
     pub batch: usize,
     /// Tokens of each clip, without prompts.
     pub tokens: usize,
-    /// Leading tokens of each clip that are carried on after attention.
+    /// Leading tokens of each clip that continue after attention.
     pub keep: usize,
     /// Hidden size D.
     pub hidden: usize,
@@ -45,23 +45,23 @@ pub struct Shape {
     pub heads: usize,
     /// Epsilon of both LayerNorms.
     pub eps: f32,
-    /// What a low-rank update is multiplied by.
+    /// Factor of a low-rank update.
     pub lora_scale: f32,
 }
 
 impl Shape {
-    /// Rows that come in.
+    /// Rows of the input.
     fn rows_in(&self) -> usize {
         self.batch * self.tokens
     }
 
-    /// Rows that go out.
+    /// Rows of the output.
     fn rows_out(&self) -> usize {
         self.batch * self.keep
     }
 }
 
-/// A linear layer's weight (out, in) and bias (out), or what belongs to them.
+/// A linear layer's weight (out, in) and bias (out), or values that correspond to them.
 #[derive(Clone, Debug, Default)]
 pub struct Linear<T> {
     /// For the weight.
@@ -88,7 +88,7 @@ pub struct LowRank<T> {
     pub up: T,
 }
 
-/// The low-rank updates of a block's queries and values. They see norm1's output; prompts have none.
+/// The low-rank updates of a block's queries and values. Their input is norm1's output; prompts have none.
 #[derive(Clone, Debug, Default)]
 pub struct Lora<T> {
     /// Added to the queries.
@@ -97,7 +97,7 @@ pub struct Lora<T> {
     pub v: LowRank<T>,
 }
 
-/// One thing for each parameter of a block: its values, or its gradient.
+/// One value of type `T` for each parameter of a block, such as its values or its gradient.
 #[derive(Clone, Debug, Default)]
 pub struct Block<T> {
     /// Prompt tokens, (prompts, D).
@@ -123,15 +123,15 @@ pub struct Block<T> {
 }
 
 impl<T> Linear<T> {
-    /// The same arrangement of other things.
+    /// The same arrangement of other values.
     ///
     /// # Errors
-    /// The first that `f` gives.
+    /// The first error that `f` returns.
     pub fn try_map<'a, U, E>(&'a self, f: &mut impl FnMut(&'a T) -> Result<U, E>) -> Result<Linear<U>, E> {
         Ok(Linear { weight: f(&self.weight)?, bias: f(&self.bias)? })
     }
 
-    /// The same from mutable things.
+    /// The same for mutable values.
     pub fn map_mut<'a, U>(&'a mut self, f: &mut impl FnMut(&'a mut T) -> U) -> Linear<U> {
         Linear { weight: f(&mut self.weight), bias: f(&mut self.bias) }
     }
@@ -168,10 +168,10 @@ impl<T> Lora<T> {
 }
 
 impl<T> Block<T> {
-    /// The same arrangement of other things.
+    /// The same arrangement of other values.
     ///
     /// # Errors
-    /// The first that `f` gives.
+    /// The first error that `f` returns.
     pub fn try_map<'a, U, E>(&'a self, f: &mut impl FnMut(&'a T) -> Result<U, E>) -> Result<Block<U>, E> {
         Ok(Block {
             prompt: self.prompt.as_ref().map(&mut *f).transpose()?,
@@ -187,20 +187,20 @@ impl<T> Block<T> {
         })
     }
 
-    /// The same where nothing can fail.
+    /// The same for an `f` that cannot fail.
     pub fn map<'a, U>(&'a self, mut f: impl FnMut(&'a T) -> U) -> Block<U> {
         let Ok(mapped) = self.try_map(&mut |one| Ok::<_, std::convert::Infallible>(f(one)));
         mapped
     }
 
-    /// Everything in its order.
+    /// All values in order.
     pub fn list(&self) -> Vec<&T> {
         let mut all = Vec::new();
         self.map(|one| all.push(one));
         all
     }
 
-    /// The same from mutable things.
+    /// The same for mutable values.
     pub fn map_mut<'a, U>(&'a mut self, mut f: impl FnMut(&'a mut T) -> U) -> Block<U> {
         let f = &mut f;
         Block {
@@ -218,13 +218,13 @@ impl<T> Block<T> {
     }
 }
 
-/// Gradients of a block's parameters: a buffer for each that trains. Backward adds to what they hold.
+/// Gradients of a block's parameters: a buffer for each that trains. Backward adds to them.
 pub type Gradients<'a> = Block<Option<&'a mut [f32]>>;
 
-/// Memory that every block uses in turn.
+/// Scratch memory that all blocks share.
 #[derive(Debug, Default)]
 pub struct Workspace {
-    /// What a tape would hold, for blocks that need not keep it.
+    /// The contents of a tape, for blocks that need not save it.
     qkv: Buffer,
     mixed: Buffer,
     /// norm1 or norm2 of all rows, for weight gradients.
@@ -238,11 +238,11 @@ pub struct Workspace {
     dpre: Buffer,
     dadapter: Buffer,
     dspatial: Buffer,
-    /// What GELU is of in the MLP and in the adapters, computed again.
+    /// The inputs of GELU in the MLP and in the adapters, recomputed.
     pre: Buffer,
     spatial_pre: Buffer,
     adapter_pre: Buffer,
-    /// The inside of both low-rank updates, scaled, (batch, tokens, 2 rank), and its gradient.
+    /// The inner values of both low-rank updates, scaled, (batch, tokens, 2 rank), and their gradient.
     lora: [Buffer; 2],
 }
 
@@ -270,14 +270,14 @@ impl Workspace {
     }
 }
 
-/// Sums of squares over the rows of one block, from which norms are made.
+/// Sums of squares over the rows of one block, from which norms are computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Squares {
-    /// What the Spatial Adapter adds.
+    /// The Spatial Adapter's output.
     pub spatial: f64,
     /// The residual stream before attention's output is added.
     pub x: f64,
-    /// What the MLP Adapter adds.
+    /// The MLP Adapter's output.
     pub adapter: f64,
     /// The residual stream before the MLP's output is added.
     pub x2: f64,

@@ -1,19 +1,19 @@
-//! What the backward pass of a block needs, and what forward keeps for it: the least from which the rest is cheap.
+//! What the backward pass of a block needs, and what forward saves for it: the least from which the rest is cheap.
 //!
-//! The adapters' insides and x2 are computed again where what they come from is kept anyway. Where fc2's weight is
-//! frozen, GELU's slope is kept in place of fc1's output; a lean block keeps neither and multiplies by fc1 again.
+//! The adapters' inner values and x2 are recomputed where their inputs are saved anyway. Where fc2's weight is frozen,
+//! GELU's slope is saved in place of fc1's output; a lean block saves neither and multiplies by fc1 again.
 
 use super::{Adapter, Block, Linear, Lora, Shape};
 use crate::ops::parallel::Buffer;
 
-/// What the backward pass of one block has to compute, and so what forward must keep: nothing more.
+/// What the backward pass of one block computes, and so what forward must save: nothing more.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Needs {
     /// The gradient of the block's input.
     pub input: bool,
     /// Anything at all.
     pub any: bool,
-    /// Backward goes through attention: something before or in it trains.
+    /// Backward passes through attention: something before or in it trains.
     pub(super) attention: bool,
     /// Backward reaches x2: something at or before the Spatial Adapter trains.
     pub(super) x2: bool,
@@ -41,13 +41,13 @@ pub struct Needs {
     pub(super) mixed: bool,
     /// A low-rank update trains.
     pub(super) lora: bool,
-    /// fc1's output is computed again, from n.
+    /// fc1's output is recomputed, from n.
     pub(super) lean: bool,
 }
 
 impl Needs {
-    /// From what trains in the block, and whether anything before it does. With `lean`, the widest that a block keeps
-    /// is computed again, for about a seventh more time.
+    /// From what trains in the block, and whether anything before it does. With `lean`, the widest tensors of a block
+    /// are recomputed, which takes about a seventh more time.
     pub fn of(trains: &Block<bool>, before: bool, lean: bool) -> Self {
         let either = |linear: &Linear<bool>| linear.weight || linear.bias;
         let adapter =
@@ -82,22 +82,22 @@ impl Needs {
         }
     }
 
-    /// `S.down`'s output is computed again, from h.
+    /// `S.down`'s output is recomputed, from h.
     pub(super) fn spatial_again(&self) -> bool {
         self.spatial_pre && self.h_values
     }
 
-    /// `M.down`'s output is computed again, from n.
+    /// `M.down`'s output is recomputed, from n.
     pub(super) fn adapter_again(&self) -> bool {
         self.adapter_pre && self.n_values
     }
 
-    /// x2 is computed again, from x, h and the Spatial Adapter.
+    /// x2 is recomputed, from x, h and the Spatial Adapter.
     pub(super) fn x2_again(&self) -> bool {
         self.x2_values && self.attention && self.spatial_again()
     }
 
-    /// How much of everything is kept of a block of this shape.
+    /// How many values of each tensor are saved of a block of this shape.
     pub fn lengths(&self, shape: &Shape, widths: Widths) -> Lengths {
         let (rows, d) = (shape.rows_out(), shape.hidden);
         let when = |kept: bool, values: usize| if kept { values } else { 0 };
@@ -116,7 +116,7 @@ impl Needs {
     }
 }
 
-/// Sizes of a block beside those of its [`Shape`]; 0 for what it does not have.
+/// Sizes of a block beside those of its [`Shape`]; 0 for parts that it does not have.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Widths {
     /// Prompt tokens.
@@ -142,7 +142,7 @@ impl Widths {
     }
 }
 
-/// Values kept in each buffer of a [`Tape`].
+/// Values saved in each buffer of a [`Tape`].
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Lengths {
     pub(super) x: usize,
@@ -158,7 +158,7 @@ pub struct Lengths {
 }
 
 impl Lengths {
-    /// What buffers hold that keep these and then the others.
+    /// The larger length of each buffer, for buffers that serve both.
     #[must_use]
     pub fn max(self, other: Self) -> Self {
         Self {
@@ -175,14 +175,14 @@ impl Lengths {
         }
     }
 
-    /// Bytes of all.
+    /// Bytes of all buffers.
     pub fn bytes(&self) -> usize {
         let Self { x, qkv, lse, mixed, h, spatial_pre, x2, pre, slope, adapter_pre } = self;
         (x + qkv + lse + mixed + h + spatial_pre + x2 + pre + slope + adapter_pre) * size_of::<f32>()
     }
 }
 
-/// What forward keeps of one block for backward, each buffer only where [`Needs`] says so. Backward consumes it.
+/// What forward saves of one block for backward, each buffer only where [`Needs`] requires it. Backward consumes it.
 #[derive(Debug, Default)]
 pub struct Tape {
     /// The input, (batch, tokens, D).
@@ -207,12 +207,12 @@ pub struct Tape {
     pub(super) adapter_pre: Buffer,
 }
 
-/// Where forward keeps what backward is going to need, and what that is.
+/// Where forward saves values for backward, and which ones.
 #[derive(Debug)]
 pub struct Saved<'a> {
     /// The buffers.
     pub tape: &'a mut Tape,
-    /// What belongs in them.
+    /// Which of them are needed.
     pub needs: Needs,
 }
 

@@ -1,4 +1,4 @@
-//! Gradients of a whole block against differences of its forward pass, for everything that may train.
+//! Gradients of a whole block against differences of its forward pass, for every trainable parameter.
 #![allow(clippy::unwrap_used)]
 
 use super::*;
@@ -130,7 +130,7 @@ fn check_blocks(shape: Shape, mut blocks: [Block<Vec<f32>>; 2], before: bool, tr
                 blocks[at] = original;
                 loss
             };
-            // Low-rank updates of queries move scores far.
+            // Low-rank updates of queries change scores a lot.
             let step = if trains[at].lora.is_some() && (6..8).contains(&i) { 1e-3 } else { 3e-3 };
             let differences = slope(&mut moved, step);
             let along: f64 = gradient.iter().zip(&direction).map(|(g, d)| f64::from(g * d)).sum();
@@ -183,7 +183,7 @@ fn low_rank_updates_train() {
     check_blocks(shape(2, 9, 2), blocks(), false, |_, i| lora(i));
     check_blocks(shape(3, 40, 40), blocks(), true, |_, i| lora(i));
     check_blocks(shape(2, 7, 3), blocks(), true, |_, _| true);
-    // Frozen, but on the way to what trains.
+    // Frozen, but between the output and what trains.
     check_blocks(shape(2, 7, 3), blocks(), true, |_, _| false);
     for alone in 0..20 {
         check_blocks(shape(2, 5, 2), blocks(), false, |at, i| at == 0 && i == alone);

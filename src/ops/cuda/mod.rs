@@ -1,6 +1,6 @@
-//! Launches of this project's own CUDA kernels on candle's tensors. Each is written out, with its arguments' shapes, in
-//! the `.cu` file it comes from; `tests/kernels` holds them to plain loops, without a GPU.
-// A launch hands addresses to a device, which no compiler can follow: what is passed here has the sizes kernels expect.
+//! Launches of this project's CUDA kernels on candle's tensors. Each kernel and its arguments' shapes are documented in
+//! its `.cu` file; `tests/kernels` compares them with plain loops, without a GPU.
+// A launch passes raw addresses, which no compiler checks: the tensors passed here have the sizes that kernels expect.
 #![allow(unsafe_code)]
 
 mod product;
@@ -16,7 +16,7 @@ use half::bf16;
 
 pub(super) use product::product;
 
-/// Threads of a block where a kernel does not say.
+/// Default threads of a block.
 pub(super) const THREADS: usize = 256;
 
 /// A file of kernels.
@@ -40,7 +40,7 @@ impl File {
     }
 }
 
-/// What a kernel is given, in its order.
+/// A kernel's argument, in order.
 #[derive(Clone, Copy)]
 pub(super) enum Argument<'a> {
     /// A contiguous tensor, read or written.
@@ -68,7 +68,7 @@ pub(super) fn unfilled(shape: impl Into<Shape>, dtype: DType, device: &Device) -
     unsafe { Tensor::empty(shape, dtype, device) }
 }
 
-/// Begins a kernel on the device's stream, after all that was begun there before.
+/// Begins a kernel on the device's stream, after everything begun before.
 pub(super) fn launch(
     device: &Device,
     file: File,
@@ -109,7 +109,7 @@ fn word(device: &CudaDevice, argument: &Argument<'_>) -> Result<Word> {
     })
 }
 
-/// Where a tensor's numbers begin.
+/// The address of a tensor's numbers.
 fn address(device: &CudaDevice, tensor: &Tensor) -> Result<u64> {
     let (storage, layout) = tensor.storage_and_layout();
     if !layout.is_contiguous() {
@@ -120,26 +120,27 @@ fn address(device: &CudaDevice, tensor: &Tensor) -> Result<u64> {
     let begin = match tensor.dtype() {
         DType::F32 => storage.as_cuda_slice::<f32>()?.device_ptr(&stream).0,
         DType::BF16 => storage.as_cuda_slice::<bf16>()?.device_ptr(&stream).0,
-        dtype => bail!("kernels know no {dtype:?}"),
+        dtype => bail!("kernels do not support {dtype:?}"),
     };
     Ok(begin + (layout.start_offset() * tensor.dtype().size_in_bytes()) as u64)
 }
 
-/// Whether the card is a Hopper, whose products by groups of warps no other generation has.
+/// Whether the card is a Hopper: only these have matrix products by groups of warps.
 pub(super) fn is_hopper(device: &Device) -> bool {
     let capability = |device: &CudaDevice| device.cuda_stream().context().compute_capability().ok();
     device.as_cuda_device().ok().and_then(capability) == Some((9, 0))
 }
 
-/// Spares a device what a training step would ask of it again and again. Memory that is given back is kept for what asks
-/// next: it would otherwise go to the system whenever the host waits. And no events are made for each tensor: they would keep
+/// Avoids repeated work of the driver in each training step. Freed memory stays in the pool: by default it would return
+/// to the system whenever the host waits. And no events are created for each tensor: they synchronise streams, and
+/// there is only one.
 /// streams apart, and there is one.
 ///
 /// # Errors
-/// When the driver knows no such pool.
+/// When the driver has no such pool.
 pub fn prepare(device: &Device) -> Result<()> {
     let device = device.as_cuda_device()?;
-    // SAFETY: nothing here opens a second stream, so there is nothing to keep apart.
+    // SAFETY: nothing here opens a second stream, so there is nothing to synchronise.
     unsafe { device.disable_event_tracking() };
     let context = device.cuda_stream().context().clone();
     if !context.has_async_alloc() {

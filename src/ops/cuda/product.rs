@@ -1,4 +1,4 @@
-//! cuBLAS's product of two bf16 matrices, added up in single precision, into memory that is there already.
+//! cuBLAS's product of two bf16 matrices, accumulated in single precision, into existing memory.
 
 use std::ffi::c_int;
 
@@ -12,8 +12,8 @@ use candle_core::{
 
 use super::address;
 
-/// to (rows, columns) = x (rows, inner) w (inner, columns), plus what is there if `onto`. Both may be transposed views; `to` is
-/// bf16 or single precision.
+/// to (rows, columns) = x (rows, inner) w (inner, columns), plus the old values if `onto`. Both inputs may be
+/// transposed views; `to` is bf16 or single precision.
 pub(in crate::ops) fn product(to: &Tensor, x: &Tensor, w: &Tensor, onto: bool) -> Result<()> {
     let ((rows, inner), (deep, columns)) = (x.dims2()?, w.dims2()?);
     if to.dims2()? != (rows, columns) || inner != deep || x.dtype() != DType::BF16 || w.dtype() != DType::BF16 {
@@ -26,13 +26,14 @@ pub(in crate::ops) fn product(to: &Tensor, x: &Tensor, w: &Tensor, onto: bool) -
         dtype => bail!("no product into {dtype:?}"),
     };
     let operand = sys::cudaDataType_t::CUDA_R_16BF;
-    // cuBLAS counts by columns: what is (rows, columns) here is its transpose there, and a product's order turns round.
+    // cuBLAS is column-major: what is (rows, columns) here is its transpose there, and the order of the factors is
+    // reversed.
     let ((x, turn_x, lead_x), (w, turn_w, lead_w)) = (stored(x)?, stored(w)?);
     let (one, onto) = (1f32, f32::from(u8::from(onto)));
     let to = address(device, to)?;
     let blas = device.cublas_handle();
     let [rows, columns, inner] = [rows, columns, inner].map(|size| size as c_int);
-    // SAFETY: addresses are the device's, sizes and strides those of the tensors there, checked above.
+    // SAFETY: addresses are the device's; sizes and strides are those of the tensors there, checked above.
     unsafe {
         result::gemm_ex(
             *blas.handle(),
@@ -63,7 +64,7 @@ fn address_of(device: &candle_core::CudaDevice, tensor: &Tensor) -> Result<*cons
     Ok(address(device, tensor)? as *const _)
 }
 
-/// A matrix as it lies in memory, whether that is its transpose, and numbers from one row there to the next.
+/// A matrix in memory: its address, whether it is stored transposed, and its leading dimension.
 fn stored(matrix: &Tensor) -> Result<(Tensor, sys::cublasOperation_t, c_int)> {
     let (rows, columns) = matrix.dims2()?;
     if matrix.is_contiguous() {

@@ -4,32 +4,32 @@ use candle_core::{DType, Result, Tensor};
 
 use super::chunks;
 
-/// Head size that the kernels know.
+/// The head size that the kernels support.
 #[cfg(feature = "cuda")]
 const SIZE: usize = 64;
 
-/// How tokens and heads lie in rows.
+/// The layout of tokens and heads in rows.
 #[derive(Clone, Copy, Debug)]
 pub struct Heads {
     /// Clips.
     pub batch: usize,
     /// Tokens of a clip.
     pub tokens: usize,
-    /// The first of them, which ask; all of them answer.
+    /// The first of them, which have queries; all have keys and values.
     pub queries: usize,
     /// Heads.
     pub heads: usize,
-    /// Numbers of a head.
+    /// Size of a head.
     pub size: usize,
 }
 
 /// What the backward pass needs.
 pub struct Attended {
-    /// What came in.
+    /// The input.
     qkv: Tensor,
     /// The result.
     out: Tensor,
-    /// Of each query the logarithm of its sum.
+    /// Each query's log-sum-exp.
     lse: Tensor,
 }
 
@@ -67,7 +67,7 @@ impl Attended {
         };
         let found = chunks::backward(&parts(&qkv, heads)?, [&of_heads(&out)?, &lse], &of_heads(grad)?, chunks::SCORES)?;
         let [of_queries, of_keys, of_values] = found;
-        // A token that does not ask has no query to give a gradient to.
+        // A token without a query gets no query gradient.
         let of_queries = of_queries.pad_with_zeros(1, 0, tokens - queries)?;
         let of_tokens = |t: Tensor| t.reshape((batch, count, tokens, size))?.transpose(1, 2);
         let packed = [of_tokens(of_queries)?, of_tokens(of_keys)?, of_tokens(of_values)?];
@@ -75,7 +75,7 @@ impl Attended {
     }
 }
 
-/// Scores are single precision where activations are bf16, as the kernels' are.
+/// Scores are single precision where activations are bf16, as in the kernels.
 fn wide(qkv: &Tensor) -> DType {
     if qkv.dtype() == DType::BF16 { DType::F32 } else { qkv.dtype() }
 }
@@ -97,9 +97,9 @@ mod on_cuda {
     use super::{Attended, Heads, SIZE};
     use crate::ops::cuda::{self, Argument::*, File};
 
-    /// Rows that a block of the forward pass owns.
+    /// Rows of a block of the forward pass.
     const FORWARD: usize = 128;
-    /// Rows that a block of the backward pass owns, and its threads.
+    /// Rows of a block of the backward pass, and its threads.
     const BACK: [usize; 2] = [64, 128];
 
     /// The kernels for a card, and the threads of a block of the forward pass.
@@ -133,7 +133,7 @@ mod on_cuda {
         let grid = [rows.div_ceil(cuda::THREADS / 8), 1, 1];
         let (file, _) = kernels(device);
         cuda::launch(device, file, "attention_delta", grid, cuda::THREADS, &arguments)?;
-        // A token that does not ask has no query to give a gradient to.
+        // A token without a query gets no query gradient.
         let shape = (batch * tokens, 3 * heads * size);
         let dqkv = match queries < tokens {
             true => Tensor::zeros(shape, DType::BF16, device)?,

@@ -1,6 +1,6 @@
-//! Attention by candle's operations, that keeps no scores: queries, keys and values, the result and one number for each
-//! query, from which the backward pass computes probabilities again (Dao et al., arXiv 2205.14135). Both passes go by
-//! chunks, so that the scores in memory are few whatever the batch.
+//! Attention by candle's operations that stores no scores: it saves queries, keys and values, the result and one number
+//! for each query, from which the backward pass recomputes probabilities (Dao et al., arXiv 2205.14135). Both passes
+//! work in chunks, so that few scores are in memory whatever the batch.
 
 use std::ops::Range;
 
@@ -9,8 +9,9 @@ use candle_core::{D, Result, Tensor};
 /// Scores in memory at once, 64 MiB in single precision. A pass has about four arrays of that size alive.
 pub(super) const SCORES: usize = 1 << 24;
 
-/// softmax(q k^T / sqrt(size)) v of q (heads, queries, size), k and v (heads, tokens, size), with at most so many scores in
-/// memory, but at least one query's: of q's shape. And of each query the logarithm of its sum, (heads, queries, 1).
+/// softmax(q k^T / sqrt(size)) v of q (heads, queries, size), k and v (heads, tokens, size), with at most so many
+/// scores in memory, but at least one query's. Returns a tensor of q's shape and each query's log-sum-exp, (heads,
+/// queries, 1).
 pub(super) fn forward([q, k, v]: &[Tensor; 3], scores: usize) -> Result<(Tensor, Tensor)> {
     let chunks = Chunks::of(q, k, scores)?;
     let scale = scale(q)?;
@@ -24,7 +25,7 @@ pub(super) fn forward([q, k, v]: &[Tensor; 3], scores: usize) -> Result<(Tensor,
             let raised = scores.broadcast_sub(&most)?.exp()?;
             let sum = raised.sum_keepdim(D::Minus1)?;
             mixed.push(raised.matmul(&values)?.broadcast_div(&sum)?);
-            // Not the sum itself, which may be too large to be a number without `most` taken away.
+            // Not the sum itself, which may overflow unless `most` is subtracted.
             sums.push((sum.log()? + most)?);
         }
     }
@@ -40,7 +41,7 @@ pub(super) fn backward(
 ) -> Result<[Tensor; 3]> {
     let chunks = Chunks::of(q, k, scores)?;
     let scale = scale(q)?;
-    // What softmax takes off each row of the scores' gradient.
+    // What softmax subtracts from each row of the scores' gradient.
     let along = (grad * out)?.sum_keepdim(D::Minus1)?;
     let mut gradients = [Vec::new(), Vec::new(), Vec::new()];
     for heads in chunks.heads() {
@@ -70,7 +71,7 @@ fn scale(q: &Tensor) -> Result<f64> {
     Ok((q.dim(2)? as f64).powf(-0.5))
 }
 
-/// How heads are gone through: some whole ones at a time, or some queries of one.
+/// The chunks of heads: some whole ones at a time, or some queries of one.
 struct Chunks {
     heads: [usize; 2],
     rows: [usize; 2],
@@ -95,7 +96,7 @@ impl Chunks {
         ranges(self.rows)
     }
 
-    /// One tensor (heads, queries, ..) of the parts in the order they were gone through.
+    /// One tensor (heads, queries, ..) of the chunks in order.
     fn join(&self, parts: Vec<Tensor>) -> Result<Tensor> {
         let whole = parts.chunks(self.rows().count().max(1)).map(|rows| Tensor::cat(rows, 1));
         Tensor::cat(&whole.collect::<Result<Vec<_>>>()?, 0)
@@ -106,7 +107,7 @@ fn ranges([all, at_once]: [usize; 2]) -> impl Iterator<Item = Range<usize>> {
     (0..all).step_by(at_once).map(move |from| from..(from + at_once).min(all))
 }
 
-/// Part of one axis, in memory of its own only where it would have gaps.
+/// A part of one axis; copied only where it would not be contiguous.
 fn part(t: &Tensor, axis: usize, range: &Range<usize>) -> Result<Tensor> {
     t.narrow(axis, range.start, range.len())?.contiguous()
 }
@@ -128,7 +129,7 @@ mod tests {
     use super::*;
     use crate::ops::fused::tests::{noise, values};
 
-    /// Bounds that leave everything in one piece, take heads by twos, and take single rows of single heads.
+    /// Bounds for everything in one chunk, for heads by twos, and for single rows of single heads.
     const BOUNDS: [usize; 5] = [SCORES, 2 * 5 * 5, 7 * 5, 2 * 5, 1];
 
     fn inputs(queries: usize) -> [Var; 3] {
@@ -136,7 +137,7 @@ mod tests {
         [Var::from_tensor(&q.narrow(1, 0, queries).unwrap()).unwrap(), k, v]
     }
 
-    /// What it is, with every score in memory, by candle's graph; for all and for the first of the queries.
+    /// The definition, with every score in memory, by candle's graph; for all and for the first of the queries.
     #[test]
     fn is_the_plain_form_whatever_the_chunks() {
         for queries in [5, 2] {

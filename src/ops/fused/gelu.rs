@@ -26,7 +26,7 @@ pub fn gelu(x: &Tensor, bias: &Tensor) -> Result<Tensor> {
     x.to_dtype(bias.dtype())?.broadcast_add(bias)?.gelu_erf()?.to_dtype(x.dtype())
 }
 
-/// `grad` times the slope of GELU at x + bias, and, if `value`, GELU(x + bias) again. May write over `grad`.
+/// `grad` times the slope of GELU at x + bias, and, if `value`, GELU(x + bias) again. May overwrite `grad`.
 ///
 /// # Errors
 /// When shapes do not fit or the device fails.
@@ -45,7 +45,7 @@ pub fn gelu_back(x: &Tensor, bias: &Tensor, grad: Tensor, value: bool) -> Result
     let _ = (rows, width);
     let again = if value { Some(gelu(x, bias)?) } else { None };
     let x = x.to_dtype(bias.dtype())?.broadcast_add(bias)?;
-    // The normal distribution's share below x, and its density at x.
+    // The normal distribution's cumulative probability at x, and its density.
     let share = ((&x * std::f64::consts::FRAC_1_SQRT_2)?.erf()?.affine(0.5, 0.5))?;
     let density = ((x.sqr()? * -0.5)?.exp()? * (1.0 / std::f64::consts::TAU.sqrt()))?;
     let slope = (share + (x * density)?)?;

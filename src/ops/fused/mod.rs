@@ -1,8 +1,8 @@
-//! Operations that take several steps at once, without a graph: what the engine on accelerators is made of.
+//! Operations that fuse several steps, without a graph: used by the engine for accelerators.
 //!
-//! On CUDA each is one kernel of `src/ops/cuda`; elsewhere the same by candle's operations, in any precision, which is
-//! how tests hold the engine to the others' gradients. Rows are (rows, width). The residual stream and all statistics,
-//! sums and gradients of weights are of one type, single precision on CUDA; activations may be bf16.
+//! On CUDA each is one kernel of `src/ops/cuda`; elsewhere it uses candle's operations, in any precision, so that tests
+//! can compare the engines' gradients. Rows are (rows, width). The residual stream and all statistics, sums and
+//! gradients of weights have one type, single precision on CUDA; activations may be bf16.
 
 mod attention;
 mod chunks;
@@ -26,7 +26,7 @@ use candle_core::{Result, Tensor};
 #[cfg(feature = "cuda")]
 use super::cuda;
 
-/// Whether this project's kernels can take rows of this width on the tensor's device.
+/// Whether this project's kernels support rows of this width on the tensor's device.
 #[cfg(feature = "cuda")]
 fn kernels_take(x: &Tensor, width: usize) -> bool {
     x.device().is_cuda() && width.is_multiple_of(4)

@@ -6,11 +6,11 @@ use candle_core::{D, DType, Result, Tensor};
 use super::kernels_take;
 use super::rows_of;
 
-/// The widest row that a kernel keeps in registers.
+/// The widest row that a kernel holds in registers.
 #[cfg(feature = "cuda")]
 const WIDEST: usize = 1024;
 
-/// What is to be added to the residual stream.
+/// Terms to add to the residual stream.
 #[derive(Clone, Default)]
 pub struct Added {
     /// Activations (rows, width), at most two of one type.
@@ -22,11 +22,11 @@ pub struct Added {
 /// A LayerNorm's parameters (width).
 #[derive(Clone)]
 pub struct LayerNorm {
-    /// Its factor.
+    /// Its weight.
     pub weight: Tensor,
-    /// Its summand.
+    /// Its bias.
     pub bias: Tensor,
-    /// Added to variances.
+    /// Epsilon.
     pub eps: f64,
 }
 
@@ -41,7 +41,7 @@ pub struct Normed {
     pub stats: Tensor,
 }
 
-/// x (rows, width) with what is to be added.
+/// x (rows, width) plus the terms.
 ///
 /// # Errors
 /// When shapes do not fit or the device fails.
@@ -80,8 +80,8 @@ pub fn add_norm(x: &Tensor, added: &Added, layer: &LayerNorm, dtype: DType) -> R
     Ok(Normed { stream, norm: norm.to_dtype(dtype)?, stats: Tensor::cat(&[&mean, &scale], 1)? })
 }
 
-/// The gradient of the stream: `grad`, what comes past the LayerNorm, plus what comes through it from the gradient of
-/// its result, `through`. Also rounded to that one's type.
+/// The gradient of the stream: `grad`, past the LayerNorm, plus the gradient through it, from that of its result,
+/// `through`. Also rounded to the type of `through`.
 ///
 /// # Errors
 /// When shapes do not fit or the device fails.

@@ -2,8 +2,8 @@
 
 use candle_core::{Device, Result, Tensor};
 
-/// (clips, grid 0 * grid 1, patch 0 * patch 1) of spectrograms (clips, frames, bins), mel before time both in the grid and in
-/// a patch; none where the device has no kernel for it.
+/// (clips, grid 0 * grid 1, patch 0 * patch 1) of spectrograms (clips, frames, bins), mel before time both in the grid
+/// and in a patch; `None` where the device has no kernel for it.
 ///
 /// # Errors
 /// When the device fails.
@@ -33,8 +33,8 @@ pub fn unfold_patches(
     Ok(None)
 }
 
-/// Tokens (clips, 2 + patches, width): both class tokens (1, 1, width), then the products (clips, patches, width) and their
-/// bias, all with their positions (1, 2 + patches, width); none where the device has no kernel for it.
+/// Tokens (clips, 2 + patches, width): both class tokens (1, 1, width), then the products (clips, patches, width) plus
+/// their bias, all plus their positions (1, 2 + patches, width); `None` where the device has no kernel for it.
 ///
 /// # Errors
 /// When the device fails.

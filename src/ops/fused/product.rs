@@ -1,8 +1,8 @@
-//! Products that leave their result where it is needed.
+//! Products that write their result in place.
 
 use candle_core::{DType, Result, Tensor};
 
-/// to (rows, out) + x (rows, in) w (in, out). May write over `to`, which therefore has to be the caller's alone.
+/// to (rows, out) + x (rows, in) w (in, out). May overwrite `to`, which therefore must not be shared.
 ///
 /// # Errors
 /// When shapes do not fit or the device fails.

@@ -1,4 +1,4 @@
-//! Biases: added to rows, and what they are given back.
+//! Biases: added to rows, and their gradients.
 
 use candle_core::{Result, Tensor};
 
@@ -6,11 +6,11 @@ use candle_core::{Result, Tensor};
 use super::kernels_take;
 use super::{Normed, norm::normal, rows_of};
 
-/// Parts into which rows are divided so that many columns' sums are under way.
+/// Parts into which rows are divided, so that many columns are summed in parallel.
 #[cfg(feature = "cuda")]
 const SHARES: usize = 64;
 
-/// x (rows, width) + bias (width). May write over x, which therefore has to be the caller's alone.
+/// x (rows, width) + bias (width). May overwrite x, which therefore must not be shared.
 ///
 /// # Errors
 /// When shapes do not fit or the device fails.
@@ -30,7 +30,7 @@ pub fn add_bias(x: Tensor, bias: &Tensor) -> Result<Tensor> {
     x.to_dtype(bias.dtype())?.broadcast_add(bias)?.to_dtype(x.dtype())
 }
 
-/// The sum of x's rows (rows, width), of the type of sums, `like`'s.
+/// The sum of x's rows (rows, width), of the type of `like`.
 ///
 /// # Errors
 /// When the device fails.

@@ -57,7 +57,7 @@ fn gelu_and_its_gradient() {
     let grad = noise(&[4, 3], 3).as_detached_tensor();
     let (plain, of_bias) = (x.as_detached_tensor(), bias.as_detached_tensor());
     let biased = x.as_tensor().broadcast_add(&bias).unwrap();
-    // By erf, whose gradient candle has exactly; that of its own GELU has six digits.
+    // By erf, whose gradient candle computes exactly; that of its own GELU has six digits.
     let share = ((&biased / std::f64::consts::SQRT_2).unwrap().erf().unwrap() + 1.0).unwrap();
     let result = ((&biased * share).unwrap() / 2.0).unwrap();
     close(&gelu(&plain, &of_bias).unwrap(), &result);

@@ -1,10 +1,11 @@
-//! The optimizer's step where the weights are.
+//! The optimizer's step on the weights' own device.
 
 use candle_core::{Result, Tensor};
 
 use crate::ops::adamw::Coefficients;
 
-/// Moves weights and both moments, all of one shape, by one step of AdamW; false where the device has no kernel for it.
+/// Updates weights and both moments, all of one shape, by one step of AdamW; false where the device has no kernel for
+/// it.
 ///
 /// # Errors
 /// When the device fails.

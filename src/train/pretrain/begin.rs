@@ -1,4 +1,4 @@
-//! How a pretraining begins: anew from a request, or again from its last checkpoint.
+//! Starts a pretraining: a new one from a request, or an old one from its last checkpoint.
 
 use std::{path::Path, sync::Arc};
 
@@ -33,18 +33,18 @@ use crate::{
 
 /// Frames kept of each sound.
 const KEPT_FRAMES: usize = 1024;
-/// Weight decay and warm-up of every pretraining (SSAST trains with neither stated otherwise; DeiT's decay).
+/// Weight decay and warm-up of every pretraining (SSAST states neither; the decay is DeiT's).
 const WEIGHT_DECAY: f64 = 0.05;
 const WARMUP_STEPS: u64 = 200;
 
-/// The corpus of a run, and what a run needs of it.
+/// The sounds of a run, and what else it needs of them.
 struct Corpus {
     set: Arc<FeatureSet>,
     clips: ClipList,
     train: Vec<usize>,
     val: Vec<usize>,
     unreadable: usize,
-    /// About sounds that are odd though they were read.
+    /// Notes about sounds that are odd but usable.
     odd: Option<String>,
 }
 
@@ -67,7 +67,7 @@ fn corpus(specs: &[String], seed: u64, journal: &Journal) -> Result<Corpus, Trai
     Ok(Corpus { set, clips, train, val, unreadable: bad.len(), odd })
 }
 
-/// Where a folder is, whatever the folder that the program was started in; `demo` stays what it is.
+/// The absolute path of a folder, whatever the working directory; `demo` stays as it is.
 fn absolute(spec: &str) -> String {
     match Path::new(spec).canonicalize() {
         Ok(path) => path.to_string_lossy().into_owned(),
@@ -194,10 +194,10 @@ pub(in crate::train) fn begin(
     })
 }
 
-/// Goes on from a session's last checkpoint.
+/// Continues from a session's last checkpoint.
 ///
 /// # Errors
-/// When the sounds or the teacher are no longer what they were.
+/// When the sounds or the teacher have changed.
 pub(in crate::train) fn resume(lock: Lock, folder: &Path, journal: &mut Journal) -> Result<Pretraining, TrainError> {
     let state = session::load(folder)?;
     let history = History::of(&state);
@@ -257,8 +257,8 @@ pub(in crate::train) fn resume(lock: Lock, folder: &Path, journal: &mut Journal)
     })
 }
 
-/// The backbone to begin with. Random positions tell a fresh one too little of where a patch stands, and sinusoids
-/// are known to it from the first step.
+/// The initial backbone. Random position embeddings tell a new backbone too little about a patch's position; sinusoids
+/// do from the first step.
 fn open(model: &str, frames: usize, classes: usize, seed: u64, device: &Device) -> Result<model::Opened, TrainError> {
     let mut opened = model::open(&model::Request {
         frames: Some(frames),
@@ -279,7 +279,7 @@ fn open(model: &str, frames: usize, classes: usize, seed: u64, device: &Device) 
         )));
     }
     if model::is_random(model) {
-        // The mean of the patches knows something of them at once; class tokens must first learn to look.
+        // The mean of the patches is informative at once; class tokens must first learn to attend.
         opened.config.pooling = Pooling::Mean;
     }
     if let Some(positions) = opened.store.get("pos_embed").filter(|_| model::is_random(model)) {
@@ -306,13 +306,13 @@ fn crops(config: &RunConfig, corpus: &Corpus, teaching: Option<Arc<data::Teachin
     Crops::new(Arc::clone(&corpus.set), teaching, cut, corpus.train.clone(), corpus.val.clone())
 }
 
-/// Steps that hear as much sound as there is.
+/// Steps that cover as much sound as the corpus has.
 fn steps_per_epoch(corpus: &Corpus, config: &RunConfig) -> u64 {
     let frames: usize = corpus.train.iter().map(|&item| corpus.set.frames_of(item)).sum();
     frames.div_ceil(config.shape.frames() * config.recipe.batch).max(1) as u64
 }
 
-/// The figures of a pretraining; what only labelled sets need stays as `default` has it.
+/// The settings of a pretraining; what only labelled sets need stays at its default.
 fn recipe(request: &PretrainRequest) -> Result<Recipe, TrainError> {
     Ok(Recipe {
         name: "pretrain".into(),

@@ -1,7 +1,7 @@
 //! Pretraining: a backbone learns from sounds before anyone adapts it.
 //!
-//! A run like any other to everything around it: events in a log, commands, checkpoints, a summary. At its end the
-//! backbone alone lies in the session's folder, ready for `--model`.
+//! It is a run like any other: events in a log, commands, checkpoints, a summary. At its end the session's folder holds
+//! the backbone alone, ready for `--model`.
 
 mod begin;
 mod request;

@@ -1,39 +1,39 @@
-//! What a person may ask of a pretraining.
+//! The settings of a pretraining.
 
 use crate::model::pretrain::Objectives;
 
-/// Everything a person may set.
+/// Everything that can be set.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PretrainRequest {
     /// Folders of sounds, and `demo`.
     pub data: Vec<String>,
-    /// What to begin with: `tiny`, `small`, `base`, or a checkpoint.
+    /// The initial backbone: `tiny`, `small`, `base`, or a checkpoint.
     pub model: String,
-    /// What is learned, and how much each counts.
+    /// The objectives and their weights.
     pub objectives: Objectives,
-    /// The model whose features are learned, for distillation.
+    /// The teacher, for distillation.
     pub teacher: Option<String>,
-    /// After how many of its blocks; several are learned side by side.
+    /// The numbers of its blocks whose features are learned.
     pub teacher_layers: Vec<usize>,
     /// Frames of 10 ms of the longest crops.
     pub frames: usize,
     /// Longest crops in a step; shorter ones come in larger numbers.
     pub batch: usize,
-    /// Passes over as much sound as there is.
+    /// Passes over the amount of sound in the corpus.
     pub epochs: u32,
     /// Highest learning rate.
     pub lr: f64,
-    /// Share of patches that are shown.
+    /// Share of patches that the backbone gets.
     pub keep: f32,
-    /// Share of the shown patches that are hidden, for `ssast`.
+    /// Share of those that are masked, for `ssast`.
     pub hide: f32,
-    /// How far crops are changed in level, tilt, band and by what is heard behind them, from 0 to 1.
+    /// Strength of augmentation in level, tilt, band and background sound, from 0 to 1.
     pub augment: f32,
     /// Seed of weights, crops and everything else random.
     pub seed: u64,
     /// Where the arithmetic is done: `auto`, `cpu`, `cuda`, `cuda:N`, `metal`.
     pub device: String,
-    /// In what numbers the backbone multiplies: `auto` (what suits the device), `f32`, `bf16`.
+    /// The precision of the backbone's products: `auto` (what suits the device), `f32`, `bf16`.
     pub dtype: String,
     /// The session's name.
     pub name: Option<String>,

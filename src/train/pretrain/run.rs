@@ -1,4 +1,4 @@
-//! A pretraining at work: each call of `advance` takes a step or validates a batch.
+//! A pretraining in progress: each call of `advance` takes a step or validates a batch.
 
 use std::time::{Duration, Instant};
 
@@ -21,14 +21,14 @@ use crate::{
     },
 };
 
-/// Checkpoints within an epoch are this far apart.
+/// Time between two checkpoints within an epoch.
 pub(super) const CHECKPOINT_EVERY: Duration = Duration::from_secs(120);
-/// The learning rate ends at this share of its highest.
+/// The final learning rate as a share of the highest.
 const END: f64 = 0.01;
 /// Folder of the backbone in a session's folder.
 const BACKBONE: &str = "backbone";
 
-/// A run at work.
+/// A pretraining in progress.
 pub(in crate::train) struct Pretraining {
     pub(super) config: RunConfig,
     pub(super) engine: Pretrainer,
@@ -42,7 +42,7 @@ pub(in crate::train) struct Pretraining {
     pub(super) validation: Option<Validation>,
 }
 
-/// Validation under way: sums over its batches, one for each objective.
+/// Validation in progress: sums over its batches, one for each objective.
 #[derive(Default)]
 pub(super) struct Validation {
     done: u64,
@@ -97,7 +97,7 @@ impl Pretraining {
         Ok(())
     }
 
-    /// The end of a pretraining whose numbers are none.
+    /// The error of a pretraining that has diverged.
     fn diverged(&self, what: &str) -> TrainError {
         let lr = self.config.lr;
         TrainError::Failed(format!(
@@ -116,7 +116,7 @@ impl Pretraining {
         ))
     }
 
-    /// Validates one batch; true when that ends the epoch.
+    /// Validates one batch; true when it was the epoch's last.
     fn validate(&mut self, journal: &mut Journal) -> Result<bool, TrainError> {
         let begun = Instant::now();
         let total = self.crops.val_batches();
@@ -196,7 +196,7 @@ impl Pretraining {
         }
     }
 
-    /// The backbone alone, where `--model` finds it.
+    /// Writes the backbone alone, for `--model`.
     fn write_backbone(&self) -> Result<(), TrainError> {
         let card = Card {
             base: self.config.model.clone(),

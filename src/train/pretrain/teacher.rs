@@ -11,9 +11,9 @@ use crate::{
     train::TrainError,
 };
 
-/// Longest sound that a teacher hears, in frames of 10 ms; a column behind it has no target.
+/// Longest sound of a teacher, in frames of 10 ms; a column beyond it has no target.
 const LONGEST: usize = 1024;
-/// Sounds that the statistics of its features are taken from.
+/// Sounds over which the statistics of its features are computed.
 const SAMPLE: usize = 512;
 
 /// The features of a teacher, without statistics yet.
@@ -37,7 +37,7 @@ pub(super) fn teaching(source: &str, layers: &[usize]) -> Result<Teaching, Train
     }
     let front_end = opened.config.front_end()?;
     let names: Vec<String> = layers.iter().map(usize::to_string).collect();
-    // "means": each column's features are divided by its own count, which earlier versions did not do.
+    // "means": each column's features are divided by its own count, unlike in earlier versions.
     let name = format!("teacher:{}:{}:{LONGEST}:means", opened.fingerprint, names.join(","));
     let features = layers.len() * opened.config.hidden;
     let layers = layers.to_vec();
@@ -48,16 +48,16 @@ pub(super) fn teaching(source: &str, layers: &[usize]) -> Result<Teaching, Train
     Ok(Teaching { name, features, compute: Box::new(compute), statistics: (Vec::new(), Vec::new()) })
 }
 
-/// Whether these are blocks, counted from 1, in order.
+/// Whether these are valid block numbers, counted from 1, in rising order.
 fn rising(layers: &[usize], depth: usize) -> bool {
     layers.is_sorted_by(|a, b| a < b) && layers.iter().all(|layer| (1..=depth).contains(layer))
 }
 
-/// Computes the features of sounds that have none in the cache yet, a sound to each core. `progress` hears how many are
-/// done and may break off.
+/// Computes the features of sounds that are not in the cache, a sound on each core. `progress` gets the number done and
+/// may cancel.
 ///
 /// # Errors
-/// When a sound cannot be read, or nobody wants to wait.
+/// When a sound cannot be read, or `progress` cancels.
 pub(super) fn teach(
     teaching: &Teaching,
     set: &FeatureSet,
@@ -106,8 +106,8 @@ fn columns(opened: &Opened, layers: &[usize], front_end: FrontEnd, mel: &LogMel)
 
 /// The mean of a teacher's patches, (rows x across, D), over each of `columns` columns of ours, (columns, D).
 ///
-/// A teacher's own grid may have more columns over the same time, or fewer: ours takes those that begin in it, else the
-/// one that lies at its place; a mean is over as many as there are.
+/// A teacher's grid may have more columns over the same time, or fewer: each of ours averages those that begin in it,
+/// or takes the one at its position if none does.
 fn column_means(patches: &[f32], [rows, across]: [usize; 2], columns: usize, hidden: usize) -> Vec<f32> {
     let mut means = vec![0.0f32; columns * hidden];
     for (column, mean) in means.chunks_exact_mut(hidden).enumerate() {
@@ -165,7 +165,7 @@ mod tests {
         let ones = vec![1.0; rows * across * 2];
         let means = column_means(&ones, [rows, across], columns, 2);
         assert!(means.iter().all(|mean| (mean - 1.0).abs() < 1e-5), "{means:?}");
-        // Each patch says where it stands: a column's mean is the middle of those that begin in it.
+        // Each patch holds its position: a column's mean is the middle of those that begin in it.
         let places: Vec<f32> = (0..rows * across).map(|token| (token % across) as f32).collect();
         let means = column_means(&places, [rows, across], columns, 1);
         for (column, mean) in means.iter().enumerate() {
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_teacher_with_fewer_columns_lends_each_to_several() {
+    fn each_column_of_a_coarser_teacher_is_used_several_times() {
         let places: Vec<f32> = (0..5).map(|place| place as f32).collect();
         let means = column_means(&places, [1, 5], 8, 1);
         assert_eq!(means, [0.0, 1.0, 1.0, 2.0, 3.0, 3.0, 4.0, 4.0]);

@@ -1,4 +1,4 @@
-//! What a person asks for. Keys and the command line both come to this.
+//! Actions: what keys and commands mean.
 
 use std::path::PathBuf;
 
@@ -16,9 +16,9 @@ pub enum Screen {
     Layers,
     /// What trains and what is frozen.
     Parameters,
-    /// What is heard and what is thought of it.
+    /// Live sound and its classes.
     Live,
-    /// What ran.
+    /// All sessions.
     Sessions,
 }
 
@@ -43,7 +43,7 @@ impl Screen {
     }
 }
 
-/// What the Live screen shows beneath the sound.
+/// The lower part of the Live screen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum LivePanel {
     /// The classes, and a cursor over the sound.
@@ -51,9 +51,9 @@ pub enum LivePanel {
     Sound,
     /// The adapters' gains.
     Desk,
-    /// Clips that were kept.
+    /// Saved clips.
     Bookmarks,
-    /// Classes to be learned.
+    /// Classes to record and train on.
     Teach,
 }
 
@@ -72,7 +72,7 @@ impl LivePanel {
     }
 }
 
-/// Where to move.
+/// Directions of moving.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Move {
     /// One up.
@@ -93,36 +93,36 @@ pub enum Move {
     End,
 }
 
-/// What a person asks for; keys and the command line both come to this.
+/// An action; keys and the command line both produce it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Go to a screen.
     Show(Screen),
-    /// Turn the keyboard to the other run, or the next part of the screen.
+    /// Move the focus to the other run, or the next part of the screen.
     NextFocus,
     /// Move the cursor.
     Move(Move),
-    /// Go on with the run in focus where it was stopped; start one where there is none to go on with.
+    /// Resume the run in focus if it was stopped; else start one.
     Start,
-    /// Begin a new session on the side in focus, whatever was stopped there.
+    /// Begin a new session on the side in focus, even if one was stopped there.
     Anew,
     /// Start both, paired.
     StartBoth,
-    /// Pause or go on, whatever runs.
+    /// Pause or continue whatever runs.
     Pause,
     /// Stop the focused run; it can be resumed.
     Stop,
     /// Give the focused side the next method.
     NextMethod,
-    /// Give the focused side the next backbone in the box.
+    /// Give the focused side the next built-in backbone.
     NextBackbone,
     /// Start the focused side's method on two backbones, paired.
     Versus,
     /// Give the focused side this method.
     SetMethod(Method),
-    /// Change what runs along x.
+    /// Change the quantity along x.
     NextX,
-    /// Logarithmic loss, or not.
+    /// Toggle the logarithmic loss axis.
     ToggleLog,
     /// Average the training loss over more steps, around the end.
     NextSmooth,
@@ -130,25 +130,25 @@ pub enum Action {
     NextTheme,
     /// A theme by name.
     SetTheme(String),
-    /// Draw the spectrogram with these.
+    /// Set the graphics of the spectrogram.
     SetGraphics(Graphics),
     /// Write the curves to a file; without a name, one in the working folder.
     Export(Option<PathBuf>),
-    /// Ask how the session in focus, or under the cursor, is exported.
+    /// Open the export panel for the session in focus, or under the cursor.
     ExportSession,
     /// Show or hide the keys.
     Help,
-    /// Ask for a command.
+    /// Open the command line.
     CommandLine,
-    /// Leave the terminal to the shell until it calls us back.
+    /// Give the terminal to the shell until it continues the process.
     Suspend,
-    /// Leave, asking if something would be lost.
+    /// Quit, asking if something would be lost.
     Quit,
-    /// Leave now, stopping what runs.
+    /// Quit at once, stopping what runs.
     QuitNow,
-    /// Close what lies over the screen.
+    /// Close what is over the screen.
     Cancel,
-    /// Yes to the question; the command line's Enter.
+    /// Confirm the question, or run the command line.
     Confirm,
     /// A letter for the command line.
     Type(char),
@@ -156,15 +156,15 @@ pub enum Action {
     Erase,
     /// Edit the command line.
     Edit(InputRequest),
-    /// Complete the word at the cursor, or put in the next one that fits; `true`: the one before.
+    /// Complete the word at the cursor, or insert the next one that fits; `true`: the one before.
     Complete(bool),
     /// Open or close the branch under the cursor.
     Toggle,
-    /// Open the session under the cursor in the focused slot, and look at it.
+    /// Open the session under the cursor on the focused side, and show it.
     OpenSession,
-    /// Put the session under the cursor in a slot, and stay.
+    /// Put the session under the cursor on a side, and stay on the list.
     ChooseSession(Side),
-    /// Go on training the session under the cursor.
+    /// Resume the session under the cursor.
     ResumeSession,
     /// Delete the session under the cursor, after a question.
     DeleteSession,
@@ -172,44 +172,44 @@ pub enum Action {
     Refresh,
     /// Listen to the microphone, or to a file.
     Listen(Option<PathBuf>),
-    /// Hold the waterfall still, or let it go on.
+    /// Hold the waterfall still, or continue it.
     Freeze,
-    /// Show this part of the Live screen, or the sound again.
+    /// Show this panel of the Live screen, or the sound again.
     Panel(LivePanel),
-    /// Keep the window on the screen with its answers.
+    /// Bookmark the window on the screen with its predictions.
     Bookmark,
-    /// Ask every checkpoint about the bookmark under the cursor.
+    /// Replay the bookmark under the cursor through every checkpoint.
     Replay,
     /// Delete the bookmark under the cursor, after a question.
     DeleteBookmark,
     /// Turn the fader under the cursor by so many steps.
     Turn(i32),
-    /// Silence the adapter under the cursor, or let it be heard.
+    /// Mute or unmute the adapter under the cursor.
     Mute,
-    /// Hear the adapter under the cursor alone, or with the others.
+    /// Toggle solo of the adapter under the cursor.
     Solo,
-    /// Every fader as it was trained.
+    /// Reset every fader.
     ResetDesk,
-    /// Keep the desk with its session.
+    /// Save the desk with its session.
     SaveDesk,
-    /// The desk as it was kept.
+    /// Load the saved desk.
     LoadDesk,
     /// Begin to record an example, or end it.
     Record,
-    /// Name a class to be taught.
+    /// Name a class of the lesson.
     NameClass(String),
-    /// Begin a command with these words.
+    /// Open the command line with these words.
     Begin(&'static str),
     /// Remove the example under the cursor, after a question.
     RemoveExample,
     /// Train on the lesson, then listen with the result.
     Learn,
-    /// Open a lesson; without a folder, the one that is kept beside the sessions.
+    /// Open a lesson; without a folder, the default one beside the sessions.
     Teach(Option<PathBuf>),
     /// Train on this data.
     SetData(String),
     /// Adapt this backbone.
     SetModel(String),
-    /// A setting of the next run by its flag's name.
+    /// Set one setting of the next run, by its flag's name.
     Set(String, String),
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::action::{Action, Screen};
 use crate::{session::OnNan, train::Request, tui::text};
 
-/// Words, what follows them, and what they do: for the parser's errors and the help.
+/// Commands, their arguments, and what they do: for the parser's errors and the help.
 pub const COMMANDS: [(&str, &str, &str); 19] = [
     ("data", "D", "train on a folder, a manifest, or demo"),
     ("model", "M", "adapt box, ced-tiny or another name, a checkpoint or a session"),
@@ -28,7 +28,7 @@ pub const COMMANDS: [(&str, &str, &str); 19] = [
     ("quit!", "", "leave now; what runs can be resumed"),
 ];
 
-/// What `set` sets, by the names of `train`'s flags.
+/// The settings of `set`, by the names of `train`'s flags.
 pub const SETTINGS: [&str; 17] = [
     "epochs",
     "batch",
@@ -49,10 +49,10 @@ pub const SETTINGS: [&str; 17] = [
     "trust-detections",
 ];
 
-/// What a typed line asks for; nothing, when it is empty.
+/// The action of a typed line; `None` when it is empty.
 ///
 /// # Errors
-/// What is wrong with it, for people.
+/// What is wrong with it, as a message.
 pub fn parse(line: &str) -> Result<Option<Action>, String> {
     let line = line.trim().trim_start_matches(':');
     let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
@@ -94,10 +94,10 @@ pub fn parse(line: &str) -> Result<Option<Action>, String> {
     }))
 }
 
-/// Sets one thing of the next run. `default` leaves it to the recipe again.
+/// Sets one setting of the next run. `default` leaves it to the recipe again.
 ///
 /// # Errors
-/// When the name is not known or the value is no such thing.
+/// When the name is unknown or the value is invalid.
 pub fn set(setup: &mut Request, name: &str, value: &str) -> Result<(), String> {
     fn optional<T: std::str::FromStr>(name: &str, value: &str) -> Result<Option<T>, String> {
         match value {
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said() {
+    fn errors_say_what_is_wrong() {
         assert!(parse("dta x").unwrap_err().contains("no command \"dta\""));
         assert_eq!(parse("set epochs many").unwrap_err(), "epochs cannot be \"many\"");
         assert!(parse("method adapter").unwrap_err().contains("aat-m"));

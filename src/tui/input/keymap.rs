@@ -7,14 +7,14 @@ use tui_input::InputRequest as Edit;
 use super::action::{Action, LivePanel, Move, Screen};
 use crate::plot::Side;
 
-/// Where a key means something. The first context that knows a key decides.
+/// Where a key has its meaning. The first context that has the key decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Context {
     /// Over every screen.
     Everywhere,
     /// On one screen.
     On(Screen),
-    /// In one part of the Live screen.
+    /// In one panel of the Live screen.
     In(LivePanel),
     /// While the keys are shown.
     Help,
@@ -83,7 +83,7 @@ const fn ctrl_key(code: KeyCode) -> Key {
 }
 
 impl Key {
-    /// As it is written for people: `Space`, `Ctrl-c`, `↑`.
+    /// Its name for people: `Space`, `Ctrl-c`, `↑`.
     pub fn text(self) -> String {
         let name = match self.code {
             KeyCode::Char(' ') => "Space".to_owned(),
@@ -114,15 +114,15 @@ impl From<KeyEvent> for Key {
     }
 }
 
-/// Some keys that do one thing in one context.
+/// Keys with one meaning in one context.
 pub struct Binding {
     /// The first is the one that footers show.
     pub keys: &'static [Key],
-    /// Where.
+    /// The context.
     pub context: Context,
-    /// What happens.
+    /// The action.
     pub action: fn() -> Action,
-    /// What happens, in words.
+    /// The action in words.
     pub help: &'static str,
     /// One word for the footer, for the keys that belong there.
     pub footer: Option<&'static str>,

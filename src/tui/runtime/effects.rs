@@ -1,4 +1,5 @@
-//! Does what [`update`](super::update()) asks for: trains, reads, listens, writes. Answers come back as messages.
+//! Performs the effects that [`update`](super::update()) returns: trains, reads, listens, writes. Results come back as
+//! messages.
 
 use std::{
     ops::ControlFlow,
@@ -36,53 +37,53 @@ use crate::{
     },
 };
 
-/// How long a thread that forwards events waits before it looks whether anybody still wants them.
+/// How long a thread that forwards events waits before it checks whether they are still wanted.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Tells the workbench how a download goes, at every twentieth of a file.
+/// Reports the progress of a download to the workbench, at every twentieth of a file.
 struct Downloads<'a> {
     inbox: &'a Inbox,
-    /// The file that was told of last, and at which twentieth.
-    told: Option<(String, u64)>,
+    /// The last reported file and twentieth.
+    reported: Option<(String, u64)>,
 }
 
 impl hub::Watcher for Downloads<'_> {
     fn downloaded(&mut self, file: &str, done: u64, total: u64) {
         const SMALL: u64 = 1 << 20;
         let step = 20 * done / total.max(1);
-        if total < SMALL || self.told.as_ref().is_some_and(|(name, at)| name == file && *at >= step) {
+        if total < SMALL || self.reported.as_ref().is_some_and(|(name, at)| name == file && *at >= step) {
             return;
         }
-        self.told = Some((file.to_owned(), step));
+        self.reported = Some((file.to_owned(), step));
         let megabytes = |bytes: u64| bytes as f64 / 1e6;
         let text = format!("downloading {file}: {:.1} of {:.1} MB", megabytes(done), megabytes(total));
         let _ = self.inbox.send(Message::Notice(text.into()));
     }
 }
 
-/// Something to be done with the sessions on disk, and what it gives.
+/// A job on the sessions on disk; returns messages.
 type Job = Box<dyn FnOnce(&Store) -> Message + Send>;
 
-/// Everything outside the state.
+/// Performs effects, and owns everything outside the state.
 pub struct EffectRunner {
     store: Store,
     inbox: Inbox,
-    /// Trainers at work, each with the tickets of its runs in order.
+    /// Running trainers, each with the tickets of its runs in order.
     trainers: Vec<(Trainer, Vec<Ticket>)>,
-    /// The thread that reads and deletes sessions: one thing after the other, in the order they were asked for.
+    /// The thread that reads and deletes sessions, one job after the other, in order.
     clerk: mpsc::Sender<Job>,
-    /// What is heard now.
-    hearing: Option<ListenTask>,
+    /// The current listen task.
+    listen_task: Option<ListenTask>,
     taught: Taught,
-    /// The export at work: how it is stopped, and its thread.
+    /// The running export: its stop flag and its thread.
     exporting: Option<(Arc<AtomicBool>, JoinHandle<()>)>,
 }
 
 impl EffectRunner {
-    /// A world with these sessions, answering here.
+    /// An effect runner for these sessions that sends its messages to this inbox.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// When the system cannot start a thread.
     pub fn new(store: Store, inbox: Inbox) -> std::io::Result<Self> {
         let (clerk, jobs) = mpsc::channel::<Job>();
         let (its_store, its_inbox) = (store.clone(), inbox.clone());
@@ -98,14 +99,14 @@ impl EffectRunner {
             inbox,
             trainers: Vec::new(),
             clerk,
-            hearing: None,
+            listen_task: None,
             taught: Taught::default(),
             exporting: None,
         })
     }
 
-    /// Does one thing. Quick, or on another thread: then its answer comes as a message. What there is to tell at once
-    /// comes back.
+    /// Performs one effect. It is quick, or runs on another thread and sends a message when done. Immediate messages
+    /// are returned.
     pub fn perform(&mut self, effect: Effect) -> Vec<Message> {
         match effect {
             Effect::Train(runs) => return self.train(runs),
@@ -129,24 +130,24 @@ impl EffectRunner {
                         return;
                     }
                     // A backbone on the hub is downloaded as soon as it is chosen, so that its training need not wait.
-                    let mut downloads = Downloads { inbox, told: None };
+                    let mut downloads = Downloads { inbox, reported: None };
                     let done = model::fetch(&request.model, &mut downloads);
-                    let told = match (done, downloads.told.is_some()) {
-                        (Ok(()), true) => Message::Notice(format!("{} is here", request.model).into()),
+                    let notice = match (done, downloads.reported.is_some()) {
+                        (Ok(()), true) => Message::Notice(format!("{} is downloaded", request.model).into()),
                         (Err(error), _) if is_known => Message::Trouble(error.to_string().into()),
                         _ => return,
                     };
-                    let _ = inbox.send(told);
+                    let _ = inbox.send(notice);
                 });
             }
             Effect::Listen(ticket, file, listeners, setup) => {
-                if let Some(before) = self.hearing.take() {
+                if let Some(before) = self.listen_task.take() {
                     before.stop(true);
                 }
-                let hearing = ListenTask::default();
-                self.hearing = Some(hearing.clone());
+                let task = ListenTask::default();
+                self.listen_task = Some(task.clone());
                 let asked = Asked { ticket, file, sessions: listeners, setup };
-                return self.spawn("live", move |store, inbox| hearing.run(&asked, store, inbox));
+                return self.spawn("live", move |store, inbox| task.run(&asked, store, inbox));
             }
             Effect::StopListening => self.stop_listening(),
             Effect::Export(path, charts) => {
@@ -171,10 +172,10 @@ impl EffectRunner {
         Vec::new()
     }
 
-    /// What is asked of the Live screen's pipeline and of what it keeps.
+    /// Effects on the Live screen's pipeline and its files.
     fn live(&mut self, effect: Effect) -> Vec<Message> {
-        let hearing = self.hearing.clone();
-        let pipeline = || hearing.as_ref().and_then(ListenTask::pipeline);
+        let task = self.listen_task.clone();
+        let pipeline = || task.as_ref().and_then(ListenTask::pipeline);
         let taught = self.taught.clone();
         match effect {
             Effect::Hold(held) => pipeline().into_iter().for_each(|pipeline| pipeline.hold(held)),
@@ -185,7 +186,7 @@ impl EffectRunner {
             }
             Effect::Record => pipeline().into_iter().for_each(|pipeline| pipeline.record()),
             Effect::Recorded(class, without_ms) => {
-                // Taken at once: the pipeline may be another one in a moment.
+                // Cloned at once: a moment later the pipeline may be another one.
                 let samples = pipeline().map(|pipeline| pipeline.recorded()).unwrap_or_default();
                 return self.aside(move |store, inbox| taught.keep(store, inbox, &class, samples, without_ms));
             }
@@ -197,7 +198,7 @@ impl EffectRunner {
             }
             Effect::Bookmark(session, source, gains) => {
                 return self.aside(move |store, inbox| {
-                    live_files::bookmark(store, inbox, hearing.as_ref(), session, &source, &gains)
+                    live_files::bookmark(store, inbox, task.as_ref(), session, &source, &gains)
                 });
             }
             Effect::Bookmarks(session) => return self.aside(move |store, _| live_files::bookmarks(store, session)),
@@ -219,7 +220,7 @@ impl EffectRunner {
         Vec::new()
     }
 
-    /// Stops what trains, each with a checkpoint, and what is exported, and waits for them.
+    /// Stops training, each run with a checkpoint, and exports, and waits for them.
     pub fn stop(&mut self) {
         self.stop_listening();
         self.stop_export();
@@ -228,20 +229,20 @@ impl EffectRunner {
         }
         self.trainers.clear();
         if let Some((_, thread)) = self.exporting.take() {
-            // What was written under a temporary name is removed by that thread.
+            // That thread removes its temporary files.
             let _ = thread.join();
         }
     }
 
-    /// Whether some trainer is still at work.
+    /// Whether some trainer is still running.
     pub fn is_training(&self) -> bool {
         self.trainers.iter().any(|(trainer, _)| !trainer.is_over())
     }
 
     fn stop_listening(&mut self) {
-        // The handle stays: what was recorded until now is still to be fetched.
-        if let Some(hearing) = &self.hearing {
-            hearing.stop(false);
+        // The handle stays: the recording so far is still needed.
+        if let Some(task) = &self.listen_task {
+            task.stop(false);
         }
     }
 
@@ -272,7 +273,7 @@ impl EffectRunner {
                 self.exporting = Some((stop, thread));
                 Vec::new()
             }
-            Err(error) => vec![Message::Exported(ticket, Err(format!("the system gave no thread: {error}")))],
+            Err(error) => vec![Message::Exported(ticket, Err(format!("the system could not start a thread: {error}")))],
         }
     }
 
@@ -282,7 +283,7 @@ impl EffectRunner {
         }
     }
 
-    /// Has the clerk do something.
+    /// Sends a job to the thread that reads sessions.
     fn ask(&self, job: impl FnOnce(&Store) -> Message + Send + 'static) -> Vec<Message> {
         match self.clerk.send(Box::new(job)) {
             Ok(()) => Vec::new(),
@@ -292,7 +293,7 @@ impl EffectRunner {
         }
     }
 
-    /// Works on a thread of its own and tells the result.
+    /// Runs a job on its own thread and sends the result.
     fn aside(&self, work: impl FnOnce(&Store, &Inbox) -> Message + Send + 'static) -> Vec<Message> {
         self.spawn("aside", move |store, inbox| {
             let message = work(store, inbox);
@@ -303,14 +304,18 @@ impl EffectRunner {
     fn spawn(&self, name: &str, work: impl FnOnce(&Store, &Inbox) + Send + 'static) -> Vec<Message> {
         let (store, inbox) = (self.store.clone(), self.inbox.clone());
         let spawned = thread::Builder::new().name(name.into()).spawn(move || work(&store, &inbox));
-        spawned.err().map(|error| Message::trouble(format!("the system gave no thread: {error}"))).into_iter().collect()
+        spawned
+            .err()
+            .map(|error| Message::trouble(format!("the system could not start a thread: {error}")))
+            .into_iter()
+            .collect()
     }
 
     fn train(&mut self, runs: Vec<(Ticket, Task)>) -> Vec<Message> {
         self.trainers.retain(|(trainer, _)| !trainer.is_over());
         let launch = |task| match task {
             Task::New(request) => Launch::New(Box::new(resolved(&self.store, *request))),
-            // A name means the session of this name here, whatever else is called so.
+            // A bare name means the session of this name here, whatever else has it.
             Task::Resume(path, began_ms) if path.components().count() == 1 => {
                 Launch::Resume { session: self.store.root().join(path), began_ms }
             }
@@ -334,8 +339,8 @@ impl EffectRunner {
             }
         });
         if let Err(error) = spawned {
-            // What nobody can watch does not train: the trainer stops where it is dropped.
-            let why = format!("the system gave no thread to watch the run with: {error}");
+            // A run that cannot be watched does not train: the trainer stops when it is dropped.
+            let why = format!("the system could not start a thread to watch the run: {error}");
             return tickets.into_iter().map(|ticket| Message::RunOver(ticket, Some(why.clone()))).collect();
         }
         self.trainers.push((trainer, tickets));
@@ -350,7 +355,7 @@ impl EffectRunner {
     }
 }
 
-/// The request with a model that may be named as a session of the store.
+/// The request, with a session's name as model replaced by its folder.
 fn resolved(store: &Store, request: Request) -> Request {
     Request { model: store.model(&request.model), ..request }
 }
@@ -387,7 +392,7 @@ fn open(path: &Path) -> Result<Opened, String> {
     Ok(Opened { name: text::file_name(path), path: path.to_owned(), state })
 }
 
-/// Where a user's own themes are.
+/// The folder of the user's own themes.
 pub fn themes_folder() -> Option<PathBuf> {
     directories::ProjectDirs::from("", "", "aat-tui").map(|dirs| dirs.config_dir().join("themes"))
 }

@@ -1,4 +1,4 @@
-//! A frame on its way to the terminal.
+//! Draws frames to the terminal.
 
 use std::io::{self, Write};
 
@@ -17,14 +17,14 @@ use crate::tui::{
 /// Draws frames; what the terminal shows already is not sent again.
 #[derive(Debug)]
 pub struct Frames {
-    /// Colours that the terminal shows.
+    /// Number of colours that the terminal shows.
     pub depth: Depth,
-    /// Pictures on it.
+    /// The pictures on it.
     pub pictures: Pictures,
 }
 
 impl Frames {
-    /// Draws one. Terminals that know how show it all at once.
+    /// Draws one frame, as one synchronised update if the terminal supports that.
     ///
     /// # Errors
     /// When the terminal cannot be written to.

@@ -1,18 +1,18 @@
-//! The way of messages from all threads to the event loop: bounded.
+//! The bounded queue of messages from all threads to the event loop.
 
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use crate::tui::update::message::Message;
 
-/// Messages that may wait. Whoever tells more waits, too: a trainer's feed and the live pipeline have bounded queues of
-/// their own, which join what they hold and never wait.
+/// Messages in the queue. A sender waits when it is full: a trainer's feed and the live pipeline have bounded queues of
+/// their own, which merge events and never wait.
 const CAPACITY: usize = 1024;
 
 /// The sending end. Clones send to the same loop.
 #[derive(Clone, Debug)]
 pub struct Inbox(Sender<Message>);
 
-/// The loop has ended: it wants no more messages.
+/// The loop has ended, and takes no more messages.
 #[derive(Debug)]
 pub struct Ended;
 
@@ -23,8 +23,7 @@ pub fn channel() -> (Inbox, Receiver<Message>) {
 }
 
 impl Inbox {
-    /// Sends a message; waits while the inbox is full. Never called on the loop's own thread, which would wait for
-    /// itself.
+    /// Sends a message; waits while the inbox is full. Not for the loop's own thread, which would wait for itself.
     ///
     /// # Errors
     /// When the loop has ended.
@@ -49,7 +48,7 @@ mod tests {
 
     /// Fault 5: forwarders emptied the bounded queues of feed and pipeline into an inbox without bounds.
     #[test]
-    fn a_loop_that_does_not_look_is_told_no_more_than_the_inbox_holds() {
+    fn a_loop_that_does_not_read_gets_no_more_than_the_inbox_holds() {
         let (inbox, mut answers) = channel();
         let sent = Arc::new(AtomicU64::new(0));
         let teller = thread::spawn({
@@ -66,7 +65,7 @@ mod tests {
         while sent.load(Ordering::SeqCst) < CAPACITY as u64 {
             thread::sleep(Duration::from_millis(1));
         }
-        // Time enough for one more, if it would not wait.
+        // Time enough for one more, if it did not wait.
         thread::sleep(Duration::from_millis(50));
         assert_eq!((sent.load(Ordering::SeqCst), answers.len()), (CAPACITY as u64, CAPACITY));
         let mut seen = Vec::new();

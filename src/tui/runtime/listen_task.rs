@@ -1,4 +1,4 @@
-//! The live pipeline as the workbench runs it: on a thread of its own, with a handle to turn its knobs.
+//! The live pipeline in the workbench: on its own thread, with a handle.
 
 use std::{
     path::PathBuf,
@@ -18,16 +18,16 @@ use crate::{
     tui::{state::ticket::Ticket, text, update::message::Message},
 };
 
-/// How long the thread that forwards events waits before it looks whether anybody still wants them.
+/// How long the thread that forwards events waits before it checks whether they are still wanted.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 const GO_ON: u8 = 0;
 const STOP: u8 = 1;
 const REPLACED: u8 = 2;
 
-/// What is to be heard, and by whom.
+/// What to listen to, and with which sessions.
 pub struct Asked {
-    /// What everything that is told of it carries.
+    /// The ticket of its messages.
     pub ticket: Ticket,
     /// A file, or the default microphone.
     pub file: Option<PathBuf>,
@@ -37,7 +37,7 @@ pub struct Asked {
     pub setup: Request,
 }
 
-/// What is heard now, from the outside.
+/// A handle to the current listen task.
 #[derive(Clone, Default)]
 pub struct ListenTask(Arc<Shared>);
 
@@ -48,7 +48,7 @@ struct Shared {
 }
 
 impl ListenTask {
-    /// Ends it. With another to follow, nothing is told of this one's end.
+    /// Ends it. If another one replaces it, its end is not reported.
     pub fn stop(&self, replaced: bool) {
         self.0.wish.store(if replaced { REPLACED } else { STOP }, Ordering::Relaxed);
         if let Some(pipeline) = self.pipeline() {
@@ -56,7 +56,7 @@ impl ListenTask {
         }
     }
 
-    /// Its pipeline, once that runs.
+    /// Its pipeline, once it runs.
     pub fn pipeline(&self) -> Option<Arc<Pipeline>> {
         self.0.pipeline.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -65,15 +65,15 @@ impl ListenTask {
         self.0.wish.load(Ordering::Relaxed)
     }
 
-    /// Listens until it is stopped, and sends what is heard under this ticket. Blocks; sends `Closed` last.
+    /// Listens until it is stopped, and sends the pipeline's events under this ticket. Blocks; sends `Closed` last.
     pub fn run(&self, asked: &Asked, store: &Store, inbox: &Inbox) {
-        let tell = |event| inbox.send(Message::Live(asked.ticket, event));
+        let send = |event| inbox.send(Message::Live(asked.ticket, event));
         if let Err(problem) = self.listen(asked, store, inbox) {
-            let _ = tell(LiveEvent::Problem(problem));
+            let _ = send(LiveEvent::Problem(problem));
         }
         *self.0.pipeline.lock().unwrap_or_else(PoisonError::into_inner) = None;
         if self.wish() != REPLACED {
-            let _ = tell(LiveEvent::Closed);
+            let _ = send(LiveEvent::Closed);
         }
     }
 

@@ -1,4 +1,4 @@
-//! What the Live screen keeps on disk: bookmarks, desks, lessons.
+//! The Live screen's files: bookmarks, desks, lessons.
 
 use std::{
     path::{Path, PathBuf},
@@ -14,7 +14,7 @@ use crate::{
     tui::{text, update::message::Message},
 };
 
-/// The folder of lessons beside that of sessions, and the lesson that nobody named.
+/// The folder of lessons beside that of sessions, and the default lesson.
 const LESSONS: &str = "lessons";
 const LESSON: &str = "mine";
 
@@ -27,17 +27,17 @@ pub fn bookmarks(store: &Store, session: PathBuf) -> Message {
     }
 }
 
-/// Keeps what was answered last with a session.
+/// Saves the last predictions as a bookmark of a session.
 pub fn bookmark(
     store: &Store,
     inbox: &Inbox,
-    hearing: Option<&ListenTask>,
+    task: Option<&ListenTask>,
     session: PathBuf,
     source: &str,
     gains: &[String],
 ) -> Message {
     let keep = || -> Result<Option<Bookmark>, String> {
-        let Some(scored) = hearing.and_then(ListenTask::pipeline).and_then(|pipeline| pipeline.scored()) else {
+        let Some(scored) = task.and_then(ListenTask::pipeline).and_then(|pipeline| pipeline.scored()) else {
             return Ok(None);
         };
         let gains = gains.iter().cloned().chain(std::iter::repeat(String::new()));
@@ -51,7 +51,7 @@ pub fn bookmark(
         Bookmark::save(&find(store, &session)?, source, &scored.window, predictions).map(Some).map_err(words)
     };
     match keep() {
-        Ok(None) => Message::Notice("nothing was answered yet".into()),
+        Ok(None) => Message::Notice("there is no prediction yet".into()),
         Ok(Some(kept)) => {
             let notice =
                 format!("bookmarked {:.1} s of {source} in {}: B lists", kept.time_s, text::file_name(&session));
@@ -62,18 +62,18 @@ pub fn bookmark(
     }
 }
 
-/// Deletes a bookmark and lists again.
+/// Deletes a bookmark, then lists again.
 pub fn remove_bookmark(store: &Store, inbox: &Inbox, session: PathBuf, bookmark: Bookmark) -> Message {
     let removed = find(store, &session).and_then(|folder| bookmark.remove(&folder).map_err(words));
     let message = match removed {
-        Ok(()) => Message::Notice("the bookmark is gone".into()),
+        Ok(()) => Message::Notice("the bookmark is deleted".into()),
         Err(problem) => Message::trouble(problem),
     };
     let _ = inbox.send(message);
     bookmarks(store, session)
 }
 
-/// What a session's checkpoints say of a bookmark.
+/// The scores of a bookmark by every checkpoint of its session.
 pub fn replay(store: &Store, session: &Path, bookmark: &Bookmark, device: &str) -> Message {
     let ask = || -> Result<_, String> {
         let folder = find(store, session)?;
@@ -83,7 +83,7 @@ pub fn replay(store: &Store, session: &Path, bookmark: &Bookmark, device: &str) 
     Message::Replayed(bookmark.at_ms, ask())
 }
 
-/// Keeps a desk with its session.
+/// Saves a desk with its session.
 pub fn save_desk(store: &Store, session: &Path, mix: &Mix) -> Message {
     match find(store, session).and_then(|folder| mix.save(&folder).map_err(words)) {
         Ok(()) => {
@@ -94,7 +94,7 @@ pub fn save_desk(store: &Store, session: &Path, mix: &Mix) -> Message {
     }
 }
 
-/// The desk that a session keeps.
+/// Loads a session's saved desk.
 pub fn load_desk(store: &Store, session: &Path, name: String) -> Message {
     match find(store, session).and_then(|folder| Mix::saved(&folder).map_err(words)) {
         Ok(Some(mix)) => Message::Desk(name, mix),
@@ -103,7 +103,7 @@ pub fn load_desk(store: &Store, session: &Path, name: String) -> Message {
     }
 }
 
-/// The lesson that is taught, shared by the threads that change it.
+/// The current lesson, shared by the threads that change it.
 #[derive(Clone, Default)]
 pub struct Taught(Arc<Mutex<Option<Lesson>>>);
 
@@ -112,7 +112,7 @@ impl Taught {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens a lesson; without a folder, the one beside the sessions.
+    /// Opens a lesson; without a folder, the default one beside the sessions.
     pub fn open(&self, store: &Store, folder: Option<PathBuf>) -> Message {
         let beside = || store.root().parent().unwrap_or(Path::new(".")).join(LESSONS).join(LESSON);
         match Lesson::open(folder.unwrap_or_else(beside)) {
@@ -124,7 +124,7 @@ impl Taught {
         }
     }
 
-    /// Changes the lesson and tells how it is then.
+    /// Changes the lesson and sends its new state.
     pub fn change(&self, store: &Store, change: impl FnOnce(&mut Lesson) -> Result<(), ClipError>) -> Message {
         if self.lock().is_none()
             && let problem @ Message::Trouble(_) = self.open(store, None)
@@ -140,10 +140,10 @@ impl Taught {
         }
     }
 
-    /// Keeps what was recorded, but for its last milliseconds.
+    /// Saves a recording, except its last milliseconds.
     pub fn keep(&self, store: &Store, inbox: &Inbox, class: &str, mut samples: Vec<f32>, without_ms: u64) -> Message {
         let surplus = without_ms as usize * SAMPLE_RATE as usize / 1000;
-        // Never shorter than the example that a tap gives.
+        // Never shorter than the example of a tap.
         samples.truncate(samples.len().saturating_sub(surplus).max(samples.len().min(SAMPLE_RATE as usize)));
         self.change(store, |lesson| {
             let kept = lesson.keep(class, &samples)?;

@@ -1,6 +1,6 @@
-//! The event loop: keys, the clock, signals and answers in; at most thirty frames a second out, and
-//! only when something changed. It never waits for the terminal: while that does not read, everything
-//! but drawing goes on, and the next frame shows what is then.
+//! The event loop: keys, the clock, signals and messages in; at most thirty frames a second out, and only when
+//! something changed. It never waits for the terminal: while that does not read, everything but drawing continues, and
+//! the next frame shows the state at its time.
 
 mod effects;
 pub(super) mod frame;
@@ -42,40 +42,40 @@ use crate::{
 
 /// Least time between two frames: thirty a second.
 const FRAME: Duration = Duration::from_micros(33_333);
-/// Most answers taken in before a frame is drawn.
+/// Most messages handled before a frame is drawn.
 const AT_ONCE: usize = 512;
 
-/// What the workbench opens with.
+/// The workbench's first settings.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// What the next run is made of.
+    /// The settings of the next run.
     pub setup: Request,
-    /// Where sessions are.
+    /// The location of sessions.
     pub store: Store,
     /// A theme by name.
     pub theme: Option<String>,
-    /// What the spectrogram is drawn with, by name; `auto` asks the terminal.
+    /// The graphics of the spectrogram, by name; `auto` queries the terminal.
     pub graphics: String,
 }
 
-/// Why the workbench could not open or go on.
+/// Why the workbench could not open or continue.
 #[derive(Debug, thiserror::Error)]
 pub enum TuiError {
-    /// Standard output is no terminal.
+    /// Standard output is not a terminal.
     #[error("the workbench needs a terminal; aat-tui --help lists what works without one")]
     NoTerminal,
-    /// The terminal refused.
+    /// The terminal cannot be used.
     #[error("the terminal could not be used: {0}")]
     Terminal(#[from] io::Error),
     /// There is no such theme.
     #[error("there is no theme \"{given}\"; there are {known}")]
     Theme {
-        /// What was asked for.
+        /// The requested name.
         given: String,
-        /// Their names.
+        /// The names of all themes.
         known: String,
     },
-    /// There are no such graphics.
+    /// There are no graphics of this name.
     #[error("{0}, auto")]
     Graphics(String),
 }
@@ -101,7 +101,7 @@ pub fn run(options: Options) -> Result<(), TuiError> {
     let chosen = graphics::chosen(&options.graphics).map_err(TuiError::Graphics)?;
     let (log, log_path) = terminal::open_log()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    // Before the terminal is taken: a signal that nobody catches would not give it back.
+    // Before the terminal is taken: an uncaught signal would not restore it.
     let signals = runtime.block_on(async { Signals::new() })?;
     let (guard, mut screen, outlet) = Guard::take(&log)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), ?log_path, "the workbench opens");
@@ -130,7 +130,7 @@ pub fn run(options: Options) -> Result<(), TuiError> {
         false => runtime.block_on(events(&mut app, &mut runner, answers, signals, &mut frames, &mut screen, &outlet)),
     };
     let _ = frames.pictures.show(None, screen.backend_mut());
-    // Checkpoints may take a moment: the terminal is the person's own again meanwhile.
+    // Checkpoints may take a moment: the terminal is restored meanwhile.
     drop(screen);
     drop(guard);
     if runner.is_training() {
@@ -184,13 +184,13 @@ async fn events(
                 Some(Err(error)) => return Err(error),
                 None => Message::Do(Action::QuitNow),
             },
-            // A terminal that has not read the last frame gets no other one meanwhile.
+            // No frame is drawn until the terminal has read the last one.
             () = outlet.idle(), if changed && !free => continue,
             () = sleep_until(due), if changed && free => {
                 let now = Instant::now();
                 handle(app, runner, Message::Drawing((now - drawn).as_secs_f64() * 1e3));
                 frames.draw(app, screen)?;
-                // What was late does not delay what follows; what never came is not made up for.
+                // A late tick does not delay the next one, and missed ticks are skipped.
                 due = (due + FRAME).max(now + FRAME / 2);
                 (changed, drawn) = (false, now);
                 continue;
@@ -205,7 +205,7 @@ async fn events(
                     }
                 }
                 changed = true;
-                // A key pressed while the terminal was asked comes this way.
+                // A key pressed while the terminal was queried.
                 if app.quitting {
                     return Ok(());
                 }
@@ -218,7 +218,7 @@ async fn events(
                 continue;
             }
         };
-        // How long a key is held is told from the time of its presses.
+        // The times of its presses show how long a key is held.
         handle(app, runner, Message::Tick(clock::now_ms()));
         handle(app, runner, message);
         changed = true;
@@ -233,7 +233,7 @@ fn typed(byte: char) -> KeyEvent {
     match byte {
         '\r' => KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE),
         '\t' => KeyEvent::new(KeyCode::Tab, KeyModifiers::NONE),
-        // Ctrl and a letter is the letter's place in the alphabet.
+        // Ctrl and a letter is the letter's number in the alphabet.
         '\x01'..='\x1a' => KeyEvent::new(KeyCode::Char(char::from(byte as u8 - 1 + b'a')), KeyModifiers::CONTROL),
         other => KeyEvent::new(KeyCode::Char(other), KeyModifiers::NONE),
     }

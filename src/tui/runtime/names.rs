@@ -4,11 +4,11 @@ use std::{fs, path::Path};
 
 use crate::{session::LOG_FILE, tui::input::completion::Wanted};
 
-/// Names that are looked at in one folder.
+/// Most names that are read in one folder.
 const MOST: usize = 10_000;
 
-/// What fits: known words, sessions under `root`, files and folders. A folder ends in `/`; hidden files fit where the word
-/// names them by their dot. A folder that cannot be read has no names.
+/// What fits: known words, sessions under `root`, files and folders. A folder ends in `/`; hidden files fit where the
+/// word begins with their dot. A folder that cannot be read has no names.
 pub(super) fn fitting(wanted: &Wanted, root: &Path) -> Vec<String> {
     let mut found = wanted.fitting();
     if wanted.sessions {

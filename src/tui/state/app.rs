@@ -26,10 +26,10 @@ use crate::{
 /// Steps over which the training loss can be averaged; 0 as measured.
 pub const SMOOTHING: [u32; 4] = [0, 10, 30, 100];
 
-/// What a question leads to when the answer is yes.
+/// The action that a confirmed question triggers.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Pending {
-    /// Leave; what runs is stopped.
+    /// Quit; what runs is stopped.
     Quit,
     /// Delete this session.
     Delete(std::path::PathBuf),
@@ -37,38 +37,38 @@ pub enum Pending {
     DeleteBookmark(std::path::PathBuf, Box<crate::live::Bookmark>),
     /// Remove an example: its class, and its place among the class's.
     RemoveExample(String, usize),
-    /// Begin these sides anew.
+    /// Begin new runs on these sides.
     Anew(Vec<Side>),
 }
 
-/// What lies over the screen.
+/// A panel over the screen.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Overlay {
     /// The keys, scrolled by some lines.
     Help(u16),
     /// A question.
     Question {
-        /// What is asked.
+        /// The question.
         question: String,
-        /// What a yes means.
+        /// What confirming means.
         detail: String,
-        /// What a yes does.
+        /// The confirmed action.
         then: Pending,
     },
     /// A command being typed.
     CommandLine(CommandLine),
-    /// An export, asked for or at work.
+    /// An export, being chosen or running.
     Export(Box<Exporting>),
 }
 
-/// Something told at the bottom for a while.
+/// A message at the bottom for a while.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notice {
-    /// What is told.
+    /// The message.
     pub text: String,
     /// Whether something went wrong.
     pub trouble: bool,
-    /// When it goes, ms since the Unix epoch.
+    /// When it disappears, ms since the Unix epoch.
     pub until_ms: u64,
 }
 
@@ -77,19 +77,19 @@ pub struct Notice {
 pub struct App {
     /// The screen on show.
     pub screen: Screen,
-    /// The side that keys are for.
+    /// The side in focus.
     pub focus: Side,
     /// Both runs.
     pub slots: [RunSlot; 2],
-    /// Commands that were carried out, the newest last.
+    /// Commands that were run, the newest last.
     pub history: Vec<String>,
-    /// What the next run is made of.
+    /// The settings of the next run.
     pub setup: Request,
-    /// What runs along x.
+    /// The quantity along x.
     pub x: XAxis,
-    /// Logarithmic loss.
+    /// Whether the loss axis is logarithmic.
     pub log: bool,
-    /// Which of [`SMOOTHING`].
+    /// Index into [`SMOOTHING`].
     pub smooth: usize,
     /// The step under the crosshair, shared by all screens.
     pub cursor: Option<u64>,
@@ -97,21 +97,21 @@ pub struct App {
     pub layers: Layers,
     /// The Parameters screen.
     pub parameters: Parameters,
-    /// The question about the shape on the Parameters screen that is still open.
+    /// The pending request for the shape on the Parameters screen.
     pub shape_asked: Option<Ticket>,
     /// The Live screen.
     pub live: Listening,
     /// The Sessions screen.
     pub sessions: Sessions,
-    /// What lies over the screen.
+    /// The panel over the screen.
     pub overlay: Option<Overlay>,
-    /// Told at the bottom.
+    /// The message at the bottom.
     pub notice: Option<Notice>,
     /// All themes.
     pub themes: Vec<Theme>,
-    /// The one in use.
+    /// The current theme.
     pub theme: usize,
-    /// What the spectrogram is drawn with.
+    /// The graphics of the spectrogram.
     pub graphics: Graphics,
     /// Milliseconds since the Unix epoch, as of the last tick.
     pub now_ms: u64,
@@ -119,11 +119,11 @@ pub struct App {
     pub size: (u16, u16),
     /// Cores that arithmetic may use.
     pub cores: usize,
-    /// Whether the end has come.
+    /// Whether to quit.
     pub quitting: bool,
-    /// What is known of sessions beside what is on show.
+    /// Sessions known from events and deletions, beside those on show.
     pub known: Known,
-    /// What questions to the world and runs are told apart by.
+    /// Tickets of effects and runs.
     pub tickets: Tickets,
 }
 
@@ -160,7 +160,7 @@ impl App {
         }
     }
 
-    /// What the next run of a side is made of.
+    /// The settings of a side's next run.
     pub fn setup_of(&self, side: Side) -> Request {
         let RunSlot { method, backbone, .. } = self.slot(side);
         let model = backbone.clone().unwrap_or_else(|| self.setup.model.clone());
@@ -172,8 +172,7 @@ impl App {
         self.slot(side).state.config.as_ref().map_or_else(|| self.setup_of(side).model, |config| config.model.clone())
     }
 
-    /// Both sides' backbones, where they are not the same one. A side that nobody has touched has none of its own beside
-    /// a run.
+    /// Both sides' backbones, if they differ. An untouched side has none of its own beside a run.
     pub fn two_backbones(&self) -> Option<[String; 2]> {
         let touched = |slot: &RunSlot| !slot.is_empty() || slot.is_busy() || slot.backbone.is_some();
         if touched(&self.slots[0]) != touched(&self.slots[1]) && !self.slots.iter().all(RunSlot::is_empty) {
@@ -183,43 +182,43 @@ impl App {
         (both[0] != both[1]).then_some(both)
     }
 
-    /// ` on box-ssl`, where the sides' backbones differ and a title has to say which.
+    /// ` on box-ssl`, where the sides' backbones differ and a title has to name one.
     pub fn on_backbone(&self, side: Side) -> String {
         let name = |_| format!(" on {}", text::fit(&text::last_part(&self.shown_backbone(side)), 20));
         self.two_backbones().map_or_else(String::new, name)
     }
 
-    /// The theme in use.
+    /// The current theme.
     pub fn theme(&self) -> &Theme {
         &self.themes[self.theme.min(self.themes.len() - 1)]
     }
 
-    /// A side's slot.
+    /// A side's run slot.
     pub fn slot(&self, side: Side) -> &RunSlot {
         &self.slots[side.index()]
     }
 
-    /// A side's slot, to change.
+    /// A side's run slot, to change.
     pub fn slot_mut(&mut self, side: Side) -> &mut RunSlot {
         &mut self.slots[side.index()]
     }
 
-    /// The side whose run has this ticket: none, where another one took its place or its trainer is done with it.
+    /// The side whose run has this ticket: `None` if another run replaced it or its trainer is done with it.
     pub fn side_of(&self, run: Ticket) -> Option<Side> {
         Side::BOTH.into_iter().find(|side| self.slot(*side).run.is_some_and(|running| running.ticket == run))
     }
 
-    /// The slot that keys are for.
+    /// The run slot in focus.
     pub fn focused(&self) -> &RunSlot {
         self.slot(self.focus)
     }
 
-    /// The runs there are.
+    /// The runs on show.
     pub fn runs(&self) -> Vec<Run<'_>> {
         self.slots.iter().filter_map(RunSlot::run).collect()
     }
 
-    /// How the curves are looked at.
+    /// How curves are shown.
     pub fn view(&self) -> ChartView {
         ChartView {
             x: self.x,
@@ -230,7 +229,7 @@ impl App {
         }
     }
 
-    /// What the spectrogram is drawn with now: no picture lies over what lies over the screen.
+    /// The current graphics of the spectrogram: no picture is drawn under an overlay.
     pub fn graphics_now(&self) -> Graphics {
         match (self.graphics, &self.overlay) {
             (Graphics::Kitty, Some(Overlay::Help(_) | Overlay::Question { .. } | Overlay::Export(_))) => Graphics::Half,
@@ -252,7 +251,7 @@ impl App {
         }
     }
 
-    /// The Parameters screen follows the focused side: its run's model, or the one that would be trained next.
+    /// Updates the Parameters screen to the focused side: its run's model, or that of its next run.
     pub fn refresh_parameters(&mut self) {
         self.shape_asked = None;
         let slot = self.focused();

@@ -1,27 +1,27 @@
-//! Bookmarks on the Live screen: a session's list, and what its checkpoints say of the one that was replayed.
+//! Bookmarks on the Live screen: a session's list, and the replay of one of them.
 
 use std::path::PathBuf;
 
 use crate::{infer::Replay, live::Bookmark, tui::input::action::Move};
 
-/// What every checkpoint says, or why none was asked.
+/// Every checkpoint's scores, or why there are none.
 pub type Replays = Result<Vec<Replay>, String>;
 
-/// What the list shows.
+/// The list and its replay.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Bookmarks {
     /// The session's folder, or its name.
     pub session: PathBuf,
-    /// Its bookmarks, newest first, once they were read.
+    /// Its bookmarks, newest first, once read.
     pub list: Option<Vec<Bookmark>>,
     /// The row under the cursor.
     pub row: usize,
-    /// What the checkpoints say of a bookmark, by its time; nothing yet while they are asked.
+    /// The replay of a bookmark, by the bookmark's time; the inner `None` while it is in progress.
     pub replayed: Option<(u64, Option<Replays>)>,
 }
 
 impl Bookmarks {
-    /// Shows a session's bookmarks. The cursor stays on what it was on.
+    /// Shows a session's bookmarks. The cursor stays on its bookmark.
     pub fn show(&mut self, session: PathBuf, mut list: Vec<Bookmark>) {
         let selected = self.selected().map(|bookmark| bookmark.at_ms).filter(|_| session == self.session);
         list.reverse();
@@ -38,7 +38,7 @@ impl Bookmarks {
         self.list.as_ref()?.get(self.row)
     }
 
-    /// What the checkpoints say of the one under the cursor, if they were asked: nothing yet, or their answers.
+    /// The replay of the bookmark under the cursor, if requested: the inner `None` while it is in progress.
     pub fn replays(&self) -> Option<Option<&Replays>> {
         let (at_ms, replays) = self.replayed.as_ref()?;
         (self.selected()?.at_ms == *at_ms).then_some(replays.as_ref())

@@ -4,17 +4,17 @@ use tui_input::{Input, InputRequest};
 
 use super::ticket::Ticket;
 
-/// Lines that are remembered.
+/// Most lines in the history.
 const REMEMBERED: usize = 100;
 
-/// Words that may stand at the cursor.
+/// Words that may be inserted at the cursor.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Completion {
     /// Where the word begins, in characters.
     start: usize,
     /// Every word that fits.
     pub words: Vec<String>,
-    /// The one that was put in, once Tab went through them.
+    /// The inserted one, once Tab was pressed again.
     pub chosen: Option<usize>,
 }
 
@@ -22,13 +22,13 @@ pub struct Completion {
 #[derive(Clone, Debug, Default)]
 pub struct CommandLine {
     input: Input,
-    /// Why the line cannot be carried out.
+    /// Why the line cannot be run.
     pub problem: Option<String>,
-    /// What completes the word at the cursor, while it is on show.
+    /// The completion at the cursor, while it is shown.
     pub completion: Option<Completion>,
-    /// The question that was asked of the disk for it, and where the word begins.
+    /// The ticket of the request to the disk for it, and where the word begins.
     asked: Option<(Ticket, usize)>,
-    /// The place in the history, from the newest, and what had been typed.
+    /// The position in the history, from the newest, and what had been typed.
     recalled: Option<(usize, String)>,
 }
 
@@ -44,7 +44,7 @@ impl CommandLine {
         Self { input: words.into(), ..Self::default() }
     }
 
-    /// What is typed.
+    /// The typed text.
     pub fn text(&self) -> &str {
         self.input.value()
     }
@@ -65,7 +65,7 @@ impl CommandLine {
         text.chars().filter(|c| !c.is_control()).for_each(|c| self.edit(InputRequest::InsertChar(c)));
     }
 
-    /// The line before this one in the history, or the one after it; after the newest, what had been typed.
+    /// The previous line in the history, or the next one; after the newest, what had been typed.
     pub fn recall(&mut self, history: &[String], back: bool) {
         let (at, typed) = self.recalled.take().map_or((None, self.text().to_owned()), |(at, typed)| (Some(at), typed));
         let next = match (at, back) {
@@ -85,14 +85,15 @@ impl CommandLine {
         self.asked = Some((ticket, start));
     }
 
-    /// Words from the disk; nothing changes where others are waited for.
+    /// Adds words from the disk; does nothing if other ones are awaited.
     pub fn answered(&mut self, answer: Ticket, words: Vec<String>) {
         if let Some((_, start)) = self.asked.take_if(|(ticket, _)| *ticket == answer) {
             self.complete(start, words);
         }
     }
 
-    /// Completes the word that begins after this many characters: as far as the words agree; those that are left are shown.
+    /// Completes the word that begins after this many characters, as far as the words agree; the remaining words are
+    /// shown.
     pub fn complete(&mut self, start: usize, mut words: Vec<String>) {
         words.sort();
         words.dedup();
@@ -111,7 +112,7 @@ impl CommandLine {
         self.completion = (!whole).then_some(Completion { start, words, chosen: None });
     }
 
-    /// Puts in the next of the words on show, or the one before; whether there are any.
+    /// Inserts the next of the shown words, or the one before; returns whether there are any.
     pub fn next_word(&mut self, back: bool) -> bool {
         let Some(mut completion) = self.completion.take() else { return false };
         let last = completion.words.len() - 1;
@@ -127,7 +128,7 @@ impl CommandLine {
         true
     }
 
-    /// Puts a word between this place and the cursor.
+    /// Replaces the text between this position and the cursor by a word.
     fn replace(&mut self, start: usize, word: &str) {
         let (text, cursor) = (self.text(), self.cursor());
         let head: String = text.chars().take(start).chain(word.chars()).collect();
@@ -137,7 +138,7 @@ impl CommandLine {
     }
 }
 
-/// Adds a line to the history, unless it is empty or the newest already.
+/// Adds a line to the history, unless it is empty or equal to the newest.
 pub fn remember(history: &mut Vec<String>, line: &str) {
     if !line.trim().is_empty() && history.last().is_none_or(|last| last != line) {
         history.push(line.to_owned());

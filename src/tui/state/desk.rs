@@ -1,4 +1,4 @@
-//! The mixing desk: which fader the cursor is on, and how each session's faders stand.
+//! The mixing desk: the cursor, and each session's faders.
 
 use std::collections::BTreeMap;
 
@@ -8,24 +8,24 @@ use crate::{
     tui::input::action::Move,
 };
 
-/// What the mixing desk shows beside what is heard.
+/// The state of the mixing desk.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Desk {
     /// The row of the cursor.
     pub adapter: Adapter,
     /// The block of the cursor.
     pub block: usize,
-    /// The faders, by the session's name: they outlast a pause in listening.
+    /// The faders, by the session's name: they stay when listening stops.
     mixes: BTreeMap<String, Mix>,
 }
 
 impl Desk {
-    /// How a session's faders stand.
+    /// A session's faders.
     pub fn mix(&self, session: &str) -> Mix {
         self.mixes.get(session).cloned().unwrap_or_default()
     }
 
-    /// The fader under the cursor of a session's desk, to turn.
+    /// The fader under the cursor of a session's desk, to move.
     pub fn fader_mut(&mut self, session: &str) -> &mut Fader {
         let (adapter, block) = (self.adapter, self.block);
         let channel = self.mixes.entry(session.to_owned()).or_default().channel_mut(block);
@@ -35,7 +35,7 @@ impl Desk {
         }
     }
 
-    /// Puts every fader of a session somewhere else.
+    /// Sets every fader of a session.
     pub fn set(&mut self, session: &str, mix: Mix) {
         self.mixes.insert(session.to_owned(), mix);
     }

@@ -1,4 +1,4 @@
-//! The panel that exports a session: what is asked for, how far it is, what it came to.
+//! The panel that exports a session: the request, the progress, the result.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use crate::{
 /// The end of an ONNX file's name.
 const EXTENSION: &str = ".onnx";
 
-/// What can be written.
+/// A format to export.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Form {
     /// One ONNX file.
@@ -21,7 +21,7 @@ pub enum Form {
     Half,
     /// A folder for Hugging Face's transformers, where there is a form for the model.
     Folder,
-    /// What was trained alone.
+    /// Only what was trained.
     Adapter,
 }
 
@@ -39,7 +39,7 @@ impl Form {
         }
     }
 
-    /// What it is good for, in a line.
+    /// Its purpose, in a line.
     pub fn what(self) -> &'static str {
         match self {
             Self::Onnx => "raw 16 kHz samples in, scores out: onnxruntime, browsers, Rust",
@@ -54,21 +54,21 @@ impl Form {
     }
 }
 
-/// How far an export is.
+/// The stage of an export.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Stage {
-    /// Form and target are being chosen; why the last attempt wrote nothing.
+    /// Format and target are being chosen; why the last attempt failed.
     Asking(Option<String>),
     /// It is being written and compared with the program.
     Working {
-        /// Whose answers count.
+        /// The ticket of its messages.
         ticket: Ticket,
-        /// Clips compared, and clips in all, once that has begun.
+        /// Clips compared, and clips in all, once comparing has begun.
         compared: Option<(usize, usize)>,
-        /// Whether it was asked to stop.
+        /// Whether it was told to stop.
         stopping: bool,
     },
-    /// It is written.
+    /// It is complete.
     Written(Box<Report>),
 }
 
@@ -79,22 +79,22 @@ pub struct Exporting {
     pub session: PathBuf,
     /// Its name.
     pub name: String,
-    /// What is written.
+    /// The format.
     pub form: Form,
-    /// Where: a file or folder, as it is typed.
+    /// The target: a file or folder, as typed.
     pub target: String,
-    /// How far it is.
+    /// The stage.
     pub stage: Stage,
 }
 
 impl Exporting {
-    /// Asks how a session is exported.
+    /// Opens the panel for a session.
     pub fn new(session: PathBuf, name: String) -> Self {
         let target = format!("{name}{EXTENSION}");
         Self { session, name, form: Form::default(), target, stage: Stage::Asking(None) }
     }
 
-    /// The next form or the one before; the target's name follows.
+    /// Chooses the next format or the one before, and changes the target's extension.
     pub fn go(&mut self, to: Move) {
         let Stage::Asking(problem) = &mut self.stage else { return };
         let last = Form::ALL.len() - 1;
@@ -109,7 +109,7 @@ impl Exporting {
         self.target = self.named();
     }
 
-    /// A letter for the target.
+    /// Adds a character to the target.
     pub fn push(&mut self, text: &str) {
         if let Stage::Asking(problem) = &mut self.stage {
             self.target.extend(text.chars().filter(|c| !c.is_control()));
@@ -117,7 +117,7 @@ impl Exporting {
         }
     }
 
-    /// The target's last letter away.
+    /// Deletes the target's last character.
     pub fn erase(&mut self) {
         if let Stage::Asking(problem) = &mut self.stage {
             self.target.pop();
@@ -125,13 +125,13 @@ impl Exporting {
         }
     }
 
-    /// The target with the end that its form has.
+    /// The target with the extension of its format.
     fn named(&self) -> String {
         let stem = self.target.strip_suffix(EXTENSION).unwrap_or(&self.target).trim_end();
         if self.form.is_file() { format!("{stem}{EXTENSION}") } else { stem.to_owned() }
     }
 
-    /// Begins to write under this ticket; `None`, and why on the panel, where no target is named.
+    /// Begins to write under this ticket; `None`, with a message on the panel, if the target has no name.
     pub fn begin(&mut self, ticket: Ticket) -> Option<Request> {
         self.target = self.named();
         if matches!(self.target.as_str(), "" | EXTENSION) {
@@ -152,12 +152,12 @@ impl Exporting {
         })
     }
 
-    /// Whether this answer is about what is being written.
+    /// Whether this ticket is that of the running export.
     fn waits_for(&self, answer: Ticket) -> bool {
         matches!(self.stage, Stage::Working { ticket, .. } if ticket == answer)
     }
 
-    /// So many clips of so many were compared.
+    /// Records the progress of comparing.
     pub fn compared(&mut self, answer: Ticket, done: usize, total: usize) {
         if let Stage::Working { ticket, compared, .. } = &mut self.stage
             && *ticket == answer
@@ -166,7 +166,7 @@ impl Exporting {
         }
     }
 
-    /// It is over; nothing changes where another one is waited for.
+    /// Ends the export with this ticket; ignores another one.
     pub fn over(&mut self, answer: Ticket, result: Result<Box<Report>, String>) {
         if self.waits_for(answer) {
             self.stage = match result {

@@ -1,5 +1,5 @@
-//! What is known of sessions beside what is on show. Events, answers and deletions come from several threads: one that
-//! was on its way for long is told by it from one that is new.
+//! What is known of sessions beside those on show. Events, results and deletions come from several threads; this
+//! distinguishes outdated ones from new ones.
 
 use std::{
     collections::BTreeMap,
@@ -9,8 +9,8 @@ use std::{
 
 use crate::session::RunState;
 
-/// Until when the runs of this process were told of, and what was deleted. Sessions go by name; one that began after
-/// another of its name was deleted is another one.
+/// The newest event of each run of this process, and deleted sessions. Sessions are identified by name; one that began
+/// after another of its name was deleted is a different one.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
     /// Time of the newest event, ms since the Unix epoch.
@@ -24,7 +24,7 @@ fn name(session: &Path) -> &OsStr {
 }
 
 impl Known {
-    /// A run was told of until now.
+    /// Records the newest event of a run.
     pub fn record(&mut self, session: &Path, state: &RunState) {
         let Some((_, last)) = state.span_ms else { return };
         match self.newest_event.get_mut(name(session)) {
@@ -35,18 +35,18 @@ impl Known {
         }
     }
 
-    /// A session was deleted.
+    /// Records that a session was deleted.
     pub fn remove(&mut self, session: &Path, at_ms: u64) {
         self.removed.push((name(session).to_owned(), at_ms));
     }
 
-    /// Whether this state is of a session that was deleted since it began.
+    /// Whether this state belongs to a session that was deleted since it began.
     pub fn is_gone(&self, session: &Path, state: &RunState) -> bool {
         let began = state.span_ms.map_or(0, |(first, _)| first);
         self.removed.iter().any(|(of, at_ms)| of == name(session) && began < *at_ms)
     }
 
-    /// Whether more was told of the session than this state holds.
+    /// Whether newer events of the session are known than this state holds.
     pub fn is_stale(&self, session: &Path, state: &RunState) -> bool {
         let last = state.span_ms.map_or(0, |(_, last)| last);
         self.newest_event.get(name(session)).is_some_and(|newest_event| *newest_event > last)

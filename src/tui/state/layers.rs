@@ -1,4 +1,4 @@
-//! The Layers screen: which adapter, which block, norms or ratios.
+//! The Layers screen: adapter, block, norms or ratios.
 
 use crate::{model::BlockNorms, plot::Side, tui::input::action::Move};
 
@@ -32,7 +32,7 @@ impl Adapter {
         }
     }
 
-    /// Its norm, or the norm's ratio to the residual stream.
+    /// Its norm, or its norm's ratio to the residual stream.
     pub fn value(self, norms: &BlockNorms, ratio: bool) -> f64 {
         f64::from(match (self, ratio) {
             (Self::Spatial, false) => norms.spatial,
@@ -43,7 +43,7 @@ impl Adapter {
     }
 }
 
-/// What the Layers screen shows.
+/// The state of the Layers screen.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Layers {
     /// Norms instead of their ratio to the residual stream.

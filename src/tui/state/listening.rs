@@ -1,4 +1,4 @@
-//! The Live screen: what is heard, and the cursor over it.
+//! The Live screen: the state of the pipeline, and the cursor over the waterfall.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use crate::{
     tui::input::action::{LivePanel, Move},
 };
 
-/// Most frames that the moving waterfall may be behind what was heard: two deliveries and some.
+/// How many frames the moving waterfall may be behind the newest: about two deliveries.
 const LATEST: f64 = 8.0;
 
 /// A place in the waterfall.
@@ -21,44 +21,44 @@ pub struct Place {
     pub bin: usize,
 }
 
-/// What the Live screen shows.
+/// The state of the Live screen.
 #[derive(Clone, Debug, Default)]
 pub struct Listening {
-    /// What is heard right now.
+    /// The current state of the pipeline.
     pub state: LiveState,
-    /// What was heard when the waterfall was held.
+    /// Its state when the waterfall was held.
     pub held: Option<Box<LiveState>>,
     /// The cursor over a held waterfall.
     pub place: Place,
-    /// Whose run each ear is; before they are open, who was asked to listen.
+    /// The side of each listener; before they are open, the sides that were requested.
     pub sides: Vec<Side>,
-    /// The task that listens now, or did last: late events of others are ignored.
+    /// The current or last listen task: late events of others are ignored.
     pub ticket: Option<Ticket>,
-    /// Whether the pipeline was asked for and has not answered yet.
+    /// Whether the pipeline was requested and has not responded yet.
     pub starting: bool,
-    /// Whether it was asked to stop.
+    /// Whether it was told to stop.
     pub stopping: bool,
     /// The file that is played instead of the microphone.
     pub file: Option<PathBuf>,
-    /// What is shown beneath the sound.
+    /// The panel beneath the sound.
     pub panel: LivePanel,
     /// The mixing desk.
     pub desk: Desk,
-    /// What was kept.
+    /// Bookmarks.
     pub bookmarks: Bookmarks,
-    /// What is taught.
+    /// The lesson.
     pub teaching: Teaching,
-    /// Frames that the moving waterfall has come to, once it moves.
+    /// The frame that the moving waterfall has reached, once it moves.
     reached: Option<f64>,
 }
 
 impl Listening {
-    /// What is to be drawn.
+    /// The state to draw.
     pub fn shown(&self) -> &LiveState {
         self.held.as_deref().unwrap_or(&self.state)
     }
 
-    /// Others are asked to listen. What is on show stays until they hear something, unless it is over.
+    /// Begins another listen task. The sound on show stays until the new one arrives, unless listening is over.
     pub fn begin(&mut self, ticket: Ticket, sides: Vec<Side>) {
         (self.ticket, self.starting, self.stopping) = (Some(ticket), true, false);
         (self.sides, self.held) = (sides, None);
@@ -67,12 +67,12 @@ impl Listening {
         }
     }
 
-    /// Whether anything was heard since it was opened.
+    /// Whether there was any sound since it was opened.
     pub fn has_sound(&self) -> bool {
         self.shown().frame_count > 0
     }
 
-    /// Folds one event. While the sound is held, answers are about the held window.
+    /// Folds one event. While the sound is held, predictions are for the held window.
     pub fn apply(&mut self, event: LiveEvent) {
         match (&mut self.held, &event) {
             (Some(held), LiveEvent::Prediction { .. }) => held.apply(event.clone()),
@@ -80,21 +80,21 @@ impl Listening {
             _ => {}
         }
         self.state.apply(event);
-        // Who stopped it knows why there is no sound.
+        // Whoever stopped it knows why there is no sound.
         if self.stopping && matches!(self.state.status, LiveStatus::Failed(_)) {
             self.state.status = if self.state.frame_count > 0 { LiveStatus::Ended } else { LiveStatus::Idle };
         }
     }
 
-    /// Moves the waterfall on by this time. Sound comes in deliveries; the waterfall moves evenly, as little behind them
-    /// as that allows.
+    /// Advances the waterfall by this time. Sound comes in deliveries; the waterfall moves evenly, as little behind
+    /// them as that allows.
     pub fn glide(&mut self, elapsed_ms: f64) {
         let newest = self.state.frame_count as f64;
         let reached = self.reached.unwrap_or(newest) + elapsed_ms / 10.0;
         self.reached = Some(reached.clamp((newest - LATEST).max(0.0), newest));
     }
 
-    /// How many of the newest frames are not on show yet; none while it stands still.
+    /// How many of the newest frames are not shown yet; none while it is held.
     pub fn late(&self) -> usize {
         match (self.reached, &self.held, &self.state.status) {
             (Some(reached), None, LiveStatus::Listening) => {
@@ -104,17 +104,17 @@ impl Listening {
         }
     }
 
-    /// The ear that is a side's.
+    /// The listener of a side.
     pub fn listener_of(&self, side: Side) -> Option<usize> {
         self.sides.iter().position(|of| *of == side).filter(|listener| *listener < self.state.listeners.len())
     }
 
-    /// Whether the pipeline is at work.
+    /// Whether the pipeline is running.
     pub fn is_on(&self) -> bool {
         self.starting || matches!(self.state.status, LiveStatus::Listening | LiveStatus::Trouble(_))
     }
 
-    /// Holds the waterfall, or lets it go on.
+    /// Holds the waterfall, or continues it.
     pub fn freeze(&mut self) {
         self.held = match self.held {
             Some(_) => None,
@@ -124,7 +124,7 @@ impl Listening {
         self.place = Place { frame: 0, bin: 64 };
     }
 
-    /// Moves the cursor; it appears by holding the waterfall.
+    /// Moves the cursor; that holds the waterfall first.
     pub fn go(&mut self, to: Move) {
         if self.held.is_none() {
             self.freeze();

@@ -25,14 +25,14 @@ pub struct Node {
     pub trains: u64,
     /// Shape, for a parameter.
     pub shape: Option<Vec<usize>>,
-    /// Nodes under it, at any depth: they follow it in the list.
+    /// Nodes below it, at any depth: they follow it in the list.
     pub below: usize,
 }
 
-/// Every module and parameter, each before what it holds.
+/// Every module and parameter, each before its contents.
 fn tree(specs: &[ParamSpec]) -> Vec<Node> {
     let mut nodes: Vec<Node> = Vec::new();
-    // Modules that are open while the list is walked: positions of the path's parts so far.
+    // Open modules while the list is built: positions of the path's parts so far.
     let mut around: Vec<usize> = Vec::new();
     for spec in specs {
         let parts: Vec<&str> = spec.name.split('.').collect();
@@ -117,7 +117,7 @@ impl Parameters {
         self.method
     }
 
-    /// Shows another model or method; what was open stays open, the cursor stays on its row.
+    /// Shows another model or method; open modules stay open, the cursor stays on its row.
     pub fn show(&mut self, shape: ModelConfig, method: Method) {
         if shape == self.shape && method == self.method {
             return;
@@ -146,7 +146,7 @@ impl Parameters {
         top.fold((0, 0), |(total, trains), node| (total + node.total, trains + node.trains))
     }
 
-    /// The rows that are to be seen, in order.
+    /// The visible rows, in order.
     pub fn rows(&self) -> impl Iterator<Item = &Node> {
         let mut next = 0;
         std::iter::from_fn(move || {
@@ -156,7 +156,7 @@ impl Parameters {
         })
     }
 
-    /// Whether a module shows what it holds.
+    /// Whether a module is open.
     pub fn is_open(&self, node: &Node) -> bool {
         self.open.contains(&node.path)
     }
@@ -176,7 +176,7 @@ impl Parameters {
         }
     }
 
-    /// Moves the cursor; right opens a module, left closes it or goes to the one around.
+    /// Moves the cursor; right opens a module, left closes it or goes to its parent.
     pub fn go(&mut self, to: Move, page: usize) {
         let rows = self.rows().count();
         let Some(node) = self.rows().nth(self.cursor).cloned() else { return };
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn the_papers_figure_is_counted_not_written_down() {
+    fn the_papers_figure_is_counted_not_hard_coded() {
         assert_eq!(Parameters::new(base(20), Method::aat()).preset, 7_117_844);
     }
 

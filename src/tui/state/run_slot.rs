@@ -1,4 +1,4 @@
-//! One of the two runs on the screen.
+//! One of the two sides of the screen, and its run.
 
 use std::path::{Path, PathBuf};
 
@@ -21,27 +21,27 @@ pub struct Opened {
     pub state: RunState,
 }
 
-/// What a session is opened for.
+/// The purpose of opening a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// To be looked at.
+    /// To look at it.
     Look,
-    /// To stand beside the other one: more may be chosen.
+    /// To choose it beside the other side's: more may be chosen.
     Choose,
-    /// To be trained on.
+    /// To resume it.
     Resume,
 }
 
-/// A run that a trainer of this process is at work on.
+/// A run that a trainer of this process is working on.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Running {
-    /// Which one: its events carry it.
+    /// Its ticket, which its events carry.
     pub ticket: Ticket,
-    /// Whether its session has begun, or was taken up: from then on its events are those of the session's log.
+    /// Whether its session has begun or was resumed: from then on its events are those of the session's log.
     pub begun: bool,
     /// Clips decoded before that, and clips in all.
     pub preparing: Option<(usize, usize)>,
-    /// Whether its session was deleted: what is still told of it is not shown.
+    /// Whether its session was deleted: its later events are not shown.
     pub gone: bool,
 }
 
@@ -54,22 +54,22 @@ impl Running {
 /// A session that is being read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Opening {
-    /// The question: only its answer counts.
+    /// The ticket of the request: other results are ignored.
     pub ticket: Ticket,
     /// The session's folder.
     pub path: PathBuf,
-    /// What for.
+    /// The purpose.
     pub purpose: Purpose,
     /// How often it was read before, each time too early.
     pub early: u8,
 }
 
-/// What news made of a run.
+/// The effect of an update on a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turn {
-    /// It goes on.
+    /// It continues.
     On,
-    /// Its session began, or was taken up.
+    /// Its session began or was resumed.
     Began,
     /// Its trainer is done with it.
     Over,
@@ -82,56 +82,56 @@ pub struct RunSlot {
     pub side: Side,
     /// How the next run of this side adapts the backbone.
     pub method: Method,
-    /// What the next run of this side adapts; `None`: what the setup says.
+    /// The backbone of this side's next run; `None`: the one of the setup.
     pub backbone: Option<String>,
-    /// The session on show: its folder, or its name among the sessions where this process began it.
+    /// The session on show: its folder, or its name among the sessions if this process began it.
     pub session: Option<PathBuf>,
-    /// What a trainer does with it right now.
+    /// The run that a trainer is working on.
     pub run: Option<Running>,
-    /// The session that will take its place once it is read.
+    /// The session that will replace it once it is read.
     pub opening: Option<Opening>,
-    /// The fold of the session's log.
+    /// The folded log.
     pub state: RunState,
     /// Why it could not be started, resumed or read.
     pub problem: Option<String>,
 }
 
 impl RunSlot {
-    /// Nothing yet.
+    /// An empty side.
     pub fn new(side: Side, method: Method) -> Self {
         let state = RunState::default();
         Self { side, method, backbone: None, session: None, run: None, opening: None, state, problem: None }
     }
 
-    /// Makes room for a new run that was asked for.
+    /// Clears the side for a new run that was requested.
     pub fn start(&mut self, ticket: Ticket) {
         let backbone = self.backbone.take();
         let run = Some(Running::asked(ticket));
         *self = Self { backbone, run, ..Self::new(self.side, self.method) };
     }
 
-    /// Waits for the rest of the run on show, which was asked for.
+    /// Prepares to resume the run on show.
     pub fn resume(&mut self, ticket: Ticket) {
         self.run = Some(Running::asked(ticket));
         (self.opening, self.problem) = (None, None);
     }
 
-    /// Takes in a session read from disk.
+    /// Shows a session read from disk.
     pub fn open(&mut self, opened: Opened) {
         let Opened { path, state, .. } = opened;
         let method = state.config.as_ref().map_or(self.method, |config| config.method);
         *self = Self { session: Some(path), state, ..Self::new(self.side, method) };
     }
 
-    /// Shows nothing any more. What a trainer still tells of it is not shown either.
+    /// Clears the side. Later events of its trainer are not shown either.
     pub fn clear(&mut self) {
         let (backbone, opening) = (self.backbone.take(), self.opening.take());
         let run = self.run.map(|run| Running { gone: true, ..run });
         *self = Self { backbone, opening, run, ..Self::new(self.side, self.method) };
     }
 
-    /// Takes in what its trainer tells. What is told before the session began, or was taken up, is in no log and leaves
-    /// the state alone.
+    /// Takes an update of its trainer. Updates before the session began or was resumed are in no log and do not change
+    /// the state.
     pub fn take_in(&mut self, news: News) -> Turn {
         let Some(run) = &mut self.run else { return Turn::On };
         let is_over = |event: &Event| matches!(event, Event::Finished { .. } | Event::Failed { .. } | Event::Stopped);
@@ -187,7 +187,7 @@ impl RunSlot {
         self.state.config.is_none()
     }
 
-    /// Whether a trainer of this process is at work on it: it trains, decodes, evaluates or is paused.
+    /// Whether a trainer of this process is working on it: it trains, decodes, evaluates or is paused.
     pub fn is_busy(&self) -> bool {
         self.run.is_some()
     }
@@ -197,7 +197,7 @@ impl RunSlot {
         self.is_busy() && self.status() == Status::Paused
     }
 
-    /// Where it stands, with what is in no log: that it was asked for, and how far decoding is.
+    /// Its status, with what is in no log: that it was requested, and the progress of decoding.
     pub fn status(&self) -> Status {
         match &self.run {
             Some(Running { begun: false, preparing, .. }) => {
@@ -207,13 +207,13 @@ impl RunSlot {
         }
     }
 
-    /// Whether it was left unfinished: it resumes from its last checkpoint, or from its first step where it has none.
+    /// Whether it is incomplete: it resumes from its last checkpoint, or from its first step where it has none.
     pub fn can_resume(&self) -> bool {
         let unfinished = self.state.config.is_some() && self.state.status != Status::Finished;
         !self.is_busy() && self.session.is_some() && unfinished
     }
 
-    /// What charts need.
+    /// The run for charts.
     pub fn run(&self) -> Option<Run<'_>> {
         (!self.is_empty()).then_some(Run { side: self.side, state: &self.state })
     }
@@ -231,8 +231,8 @@ impl RunSlot {
         }
     }
 
-    /// Steps a second lately, by the clock: two runs that alternate have half each.
-    /// The median step decides, so that pauses and validations between steps do not count.
+    /// Recent steps per second, by the clock: two runs that alternate have half each. The median step decides, so that
+    /// pauses and validations between steps do not count.
     pub fn pace(&self) -> Option<f64> {
         let recent: Vec<u64> = self.state.recent.iter().rev().take(32).map(|(at_ms, _)| *at_ms).collect();
         let mut gaps: Vec<_> = recent.windows(2).map(|pair| pair[0].saturating_sub(pair[1])).collect();
@@ -240,7 +240,7 @@ impl RunSlot {
         gaps.get(gaps.len() / 2).filter(|ms| **ms > 0).map(|ms| 1e3 / *ms as f64)
     }
 
-    /// Seconds until the run is complete: the steps that are left at the recent pace, and their evaluations.
+    /// Seconds until the run is complete: the remaining steps at the recent speed, and their evaluations.
     pub fn seconds_left(&self) -> Option<f64> {
         let config = self.state.config.as_ref()?;
         let steps = self.state.total_steps().saturating_sub(self.state.step()) as f64;

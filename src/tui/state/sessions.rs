@@ -25,11 +25,11 @@ pub struct Listing {
     pub best: Option<Best>,
     /// Epochs done and epochs in all.
     pub epochs: (u32, u32),
-    /// Where it stands.
+    /// Its status.
     pub status: Status,
     /// Whether a process trains it right now.
     pub in_use: bool,
-    /// Whether it can go on from a checkpoint.
+    /// Whether it can be resumed.
     pub can_resume: bool,
     /// When its log last changed, ms since the Unix epoch.
     pub changed_ms: u64,
@@ -38,32 +38,32 @@ pub struct Listing {
 /// The Sessions screen.
 #[derive(Clone, Debug, Default)]
 pub struct Sessions {
-    /// The newest first; `None` before they were read.
+    /// The newest first; `None` before they are read.
     pub list: Option<Vec<Listing>>,
     /// Why they could not be read.
     pub problem: Option<String>,
-    /// Whether they are being read: one reading at a time.
+    /// Whether they are being read: one at a time.
     reading: bool,
-    /// Whether they have to be read once more after that.
+    /// Whether they must be read once more after that.
     again: bool,
     cursor: usize,
 }
 
 impl Sessions {
-    /// Whether to read the list now. While it is being read already it is read once more afterwards, however often it
-    /// was asked for.
+    /// Whether to read the list now. If it is being read already, it is read once more afterwards, however often that
+    /// was requested.
     pub fn ask(&mut self) -> bool {
         self.again = self.reading;
         !std::mem::replace(&mut self.reading, true)
     }
 
-    /// The reading is over. Whether to begin another one.
+    /// Ends the reading. Returns whether to read again.
     pub fn was_read(&mut self) -> bool {
         self.reading = std::mem::take(&mut self.again);
         self.reading
     }
 
-    /// Takes in a fresh list; the cursor stays on its session.
+    /// Takes a new list; the cursor stays on its session.
     pub fn show(&mut self, list: Vec<Listing>) {
         let at = self.selected().map(|session| session.path.clone());
         let same = at.and_then(|path| list.iter().position(|session| session.path == path));

@@ -1,23 +1,24 @@
-//! Teaching on the Live screen: classes with their examples, what is being recorded, and the run that learns them.
+//! Teaching on the Live screen: classes with their examples, the current recording, and the run that trains on them.
 //!
-//! Few terminals tell when a key is let go. One press begins a recording and the next ends it; a key that is held down
-//! comes as many presses in quick succession, and ends when they stop; where a release is told, it ends it too.
+//! Few terminals report the release of a key. One press begins a recording and the next ends it; a key that is held
+//! down arrives as many presses in quick succession, and the recording ends when they stop; where a release is
+//! reported, it ends the recording too.
 
 use crate::{live::Lesson, plot::Side, tui::input::action::Move};
 
 /// Presses nearer to one another than this are one key held down, milliseconds.
 const REPEAT_MS: u64 = 150;
-/// A press sooner than this after the first is the key's own repetition: systems wait so long before they begin it.
+/// A press sooner than this after the first is the key's own repetition: systems wait this long before they begin it.
 const FIRST_REPEAT_MS: u64 = 700;
-/// How long nothing may come of a key that is held down.
+/// After how long without a press a held key counts as released.
 const LET_GO_MS: u64 = 400;
-/// A press that is let go sooner is a tap: the next tap ends what it began.
+/// A key released sooner than this was tapped: the next tap ends the recording.
 const TAP_MS: u64 = 300;
 
-/// Something being recorded.
+/// A recording in progress.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recording {
-    /// For this class.
+    /// Its class.
     pub class: String,
     /// Seconds of the stream when it began.
     pub since_s: f64,
@@ -26,23 +27,23 @@ pub struct Recording {
     held: bool,
 }
 
-/// What the lesson shows.
+/// The state of teaching.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Teaching {
-    /// Classes and examples, once they were read.
+    /// Classes and examples, once read.
     pub lesson: Option<Box<Lesson>>,
     /// The class under the cursor.
     pub class: usize,
     /// The example under the cursor.
     pub example: usize,
-    /// What is being recorded.
+    /// The current recording.
     pub recording: Option<Recording>,
-    /// The side whose run learns this lesson now.
+    /// The side whose run trains on this lesson now.
     pub learning: Option<Side>,
 }
 
 impl Teaching {
-    /// Shows a lesson as it now is; the cursor follows a class that is new.
+    /// Shows a lesson; the cursor follows a new class.
     pub fn show(&mut self, lesson: Lesson) {
         let names = |lesson: &Lesson| lesson.classes().map(|(name, _)| name.to_owned()).collect::<Vec<_>>();
         let known = self.lesson.as_ref().map(|lesson| names(lesson)).unwrap_or_default();
@@ -52,7 +53,7 @@ impl Teaching {
         let same = || before.as_ref().and_then(|(before, _)| now.iter().position(|name| name == before));
         self.class = new.or_else(same).unwrap_or(0);
         self.lesson = Some(Box::new(lesson));
-        // What was just recorded is what a person wants to see.
+        // The cursor moves to what was just recorded.
         let count = self.count();
         let grown = before.is_some_and(|(_, had)| count > had);
         self.example = if grown { count.saturating_sub(1) } else { self.example.min(count.saturating_sub(1)) };
@@ -88,7 +89,7 @@ impl Teaching {
         self.recording = class.map(|class| Recording { class, since_s, pressed_ms: (now_ms, now_ms), held: false });
     }
 
-    /// The key was pressed again, or repeats itself; whether that ends the recording.
+    /// The key was pressed again, or repeats; returns whether that ends the recording.
     pub fn press_ends(&mut self, now_ms: u64) -> bool {
         let Some(Recording { pressed_ms: (first, last), held, .. }) = &mut self.recording else { return false };
         let gap = now_ms.saturating_sub(*last);
@@ -98,12 +99,12 @@ impl Teaching {
         !repeats
     }
 
-    /// Whether the key was let go, where that is told.
+    /// The key was released; returns whether that ends the recording.
     pub fn release_ends(&self, now_ms: u64) -> bool {
         self.recording.as_ref().is_some_and(|recording| now_ms.saturating_sub(recording.pressed_ms.0) > TAP_MS)
     }
 
-    /// Milliseconds for which a key that was held down has been still, once it was let go.
+    /// Milliseconds since the last press of a held key, once it was released.
     pub fn let_go(&self, now_ms: u64) -> Option<u64> {
         let recording = self.recording.as_ref().filter(|recording| recording.held)?;
         let still = now_ms.saturating_sub(recording.pressed_ms.1);

@@ -1,11 +1,12 @@
-//! Tickets: what is asked of the world carries one, and its answer brings it back. An answer to a question that is no
+//! Tickets: a request carries one, and its result brings it back. The result of a request that is no longer open is
+//! ignored.
 //! longer open changes nothing.
 
-/// Names one question to the world, or one run of a trainer in this process. Never used twice.
+/// Identifies one request, or one run of a trainer in this process. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ticket(u64);
 
-/// Gives out tickets.
+/// Issues tickets.
 #[derive(Clone, Debug, Default)]
 pub struct Tickets(u64);
 

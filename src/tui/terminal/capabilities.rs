@@ -1,7 +1,7 @@
-//! What the terminal is able to draw: it is asked, not guessed.
+//! Queries the terminal for what it can draw.
 //!
-//! First for its primary attributes, which every terminal tells. Only one that answers in time is asked the rest, with
-//! the same question at the end: when that is answered, everything is that ever will be.
+//! First for its primary attributes, which every terminal reports. Only one that replies in time gets the other
+//! queries, followed by the same query again: after that reply, no other will come.
 
 use std::{
     io::{self, Write},
@@ -10,9 +10,9 @@ use std::{
 
 use super::graphics::Graphics;
 
-/// How long the first answer may take; one that comes later is known to crossterm and let go.
+/// How long the first reply may take; crossterm recognises and ignores a later one.
 const FIRST: Duration = Duration::from_millis(400);
-/// How long the rest may take, from a terminal that answered the first in time.
+/// How long the others may take, from a terminal that replied to the first in time.
 const REST: Duration = Duration::from_secs(1);
 
 /// Primary attributes.
@@ -20,16 +20,16 @@ const ATTRIBUTES: &str = "\x1b[c";
 /// Name and version (XTVERSION), then whether a picture of one pixel could be shown.
 const NAME_AND_PICTURES: &str = "\x1b[>q\x1b_Gi=1,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\";
 
-/// Terminals that draw octants themselves, whatever the font, by the name that they tell, and since when.
+/// Terminals that draw octants themselves, whatever the font, by their reported name, and since which version.
 const OCTANTS: [(&str, (u32, u32)); 4] =
     [("kitty", (0, 40)), ("ghostty", (1, 2)), ("foot", (1, 20)), ("WezTerm", (20_250_101, 0))];
 
-/// What was answered.
+/// The terminal's replies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Replies {
     /// Name and version.
     name: Option<String>,
-    /// Whether it knows kitty's graphics protocol.
+    /// Whether it supports kitty's graphics protocol.
     pictures: bool,
     /// Whether the primary attributes came.
     attributes: bool,
@@ -68,7 +68,7 @@ impl Replies {
         replies
     }
 
-    /// The finest that it is known to draw.
+    /// The finest graphics that it is known to support.
     pub fn graphics(&self) -> Graphics {
         let reported = self.name.as_deref().unwrap_or_default();
         let name_ends = reported.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(reported.len());
@@ -85,7 +85,7 @@ impl Replies {
     }
 }
 
-/// Asks the terminal, which is in raw mode and read by nobody else.
+/// Queries the terminal, which must be in raw mode and not be read elsewhere.
 ///
 /// # Errors
 /// When it cannot be written to or read.
@@ -127,7 +127,7 @@ mod system {
         unistd,
     };
 
-    /// Appends what the terminal says within this time; false when it is gone.
+    /// Appends what the terminal sends within this time; false when it is gone.
     pub(super) fn read(into: &mut Vec<u8>, patience: Duration) -> io::Result<bool> {
         let stdin = io::stdin();
         let patience = PollTimeout::try_from(patience).unwrap_or(PollTimeout::ZERO);

@@ -1,4 +1,4 @@
-//! What the spectrogram is drawn with.
+//! Ways to draw the spectrogram.
 
 use std::str::FromStr;
 
@@ -7,10 +7,10 @@ use crate::tui::text;
 /// From the plainest to the finest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Graphics {
-    /// Half-blocks: two pixels a cell, each in its own colour. Every terminal has them.
+    /// Half-blocks: two pixels per cell, each in its own colour. Every terminal has them.
     #[default]
     Half,
-    /// Octants (Unicode 16): eight pixels a cell, in two colours.
+    /// Octants (Unicode 16): eight pixels per cell, in two colours.
     Octant,
     /// The graphics protocol of kitty: a pixel for each frame and mel bin.
     Kitty,
@@ -26,7 +26,7 @@ impl Graphics {
     }
 }
 
-/// What a person chose by name; `None` for `auto`: what the terminal is able to draw.
+/// The graphics chosen by name; `None` for `auto`: the finest that the terminal supports.
 ///
 /// # Errors
 /// When there is no such name.

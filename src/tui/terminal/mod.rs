@@ -1,8 +1,8 @@
-//! The terminal while the workbench has it: raw mode, the other screen, standard error in the log.
+//! The terminal while the workbench uses it: raw mode, the alternate screen, standard error in the log.
 //!
-//! It is given back when the guard goes, and before a panic of the drawing thread is told. A panic in
-//! any other thread goes to the log: the screen stays whole, and whoever waits for that thread tells.
-//! A terminal that does not read delays none of this for longer than a moment.
+//! It is restored when the guard is dropped, and before a panic of the drawing thread is printed. A panic in any other
+//! thread goes to the log: the screen stays intact, and whoever waits for that thread reports it. A terminal that does
+//! not read delays none of this by more than a moment.
 
 pub mod capabilities;
 pub mod graphics;
@@ -37,19 +37,19 @@ use ratatui::{backend::CrosstermBackend, layout::Rect};
 use self::outlet::{Outlet, Watch};
 use crate::stderr;
 
-/// How long a terminal that does not read is waited for when it is given back.
+/// How long to wait for a terminal that does not read when it is restored.
 const PATIENCE: Duration = Duration::from_millis(400);
 
-/// Whether the screen is ours.
+/// Whether the workbench uses the screen.
 static OURS: AtomicBool = AtomicBool::new(false);
 
-/// What is still on its way to the terminal.
+/// Bytes still on their way to the terminal.
 static ON_ITS_WAY: Mutex<Option<Watch>> = Mutex::new(None);
 
 /// ratatui's terminal on standard output, written to by a thread of its own.
 pub type Screen = ratatui::Terminal<CrosstermBackend<Outlet>>;
 
-/// The terminal is ours until this is dropped.
+/// The workbench uses the terminal until this is dropped.
 pub struct Guard {
     _stderr: Option<stderr::Redirected>,
 }
@@ -58,7 +58,7 @@ impl Guard {
     /// Takes the terminal; standard error and the log go to `log`.
     ///
     /// # Errors
-    /// When standard output is no terminal that can be taken.
+    /// When standard output is not a terminal, or cannot be set up.
     pub fn take(log: &File) -> io::Result<(Self, Screen, Watch)> {
         hook();
         let redirected = stderr::redirect(log).ok();
@@ -88,33 +88,34 @@ fn enter() -> io::Result<()> {
     Ok(())
 }
 
-/// Takes the terminal once more after the process was stopped: the shell had it meanwhile, whether it was given back or
-/// not. Everything has to be drawn again.
+/// Takes the terminal again after the process was stopped: the shell had it meanwhile, whether it was restored or not.
+/// Everything has to be redrawn.
 ///
 /// # Errors
-/// When the terminal cannot be taken.
+/// When the terminal cannot be set up.
 pub fn reenter(screen: &mut Screen) -> io::Result<()> {
     restore();
     OURS.store(true, Ordering::SeqCst);
     enter()?;
-    // As at another size: `clear` would ask where the cursor is, and the answer belongs to whoever reads the keys.
+    // As after a change of size: `clear` would query the cursor's position, and the reply would go to whoever reads the
+    // keys.
     let size = screen.size()?;
     screen.resize(Rect::new(0, 0, size.width, size.height))
 }
 
-/// Whether the terminal is one that is known to tell when a key is let go. To ask it would take until it answers, and
-/// one that does not know the question never does.
+/// Whether the terminal is known to report the release of a key. A query would wait for the reply, which a terminal
+/// that does not know the query never sends.
 fn reports_releases(variable: impl Fn(&str) -> Option<String>) -> bool {
     let term = variable("TERM").unwrap_or_default();
     let program = variable("TERM_PROGRAM").unwrap_or_default();
     ["kitty", "ghostty", "foot"].iter().any(|name| term.contains(name)) || matches!(&*program, "ghostty" | "WezTerm")
 }
 
-/// Gives the terminal back, if it is ours: what is on its way to it is written first, as long as it reads. May be called
-/// more than once and from a panic hook.
+/// Restores the terminal, if the workbench uses it: pending output is written first, as long as the terminal reads. May
+/// be called more than once and from a panic hook.
 pub fn restore() {
     if OURS.swap(false, Ordering::SeqCst) {
-        // Nothing could be done about a failure, and nobody could be told.
+        // A failure could be neither handled nor reported.
         let watch = ON_ITS_WAY.try_lock().ok().and_then(|watch| watch.clone());
         if let Some(watch) = watch {
             watch.settle(PATIENCE);
@@ -136,7 +137,7 @@ pub fn restore() {
 /// Does something that may wait for the terminal, for no longer than this.
 ///
 /// # Errors
-/// When the system gives no thread for it: nothing was done.
+/// When the system cannot start a thread for it: nothing was done.
 pub fn within(patience: Duration, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let (done, is_done) = mpsc::channel();
     thread::Builder::new().name("terminal".into()).spawn(move || {
@@ -147,7 +148,7 @@ pub fn within(patience: Duration, work: impl FnOnce() + Send + 'static) -> io::R
     Ok(())
 }
 
-/// Gives the terminal back before the drawing thread's panic is told; other threads' panics go to the log.
+/// Restores the terminal before the drawing thread's panic is printed; other threads' panics go to the log.
 fn hook() {
     static INSTALLED: AtomicBool = AtomicBool::new(false);
     if INSTALLED.swap(true, Ordering::SeqCst) {
@@ -170,11 +171,11 @@ fn hook() {
     }));
 }
 
-/// Opens the log, in the folder that the system's conventions name for a program's state, and sends
-/// tracing to it. Where nothing can be written, to a file without a name.
+/// Opens the log, in the system's conventional folder for a program's state, and sends tracing to it. Where nothing can
+/// be written, to a file without a name.
 ///
 /// # Errors
-/// When not even that can be made.
+/// When not even that can be created.
 pub fn open_log() -> io::Result<(File, Option<PathBuf>)> {
     let folder = directories::ProjectDirs::from("", "", "aat-tui")
         .map(|dirs| dirs.state_dir().unwrap_or(dirs.data_local_dir()).to_owned());
@@ -206,8 +207,8 @@ mod system {
         os::fd::AsFd,
     };
 
-    /// Standard output without the standard library's lock: one that writes to a terminal that stands still would hold
-    /// it, and nobody could give the terminal back.
+    /// Standard output without the standard library's lock: a thread blocked in a write would hold it, and the terminal
+    /// could not be restored.
     pub(super) fn output() -> io::Result<File> {
         Ok(stdout().as_fd().try_clone_to_owned()?.into())
     }

@@ -1,5 +1,5 @@
-//! Bytes on their way to the terminal. A thread of its own writes them: a terminal that does not read holds up that
-//! thread and nothing else. The event loop goes on, and draws the next frame when the last one is out.
+//! Writes bytes to the terminal on a thread of its own: a terminal that does not read blocks only that thread. The
+//! event loop continues, and draws the next frame when the last one is written.
 
 use std::{
     io::{self, Write},
@@ -49,7 +49,7 @@ pub struct Outlet {
     watch: Watch,
 }
 
-/// Whether everything is out.
+/// Whether everything is written.
 #[derive(Clone, Debug)]
 pub struct Watch(Arc<Shared>);
 
@@ -57,7 +57,7 @@ impl Outlet {
     /// An outlet to this writer.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// When the system cannot start a thread.
     pub fn to(mut out: impl Write + Send + 'static) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let watch = Watch(shared.clone());
@@ -79,13 +79,13 @@ impl Outlet {
         Ok(Self { buffer: Vec::with_capacity(FRAME_BYTES), watch })
     }
 
-    /// Tells when everything is out.
+    /// Signals when everything is written.
     pub fn watch(&self) -> Watch {
         self.watch.clone()
     }
 }
 
-/// Takes what waits to be written; false when nothing more will come.
+/// Takes the bytes that wait; false when nothing more will come.
 fn next(shared: &Shared, bytes: &mut Vec<u8>) -> bool {
     let nothing = |state: &mut State| state.waiting.is_empty() && !state.closed;
     let mut state = shared.changed.wait_while(shared.lock(), nothing).unwrap_or_else(PoisonError::into_inner);
@@ -100,7 +100,7 @@ impl Write for Outlet {
         Ok(bytes.len())
     }
 
-    /// Hands over what was gathered.
+    /// Submits the collected bytes.
     fn flush(&mut self) -> io::Result<()> {
         let shared = &self.watch.0;
         let mut state = shared.lock();
@@ -124,19 +124,19 @@ impl Drop for Outlet {
 }
 
 impl Watch {
-    /// Whether everything that was handed over is out.
+    /// Whether everything submitted is written.
     pub fn is_idle(&self) -> bool {
         self.0.lock().is_idle()
     }
 
-    /// Waits until everything is out.
+    /// Waits until everything is written.
     pub async fn idle(&self) {
         while !self.is_idle() {
             self.0.idle.notified().await;
         }
     }
 
-    /// Waits until everything is out, or time is up. Whether it is.
+    /// Waits until everything is written, or time is up; returns whether it is.
     pub fn settle(&self, patience: Duration) -> bool {
         let busy = |state: &mut State| !state.is_idle();
         let waited = self.0.changed.wait_timeout_while(self.0.lock(), patience, busy);
@@ -151,7 +151,7 @@ mod tests {
 
     use super::*;
 
-    /// A terminal that reads when it is told to.
+    /// A terminal that reads on command.
     struct Terminal {
         reads: Receiver<()>,
         read: Sender<Vec<u8>>,
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_that_stands_still_holds_up_nobody_and_gets_everything_in_order() {
+    fn a_terminal_that_does_not_read_blocks_nothing_and_gets_everything_in_order() {
         let ((read_on, reads), (read, shown)) = (channel(), channel());
         let mut outlet = Outlet::to(Terminal { reads, read }).unwrap();
         let watch = outlet.watch();

@@ -1,26 +1,26 @@
-//! What the system tells the process: leave, step aside, come back.
+//! Signals of the system: terminate, suspend, resume.
 
 use std::io;
 
-/// Something that the system wants.
+/// A signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignalEvent {
-    /// Leave, in order: SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGABRT.
+    /// Quit in order: SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGABRT.
     Leave,
     /// Give the terminal to the shell and stop: SIGTSTP.
     Suspend,
-    /// The process goes on after it was stopped: SIGCONT.
+    /// The process continues after it was stopped: SIGCONT.
     Resume,
 }
 
-/// The signals, as they come.
+/// The signals, as they arrive.
 pub struct Signals(system::Signals);
 
 impl Signals {
     /// Catches them from now on.
     ///
     /// # Errors
-    /// When the system does not let us.
+    /// When the system call fails.
     pub fn new() -> io::Result<Self> {
         system::Signals::new().map(Self)
     }
@@ -81,17 +81,17 @@ mod system {
         }
     }
 
-    /// Asks the whole job to stop, as the terminal does on Ctrl-Z outside raw mode. False where no shell would be there
-    /// to continue it.
+    /// Stops the whole job, as the terminal does on Ctrl-Z outside raw mode. False where no shell would be there to
+    /// continue it.
     pub fn step_aside() -> bool {
-        // A terminal that starts us by itself begins a session with us; a shell is in ours.
+        // Started directly by a terminal, the process leads its session; started by a shell, it does not.
         let has_shell = matches!((getsid(Some(getppid())), getsid(None)), (Ok(theirs), Ok(ours)) if theirs == ours);
         has_shell && kill(Pid::from_raw(0), Signal::SIGTSTP).is_ok()
     }
 
-    /// Stops until somebody continues us.
+    /// Stops until the process is continued.
     pub fn stop() {
-        // Nothing could be done about a failure: we would go on.
+        // A failure cannot be handled: the process continues.
         let _ = raise(Signal::SIGSTOP);
     }
 }
@@ -115,11 +115,11 @@ mod system {
         }
     }
 
-    /// There is no job control here.
+    /// There is no job control on this system.
     pub fn step_aside() -> bool {
         false
     }
 
-    /// There is no job control here.
+    /// There is no job control on this system.
     pub fn stop() {}
 }

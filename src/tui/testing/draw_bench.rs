@@ -1,4 +1,4 @@
-//! Frames to measure the drawing with: for `benches/draw.rs` and `aat-tui bench draw`.
+//! Frames for measuring the drawing: for `benches/draw.rs` and `aat-tui bench draw`.
 
 use std::{
     cell::Cell,
@@ -14,7 +14,7 @@ use crate::tui::{
     update::message::Message, view::picture::Pictures,
 };
 
-/// Where frames go: nowhere, but their bytes are counted.
+/// A writer that only counts bytes.
 #[derive(Clone, Default)]
 struct Counter(Rc<Cell<usize>>);
 
@@ -29,7 +29,7 @@ impl Write for Counter {
     }
 }
 
-/// A screen with plenty on it, and the terminal that it is drawn on.
+/// A full screen, and the terminal that it is drawn on.
 pub struct Stage {
     /// The screen's name.
     pub name: &'static str,
@@ -42,11 +42,11 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Draws one frame as the workbench does, from the state to the terminal's bytes, and gives their number. On Live
-    /// another 33 ms were heard since the one before.
+    /// Draws one frame as the workbench does, from the state to the terminal's bytes, and returns their number. On Live
+    /// each frame adds 33 ms of sound.
     ///
     /// # Errors
-    /// Never: nothing is really written.
+    /// Never: nothing is written.
     pub fn draw(&mut self) -> io::Result<usize> {
         if self.app.screen == Screen::Live {
             self.drawn += 1;
@@ -62,7 +62,7 @@ impl Stage {
 /// Every screen, with two long runs, a full waterfall and some sessions.
 ///
 /// # Errors
-/// Never: nothing is really written.
+/// Never: nothing is written.
 pub fn stages(size: (u16, u16), graphics: Graphics) -> io::Result<Vec<Stage>> {
     let stage = |screen: Screen| -> io::Result<Stage> {
         let mut app = fixture::training(size, (960, 960));

@@ -1,6 +1,6 @@
-//! States made up for tests and for the benchmark of drawing: two paired runs, a session list, a sound.
+//! Made-up states for tests and for the benchmark of drawing: two paired runs, a session list, a sound.
 //!
-//! Deterministic, and shaped like the real thing: the figures are plausible, not measured.
+//! Deterministic and realistic: the figures are plausible, not measured.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -26,7 +26,7 @@ use crate::{
     },
 };
 
-/// When everything made up here happened, ms since the Unix epoch.
+/// The time of all made-up events, ms since the Unix epoch.
 pub const THEN: u64 = 1_780_000_000_000;
 const STEPS_PER_EPOCH: u64 = 40;
 const EPOCHS: u32 = 25;
@@ -39,7 +39,7 @@ pub fn app(size: (u16, u16)) -> App {
     app
 }
 
-/// A small noise that depends on nothing but its place.
+/// A small noise that depends only on its position.
 fn noise(i: u64) -> f32 {
     let x = (i.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as f32 / (1u64 << 24) as f32;
     x - 0.5
@@ -74,7 +74,7 @@ fn recipe() -> Recipe {
     }
 }
 
-/// The events of a run up to this step; done at its last one.
+/// The events of a run up to this step; complete at its last one.
 pub fn events(method: Method, steps: u64) -> Vec<Record> {
     let aat = method == Method::aat();
     let shape = ModelConfig::ast("tiny", 512, [10, 10], 10).unwrap_or_else(|| unreachable!("AST has a tiny size"));
@@ -173,7 +173,7 @@ pub fn events(method: Method, steps: u64) -> Vec<Record> {
         .collect()
 }
 
-/// Two paired runs at work.
+/// Two paired runs in training.
 pub fn training(size: (u16, u16), steps: (u64, u64)) -> App {
     let mut app = app(size);
     for (side, method, steps) in [(Side::A, Method::aat(), steps.0), (Side::B, Method::full(), steps.1)] {
@@ -186,25 +186,25 @@ pub fn training(size: (u16, u16), steps: (u64, u64)) -> App {
     app
 }
 
-/// The run of a side that is at work; a ticket that nobody has where there is none.
+/// The running run of a side; an unused ticket if there is none.
 pub fn run_of(app: &mut App, side: Side) -> Ticket {
     app.slot(side).run.map_or_else(|| app.tickets.draw(), |run| run.ticket)
 }
 
-/// Something that happens in a run now.
+/// An event of a run.
 pub fn run_event(app: &mut App, side: Side, event: Event) -> Vec<Effect> {
     let at_ms = app.slot(side).state.span_ms.map_or(THEN, |(_, last)| last) + 100;
     let run = run_of(app, side);
     update(app, Message::Run(run, News::Now(Record { at_ms, event })))
 }
 
-/// A run's trainer is gone.
+/// A run's trainer ends.
 pub fn over(app: &mut App, side: Side) -> Vec<Effect> {
     let run = run_of(app, side);
     update(app, Message::RunOver(run, None))
 }
 
-/// Something is heard or thought by those who listen.
+/// An event of the live pipeline.
 pub fn live(app: &mut App, event: LiveEvent) -> Vec<Effect> {
     let ticket = match app.live.ticket {
         Some(ticket) => ticket,
@@ -220,14 +220,14 @@ pub fn opened(method: Method) -> Opened {
     Opened { path: PathBuf::from("/sessions/esc10-f1-aat"), name: "esc10-f1-aat".into(), state }
 }
 
-/// A side asks for a session, and it is read.
+/// A side requests a session, and it is read.
 pub fn open(app: &mut App, side: Side, purpose: Purpose, opened: Opened) -> Vec<Effect> {
     let ticket = app.tickets.draw();
     app.slot_mut(side).opening = Some(Opening { ticket, path: opened.path.clone(), purpose, early: 0 });
     update(app, Message::Opened(ticket, Ok(Box::new(opened))))
 }
 
-/// Some sessions, one with a name that wants to be obeyed.
+/// Some sessions, one with control characters in its name.
 pub fn listings() -> Vec<Listing> {
     let listing = |name: &str, method, best: f64, epochs, status, in_use: bool, age: u64| Listing {
         name: name.into(),
@@ -271,7 +271,7 @@ fn siren(n: u64) -> Arc<[f32]> {
     bins.collect()
 }
 
-/// What is heard in the `frame`th thirtieth of a second after that.
+/// The live sound of the `frame`th thirtieth of a second after that.
 pub(super) fn with_sound(app: &mut App, frame: usize) {
     let ends = [frame as u64 - 1, frame as u64].map(|frame| 700 + frame * 10 / 3);
     let frames: Vec<_> = (ends[0]..ends[1]).map(siren).collect();
@@ -280,7 +280,7 @@ pub(super) fn with_sound(app: &mut App, frame: usize) {
     live(app, LiveEvent::Sound { time_s, rms_dbfs: -18.0, peak_dbfs: -5.2, extremes, frames });
 }
 
-/// The Live screen hears a dog, or a siren.
+/// The Live screen with a dog, or a siren.
 pub fn listening(app: &mut App) {
     let listeners = vec!["esc10-f1-aat".to_owned(), "esc10-f1-full".to_owned()];
     if app.live.sides.is_empty() {
@@ -334,7 +334,7 @@ pub fn listening(app: &mut App) {
     }
 }
 
-/// Two bookmarks, oldest first: on the newer one the ears disagreed.
+/// Two bookmarks, oldest first: on the newer one the predictions differ.
 pub fn bookmarks() -> Vec<Bookmark> {
     let predictions = |listener: &str, scores: &[(&str, f32)]| BookmarkedPrediction {
         listener: listener.into(),
@@ -355,7 +355,7 @@ pub fn bookmarks() -> Vec<Bookmark> {
     ]
 }
 
-/// What three checkpoints say of the newer bookmark.
+/// The replay of the newer bookmark by three checkpoints.
 pub fn replays() -> Vec<Replay> {
     let score = |(label, score): &(&str, f32)| Score { label: (*label).into(), score: *score };
     let predictions = |scores: &[(&str, f32)]| Ok(scores.iter().map(score).collect());
@@ -377,7 +377,7 @@ pub fn replays() -> Vec<Replay> {
     ]
 }
 
-/// A lesson half recorded: one class has enough, one has a silent example, one has none.
+/// An unfinished lesson: one class has enough examples, one has a silent one, one has none.
 pub fn lesson() -> Lesson {
     let example = |class: &str, n: u64| Example {
         path: PathBuf::from(format!("/lessons/mine/{class}/{n:04}.wav")),
@@ -388,7 +388,7 @@ pub fn lesson() -> Lesson {
     Lesson::of("/lessons/mine", [class("background", 12), class("knock", 6), class("whistle", 4), class("kettle", 0)])
 }
 
-/// What an export came to.
+/// The report of an export.
 pub fn exported() -> Report {
     Report {
         file: "esc10-f1-aat.onnx".into(),
@@ -402,6 +402,6 @@ pub fn exported() -> Report {
             changed_labels: 0,
             accuracy: Some(Accuracy { metric: "accuracy", ours: 0.925, file: 0.925 }),
         }),
-        notes: vec!["it has no best weights yet: those of step 80 answer".into()],
+        notes: vec!["it has no best weights yet: those of step 80 are used".into()],
     }
 }

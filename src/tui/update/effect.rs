@@ -1,4 +1,4 @@
-//! What the state asks of the world: trainer, sound, files.
+//! Effects: requests of the state to trainer, sound and files.
 
 use std::path::PathBuf;
 
@@ -11,21 +11,21 @@ use crate::{
     tui::{input::completion::Wanted, state::ticket::Ticket},
 };
 
-/// What a trainer is to do.
+/// A trainer's task.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Task {
     /// Begin a session.
     New(Box<train::Request>),
-    /// Go on with the session in this folder, or of this name, that began at this time, ms since the Unix epoch.
+    /// Resume the session in this folder, or of this name, that began at this time, ms since the Unix epoch.
     Resume(PathBuf, Option<u64>),
 }
 
-/// Something to be done in the world.
+/// An effect to perform.
 #[derive(Debug, PartialEq)]
 pub enum Effect {
     /// Train these; two of them alternate step by step.
     Train(Vec<(Ticket, Task)>),
-    /// Tell a run.
+    /// Send a command to a run.
     Command(Ticket, train::Command),
     /// Read the list of sessions.
     List,
@@ -33,35 +33,35 @@ pub enum Effect {
     Open(Ticket, PathBuf),
     /// Delete a session.
     Remove(PathBuf),
-    /// Find out the shape of the model that would be trained.
+    /// Determine the shape of the model that would be trained.
     Shape(Ticket, Box<train::Request>),
     /// Listen with these sessions to the microphone or a file.
     Listen(Ticket, Option<PathBuf>, Vec<PathBuf>, train::Request),
     /// Stop listening.
     StopListening,
-    /// Keep to the window that was answered last, or follow what is heard again.
+    /// Keep scoring the last window, or follow the sound again.
     Hold(bool),
-    /// Turn the adapters of an ear.
+    /// Set a listener's gains.
     Gains(usize, Gains),
-    /// Keep a desk with its session.
+    /// Save a desk with its session.
     SaveDesk(PathBuf, Mix),
-    /// Read the desk that a session keeps; its name comes back with it.
+    /// Load a session's saved desk; the session's name comes back with it.
     LoadDesk(PathBuf, String),
-    /// Keep the window that was answered last with a session: what was heard, and the gains of each ear.
+    /// Save the last scored window in a session as a bookmark: source, and the gains of each listener.
     Bookmark(PathBuf, String, Vec<String>),
     /// Read a session's bookmarks.
     Bookmarks(PathBuf),
-    /// Ask a session's checkpoints about a bookmark, on this device.
+    /// Replay a bookmark through its session's checkpoints, on this device.
     Replay(PathBuf, Box<Bookmark>, String),
     /// Delete a session's bookmark, then list again.
     RemoveBookmark(PathBuf, Box<Bookmark>),
-    /// Open a lesson; without a folder, the one beside the sessions.
+    /// Open a lesson; without a folder, the default one beside the sessions.
     OpenLesson(Option<PathBuf>),
     /// Name a class of the lesson.
     NameClass(String),
     /// Begin to record.
     Record,
-    /// End the recording and keep it, but for its last milliseconds, as examples of this class.
+    /// End the recording and save it, except its last milliseconds, as examples of this class.
     Recorded(String, u64),
     /// Remove an example: its class, and its place among the class's.
     RemoveExample(String, usize),
@@ -69,9 +69,9 @@ pub enum Effect {
     Complete(Ticket, Box<Wanted>),
     /// Draw charts to a file.
     Export(PathBuf, Vec<Chart>),
-    /// Write a session for use elsewhere.
+    /// Export a session.
     ExportSession(Ticket, Box<export::Request>),
-    /// Stop what is being exported: nothing is kept of it.
+    /// Stop the export: nothing is kept.
     StopExport,
     /// Stop the process until the shell continues it.
     Suspend,

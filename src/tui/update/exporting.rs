@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// Asks how the session under the cursor, or that of the side in focus, is exported.
+/// Opens the panel for the session under the cursor, or that of the side in focus.
 pub(super) fn ask(app: &mut App) {
     let session = match app.screen {
         Screen::Sessions => app.sessions.selected().map(|session| session.path.clone()),
@@ -28,7 +28,7 @@ pub(super) fn ask(app: &mut App) {
     }
 }
 
-/// Begins to write what is asked for, or closes the panel of what was written.
+/// Begins to write, or closes the panel when the export is complete.
 pub(super) fn confirm(app: &mut App) -> Vec<Effect> {
     let ticket = app.tickets.draw();
     let Some(Overlay::Export(exporting)) = &mut app.overlay else { return Vec::new() };
@@ -45,12 +45,12 @@ pub(super) fn confirm(app: &mut App) -> Vec<Effect> {
     }
 }
 
-/// Closes the panel; what is being written is stopped first.
+/// Closes the panel; a running export is stopped first.
 pub(super) fn cancel(app: &mut App) -> Vec<Effect> {
     if let Some(Overlay::Export(exporting)) = &mut app.overlay
         && let Stage::Working { stopping, .. } = &mut exporting.stage
     {
-        // Asked a second time the panel closes, even if nothing answers any more.
+        // Pressed a second time, it closes the panel even if the export does not respond.
         if !std::mem::replace(stopping, true) {
             return vec![Effect::StopExport];
         }
@@ -59,14 +59,14 @@ pub(super) fn cancel(app: &mut App) -> Vec<Effect> {
     Vec::new()
 }
 
-/// So many clips of so many were compared.
+/// Records the progress of comparing.
 pub(super) fn compared(app: &mut App, ticket: Ticket, done: usize, total: usize) {
     if let Some(Overlay::Export(exporting)) = &mut app.overlay {
         exporting.compared(ticket, done, total);
     }
 }
 
-/// It is written, or it is said why not.
+/// Ends the export, with its report or its error.
 pub(super) fn over(app: &mut App, ticket: Ticket, result: Result<Box<Report>, String>) {
     if let Some(Overlay::Export(exporting)) = &mut app.overlay {
         exporting.over(ticket, result);
@@ -107,7 +107,7 @@ mod tests {
         exporting
     }
 
-    /// What Enter asks of the world.
+    /// The effect of Enter.
     fn begun(app: &mut App) -> (Ticket, Request) {
         let mut effects = key(app, KeyCode::Enter);
         let Some(Effect::ExportSession(ticket, request)) = effects.pop() else { panic!("{effects:?}") };
@@ -127,14 +127,14 @@ mod tests {
         key(&mut app, KeyCode::Right);
         assert_eq!((panel(&app).form, panel(&app).target.as_str()), (Form::Folder, name.as_str()));
         key(&mut app, KeyCode::Left);
-        // Keys that mean something elsewhere are letters here.
+        // Keys with a meaning elsewhere are letters here.
         for letter in ['q', '5'] {
             key(&mut app, KeyCode::Char(letter));
         }
         key(&mut app, KeyCode::Backspace);
         let (ticket, request) = begun(&mut app);
         assert_eq!(PathBuf::from(&request.source), session);
-        // The name is completed by the format's end.
+        // The name gets the format's extension.
         assert_eq!(request.target, PathBuf::from(format!("{name}.onnxq.onnx")));
         assert_eq!(request.storage, Storage::F16);
         assert!(key(&mut app, KeyCode::Enter).is_empty(), "it is written once");
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_nobody_waits_for_changes_nothing() {
+    fn a_result_that_is_not_awaited_changes_nothing() {
         let (mut app, _) = asked();
         let (first, _) = begun(&mut app);
         update(&mut app, Message::Exported(first, Err("no room".into())));

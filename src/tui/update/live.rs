@@ -1,4 +1,4 @@
-//! What people and the world do to the Live screen.
+//! Updates of the Live screen.
 
 use std::path::PathBuf;
 
@@ -21,9 +21,9 @@ use crate::{
     },
 };
 
-/// Examples that each class needs before training makes sense: one to learn from, one to choose by.
+/// Examples that each class needs before training makes sense: one to train on, one to validate on.
 const EXAMPLES: usize = 2;
-/// Does what a person asks for on the Live screen.
+/// Performs an action of the Live screen.
 pub(super) fn act(app: &mut App, action: Action) -> Vec<Effect> {
     match action {
         Action::Listen(None) if app.live.is_on() => return stop(app),
@@ -71,7 +71,7 @@ pub(super) fn act(app: &mut App, action: Action) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Moves the cursor of the part on show.
+/// Moves the cursor of the panel on show.
 pub(super) fn go(app: &mut App, to: Move) -> Vec<Effect> {
     let live = &mut app.live;
     match live.panel {
@@ -92,7 +92,7 @@ pub(super) fn go(app: &mut App, to: Move) -> Vec<Effect> {
     Vec::new()
 }
 
-/// The keyboard turned to the other side.
+/// The focus moved to the other side.
 pub(super) fn refocused(app: &mut App) -> Vec<Effect> {
     match (app.screen, app.live.panel) {
         (Screen::Live, LivePanel::Bookmarks) => show_panel(app, LivePanel::Bookmarks),
@@ -100,16 +100,16 @@ pub(super) fn refocused(app: &mut App) -> Vec<Effect> {
     }
 }
 
-/// Something was heard or thought.
+/// Handles an event of the pipeline.
 pub(super) fn received(app: &mut App, event: LiveEvent) -> Vec<Effect> {
     app.live.starting = false;
     let mut effects = Vec::new();
     if let LiveEvent::Opened { listeners, .. } = &event {
-        // A side whose session could not be opened is missing among the ears.
+        // A side whose session could not be opened is missing among the listeners.
         let named = |side: &Side| listeners.iter().position(|listener| app.slot(*side).is_called(listener));
         let mut sides: Vec<_> = app.live.sides.iter().filter_map(|side| Some((named(side)?, *side))).collect();
         sides.sort_by_key(|(listener, _)| *listener);
-        // The ears are fresh: they hear of a desk that was turned before.
+        // The listeners are new: send them the desk's gains.
         for (listener, side) in &sides {
             let mix = app.live.desk.mix(&listeners[*listener]);
             if !mix.is_neutral() {
@@ -121,7 +121,7 @@ pub(super) fn received(app: &mut App, event: LiveEvent) -> Vec<Effect> {
     if let LiveEvent::Note(note) = &event {
         notify(app, note.clone(), false);
     }
-    // Trouble that is soon over would be gone before it was read.
+    // A problem that is soon over would disappear before it was read.
     if let (LiveEvent::Recovered { .. }, LiveStatus::Trouble(why)) = (&event, &app.live.state.status) {
         notify(app, format!("sound again, after this: {why}"), false);
     }
@@ -129,7 +129,7 @@ pub(super) fn received(app: &mut App, event: LiveEvent) -> Vec<Effect> {
     effects
 }
 
-/// The clock, for a key that was held down.
+/// Ends a recording whose key was released.
 pub(super) fn tick(app: &mut App) -> Vec<Effect> {
     match app.live.teaching.let_go(app.now_ms) {
         Some(still) => end_recording(app, still),
@@ -137,17 +137,17 @@ pub(super) fn tick(app: &mut App) -> Vec<Effect> {
     }
 }
 
-/// The key that records was let go.
+/// The key that records was released.
 pub(super) fn released(app: &mut App) -> Vec<Effect> {
     if app.live.teaching.release_ends(app.now_ms) { end_recording(app, 0) } else { Vec::new() }
 }
 
-/// Other ears were chosen: what is being heard is heard with them from now on, wherever the person looks.
+/// The choice of sessions changed: restarts listening with them, on any screen.
 pub(super) fn chosen(app: &mut App) -> Vec<Effect> {
     if app.live.is_on() { listen_aside(app) } else { Vec::new() }
 }
 
-/// A run's trainer is done with it: if it learned a lesson, the result listens.
+/// A run's trainer is done: if it trained on a lesson, the result listens.
 pub(super) fn run_over(app: &mut App, side: Side) -> Vec<Effect> {
     if app.live.teaching.learning != Some(side) {
         return Vec::new();
@@ -156,7 +156,7 @@ pub(super) fn run_over(app: &mut App, side: Side) -> Vec<Effect> {
     let slot = app.slot(side);
     match (&slot.state.status, &slot.problem) {
         (Status::Failed(why), _) | (_, Some(why)) => {
-            let why = format!("the lesson was not learned: {why}");
+            let why = format!("training on the lesson failed: {why}");
             notify(app, why, true);
             return Vec::new();
         }
@@ -164,7 +164,7 @@ pub(super) fn run_over(app: &mut App, side: Side) -> Vec<Effect> {
         _ => return Vec::new(),
     }
     if app.screen == Screen::Live {
-        notify(app, "learned: it listens now".to_owned(), false);
+        notify(app, "trained: it listens now".to_owned(), false);
     }
     listen_aside(app)
 }
@@ -179,7 +179,7 @@ fn listen(app: &mut App) -> Vec<Effect> {
     effects
 }
 
-/// Listens, wherever the person looks.
+/// Listens, on any screen.
 fn listen_aside(app: &mut App) -> Vec<Effect> {
     let screen = app.screen;
     let effects = listen(app);
@@ -194,7 +194,7 @@ fn stop(app: &mut App) -> Vec<Effect> {
     effects
 }
 
-/// Shows a part, or the sound again when it is on show already.
+/// Shows a panel, or the sound again when the panel is on show already.
 fn show(app: &mut App, panel: LivePanel) -> Vec<Effect> {
     let panel = if app.live.panel == panel { LivePanel::Sound } else { panel };
     show_panel(app, panel)
@@ -220,7 +220,7 @@ fn bookmark(app: &mut App) -> Vec<Effect> {
     let state = app.live.shown();
     let Some(side) = desk_side(app).filter(|_| state.listeners.iter().any(|listener| !listener.scores.is_empty()))
     else {
-        notify(app, "nothing was answered yet: a bookmark keeps a clip with its answers".to_owned(), false);
+        notify(app, "no prediction yet: a bookmark saves a clip with its predictions".to_owned(), false);
         return Vec::new();
     };
     let gains = app.live.sides.iter().zip(&state.listeners).map(|(side, listener)| {
@@ -236,7 +236,7 @@ fn ask_to_delete(app: &mut App) {
     if let Some(bookmark) = bookmarks.selected() {
         app.overlay = Some(Overlay::Question {
             question: format!("Delete the bookmark of {}?", bookmark.source),
-            detail: "Its clip and what was said of it go for good.".into(),
+            detail: "Its clip and its predictions are deleted for good.".into(),
             then: Pending::DeleteBookmark(bookmarks.session.clone(), Box::new(bookmark.clone())),
         });
     }
@@ -248,7 +248,7 @@ pub(in crate::tui) fn desk_side(app: &App) -> Option<Side> {
     [app.focus, app.focus.other()].into_iter().find(listens)
 }
 
-/// Blocks of a side's model; as far as its run says.
+/// Blocks of a side's model, as its run records them.
 pub(in crate::tui) fn blocks(app: &App, side: Side) -> usize {
     app.slot(side).state.config.as_ref().map_or(0, |config| config.shape.depth)
 }
@@ -257,7 +257,7 @@ pub(in crate::tui) fn blocks(app: &App, side: Side) -> usize {
 fn desk_of(app: &mut App) -> Option<(PathBuf, String)> {
     let side = desk_side(app).filter(|side| has_adapters(app, *side));
     let Some(side) = side else {
-        notify(app, "no adapters to turn: listen (r) with a session that has some".to_owned(), false);
+        notify(app, "no adapters to adjust: listen (r) with a session that has some".to_owned(), false);
         return None;
     };
     let name = app
@@ -295,7 +295,7 @@ fn turn(app: &mut App, action: &Action) -> Vec<Effect> {
     gains_of(app, &name)
 }
 
-/// Tells an ear how its desk stands.
+/// Sends a listener the desk's gains.
 pub(super) fn gains_of(app: &App, name: &str) -> Vec<Effect> {
     let listener = app.live.state.listeners.iter().position(|listener| listener.name == name);
     let side = listener.and_then(|listener| app.live.sides.get(listener));
@@ -317,7 +317,7 @@ fn record(app: &mut App) -> Vec<Effect> {
     if app.live.teaching.recording.is_some() { vec![Effect::Record] } else { Vec::new() }
 }
 
-/// Ends what is being recorded, but for its last milliseconds.
+/// Ends the recording, except its last milliseconds.
 fn end_recording(app: &mut App, without_ms: u64) -> Vec<Effect> {
     let recording = app.live.teaching.recording.take();
     recording.map(|recording| Effect::Recorded(recording.class, without_ms)).into_iter().collect()
@@ -328,7 +328,7 @@ fn ask_to_remove(app: &mut App) {
     if let Some((class, examples)) = teaching.selected().filter(|(_, examples)| !examples.is_empty()) {
         app.overlay = Some(Overlay::Question {
             question: format!("Remove example {} of {} of {class}?", teaching.example + 1, examples.len()),
-            detail: "Its wav file goes for good.".into(),
+            detail: "Its WAV file is deleted for good.".into(),
             then: Pending::RemoveExample(class.to_owned(), teaching.example),
         });
     }
@@ -339,8 +339,8 @@ fn learn(app: &mut App) -> Vec<Effect> {
     let focus = app.focus;
     let missing = match app.live.teaching.lesson.as_deref() {
         None => Some("the lesson is not read yet".to_owned()),
-        // What was recorded last is on its way to the lesson.
-        Some(_) if !effects.is_empty() => Some("one moment: the last recording is being kept".to_owned()),
+        // The last recording is on its way to the lesson.
+        Some(_) if !effects.is_empty() => Some("one moment: the last recording is being saved".to_owned()),
         Some(lesson) => lesson.missing(EXAMPLES),
     };
     if app.slot(focus).is_busy() {
@@ -359,7 +359,7 @@ fn learn(app: &mut App) -> Vec<Effect> {
     else {
         return effects;
     };
-    // The backbone that is heard with.
+    // The backbone of the sessions that listen.
     let model = app.focused().state.config.as_ref().map_or_else(|| app.setup.model.clone(), |c| c.model.clone());
     let request = Request {
         data,
@@ -379,12 +379,12 @@ fn learn(app: &mut App) -> Vec<Effect> {
     effects
 }
 
-/// Folder, or name, of a slot's session.
+/// Folder, or name, of a side's session.
 pub(super) fn folder(slot: &RunSlot) -> Option<PathBuf> {
     slot.session.clone()
 }
 
-/// The sessions on show: Live listens with them.
+/// The sessions on show, which Live listens with.
 fn listeners(app: &App) -> Vec<(Side, PathBuf)> {
     app.slots.iter().filter_map(|slot| Some((slot.side, folder(slot)?))).collect()
 }

@@ -48,7 +48,7 @@ fn listening_is_with_the_runs_on_show() {
 }
 
 #[test]
-fn the_desk_turns_the_adapters_of_the_side_in_focus_at_once() {
+fn the_desk_sets_the_gains_of_the_side_in_focus_at_once() {
     let mut app = listening();
     let effects = press(&mut app, "d→→↓--");
     let mut mix = Mix::default();
@@ -56,7 +56,7 @@ fn the_desk_turns_the_adapters_of_the_side_in_focus_at_once() {
     assert_eq!(effects.last(), Some(&Effect::Gains(0, mix.gains(12))));
     assert_eq!(effects.len(), 2);
     assert_eq!(mix.gains(12).to_string(), "2.mlp=0.8");
-    // Mute, then solo: every other adapter falls silent.
+    // Mute, then solo: every other adapter is silent.
     let effects = press(&mut app, "ms");
     let [Effect::Gains(0, muted), Effect::Gains(0, alone)] = effects.as_slice() else { panic!("{effects:?}") };
     assert_eq!((muted.strip(2).mlp, alone.strip(2).mlp, alone.strip(0).spatial), (0.0, 0.0, 0.0));
@@ -83,13 +83,13 @@ fn ears_that_are_opened_again_hear_of_the_desk() {
 }
 
 #[test]
-fn a_held_sound_keeps_its_window_and_takes_its_answers() {
+fn a_held_sound_keeps_its_window_and_takes_its_predictions() {
     let mut app = listening();
     assert_eq!(press(&mut app, "f"), [Effect::Hold(true)]);
     let prediction = crate::live::Prediction { scores: vec![], ..Default::default() };
     let answer = LiveEvent::Prediction { listener: 0, time_s: 7.0, prediction, latency_ms: 9.0, compute_ms: 8.0 };
     fixture::live(&mut app, answer);
-    assert!(app.live.shown().listeners[0].scores.is_empty(), "the desk's answer shows while the sound is held");
+    assert!(app.live.shown().listeners[0].scores.is_empty(), "the desk's prediction shows while the sound is held");
     assert_eq!(press(&mut app, "f"), [Effect::Hold(false)]);
     assert_eq!(press(&mut app, "→"), [Effect::Hold(true)], "the cursor holds it too");
 }
@@ -190,7 +190,7 @@ fn a_key_held_down_records_until_it_is_let_go() {
 }
 
 #[test]
-fn a_bookmark_needs_an_answer() {
+fn a_bookmark_needs_a_prediction() {
     let mut app = fixture::app(SIZE);
     assert_eq!(press(&mut app, "4b"), []);
     assert!(app.notice.is_some());

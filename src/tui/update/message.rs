@@ -14,42 +14,42 @@ use crate::{
     },
 };
 
-/// What the world tells.
+/// A message to the workbench.
 #[derive(Debug)]
 pub enum Message {
-    /// Someone asks.
+    /// An action.
     Do(Action),
-    /// A key that is bound to nothing here, or not yet looked up.
+    /// A key without a meaning here, or not looked up yet.
     Key(crossterm::event::KeyEvent),
     /// Text pasted into the command line.
     Paste(String),
     /// The clock: milliseconds since the Unix epoch.
     Tick(u64),
-    /// A frame is about to be drawn, so many milliseconds after the one before.
+    /// A frame is about to be drawn, so many milliseconds after the last one.
     Drawing(f64),
     /// The terminal has another size.
     Resized(u16, u16),
-    /// A trainer of this process tells of the run with this ticket.
+    /// News of the run with this ticket.
     Run(Ticket, News),
     /// The trainer of this run is gone; why, if it could not even be watched.
     RunOver(Ticket, Option<String>),
     /// The sessions were read.
     Sessions(Result<Vec<Listing>, String>),
-    /// The session that was asked for was read.
+    /// The requested session was read.
     Opened(Ticket, Result<Box<Opened>, String>),
     /// The session in this folder was deleted at this time, ms since the Unix epoch; or why it was not.
     Removed(PathBuf, Result<u64, String>),
     /// The shape of the model that would be trained next.
     Shape(Ticket, Result<Box<ModelConfig>, String>),
-    /// Something was heard or thought by those who were asked to listen.
+    /// An event of the live pipeline.
     Live(Ticket, LiveEvent),
-    /// A key was let go, where the terminal tells.
+    /// A key was released, where the terminal reports that.
     Released(crossterm::event::KeyEvent),
     /// A session's bookmarks were read.
     Bookmarks(PathBuf, Vec<Bookmark>),
-    /// Every checkpoint was asked about the bookmark of this time.
+    /// The bookmark of this time was replayed through every checkpoint.
     Replayed(u64, Result<Vec<Replay>, String>),
-    /// The desk that a session keeps was read.
+    /// A session's saved desk was loaded.
     Desk(String, Mix),
     /// So many clips of so many were compared with what an export wrote.
     Exporting(Ticket, usize, usize),
@@ -57,16 +57,16 @@ pub enum Message {
     Exported(Ticket, Result<Box<Report>, String>),
     /// Words were found that complete the command line's.
     Completed(Ticket, Vec<String>),
-    /// The lesson as it now is.
+    /// The current lesson.
     Lesson(Box<Lesson>),
-    /// Something worth telling.
+    /// A notice.
     Notice(Arc<str>),
-    /// Something went wrong.
+    /// An error.
     Trouble(Arc<str>),
 }
 
 impl Message {
-    /// What went wrong, from any thread.
+    /// An error, from any thread.
     pub fn trouble(words: impl Into<Arc<str>>) -> Self {
         Self::Trouble(words.into())
     }

@@ -1,5 +1,5 @@
-//! update(state, message) -> effects: the only code that changes the state. Pure; what touches the
-//! world is left to the [`Effect`]s it returns.
+//! update(state, message) -> effects: the only code that changes the state. It is pure; everything outside the state is
+//! left to the [`Effect`]s that it returns.
 
 pub mod effect;
 mod exporting;
@@ -37,7 +37,7 @@ const NOTICE_MS: u64 = 6_000;
 /// Rows that PgUp and PgDn move.
 const PAGE: usize = 10;
 
-/// Changes the state by what happened, and says what is to be done about it.
+/// Changes the state by a message, and returns effects to perform.
 pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
     match message {
         Message::Do(action) => return act(app, action),
@@ -73,7 +73,7 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
         Message::Opened(ticket, opened) => return sessions::opened(app, ticket, opened.map(|opened| *opened)),
         Message::Removed(path, removed) => return sessions::removed(app, &path, removed),
         Message::Shape(ticket, shape) => {
-            // What was chosen since is asked about by another ticket, and a run that began shows its own model.
+            // A later choice has another ticket, and a run that began shows its own model.
             if app.shape_asked == Some(ticket) {
                 app.shape_asked = None;
                 match shape {
@@ -98,7 +98,7 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
         }
         Message::Desk(name, mix) => {
             app.live.desk.set(&name, mix);
-            notify(app, format!("the desk of {name} is as it was saved"), false);
+            notify(app, format!("the saved desk of {name} is loaded"), false);
             return live::gains_of(app, &name);
         }
         Message::Exporting(ticket, done, total) => exporting::compared(app, ticket, done, total),
@@ -115,7 +115,7 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Tells something at the bottom.
+/// Shows a notice at the bottom.
 fn notify(app: &mut App, text: String, trouble: bool) {
     let stay = if trouble { 2 * NOTICE_MS } else { NOTICE_MS };
     app.notice = Some(Notice { text, trouble, until_ms: app.now_ms + stay });
@@ -124,7 +124,7 @@ fn notify(app: &mut App, text: String, trouble: bool) {
 fn pressed(app: &mut App, event: crossterm::event::KeyEvent) -> Vec<Effect> {
     use crossterm::event::{KeyCode, KeyEventKind, KeyModifiers};
     match keymap::lookup(&app.contexts(), event.into()) {
-        // Where the terminal tells a key's repetition from a press, its release is told as well.
+        // Where the terminal distinguishes a key's repetition from a press, it reports its release as well.
         Some(Action::Record) if event.kind == KeyEventKind::Repeat => Vec::new(),
         Some(action) => act(app, action),
         None => match event.code {
@@ -136,7 +136,7 @@ fn pressed(app: &mut App, event: crossterm::event::KeyEvent) -> Vec<Effect> {
     }
 }
 
-/// Does what a person asks for.
+/// Performs an action.
 fn act(app: &mut App, action: Action) -> Vec<Effect> {
     match action {
         Action::Show(screen) => return show(app, screen),
@@ -256,12 +256,12 @@ fn show(app: &mut App, screen: Screen) -> Vec<Effect> {
     }
 }
 
-/// Asks for the list of sessions.
+/// Requests the list of sessions.
 fn list(app: &mut App) -> Vec<Effect> {
     if app.sessions.ask() { vec![Effect::List] } else { Vec::new() }
 }
 
-/// Asks for the shape of the model that the side in focus would train, unless a run on it shows its own.
+/// Requests the shape of the model that the side in focus would train, unless a run on it shows its own.
 fn ask_shape(app: &mut App) -> Vec<Effect> {
     if !app.focused().is_empty() {
         return Vec::new();
@@ -298,7 +298,7 @@ fn go(app: &mut App, to: Move) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Completes the command line's word at the cursor. What is on the disk is asked for.
+/// Completes the command line's word at the cursor. Names on the disk are requested.
 fn complete(app: &mut App, back: bool) -> Vec<Effect> {
     let themes: Vec<_> = app.themes.iter().map(|theme| theme.name.clone()).collect();
     let Some(Overlay::CommandLine(line)) = &mut app.overlay else { return Vec::new() };
@@ -328,7 +328,7 @@ fn quit(app: &mut App) -> Vec<Effect> {
     app.overlay = Some(Overlay::Question {
         question: format!("Stop {} and quit?", names.join(" and ")),
         detail: match busy.iter().all(|side| app.slot(*side).run.is_some_and(|run| !run.begun)) {
-            true => "It has not started yet: nothing of it is kept.".into(),
+            true => "It has not started yet: nothing is saved.".into(),
             false => "A checkpoint is written first: Sessions, r resumes from there.".into(),
         },
         then: Pending::Quit,

@@ -1,4 +1,4 @@
-//! Whatever the order of keys, events and answers: the run on the screen is the run on disk.
+//! In any order of keys, events and results, the run on the screen is the run on disk.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::path::PathBuf;
@@ -20,10 +20,10 @@ use crate::{
 
 const SIZE: (u16, u16) = (120, 36);
 
-/// Orders that are tried; the variable `ORDERS` asks for another number.
+/// Number of orders to try; the variable `ORDERS` sets another one.
 const CASES: u32 = 10_000;
 
-/// One thing that happens: which kind, and a number to choose with.
+/// An event of a test: its kind, and a number that makes choices.
 fn happen(world: &mut World, (kind, which): (u8, u8)) -> Result<(), String> {
     let side = if which.is_multiple_of(2) { Side::A } else { Side::B };
     match kind % 32 {
@@ -50,7 +50,7 @@ fn happen(world: &mut World, (kind, which): (u8, u8)) -> Result<(), String> {
             world.deliver(which);
         }
     }
-    // A question takes the keyboard until it is answered.
+    // A question takes the keyboard until it is confirmed or cancelled.
     match &world.app.overlay {
         Some(Overlay::Question { .. }) if which % 8 < 6 => world.act(Action::Confirm),
         Some(_) => world.act(Action::Cancel),
@@ -140,8 +140,8 @@ fn the_first_event_of_a_dead_trainer_comes_after_the_other_side_resumed_its_sess
     play(events).unwrap();
 }
 
-/// The session on show was deleted and another one began under its name before either was reported: resuming what was on
-/// show resumed the other one, unseen.
+/// The session on show was deleted and another one began under its name before either was reported: resuming the
+/// session on show resumed the other one.
 #[test]
 fn a_session_that_has_the_name_of_a_deleted_one_is_not_resumed_for_it() {
     let events = [
@@ -171,7 +171,7 @@ fn a_session_that_has_the_name_of_a_deleted_one_is_not_resumed_for_it() {
     play(events).unwrap();
 }
 
-/// Lets these happen in a new world, then compares the screen with the disk.
+/// Performs these events in a new simulation, then compares the screen with the disk.
 fn play(events: impl IntoIterator<Item = (u8, u8)>) -> Result<(), String> {
     let mut world = World::new();
     events.into_iter().try_for_each(|event| happen(&mut world, event))?;
@@ -205,7 +205,7 @@ fn deliver_records(app: &mut App, run: Ticket, records: &[Record]) -> Vec<Effect
     records.iter().flat_map(|record| update(app, Message::Run(run, News::Now(record.clone())))).collect()
 }
 
-/// The ticket and the task of the only run that is to be trained.
+/// The ticket and the task of the only run to be trained.
 fn trained(effects: &[Effect]) -> (Ticket, Task) {
     let [Effect::Train(runs)] = effects else { panic!("{effects:?}") };
     let [run] = runs.as_slice() else { panic!("{runs:?}") };
@@ -269,7 +269,7 @@ fn a_run_that_was_stopped_is_resumed_by_enter_and_begun_anew_by_another_key() {
     assert_eq!(app.slot(Side::A).state, RunState::from_records(&log), "what is known stays on show");
     let mut app = stopped.clone();
     assert!(matches!(trained(&update(&mut app, Message::Do(Action::Anew))).1, Task::New(..)));
-    // Both at once: A is not left behind unasked.
+    // Both at once: A is asked about before it is replaced.
     let mut app = stopped;
     assert_eq!(update(&mut app, Message::Do(Action::StartBoth)), []);
     assert!(matches!(app.overlay, Some(Overlay::Question { then: Pending::Anew(_), .. })));
@@ -289,7 +289,7 @@ fn both_that_were_stopped_are_resumed_as_one_pair() {
     assert_eq!(tasks, ["esc10-f1-aat", "esc10-f1-full"].map(|name| Task::Resume(name.into(), Some(fixture::THEN))));
 }
 
-/// What the last effect asks for, by its ticket.
+/// The request of the last effect, by its ticket.
 fn ticket(effects: &[Effect]) -> Ticket {
     match effects.last() {
         Some(Effect::Open(ticket, _) | Effect::Shape(ticket, ..) | Effect::Listen(ticket, ..)) => *ticket,
@@ -297,7 +297,7 @@ fn ticket(effects: &[Effect]) -> Ticket {
     }
 }
 
-/// Fault 4: answers carried no request, so the one that came last won.
+/// Fault 4: results carried no ticket, so the last one to arrive won.
 #[test]
 fn a_session_that_is_read_late_takes_no_place_that_was_given_away_since() {
     let mut app = fixture::app(SIZE);
@@ -316,7 +316,7 @@ fn a_session_that_is_read_late_takes_no_place_that_was_given_away_since() {
     update(&mut app, Message::Opened(newer, opened("newer")));
     update(&mut app, Message::Opened(older, opened("older")));
     assert_eq!(app.slot(Side::A).session, Some("/sessions/newer".into()));
-    // A failure of what nobody waits for any more is not told either.
+    // An error of an outdated request is not shown either.
     app.notice = None;
     app.screen = Screen::Sessions;
     let (older, _) = (ask(&mut app), ask(&mut app));
@@ -351,7 +351,7 @@ fn a_shape_that_comes_late_counts_no_other_model() {
     assert_eq!(app.parameters.shape(), &config.shape);
 }
 
-/// Fault 4, of sound: any trouble ended the opening, and those who were replaced were still heard.
+/// Fault 4, of sound: any error ended the opening, and listeners that were replaced were still shown.
 #[test]
 fn only_those_who_were_asked_last_are_heard() {
     let mut app = fixture::training(SIZE, (40, 40));
@@ -381,7 +381,7 @@ fn sessions_are_listed_one_reading_at_a_time() {
 }
 
 #[test]
-fn a_run_that_cannot_be_resumed_says_why_and_leaves_what_is_known() {
+fn a_run_that_cannot_be_resumed_says_why_and_keeps_its_state() {
     let mut app = fixture::app(SIZE);
     let (run, _) = trained(&update(&mut app, Message::Do(Action::Start)));
     let (log, _) = two_epochs();

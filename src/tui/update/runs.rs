@@ -1,4 +1,4 @@
-//! What people do to runs: begin, pause, another method, a place on the curves, a file of them. And what runs tell.
+//! Updates of runs: start, pause, methods, the crosshair, exported curves, and their news.
 
 use std::{cmp::Ordering, path::PathBuf};
 
@@ -18,13 +18,13 @@ use crate::{
     },
 };
 
-/// Goes on with the run in focus where it was stopped; begins one where there is none to go on with.
+/// Resumes the run in focus if it was stopped, else begins one.
 pub(super) fn start(app: &mut App) -> Vec<Effect> {
     let focus = app.focus;
     if app.focused().can_resume() { resume(app, &[focus]) } else { anew(app, &[focus]) }
 }
 
-/// Begins both sides, paired. What was stopped on both goes on; what was stopped on one is not left behind unasked.
+/// Begins both sides, paired. If both were stopped, both resume; if one was, it asks before replacing it.
 pub(super) fn start_both(app: &mut App) -> Vec<Effect> {
     let stopped: Vec<_> = Side::BOTH.into_iter().filter(|side| app.slot(*side).can_resume()).collect();
     match stopped.as_slice() {
@@ -38,7 +38,7 @@ pub(super) fn start_both(app: &mut App) -> Vec<Effect> {
     }
 }
 
-/// Asks whether both sides begin anew, though these were stopped and could go on.
+/// Asks whether to begin both sides anew, though these were stopped and could resume.
 fn leave_behind(app: &mut App, stopped: &[Side]) {
     let name = |side: &Side| {
         let config = app.slot(*side).state.config.as_ref();
@@ -66,7 +66,7 @@ pub(super) fn anew(app: &mut App, sides: &[Side]) -> Vec<Effect> {
     vec![Effect::Train(sides.iter().map(begin).collect())]
 }
 
-/// Goes on with what is on these sides.
+/// Resumes the runs of these sides.
 pub(super) fn resume(app: &mut App, sides: &[Side]) -> Vec<Effect> {
     if is_taken(app, sides) || is_resumed_beside(app, sides) {
         return Vec::new();
@@ -131,7 +131,7 @@ pub(super) fn received(app: &mut App, run: Ticket, news: News) -> Vec<Effect> {
     }
 }
 
-/// A run's trainer is gone. That it is done with the run was told before, unless something broke.
+/// A run's trainer is gone. Its end was reported before, unless something broke.
 pub(super) fn over(app: &mut App, run: Ticket, why: Option<String>) -> Vec<Effect> {
     let Some(side) = app.side_of(run) else { return Vec::new() };
     let slot = app.slot_mut(side);
@@ -142,7 +142,7 @@ pub(super) fn over(app: &mut App, run: Ticket, why: Option<String>) -> Vec<Effec
 }
 
 /// Clears one of two sides that show the same session. Both do for a while when a session is opened and resumed on one
-/// side before the events of the run that the other side began have arrived. The side that knows more keeps it.
+/// side before the events of the run that the other side began have arrived. The side with the newer state keeps it.
 fn keep_on_one_side(app: &mut App, side: Side) {
     let (this, that) = (app.slot(side), app.slot(side.other()));
     let Some(_) = this.session.as_deref().filter(|session| that.holds(session)) else { return };
@@ -152,7 +152,7 @@ fn keep_on_one_side(app: &mut App, side: Side) {
     }
     let last = |slot: &RunSlot| slot.state.span_ms.map(|(_, last)| last);
     let loser = match last(this).cmp(&last(that)) {
-        // The events that a trainer has still to deliver may be newer than what the other side shows.
+        // Undelivered events of a trainer may be newer than what the other side shows.
         Ordering::Less if this.is_busy() => return,
         Ordering::Greater if that.is_busy() => return,
         Ordering::Equal if this.is_busy() && that.is_busy() => return,
@@ -178,7 +178,7 @@ fn ended(app: &mut App, side: Side) -> Vec<Effect> {
     effects
 }
 
-/// Pauses what runs; when all of it is paused, lets it go on.
+/// Pauses what runs; when all of it is paused, continues it.
 pub(super) fn pause(app: &mut App) -> Vec<Effect> {
     let busy = app.busy_sides();
     if busy.is_empty() {
@@ -209,7 +209,7 @@ pub(super) fn set_method(app: &mut App, method: Method) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Gives the focused side's next run the backbone that comes after its own in the box.
+/// Gives the focused side's next run the next built-in backbone.
 pub(super) fn next_backbone(app: &mut App) -> Vec<Effect> {
     let (focus, built_in) = (app.focus, model::built_in());
     if app.focused().is_busy() {
@@ -224,7 +224,7 @@ pub(super) fn next_backbone(app: &mut App) -> Vec<Effect> {
     ask_shape(app)
 }
 
-/// Starts the focused side's method on both sides, each on a backbone of its own: the first two in the box.
+/// Starts the focused side's method on both sides, each with its own backbone: the first two built-in ones.
 pub(super) fn versus(app: &mut App) -> Vec<Effect> {
     if app.busy_sides().is_empty() {
         let method = app.focused().method;
@@ -241,7 +241,7 @@ pub(super) fn versus(app: &mut App) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Moves the crosshair by a fortieth of the longest run; it comes from beyond the newest step and goes there.
+/// Moves the crosshair by a fortieth of the longest run; beyond the newest step it is hidden.
 pub(super) fn move_cursor(app: &mut App, to: Move) {
     let newest = app.slots.iter().map(|slot| slot.state.step()).max().unwrap_or(0);
     if newest == 0 {

@@ -1,4 +1,4 @@
-//! What people do to the sessions of the list, and what became of it on disk.
+//! Updates of the list of sessions, and results of reading and deleting.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// How often a session is read again because more of it is known than was read.
+/// How often a session is read again because newer events are known than were read.
 const EARLY: u8 = 8;
 
 /// Reads the session under the cursor into a side.
@@ -43,7 +43,7 @@ pub(super) fn open_selected(app: &mut App, side: Side, purpose: Purpose) -> Vec<
     vec![Effect::Open(ticket, path)]
 }
 
-/// A session was read. It takes its side's place if nothing else was asked of that side since.
+/// A session was read. It is shown unless something else was requested of its side since.
 pub(super) fn opened(app: &mut App, ticket: Ticket, opened: Result<Opened, String>) -> Vec<Effect> {
     let asked = |side: &Side| app.slot(*side).opening.as_ref().is_some_and(|opening| opening.ticket == ticket);
     let Some(side) = Side::BOTH.into_iter().find(asked) else { return Vec::new() };
@@ -56,11 +56,11 @@ pub(super) fn opened(app: &mut App, ticket: Ticket, opened: Result<Opened, Strin
         }
     };
     if app.known.is_gone(&path, &opened.state) {
-        notify(app, format!("{} is gone", opened.name), false);
+        notify(app, format!("{} was deleted", opened.name), false);
         return Vec::new();
     }
     if early < EARLY && app.known.is_stale(&path, &opened.state) {
-        // It was read before the newest of what is known of it.
+        // It was read before its newest known event was written.
         let ticket = app.tickets.draw();
         app.slot_mut(side).opening = Some(Opening { ticket, path: path.clone(), purpose, early: early + 1 });
         return vec![Effect::Open(ticket, path)];
@@ -71,7 +71,7 @@ pub(super) fn opened(app: &mut App, ticket: Ticket, opened: Result<Opened, Strin
             notify(app, format!("{} trains on {} {} by now", opened.name, other.letter(), other.marker()), false);
             return Vec::new();
         }
-        // A session is on one side: here from now on.
+        // A session is on one side only: here from now on.
         app.slot_mut(other).clear();
     }
     let name = opened.name.clone();
@@ -107,7 +107,7 @@ pub(super) fn removed(app: &mut App, path: &Path, removed: Result<u64, String>) 
                 .for_each(RunSlot::clear);
             app.refresh_parameters();
             let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-            notify(app, format!("{name} is gone"), false);
+            notify(app, format!("{name} was deleted"), false);
         }
     }
     list(app)
@@ -133,7 +133,7 @@ pub(super) fn ask_to_delete(app: &mut App) {
     }
     app.overlay = Some(Overlay::Question {
         question: format!("Delete {}?", session.name),
-        detail: "Its curves, checkpoints and weights go for good.".into(),
+        detail: "Its curves, checkpoints and weights are deleted for good.".into(),
         then: Pending::Delete(session.path.clone()),
     });
 }

@@ -1,6 +1,6 @@
-//! A world made up for tests: trainers that do as they like when they like, a store of logs, and answers that come in
-//! any order. What `update` asks for is done here, and what is told of it goes to `update` message by message. The file is
-//! long because trainers, store and answers share one clock and one disk.
+//! A simulation for tests: trainers that act in any order, a store of logs, and results that arrive in any order. It
+//! performs the effects of `update` and sends the messages back one by one. The file is long because trainers, store
+//! and results share one clock and one disk.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-/// Where the made-up sessions are.
+/// Folder of the simulated sessions.
 const ROOT: &str = "/sessions";
 /// Epochs of every run, and steps of each.
 const EPOCHS: u32 = 3;
@@ -30,7 +30,7 @@ const STEPS: u64 = 2;
 static EMPTY: LazyLock<App> = LazyLock::new(|| fixture::app((120, 36)));
 static CONFIG: LazyLock<RunConfig> = LazyLock::new(testing::config);
 
-/// A session on the made-up disk.
+/// A session on the simulated disk.
 #[derive(Clone, Default)]
 struct Session {
     log: Vec<Record>,
@@ -41,18 +41,18 @@ struct Session {
 struct Run {
     ticket: Ticket,
     task: Task,
-    /// The session, once it has begun or was taken up.
+    /// The session, once it has begun or was resumed.
     session: Option<String>,
     paused: bool,
     step: u64,
     epochs: u32,
     commands: VecDeque<Command>,
     over: bool,
-    /// Whether the state was told that it is over.
+    /// Whether the end of the run was delivered to the state.
     reported_over: bool,
 }
 
-/// One thread with its runs, and what it told that was not delivered yet.
+/// One thread with its runs, and its undelivered updates.
 struct Trainer {
     runs: Vec<Run>,
     feed: VecDeque<(Ticket, News)>,
@@ -60,13 +60,13 @@ struct Trainer {
     closed: bool,
 }
 
-/// Everything.
+/// The simulation.
 pub(super) struct World {
     pub(super) app: App,
     disk: BTreeMap<String, Session>,
     locked: BTreeSet<String>,
     trainers: Vec<Trainer>,
-    /// Answers that are on their way; any may come first.
+    /// Results in transit; any may arrive first.
     replays: Vec<Message>,
     now_ms: u64,
 }
@@ -91,7 +91,7 @@ impl World {
         }
     }
 
-    /// A person does this.
+    /// A user's action.
     pub(super) fn act(&mut self, action: Action) {
         self.update(Message::Do(action));
     }
@@ -176,7 +176,7 @@ impl World {
         self.disk.iter().map(listing).collect()
     }
 
-    /// A trainer does the next thing with one of its runs.
+    /// A trainer takes the next step of one of its runs.
     pub(super) fn advance(&mut self, which: u8, choice: u8) {
         let alive: Vec<(usize, usize)> = (0..self.trainers.len())
             .flat_map(|trainer| (0..self.trainers[trainer].runs.len()).map(move |run| (trainer, run)))
@@ -194,7 +194,7 @@ impl World {
         match choice % 16 {
             _ if paused => {}
             0 => self.end((trainer, run), Some(Event::Failed { message: "the disk is full".into() })),
-            // The trainer's thread dies and says nothing of any run.
+            // The trainer's thread ends without reporting anything.
             1 => {
                 let runs = 0..self.trainers[trainer].runs.len();
                 runs.for_each(|run| self.end((trainer, run), None));
@@ -306,7 +306,7 @@ impl World {
         self.emit(of, Event::Checkpoint { step, file: "checkpoint".into(), bytes: 1 });
     }
 
-    /// To the feed, and to the log once there is one; progress only matters now and is in no log.
+    /// Sends an event to the feed, and to the log once there is one; progress is in no log.
     fn emit(&mut self, of: (usize, usize), event: Event) {
         self.now_ms += 10;
         let record = Record { at_ms: self.now_ms, event };
@@ -330,7 +330,7 @@ impl World {
         }
     }
 
-    /// Delivers one message of one of the sources that have any; whether there was one.
+    /// Delivers one message of one of the sources that have any; returns whether there was one.
     pub(super) fn deliver(&mut self, which: u8) -> bool {
         let feeds: Vec<usize> = (0..self.trainers.len())
             .filter(|at| {
@@ -368,8 +368,8 @@ impl World {
         true
     }
 
-    /// Lets every trainer that was asked to resume a session do so or fail, delivers everything, then compares every side
-    /// with the disk.
+    /// Lets every trainer that was told to resume a session do so or fail, delivers everything, then compares every
+    /// side with the disk.
     pub(super) fn settle(&mut self) -> Result<(), String> {
         let waits = |run: &Run| !run.over && run.session.is_none() && matches!(run.task, Task::Resume(..));
         let mut turn = 0;
@@ -384,7 +384,7 @@ impl World {
             while self.deliver(turn) {
                 turn = turn.wrapping_add(7);
             }
-            // An answer that was delivered may have asked for another one.
+            // A delivered result may have requested another one.
             if !self.trainers.iter().flat_map(|trainer| &trainer.runs).any(waits) {
                 break;
             }
@@ -419,20 +419,19 @@ impl World {
         }
         for run in self.trainers.iter().flat_map(|trainer| &trainer.runs) {
             if run.over == self.app.side_of(run.ticket).is_some() {
-                return Err(format!("the run of {:?} is over: {}, a side says otherwise", run.session, run.over));
+                return Err(format!("the run of {:?} is over: {}, a side shows otherwise", run.session, run.over));
             }
         }
         Ok(())
     }
 
-    /// What holds at any time: a side is alive until it was told that its run is over, and quitting asks exactly while
-    /// one is.
+    /// Invariants: a side is busy until the end of its run is delivered, and quitting asks exactly while one is.
     pub(super) fn check(&mut self) -> Result<(), String> {
         let runs = || self.trainers.iter().flat_map(|trainer| &trainer.runs);
         for run in runs() {
             if run.reported_over == self.app.side_of(run.ticket).is_some() {
                 return Err(format!(
-                    "{:?} was told to be over: {}, a side says otherwise",
+                    "{:?} was reported to be over: {}, a side shows otherwise",
                     run.session, run.reported_over
                 ));
             }

@@ -1,4 +1,4 @@
-//! What keys and events make of the state.
+//! Keys and events, and the state after them.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::path::PathBuf;
@@ -83,7 +83,7 @@ fn a_side_takes_the_next_backbone() {
     assert_eq!(app.two_backbones(), None, "the first comes after the last");
     press(&mut app, "n");
     press(&mut app, ":model tiny\n");
-    assert_eq!(app.setup_of(Side::A).model, "tiny", "said for both");
+    assert_eq!(app.setup_of(Side::A).model, "tiny", "set for both");
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn two_sessions_are_chosen_by_two_keys_on_the_list() {
     let effects = press(&mut app, "4r");
     let [Effect::Listen(_, None, listeners, _)] = effects.as_slice() else { panic!("{effects:?}") };
     assert_eq!(listeners, &[path(2), path(3)]);
-    // Another one while they listen: it hears at once, and the list stays.
+    // Another one while they listen: it listens at once, and the list stays.
     fixture::live(&mut app, crate::live::LiveEvent::Recovered { source: "mic".into(), rate: 1, channels: 1 });
     press(&mut app, "5");
     let effects = fixture::open(&mut app, Side::A, Purpose::Choose, chosen(5));
@@ -208,7 +208,7 @@ fn curves_are_exported_with_a_name_of_their_runs() {
     assert_eq!(charts.len(), 2);
 }
 
-/// A command is typed by its beginnings, carried out, called back and changed.
+/// A command is completed, run, called back and changed.
 #[test]
 fn the_command_line_completes_remembers_and_edits() {
     let mut app = fixture::app(SIZE);
@@ -229,7 +229,7 @@ fn the_command_line_completes_remembers_and_edits() {
     key(&mut app, KeyCode::Backspace);
     press(&mut app, "9\n");
     assert_eq!(app.setup.frames, Some(49));
-    // What is on the disk is asked for; an answer to a line that was changed since is not taken.
+    // Names on the disk are requested; a result for an older line is ignored.
     let asked = |effects: Vec<Effect>| {
         let [Effect::Complete(ticket, _)] = effects.as_slice() else { panic!("{effects:?}") };
         *ticket

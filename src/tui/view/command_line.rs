@@ -1,4 +1,4 @@
-//! The command line, in the row of the footer; what completes its word lies in the row above.
+//! The command line, in the footer's row; completions are in the row above.
 
 use ratatui::{
     buffer::Buffer,
@@ -19,7 +19,7 @@ pub fn draw(line: &CommandLine, theme: &Theme, row: Rect, buffer: &mut Buffer) {
     buffer.set_style(row, theme.selected());
     buffer.set_string(row.x, row.y, " ".repeat(usize::from(row.width)), theme.selected());
     buffer.set_string(row.x + 1, row.y, ":", theme.accent());
-    // As much before the cursor as there is room for, so that the cursor is always on show.
+    // As much before the cursor as fits, so that the cursor is always visible.
     let room = usize::from(row.width).saturating_sub(4);
     let before: String = line.text().chars().take(line.cursor()).collect();
     let after: String = line.text().chars().skip(line.cursor()).collect();
@@ -46,7 +46,7 @@ pub fn draw(line: &CommandLine, theme: &Theme, row: Rect, buffer: &mut Buffer) {
     buffer.set_string(x, row.y, beside, style);
 }
 
-/// What follows the command that is typed, and what it does; after the name of a published backbone what that is.
+/// The arguments of the typed command, and what it does; after the name of a published backbone, its description.
 fn usage(line: &str) -> Option<String> {
     let mut words = line.split_whitespace();
     let word = words.next()?;
@@ -58,7 +58,7 @@ fn usage(line: &str) -> Option<String> {
     Some(if rest.is_empty() { (*what).to_owned() } else { format!("{rest}: {what}") })
 }
 
-/// The words that fit, around the one that is put in; how many are out of sight.
+/// The words that fit, around the inserted one; how many are out of sight.
 fn words(completion: &Completion, theme: &Theme, row: Rect, buffer: &mut Buffer) {
     /// Columns for `+12345 more`.
     const MORE: usize = 14;

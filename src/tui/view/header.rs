@@ -1,4 +1,4 @@
-//! The first row: the screens, and what is adapted, how, and where that stands.
+//! The first row: the screens, then model, methods and their runs' status.
 
 use ratatui::{
     buffer::Buffer,
@@ -13,9 +13,9 @@ use crate::tui::{
     text,
 };
 
-/// Below this the program's own name gives way to what matters.
+/// Below this width the program's own name is left out.
 const NARROW: u16 = 100;
-/// Fewest columns of a model's name that say something.
+/// Fewest useful columns of a model's name.
 const LEAST_MODEL: usize = 4;
 
 /// Draws it.
@@ -43,7 +43,7 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
     buffer.set_line(x, area.y, &right, right.width() as u16);
 }
 
-/// How much is said.
+/// The level of detail.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Detail {
     /// `●aat◌`
@@ -54,7 +54,7 @@ enum Detail {
     Words,
 }
 
-/// Model, methods and where their runs stand, with data and device where there is room.
+/// Model, methods and the status of their runs, with data and device if there is room.
 fn about(app: &App, room: usize) -> Line<'static> {
     let theme = app.theme();
     let [data, model, device] = names(app);
@@ -73,7 +73,7 @@ fn about(app: &App, room: usize) -> Line<'static> {
         line(String::new(), Detail::Signs),
     ];
     lines.into_iter().find(|line| line.width() <= room).unwrap_or_else(|| {
-        // Half of two names says nothing; the sides' panels have both.
+        // Two names cut in half are useless; the sides' panels show both.
         if app.two_backbones().is_some() {
             return Line::from(sides(app, Detail::Spaced));
         }
@@ -84,7 +84,7 @@ fn about(app: &App, room: usize) -> Line<'static> {
     })
 }
 
-/// Each side that has a run, or both where none has.
+/// Each side that has a run, or both if none has.
 fn sides(app: &App, detail: Detail) -> Vec<Span<'static>> {
     let theme = app.theme();
     let idle = |slot: &RunSlot| slot.is_empty() && !slot.is_busy();
@@ -103,7 +103,7 @@ fn sides(app: &App, detail: Detail) -> Vec<Span<'static>> {
     spans
 }
 
-/// What is, or would be, trained: data and fold, model, device.
+/// What is trained, or would be: data and fold, model, device.
 fn names(app: &App) -> [String; 3] {
     let running = [app.focused(), app.slot(app.focus.other())].into_iter().find_map(|slot| slot.state.config.as_ref());
     let (data, fold, model, device) = match running {

@@ -1,4 +1,4 @@
-//! view(state) -> frame: the header, a screen, the footer, and what lies over them.
+//! view(state) -> frame: the header, a screen, the footer, and overlays.
 
 mod command_line;
 mod header;
@@ -29,10 +29,10 @@ use crate::tui::{
     theme::Theme,
 };
 
-/// The least that everything is readable in.
+/// The least size at which everything is readable.
 pub const LEAST: (u16, u16) = (80, 24);
 
-/// Draws everything. A picture that the terminal is to lay over it comes back.
+/// Draws everything. Returns a picture that the terminal draws over it, if any.
 pub fn draw(app: &App, buffer: &mut Buffer) -> Option<Picture> {
     let area = buffer.area;
     let theme = app.theme();
@@ -78,9 +78,9 @@ fn too_small(area: Rect, theme: &Theme, buffer: &mut Buffer) {
     paragraph(inner, &words, theme.base(), buffer);
 }
 
-/// What is told now, above everything: trouble in as many rows as it takes, up to a few.
+/// A notice above everything; an error takes as many rows as it needs, up to a few.
 fn notice(notice: &Notice, area: Rect, theme: &Theme, buffer: &mut Buffer) {
-    /// Rows of a long one.
+    /// Most rows of a long one.
     const MOST: u16 = 4;
     let (sign, style) = if notice.trouble { ("✗", theme.bad()) } else { ("·", theme.accent()) };
     let room = area.width.saturating_sub(4);
@@ -111,7 +111,7 @@ fn footer(app: &App, area: Rect, buffer: &mut Buffer) {
         (key, if action == Action::Start && resumes { "resume" } else { word })
     };
     let hints = contexts.iter().flat_map(|context| keymap::footer(*context)).map(word).chain(
-        // The command line is worth a place at the end of every screen's row.
+        // The command line is mentioned at the end of every screen's footer.
         matches!(contexts[0], Context::On(_) | Context::In(_)).then(|| (":".to_owned(), "command")),
     );
     for (key, word) in hints {

@@ -1,9 +1,9 @@
-//! A picture that the terminal itself lays over its cells, by kitty's graphics protocol.
+//! A picture that the terminal itself draws over its cells, by kitty's graphics protocol.
 //! <https://sw.kovidgoyal.net/kitty/graphics-protocol>
 //!
-//! `ratatui-image` 12 was looked at first. It is made for pictures that stay: each frame of one that moves would be
-//! scaled here to the pixels of the screen and sent in four bytes each, and it knows nothing of palettes. What is sent
-//! here is a pixel for each frame and mel bin, in one byte; the terminal scales it. docs/performance.md has the figures.
+//! `ratatui-image` 12 was considered first. It is made for static pictures: each frame of a moving one would be scaled
+//! here to the pixels of the screen and sent in four bytes each, and it does not support palettes. Here a pixel for
+//! each frame and mel bin is sent in one byte; the terminal scales it. docs/performance.md has the figures.
 
 use std::io::{self, Write};
 
@@ -15,9 +15,9 @@ use super::widgets::raster::Raster;
 
 /// Most bytes of base64 in one escape sequence, from the protocol.
 const CHUNK: usize = 4096;
-/// Numbers of our pictures: two, so that the old one stays until the new one is there.
+/// Ids of the pictures: two, so that the old one stays until the new one is there.
 const IDS: [u32; 2] = [0x00AA_7001, 0x00AA_7002];
-/// Over the text: kitty 0.26 under a software renderer leaves ghosts of older text around a picture beneath it.
+/// Over the text: kitty 0.26 under a software renderer leaves traces of older text around a picture beneath it.
 const OVER: i32 = 1;
 
 /// Pixels of a crosshair's dash to either side.
@@ -34,7 +34,7 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// What the grid holds, `rows` pixels high, over these cells; they begin with the first cell that holds something.
+    /// The grid's contents, `rows` pixels high, over these cells; they begin with the first cell that is not empty.
     pub fn new(area: Rect, raster: &Raster, rows: usize, per_cell: usize, ramp: &[Color; 256]) -> Option<Self> {
         let columns: Vec<_> = raster.columns().collect();
         let first = columns.first()?.0 / per_cell;
@@ -72,7 +72,7 @@ impl Picture {
         let mut encoder = png::Encoder::new(&mut out, self.width as u32, height as u32);
         encoder.set_color(png::ColorType::Indexed);
         encoder.set_palette(self.ramp.concat());
-        // `Fast` is made for filtered true colour and takes two and a half times the room here.
+        // `Fast` is made for filtered true colour and takes two and a half times the space here.
         encoder.set_compression(png::Compression::Default);
         encoder.set_filter(png::FilterType::NoFilter);
         let mut writer = encoder.write_header()?;
@@ -82,7 +82,7 @@ impl Picture {
     }
 }
 
-/// What the terminal shows of ours.
+/// The pictures that the terminal shows.
 #[derive(Debug, Default)]
 pub struct Pictures {
     shown: Option<(Picture, u32)>,
@@ -107,7 +107,7 @@ impl Pictures {
         before.map_or(Ok(()), |id| write!(out, "\x1b_Ga=d,d=I,i={id},q=2\x1b\\"))
     }
 
-    /// The terminal was cleared: nothing of ours is on it.
+    /// The terminal was cleared: it shows no picture.
     pub fn forget(&mut self) {
         self.shown = None;
     }

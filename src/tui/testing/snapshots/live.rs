@@ -1,4 +1,4 @@
-//! How Live looks.
+//! Snapshots of Live.
 
 use super::*;
 
@@ -55,26 +55,26 @@ fn live_without_sound() {
 }
 
 #[test]
-fn what_is_not_known_is_a_dash_and_no_message_is_marked() {
+fn unknown_values_are_dashes_and_messages_have_no_replacement_characters() {
     let mut app = on(fixture::training(LARGE, (10, 10)), Screen::Live);
     act(&mut app, [Action::Listen(None)]);
     fixture::live(&mut app, LiveEvent::Problem("no microphone was found;\nconnect one".into()));
     let shown = written(&frame(&app));
-    for unknown in ["dBFS", "0 kHz", "window 0", "hop 0", "No session answers", "\u{FFFD}"] {
+    for unknown in ["dBFS", "0 kHz", "window 0", "hop 0", "No session listens", "\u{FFFD}"] {
         assert!(!shown.contains(unknown), "{unknown}:\n{shown}");
     }
     assert!(shown.contains("no microphone was found; connect one"), "{shown}");
-    // The sentence stands in the middle of the sound's panel.
+    // The sentence is in the middle of the sound's panel.
     let rows: Vec<_> = shown.lines().take(usize::from(LARGE.1)).collect();
     let at = rows.iter().position(|row| row.contains("no microphone was found")).unwrap();
     assert!((8..20).contains(&at), "row {at}:\n{shown}");
-    // Stopped by hand, it is forgotten.
+    // After a stop by hand it is not shown any more.
     act(&mut app, [Action::Listen(None)]);
     fixture::live(&mut app, LiveEvent::Closed);
     assert!(!written(&frame(&app)).contains("no microphone was found"));
 }
 
-/// The Live screen with this part beneath the sound.
+/// The Live screen with this panel beneath the sound.
 fn panel(size: (u16, u16), panel: LivePanel) -> App {
     let mut app = fixture::training(size, (10, 10));
     fixture::listening(&mut app);
@@ -82,7 +82,7 @@ fn panel(size: (u16, u16), panel: LivePanel) -> App {
     app
 }
 
-/// A desk with something muted, something alone and something louder, and what that changed.
+/// A desk with one adapter muted, one in solo and one louder, and the changed scores.
 fn desk(size: (u16, u16)) -> App {
     let mut app = panel(size, LivePanel::Desk);
     act(&mut app, [Action::Turn(3), Action::Move(Move::Right), Action::Move(Move::Right), Action::Mute]);

@@ -1,7 +1,7 @@
-//! How every screen looks: snapshots of text and styles, at 120 x 40 and 80 x 24.
+//! Snapshots of every screen, text and styles, at 120 x 40 and 80 x 24.
 //!
-//! A snapshot holds the frame's text, then for each row the runs of one style, by letters that a legend
-//! explains. `AAT_TUI_FRAMES=FOLDER` writes the frames as escape sequences too, to be looked at.
+//! A snapshot holds the frame's text, then for each row the runs of one style, by letters that a legend explains. With
+//! `AAT_TUI_FRAMES=FOLDER` the frames are also written as escape sequences, for viewing.
 
 #![allow(clippy::unwrap_used)]
 
@@ -188,7 +188,7 @@ fn exporting() {
         act(&mut app, [Action::ExportSession]);
         app
     };
-    // As far as the world tells of it.
+    // Only some results have arrived.
     let written = |size, tell: &dyn Fn(Ticket) -> Message| {
         let mut app = asked(size);
         let effects = update(&mut app, Message::Do(Action::Confirm));

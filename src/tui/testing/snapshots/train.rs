@@ -1,4 +1,4 @@
-//! How Train looks.
+//! Snapshots of Train.
 
 use super::*;
 
@@ -102,7 +102,7 @@ fn train_on_two_folds_has_no_difference() {
 }
 
 #[test]
-fn what_is_told_with_line_breaks_is_read_whole() {
+fn a_message_with_line_breaks_is_shown_whole() {
     both_sizes("notice_with_line_breaks", |size| {
         let mut app = fixture::training(size, (275, 192));
         let message = "/home/ada/recordings/2026/november/dog park/recorder 3/broken.wav: cannot be decoded:\nno audio \

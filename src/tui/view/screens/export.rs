@@ -1,4 +1,4 @@
-//! The panel of an export, over the screen.
+//! The export panel, over the screen.
 
 use ratatui::{
     buffer::Buffer,
@@ -55,7 +55,7 @@ pub fn draw(exporting: &Exporting, theme: &Theme, body: Rect, buffer: &mut Buffe
     }
 }
 
-/// The target as it is typed: of a long one its end.
+/// The target as typed: of a long one, its end.
 fn target(target: &str, typed: bool, room: usize, theme: &Theme) -> Line<'static> {
     let shown = text::clean(target);
     let skip = text::width(&shown).saturating_sub(room.saturating_sub(1));
@@ -67,7 +67,7 @@ fn target(target: &str, typed: bool, room: usize, theme: &Theme) -> Line<'static
     line
 }
 
-/// What is beneath: what went wrong, how far it is, or what it came to.
+/// The lower part: the error, the progress, or the report.
 fn below(exporting: &Exporting, theme: &Theme, room: usize) -> Vec<Line<'static>> {
     let wrapped = |words: &str, style| {
         text::wrap(words, room).into_iter().map(move |row| Line::styled(row, style)).collect::<Vec<_>>()

@@ -52,7 +52,7 @@ fn lines(theme: &Theme) -> Vec<Line<'static>> {
             Span::styled(words.to_owned(), theme.base()),
         ])
     };
-    // The overlays' own keys stand in the footer while they are open.
+    // The overlays' own keys are in the footer while they are open.
     for context in Context::ALL.into_iter().filter(|c| matches!(c, Context::Everywhere | Context::On(_))) {
         heading(&mut lines, context.title());
         lines.extend(keymap::help(context).map(|(keys, words)| row(keys, words)));

@@ -78,7 +78,7 @@ fn reading(app: &App, norms: &Norms, adapter: Adapter, block: usize, ratio: bool
     let theme = app.theme();
     let Some(bucket) = norms.at(app.cursor) else { return Line::default() };
     let value = |blocks: &[BlockNorms]| blocks.get(block).map_or(f64::NAN, |norms| adapter.value(norms, ratio));
-    // Of many measurements on one spot the greatest is told, as the map shows it.
+    // Of many measurements at one position the greatest is shown, as on the map.
     let value = if app.cursor.is_some() { value(&bucket.greatest) } else { value(&bucket.blocks) };
     Line::from(vec![
         Span::styled(
@@ -93,12 +93,12 @@ fn reading(app: &App, norms: &Norms, adapter: Adapter, block: usize, ratio: bool
     ])
 }
 
-/// What was measured after the first and up to the second step; where that is nothing, the measurement before.
+/// What was measured after the first and up to the second step; if nothing was, the measurement before.
 fn between(norms: &Norms, after: u64, until: u64) -> &[NormsBucket] {
     let all = norms.buckets();
     let begun = |step: u64| all.partition_point(|bucket| bucket.first <= step);
     let end = begun(until).max(1).min(all.len());
-    // The bucket that holds the first step reaches into what follows.
+    // The bucket of the first step may reach further.
     let reaches = all.partition_point(|bucket| bucket.last <= after);
     &all[reaches.min(end.saturating_sub(1))..end]
 }
@@ -122,12 +122,12 @@ impl Map<'_> {
         let columns = area.width - NUMBERS - SCALE;
         let rows = (area.height - 1)
             .min(self.depth as u16 * (area.height.saturating_sub(1) / self.depth.max(1) as u16).max(1));
-        // With less than a row for each block, two blocks share the halves of a cell.
+        // With less than a row for each block, two blocks share a cell.
         let halves = usize::from(area.height - 1) < self.depth;
         let per_block = (rows / self.depth.max(1) as u16).max(1);
         let used = if halves { (self.depth as u16).div_ceil(2) } else { per_block * self.depth as u16 };
         let end = |column: u16| u64::from(column) * last.last / u64::from(columns);
-        // The greatest of all that a column stands for: no spike vanishes between two columns.
+        // The greatest of all values in a column: no spike is lost between two columns.
         let shade = |buckets: &[NormsBucket], block: usize| {
             let values = buckets.iter().filter_map(|bucket| bucket.greatest.get(block));
             let greatest = values.map(|norms| self.adapter.value(norms, self.ratio)).fold(0.0, f64::max);
@@ -162,7 +162,7 @@ impl Map<'_> {
         }
     }
 
-    /// Blocks' numbers, the row under the cursor marked.
+    /// Blocks' numbers, with the cursor's row marked.
     fn numbers(&self, area: Rect, used: u16, per_block: Option<u16>, app: &App, buffer: &mut Buffer) {
         let theme = app.theme();
         for row in 0..used {
@@ -197,7 +197,7 @@ impl Map<'_> {
     }
 }
 
-/// The row under the cursor over the run, of every run that has one.
+/// The cursor's block over the run, of every run that has adapters.
 fn row_curve(app: &App, side: Side, block: usize, ratio: bool, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let adapter = app.layers.adapter;
@@ -210,7 +210,7 @@ fn row_curve(app: &App, side: Side, block: usize, ratio: bool, area: Rect, buffe
         };
         let stroke = |bucket: &NormsBucket| {
             let extremes = [&bucket.least, &bucket.greatest].map(|blocks| point(bucket, blocks));
-            // The newest last: it is what the curve's end says.
+            // The newest last: the curve's end label shows it.
             let newest = point(bucket, &bucket.blocks);
             let extremes = if bucket.count > 1 { extremes } else { [None, None] };
             extremes.into_iter().chain([newest]).flatten()

@@ -1,4 +1,4 @@
-//! Live: what is heard, and beneath it what the ears think of it, the mixing desk, bookmarks or a lesson.
+//! Live: the sound, and beneath it the predictions, the mixing desk, bookmarks or a lesson.
 
 mod bookmarks;
 mod desk;
@@ -31,10 +31,10 @@ use crate::{
     },
 };
 
-/// Below this the meter shows nothing, dB relative to full scale.
+/// The lower end of the meter, dB relative to full scale.
 const FLOOR_DBFS: f32 = -60.0;
 
-/// Draws the screen. A picture that the terminal is to lay over it comes back.
+/// Draws the screen. Returns a picture that the terminal draws over it, if any.
 pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) -> Option<Picture> {
     let mut picture = None;
     let state = app.live.shown();
@@ -170,7 +170,7 @@ fn sound_panel(app: &App, state: &LiveState, area: Rect, wave: u16, buffer: &mut
     picture
 }
 
-/// What is heard, or was to be heard.
+/// The source, or the requested one.
 fn source_name(app: &App, state: &LiveState) -> String {
     match &app.live.file {
         _ if !app.live.starting && !state.source.is_empty() => state.source.clone(),
@@ -179,11 +179,11 @@ fn source_name(app: &App, state: &LiveState) -> String {
     }
 }
 
-/// What a person can do where there is no sound.
+/// What a user can do when there is no sound.
 fn remedy(state: &LiveState) -> &'static str {
     match state.status {
         LiveStatus::Failed(_) => "r listens to the microphone; :listen FILE plays another recording",
-        _ => "it is tried again by itself; :listen FILE plays a recording instead",
+        _ => "it is retried automatically; :listen FILE plays a recording instead",
     }
 }
 
@@ -263,7 +263,7 @@ fn waveform(app: &App, state: &LiveState, timeline: Timeline, area: Rect, buffer
     let _ = canvas.present();
 }
 
-/// Seconds before now, and what is under the cursor.
+/// Seconds before now, and the value under the cursor.
 fn time_axis(app: &App, row: Rect, timeline: Timeline, buffer: &mut Buffer) {
     let theme = app.theme();
     let columns_per_s = 100.0 / timeline.per_cell as f64;

@@ -1,4 +1,4 @@
-//! One file for each screen: each draws the state into an area, and nothing else.
+//! One file for each screen: each draws the state into an area.
 
 pub mod export;
 pub mod help;
@@ -32,19 +32,19 @@ pub fn side_title(app: &App, side: Side, words: &str) -> Line<'static> {
     ])
 }
 
-/// Where a slot stands.
+/// The status of a run.
 pub struct Standing {
     /// One letter.
     pub sign: &'static str,
     /// One word.
     pub word: &'static str,
-    /// What more there is to say in place of the word.
+    /// More detailed text in place of the word.
     pub more: Option<String>,
-    /// Good, bad, or neither.
+    /// The style: good, bad, or neither.
     pub style: Style,
 }
 
-/// Where a slot stands; nothing, when nothing was begun.
+/// The status of a side's run; `None` when nothing was begun.
 pub fn standing(app: &App, slot: &RunSlot) -> Option<Standing> {
     let theme = app.theme();
     let (sign, word, more, style) = match &slot.status() {
@@ -67,7 +67,7 @@ pub fn standing(app: &App, slot: &RunSlot) -> Option<Standing> {
     Some(Standing { sign, word, more, style })
 }
 
-/// Where a slot stands, for the right end of its frame: its bar tells that it trains.
+/// The status of a side's run, for the right end of its frame; in training its bar shows it.
 pub fn status(app: &App, slot: &RunSlot) -> Line<'static> {
     match standing(app, slot) {
         Some(Standing { word: "training", .. }) | None => Line::default(),
@@ -77,7 +77,7 @@ pub fn status(app: &App, slot: &RunSlot) -> Line<'static> {
     }
 }
 
-/// What the footer says at its right.
+/// The right end of the footer.
 pub fn footer_right(app: &App) -> Line<'static> {
     let theme = app.theme();
     match app.screen {

@@ -93,7 +93,7 @@ fn tree(app: &App, area: Rect, buffer: &mut Buffer) {
                 line.push_span(Span::styled(shape, theme.faint()));
             }
         }
-        // Only what a style adds, so that the selection's ground stays.
+        // Only the style's additions, so that the selection's background stays.
         buffer.set_line(inner.x, y, &line, name_width + 2);
         numbers_row(node.total, node.trains, inner.x + name_width + 2, y, widths, words, app, buffer);
         if here {
@@ -131,7 +131,7 @@ fn numbers_row(
     }
 }
 
-/// The first row to show, so that the cursor is in sight with some rows around it.
+/// The first row to show, so that the cursor is visible with some rows around it.
 pub fn scrolled(cursor: usize, rows: usize, room: usize) -> usize {
     let around = (room / 4).min(4);
     if rows <= room { 0 } else { (cursor + around + 1).saturating_sub(room).min(rows - room) }
@@ -184,7 +184,7 @@ fn methods(app: &App, area: Rect, buffer: &mut Buffer) {
     }
 }
 
-/// The model's shape, and the paper's figure on the same arithmetic.
+/// The model's shape, and the paper's figure by the same count.
 fn facts(app: &App, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let inner = Panel::new("model", theme).draw(area, buffer);

@@ -1,4 +1,4 @@
-//! Sessions: what ran.
+//! Sessions: the list of all sessions.
 
 use ratatui::{
     buffer::Buffer,
@@ -31,7 +31,7 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
     };
     if list.is_empty() {
         let keys = [("1", "Train: start one".to_owned()), ("b", "there: two at once, paired".to_owned())];
-        return hint(inner, "Nothing ran yet.", &keys, theme, buffer);
+        return hint(inner, "No sessions yet.", &keys, theme, buffer);
     }
     let columns = Columns::fit(inner.width);
     columns.header(inner, app, buffer);
@@ -46,7 +46,7 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
     }
 }
 
-/// Widths of the columns: what there is room for.
+/// Widths of the columns in the available width.
 struct Columns {
     name: usize,
     data: usize,

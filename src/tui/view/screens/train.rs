@@ -1,4 +1,4 @@
-//! Train: A and B side by side; what is running, how well, how long still.
+//! Train: A and B side by side, with progress, results and remaining time.
 
 mod beneath;
 mod notes;
@@ -53,7 +53,7 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
     }
 }
 
-/// One run: progress, how well, what trains.
+/// One run: progress, results, what trains.
 fn slot(app: &App, side: Side, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let slot = app.slot(side);
@@ -80,7 +80,7 @@ fn slot(app: &App, side: Side, area: Rect, buffer: &mut Buffer) {
     progress(app, slot, inner, buffer);
     let row = |y: u16| Rect { y: inner.y + y, height: 1, ..inner };
     let failed = if let Status::Failed(why) = &slot.state.status { Some(why) } else { None };
-    // Why it could not be resumed is newer than why it ended.
+    // The reason why it could not be resumed is newer than the reason why it ended.
     if let Some(why) = slot.problem.as_ref().or(failed.filter(|_| !slot.is_busy())) {
         paragraph(Rect { y: inner.y + 1, height: 2, ..inner }, why, theme.bad(), buffer);
         return;
@@ -150,7 +150,7 @@ fn progress(app: &App, slot: &RunSlot, inner: Rect, buffer: &mut Buffer) {
     let left = if inner.width >= 52 { "epoch  " } else { "" };
     let count = format!("{epoch:>digits$}/{epochs}");
     let (share, time) = match &slot.status() {
-        Status::New => (slot.progress(), "going on".to_owned()),
+        Status::New => (slot.progress(), "resuming".to_owned()),
         Status::Preparing(done, total) => (*done as f64 / (*total).max(1) as f64, "reading the data".to_owned()),
         _ if slot.can_resume() && inner.width < 52 => (slot.progress(), "Enter resumes".to_owned()),
         _ if slot.can_resume() => (slot.progress(), "Enter resumes, a starts anew".to_owned()),
@@ -205,7 +205,7 @@ fn not_yet(app: &App, slot: &RunSlot, inner: Rect, buffer: &mut Buffer) {
     buffer.set_line(inner.x, inner.y + 2, &line, inner.width);
 }
 
-/// What to press first.
+/// The first keys to press.
 fn welcome(app: &App, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let inner = Panel::new("loss · accuracy", theme).draw(area, buffer);

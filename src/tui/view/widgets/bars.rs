@@ -8,7 +8,7 @@ use ratatui::{
 
 use crate::tui::theme::Theme;
 
-/// Progress as a line of its own weight: `━━━━━╸─────`.
+/// Progress as a thin line: `━━━━━╸─────`.
 pub fn gauge(share: f64, columns: usize, done: Style, theme: &Theme) -> Line<'static> {
     let halves = (share.clamp(0.0, 1.0) * 2.0 * columns as f64).round() as usize;
     let (whole, half) = (halves / 2, halves % 2);
@@ -18,11 +18,11 @@ pub fn gauge(share: f64, columns: usize, done: Style, theme: &Theme) -> Line<'st
     ])
 }
 
-/// A bar that leaves a line free above it, so that bars below one another stay apart.
+/// A bar that leaves a line free above it, so that stacked bars stay apart.
 pub fn bar(share: f64, columns: usize) -> String {
     let share = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
     match (share * columns as f64).round() as usize {
-        // What is there is never drawn as nothing.
+        // A value above 0 is never drawn as nothing.
         0 if share > 0.0 => "▏".into(),
         whole => "▇".repeat(whole),
     }
@@ -36,13 +36,13 @@ pub fn meter(share: f64, columns: usize) -> String {
     "█".repeat(eighths / 8) + PARTS[eighths % 8]
 }
 
-/// Values between 0 and 1 as columns `▁▂▃▄▅▆▇█` over some rows; `wide` cells each, one apart when wider than one.
+/// Values between 0 and 1 as columns `▁▂▃▄▅▆▇█` over some rows; `wide` cells each, separated if wider than one.
 pub fn columns(at: (u16, u16), rows: u16, wide: u16, values: &[f64], style: Style, buffer: &mut Buffer) {
     const PARTS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
     let step = wide + u16::from(wide > 1);
     for (i, value) in values.iter().enumerate() {
         let value = if value.is_finite() { value.clamp(0.0, 1.0) } else { 0.0 };
-        // What is there is never drawn as nothing.
+        // A value above 0 is never drawn as nothing.
         let eighths = ((value * 8.0 * f64::from(rows)).round() as usize).max(usize::from(value > 0.0));
         for row in 0..rows {
             let part = eighths.saturating_sub(8 * usize::from(rows - 1 - row)).min(8);

@@ -1,15 +1,15 @@
 //! A plotters canvas of terminal cells: a pixel is one of a cell's 2 x 4 braille dots.
 //!
-//! Colours are inks, not RGB: the drawing says *what* a mark is, the theme what that looks like, so
-//! that a chart keeps its weights without colours. Grid dots give way to curves in the same cell;
-//! circles and triangles become the sides' markers; text lands on whole cells.
+//! Colours are inks, not RGB: the drawing says *what* a mark is, the theme decides its style, so that a chart keeps its
+//! weights without colours. Grid dots give way to curves in the same cell; circles and triangles become the sides'
+//! markers; text is placed on whole cells.
 //!
-//! `plotters-ratatui-backend` 0.3.0 was tried first, on this definition with two curves of 2048 and two
-//! of 25 points in 58 x 25 cells. Its drawing takes as long (0.27 ms of processor time a chart, this one
-//! 0.29 ms, opt-level 3), so its looks decided: it knows RGB only, so that bold, dim and `NO_COLOR` are
-//! lost and with them which curve is which; it centres every text on its point, so that the numbers of
-//! the y axis lie across the frame; its pixels are 4 x 4 a cell on dots of 2 x 4; solid grid lines take
-//! the colour of the curves that they cross. It also brings a second ratatui (0.29) and crossterm (0.28).
+//! `plotters-ratatui-backend` 0.3.0 was tried first, on this definition with two curves of 2048 and two of 25 points in
+//! 58 x 25 cells. Its drawing takes as long (0.27 ms of processor time a chart, this one 0.29 ms, opt-level 3), so its
+//! appearance decided: it supports only RGB, so that bold, dim and `NO_COLOR` are lost and with them which curve is
+//! which; it centres every text on its point, so that the numbers of the y axis overlap the frame; its pixels are 4 x 4
+//! a cell on dots of 2 x 4; solid grid lines take the colour of the curves that they cross. It also depends on a second
+//! ratatui (0.29) and crossterm (0.28).
 
 use plotters::style::{
     Color as _, RGBAColor, RGBColor,
@@ -41,7 +41,7 @@ const INKS: [Ink; 9] = [
     Ink::Best(Side::B),
 ];
 
-/// How plotters draws on cells: numbers one row high, seven cells for those of the y axis.
+/// Sizes for plotters on cells: numbers one row high, seven cells for those of the y axis.
 pub static LOOK: Look = Look {
     color: ink_color,
     text: 4,
@@ -56,7 +56,7 @@ pub static LOOK: Look = Look {
     label_gap: 4,
 };
 
-/// An ink in the only form that passes through plotters.
+/// An ink in the form of a plotters colour.
 fn ink_color(ink: Ink) -> RGBAColor {
     let number = INKS.iter().position(|known| *known == ink).unwrap_or_default();
     RGBColor(number as u8, 0, 0).to_rgba()
@@ -84,17 +84,17 @@ struct Dots {
     ink: u8,
 }
 
-/// Drawing that cannot fail.
+/// The error of drawing, which cannot fail.
 #[derive(Debug, thiserror::Error)]
 pub enum Never {}
 
-/// The canvas. What was drawn reaches the buffer with `present`.
+/// The canvas. `present` copies it to the buffer.
 pub struct Cells<'a> {
     buffer: &'a mut Buffer,
     area: Rect,
     theme: &'a Theme,
     dots: Vec<Dots>,
-    /// (column, row, text, ink), in cells of the area; over everything else.
+    /// (column, row, text, ink), in cells of the area; drawn over everything else.
     texts: Vec<(i32, i32, String, u8)>,
 }
 
@@ -125,7 +125,7 @@ impl<'a> Cells<'a> {
         self.texts.push((x.div_euclid(DOTS.0), y.div_euclid(DOTS.1), glyph.to_owned(), ink));
     }
 
-    /// Keeps a line's ends near the canvas, so that a far point costs no walk through nothing.
+    /// Moves a line's ends near the canvas, so that a far point costs no walk outside it.
     fn clip(&self, (mut x0, mut y0): (f64, f64), (mut x1, mut y1): (f64, f64)) -> Option<[BackendCoord; 2]> {
         let (w, h) = self.get_size();
         let (w, h) = (f64::from(w), f64::from(h));

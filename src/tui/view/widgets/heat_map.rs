@@ -26,7 +26,7 @@ pub fn paint_halves(buffer: &mut Buffer, at: (u16, u16), upper: Shade, lower: Sh
                 cell.set_char('▀').set_style(Style::new().fg(up).bg(down));
             }
         }
-        // Glyphs cannot share a cell: the stronger one speaks.
+        // Glyphs cannot share a cell: the larger value is shown.
         (Shade::Glyph(up), Shade::Glyph(down)) => {
             const ORDER: [char; 5] = [' ', '░', '▒', '▓', '█'];
             let rank = |glyph| ORDER.iter().position(|g| *g == glyph);
@@ -36,7 +36,7 @@ pub fn paint_halves(buffer: &mut Buffer, at: (u16, u16), upper: Shade, lower: Sh
     }
 }
 
-/// The scale: from `top` at the top to `bottom`, in `area`, one column of colour and the numbers beside it.
+/// The scale: from `top` at the top to `bottom`, in `area`, one column of colour with numbers beside it.
 pub fn scale(area: Rect, top: &str, bottom: &str, theme: &Theme, buffer: &mut Buffer) {
     let pixels = f64::from(2 * area.height).max(2.0);
     for row in 0..area.height {

@@ -1,4 +1,4 @@
-//! What screens are made of; one file each. Widgets get values and a theme, and draw into a buffer.
+//! Parts of screens; one file each. Widgets get values and a theme, and draw into a buffer.
 
 pub mod bars;
 pub mod cells;

@@ -10,7 +10,7 @@ use ratatui::{
 
 use crate::tui::{text, theme::Theme};
 
-/// A frame whose title says what is drawn.
+/// A frame with a title.
 pub struct Panel<'a> {
     title: Line<'a>,
     right: Option<Line<'a>>,
@@ -23,21 +23,21 @@ impl<'a> Panel<'a> {
         Self { title: title.into().style(theme.title()), right: None, border: theme.border() }
     }
 
-    /// Says something at the frame's right.
+    /// Puts a text at the frame's right.
     #[must_use]
     pub fn right(mut self, line: impl Into<Line<'a>>) -> Self {
         self.right = Some(line.into());
         self
     }
 
-    /// Draws the frame in this style: that of what has the keyboard.
+    /// Draws the frame in this style, such as that of the focus.
     #[must_use]
     pub fn border(mut self, style: Style) -> Self {
         self.border = style;
         self
     }
 
-    /// Draws it, and returns the room inside, one column free at each side.
+    /// Draws it, and returns the area inside, one column free at each side.
     pub fn draw(self, area: Rect, buffer: &mut Buffer) -> Rect {
         let block = Block::bordered().border_type(BorderType::Rounded).border_style(self.border);
         let inner = block.inner(area);
@@ -86,7 +86,7 @@ fn truncate(line: Line<'_>, columns: usize) -> Line<'_> {
 /// One field of a row of fields: name, value, unit or remark.
 pub type Field<'a> = (&'a str, Span<'a>, Span<'a>);
 
-/// A row of fields, one at each of the stops; those that do not fit are left out whole.
+/// A row of fields, one at each of the stops; those that do not fit are left out.
 pub fn fields(row: Rect, stops: &[u16], fields: &[Field<'_>], theme: &Theme, buffer: &mut Buffer) {
     for (i, ((name, value, remark), stop)) in fields.iter().zip(stops).enumerate() {
         let mut line = Line::default();
@@ -113,7 +113,7 @@ pub fn fields(row: Rect, stops: &[u16], fields: &[Field<'_>], theme: &Theme, buf
     }
 }
 
-/// Words that say what to press: `[key] what it does`, one a line, in the middle of the area.
+/// Hints on keys: `[key] what it does`, one per line, in the middle of the area.
 pub fn hint(area: Rect, heading: &str, keys: &[(&str, String)], theme: &Theme, buffer: &mut Buffer) {
     let column = keys.iter().map(|(key, _)| text::width(key)).max().unwrap_or(0).max(6);
     let widest = keys.iter().map(|(_, what)| column + 3 + text::width(what)).max().unwrap_or(0);
@@ -142,7 +142,7 @@ pub fn hint(area: Rect, heading: &str, keys: &[(&str, String)], theme: &Theme, b
     }
 }
 
-/// Words broken at spaces over the area's rows; returns the rows used.
+/// Text broken at spaces over the area's rows; returns the rows used.
 pub fn paragraph(area: Rect, words: &str, style: Style, buffer: &mut Buffer) -> u16 {
     let lines = text::wrap(words, usize::from(area.width));
     let rows = (lines.len() as u16).min(area.height);
@@ -152,9 +152,9 @@ pub fn paragraph(area: Rect, words: &str, style: Style, buffer: &mut Buffer) -> 
     rows
 }
 
-/// The one sentence that matters, in the middle of the area, and beneath it what can be done.
+/// A central sentence, in the middle of the area, and beneath it what can be done.
 pub fn middle(area: Rect, words: &str, style: Style, remedy: &str, theme: &Theme, buffer: &mut Buffer) {
-    /// Columns of a line that is read easily.
+    /// Columns of a line that is easy to read.
     const EASY: u16 = 76;
     let wide = area.width.saturating_sub(4).min(EASY);
     let lines = text::wrap(words, usize::from(wide));

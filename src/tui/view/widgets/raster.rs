@@ -13,9 +13,9 @@ use super::timeline::Timeline;
 
 /// Natural-log units between the palette's ends: about 52 dB.
 const RANGE: f32 = 12.0;
-/// The least that the palette's upper end may be: silence stays dark.
+/// The least upper end of the palette: silence stays dark.
 const QUIET: f32 = -4.0;
-/// Levels nearer than this are one colour.
+/// Levels closer than this are one colour.
 const NEAR: u8 = 3;
 
 /// Levels from 0 to 255, column by column, each from the top down.
@@ -27,8 +27,8 @@ pub struct Raster {
 }
 
 impl Raster {
-    /// Frames (oldest first) as `columns` x `rows` pixels, the newest at the right, `across` of them a cell. A pixel
-    /// is the mean of the frames and bins that lie in it.
+    /// Frames (oldest first) as `columns` x `rows` pixels, the newest at the right, `across` of them per cell. A pixel
+    /// is the mean of its frames and bins.
     pub fn new(frames: &VecDeque<Arc<[f32]>>, timeline: &Timeline, across: usize, columns: usize, rows: usize) -> Self {
         let bins = frames.back().map_or(0, |frame| frame.len());
         // Pixel 0 is at the top: the highest bins.
@@ -58,12 +58,12 @@ impl Raster {
         Self { rows, levels, empty: counts.iter().take_while(|count| **count == 0).count() }
     }
 
-    /// The columns that hold something: their place and their levels from the top down.
+    /// The columns that are not empty: their position and their levels from the top down.
     pub fn columns(&self) -> impl Iterator<Item = (usize, &[u8])> {
         self.levels.chunks_exact(self.rows.max(1)).enumerate().skip(self.empty)
     }
 
-    /// Two pixels a cell, each in its own colour.
+    /// Two pixels per cell, each in its own colour.
     pub fn halves(&self, area: Rect, ramp: &[Color; 256], buffer: &mut Buffer) {
         for (x, column) in self.columns() {
             for (y, pair) in column.chunks_exact(2).enumerate() {
@@ -75,7 +75,7 @@ impl Raster {
         }
     }
 
-    /// Two by four pixels a cell, in the two colours that fit them best.
+    /// Two by four pixels per cell, in the two colours that fit them best.
     pub fn octants(&self, area: Rect, ramp: &[Color; 256], buffer: &mut Buffer) {
         let columns: Vec<_> = self.levels.chunks_exact(self.rows.max(1)).collect();
         for (x, pair) in columns.chunks_exact(2).enumerate().skip(self.empty.div_ceil(2)) {
@@ -89,8 +89,8 @@ impl Raster {
     }
 }
 
-/// Splits a cell's levels, row by row, into bright ones (set bits) and dark ones so that each is as near to the mean
-/// of its like as can be; gives both means.
+/// Splits a cell's levels, row by row, into bright ones (set bits) and dark ones so that each is as near to the mean of
+/// its group as possible; returns both means.
 fn two_colours(levels: &[u8; 8]) -> (u8, u8, u8) {
     let mut sorted = *levels;
     sorted.sort_unstable();
@@ -99,7 +99,7 @@ fn two_colours(levels: &[u8; 8]) -> (u8, u8, u8) {
         let mean = (all / 8) as u8;
         return (0, mean, mean);
     }
-    // Least squares within both groups is most between them: s²/n of the one plus s²/n of the other.
+    // Least squares within both groups means most between them: s²/n of one plus s²/n of the other.
     let (mut dark, mut best) = (0, (0.0, 0, 0));
     for (i, level) in sorted[..7].iter().enumerate() {
         dark += u32::from(*level);

@@ -1,17 +1,18 @@
-//! Time across the Live screen: which frame of 10 ms lies in which column.
+//! Time across the Live screen: maps frames of 10 ms to columns.
 
 use std::collections::VecDeque;
 
-/// Frames that a window of any width shows: about six seconds.
+/// Frames shown at any width: about six seconds.
 const SHOWN: usize = 600;
 
-/// Frames gather in pixels by their number since the beginning, so that a pixel keeps its frames while it moves left.
+/// Frames are assigned to pixels by their number since the beginning, so that a pixel keeps its frames while it moves
+/// left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeline {
     newest: u64,
-    /// Newest frames that are not on show yet.
+    /// Newest frames that are not shown yet.
     late: usize,
-    /// Frames of a cell, two at least.
+    /// Frames of a cell, at least two.
     pub per_cell: usize,
 }
 
@@ -22,13 +23,13 @@ impl Timeline {
         Self { newest, late, per_cell: (SHOWN / usize::from(cells).max(1)).max(2) }
     }
 
-    /// What is on show of something that there is one of for each frame, the newest first, with how many are newer.
+    /// The shown part of a queue with one entry per frame, the newest first, each with how many are newer.
     pub fn shown<'a, T>(&self, all: &'a VecDeque<T>) -> impl Iterator<Item = (usize, &'a T)> + use<'a, T> {
         all.iter().rev().skip(self.late).enumerate()
     }
 
-    /// How many pixels lie between the newest one and that of the frame `back` before the newest, when a cell is
-    /// `across` pixels wide.
+    /// Pixels between the newest one and that of the frame `back` before the newest, when a cell is `across` pixels
+    /// wide.
     pub fn back(&self, back: usize, across: usize) -> usize {
         let pixel = |frame: u64| frame * across as u64 / self.per_cell as u64;
         (pixel(self.newest) - pixel(self.newest.saturating_sub(back as u64))) as usize

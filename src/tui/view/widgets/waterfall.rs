@@ -10,19 +10,19 @@ use crate::tui::{terminal::graphics::Graphics, theme::Theme, view::picture::Pict
 /// Columns left of the waterfall for the frequencies.
 pub const TICKS: u16 = 6;
 
-/// Frequencies worth a tick, Hz.
+/// Frequencies with a tick, Hz.
 const HZ: [(f64, &str); 6] =
     [(250.0, "250"), (500.0, "500"), (1000.0, "1 k"), (2000.0, "2 k"), (4000.0, "4 k"), (7000.0, "7 k")];
 
-/// What is drawn.
+/// A waterfall.
 pub struct Waterfall<'a> {
     /// Log-mel frames, oldest first.
     pub frames: &'a VecDeque<Arc<[f32]>>,
-    /// Where they lie.
+    /// Their timeline.
     pub timeline: Timeline,
     /// Frames before the newest and mel bin under the cursor.
     pub cursor: Option<(usize, usize)>,
-    /// What it is drawn with, where the theme has colours.
+    /// The graphics, if the theme has colours.
     pub graphics: Graphics,
 }
 
@@ -44,7 +44,7 @@ fn bin_of_hz(hz: f64, bins: usize) -> f64 {
 }
 
 impl Waterfall<'_> {
-    /// Draws it. A picture that the terminal is to lay over its cells comes back.
+    /// Draws it. Returns a picture that the terminal draws over its cells, if any.
     pub fn draw(&self, area: Rect, buffer: &mut Buffer, theme: &Theme) -> Option<Picture> {
         let area = Rect { x: area.x + TICKS.min(area.width), width: area.width.saturating_sub(TICKS), ..area };
         if area.is_empty() {

@@ -1,4 +1,4 @@
-//! A session's bookmarks, and what every checkpoint of it says of the one that was replayed.
+//! A session's bookmarks, and the replay of one of them by every checkpoint.
 
 use ratatui::{
     buffer::Buffer,
@@ -17,10 +17,10 @@ use crate::{
     },
 };
 
-/// Columns of one who answers in the table.
+/// Columns of a checkpoint in the table.
 const ANSWER: usize = 12;
 
-/// Draws the list and, below it, the answers.
+/// Draws the list and, below it, the replay.
 pub(super) fn draw(app: &App, list: Rect, replays: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let bookmarks = &app.live.bookmarks;
@@ -36,7 +36,7 @@ pub(super) fn draw(app: &App, list: Rect, replays: Rect, buffer: &mut Buffer) {
         _ if app.focused().is_empty() => {
             hint(
                 inner,
-                "No session on this side: bookmarks are kept in one.",
+                "No session on this side: bookmarks are saved in one.",
                 &[("5", "Sessions".into())],
                 theme,
                 buffer,
@@ -44,7 +44,7 @@ pub(super) fn draw(app: &App, list: Rect, replays: Rect, buffer: &mut Buffer) {
         }
         None => hint(inner, "reading …", &[], theme, buffer),
         Some(list) if list.is_empty() => {
-            let keys = [("b", "while listening: keeps the last seconds, with the predictions of each side".to_owned())];
+            let keys = [("b", "while listening: saves the last seconds with their predictions".to_owned())];
             hint(inner, "No bookmarks yet.", &keys, theme, buffer);
         }
         Some(list) => rows(app, list, inner, buffer),
@@ -52,14 +52,14 @@ pub(super) fn draw(app: &App, list: Rect, replays: Rect, buffer: &mut Buffer) {
     replayed(app, replays, buffer);
 }
 
-/// When, from where, what each ear put first.
+/// Time, source, and each listener's first class.
 fn rows(app: &App, list: &[Bookmark], area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let height = usize::from(area.height.saturating_sub(1));
     let row = app.live.bookmarks.row;
     let first = (row + 1).saturating_sub(height);
     let predictions = usize::from(area.width).saturating_sub(34);
-    let heading = format!("{:>6}  {:<16}{:>8}  {}", "age", "source", "at", "said, and who said it");
+    let heading = format!("{:>6}  {:<16}{:>8}  {}", "age", "source", "at", "predictions, by session");
     buffer.set_stringn(area.x, area.y, heading, usize::from(area.width), theme.dim());
     for (at, bookmark) in list.iter().enumerate().skip(first).take(height) {
         let y = area.y + 1 + (at - first) as u16;
@@ -86,16 +86,16 @@ fn lead(predictions: &BookmarkedPrediction) -> Option<&(String, f32)> {
     predictions.scores.first()
 }
 
-/// One column of the table of answers.
+/// One column of the table.
 struct Column {
     head: [String; 2],
     scores: Vec<(String, f32)>,
 }
 
-/// The answers side by side: then, and now by each checkpoint.
+/// The scores side by side: then, and now by each checkpoint.
 fn replayed(app: &App, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
-    let inner = Panel::new("what was said then, and what each checkpoint says now", theme).draw(area, buffer);
+    let inner = Panel::new("predictions then, and by each checkpoint now", theme).draw(area, buffer);
     let bookmarks = &app.live.bookmarks;
     let Some(bookmark) = bookmarks.selected() else {
         return hint(inner, "nothing is selected", &[], theme, buffer);
@@ -111,7 +111,7 @@ fn replayed(app: &App, area: Rect, buffer: &mut Buffer) {
     let mut remark = None;
     match bookmarks.replays() {
         None => remark = Some(("Enter replays it through the best weights and the last checkpoints", theme.dim())),
-        Some(None) => remark = Some(("asking every checkpoint …", theme.accent())),
+        Some(None) => remark = Some(("replaying through every checkpoint …", theme.accent())),
         Some(Some(Err(problem))) => remark = Some((problem.as_str(), theme.bad())),
         Some(Some(Ok(replays))) => columns.extend(replays.iter().map(column)),
     }
@@ -134,10 +134,10 @@ fn column(replay: &Replay) -> Column {
     }
 }
 
-/// Classes down, those who answer across; who puts a class first marks it.
+/// Classes down, checkpoints across; a checkpoint's first class is marked.
 fn table(app: &App, columns: &[Column], area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
-    // The classes that anybody thinks likely, the likeliest first.
+    // The classes with the highest scores anywhere, highest first.
     let mut classes: Vec<(&str, f32)> = Vec::new();
     for (label, score) in columns.iter().flat_map(|column| &column.scores) {
         match classes.iter_mut().find(|(known, _)| known == label) {

@@ -32,7 +32,7 @@ pub(super) fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
     let shown = side.and_then(|side| Some((side, app.live.shown().listeners.get(app.live.listener_of(side)?)?)));
     let Some((side, listener)) = shown else {
         let inner = Panel::new("mixing desk", theme).draw(area, buffer);
-        return hint(inner, "No model with adapters is listening: r starts one.", &[], theme, buffer);
+        return hint(inner, "No model with adapters is listening: r starts listening.", &[], theme, buffer);
     };
     let mix = app.live.desk.mix(&listener.name);
     let title = Line::from(vec![
@@ -40,7 +40,7 @@ pub(super) fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
         Span::styled(format!("{} {} ", side.letter(), side.marker()), theme.side(side)),
         Span::styled(text::fit(&listener.name, 40), theme.strong()),
     ]);
-    let turned = if mix.is_neutral() { "as trained" } else { "turned" };
+    let turned = if mix.is_neutral() { "as trained" } else { "adjusted" };
     let style = if mix.is_neutral() { theme.dim() } else { theme.warn() };
     let inner = Panel::new(title, theme)
         .border(theme.accent())
@@ -53,7 +53,7 @@ pub(super) fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
         ]))
         .draw(area, buffer);
     if !update::has_adapters(app, side) {
-        let heading = "This run has no adapters to turn: it was trained without any.";
+        let heading = "This run has no adapters to adjust: it was trained without any.";
         let keys = [("Tab", "the desk of the other side".to_owned())];
         return hint(inner, heading, &keys, theme, buffer);
     }
@@ -96,7 +96,7 @@ fn strips(app: &App, listener: &ListenerState, side: Side, mix: &Mix, area: Rect
             let audible = mix.audible(fader) > 0.0;
             let value = listener.norms.get(block).map_or(0.0, |norms| adapter.value(norms, true));
             let style = if audible { theme.side(side) } else { theme.faint() };
-            // One column more apart than the strip's edge, so that neighbours do not run into one another.
+            // One more column of space than the strip's edge, so that neighbours stay apart.
             let bar = wide - 2;
             for cell in 0..bar {
                 columns((x_of(block) + 1 + cell, y), meters, 1, &[value / scale], style, buffer);

@@ -1,4 +1,4 @@
-//! What the ears think, side by side, and what the desk changes about it.
+//! The listeners' predictions side by side, and how the desk changes them.
 
 use ratatui::{
     buffer::Buffer,
@@ -20,12 +20,12 @@ use crate::{
     },
 };
 
-/// Scores of two ears further apart than this on the same class are worth a sign.
+/// A difference of two scores of the same class from which it is marked.
 const CLEAR: f32 = 0.5;
-/// Columns of an untouched score and the way it went: `  0.91 ▼ 0.14`.
+/// Columns of a score without gains and its change: `  0.91 ▼ 0.14`.
 const SHIFT: usize = 13;
 
-/// What the ears think, side by side.
+/// The predictions side by side.
 pub(super) fn draw(app: &App, state: &LiveState, area: Rect, buffer: &mut Buffer) {
     if state.listeners.is_empty() {
         return waiting(app, state, area, buffer);
@@ -40,16 +40,16 @@ pub(super) fn draw(app: &App, state: &LiveState, area: Rect, buffer: &mut Buffer
     }
 }
 
-/// Before anything is heard: the sessions that will answer, or that there are none.
+/// Before there is any sound: the sessions that will listen, or that there are none.
 fn waiting(app: &App, state: &LiveState, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     if app.live.sides.is_empty() {
         let inner = Panel::new("classes", theme).draw(area, buffer);
-        return hint(inner, "No session answers: open one as A ● or B ▲ first (5).", &[], theme, buffer);
+        return hint(inner, "No session listens: open one as A ● or B ▲ first (5).", &[], theme, buffer);
     }
     let words = match state.status {
         LiveStatus::Failed(_) => "no sound was read",
-        _ => "answers as soon as there is sound",
+        _ => "predicts as soon as there is sound",
     };
     let areas = Layout::horizontal(vec![Constraint::Fill(1); app.live.sides.len()]).split(area);
     for (side, area) in app.live.sides.iter().zip(areas.iter()) {
@@ -60,7 +60,7 @@ fn waiting(app: &App, state: &LiveState, area: Rect, buffer: &mut Buffer) {
     }
 }
 
-/// The most likely classes of one ear. When the other ear thinks otherwise, both leading classes carry a sign.
+/// The most likely classes of one listener. Where the other's first class differs, both are marked.
 fn classes(
     app: &App,
     listener: &ListenerState,
@@ -79,7 +79,7 @@ fn classes(
         let of_model = if area.width > 50 { format!(", model {:.0}", listener.compute_ms) } else { String::new() };
         right.push_span(Span::styled(format!("{:.0} ms{of_model}", listener.latency_ms), theme.dim()));
         if listener.untouched.is_some() {
-            let words = if area.width > 50 { "with the desk, untouched, shift" } else { "now  was  shift" };
+            let words = if area.width > 50 { "with the desk, without, shift" } else { "now  was  shift" };
             right = Line::from(Span::styled(words, theme.warn()));
         }
     }

@@ -1,4 +1,4 @@
-//! Teaching: classes with their examples and levels, what is being recorded, how the learning goes.
+//! Teaching: classes with their examples and levels, the recording, the progress of training.
 
 use ratatui::{
     buffer::Buffer,
@@ -15,9 +15,9 @@ use crate::{
     },
 };
 
-/// An example quieter than this is likely to hold nothing.
+/// An example quieter than this is probably silent.
 const QUIET_DBFS: f32 = -55.0;
-/// Examples that a class should have: fewer are marked.
+/// Recommended examples of a class: fewer are marked.
 const WANTED: usize = 5;
 
 /// Draws the lesson.
@@ -49,7 +49,7 @@ pub(super) fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
             ("r", "listen to the microphone; :listen FILE plays a recording".to_owned()),
             ("a", "name a class; the background is the room itself".to_owned()),
             ("Space", "record the class under ▸: press, or hold, while it sounds".to_owned()),
-            ("Enter", "learn, then listen with the result".to_owned()),
+            ("Enter", "train, then listen with the result".to_owned()),
         ];
         if rest.height >= 6 {
             hint(rest, "A few seconds of each class, a minute of training:", &keys, theme, buffer);
@@ -59,7 +59,7 @@ pub(super) fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
     progress(app, lesson, status, buffer);
 }
 
-/// The end of a path, which says more than its beginning.
+/// The end of a path, its most useful part.
 fn tail(path: &str, columns: usize) -> String {
     let path = text::clean(path);
     let skip = path.chars().count().saturating_sub(columns);
@@ -72,7 +72,7 @@ fn goal(lesson: &Lesson) -> String {
     format!("{taught} class{}, {clips} clip{}", if taught == 1 { "" } else { "es" }, if clips == 1 { "" } else { "s" })
 }
 
-/// A row for each class: how many, how long, how loud, and a column for each example.
+/// A row for each class: number, length and level of examples, and a column for each.
 fn classes(app: &App, lesson: &Lesson, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let teaching = &app.live.teaching;
@@ -157,7 +157,7 @@ fn detail(app: &App, row: Rect, buffer: &mut Buffer) {
     buffer.set_line(row.x, row.y, &line, row.width);
 }
 
-/// What is missing, or how the learning goes.
+/// What is missing, or the progress of training.
 fn progress(app: &App, lesson: &Lesson, row: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let Some(side) = app.live.teaching.learning else {

@@ -1,4 +1,4 @@
-//! Beneath the curves: what an epoch costs, what the adapters do, and A against B.
+//! Beneath the curves: the time of an epoch, the adapters' ratios, and A against B.
 
 use ratatui::{
     buffer::Buffer,
@@ -104,7 +104,7 @@ pub(super) fn adapter_ratios(app: &App, area: Rect, buffer: &mut Buffer) {
     }
 }
 
-/// Why two runs have no difference: they were measured on other clips, or in other terms. A line for each reason.
+/// Why two runs have no difference: other clips, or other metrics. A line for each reason.
 fn apart(app: &App) -> Option<Vec<String>> {
     let [Some(a), Some(b)] = [Side::A, Side::B].map(|side| app.slot(side).state.config.as_deref()) else { return None };
     let clips = [Side::A, Side::B].map(|side| app.slot(side).state.clips);

@@ -1,4 +1,4 @@
-//! What should be known of a run's data, on the lower edge of its panel: files found and used, and the last warning.
+//! Notes about a run's data, on the lower edge of its panel: files found and used, and the last warning.
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
@@ -7,7 +7,7 @@ use crate::{
     tui::{text, theme::Theme},
 };
 
-/// Writes the line, where the run's data has files or something was warned of.
+/// Writes the line, if the run's data has files or there was a warning.
 pub(super) fn notes(state: &RunState, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let found = state.config.as_deref().and_then(|config| config.dataset.as_deref()).map(|dataset| &dataset.found);
     let found = found.filter(|found| found.files > 0);
@@ -38,7 +38,7 @@ mod tests {
     };
 
     #[test]
-    fn what_was_found_and_used_is_on_the_edge_of_the_panel() {
+    fn files_found_and_used_are_on_the_edge_of_the_panel() {
         let left_out = vec![LeftOut::new("x.m4a", Reason::Kind); 16];
         let mut started = testing::records().remove(0);
         if let Event::Started { config, .. } = &mut started.event {
@@ -51,7 +51,7 @@ mod tests {
         notes(&state, &theme, area, &mut buffer);
         let row: String = (0..60).map(|x| buffer[(x, 4)].symbol().to_owned()).collect();
         assert_eq!(row.trim(), "24 files, 8 used: 16 of kinds that are not read");
-        // Nothing to say of what the program makes itself.
+        // Nothing for synthesised data.
         let mut buffer = Buffer::empty(area);
         notes(&RunState::default(), &theme, area, &mut buffer);
         assert_eq!(buffer, Buffer::empty(area));
