@@ -27,7 +27,7 @@ const LABEL: &[&str] = &[
     "tag",
     "primary_label",
 ];
-const AUDIO: &[&str] = &[
+pub(super) const AUDIO: &[&str] = &[
     "file",
     "filename",
     "file_name",
