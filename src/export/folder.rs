@@ -110,6 +110,10 @@ fn form(request: &Request, trained: &Trained, notes: &mut Vec<String>) -> Result
              answers have gone through a sigmoid; for use elsewhere export to .onnx"
                 .to_owned(),
         );
+        notes.push(format!(
+            "clips shorter than {:.2} s are taken as they are by this form; the session fills them with silence",
+            config.frames() as f64 / 100.0
+        ));
         return Ok(Form::Ced);
     }
     let why = match config.stem {

@@ -49,7 +49,8 @@ fn their_own_form_is_read_again_and_answers_the_same() {
         ("ced-hf", "aat", "aat-tui adapter"),
     ] {
         let name = format!("{model}-{method}");
-        bench.train(&name, &format!("--model {} --method {method} --lr 3e-3", golden(model)));
+        // Shorter than the clips: those that are shorter the session fills with silence and the folder takes as they are.
+        bench.train(&name, &format!("--model {} --method {method} --lr 3e-3 --frames 32", golden(model)));
         let told = bench.export(&format!("{name} out-{name}"));
         assert_eq!(told["format"], format, "{told}");
         assert!(told["worst_difference"].as_f64().unwrap() < 1e-4, "{told}");

@@ -216,10 +216,11 @@ LARGE = {"ced-tiny": ("ced", 192, 12, 3, 1012), "ced-small": ("ced", 384, 12, 6,
 def large(folder):
     for name, (family, d, depth, heads, length) in LARGE.items():
         model = make(family, d, depth, heads, length, 527, 27)
+        write_hub(folder / name, family, model, heads, half=False)
         for seconds in (1, 5, 10):
-            case = folder / f"{name}-{seconds}s"
-            write_hub(case, family, model, heads, half=False)
-            expected(case / "expected.safetensors", model, synthetic(16_000 * seconds), with_input=".")
+            case = folder / name / f"{seconds}s"
+            case.mkdir(exist_ok=True)
+            expected(case / "expected.safetensors", model, synthetic(16_000 * seconds), with_input="..")
 
 
 parser = argparse.ArgumentParser()

@@ -75,6 +75,7 @@ pub(super) fn to_folder(folder: &Path, opened: &Opened, head: bool) -> Result<()
 
     let labels: BTreeMap<String, String> = match &opened.labels {
         Some(labels) if head => labels.iter().enumerate().map(|(id, label)| (id.to_string(), label.clone())).collect(),
+        _ if head => (0..config.classes).map(|id| (id.to_string(), format!("LABEL_{id}"))).collect(),
         _ => BTreeMap::new(),
     };
     let ids: BTreeMap<&String, usize> =

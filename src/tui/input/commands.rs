@@ -8,7 +8,7 @@ use crate::{session::OnNan, train::Request, tui::text};
 /// Commands, their arguments, and what they do: for the parser's errors and the help.
 pub const COMMANDS: [(&str, &str, &str); 19] = [
     ("data", "D", "train on a folder, a manifest, or demo"),
-    ("model", "M", "adapt box, ced-tiny or another name, a checkpoint or a session"),
+    ("model", "M", "adapt box, ced-tiny or other names, a file, a session"),
     ("method", "X", "aat, full, aat-m, partial, prompt, lora, bitfit or head"),
     ("set", "NAME VALUE", "new runs' epochs, batch, lr, fold, stride, dtype and more"),
     ("start", "", "start the side in focus, or resume it where it was stopped"),
