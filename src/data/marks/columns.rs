@@ -63,7 +63,8 @@ pub(super) fn form_of(names: &[String]) -> Option<Form> {
         Some(Form::AudiosetStrong)
     } else if has("audiofilename") && has("starttime") && has("endtime") {
         Some(Form::FewShot)
-    } else if any(START) && any(END) && any(LABEL) {
+    } else if any(START) && any(END) && any(LABEL) && !has("clip") {
+        // With `clip` it is the list beside a scan's clips: the class folders there are the data set.
         Some(Form::Generic)
     } else {
         None
