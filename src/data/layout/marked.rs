@@ -14,10 +14,10 @@ use super::{
     walk::{Listing, Tree, tree},
 };
 use crate::{
-    audio::SAMPLE_RATE,
+    audio::{SAMPLE_RATE, frames_of},
     data::{
         DataError, Dataset, FileCount, Item, Label, LeftOut, Part, Problem, Reason, Source, Split, length,
-        marks::{self, Event, Mark, Marked, Marks, Options, Recording, Window},
+        marks::{self, Event, Form, Mark, Marked, Marks, Options, Recording, Window},
         parallel,
     },
     random::KeyedRng,
@@ -98,7 +98,8 @@ fn read(path: &Path, options: &Options) -> Result<Reading, DataError> {
         .collect();
     recordings(gathered, folder, options, &classes, &mut marked, &mut problems);
     uneven(&marked.recordings, files.first().map_or(folder, PathBuf::as_path), &mut problems);
-    marked.frames = options.frames.unwrap_or(FRAMES);
+    let manifest = tables.iter().all(|table| table.form == Form::Generic);
+    marked.frames = options.frames.unwrap_or_else(|| if manifest { typical(&marked) } else { FRAMES });
     let items = items(&mut marked, classes.len());
 
     let left_out = unused(path, &marked.recordings, &files)?;
@@ -115,6 +116,18 @@ fn read(path: &Path, options: &Options) -> Result<Reading, DataError> {
         marks: Some(Arc::new(marked)),
     };
     Ok(Reading { dataset, problems, left_out })
+}
+
+/// Frames of a window where a manifest gives parts of files: as long as nine of ten of them, in whole patches, at most 3 seconds.
+/// A longer window would hold what lies beside a part.
+fn typical(marked: &Marked) -> usize {
+    /// The least that is proposed, as for clips.
+    const LEAST: usize = 32;
+    let spans = marked.recordings.iter().flat_map(|recording| &recording.events).map(|event| &event.span);
+    let mut lengths: Vec<u64> = spans.map(|span| span.end - span.start).filter(|length| *length > 0).collect();
+    lengths.sort_unstable();
+    let ninth = lengths.get(lengths.len().saturating_sub(1) * 9 / 10).copied();
+    ninth.map_or(FRAMES, |samples| frames_of(samples as usize).next_multiple_of(16).clamp(LEAST, FRAMES))
 }
 
 /// Makes recordings of what was gathered: their lengths, their events, their parts.

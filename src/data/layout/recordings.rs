@@ -5,16 +5,21 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use unicode_normalization::UnicodeNormalization;
+
 use super::{
     ending_in,
     walk::{Listing, SOUND_ENDINGS, tree},
 };
-use crate::data::{
-    DataError, Problem,
-    marks::{
-        Form, Mark, Marks,
-        sounds::{Lost, Sounds},
+use crate::{
+    data::{
+        DataError, Problem,
+        marks::{
+            Form, Mark, Marks,
+            sounds::{Lost, Sounds},
+        },
     },
+    digits::counted,
 };
 
 /// Findings of one kind that are listed one by one.
@@ -114,19 +119,28 @@ pub(super) fn gather(
         }
         Ok::<_, DataError>(known.entry(key).or_insert(found.ok()).clone())
     };
+    let mut decomposed = 0;
     for mark in &table.marks {
         if let Some(path) = find(&mark.audio, mark.path.as_deref(), Some(mark.line))? {
             let one = all.entry(path).or_default();
             one.fold.extend(mark.fold.clone());
             one.split.extend(mark.split.clone());
             one.group.extend(mark.group.clone());
-            one.marks.push(mark.clone());
+            // One class in two Unicode forms is one class.
+            let label: String = mark.label.nfc().collect();
+            decomposed += usize::from(label != mark.label);
+            one.marks.push(Mark { label, ..mark.clone() });
         }
     }
     for audio in &table.silent {
         if let Some(path) = find(audio, None, None)? {
             all.entry(path).or_default().silent = true;
         }
+    }
+    if decomposed > 0 {
+        let problem =
+            format!("{} written in a decomposed Unicode form, read as the composed one", counted(decomposed, "label"));
+        problems.push(Problem::note(&table.file, problem, "nothing is to be done"));
     }
     if lost > LISTED {
         let problem = format!("and {} more names lead to no recording", lost - LISTED);

@@ -1,11 +1,15 @@
 //! Tables with a header: which they are, and their rows.
 
-use super::{By, Form, Mark, Options, Outcome, Reading, Says, fields::Columns, last_part, raven, stem_of};
+use super::{
+    By, Form, Mark, Options, Outcome, Reading, Says,
+    fields::{AUDIO, Columns},
+    last_part, raven, stem_of,
+};
 use crate::data::{
     DataError,
     layout::{
         columns::{FOLD, GROUP, SPLIT},
-        table::{Row, Table, find},
+        table::{Table, find},
     },
 };
 
@@ -27,20 +31,6 @@ const LABEL: &[&str] = &[
     "tag",
     "primary_label",
 ];
-const AUDIO: &[&str] = &[
-    "file",
-    "filename",
-    "file_name",
-    "filepath",
-    "path",
-    "audio",
-    "audio_file",
-    "audio_path",
-    "recording",
-    "input",
-    "begin file",
-    "begin path",
-];
 const SCORE: &[&str] = &["score", "confidence", "probability", "logits", "logit"];
 /// BirdNET's stand-in for a recording without detections.
 const NO_CALL: &str = "nocall";
@@ -61,7 +51,8 @@ pub(super) fn form_of(names: &[String]) -> Option<Form> {
         Some(Form::AudiosetStrong)
     } else if has("audiofilename") && has("starttime") && has("endtime") {
         Some(Form::FewShot)
-    } else if any(START) && any(END) && any(LABEL) {
+    } else if any(START) && any(END) && any(LABEL) && !has("clip") {
+        // With `clip` it is the list beside a scan's clips: the class folders there are the data set.
         Some(Form::Generic)
     } else {
         None

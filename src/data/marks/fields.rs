@@ -3,6 +3,20 @@
 use super::text;
 use crate::data::layout::table::{Row, find};
 
+pub(super) const AUDIO: &[&str] = &[
+    "file",
+    "filename",
+    "file_name",
+    "filepath",
+    "path",
+    "audio",
+    "audio_file",
+    "audio_path",
+    "recording",
+    "input",
+    "begin file",
+    "begin path",
+];
 const LOW: &[&str] = &["low_f", "low_hz", "low_freq", "low freq (hz)", "fmin"];
 const HIGH: &[&str] = &["high_f", "high_hz", "high_freq", "high freq (hz)", "fmax"];
 

@@ -5,7 +5,11 @@
 
 use std::collections::HashMap;
 
-use super::{By, Form, Mark, Outcome, Reading, fields::Columns, last_part, stem_of};
+use super::{
+    By, Form, Mark, Outcome, Reading,
+    fields::{AUDIO, Columns},
+    last_part, stem_of,
+};
 use crate::data::layout::table::Table;
 
 /// Columns that never hold labels: what Raven writes of its own.
@@ -48,7 +52,7 @@ pub(super) fn read(table: &Table, columns: &Columns<'_>, mut reading: Reading) -
     for row in &table.rows {
         let line = row.line;
         let cell = |name: &str| columns.text(row, &[name]);
-        let path = cell("begin path").or_else(|| cell("begin file"));
+        let path = cell("begin path").or_else(|| cell("begin file")).or_else(|| columns.text(row, AUDIO));
         let name = cell("begin file").or_else(|| path.clone());
         let audio = name.as_deref().map_or_else(|| stem.clone(), |name| last_part(name).to_owned());
         let text = |name: &str| cell(name).unwrap_or_default();

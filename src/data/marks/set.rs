@@ -109,12 +109,10 @@ impl Marked {
         say(self.outside, &|| {
             format!("{} outside of the recordings left out; check the table's times", counted(self.outside, "mark"))
         });
-        say(self.beyond, &|| {
-            format!("{} that reach beyond the end of their recordings cut there", counted(self.beyond, "mark"))
-        });
+        say(self.beyond, &|| format!("cut at the end of a recording: {}", counted(self.beyond, "mark")));
         say(self.masked, &|| {
             let masked = counted(self.masked, "window");
-            format!("{masked} hold too little of an event to count it; its class is masked there, neither on nor off")
+            format!("too little of a mark to count, so that its class is masked, neither on nor off: in {masked}")
         });
         say(self.spare, &|| format!("{} of background more than is needed left out", counted(self.spare, "window")));
         say(self.trusted, &|| {

@@ -1,18 +1,14 @@
 //! Out to Hugging Face's AST: a folder that `transformers` loads with `from_pretrained`.
 
-use std::{collections::BTreeMap, fs, io::Write, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
-use candle_core::{DType, Tensor};
 use serde_json::json;
 
 use super::{
     export_parts::{fold_low_rank, values, write},
     safetensors,
 };
-use crate::{
-    atomic,
-    model::{Family, ModelError, Opened, ParamSpec, Part, Pooling, Stem},
-};
+use crate::model::{ModelError, Opened, ParamSpec, Part, Pooling, Stem};
 
 /// Where one of our parameters goes: the name there, its shape, and which third of our rows it is.
 struct Target {
