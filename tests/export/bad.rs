@@ -39,7 +39,7 @@ fn a_pretraining_run_has_nothing_to_answer_with() {
     assert!(output.status.success(), "{}", text(&output));
     let (code, complaint) = bench.refused("pre m.onnx");
     assert_eq!(code, Some(1));
-    assert!(complaint.contains("it was pretrained and has no answers"), "{complaint}");
+    assert!(complaint.contains("it was pretrained and has no classes"), "{complaint}");
     assert!(!bench.path("m.onnx").exists());
 }
 

@@ -25,12 +25,13 @@ fn digest(dataset: &Dataset) -> String {
 
 /// Three recordings with a track beside each.
 fn field(root: &Path) {
-    for (name, marks) in [
-        ("site1/a", "2.0\t3.0\twren\n10.0\t10.5\train\n10.2\t14.0\twren\n"),
-        ("site1/b", "5.0\t6.0\twren\n7.0\t8.0\train\n19.5\t22.0\twren\n25.0\t26.0\twren\n9.0\t9.5\t\n"),
-        ("site2/c", "1.0\t2.0\train\n12.0\t13.0\twren\n"),
+    // A tone of its own tells the recordings apart.
+    for (hertz, name, marks) in [
+        (300.0, "site1/a", "2.0\t3.0\twren\n10.0\t10.5\train\n10.2\t14.0\twren\n"),
+        (400.0, "site1/b", "5.0\t6.0\twren\n7.0\t8.0\train\n19.5\t22.0\twren\n25.0\t26.0\twren\n9.0\t9.5\t\n"),
+        (500.0, "site2/c", "1.0\t2.0\train\n12.0\t13.0\twren\n"),
     ] {
-        recording(&root.join(format!("{name}.wav")), 20.0, &[]);
+        recording(&root.join(format!("{name}.wav")), 20.0, &[(hertz, 18.0, 18.5)]);
         fs::write(root.join(format!("{name}.txt")), marks).unwrap();
     }
 }

@@ -47,9 +47,11 @@ fn a_model_trained_on_marks_finds_others_and_scan_uses_its_thresholds() {
         field(&at("train"), name, shift);
     }
     field(&at("test"), "other", 0.2);
+    // The usual masks hide half of a window this short.
+    fs::write(at("plain.toml"), "freq_mask = 0\ntime_mask = 0\ngain = 0.0\n").unwrap();
     let told = run(
         place.path(),
-        "train --data train --marked-in-full --model tiny --method full --frames 48 --batch 4 --lr 3e-4 --epochs 5 --name ear --json",
+        "train --data train --marked-in-full --model tiny --method full --frames 48 --batch 4 --lr 3e-4 --epochs 3 --recipe plain.toml --name ear --json",
     );
     let text = String::from_utf8_lossy(&told.stdout).into_owned();
     assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
