@@ -6,6 +6,10 @@ use aat_tui::data::{self, marks};
 
 use crate::made::recording;
 
+/// A table, its recordings with their lengths in seconds; marks in recordings, rows without a label, marks beyond an end, rows of a
+/// machine.
+type Case<'a> = (&'a str, &'a [(&'a str, f64)], [usize; 4]);
+
 #[test]
 fn every_sample_is_a_data_set_or_is_refused_as_a_machines() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/annotations");
@@ -14,8 +18,7 @@ fn every_sample_is_a_data_set_or_is_refused_as_a_machines() {
         return;
     }
     let all = marks::Options { trust_detections: true, ..marks::Options::default() };
-    // Table, recordings with their lengths; marks in recordings, rows without a label, marks beyond an end, rows of a machine.
-    let cases: &[(&str, &[(&str, f64)], [usize; 4])] = &[
+    let cases: &[Case] = &[
         ("garden.txt", &[("garden.wav", 30.0)], [5, 1, 0, 0]),
         ("marsh.txt", &[("marsh.wav", 10.0)], [4, 0, 0, 0]),
         ("night.txt", &[("night.wav", 10.0)], [3, 0, 0, 3]),

@@ -105,7 +105,7 @@ fn a_lesson_is_recorded_learned_and_recognised_then_bookmarked_and_turned() {
     bench.press("d");
     bench.wait_for("the desk", |text| text.contains("Spatial") && text.contains("MLP"));
     bench.press("s-");
-    bench.wait_for("the shift", |text| text.contains("untouched") && text.contains("S0.9"));
+    bench.wait_for("the shift", |text| text.contains("adjusted") && text.contains("S0.9"));
     bench.press("w");
     bench.wait_for("the desk to be saved", |text| text.contains("saved with"));
     let session = crate::pty::session_names(&bench.sessions()).pop().unwrap();

@@ -1,4 +1,4 @@
-//! Performs the effects that [`update`](super::update()) returns: trains, reads, listens, writes. Results come back as
+//! Performs the effects that [`update`](crate::tui::update()) returns: trains, reads, listens, writes. Results come back as
 //! messages.
 
 use std::{

@@ -1,4 +1,4 @@
-//! Everything the screen depends on. Views read it, [`update`](super::update()) alone changes it.
+//! Everything the screen depends on. Views read it, [`update`](crate::tui::update()) alone changes it.
 
 use super::{
     command_line::CommandLine,

@@ -1,4 +1,4 @@
-//! Everything on show, as plain values: views read it, [`update`](super::update()) alone changes it.
+//! Everything on show, as plain values: views read it, [`update`](crate::tui::update()) alone changes it.
 
 pub mod app;
 pub mod bookmarks;
