@@ -8,7 +8,7 @@ ESC10 is a folder in the layout of ESC-50 (audio/, meta/esc50.csv). For each SNR
 OUT/manifest.csv, with the fold of each recording: those of one fold hold the same clips. Everything that sounds is marked, so
 `--marked-in-full` is true of these recordings.
 
-A clip's silence is cut away: an event is what lies within 30 dB of the clip's loudest 50 ms, at most five seconds. Its level is
+A clip's silence is cut away: an event is what is within 30 dB of the clip's loudest 50 ms, at most five seconds. Its level is
 set by the SNR: the event's mean power against that of the noise, over the whole band. The noise is pink between 50 Hz and 8 kHz
 with a level that wanders by up to 3 dB. Events do not overlap. The same seed makes the same bytes.
 

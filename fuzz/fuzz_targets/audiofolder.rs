@@ -1,4 +1,4 @@
-//! Any bytes as Hugging Face's metadata: the first byte chooses CSV or JSONL, and whether it lies above or within the parts.
+//! Any bytes as Hugging Face's metadata: the first byte chooses CSV or JSONL, and whether it is above or within the parts.
 #![no_main]
 
 use std::{fs, path::PathBuf};

@@ -1,4 +1,4 @@
-//! Any bytes as a manifest: the first byte chooses the ending, the rest is the table. It lies beside two sounds.
+//! Any bytes as a manifest: the first byte chooses the ending, the rest is the table. It is beside two sounds.
 #![no_main]
 
 use std::{fs, path::PathBuf};
@@ -21,7 +21,7 @@ fuzz_target!(|bytes: &[u8]| {
     if let Some(spec) = file.to_str()
         && let Ok(reading) = data::read(spec)
     {
-        // Whatever was read can be divided, counted and said.
+        // Whatever was read can be divided, counted and printed.
         let _ = reading.dataset.divide(None, 1);
         let _ = (reading.dataset.counts(), reading.dataset.found.to_string());
         reading.problems.iter().for_each(|problem| drop(problem.to_string()));

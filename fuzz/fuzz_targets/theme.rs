@@ -1,4 +1,4 @@
-//! Any text as a theme of the user's own: listed, or told what is wrong with it.
+//! Any text as a theme of the user's own: listed, or refused with a reason.
 #![no_main]
 
 use std::{fs, path::PathBuf};

@@ -1,4 +1,4 @@
-//! The Kaldi filter bank that AST, SSAST and AAT hear.
+//! The Kaldi filter bank of AST, SSAST and AAT.
 //!
 //! Origin of every constant: torchaudio's `compliance.kaldi.fbank` with `htk_compat=True`,
 //! `use_energy=False`, `window_type="hanning"`, `num_mel_bins=128`, `dither=0`, `frame_shift=10` at 16 kHz.

@@ -47,7 +47,7 @@ impl FrontEnd {
         (bins == CED_BINS).then_some(Self::Ced)
     }
 
-    /// Its name, which also tells cached features apart.
+    /// Its name, also part of the key of cached features.
     pub fn name(self) -> &'static str {
         match self {
             Self::Kaldi => "kaldi",
@@ -134,7 +134,7 @@ impl FrontEnd {
         LogMel { data, ..*mel }
     }
 
-    /// The value, before normalisation, of what lies behind the end of a clip: 0 for the Kaldi bank, as the published
+    /// The value, before normalisation, of what is behind the end of a clip: 0 for the Kaldi bank, as the published
     /// recipes pad; else what silence gets beside this clip: Whisper's eight decades and CED's 120 dB below its loudest
     /// bin, or the lowest value there is.
     pub fn padding(self, mel: &LogMel) -> f32 {

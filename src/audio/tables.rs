@@ -54,7 +54,7 @@ impl Tables {
 mod tests {
     use crate::audio::{FRAME_SHIFT, FrontEnd};
 
-    /// Both matrices, in float64, compute what the front ends compute, on frames that lie entirely within the sound.
+    /// Both matrices, in float64, compute what the front ends compute, on frames that are entirely within the sound.
     #[test]
     fn products_come_to_the_front_ends_energies() {
         let sound: Vec<f32> =

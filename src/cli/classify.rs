@@ -67,10 +67,10 @@ pub fn run(args: &Args) -> Result<(), CliError> {
             .map_err(InferError::from)
             .and_then(|clip| Ok((classifier.classify(&clip.samples)?, clip.notes)));
         match verdict {
-            Ok((Verdict { scores, span_s: heard, windows }, notes)) => {
+            Ok((Verdict { scores, span_s, windows }, notes)) => {
                 let top = &scores[..args.top.min(scores.len())];
                 let scores: Vec<_> = top.iter().map(|score| format!("{} {:.3}", score.label, score.score)).collect();
-                let [from, to] = heard;
+                let [from, to] = span_s;
                 let mean = match windows {
                     1 => String::new(),
                     _ => format!(", mean of {windows} windows of {:.2} s", classifier.frames() as f64 / 100.0),
@@ -79,7 +79,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
                 for note in &notes {
                     output.line(format!("  {file}: {note}"))?;
                 }
-                output.object(&Answer { file, heard, windows, top, notes: &notes })?;
+                output.object(&Answer { file, heard: span_s, windows, top, notes: &notes })?;
             }
             Err(error) => {
                 unread += 1;

@@ -15,9 +15,9 @@ use std::{
 use serde::Serialize;
 
 use clips::{Chosen, choose, with_labels_of};
-use marks::OfMarks;
+use marks::MarksReport;
 use review::how;
-use thresholds::{Choice, Wish};
+use thresholds::{Choice, Goal};
 
 use super::{
     CliError, Interrupt, Output,
@@ -143,7 +143,7 @@ struct Report {
     confusion: Vec<Vec<usize>>,
     /// Of recordings with marks: detections against them.
     #[serde(skip_serializing_if = "Option::is_none")]
-    marks: Option<OfMarks>,
+    marks: Option<MarksReport>,
     /// Thresholds by these clips, where a precision was asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     chosen: Vec<Choice>,
@@ -162,11 +162,11 @@ struct Apart {
 /// # Errors
 /// When session and data do not fit together, or a clip cannot be read.
 pub fn run(args: &Args) -> Result<(), CliError> {
-    let wish = wish(args)?;
+    let goal = goal(args)?;
     let store = args.place.store();
     let (mut classifier, folder) = match store.find(&args.session) {
         Ok(folder) => (Classifier::of_session(&folder, args.weights.unwrap_or_default().into(), &args.device)?, folder),
-        // It may be an exported model or an adapter; what it is not is said by whoever opens it.
+        // It may be an exported model or an adapter; what it is not is extra by whoever opens it.
         Err(_) if args.weights.is_none() => {
             (Classifier::open(&args.session, &store, &args.device)?, PathBuf::from(&args.session))
         }
@@ -181,7 +181,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
         classifier.set_gains(&gains)?;
     }
     if let Some(file) = &args.reviewed {
-        return review::evaluate(args, file, &classifier, &folder, wish);
+        return review::evaluate(args, file, &classifier, &folder, goal);
     }
     let interrupt = Interrupt::watch()?;
     let go_on = |_, _| if interrupt.is_asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
@@ -194,38 +194,38 @@ pub fn run(args: &Args) -> Result<(), CliError> {
         return Err(CliError::Usage("--plot draws detections in recordings with marks, and these are clips".into()));
     }
     let judged = if chosen.fresh.is_empty() { chosen.trained.clone() } else { chosen.fresh.clone() };
-    let way = marks::Way { hop_s: args.hop, collar_s: args.collar, wish };
-    let mut report = evaluate(&mut classifier, &config, &set, chosen, wish, &interrupt)?;
-    report.marks = marks::evaluate(&mut classifier, &folder, set.dataset(), &judged, way, &interrupt)?;
+    let options = marks::ScanOptions { hop_s: args.hop, collar_s: args.collar, goal };
+    let mut report = evaluate(&mut classifier, &config, &set, chosen, goal, &interrupt)?;
+    report.marks = marks::evaluate(&mut classifier, &folder, set.dataset(), &judged, options, &interrupt)?;
     let choices = report.marks.as_ref().map_or(report.chosen.as_slice(), |marks| marks.chosen());
-    let mut said = Vec::new();
+    let mut extra = Vec::new();
     if args.save_thresholds {
         if choices.is_empty() {
             let problem =
                 "--save-thresholds of clips needs a --precision; of recordings with marks the best F1 will do";
             return Err(CliError::Usage(problem.to_owned()));
         }
-        let how = how(args, wish, &format!("{} of {}", report.split, set.dataset().name));
-        said = thresholds::save(&folder, choices, wish, &how)?.1;
+        let how = how(args, goal, &format!("{} of {}", report.split, set.dataset().name));
+        extra = thresholds::save(&folder, choices, goal, &how)?.1;
     }
     if let (Some(path), Some(marks)) = (&args.plot, &report.marks) {
         let without = marks.draw(path)?;
-        said.push(format!("drawn: {}", path.display()));
+        extra.push(format!("drawn: {}", path.display()));
         if without > 0 {
-            said.push(format!("{without} classes found no room in the picture; --json has their curves"));
+            extra.push(format!("{without} classes found no room in the picture; --json has their curves"));
         }
     }
-    report.notes.extend(said.iter().cloned());
+    report.notes.extend(extra.iter().cloned());
     let mut output = Output::stdout(args.json);
     output.object(&report)?;
-    for line in text::lines(&report, wish) {
+    for line in text::lines(&report, goal) {
         output.line(line)?;
     }
     Ok(())
 }
 
 /// How thresholds are chosen.
-fn wish(args: &Args) -> Result<Wish, CliError> {
+fn goal(args: &Args) -> Result<Goal, CliError> {
     if let Some(precision) = args.precision.filter(|precision| !(*precision > 0.0 && *precision < 1.0)) {
         return Err(CliError::Usage(format!("--precision {precision} is no share; give more than 0 and less than 1")));
     }
@@ -237,13 +237,13 @@ fn wish(args: &Args) -> Result<Wish, CliError> {
             return Err(CliError::Usage(format!("--{name} is a number of seconds")));
         }
     }
-    Ok(Wish { precision: args.precision, confidence: args.confidence })
+    Ok(Goal { precision: args.precision, confidence: args.confidence })
 }
 
-/// What is said of marks: by this command, else, of the session's own data, when it was trained.
+/// How marks are read: as this command asks, else, for the session's own data, as when it was trained.
 fn options(args: &Args, config: &RunConfig) -> Options {
     let given = args.marks.options();
-    let own = if args.data.is_none() && given.is_unsaid() { config.marks.clone() } else { given };
+    let own = if args.data.is_none() && given.is_default() { config.marks.clone() } else { given };
     Options { frames: config.marks().frames, ..own }
 }
 
@@ -306,7 +306,7 @@ fn evaluate(
     config: &RunConfig,
     set: &Arc<FeatureSet>,
     chosen: Chosen,
-    wish: Wish,
+    goal: Goal,
     interrupt: &Interrupt,
 ) -> Result<Report, CliError> {
     let go_on = |_, _| if interrupt.is_asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
@@ -342,8 +342,8 @@ fn evaluate(
         Some(Apart { clips: answers.clips(), value: answers.value(metric), loss })
     };
     notes.extend(set.odd(&[fresh.as_slice(), &trained].concat()));
-    let thresholds = wish.precision.is_some() && set.dataset().marks.is_none();
-    let chosen = if thresholds { by_clips(classifier, &answers, wish) } else { Vec::new() };
+    let thresholds = goal.precision.is_some() && set.dataset().marks.is_none();
+    let chosen = if thresholds { by_clips(classifier, &answers, goal) } else { Vec::new() };
     Ok(Report {
         session: config.session.clone(),
         split: name,
@@ -364,7 +364,7 @@ fn evaluate(
 }
 
 /// Thresholds by clips: each clip is a detection of every class, with that class's probability.
-fn by_clips(classifier: &Classifier, answers: &Predictions, wish: Wish) -> Vec<Choice> {
+fn by_clips(classifier: &Classifier, answers: &Predictions, goal: Goal) -> Vec<Choice> {
     let labels = classifier.labels();
     let probabilities = classifier.sure(&answers.scores);
     let of_class = |class: usize| {
@@ -375,5 +375,5 @@ fn by_clips(classifier: &Classifier, answers: &Predictions, wish: Wish) -> Vec<C
         (scored, Some(there))
     };
     let by_class: Vec<_> = (0..labels.len()).map(of_class).collect();
-    thresholds::choose_all(labels, &by_class, wish)
+    thresholds::choose_all(labels, &by_class, goal)
 }

@@ -27,7 +27,7 @@ const BATCH: usize = 8;
 /// ends with the recording. A detection reaches as far as its class scores at least --low, and counts where its highest
 /// score reaches the threshold, so that a threshold moves no boundary.
 ///
-/// The results lie in --out: one table for each recording under files/, one for all (scan.csv), and the settings with the
+/// The results are in --out: one table for each recording under files/, one for all (scan.csv), and the settings with the
 /// recordings that could not be read (scan.json). The scores are kept under .scan/: the same command continues where an
 /// earlier one stopped, and other thresholds, gaps or formats need no new scoring.
 #[derive(Debug, clap::Args)]
@@ -138,8 +138,8 @@ pub fn run(args: Args) -> Result<(), CliError> {
         output.object(&Happened::Note { message: note })?;
     }
     let grid = Grid::new(classifier.frames(), args.window, args.hop).map_err(CliError::Usage)?;
-    let (rules, thresholds, said) = rules(&args, &store, classifier.labels(), grid)?;
-    for message in &said {
+    let (rules, thresholds, notes) = rules(&args, &store, classifier.labels(), grid)?;
+    for message in &notes {
         output.line(message)?;
         output.object(&Happened::Note { message })?;
     }
@@ -237,17 +237,17 @@ fn recordings(
 
 /// The rules, where the thresholds came from, and what a person should know of them.
 fn rules(args: &Args, store: &Store, labels: &[String], grid: Grid) -> Result<(Rules, String, Vec<String>), CliError> {
-    let mut said = Vec::new();
+    let mut notes = Vec::new();
     let beside = store.find(&args.source).ok().map(|folder| Thresholds::of_session(&folder)).transpose()?.flatten();
     let (mut thresholds, source) = match (&args.thresholds, beside) {
         (Some(path), _) => (Thresholds::read(path)?, path.display().to_string()),
         (None, Some((path, thresholds))) if args.threshold.is_none() => {
-            said.push(format!("thresholds are those of {}", path.display()));
+            notes.push(format!("thresholds are those of {}", path.display()));
             (thresholds, path.display().to_string())
         }
         (None, beside) => {
             if let Some((path, _)) = beside {
-                said.push(format!("--threshold is given, so {} is not used", path.display()));
+                notes.push(format!("--threshold is given, so {} is not used", path.display()));
             }
             (Thresholds::default(), if args.threshold.is_some() { "--threshold" } else { "default" }.to_owned())
         }
@@ -261,16 +261,16 @@ fn rules(args: &Args, store: &Store, labels: &[String], grid: Grid) -> Result<(R
     let silent: Vec<&str> =
         labels.iter().zip(&classes).filter(|(_, rule)| rule.is_none()).map(|(l, _)| l.as_str()).collect();
     if !silent.is_empty() {
-        said.push(format!("not detected, since no threshold reaches the wanted precision: {}", silent.join(", ")));
+        notes.push(format!("not detected, since no threshold reaches the wanted precision: {}", silent.join(", ")));
     }
     let windows = (args.smooth / grid.hop_s()).round() as usize;
     let half = windows / 2;
     if args.smooth > 0.0 && half == 0 {
-        said.push(format!("--smooth {} spans less than three windows and changes nothing", args.smooth));
+        notes.push(format!("--smooth {} spans less than three windows and changes nothing", args.smooth));
     }
     let rules =
         Rules { classes, smooth: half, min_duration: samples(args.min_duration), max_gap: samples(args.max_gap) };
-    Ok((rules, source, said))
+    Ok((rules, source, notes))
 }
 
 /// Samples at 16 kHz.

@@ -12,7 +12,7 @@ const NOISE: f32 = 0.1;
 /// Time is rolled by an integer in -10..10 frames.
 const ROLL: usize = 10;
 
-/// Where SpecAugment's masks lie in one clip.
+/// Where SpecAugment's masks are in one clip.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Masks {
     bins: (usize, usize),

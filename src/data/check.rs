@@ -48,7 +48,7 @@ impl Report {
 }
 
 /// What was found in one clip's file.
-struct Heard {
+struct Decoded {
     samples: usize,
     /// What is odd about the file, though it was read.
     notes: Vec<Note>,
@@ -71,12 +71,12 @@ pub fn check_with(spec: &str, options: &Options, progress: Progress<'_>) -> Resu
     let Reading { mut dataset, mut problems, left_out } = super::read_with(spec, options)?;
     problems.extend(left_out.iter().map(LeftOut::problem));
     let windows = sounds(&mut dataset);
-    let heard = parallel::map(dataset.items.len(), || (), |(), place| listen(&dataset.items[place]), progress)
+    let decoded = parallel::map(dataset.items.len(), || (), |(), place| decode(&dataset.items[place]), progress)
         .ok_or(DataError::Cancelled)?;
-    let mut usable: Vec<(usize, Heard)> = Vec::with_capacity(heard.len());
-    for (place, heard) in heard.into_iter().enumerate() {
-        match heard {
-            Ok(heard) => usable.push((place, heard)),
+    let mut usable: Vec<(usize, Decoded)> = Vec::with_capacity(decoded.len());
+    for (place, decoded) in decoded.into_iter().enumerate() {
+        match decoded {
+            Ok(decoded) => usable.push((place, decoded)),
             Err(problem) => problems.push(problem),
         }
     }
@@ -96,7 +96,7 @@ pub fn check_with(spec: &str, options: &Options, progress: Progress<'_>) -> Resu
     problems.extend(leaks(&dataset, spec));
     // Stable: within a severity problems stay in the order they were found in.
     problems.sort_by_key(|problem| problem.severity);
-    let seconds = usable.iter().map(|(_, heard)| heard.samples as f64).sum::<f64>() / f64::from(SAMPLE_RATE);
+    let seconds = usable.iter().map(|(_, decoded)| decoded.samples as f64).sum::<f64>() / f64::from(SAMPLE_RATE);
     Ok(Report { problems, clips, seconds, dataset })
 }
 
@@ -115,10 +115,10 @@ fn sounds(dataset: &mut Dataset) -> Option<Vec<Item>> {
     Some(std::mem::replace(&mut dataset.items, marks.recordings.iter().map(whole).collect()))
 }
 
-fn listen(item: &Item) -> Result<Heard, Problem> {
+fn decode(item: &Item) -> Result<Decoded, Problem> {
     match &item.source {
         Source::Demo { class, index } => {
-            Ok(Heard { samples: super::synth::clip(*class, *index).len(), notes: Vec::new(), digest: None })
+            Ok(Decoded { samples: super::synth::clip(*class, *index).len(), notes: Vec::new(), digest: None })
         }
         // However long it is, it is not held in memory.
         Source::Part(part) => {
@@ -130,12 +130,12 @@ fn listen(item: &Item) -> Result<Heard, Problem> {
             }
             let samples = (frames as f64 * f64::from(SAMPLE_RATE) / f64::from(sound.rate().max(1))) as usize;
             let notes = sound.notes().to_vec();
-            Ok(Heard { samples, notes, digest: super::content::digest(&part.path).ok() })
+            Ok(Decoded { samples, notes, digest: super::content::digest(&part.path).ok() })
         }
         Source::File(path) => {
             let clip = audio::load_noted(path)?;
             let digest = fs::read(path).ok().map(|content| Sha256::digest(content).into());
-            Ok(Heard { samples: clip.samples.len(), notes: clip.notes, digest })
+            Ok(Decoded { samples: clip.samples.len(), notes: clip.notes, digest })
         }
     }
 }
@@ -198,8 +198,8 @@ pub(super) fn counts(dataset: &Dataset) -> Vec<usize> {
 }
 
 /// What decoding noted of each clip: silence, peaks far above 1, sizes in a header that are not true.
-fn oddities(dataset: &Dataset, usable: &[(usize, Heard)]) -> Vec<Problem> {
-    let noted = usable.iter().flat_map(|(place, heard)| heard.notes.iter().map(|note| (*place, note)));
+fn oddities(dataset: &Dataset, usable: &[(usize, Decoded)]) -> Vec<Problem> {
+    let noted = usable.iter().flat_map(|(place, decoded)| decoded.notes.iter().map(|note| (*place, note)));
     noted
         .map(|(place, note)| {
             Problem::warning(path_of(&dataset.items[place]), note.problem.clone(), note.remedy.clone())
@@ -220,10 +220,10 @@ fn part_of(item: &Item) -> Option<String> {
 }
 
 /// The same bytes twice: under two labels or on two sides of a split an error, else a warning.
-fn twins(dataset: &Dataset, usable: &[(usize, Heard)]) -> Vec<Problem> {
+fn twins(dataset: &Dataset, usable: &[(usize, Decoded)]) -> Vec<Problem> {
     let mut by_content: BTreeMap<[u8; 32], Vec<&Item>> = BTreeMap::new();
-    for (place, heard) in usable {
-        if let Some(digest) = heard.digest {
+    for (place, decoded) in usable {
+        if let Some(digest) = decoded.digest {
             by_content.entry(digest).or_default().push(&dataset.items[*place]);
         }
     }

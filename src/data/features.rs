@@ -90,7 +90,7 @@ impl FeatureSet {
     }
 
     /// Computes the log-mels of these clips on all cores, so that whatever cannot be read is known before training.
-    /// `progress` hears of clips done and clips in all, and may break off.
+    /// `progress` gets the number of clips done and clips in all, and may break off.
     ///
     /// # Errors
     /// [`DataError::Problems`] naming the first clip that cannot be used; [`DataError::Cancelled`].

@@ -1,4 +1,4 @@
-//! What lies where a data set is, and how much of it is used: nothing is left out unsaid.
+//! What is where a data set is, and how much of it is used: nothing is left out without a line.
 
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
@@ -11,7 +11,7 @@ use super::Problem;
 pub enum Reason {
     /// Its name has no ending of a kind that is decoded.
     Kind,
-    /// It lies beside the class folders, so it has no label.
+    /// It is beside the class folders, so it has no label.
     Beside,
     /// The table that gives labels does not name it.
     Unlisted,

@@ -1,5 +1,5 @@
 //! Which clips a data set consists of: name, label and content of each, so that another folder of the same name, or swapped
-//! classes, are told from what a run was trained on.
+//! classes, are distinguished from what a run was trained on.
 
 use std::{
     collections::{BTreeMap, HashSet},

@@ -1,4 +1,4 @@
-//! How long recordings are: from the file's header where it tells, else decoded once in the life of the process.
+//! How long recordings are: from the file's header where it has the length, else decoded once per process.
 
 use std::{
     collections::HashMap,

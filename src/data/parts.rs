@@ -30,7 +30,7 @@ struct Recording {
     passes: Mutex<HashMap<String, Result<Vec<Note>, Unread>>>,
 }
 
-/// Why a recording cannot be read, to be said once for each of its windows.
+/// Why a recording cannot be read, reported once for each of its windows.
 #[derive(Clone)]
 struct Unread {
     problem: String,

@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::Part;
 
-/// What the learning rate is multiplied by in each part of a model: 1 where nothing is said, 0 to hold a part still.
+/// What the learning rate is multiplied by in each part of a model: 1 by default, 0 to hold a part still.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rates {

@@ -2,51 +2,41 @@
 
 use std::path::Path;
 
-use candle_core::DType;
-use sha2::{Digest, Sha256};
-
 use super::{
     InferError, Score,
     gains::{Gains, TrainedAdapters},
+    probabilities::probabilities,
+    short_clips::Short,
     trained::{Trained, Which},
     weights::restore,
 };
 use crate::{
     audio::{Extractor, FrontEnd, LogMel, Normalisation},
     data::Loss,
-    digits,
-    model::{
-        self, BlockNorms, Engine, Features, MemoryOptions, Method, ModelConfig, ModelError, Opened, ParamStore, Stem,
-    },
+    model::{self, BlockNorms, Engine, Features, MemoryOptions, Method, ModelConfig, ModelError, Opened, ParamStore},
     session::{Best, Checkpoint, RunConfig, SessionError, Store},
 };
 
 /// A model that is ready to classify: labels, front end, normalisation, weights.
 pub struct Classifier {
     name: String,
-    labels: Vec<String>,
-    loss: Loss,
-    normalisation: Normalisation,
-    front_end: FrontEnd,
+    pub(super) labels: Vec<String>,
+    pub(super) loss: Loss,
+    pub(super) normalisation: Normalisation,
+    pub(super) front_end: FrontEnd,
     extractor: Extractor,
-    engine: Box<dyn Engine>,
-    memory: MemoryOptions,
+    pub(super) engine: Box<dyn Engine>,
+    pub(super) memory: MemoryOptions,
     /// The same model at the length of the last clip that was answered as it is.
-    short: Option<Short>,
-    method: Method,
-    store: ParamStore,
+    pub(super) short: Option<Short>,
+    pub(super) method: Method,
+    pub(super) store: ParamStore,
     fingerprint: String,
     /// The adapters as they were trained, once a gain has been set.
     trained_adapters: Option<TrainedAdapters>,
-    session: Option<(RunConfig, Option<Best>)>,
+    pub(super) session: Option<(RunConfig, Option<Best>)>,
     /// Notes for the user about the weights in use.
     notes: Vec<String>,
-}
-
-/// A model at another length: its weights but positions are the model's own.
-struct Short {
-    engine: Box<dyn Engine>,
-    store: ParamStore,
 }
 
 impl Classifier {
@@ -232,40 +222,6 @@ impl Classifier {
         Ok(probabilities(self.loss, &self.logits_of(samples)?))
     }
 
-    /// Whether a clip that is shorter than the window is answered as it is, and not filled with silence: what the makers of
-    /// such a backbone do with its own head. A session answers as it was trained, filled.
-    pub fn takes_any_length(&self) -> bool {
-        self.session.is_none() && self.config().facts().any_length
-    }
-
-    /// The probability of each class, in label order, for the log-mel of one clip that is no longer than the window, with
-    /// nothing behind it.
-    ///
-    /// # Errors
-    /// As [`Classifier::scores_of`].
-    pub fn probabilities_as_is(&mut self, mel: &LogMel) -> Result<Vec<f32>, InferError> {
-        // At least one column of patches.
-        let least = match self.config().stem {
-            Stem::Patches { patch, .. } => patch[1],
-            Stem::Convolutions { .. } => 1,
-        };
-        let frames = mel.frames.clamp(least, self.frames().max(least));
-        let own = self.config().clone();
-        let config = ModelConfig { stem: own.stem.with_frames(frames), ..own.clone() };
-        let known = self.short.take().filter(|short| *short.engine.config() == config);
-        let mut short = match known {
-            Some(short) => short,
-            None => Short {
-                store: self.store.resized(&own, &config)?,
-                engine: model::engine(&config, self.method, self.store.device(), self.memory),
-            },
-        };
-        let features = self.features_of(mel, frames)?;
-        let logits = short.engine.logits(&short.store, &features)?;
-        self.short = Some(short);
-        Ok(probabilities(self.loss, &logits))
-    }
-
     /// The logits behind them, in label order.
     ///
     /// # Errors
@@ -340,26 +296,6 @@ impl Classifier {
         self.loss == Loss::Binary
     }
 
-    /// A digest of everything but the sound that scores depend on: every weight, the labels, the front end and its
-    /// normalisation.
-    ///
-    /// # Errors
-    /// When the weights cannot be read from the device.
-    pub fn digest(&self) -> Result<String, InferError> {
-        let mut hash = Sha256::new();
-        for (spec, var) in self.store.iter() {
-            hash.update(spec.name.as_bytes());
-            let values = var.flatten_all().and_then(|flat| flat.to_dtype(DType::F32)?.to_vec1::<f32>());
-            for value in values.map_err(ModelError::from)? {
-                hash.update(value.to_le_bytes());
-            }
-        }
-        let Normalisation { mean, std } = self.normalisation;
-        let rest = (&self.labels, self.front_end, self.frames(), mean.to_bits(), std.to_bits(), self.is_multi_label());
-        hash.update(format!("{rest:?}"));
-        Ok(digits::hex(&hash.finalize()[..16]))
-    }
-
     /// Windows as one batch.
     fn batch(&self, windows: &[LogMel]) -> Result<Features, InferError> {
         let mut all = Features { frames: self.frames(), bins: self.mel_bins(), ..Features::default() };
@@ -370,25 +306,6 @@ impl Classifier {
             all.valid.extend(one.valid);
         }
         Ok(all)
-    }
-
-    /// Probabilities (windows, classes) of logits.
-    pub fn sure(&self, logits: &[f32]) -> Vec<f32> {
-        let classes = self.labels.len().max(1);
-        logits.chunks(classes).flat_map(|logits| probabilities(self.loss, logits)).collect()
-    }
-
-    /// The classes with their probabilities, most likely first.
-    fn ranked(&self, logits: &[f32]) -> Vec<Score> {
-        self.ranked_by(&probabilities(self.loss, logits))
-    }
-
-    /// The classes with these probabilities, given in label order, most likely first.
-    pub(super) fn ranked_by(&self, probabilities: &[f32]) -> Vec<Score> {
-        let pairs = self.labels.iter().zip(probabilities);
-        let mut scores: Vec<Score> = pairs.map(|(label, &score)| Score { label: label.clone(), score }).collect();
-        scores.sort_by(|a, b| b.score.total_cmp(&a.score));
-        scores
     }
 
     /// Logits (batch, classes) of normalised features.
@@ -405,7 +322,7 @@ impl Classifier {
     }
 
     /// The same for another number of frames.
-    fn features_of(&self, mel: &LogMel, frames: usize) -> Result<Features, InferError> {
+    pub(super) fn features_of(&self, mel: &LogMel, frames: usize) -> Result<Features, InferError> {
         let bins = self.mel_bins();
         if mel.bins != bins {
             return Err(InferError::Unusable(format!("{} mel bins for a model that takes {bins}", mel.bins)));
@@ -424,19 +341,6 @@ struct Ready {
     labels: Vec<String>,
     loss: Loss,
     normalisation: Normalisation,
-}
-
-/// Softmax or sigmoid of one clip's logits.
-fn probabilities(loss: Loss, logits: &[f32]) -> Vec<f32> {
-    match loss {
-        Loss::CrossEntropy => {
-            let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let exps: Vec<f32> = logits.iter().map(|&x| (x - top).exp()).collect();
-            let total: f32 = exps.iter().sum();
-            exps.into_iter().map(|x| x / total).collect()
-        }
-        Loss::Binary => logits.iter().map(|&x| 1.0 / (1.0 + (-x).exp())).collect(),
-    }
 }
 
 #[cfg(test)]
@@ -476,12 +380,5 @@ mod tests {
             let worst = scores.iter().zip(&alone).fold(0.0f32, |worst, (a, b)| worst.max((a - b).abs()));
             assert!(worst < 1e-6, "{worst}");
         }
-    }
-
-    #[test]
-    fn softmax_shares_out_one_and_sigmoids_stand_alone() {
-        let soft = probabilities(Loss::CrossEntropy, &[1000.0, 999.0, 0.0]);
-        assert!((soft.iter().sum::<f32>() - 1.0).abs() < 1e-6 && (soft[0] - 0.731_058_6).abs() < 1e-6);
-        assert_eq!(probabilities(Loss::Binary, &[0.0, 0.0]), [0.5, 0.5]);
     }
 }

@@ -1,9 +1,12 @@
 //! A trained session or a checkpoint as a classifier: sound in, labels with scores out.
 
 mod classifier;
+mod digest;
 mod gains;
 mod mix;
+mod probabilities;
 mod replay;
+mod short_clips;
 mod trained;
 mod weights;
 mod windows;

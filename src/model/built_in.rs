@@ -16,7 +16,7 @@ pub(super) struct BuiltIn {
     card: Option<&'static str>,
 }
 
-/// All of them; the first is what `--model` means when nothing is said.
+/// All of them; the first is what `--model` means by default.
 pub(super) static BUILT_IN: [BuiltIn; 2] = [
     BuiltIn {
         name: "box",

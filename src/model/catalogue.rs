@@ -1,6 +1,8 @@
 //! Short names of published backbones: which repository on the Hugging Face hub each means, its size, its licence, and what it
 //! is good for. Nothing here is downloaded before a name is used.
 
+use std::{collections::HashMap, sync::LazyLock};
+
 use super::{Family, Inventory, Method, ModelConfig, Part, Pooling, Stem, specs};
 
 /// A published backbone that has a short name.
@@ -17,7 +19,7 @@ pub struct Published {
     sizes: Sizes,
 }
 
-/// What tells the shapes of published models apart.
+/// What differs between the shapes of published models.
 #[derive(Clone, Copy, Debug)]
 enum Sizes {
     /// AST-base of so many frames and classes.
@@ -125,6 +127,15 @@ pub static PUBLISHED: [Published; 17] = [
     ),
 ];
 
+/// What [`Published::parameters`] answers, counted once: the workbench draws it.
+static COUNTS: LazyLock<HashMap<&str, usize>> = LazyLock::new(|| {
+    let count = |published: &Published| {
+        let counted = specs(&published.shape(), Method::full());
+        Inventory::of(counted.iter().filter(|spec| spec.part != Part::Head)).trainable
+    };
+    PUBLISHED.iter().map(|published| (published.name, count(published))).collect()
+});
+
 impl Published {
     /// The one of this name.
     pub fn find(name: &str) -> Option<&'static Self> {
@@ -176,9 +187,7 @@ impl Published {
 
     /// Parameters of its backbone, without a head. Tables that no method trains do not count.
     pub fn parameters(&self) -> usize {
-        let shape = self.shape();
-        let counted = specs(&shape, Method::full());
-        Inventory::of(counted.iter().filter(|spec| spec.part != Part::Head)).trainable
+        COUNTS.get(self.name).copied().unwrap_or(0)
     }
 }
 
@@ -193,7 +202,7 @@ mod tests {
             assert!(published.shape().check_backbone().is_ok() && published.shape().front_end().is_ok());
         }
         let count = |name| Published::find(name).map(Published::parameters);
-        // ../shared/reference/backbones.md counts these on the makers' own classes.
+        // As counted on the makers' own classes.
         assert_eq!(count("ced-tiny"), Some(5_400_960));
         assert_eq!(count("dasheng-0.6b"), Some(630_333_440));
         assert_eq!(count("whisper-turbo"), Some(635_048_960));

@@ -157,8 +157,8 @@ impl ModelConfig {
             Stem::Convolutions { .. } => 2,
         };
         let valid = valid.filter(|_| self.pooling != Pooling::All);
-        let heard = valid.map_or(columns, |frames| frames.div_ceil(hop).clamp(1, columns));
-        (0..rows).flat_map(|row| (0..heard).map(move |column| first + row * columns + column)).collect()
+        let valid_columns = valid.map_or(columns, |frames| frames.div_ceil(hop).clamp(1, columns));
+        (0..rows).flat_map(|row| (0..valid_columns).map(move |column| first + row * columns + column)).collect()
     }
 
     /// What each of `tokens` tokens is of its clip's pooled vector, (batch, tokens), for clips of so many `valid` frames.

@@ -1,4 +1,4 @@
-//! What a model is, told without making it: for `models show` and `models check`.
+//! A description of a model, without making it: for `models show` and `models check`.
 
 use serde::Serialize;
 

@@ -47,7 +47,7 @@ pub fn accelerator(kind: &str, ordinal: usize) -> Result<Device, String> {
     })
 }
 
-/// What an accelerator is called and how much memory it has, where its driver tells.
+/// What an accelerator is called and how much memory it has, where its driver reports it.
 pub fn describe_device(device: &Device) -> Option<String> {
     #[cfg(feature = "cuda")]
     if let Device::Cuda(device) = device {
@@ -101,11 +101,11 @@ mod tests {
         for (feature, kind, hint) in
             [(cfg!(feature = "cuda"), "cuda", "make cuda"), (cfg!(feature = "metal"), "metal", "--features metal")]
         {
-            let told = device(kind).is_err_and(|error| {
+            let explained = device(kind).is_err_and(|error| {
                 let error = error.to_string();
                 error.contains(hint) && error.contains("--device cpu") && !error.contains('\n')
             });
-            assert!(feature || told, "{kind}");
+            assert!(feature || explained, "{kind}");
         }
     }
 }

@@ -67,16 +67,17 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// As Hugging Face's own tools are told: `HF_HOME`, `HF_ENDPOINT`, `HF_TOKEN` (or the token that its login wrote),
+    /// By the variables of Hugging Face's own tools: `HF_HOME`, `HF_ENDPOINT`, `HF_TOKEN` (or the token that its login wrote),
     /// `HF_HUB_OFFLINE`.
     pub fn from_env() -> Self {
         let cache = Cache::from_env();
-        let said = |name: &str| env::var(name).ok().filter(|value| !value.trim().is_empty());
+        let variable = |name: &str| env::var(name).ok().filter(|value| !value.trim().is_empty());
         Self {
-            endpoint: said("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".into()),
-            token: said("HF_TOKEN").or_else(|| cache.token()),
+            endpoint: variable("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".into()),
+            token: variable("HF_TOKEN").or_else(|| cache.token()),
             cache: cache.path().clone(),
-            offline: said("HF_HUB_OFFLINE").is_some_and(|value| !matches!(value.trim(), "0" | "false" | "no" | "off")),
+            offline: variable("HF_HUB_OFFLINE")
+                .is_some_and(|value| !matches!(value.trim(), "0" | "false" | "no" | "off")),
         }
     }
 
@@ -113,7 +114,7 @@ impl Hub {
             match get(name) {
                 Ok(_) => {}
                 Err(why) if is_absent(&why) => {}
-                Err(why) => return Err(self.absent(repository, &told(&why))),
+                Err(why) => return Err(self.absent(repository, &described(&why))),
             }
         }
         let mut last = String::new();
@@ -121,12 +122,12 @@ impl Hub {
             match get(name) {
                 Ok(path) => {
                     for part in parts(&path) {
-                        get(&part).map_err(|why| self.absent(repository, &format!("{part}: {}", told(&why))))?;
+                        get(&part).map_err(|why| self.absent(repository, &format!("{part}: {}", described(&why))))?;
                     }
                     return Ok(parent(&path));
                 }
                 Err(why) if is_absent(&why) => last = format!("it has no {}", FORMS.join(" and no ")),
-                Err(why) => return Err(self.absent(repository, &told(&why))),
+                Err(why) => return Err(self.absent(repository, &described(&why))),
             }
         }
         Err(self.absent(repository, &last))
@@ -160,7 +161,7 @@ fn repo(given: &str) -> Result<Repo, ModelError> {
 }
 
 /// The files that an index of weights lists; none of weights in one file. What cannot be read lists nothing, which
-/// opening it will tell.
+/// opening it shows it.
 fn parts(weights: &Path) -> Vec<String> {
     #[derive(serde::Deserialize)]
     struct Index {
@@ -182,7 +183,7 @@ fn is_absent(why: &ApiError) -> bool {
     matches!(why, ApiError::RequestError(request) if matches!(**request, ureq::Error::Status(404, _)))
 }
 
-fn told(why: &ApiError) -> String {
+fn described(why: &ApiError) -> String {
     match why {
         ApiError::RequestError(request) => match &**request {
             ureq::Error::Status(401 | 403, _) => "it asks who you are: set HF_TOKEN to a token that may read it".into(),
@@ -193,7 +194,7 @@ fn told(why: &ApiError) -> String {
     }
 }
 
-/// Large files lie in the cache under their own SHA-256: what came must have it, or is thrown away.
+/// Large files are in the cache under their own SHA-256: what came must have it, or is thrown away.
 fn verify(path: &Path) -> io::Result<()> {
     let blob = fs::canonicalize(path)?;
     let promised = blob.file_name().and_then(|name| name.to_str()).unwrap_or_default();

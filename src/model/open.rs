@@ -242,7 +242,7 @@ fn adapted(adapter: &Adapter, request: &Request, deepest: usize) -> Result<Opene
     let goes_on = goes_on(adapter, request)?;
     let config = wanted_shape(adapter.path(), &card.shape, request)?;
     let Some(deepest) = deepest.checked_sub(1) else {
-        let problem = format!("more than {DEEPEST} trainings lie one upon the other, or one upon itself");
+        let problem = format!("more than {DEEPEST} trainings are one upon the other, or one upon itself");
         return Err(ModelError::checkpoint(adapter.path(), problem, "export the last one and begin from that"));
     };
     let stride = match config.stem {

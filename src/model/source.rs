@@ -14,7 +14,7 @@ use super::{
 /// Sizes that start from random weights, by name.
 pub const SIZES: [&str; 3] = ["tiny", "small", "base"];
 
-/// Trainings that may lie one upon the other: a session that began from a session, and so on.
+/// Trainings that may be one upon the other: a session that began from a session, and so on.
 pub(super) const DEEPEST: usize = 16;
 
 /// What was named, looked at but not yet loaded.
@@ -70,7 +70,7 @@ pub fn repository_of(given: &str) -> Option<&str> {
     given.strip_prefix("hf:").or_else(|| Published::find(given).map(|published| published.repository))
 }
 
-/// Downloads what this means from the hub, unless it is in the cache or lies here; the watcher is told how it goes.
+/// Downloads what this means from the hub, unless it is in the cache or is here; the watcher gets the progress.
 ///
 /// # Errors
 /// When it cannot be downloaded; the message names the files to put into a folder instead.
@@ -90,7 +90,7 @@ fn with_base(lora: &Lora) -> Result<Checkpoint, ModelError> {
     Checkpoint::with_lora(lora, &base)
 }
 
-/// The backbone that a model began from: of a session or an adapter the one beneath it, however many trainings lie between;
+/// The backbone that a model began from: of a session or an adapter the one beneath it, however many trainings are between;
 /// of anything else itself.
 pub fn origin(given: &str) -> String {
     let mut named = given.to_owned();

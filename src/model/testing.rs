@@ -38,7 +38,7 @@ pub(super) fn loss(range: Range<usize>, logits: &[f32]) -> (f32, Vec<f32>) {
     (logits.iter().zip(&gradient).map(|(l, g)| l * g).sum(), gradient)
 }
 
-/// The Euclidean norm of what lies between, over the second's: what rounding at random adds up to.
+/// The Euclidean norm of what is between, over the second's: what rounding at random adds up to.
 pub(super) fn difference<'a>(pairs: impl Iterator<Item = (&'a f32, &'a f32)>) -> f64 {
     let (mut between, mut all) = (0.0, 1e-30);
     for (a, b) in pairs {

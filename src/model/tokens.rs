@@ -18,7 +18,7 @@ pub(super) type GradientsByName<'a> = HashMap<&'a str, &'a mut [f32]>;
 pub(super) struct WeightsByName<'a>(HashMap<&'a str, &'a [f32]>);
 
 impl<'a> WeightsByName<'a> {
-    /// Weights that lie elsewhere.
+    /// Weights that are elsewhere.
     pub fn over(weights: impl Iterator<Item = (&'a str, &'a [f32])>) -> Self {
         Self(weights.collect())
     }

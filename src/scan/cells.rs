@@ -1,6 +1,6 @@
 //! Which stretch of a recording each window answers for.
 //!
-//! A class that scores high in a window lies somewhere in it. Where windows overlap, a window answers for what is nearer to
+//! A class that scores high in a window is somewhere in it. Where windows overlap, a window answers for what is nearer to
 //! its centre than to any other's, so that an event does not grow by a window's length; the first also answers for what is
 //! before it, and the last for what is behind. Windows with gaps between them answer for themselves.
 

@@ -168,8 +168,8 @@ mod tests {
         let other = SCORES.map(|score| 0.95 - score);
         let two = vec![Some(ClassRule { threshold: 0.5, low: 0.2 }), Some(ClassRule { threshold: 0.8, low: 0.8 })];
         let found = find(&Rules { classes: two, ..rules(0.5) }, &[&SCORES, &other]);
-        let told: Vec<_> = found.iter().map(|one| (one.class, one.start, one.end)).collect();
-        assert_eq!(told, [(1, 0, 10), (0, 10, 40), (1, 40, 50), (0, 50, 60), (1, 60, 80)]);
+        let spans: Vec<_> = found.iter().map(|one| (one.class, one.start, one.end)).collect();
+        assert_eq!(spans, [(1, 0, 10), (0, 10, 40), (1, 40, 50), (0, 50, 60), (1, 60, 80)]);
         assert!((found[1].margin - 0.85).abs() < 1e-6, "{:?}", found[1]);
         let none = Rules { classes: vec![None, Some(ClassRule { threshold: 0.8, low: 0.8 })], ..rules(0.5) };
         assert!(find(&none, &[&SCORES, &other]).iter().all(|one| one.class == 1));

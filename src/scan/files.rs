@@ -16,7 +16,7 @@ use crate::data::{LeftOut, Listing};
 pub struct Recording {
     /// The file, as it was given or found below a folder that was given.
     pub path: PathBuf,
-    /// Its place below the folder that was given, or below the one that all files given lie in: where its own tables go.
+    /// Its place below the folder that was given, or below the one that all files given are in: where its own tables go.
     pub place: PathBuf,
     /// Bytes of the file.
     pub bytes: u64,
@@ -129,7 +129,7 @@ pub fn find(given: &[PathBuf], mut progress: impl FnMut(usize) -> ControlFlow<()
     Some(found)
 }
 
-/// The folder that two folders lie in.
+/// The folder that two folders are in.
 fn shared(a: PathBuf, b: PathBuf) -> PathBuf {
     a.components().zip(b.components()).take_while(|(a, b)| a == b).map(|(a, _)| a).collect()
 }

@@ -86,7 +86,7 @@ impl Journal {
         self.done.get(part)
     }
 
-    /// Where a part lies. Folders stay small: 256 of them share the parts out.
+    /// Where a part is. Folders stay small: 256 of them share the parts out.
     pub(super) fn path(&self, part: &str) -> PathBuf {
         self.parts.join(part.get(..2).unwrap_or_default()).join(part)
     }

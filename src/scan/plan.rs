@@ -18,7 +18,7 @@ pub struct Plan {
     pub found: Found,
     /// Folder for results.
     pub out: PathBuf,
-    /// Where windows lie.
+    /// Where windows are.
     pub grid: Grid,
     /// How detections are made of scores.
     pub rules: Rules,

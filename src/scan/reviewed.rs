@@ -56,14 +56,14 @@ pub fn reviewed(file: &Path, labels: &[String]) -> Result<Reviewed, ScanError> {
         let row = row.map_err(|error| refused(error.to_string()))?;
         let line = row.position().map_or(0, csv::Position::line);
         let cell = |column: usize| row.get(column).unwrap_or_default();
-        let said = cell(verdict).to_lowercase();
-        let right = match said.as_str() {
+        let answer = cell(verdict).to_lowercase();
+        let right = match answer.as_str() {
             "" => {
                 found.open += 1;
                 continue;
             }
-            said if YES.contains(&said) => true,
-            said if NO.contains(&said) => false,
+            answer if YES.contains(&answer) => true,
+            answer if NO.contains(&answer) => false,
             other => return Err(refused(format!("line {line}: {other:?} is neither yes nor no"))),
         };
         let Some(class) = labels.iter().position(|own| own == cell(label)) else {

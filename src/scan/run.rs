@@ -31,11 +31,11 @@ const SYNC: Duration = Duration::from_secs(10);
 /// Scans: scores what no earlier run has scored, writes each recording's tables as it ends, and at last those of all.
 ///
 /// # Errors
-/// When the folder for results cannot be written or holds another scan, the model fails, or `tell` breaks off.
+/// When the folder for results cannot be written or holds another scan, the model fails, or `report` breaks off.
 pub fn run(
     classifier: &mut Classifier,
     plan: &Plan,
-    tell: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
+    report: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
 ) -> Result<Summary, ScanError> {
     let digest = classifier.digest()?;
     let width = if plan.embeddings { classifier.width() } else { 0 };
@@ -53,7 +53,7 @@ pub fn run(
         stems: stems(recordings),
         journal,
         synced: Instant::now(),
-        tell,
+        report,
         progress: Progress { of_bytes: plan.found.bytes(), ..Progress::default() },
         reading: BTreeMap::new(),
         failed: plan.found.unread.clone(),
@@ -96,7 +96,7 @@ struct Runner<'a> {
     stems: Vec<PathBuf>,
     journal: Journal,
     synced: Instant,
-    tell: &'a mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
+    report: &'a mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
     progress: Progress,
     /// Samples and bytes so far of recordings that are being read.
     reading: BTreeMap<usize, (u64, u64)>,
@@ -107,7 +107,7 @@ struct Runner<'a> {
 
 impl Runner<'_> {
     fn say(&mut self, event: Event<'_>) -> Result<(), ScanError> {
-        match (self.tell)(event) {
+        match (self.report)(event) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(ScanError::Broken),
         }
@@ -314,9 +314,9 @@ impl Runner<'_> {
             let found = self.detections(done).map_err(|error| broken(done, error))?;
             places.extend(found.into_iter().map(|one| (*file, one)));
         }
-        let (tell, progress) = (&mut *self.tell, self.progress);
-        let mut say = || tell(Event::Progress(progress)).is_continue();
-        clips::cut(wanted, &self.plan.found.recordings, &self.labels, places, &mut say).map(Some)
+        let (report, progress) = (&mut *self.report, self.progress);
+        let mut reported = || report(Event::Progress(progress)).is_continue();
+        clips::cut(wanted, &self.plan.found.recordings, &self.labels, places, &mut reported).map(Some)
     }
 }
 
@@ -329,7 +329,7 @@ impl Sink for Runner<'_> {
         let (samples_before, position_before) = self.reading.insert(file, (samples, position)).unwrap_or_default();
         self.progress.seconds += seconds(samples - samples_before);
         self.progress.bytes += position.saturating_sub(position_before);
-        (self.tell)(Event::Progress(self.progress))
+        (self.report)(Event::Progress(self.progress))
     }
 
     fn ended(&mut self, file: usize, done: Done) -> Result<ControlFlow<()>, ScanError> {
@@ -347,7 +347,7 @@ impl Sink for Runner<'_> {
         self.progress.bytes = self.progress.bytes + bytes - position.min(bytes);
         let rows = self.rows(file, &done).map_err(ScanError::io(self.journal.path(&done.part)))?;
         match self.report(file, &done, &rows, false) {
-            Ok(()) => Ok((self.tell)(Event::Progress(self.progress))),
+            Ok(()) => Ok((self.report)(Event::Progress(self.progress))),
             Err(ScanError::Broken) => Ok(ControlFlow::Break(())),
             Err(error) => Err(error),
         }
@@ -359,9 +359,9 @@ impl Sink for Runner<'_> {
         let bytes = self.plan.found.recordings[file].bytes;
         self.progress.files += 1;
         self.progress.bytes = self.progress.bytes + bytes - position.min(bytes);
-        (self.tell)(Event::Failed(&unread))?;
+        (self.report)(Event::Failed(&unread))?;
         self.failed.push(unread);
-        (self.tell)(Event::Progress(self.progress))
+        (self.report)(Event::Progress(self.progress))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
 /// Counts changes to how windows are placed and scores are kept.
 const VERSION: u32 = 1;
 
-/// Where windows lie.
+/// Where windows are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grid {
     /// Frames of 10 ms of a window.

@@ -1,4 +1,4 @@
-//! What lies beside the tables: how they came about, and which recordings are not in them.
+//! What is beside the tables: how they came about, and which recordings are not in them.
 
 use std::{
     collections::BTreeMap,

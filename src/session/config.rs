@@ -40,7 +40,7 @@ pub struct RunConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dataset: Option<Box<DataRecord>>,
     /// What was said of marks in recordings.
-    #[serde(default, skip_serializing_if = "marks::Options::is_unsaid")]
+    #[serde(default, skip_serializing_if = "marks::Options::is_default")]
     pub marks: marks::Options,
     /// Class names, in label order.
     pub labels: Vec<String>,

@@ -9,18 +9,18 @@ use serde::Serialize;
 
 use super::{
     super::{CliError, Interrupt},
-    thresholds::{self, Choice, Wish},
+    thresholds::{self, Choice, Goal},
 };
 use crate::{
     audio::SAMPLE_RATE,
     data::{
         Dataset, Metric,
-        marks::{Says, Timeline},
+        marks::{Presence, Timeline},
     },
     infer::Classifier,
     scan::{
         self, ClassRule, Grid, Rules, Scores, Thresholds,
-        measure::{Counts, Figures, Heard, Matching, Scored, Span, by_score, match_events, segments},
+        measure::{Compared, Counts, Figures, Matching, Scored, Span, by_score, match_events, segments},
     },
     train::Predictions,
 };
@@ -34,15 +34,15 @@ const BATCH: usize = 16;
 
 /// How recordings are scanned and compared.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Way {
+pub(super) struct ScanOptions {
     pub(super) hop_s: Option<f64>,
     pub(super) collar_s: Option<f64>,
-    pub(super) wish: Wish,
+    pub(super) goal: Goal,
 }
 
 /// What a session does on recordings with marks.
 #[derive(Serialize)]
-pub(super) struct OfMarks {
+pub(super) struct MarksReport {
     recordings: usize,
     hours: f64,
     /// Recordings that were marked in full.
@@ -53,23 +53,23 @@ pub(super) struct OfMarks {
     /// Where the thresholds came from.
     thresholds: String,
     /// Events with DCASE's tolerance, then with a wider one.
-    event: Vec<OfFigures>,
-    segment: OfFigures,
+    event: Vec<FiguresReport>,
+    segment: FiguresReport,
     /// Average precision over the scan's windows.
-    windows: OfWindows,
+    windows: WindowsReport,
     /// The threshold of each class that was chosen.
     chosen: Vec<Choice>,
     /// The same figures with the chosen thresholds.
-    with_chosen: Option<[OfFigures; 2]>,
+    with_chosen: Option<[FiguresReport; 2]>,
     /// Precision and recall of detections by threshold, for all classes together and for each.
-    curves: Vec<OfCurve>,
+    curves: Vec<ThresholdCurve>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) notes: Vec<String>,
 }
 
-/// The figures of one way to count.
+/// The figures of one options to count.
 #[derive(Serialize)]
-struct OfFigures {
+struct FiguresReport {
     /// Of events: by how many seconds, and by which share of a mark's length at its end, a detection may be off.
     collar_s: Option<f64>,
     offset_share: Option<f64>,
@@ -81,11 +81,11 @@ struct OfFigures {
     /// Mean F1 of the classes that occur.
     macro_f1: Option<f64>,
     error_rate: Option<f64>,
-    per_class: Vec<OfClass>,
+    per_class: Vec<ClassFigures>,
 }
 
 #[derive(Serialize)]
-struct OfClass {
+struct ClassFigures {
     label: String,
     #[serde(flatten)]
     counts: Counts,
@@ -94,10 +94,10 @@ struct OfClass {
     f1: Option<f64>,
 }
 
-impl OfFigures {
+impl FiguresReport {
     fn of(figures: &Figures, labels: &[String], matching: Option<Matching>) -> Self {
         let all = figures.all();
-        let class = |(label, counts): (&String, &Counts)| OfClass {
+        let class = |(label, counts): (&String, &Counts)| ClassFigures {
             label: label.clone(),
             counts: *counts,
             precision: counts.precision(),
@@ -119,7 +119,7 @@ impl OfFigures {
 }
 
 #[derive(Serialize)]
-struct OfWindows {
+struct WindowsReport {
     windows: usize,
     #[serde(rename = "mAP")]
     mean_average_precision: f64,
@@ -128,14 +128,14 @@ struct OfWindows {
 }
 
 #[derive(Clone, Serialize)]
-struct OfCurve {
+struct ThresholdCurve {
     /// None for all classes together.
     label: Option<String>,
-    points: Vec<OfPoint>,
+    points: Vec<CurvePoint>,
 }
 
 #[derive(Clone, Copy, Serialize)]
-struct OfPoint {
+struct CurvePoint {
     threshold: f64,
     precision: Option<f64>,
     recall: Option<f64>,
@@ -150,9 +150,9 @@ pub(super) fn evaluate(
     session: &Path,
     dataset: &Dataset,
     items: &[usize],
-    way: Way,
+    options: ScanOptions,
     interrupt: &Interrupt,
-) -> Result<Option<OfMarks>, CliError> {
+) -> Result<Option<MarksReport>, CliError> {
     let Some(marked) = &dataset.marks else { return Ok(None) };
     let wanted: HashSet<&Path> = items.iter().filter_map(|&item| dataset.items.get(item)?.source.path()).collect();
     let all = items.len() == dataset.items.len();
@@ -161,11 +161,11 @@ pub(super) fn evaluate(
         marked.recordings.iter().filter(|one| all || wanted.contains(one.path.as_path())).collect();
     let labels = classifier.labels().to_vec();
     let window_s = classifier.frames() as f64 / 100.0;
-    let hop_s = way.hop_s.unwrap_or((window_s / 2.0).min(1.0));
+    let hop_s = options.hop_s.unwrap_or((window_s / 2.0).min(1.0));
     let grid = Grid::new(classifier.frames(), None, Some(hop_s)).map_err(CliError::Usage)?;
     let paths: Vec<_> = recordings.iter().map(|one| one.path.clone()).collect();
-    let mut tell = |_| if interrupt.is_asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-    let scores = scan::hear(classifier, &paths, grid, BATCH, &mut tell)?;
+    let mut progress = |_| if interrupt.is_asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+    let scores = scan::score_recordings(classifier, &paths, grid, BATCH, &mut progress)?;
 
     let mut notes = Vec::new();
     let (own, from) = match Thresholds::of_session(session).map_err(CliError::from)? {
@@ -183,15 +183,15 @@ pub(super) fn evaluate(
         })
         .collect();
     let lowest = Rules { classes: lowest, smooth: 0, min_duration: 0, max_gap: 0 };
-    let heard: Vec<Heard> = recordings
+    let compared: Vec<Compared> = recordings
         .iter()
         .zip(&scores)
-        .map(|(recording, scores)| Heard {
+        .map(|(recording, scores)| Compared {
             seconds: seconds(scores.samples),
             marks: recording
                 .events
                 .iter()
-                .filter(|event| event.says == Says::Present)
+                .filter(|event| event.presence == Presence::Present)
                 .map(|event| Span {
                     class: event.class,
                     start: seconds(event.span.start),
@@ -211,56 +211,57 @@ pub(super) fn evaluate(
                 .collect(),
         })
         .collect();
-    let wide = Matching { collar_s: way.collar_s.unwrap_or(grid.window_s() / 2.0), share: DCASE.share };
-    let above = |threshold: &dyn Fn(usize) -> f32| -> Vec<Heard> {
-        let kept = |one: &Heard| Heard {
+    let wide = Matching { collar_s: options.collar_s.unwrap_or(grid.window_s() / 2.0), share: DCASE.share };
+    let above = |threshold: &dyn Fn(usize) -> f32| -> Vec<Compared> {
+        let kept = |one: &Compared| Compared {
             detections: one.detections.iter().copied().filter(|d| d.score >= threshold(d.class)).collect(),
             ..one.clone()
         };
-        heard.iter().map(kept).collect()
+        compared.iter().map(kept).collect()
     };
     let in_force = above(&|class| classes[class].map_or(f32::INFINITY, |rule| rule.threshold));
-    let events = |heard: &[Heard], matching: Matching| {
-        OfFigures::of(&match_events(heard, labels.len(), &matching), &labels, Some(matching))
+    let events = |compared: &[Compared], matching: Matching| {
+        FiguresReport::of(&match_events(compared, labels.len(), &matching), &labels, Some(matching))
     };
-    let in_segments = |heard: &[Heard]| OfFigures::of(&segments(heard, labels.len(), SEGMENT_S), &labels, None);
+    let in_segments =
+        |compared: &[Compared]| FiguresReport::of(&segments(compared, labels.len(), SEGMENT_S), &labels, None);
 
     let by_class: Vec<(Vec<Scored>, Option<u64>)> = (0..labels.len())
-        .map(|class| by_score(&heard, class, &wide))
+        .map(|class| by_score(&compared, class, &wide))
         .map(|(scored, reference)| (scored, Some(reference)))
         .collect();
-    let chosen = thresholds::choose_all(&labels, &by_class, way.wish);
+    let chosen = thresholds::choose_all(&labels, &by_class, options.goal);
     let with_chosen = chosen.iter().any(|choice| choice.threshold.is_some()).then(|| {
-        let heard = above(&|class| chosen[class].threshold.unwrap_or(f32::INFINITY));
-        [events(&heard, wide), in_segments(&heard)]
+        let compared = above(&|class| chosen[class].threshold.unwrap_or(f32::INFINITY));
+        [events(&compared, wide), in_segments(&compared)]
     });
     let complete = recordings.iter().filter(|recording| recording.complete).count();
     if complete < recordings.len() {
         notes.push(format!(
-            "nothing says that {} of {} recordings were marked in full: a detection where nobody marked anything counts as wrong; \
-             --marked-in-full says so",
+            "it is not known that {} of {} recordings were marked in full: a detection without a mark counts as wrong; give --marked-in-full \
+             if they were",
             recordings.len() - complete,
             recordings.len()
         ));
     }
     notes.push(format!(
         "the chosen thresholds are judged on the recordings that they were chosen on{}",
-        match way.wish.precision {
+        match options.goal.precision {
             Some(_) => "",
             None => ": others will do somewhat worse",
         }
     ));
-    Ok(Some(OfMarks {
+    Ok(Some(MarksReport {
         recordings: recordings.len(),
-        hours: heard.iter().map(|one| one.seconds).sum::<f64>() / 3_600.0,
+        hours: compared.iter().map(|one| one.seconds).sum::<f64>() / 3_600.0,
         complete,
-        marks: heard.iter().map(|one| one.marks.len()).sum(),
+        marks: compared.iter().map(|one| one.marks.len()).sum(),
         window_s: grid.window_s(),
         hop_s: grid.hop_s(),
         thresholds: from,
         event: vec![events(&in_force, DCASE), events(&in_force, wide)],
         segment: in_segments(&in_force),
-        windows: of_windows(&recordings, &scores, labels.len(), grid),
+        windows: windows_report(&recordings, &scores, labels.len(), grid),
         with_chosen,
         curves: curves(&labels, &by_class),
         chosen,
@@ -273,12 +274,12 @@ fn seconds(samples: u64) -> f64 {
 }
 
 /// Average precision over all windows of the scan, each labelled as training would label it.
-fn of_windows(
+fn windows_report(
     recordings: &[&crate::data::marks::Recording],
     scores: &[Scores],
     classes: usize,
     grid: Grid,
-) -> OfWindows {
+) -> WindowsReport {
     let mut predictions = Predictions::new(classes);
     for (recording, scores) in recordings.iter().zip(scores) {
         let timeline = Timeline::new(&recording.events, classes, recording.complete);
@@ -291,7 +292,7 @@ fn of_windows(
             predictions.targets.extend(row);
         }
     }
-    OfWindows {
+    WindowsReport {
         windows: predictions.clips(),
         mean_average_precision: predictions.value(Metric::MeanAveragePrecision),
         mean_auc: predictions.mean_auc(),
@@ -300,22 +301,22 @@ fn of_windows(
 }
 
 /// Precision and recall of detections at thresholds from 0.05 to 0.95.
-fn curves(labels: &[String], by_class: &[(Vec<Scored>, Option<u64>)]) -> Vec<OfCurve> {
-    let points = |lists: &[(Vec<Scored>, Option<u64>)]| -> Vec<OfPoint> {
+fn curves(labels: &[String], by_class: &[(Vec<Scored>, Option<u64>)]) -> Vec<ThresholdCurve> {
+    let points = |lists: &[(Vec<Scored>, Option<u64>)]| -> Vec<CurvePoint> {
         let reference: u64 = lists.iter().filter_map(|(_, reference)| *reference).sum();
         let at = |step: u32| {
             let threshold = f64::from(step) / 20.0;
             let above = || lists.iter().flat_map(|(scored, _)| scored).filter(|one| f64::from(one.score) >= threshold);
             let (detected, right) = (above().count() as u64, above().filter(|one| one.right).count() as u64);
             let counts = Counts { reference, detected, right };
-            OfPoint { threshold, precision: (detected > 0).then(|| counts.precision()), recall: counts.recall() }
+            CurvePoint { threshold, precision: (detected > 0).then(|| counts.precision()), recall: counts.recall() }
         };
         (1..20).map(at).collect()
     };
-    let all = OfCurve { label: None, points: points(by_class) };
+    let all = ThresholdCurve { label: None, points: points(by_class) };
     let own = labels
         .iter()
         .zip(by_class)
-        .map(|(label, one)| OfCurve { label: Some(label.clone()), points: points(std::slice::from_ref(one)) });
+        .map(|(label, one)| ThresholdCurve { label: Some(label.clone()), points: points(std::slice::from_ref(one)) });
     std::iter::once(all).chain(own).collect()
 }

@@ -1,4 +1,4 @@
-//! Thresholds by what a person said of a scan's detections.
+//! Thresholds from a person's review of a scan's detections.
 
 use std::path::Path;
 
@@ -7,26 +7,26 @@ use serde::Serialize;
 use super::{
     super::{CliError, Output},
     Args,
-    thresholds::{self, Choice, Wish},
+    thresholds::{self, Choice, Goal},
 };
 use crate::{infer::Classifier, scan};
 
 /// What is written above thresholds in their file.
-pub(super) fn how(args: &Args, wish: Wish, of: &str) -> String {
-    let wish = match wish.precision {
-        Some(precision) => format!("a precision of {precision}, confidence {}", wish.confidence),
+pub(super) fn how(args: &Args, goal: Goal, of: &str) -> String {
+    let goal = match goal.precision {
+        Some(precision) => format!("a precision of {precision}, confidence {}", goal.confidence),
         None => "the best F1".to_owned(),
     };
-    format!("Chosen by `aat-tui eval {}` for {wish},\nby {of}. New weights need new thresholds.", args.session)
+    format!("Chosen by `aat-tui eval {}` for {goal},\nby {of}. New weights need new thresholds.", args.session)
 }
 
-/// Chooses thresholds by what a person said of a scan's detections.
+/// Chooses thresholds from a person's review of a scan's detections.
 pub(super) fn evaluate(
     args: &Args,
     file: &Path,
     classifier: &Classifier,
     folder: &Path,
-    wish: Wish,
+    goal: Goal,
 ) -> Result<(), CliError> {
     #[derive(Serialize)]
     struct OfReview<'a> {
@@ -41,14 +41,14 @@ pub(super) fn evaluate(
     let found = scan::reviewed(file, labels)?;
     let by_class: Vec<_> = found.by_class.into_iter().map(|scored| (scored, None)).collect();
     let reviewed = by_class.iter().map(|(scored, _)| scored.len()).sum();
-    let choices = thresholds::choose_all(labels, &by_class, wish);
+    let choices = thresholds::choose_all(labels, &by_class, goal);
     let mut notes = Vec::new();
     if found.open > 0 {
         notes.push(format!("{} rows without a verdict are left out", found.open));
     }
     let of = format!("{reviewed} reviewed detections of {}", file.display());
     if args.save_thresholds {
-        notes.extend(thresholds::save(folder, &choices, wish, &how(args, wish, &of))?.1);
+        notes.extend(thresholds::save(folder, &choices, goal, &how(args, goal, &of))?.1);
     }
     let mut output = Output::stdout(args.json);
     output.object(&OfReview {
@@ -58,5 +58,5 @@ pub(super) fn evaluate(
         chosen: &choices,
         notes: &notes,
     })?;
-    thresholds::lines(&choices, wish, &of).into_iter().chain(notes).try_for_each(|line| output.line(line))
+    thresholds::lines(&choices, goal, &of).into_iter().chain(notes).try_for_each(|line| output.line(line))
 }

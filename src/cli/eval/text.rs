@@ -2,14 +2,14 @@
 
 use unicode_width::UnicodeWidthStr;
 
-use super::{super::output::column, Apart, Report, thresholds, thresholds::Wish};
+use super::{super::output::column, Apart, Report, thresholds, thresholds::Goal};
 use crate::printable::printable;
 
 /// Cells of the column of class names: as wide as the widest, within these bounds.
 const NAMES: (usize, usize) = (28, 48);
 
 /// The lines of a report.
-pub(super) fn lines(report: &Report, wish: Wish) -> Vec<String> {
+pub(super) fn lines(report: &Report, goal: Goal) -> Vec<String> {
     let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
     let mut lines = vec![format!(
         "{}, {}: {} {:.4} over {} clips, loss {:.4}",
@@ -30,10 +30,10 @@ pub(super) fn lines(report: &Report, wish: Wish) -> Vec<String> {
     }));
     if !report.chosen.is_empty() {
         lines.push(String::new());
-        lines.extend(thresholds::lines(&report.chosen, wish, "these clips"));
+        lines.extend(thresholds::lines(&report.chosen, goal, "these clips"));
     }
     if let Some(marks) = &report.marks {
-        lines.extend(marks.text(wish));
+        lines.extend(marks.text(goal));
     }
     lines
 }

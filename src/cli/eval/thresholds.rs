@@ -19,7 +19,7 @@ use crate::{
 
 /// How thresholds are chosen.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Wish {
+pub(super) struct Goal {
     /// The lowest precision; without it, each class gets the threshold with the best F1.
     pub(super) precision: Option<f64>,
     /// How sure one wants to be of it: 0.5 takes the share as it was seen.
@@ -40,11 +40,11 @@ pub(super) struct Choice {
     /// Lower bound of the precision; the best at any threshold where it cannot be reached.
     bound: Option<f64>,
     /// For people.
-    said: String,
+    summary: String,
 }
 
 /// Chooses for each class from its scored detections and the number of its marks, where that is known.
-pub(super) fn choose_all(labels: &[String], by_class: &[(Vec<Scored>, Option<u64>)], wish: Wish) -> Vec<Choice> {
+pub(super) fn choose_all(labels: &[String], by_class: &[(Vec<Scored>, Option<u64>)], goal: Goal) -> Vec<Choice> {
     let one = |(label, (scored, reference)): (&String, &(Vec<Scored>, Option<u64>))| {
         let recall = |right: u64| reference.filter(|all| *all > 0).map(|all| right as f64 / all as f64);
         let right_in_all = scored.iter().filter(|one| one.right).count() as u64;
@@ -55,30 +55,30 @@ pub(super) fn choose_all(labels: &[String], by_class: &[(Vec<Scored>, Option<u64
             right: right_in_all,
             recall: None,
             bound: None,
-            said: String::new(),
+            summary: String::new(),
         };
-        match wish.precision {
+        match goal.precision {
             None => match best_f1(scored, reference.unwrap_or(right_in_all)) {
                 Some((threshold, counts)) => {
                     choice.threshold = Some(rounded(threshold));
                     (choice.detected, choice.right) = (counts.detected, counts.right);
                     choice.recall = recall(counts.right);
                     let f1 = counts.f1().unwrap_or(0.0);
-                    choice.said = format!("best F1 {f1:.4}, precision {:.4}", counts.precision());
+                    choice.summary = format!("best F1 {f1:.4}, precision {:.4}", counts.precision());
                 }
-                None => choice.said = "nothing right was detected; the threshold stays as it is".to_owned(),
+                None => choice.summary = "nothing right was detected; the threshold stays as it is".to_owned(),
             },
-            Some(precision) => match choose(scored, precision, quantile(wish.confidence)) {
+            Some(precision) => match choose(scored, precision, quantile(goal.confidence)) {
                 Chosen::Reached { threshold, detected, right, bound } => {
                     choice.threshold = Some(rounded(threshold));
                     (choice.detected, choice.right) = (detected, right);
                     choice.recall = recall(right);
                     choice.bound = Some(bound);
-                    choice.said = format!("{right} of {detected} right, so at least {bound:.3}");
+                    choice.summary = format!("{right} of {detected} right, so at least {bound:.3}");
                 }
                 Chosen::CannotBeReached { share, bound, detected } => {
                     choice.bound = Some(bound);
-                    choice.said = if detected == 0 {
+                    choice.summary = if detected == 0 {
                         "cannot be reached: nothing was detected".to_owned()
                     } else if share >= precision {
                         format!(
@@ -107,10 +107,10 @@ fn quantile(confidence: f64) -> f64 {
 }
 
 /// The lines of a table of choices.
-pub(super) fn lines(choices: &[Choice], wish: Wish, of: &str) -> Vec<String> {
-    let head = match wish.precision {
-        Some(precision) if wish.confidence > 0.5 => {
-            format!("thresholds for a precision of {precision}, {:.0} % sure, by {of}:", 100.0 * wish.confidence)
+pub(super) fn lines(choices: &[Choice], goal: Goal, of: &str) -> Vec<String> {
+    let head = match goal.precision {
+        Some(precision) if goal.confidence > 0.5 => {
+            format!("thresholds for a precision of {precision}, {:.0} % sure, by {of}:", 100.0 * goal.confidence)
         }
         Some(precision) => format!("thresholds for a precision of {precision}, by {of}:"),
         None => format!("thresholds with the best F1, by {of}:"),
@@ -118,27 +118,27 @@ pub(super) fn lines(choices: &[Choice], wish: Wish, of: &str) -> Vec<String> {
     let row = |choice: &Choice| {
         let threshold = choice.threshold.map_or("-".to_owned(), |threshold| format!("{threshold:.4}"));
         let recall = choice.recall.map_or("-".to_owned(), |recall| format!("{recall:.4}"));
-        format!("{}{threshold:>10}{recall:>10}  {}", column(&choice.label, 28), choice.said)
+        format!("{}{threshold:>10}{recall:>10}  {}", column(&choice.label, 28), choice.summary)
     };
     let names = format!("{}{:>10}{:>10}", column("class", 28), "threshold", "recall");
     [head, names].into_iter().chain(choices.iter().map(row)).collect()
 }
 
-/// Writes the thresholds for `scan`: a file that is there is kept under another name. What was said of it, for people.
+/// Writes the thresholds for `scan`: an existing file is kept under another name. Returns what to print about it.
 pub(super) fn save(
     folder: &Path,
     choices: &[Choice],
-    wish: Wish,
+    goal: Goal,
     how: &str,
 ) -> Result<(PathBuf, Vec<String>), CliError> {
     let path = folder.join(THRESHOLDS);
     let failed = |error: &dyn std::fmt::Display| CliError::Failed(format!("{}: {error}", path.display()));
-    let mut said = Vec::new();
+    let mut lines = Vec::new();
     let before = Thresholds::of_session(folder).map_err(|error| failed(&error))?.map(|(_, before)| before);
     let mut thresholds = before.clone().unwrap_or_default();
     for choice in choices {
         let own = thresholds.classes.remove(&choice.label).unwrap_or_default();
-        let own = match (choice.threshold, wish.precision) {
+        let own = match (choice.threshold, goal.precision) {
             (Some(threshold), precision) => {
                 let low = own.low.filter(|low| *low <= threshold);
                 Own { threshold: Some(threshold), low, precision, cannot_be_reached: false }
@@ -156,7 +156,7 @@ pub(super) fn save(
     if before.as_ref().is_some_and(|before| *before != thresholds) {
         let kept = folder.join(format!("{THRESHOLDS}.before"));
         fs::copy(&path, &kept).map_err(|error| failed(&error))?;
-        said.push(format!("the thresholds that were there are kept as {}", kept.display()));
+        lines.push(format!("the thresholds that were there are kept as {}", kept.display()));
     }
     let text = toml::to_string(&thresholds).map_err(|error| failed(&error))?;
     let comment: String = how.lines().map(|line| format!("# {}\n", printable(line))).collect();
@@ -166,8 +166,8 @@ pub(super) fn save(
         file.write_all(text.as_bytes())
     })
     .map_err(|error: std::io::Error| failed(&error))?;
-    said.push(format!("written for scan: {}", path.display()));
-    Ok((path, said))
+    lines.push(format!("written for scan: {}", path.display()));
+    Ok((path, lines))
 }
 
 #[cfg(test)]
@@ -188,32 +188,32 @@ mod tests {
             (scored(&[(0.9, false), (0.8, true)]), Some(2)),
             (Vec::new(), Some(1)),
         ];
-        let wish = Wish { precision: Some(0.9), confidence: 0.5 };
-        let choices = choose_all(&labels, &by_class, wish);
+        let goal = Goal { precision: Some(0.9), confidence: 0.5 };
+        let choices = choose_all(&labels, &by_class, goal);
         let chosen: Vec<_> = choices.iter().map(|choice| (choice.threshold, choice.recall)).collect();
         assert_eq!(chosen, [(Some(0.8), Some(0.5)), (None, None), (None, None)]);
-        let text = lines(&choices, wish, "marks").join("\n");
+        let text = lines(&choices, goal, "marks").join("\n");
         assert!(text.contains("cannot be reached: the best of any threshold is 0.500"), "{text}");
         assert!(text.contains("cannot be reached: nothing was detected"), "{text}");
         // Two of two would do as a share, and show too little.
-        let sure = choose_all(&labels, &by_class, Wish { precision: Some(0.9), confidence: 0.95 });
-        assert!(sure[0].threshold.is_none() && sure[0].said.contains("1.000 was seen"), "{:?}", sure[0]);
+        let sure = choose_all(&labels, &by_class, Goal { precision: Some(0.9), confidence: 0.95 });
+        assert!(sure[0].threshold.is_none() && sure[0].summary.contains("1.000 was seen"), "{:?}", sure[0]);
 
-        let (path, _) = save(folder.path(), &choices, wish, "by a test\non marks").unwrap();
+        let (path, _) = save(folder.path(), &choices, goal, "by a test\non marks").unwrap();
         assert!(fs::read_to_string(&path).unwrap().starts_with("# by a test\n# on marks\n"));
         let rules = Thresholds::read(&path).unwrap().rules(&labels).unwrap();
         assert_eq!(
             rules.iter().map(|rule| rule.map(|rule| rule.threshold)).collect::<Vec<_>>(),
             [Some(0.8), None, None]
         );
-        let best = Wish { precision: None, confidence: 0.95 };
+        let best = Goal { precision: None, confidence: 0.95 };
         let choices = choose_all(&labels, &by_class, best);
         assert_eq!(choices[0].threshold, Some(0.8));
-        let (_, said) = save(folder.path(), &choices, best, "again").unwrap();
-        assert!(said[0].contains("kept as"), "{said:?}");
+        let (_, lines) = save(folder.path(), &choices, best, "again").unwrap();
+        assert!(lines[0].contains("kept as"), "{lines:?}");
         let kept = Thresholds::read(&folder.path().join("thresholds.toml.before")).unwrap();
         assert_eq!(kept.classes["wren"].precision, Some(0.9));
-        // A class of which nothing was learned keeps what was said of it.
+        // A class of which nothing was learned keeps the comment in its file.
         assert!(Thresholds::read(&path).unwrap().classes["owl"].cannot_be_reached);
     }
 }

@@ -43,7 +43,7 @@ pub(super) struct Meter {
     bar: Option<ProgressBar>,
     files: usize,
     begun: Instant,
-    told: Option<Instant>,
+    printed: Option<Instant>,
 }
 
 impl Meter {
@@ -55,15 +55,15 @@ impl Meter {
             }
             bar
         });
-        Self { json, bar, files: 0, begun: Instant::now(), told: None }
+        Self { json, bar, files: 0, begun: Instant::now(), printed: None }
     }
 
-    /// Whether it is time to tell again.
+    /// Whether it is time to print again.
     fn is_due(&mut self) -> bool {
         let wait = if self.json { OBJECTS } else { LINES };
-        let due = self.told.is_none_or(|told| told.elapsed() >= wait);
+        let due = self.printed.is_none_or(|printed| printed.elapsed() >= wait);
         if due {
-            self.told = Some(Instant::now());
+            self.printed = Some(Instant::now());
         }
         due
     }
@@ -86,7 +86,7 @@ impl Meter {
     pub(super) fn begin(&mut self, files: usize) {
         self.files = files;
         self.begun = Instant::now();
-        self.told = None;
+        self.printed = None;
     }
 
     /// Seconds since it began.

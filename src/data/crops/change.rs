@@ -9,7 +9,7 @@ pub(super) fn change(crop: &mut [f32], bins: usize, behind: Option<&LogMel>, str
     const DECIBEL: f32 = std::f32::consts::LN_10 / 10.0;
     let level = strength * rng.between(-10.0, 10.0) * DECIBEL;
     let tilt = strength * rng.between(-6.0, 6.0) * DECIBEL;
-    // 4 kHz lies near bin 97, where telephones and 8 kHz recordings end.
+    // 4 kHz is near bin 97, where telephones and 8 kHz recordings end.
     let end = if rng.chance(0.2 * strength) { 80 + rng.below(40) } else { bins };
     let floor = f32::EPSILON.ln();
     if let Some(behind) = behind.filter(|behind| behind.frames > 0) {

@@ -27,8 +27,8 @@ pub(super) fn clusters(columns: usize, share: f32, holds_sound: &[bool], rng: &m
 }
 
 /// Which patches of a crop (frames, bins) hold sound: those where anything changes over the frames in any of the mel bins.
-/// Padding, digital silence and what lies above a cut-off do not change: patches of them are all alike, and none can be
-/// told from another.
+/// Padding, digital silence and what is above a cut-off do not change: patches of them are all alike, and none can be
+/// distinguished from another.
 pub(super) fn sound_patches(crop: &[f32], bins: usize) -> Vec<bool> {
     let (rows, columns) = (bins / PATCH, crop.len() / bins.max(1) / PATCH);
     let holds_sound = |patch: usize| {

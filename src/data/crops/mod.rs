@@ -1,7 +1,7 @@
 //! Batches to pretrain on: crops of sounds, each with its labels, its teacher's features and the patches to be shown.
 //!
 //! Every draw is a function of (seed, step, place), so that a run goes on anywhere. A batch's crops are all of one
-//! length; shorter ones come in larger numbers, so that every step hears as much sound.
+//! length; shorter ones come in larger numbers, so that every step contains as much sound.
 
 mod change;
 mod clusters;
@@ -238,7 +238,7 @@ impl Job {
         self.train[self.sums.partition_point(|&sum| sum <= wanted).min(self.train.len() - 1)]
     }
 
-    /// Adds a sound to a batch. `augment` says that it trains, and perhaps what is heard behind it.
+    /// Adds a sound to a batch. `augment`: it trains, perhaps with another sound behind it.
     fn add(
         &self,
         sounds: &mut Sounds,
@@ -252,12 +252,12 @@ impl Job {
         let spare = (mel.frames.saturating_sub(frames)) / PATCH;
         let first = if augment.is_some() { rng.below(spare + 1) } else { 0 };
         let begin = first * PATCH;
-        let heard = mel.frames.saturating_sub(begin).min(frames);
+        let valid = mel.frames.saturating_sub(begin).min(frames);
         let mut crop = vec![0.0; frames * bins];
-        crop[..heard * bins].copy_from_slice(&mel.data[begin * bins..(begin + heard) * bins]);
+        crop[..valid * bins].copy_from_slice(&mel.data[begin * bins..(begin + valid) * bins]);
         if let Some(behind) = augment {
             let behind = behind.map(|item| self.set.mel(item, extractor)).transpose()?;
-            change(&mut crop[..heard * bins], bins, behind.as_deref(), self.cut.augment, rng);
+            change(&mut crop[..valid * bins], bins, behind.as_deref(), self.cut.augment, rng);
         }
         let Normalisation { mean, std } = self.cut.normalisation;
         let by = if augment.is_some() { 0.15 * self.cut.augment } else { 0.0 };
@@ -265,11 +265,11 @@ impl Job {
         let scale = stretch / (2.0 * std);
         crop.iter_mut().for_each(|value| *value = (*value - mean) * scale);
         sounds.features.data.extend(crop);
-        sounds.features.valid.push(heard);
+        sounds.features.valid.push(valid);
         sounds.features.batch += 1;
 
         let columns = frames / PATCH;
-        let of_sound = (heard / PATCH).clamp(1, columns);
+        let of_sound = (valid / PATCH).clamp(1, columns);
         sounds.columns.push(of_sound);
         sounds.labels.push(match self.set.dataset().items[item].label {
             Label::One(class) => Some(class),
@@ -364,7 +364,7 @@ mod tests {
         assert_eq!(val.selection.kept(), 8 * 128 / PATCH);
     }
 
-    /// Half a second of sound in crops of up to 5 s: what lies behind it is padding, all alike.
+    /// Half a second of sound in crops of up to 5 s: what is behind it is padding, all alike.
     #[test]
     fn only_patches_that_hold_sound_are_hidden() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Sounds to pretrain on: whatever lies below some folders, labelled by folder where there are folders.
+//! Sounds to pretrain on: whatever is below some folders, labelled by folder where there are folders.
 
 use std::{
     collections::BTreeSet,
@@ -12,7 +12,7 @@ use crate::data::{DataError, Dataset, FileCount, Item, Label, Source};
 const UNLABELLED: &str = "unlabelled";
 
 /// The sounds below some folders, and others like `demo`'s where it is named. A folder directly below one of them is a class,
-/// unless it is called `unlabelled`; what lies in no such folder has no class.
+/// unless it is called `unlabelled`; what is in no such folder has no class.
 ///
 /// # Errors
 /// When a folder cannot be read, or there is no sound at all.
@@ -39,7 +39,7 @@ pub fn open_corpus(specs: &[String]) -> Result<Dataset, DataError> {
             left_out.extend(sounds.left_out);
             below.extend(sounds.sounds.into_iter().map(|path| (class.clone(), path)));
         }
-        // By path, whatever lies in folders: the order decides who validates.
+        // By path, whatever is in folders: the order decides who validates.
         below.sort_by(|a, b| a.1.cmp(&b.1));
         found.extend(
             below

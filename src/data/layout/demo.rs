@@ -7,7 +7,7 @@ pub(super) const NAME: &str = "demo";
 
 /// Clips of each class.
 const CLIPS: u64 = 40;
-/// What is pretrained on begins here, so that no backbone has heard what `demo` judges it by.
+/// What is pretrained on begins here, so that no backbone was trained on what `demo` evaluates it by.
 const PRETRAINING: std::ops::Range<u64> = 1000..1100;
 
 /// What is adapted to, and judged by.

@@ -71,7 +71,7 @@ impl Branch {
         !self.tree.sounds.is_empty()
     }
 
-    /// Whether some of its sounds lie in folders of its own.
+    /// Whether some of its sounds are in folders of its own.
     fn has_classes(&self) -> bool {
         self.tree.sounds.len() > self.listing.sounds.len()
     }
@@ -102,7 +102,7 @@ pub(super) fn wrapped(root: &Path, is_other_layout: impl Fn(&Path) -> bool) -> R
     }
     let mut with_sounds = Vec::new();
     for folder in listing.folders {
-        if is_other_layout(&folder) || !tree(&folder)?.sounds.is_empty() {
+        if !tree(&folder)?.sounds.is_empty() || is_other_layout(&folder) {
             with_sounds.push(folder);
         }
         if with_sounds.len() > 1 {

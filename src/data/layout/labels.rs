@@ -1,4 +1,4 @@
-//! One class written in several ways: Unicode forms are one class, other small differences are told.
+//! One class written in several ways: Unicode forms are one class, other small differences are reported.
 
 use std::collections::BTreeMap;
 

@@ -291,7 +291,7 @@ fn join(known: &mut Clip, further: Clip, file: &Path, problems: &mut Vec<Problem
     known.labels.extend(further.labels);
 }
 
-/// Hugging Face's rule: files below `train/`, `test/` and their kin are those parts, where every file lies in one.
+/// Hugging Face's rule: files below `train/`, `test/` and their kin are those parts, where every file is in one.
 fn split_by_folder(clips: &mut [Clip], root: &Path) {
     let part = |clip: &Clip| {
         let below = clip.path.strip_prefix(root).ok()?;

@@ -36,11 +36,11 @@ pub(super) const LAYOUT: Layout = Layout {
 
 /// Endings of files that may be tables of marks.
 const TABLES: &[&str] = &["txt", "csv", "tsv", "jsonl", "ndjson", "srt", "vtt"];
-/// Names of tables that mean all that lies in their folder.
+/// Names of tables that mean all that is in their folder.
 const LISTS: &[&str] = &["manifest", "metadata"];
 /// Files below a folder that are looked at before it is taken for something else.
 const LOOKED_AT: usize = 500;
-/// Frames of a window where nothing is said: 3 seconds in whole patches.
+/// Frames of a window by default: 3 seconds in whole patches.
 const FRAMES: usize = 304;
 
 /// The tables of marks at a path: the file itself, or those in and below a folder.
@@ -49,7 +49,7 @@ fn tables_at(path: &Path) -> Vec<PathBuf> {
     if !path.is_dir() {
         return Some(path.to_owned()).filter(is_table).into_iter().collect();
     }
-    // A manifest or Hugging Face's table speaks for the folder, whatever else lies there.
+    // A manifest or Hugging Face's table decides for the whole folder, whatever else is in it.
     let lists = LISTS.iter().flat_map(|name| TABLES.iter().map(move |ending| path.join(format!("{name}.{ending}"))));
     let list = lists.into_iter().find(|file| file.is_file());
     if let Some(list) = list {
@@ -119,7 +119,7 @@ fn read(path: &Path, options: &Options) -> Result<Reading, DataError> {
 }
 
 /// Frames of a window where a manifest gives parts of files: as long as nine of ten of them, in whole patches, at most 3 seconds.
-/// A longer window would hold what lies beside a part.
+/// A longer window would hold what is beside a part.
 fn typical(marked: &Marked) -> usize {
     /// The least that is proposed, as for clips.
     const LEAST: usize = 32;
@@ -205,7 +205,7 @@ fn unused(given: &Path, recordings: &[Recording], tables: &[PathBuf]) -> Result<
     Ok(left_out)
 }
 
-/// Refuses tables that a machine made, unless somebody trusts them: then the number of such rows.
+/// Refuses tables that a machine made, unless they are trusted: then the number of such rows.
 fn trust(tables: &[Marks], options: &Options) -> Result<usize, DataError> {
     let detections = tables.iter().filter_map(|table| Some((table, table.detections()?)));
     let mut trusted = 0;
@@ -218,7 +218,7 @@ fn trust(tables: &[Marks], options: &Options) -> Result<usize, DataError> {
                     "{rows} of {} {are} what a machine detected (the first in line {line}), and no truth to train on or to judge by",
                     table.form.title()
                 ),
-                remedy: "review them and save them without scores, or say --trust-detections".into(),
+                remedy: "review them and save them without scores, or give --trust-detections".into(),
             });
         }
         trusted += rows;
@@ -239,7 +239,7 @@ fn events(marks: &[Mark], length: u64, classes: &[String], counts: &mut Marked) 
         // Times are rounded when they are written: a hundredth of a second over the end is none.
         counts.beyond += usize::from(end > length + u64::from(SAMPLE_RATE) / 100);
         if let Ok(class) = classes.binary_search(&mark.label) {
-            events.push(Event { span: start..end.min(length), class, says: mark.says });
+            events.push(Event { span: start..end.min(length), class, presence: mark.presence });
         }
     }
     events.sort_by_key(|event| (event.span.start, event.span.end, event.class));
@@ -247,7 +247,7 @@ fn events(marks: &[Mark], length: u64, classes: &[String], counts: &mut Marked) 
     events
 }
 
-/// Which part each recording is of, where all lie in folders of parts.
+/// Which part each recording is of, where all are in folders of parts.
 fn splits(paths: &[PathBuf], root: &Path) -> BTreeMap<PathBuf, Split> {
     let part = |path: &PathBuf| {
         let names = path.strip_prefix(root).ok()?.parent()?.components();

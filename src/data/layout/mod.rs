@@ -113,8 +113,8 @@ pub fn read_with(spec: &str, options: &marks::Options) -> Result<Reading, DataEr
             _ => DataError::Io { path: path.to_owned(), source },
         });
     }
-    let at = unwrapped(path)?;
-    let mut reading = match LAYOUTS.iter().find(|layout| (layout.recognise)(&at)) {
+    let (at, layout) = unwrapped(path)?;
+    let mut reading = match layout {
         Some(layout) => (layout.read)(&at, options)?,
         None => {
             return Err(DataError::Unusable {
@@ -135,23 +135,29 @@ pub fn read_with(spec: &str, options: &marks::Options) -> Result<Reading, DataEr
     Ok(reading)
 }
 
-/// The folder that the data set lies in: the one given, or the only one with sounds in it, as archives unpack.
-fn unwrapped(path: &Path) -> Result<PathBuf, DataError> {
-    let is_other = |at: &Path| {
+/// The folder of the data set, which is the one given or the only one with sounds in it, as archives unpack; and its layout.
+/// Each folder is asked about once: some layouts walk all of it to know.
+fn unwrapped(path: &Path) -> Result<(PathBuf, Option<&'static Layout>), DataError> {
+    let other = |at: &Path| {
         let others = LAYOUTS.iter().filter(|layout| layout.name != folders::LAYOUT.name);
-        others.into_iter().any(|layout| (layout.recognise)(at))
+        others.into_iter().find(|layout| (layout.recognise)(at))
     };
     let mut at = path.to_owned();
     for _ in 0..WRAPPERS {
-        if !at.is_dir() || is_other(&at) {
-            break;
+        if let Some(layout) = other(&at) {
+            return Ok((at, Some(layout)));
         }
-        match folders::wrapped(&at, is_other)? {
+        let inner = if at.is_dir() { folders::wrapped(&at, |at| other(at).is_some())? } else { None };
+        match inner {
             Some(inner) => at = inner,
-            None => break,
+            None => {
+                let folders = Some(&folders::LAYOUT).filter(|layout| (layout.recognise)(&at));
+                return Ok((at, folders));
+            }
         }
     }
-    Ok(at)
+    let layout = LAYOUTS.iter().find(|layout| (layout.recognise)(&at));
+    Ok((at, layout))
 }
 
 /// The name of a data set from its path: its folder's, even when that is given as `.`.

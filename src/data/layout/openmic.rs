@@ -104,7 +104,7 @@ fn read(root: &Path) -> Result<Reading, DataError> {
             left_out.extend(sounds.remove(&key).map(|path| LeftOut { path, reason: Reason::Excluded }));
             continue;
         };
-        // `000_000123` lies in audio/000/.
+        // `000_000123` is in audio/000/.
         let Some(path) = sounds.remove(&key) else {
             let folder = key.split('_').next().unwrap_or_default();
             problems.push(missing(root.join("audio").join(folder).join(format!("{key}.ogg")), LABELS));

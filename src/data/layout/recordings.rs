@@ -1,4 +1,4 @@
-//! Which recordings tables of marks name, and what they say of each.
+//! Which recordings tables of marks name, and the marks of each.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,21 +25,21 @@ use crate::{
 /// Findings of one kind that are listed one by one.
 const LISTED: usize = 100;
 
-/// What the tables say of one recording.
+/// The marks and settings that the tables give one recording.
 #[derive(Default)]
 pub(super) struct Gathered {
     pub(super) marks: Vec<Mark>,
-    /// A table says that it holds nothing.
+    /// A table lists it as a recording without events.
     pub(super) silent: bool,
     pub(super) fold: BTreeSet<String>,
     pub(super) split: BTreeSet<String>,
     pub(super) group: BTreeSet<String>,
 }
 
-/// Where recordings are looked for: where the table says, then in its own folder, then everywhere below the data set's.
+/// Where recordings are looked for: where the table presence, then in its own folder, then everywhere below the data set's.
 pub(super) struct Places {
     root: PathBuf,
-    /// Sounds of folders that tables lie in.
+    /// Sounds of folders that tables are in.
     beside: BTreeMap<PathBuf, Sounds>,
     /// Sounds below the root, once they are needed.
     below: Option<Sounds>,

@@ -66,7 +66,7 @@ fn unread(path: &Path) -> Reason {
     }
 }
 
-/// What lies directly in a folder, each part by name. Housekeeping files and folders are in none of them.
+/// What is directly in a folder, each part by name. Housekeeping files and folders are in none of them.
 #[derive(Debug, Default)]
 pub struct Listing {
     /// Folders, and links to folders.

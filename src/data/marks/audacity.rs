@@ -1,7 +1,7 @@
 //! Audacity's label track: `start TAB end TAB title`, no header, and lines `\ TAB low TAB high` behind labels that have
 //! frequencies.
 
-use super::{By, Form, Mark, Outcome, Reading, stem_of, text};
+use super::{Annotator, Form, Mark, Outcome, Reading, stem_of, text};
 
 /// Whether a first line is one: a number, and a TAB.
 pub(super) fn is(first: &str) -> bool {
@@ -56,7 +56,7 @@ pub(super) fn read(text: &str, mut reading: Reading) -> Outcome {
                     end,
                     label: title.trim().to_owned(),
                     score,
-                    by: if score.is_some() { By::Machine } else { By::Unsaid },
+                    by: if score.is_some() { Annotator::Machine } else { Annotator::Unknown },
                     line,
                     ..Mark::default()
                 });

@@ -1,7 +1,7 @@
 //! Tables with a header: which they are, and their rows.
 
 use super::{
-    By, Form, Mark, Options, Outcome, Reading, Says,
+    Annotator, Form, Mark, Options, Outcome, Presence, Reading,
     fields::{AUDIO, Columns},
     last_part, raven, stem_of,
 };
@@ -188,18 +188,32 @@ fn rows(table: &Table, columns: &Columns<'_>, form: Form, mut reading: Reading) 
             reading.no_call(name, line);
             continue;
         }
-        let says = match columns.text(row, &["label_type"]).as_deref() {
-            Some("negative") => Says::Absent,
-            Some("uncertain") => Says::Uncertain,
-            _ => Says::Present,
+        let presence = match columns.text(row, &["label_type"]).as_deref() {
+            Some("negative") => Presence::Absent,
+            Some("uncertain") => Presence::Uncertain,
+            _ => Presence::Present,
         };
         let (low_hz, high_hz) = columns.band(row);
-        let by = if score.is_some() || form == Form::Birdnet { By::Machine } else { By::Unsaid };
+        let by = if score.is_some() || form == Form::Birdnet { Annotator::Machine } else { Annotator::Unknown };
         let path = path.filter(|_| form != Form::AudiosetStrong).map(|path| path.replace('\\', "/"));
         let cell = |names: &[&str]| columns.text(row, names).filter(|_| form == Form::Generic);
         let (fold, split, group) = (cell(FOLD), cell(SPLIT), cell(GROUP));
-        let mark =
-            Mark { audio: name, path, start, end, label, low_hz, high_hz, score, by, says, line, fold, split, group };
+        let mark = Mark {
+            audio: name,
+            path,
+            start,
+            end,
+            label,
+            low_hz,
+            high_hz,
+            score,
+            by,
+            presence,
+            line,
+            fold,
+            split,
+            group,
+        };
         if form != Form::Generic || !mark.label.contains(';') {
             reading.take(mark);
             continue;
@@ -227,8 +241,8 @@ fn kaleidoscope(table: &Table, columns: &Columns<'_>, mut reading: Reading) -> O
             continue;
         };
         let (label, by) = match columns.text(row, &["manual id"]) {
-            Some(label) => (label, By::Person),
-            None => (columns.text(row, &["auto id", "top1match"]).unwrap_or_default(), By::Machine),
+            Some(label) => (label, Annotator::Person),
+            None => (columns.text(row, &["auto id", "top1match"]).unwrap_or_default(), Annotator::Machine),
         };
         let folders = [columns.text(row, &["indir"]), columns.text(row, &["folder"]), Some(file.clone())];
         let path: Vec<String> = folders.into_iter().flatten().map(|part| part.replace('\\', "/")).collect();
@@ -265,9 +279,9 @@ fn few_shot(table: &Table, columns: &Columns<'_>, mut reading: Reading) -> Outco
             continue;
         };
         for &class in &classes {
-            let says = match row.text(class).unwrap_or_default().to_ascii_uppercase().as_str() {
-                "POS" => Says::Present,
-                "UNK" => Says::Uncertain,
+            let presence = match row.text(class).unwrap_or_default().to_ascii_uppercase().as_str() {
+                "POS" => Presence::Present,
+                "UNK" => Presence::Uncertain,
                 "NEG" | "" => continue,
                 other => {
                     reading.wrong(line, format!("{other:?} is none of POS, NEG and UNK"));
@@ -276,7 +290,7 @@ fn few_shot(table: &Table, columns: &Columns<'_>, mut reading: Reading) -> Outco
             };
             let (audio, path) = (last_part(&file).to_owned(), Some(file.replace('\\', "/")));
             let label = table.columns[class].clone();
-            reading.take(Mark { audio, path, start, end, label, says, line, ..Mark::default() });
+            reading.take(Mark { audio, path, start, end, label, presence, line, ..Mark::default() });
         }
     }
     reading.finish(Form::FewShot)

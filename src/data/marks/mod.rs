@@ -1,4 +1,4 @@
-//! Marks: what somebody, or a machine, said sounds where in a recording; read from the tables of other programs.
+//! Marks: which class sounds where in a recording, as a person or a machine annotated it; read from tables of other programs.
 //!
 //! The content of a file decides what it is, and columns go by their names, never by their places. A file is read whole or
 //! refused with the line that is wrong.
@@ -63,29 +63,29 @@ impl Form {
     }
 }
 
-/// Who says so.
+/// Who made a mark.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum By {
-    /// The file does not say; nothing in it shows that no person did.
+pub enum Annotator {
+    /// The file does not name one; nothing in it shows a machine.
     #[default]
-    Unsaid,
+    Unknown,
     /// A person.
     Person,
     /// A machine: a score or an automatic column shows it. Such a mark is a detection to review and no truth.
     Machine,
 }
 
-/// What a mark says of its class.
+/// Whether the class of a mark sounds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Says {
+pub enum Presence {
     /// It sounds there.
     #[default]
     Present,
     /// It does not.
     Absent,
-    /// Nobody could tell.
+    /// The annotator was not sure.
     Uncertain,
 }
 
@@ -108,10 +108,10 @@ pub struct Mark {
     pub high_hz: Option<f64>,
     /// How sure a machine was.
     pub score: Option<f64>,
-    /// Who says so.
-    pub by: By,
-    /// What it says.
-    pub says: Says,
+    /// Who made a mark.
+    pub by: Annotator,
+    /// Whether its class sounds.
+    pub presence: Presence,
     /// The line that it is on, counted from 1.
     pub line: u64,
     /// The fold, the part and the group of its recording, as a manifest gives them.
@@ -132,7 +132,7 @@ pub struct Marks {
     pub form: Form,
     /// Its events, in the order of the file.
     pub marks: Vec<Mark>,
-    /// Recordings that it names and that have no event: somebody listened to all of each.
+    /// Recordings that it names and that have no event: they were marked in full.
     pub silent: Vec<String>,
     /// Rows with a place and without a label: no events.
     pub unlabelled: usize,
@@ -143,13 +143,13 @@ pub struct Marks {
 impl Marks {
     /// Rows that a machine made, and the line of the first: detections to review and no truth.
     pub fn detections(&self) -> Option<(usize, u64)> {
-        let marks = self.marks.iter().filter(|mark| mark.by == By::Machine).map(|mark| mark.line);
+        let marks = self.marks.iter().filter(|mark| mark.by == Annotator::Machine).map(|mark| mark.line);
         let lines: Vec<u64> = marks.chain(self.no_calls.iter().copied()).collect();
         Some((lines.len(), lines.iter().copied().min()?))
     }
 }
 
-/// What a person may have to say about marks.
+/// How marks are read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Options {
@@ -158,16 +158,16 @@ pub struct Options {
     pub label_column: Option<String>,
     /// What a machine detected is taken as if a person had marked it.
     pub trust_detections: bool,
-    /// Everything in every recording that the tables name was marked, so that what lies between marks is background.
+    /// Everything in every recording that the tables name was marked, so that what is between marks is background.
     pub marked_in_full: bool,
-    /// Frames of 10 ms of a window; 3 seconds where nothing is said. A run's recipe knows its own.
+    /// Frames of 10 ms of a window; 3 seconds by default. A run's recipe has its own.
     #[serde(skip)]
     pub frames: Option<usize>,
 }
 
 impl Options {
-    /// Whether nothing was said that a session has to remember.
-    pub fn is_unsaid(&self) -> bool {
+    /// Whether there is nothing that a session has to record.
+    pub fn is_default(&self) -> bool {
         *self == Self { frames: self.frames, ..Self::default() }
     }
 }
@@ -210,7 +210,7 @@ pub fn read(file: &Path, options: &Options) -> Result<Marks, DataError> {
     marks.map_err(|(first, more)| DataError::Problems { first, more, spec: file.display().to_string() })
 }
 
-/// Most bytes of a file that are looked at to tell what it is.
+/// Most bytes of a file that are read to recognise it.
 const LOOK: u64 = 1 << 16;
 
 /// What form of marks a file is, by its beginning; `None` where it is none, or cannot be read.

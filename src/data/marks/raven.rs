@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::{
-    By, Form, Mark, Outcome, Reading,
+    Annotator, Form, Mark, Outcome, Reading,
     fields::{AUDIO, Columns},
     last_part, stem_of,
 };
@@ -85,7 +85,7 @@ pub(super) fn read(table: &Table, columns: &Columns<'_>, mut reading: Reading) -
             low_hz,
             high_hz,
             score,
-            by: if score.is_some() { By::Machine } else { By::Unsaid },
+            by: if score.is_some() { Annotator::Machine } else { Annotator::Unknown },
             line,
             ..Mark::default()
         };

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Event, Says, covered};
+use super::{Event, Presence, covered};
 use crate::{
     audio::SAMPLE_RATE,
     data::Split,
@@ -20,7 +20,7 @@ pub struct Recording {
     pub samples: u64,
     /// Its events, cut to its length, in the order of their beginnings.
     pub events: Vec<Event>,
-    /// Somebody marked everything in it.
+    /// Everything in it was marked.
     pub complete: bool,
     /// Its fold.
     pub fold: Option<u32>,
@@ -43,17 +43,17 @@ pub struct Marked {
     pub with_events: usize,
     /// Windows in which nothing is marked.
     pub background: usize,
-    /// Windows of which a class is masked: a sliver of an event, or one that nobody could tell.
+    /// Windows of which a class is masked: a sliver of an event, or one that was uncertain.
     pub masked: usize,
     /// Background windows that are not used, since there are enough.
     pub spare: usize,
     /// Rows without a label.
     pub unlabelled: usize,
-    /// Events that lie outside of their recordings.
+    /// Events that are outside of their recordings.
     pub outside: usize,
     /// Events that reach beyond the end of their recordings, and are cut there.
     pub beyond: usize,
-    /// Rows of tables that a machine made and that are taken as truth, because somebody said so.
+    /// Rows of tables that a machine made and that are taken as truth, because `trust_detections` asks for it.
     pub trusted: usize,
 }
 
@@ -67,7 +67,7 @@ impl Marked {
     pub fn by_class(&self, classes: usize) -> Vec<(usize, f64)> {
         let mut all = vec![(0, 0.0); classes];
         for recording in &self.recordings {
-            for event in recording.events.iter().filter(|event| event.says == Says::Present) {
+            for event in recording.events.iter().filter(|event| event.presence == Presence::Present) {
                 if let Some(own) = all.get_mut(event.class) {
                     own.0 += 1;
                 }
@@ -121,7 +121,7 @@ impl Marked {
         let open = self.recordings.len() - self.complete();
         say(open, &|| {
             format!(
-                "nothing says that {} marked in full, so background is not taken from there; --marked-in-full says so",
+                "it is not known that {} marked in full, so background is not taken from there; give --marked-in-full if it was",
                 if open == 1 { "1 recording was".to_owned() } else { format!("{} recordings were", thousands(open)) }
             )
         });

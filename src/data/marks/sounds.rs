@@ -57,7 +57,7 @@ impl Sounds {
         let alike = |place: usize| {
             let own = self.paths[place].parent().into_iter().flat_map(|folder| folder.components().rev());
             let own = own.map(|part| folded(&part.as_os_str().to_string_lossy()));
-            own.zip(&folders).take_while(|(own, told)| own == *told && !told.is_empty()).count()
+            own.zip(&folders).take_while(|(own, given)| own == *given && !given.is_empty()).count()
         };
         let most = found.iter().map(|&place| alike(place)).max().unwrap_or(0);
         let best: Vec<usize> = found.iter().copied().filter(|&place| alike(place) == most).collect();

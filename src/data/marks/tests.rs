@@ -10,7 +10,7 @@ fn read_as(name: &str, content: impl AsRef<[u8]>) -> Result<Marks, String> {
     read(&file, &Options::default()).map_err(|error| error.to_string())
 }
 
-fn told(marks: &Marks) -> Vec<(String, f64, f64, String)> {
+fn listed(marks: &Marks) -> Vec<(String, f64, f64, String)> {
     marks.marks.iter().map(|mark| (mark.audio.clone(), mark.start, mark.end, mark.label.clone())).collect()
 }
 
@@ -50,10 +50,10 @@ fn samples_read_as_expected() {
                 .then(a.end.total_cmp(&b.end))
                 .then(key(a).cmp(&key(b)))
         });
-        let by = |by: By| match by {
-            By::Unsaid => "",
-            By::Person => "person",
-            By::Machine => "machine",
+        let by = |by: Annotator| match by {
+            Annotator::Unknown => "",
+            Annotator::Person => "person",
+            Annotator::Machine => "machine",
         };
         let found: Vec<String> = sorted
             .into_iter()
@@ -135,11 +135,11 @@ fn wrong_lines_are_refused_with_their_number() {
 fn other_tables_of_the_reference_are_read() {
     let one = |name: &str, text: &str| {
         let marks = read_as(name, text).unwrap();
-        (marks.form, told(&marks), marks.marks.iter().map(|mark| (mark.by, mark.says)).collect::<Vec<_>>())
+        (marks.form, listed(&marks), marks.marks.iter().map(|mark| (mark.by, mark.presence)).collect::<Vec<_>>())
     };
     let event = |audio: &str, start: f64, end: f64, label: &str| (audio.to_owned(), start, end, label.to_owned());
-    let machine = vec![(By::Machine, Says::Present)];
-    let unsaid = vec![(By::Unsaid, Says::Present)];
+    let machine = vec![(Annotator::Machine, Presence::Present)];
+    let unsaid = vec![(Annotator::Unknown, Presence::Present)];
 
     let srt = "1\r\n00:00:00,500 --> 00:01:01,750\r\nwren\r\n\r\n2\r\n00:00:02,000 --> 00:00:03,000\r\n\r\n";
     assert_eq!(one("a.srt", srt), (Form::Subtitles, vec![event("a", 0.5, 61.75, "wren")], unsaid.clone()));
@@ -159,8 +159,8 @@ fn other_tables_of_the_reference_are_read() {
     assert_eq!(one("b.txt", three), (Form::Raven, vec![event("a.wav", 3.0, 6.0, "wren")], machine));
     let hoplite = "recording,start_offset_s,end_offset_s,label,label_type\na.wav,0,5,wren,positive\na.wav,5,10,wren,negative\n\
                    a.wav,10,15,wren,uncertain\n";
-    let says: Vec<Says> = one("h.csv", hoplite).2.into_iter().map(|(_, says)| says).collect();
-    assert_eq!(says, [Says::Present, Says::Absent, Says::Uncertain]);
+    let presence: Vec<Presence> = one("h.csv", hoplite).2.into_iter().map(|(_, says)| says).collect();
+    assert_eq!(presence, [Presence::Present, Presence::Absent, Presence::Uncertain]);
     let few = "Audiofilename,Starttime,Endtime,AGGM,SOCM\na.wav,0.5,0.9,POS,NEG\na.wav,1,2,UNK,POS\n";
     assert_eq!(
         one("f.csv", few).1,

@@ -5,7 +5,7 @@ use std::{
     ops::Range,
 };
 
-use super::Says;
+use super::Presence;
 use crate::{audio::SAMPLE_RATE, random::KeyedRng};
 
 /// Overlap with an event from which on its class counts as in a window, in seconds; half of the event does as well. The
@@ -17,7 +17,7 @@ const LEAST_SHARE: f64 = 0.5;
 pub(in crate::data) const BACKGROUND: usize = 2;
 /// Places that a window of training may be at, the first of which is the one for evaluation.
 const PLACES: usize = 4;
-/// Draws for each further place; where events lie close, few places hold the same.
+/// Draws for each further place; where events are close, few places hold the same.
 const DRAWS: usize = 6;
 
 /// An event in a recording.
@@ -27,8 +27,8 @@ pub struct Event {
     pub span: Range<u64>,
     /// Index of its class.
     pub class: usize,
-    /// What is said of the class.
-    pub says: Says,
+    /// Whether the class sounds.
+    pub presence: Presence,
 }
 
 /// A window and what it holds.
@@ -38,7 +38,7 @@ pub struct Window {
     /// in each epoch, evaluation takes the first.
     pub starts: Vec<u64>,
     /// Classes that are known here, and whether each sounds. A class that is not named is masked: too little of it is in the
-    /// window to count, or nobody could tell.
+    /// window to count, or the annotator was not sure.
     pub known: Vec<(usize, bool)>,
 }
 
@@ -62,7 +62,7 @@ pub struct Timeline {
 }
 
 impl Timeline {
-    /// The events of one recording, of so many classes. `complete`: somebody marked everything in it. Where marks say of
+    /// The events of one recording, of so many classes. `complete`: it was marked in full. Where marks say of
     /// single classes that they are absent, and the recording was not marked in full, nothing is known of the other classes.
     pub fn new(events: &[Event], classes: usize, complete: bool) -> Self {
         let mut events = events.to_vec();
@@ -74,7 +74,7 @@ impl Timeline {
                 Some(*most)
             })
             .collect();
-        let single = events.iter().any(|event| event.says == Says::Absent);
+        let single = events.iter().any(|event| event.presence == Presence::Absent);
         let others = if single && !complete { None } else { Some(false) };
         Self { events, furthest, classes, others }
     }
@@ -96,11 +96,11 @@ impl Timeline {
         let mut masked = BTreeSet::new();
         for (event, overlap) in self.within(window) {
             let counts = overlap >= needed(&event.span);
-            match event.says {
-                Says::Present if counts => state[event.class] = Some(true),
-                Says::Present | Says::Uncertain => _ = masked.insert(event.class),
-                Says::Absent if counts && state[event.class] != Some(true) => state[event.class] = Some(false),
-                Says::Absent => {}
+            match event.presence {
+                Presence::Present if counts => state[event.class] = Some(true),
+                Presence::Present | Presence::Uncertain => _ = masked.insert(event.class),
+                Presence::Absent if counts && state[event.class] != Some(true) => state[event.class] = Some(false),
+                Presence::Absent => {}
             }
         }
         for class in masked {
@@ -118,7 +118,7 @@ fn needed(event: &Range<u64>) -> u64 {
     half.min((LEAST_OVERLAP_S * f64::from(SAMPLE_RATE)) as u64)
 }
 
-/// Samples that two stretches share; one where an instant lies inside.
+/// Samples that two stretches share; one where an instant is inside.
 fn shared(window: &Range<u64>, event: &Range<u64>) -> u64 {
     if event.start == event.end {
         return u64::from(window.contains(&event.start));
@@ -127,12 +127,12 @@ fn shared(window: &Range<u64>, event: &Range<u64>) -> u64 {
 }
 
 /// The windows of one recording of `length` samples, `size` samples each: around every event, and between events where
-/// somebody marked all of the recording. Shifts are drawn, and always the same for the same `name`.
+/// all of the recording was marked. Shifts are drawn, and always the same for the same `name`.
 pub fn windows(name: &str, length: u64, size: u64, events: &[Event], complete: bool, classes: usize) -> Vec<Window> {
     let last = length.saturating_sub(size);
     let mut starts = BTreeSet::new();
     for (index, event) in events.iter().enumerate() {
-        if event.says == Says::Uncertain || event.span.start >= length {
+        if event.presence == Presence::Uncertain || event.span.start >= length {
             continue;
         }
         let mut rng = KeyedRng::new(0, &format!("window {name}"), 0, index as u64);
@@ -226,7 +226,7 @@ fn background(name: &str, length: u64, size: u64, events: &[Event], with_events:
 /// Samples in which each class sounds, overlaps counted once.
 pub fn covered(events: &[Event]) -> BTreeMap<usize, u64> {
     let mut spans: BTreeMap<usize, Vec<&Range<u64>>> = BTreeMap::new();
-    for event in events.iter().filter(|event| event.says == Says::Present) {
+    for event in events.iter().filter(|event| event.presence == Presence::Present) {
         spans.entry(event.class).or_default().push(&event.span);
     }
     let union = |mut spans: Vec<&Range<u64>>| {
@@ -249,7 +249,7 @@ mod tests {
 
     fn event(start: f64, end: f64, class: usize) -> Event {
         let samples = |seconds: f64| (seconds * S as f64) as u64;
-        Event { span: samples(start)..samples(end), class, says: Says::Present }
+        Event { span: samples(start)..samples(end), class, presence: Presence::Present }
     }
 
     fn holds(window: &Range<u64>, events: &[Event], classes: usize) -> Vec<(usize, bool)> {
@@ -275,10 +275,10 @@ mod tests {
         assert_eq!(held(3.0, 3.0), Some(false));
         // One that counts beats a sliver of another of its class.
         assert!(holds(&window, &[event(2.9, 9.0, 0), event(1.0, 2.0, 0)], 1).contains(&(0, true)));
-        let unsure = Event { says: Says::Uncertain, ..event(1.0, 2.0, 0) };
+        let unsure = Event { presence: Presence::Uncertain, ..event(1.0, 2.0, 0) };
         assert_eq!(holds(&window, std::slice::from_ref(&unsure), 2), [(1, false)]);
         // A mark that says no speaks of its class alone, unless everything was marked.
-        let absent = Event { says: Says::Absent, ..event(1.0, 2.0, 0) };
+        let absent = Event { presence: Presence::Absent, ..event(1.0, 2.0, 0) };
         assert_eq!(holds(&window, std::slice::from_ref(&absent), 2), [(0, false)]);
         assert_eq!(Timeline::new(&[absent], 2, true).holds(&window), [(0, false), (1, false)]);
     }
@@ -323,7 +323,7 @@ mod tests {
         // Drawn, and the same each time; another for another recording.
         assert_eq!(all, windows("a.wav", 60 * S, 3 * S, &events, false, 2));
         assert_ne!(all, windows("b.wav", 60 * S, 3 * S, &events, false, 2));
-        // Beyond the end nothing can be heard.
+        // Beyond the end there is no sound.
         assert!(windows("a.wav", 60 * S, 3 * S, &[event(61.0, 62.0, 0)], false, 2).is_empty());
     }
 

@@ -25,7 +25,7 @@ fn prefix(tensors: &Tensors) -> Option<&'static str> {
         .find(|prefix| ["time_pos_embed", "freq_pos_embed"].iter().all(|name| tensors.has(&format!("{prefix}{name}"))))
 }
 
-/// Where the batch norm lies: under a number in all but Hugging Face's CED.
+/// Where the batch norm is: under a number in all but Hugging Face's CED.
 fn batch_norm(tensors: &Tensors, prefix: &str) -> Option<String> {
     ["init_bn.1", "init_bn"]
         .into_iter()
@@ -112,7 +112,7 @@ pub(super) fn open(tensors: Tensors) -> Result<Checkpoint, ModelError> {
     }
     notes.extend(settings.whole.as_ref().and_then(|settings| settings.unknown(CED)));
     notes.extend(features.as_ref().and_then(|settings| settings.unknown(CED_FEATURES)));
-    let said = super::multi_label(settings.whole.as_ref())?;
+    let given = super::multi_label(settings.whole.as_ref())?;
     let ignored = ignored(&tensors, &map, |name| match name {
         _ if name.contains("front_end.") => "a table of its front end, which is computed here",
         _ if name.ends_with("num_batches_tracked") => "a count of training's batches",
@@ -131,7 +131,7 @@ pub(super) fn open(tensors: Tensors) -> Result<Checkpoint, ModelError> {
         config,
         labels,
         // AudioSet's classes, which occur together: its makers answer with sigmoids.
-        multi_label: said.or((classes > 0).then_some(true)),
+        multi_label: given.or((classes > 0).then_some(true)),
         normalisation: Some(Normalisation::NONE),
         notes,
         ignored,
@@ -194,7 +194,7 @@ impl Said {
         self.encoder.iter().chain(&self.whole)
     }
 
-    /// The frames of its own length: as said, if as many make its columns.
+    /// The frames of its own length: as given, if as many make its columns.
     fn length(&self, usual: usize, columns: usize, width: usize) -> Result<usize, ModelError> {
         for settings in self.all() {
             if let Some(frames) = settings.size("target_length")? {
@@ -212,8 +212,8 @@ impl Said {
     fn stride(&self, patch: [usize; 2]) -> Result<(), ModelError> {
         for settings in self.all() {
             for key in ["patch_size", "patch_stride"] {
-                if settings.pair(key)?.is_some_and(|said| said != patch) {
-                    let why = format!("the weights' patches are {} x {} and lie side by side", patch[0], patch[1]);
+                if settings.pair(key)?.is_some_and(|given| given != patch) {
+                    let why = format!("the weights' patches are {} x {} and are side by side", patch[0], patch[1]);
                     return Err(settings.refuse(key, &why, BELONG));
                 }
             }

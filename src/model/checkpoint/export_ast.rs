@@ -1,11 +1,11 @@
 //! Out to Hugging Face's AST: a folder that `transformers` loads with `from_pretrained`.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{fs, path::Path};
 
 use serde_json::json;
 
 use super::{
-    export_parts::{fold_low_rank, values, write},
+    export_parts::{class_names, fold_low_rank, values, write},
     safetensors,
 };
 use crate::model::{ModelError, Opened, ParamSpec, Part, Pooling, Stem};
@@ -69,13 +69,7 @@ pub(super) fn to_folder(folder: &Path, opened: &Opened, head: bool) -> Result<()
     })?;
 
     let config = &opened.config;
-    let labels: BTreeMap<String, String> = match &opened.labels {
-        Some(labels) if head => labels.iter().enumerate().map(|(id, label)| (id.to_string(), label.clone())).collect(),
-        _ if head => (0..config.classes).map(|id| (id.to_string(), format!("LABEL_{id}"))).collect(),
-        _ => BTreeMap::new(),
-    };
-    let ids: BTreeMap<&String, usize> =
-        labels.iter().filter_map(|(id, label)| Some((label, id.parse().ok()?))).collect();
+    let [id2label, label2id] = class_names(opened, head);
     let mut settings = json!({
         "architectures": [if head { "ASTForAudioClassification" } else { "ASTModel" }],
         "model_type": "audio-spectrogram-transformer",
@@ -94,8 +88,8 @@ pub(super) fn to_folder(folder: &Path, opened: &Opened, head: bool) -> Result<()
         "dtype": "float32",
     });
     if head {
-        settings["id2label"] = json!(labels);
-        settings["label2id"] = json!(ids);
+        settings["id2label"] = id2label;
+        settings["label2id"] = label2id;
     }
     write(&folder.join("config.json"), &settings)?;
     let mut front_end = json!({

@@ -1,11 +1,11 @@
 //! Out to CED's and Dasheng's own form: a folder with the names that their makers' code for `transformers` reads.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{fs, path::Path};
 
 use serde_json::json;
 
 use super::{
-    export_parts::{fold_low_rank, values, write},
+    export_parts::{class_names, fold_low_rank, values, write},
     safetensors,
 };
 use crate::model::{ModelError, Opened, ParamSpec, Part, Stem};
@@ -73,13 +73,7 @@ pub(super) fn to_folder(folder: &Path, opened: &Opened, head: bool) -> Result<()
         Ok(values)
     })?;
 
-    let labels: BTreeMap<String, String> = match &opened.labels {
-        Some(labels) if head => labels.iter().enumerate().map(|(id, label)| (id.to_string(), label.clone())).collect(),
-        _ if head => (0..config.classes).map(|id| (id.to_string(), format!("LABEL_{id}"))).collect(),
-        _ => BTreeMap::new(),
-    };
-    let ids: BTreeMap<&String, usize> =
-        labels.iter().filter_map(|(id, label)| Some((label, id.parse().ok()?))).collect();
+    let [id2label, label2id] = class_names(opened, head);
     let encoder = json!({
         "embed_dim": config.hidden,
         "depth": config.depth,
@@ -104,8 +98,8 @@ pub(super) fn to_folder(folder: &Path, opened: &Opened, head: bool) -> Result<()
     };
     if head {
         settings["outputdim"] = json!(config.classes);
-        settings["id2label"] = json!(labels);
-        settings["label2id"] = json!(ids);
+        settings["id2label"] = id2label;
+        settings["label2id"] = label2id;
     }
     write(&folder.join("config.json"), &settings)?;
     let kind = if is_dasheng { "DashengFeatureExtractor" } else { "CedFeatureExtractor" };

@@ -1,8 +1,9 @@
 //! What the forms that a model is exported to have in common.
 
-use std::{io::Write, path::Path};
+use std::{collections::BTreeMap, io::Write, path::Path};
 
 use candle_core::{DType, Tensor};
+use serde_json::{Value, json};
 
 use crate::{
     atomic,
@@ -31,8 +32,22 @@ pub(super) fn fold_low_rank(opened: &Opened, ours: &str, third: usize, weight: &
     Ok(())
 }
 
+/// `id2label` and `label2id` of a `config.json`: the classes by number and by name, `LABEL_0` and so on where they have no
+/// names; empty without a head.
+pub(super) fn class_names(opened: &Opened, head: bool) -> [Value; 2] {
+    let name = |id: usize| opened.labels.as_ref().map_or_else(|| format!("LABEL_{id}"), |labels| labels[id].clone());
+    let classes = match &opened.labels {
+        _ if !head => 0,
+        Some(labels) => labels.len(),
+        None => opened.config.classes,
+    };
+    let by_id: BTreeMap<String, String> = (0..classes).map(|id| (id.to_string(), name(id))).collect();
+    let by_name: BTreeMap<String, usize> = (0..classes).map(|id| (name(id), id)).collect();
+    [json!(by_id), json!(by_name)]
+}
+
 /// Writes settings as indented JSON.
-pub(super) fn write(path: &Path, settings: &serde_json::Value) -> Result<(), ModelError> {
+pub(super) fn write(path: &Path, settings: &Value) -> Result<(), ModelError> {
     atomic::write(path, |file| writeln!(file, "{settings:#}"))
         .map_err(|source| ModelError::Io { path: path.to_owned(), source })
 }

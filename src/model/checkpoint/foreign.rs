@@ -5,7 +5,7 @@ use std::{fs::File, io::Read, path::Path};
 
 use crate::model::ModelError;
 
-/// Bytes that tell.
+/// Bytes that are enough to recognise a format.
 const ENOUGH: u64 = 512;
 
 /// The first bytes of a file.

@@ -9,7 +9,8 @@ use std::{
 
 use super::{
     openai::hugging_face,
-    tensors::{CUT_SHORT, Dtype, Place, Tensors},
+    place::{Dtype, Place},
+    tensors::{CUT_SHORT, Tensors},
 };
 use crate::model::ModelError;
 

@@ -70,12 +70,12 @@ pub(super) fn open(tensors: Tensors) -> Result<Checkpoint, ModelError> {
         ("patch_size", patch[0]),
     ];
     let settings = Settings::beside(&tensors, "config.json", AST, &sizes)?;
-    let said = settings.as_ref();
+    let given = settings.as_ref();
     let number = |key: &str, usual: usize| -> Result<usize, ModelError> {
-        Ok(said.map(|settings| settings.size(key)).transpose()?.flatten().unwrap_or(usual))
+        Ok(given.map(|settings| settings.size(key)).transpose()?.flatten().unwrap_or(usual))
     };
-    let norm_eps = said.map(|settings| settings.number("layer_norm_eps")).transpose()?.flatten().unwrap_or(NORM_EPS);
-    if let Some(settings) = said.filter(|_| norm_eps <= 0.0) {
+    let norm_eps = given.map(|settings| settings.number("layer_norm_eps")).transpose()?.flatten().unwrap_or(NORM_EPS);
+    if let Some(settings) = given.filter(|_| norm_eps <= 0.0) {
         return Err(settings.refuse("layer_norm_eps", "it must be above 0", BELONG));
     }
     let (mel_bins, frames) = (number("num_mel_bins", MEL_BINS)?, number("max_length", FRAMES)?);
@@ -98,7 +98,7 @@ pub(super) fn open(tensors: Tensors) -> Result<Checkpoint, ModelError> {
         classes: size(&tensors, "classifier.dense.weight", 0),
     };
     config.check_backbone()?;
-    if let Some(settings) = said.filter(|_| config.front_end().is_err()) {
+    if let Some(settings) = given.filter(|_| config.front_end().is_err()) {
         return Err(settings.refuse(
             "num_mel_bins",
             "AST's filter bank here has 128",
@@ -107,7 +107,7 @@ pub(super) fn open(tensors: Tensors) -> Result<Checkpoint, ModelError> {
     }
     let mut notes = Vec::new();
     let positions = size(&tensors, &format!("{prefix}embeddings.position_embeddings"), 1);
-    if said.is_none() {
+    if given.is_none() {
         // Strides, length and heads are nowhere in the tensors.
         if positions != config.tokens() {
             let problem = format!(
@@ -131,7 +131,7 @@ pub(super) fn open(tensors: Tensors) -> Result<Checkpoint, ModelError> {
     map.copy("cls_token", format!("{embeddings}.cls_token"), &[hidden]);
     map.copy("dist_token", format!("{embeddings}.distillation_token"), &[hidden]);
     map.copy("pos_embed", format!("{embeddings}.position_embeddings"), &[config.tokens(), hidden]);
-    let biases = qkv_biases(said, tensors.has(&format!("{}.attention.attention.query.bias", block(0))))?;
+    let biases = qkv_biases(given, tensors.has(&format!("{}.attention.attention.query.bias", block(0))))?;
     if !biases {
         notes.push("its queries, keys and values have no biases (qkv_bias is false): they are zeros here".to_owned());
     }
@@ -158,11 +158,11 @@ pub(super) fn open(tensors: Tensors) -> Result<Checkpoint, ModelError> {
         map.linear("head.linear", "classifier.dense", config.classes, hidden);
     }
 
-    let (labels, about_labels) = labels(said, config.classes, tensors.patched)?;
+    let (labels, about_labels) = labels(given, config.classes, tensors.patched)?;
     notes.extend(about_labels);
     let normalisation = normalisation(&tensors, mel_bins, frames, &mut notes)?;
-    notes.extend(said.and_then(|settings| settings.unknown(AST)));
-    let multi_label = super::multi_label(said)?;
+    notes.extend(given.and_then(|settings| settings.unknown(AST)));
+    let multi_label = super::multi_label(given)?;
     let ignored = ignored(&tensors, &map, |_| "not part of the model");
     Ok(Checkpoint {
         path: tensors.path.clone(),
@@ -187,7 +187,7 @@ fn qkv_biases(settings: Option<&Settings>, in_file: bool) -> Result<bool, ModelE
         Some(settings) => match settings.flag("qkv_bias")?.unwrap_or(true) {
             false if in_file => Err(settings.refuse("qkv_bias", "the weights have these biases", BELONG)),
             true if !in_file => Err(settings.refuse("qkv_bias", "the weights lack these biases", BELONG)),
-            said => Ok(said),
+            given => Ok(given),
         },
     }
 }
@@ -211,7 +211,7 @@ fn normalisation(
         notes.push("its features are not normalised (do_normalize is false)".to_owned());
         return Ok(Some(Normalisation::NONE));
     }
-    // What transformers' extractor takes where nothing is said.
+    // What transformers' extractor takes by default.
     let usual = Normalisation::AUDIOSET;
     let mean = settings.number("mean")?.map_or(usual.mean, |mean| mean as f32);
     let std = settings.number("std")?.map_or(usual.std, |std| std as f32);

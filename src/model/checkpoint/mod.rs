@@ -22,6 +22,7 @@ mod mapping;
 mod openai;
 mod peft;
 mod pickle;
+mod place;
 mod positions;
 pub mod safetensors;
 mod session;
@@ -43,9 +44,10 @@ pub use card::{Adapter, Card, save_adapter, save_backbone, save_model};
 pub use export::to_hugging_face;
 pub use export_peft::to_peft;
 pub use peft::Lora;
+pub use place::{Dtype, Place};
 pub(in crate::model) use positions::are as are_positions;
 pub use session::Session;
-pub use tensors::{Dtype, Place, Tensors};
+pub use tensors::Tensors;
 
 use super::{Method, ModelConfig, ModelError, Positions};
 use crate::audio::Normalisation;
@@ -104,7 +106,7 @@ impl fmt::Display for Format {
     }
 }
 
-/// A checkpoint that was looked at: what it is, and where each parameter lies in it.
+/// A checkpoint that was looked at: what it is, and where each parameter is in it.
 #[derive(Debug)]
 pub struct Checkpoint {
     /// The file of its tensors.
@@ -143,7 +145,7 @@ impl Checkpoint {
             Tables::Ggml(tensors, hyperparameters) => whisper::ggml(tensors, &hyperparameters)?,
             Tables::Named(tensors) => recognise(tensors)?,
         };
-        Self::checked(checkpoint.told(notes))
+        Self::checked(checkpoint.with_notes(notes))
     }
 
     /// Looks at a base model with LoRA weights merged in.
@@ -159,17 +161,17 @@ impl Checkpoint {
         let (tensors, wrapped) = wrappers::unwrap(tensors, is_known)?;
         let (tensors, merged) = lora.merge(tensors, open_tensors)?;
         notes.extend(wrapped.into_iter().chain(merged));
-        Self::checked(recognise(tensors)?.told(notes))
+        Self::checked(recognise(tensors)?.with_notes(notes))
     }
 
     /// With these notes before its own.
-    fn told(mut self, mut notes: Vec<String>) -> Self {
+    fn with_notes(mut self, mut notes: Vec<String>) -> Self {
         notes.append(&mut self.notes);
         self.notes = notes;
         self
     }
 
-    /// Looks at safetensors that lie in the program, under this name, with their card where they have one; nothing else
+    /// Looks at safetensors that are in the program, under this name, with their card where they have one; nothing else
     /// is beside them.
     ///
     /// # Errors
@@ -351,7 +353,7 @@ fn recognise(tensors: Tensors) -> Result<Checkpoint, ModelError> {
         return Err(ModelError::checkpoint(&tensors.path, format!("this is {family}, which is not read here"), known));
     }
     if let Some((_, open)) = MAKERS.iter().find(|(recognise, _)| recognise(&tensors)) {
-        return Ok(open(tensors)?.told(notes));
+        return Ok(open(tensors)?.with_notes(notes));
     }
     let names: Vec<String> = tensors.iter().map(|(name, _)| name.to_owned()).collect();
     let problem = format!("no known model has its tensors ({})", mapping::some_of(&names));
@@ -360,8 +362,8 @@ fn recognise(tensors: Tensors) -> Result<Checkpoint, ModelError> {
 
 /// Whether `problem_type` says that classes occur together.
 fn multi_label(settings: Option<&Settings>) -> Result<Option<bool>, ModelError> {
-    let said = settings.map(|settings| settings.text("problem_type")).transpose()?.flatten();
-    Ok(said.map(|kind| kind == "multi_label_classification"))
+    let given = settings.map(|settings| settings.text("problem_type")).transpose()?.flatten();
+    Ok(given.map(|kind| kind == "multi_label_classification"))
 }
 
 /// A JSON file beside the tensors, if there is one, with its path.

@@ -31,7 +31,7 @@ pub(super) fn recognise(tensors: &Tensors) -> bool {
 
 /// Attention heads of the encoder, where the file says.
 pub(super) fn heads(tensors: &Tensors) -> Option<usize> {
-    let said =
+    let given =
         tensors.metadata.iter().find(|(name, _)| *name == "dims.n_audio_head" || name.ends_with(".dims.n_audio_head"));
-    said.and_then(|(_, heads)| heads.parse().ok())
+    given.and_then(|(_, heads)| heads.parse().ok())
 }

@@ -10,8 +10,9 @@ use super::{
     foreign::read_text,
     hugging_face,
     keys::LORA,
+    place::Place,
     settings::Settings,
-    tensors::{LowRank, Place, Tensors},
+    tensors::{LowRank, Tensors},
 };
 use crate::model::ModelError;
 
@@ -61,7 +62,7 @@ impl Lora {
         Ok(Some(Self { folder: folder.to_owned(), settings, base }))
     }
 
-    /// The base model's folder or file, where one lies at the place that is named: as seen from the adapter's folder, or
+    /// The base model's folder or file, where one is at the place that is named: as seen from the adapter's folder, or
     /// from here.
     pub fn base_here(&self) -> Option<PathBuf> {
         [self.folder.join(&self.base), PathBuf::from(&self.base)].into_iter().find(|path| path.exists())

@@ -10,7 +10,7 @@ use std::{
     rc::Rc,
 };
 
-use super::tensors::Dtype;
+use super::place::Dtype;
 
 /// The largest pickle that is read: a state dict's is a few hundred kilobytes.
 pub(super) const LARGEST: u64 = 64 << 20;
@@ -400,7 +400,7 @@ impl Machine<'_> {
     }
 
     fn pop(&mut self) -> Step<Value> {
-        // What lies under an open mark belongs to whoever closes it.
+        // What is under an open mark belongs to whoever closes it.
         let floor = self.marks.last().copied().unwrap_or(0);
         if self.stack.len() <= floor { Err(EMPTY.into()) } else { self.stack.pop().ok_or_else(|| EMPTY.into()) }
     }

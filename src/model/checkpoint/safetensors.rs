@@ -15,7 +15,10 @@ use serde::{
     de::{MapAccess, Visitor},
 };
 
-use super::tensors::{Bytes, CUT_SHORT, Dtype, Place, Tensors};
+use super::{
+    place::{Dtype, Place},
+    tensors::{Bytes, CUT_SHORT, Tensors},
+};
 use crate::{
     atomic,
     model::{ModelError, ParamSpec},

@@ -1,4 +1,4 @@
-//! `config.json` and what else lies beside Hugging Face's weights, read and held against the tables of [`keys`](super::keys).
+//! `config.json` and what else is beside Hugging Face's weights, read and held against the tables of [`keys`](super::keys).
 
 use std::{collections::HashMap, path::PathBuf};
 
@@ -47,7 +47,7 @@ impl Settings {
         Ok(settings)
     }
 
-    /// The settings that one of these holds, if it is said, checked against a table of their own.
+    /// The settings that one of these holds, if it is given, checked against a table of their own.
     ///
     /// # Errors
     /// As [`beside`](Self::beside).
@@ -101,18 +101,18 @@ impl Settings {
         ModelError::checkpoint(&self.path, format!("{key} is {value}, but {why}"), remedy)
     }
 
-    /// A whole number, if it is said.
+    /// A whole number, if it is given.
     ///
     /// # Errors
-    /// When what is said is none.
+    /// When the value is not one.
     pub fn size(&self, key: &str) -> Result<Option<usize>, ModelError> {
         self.typed(key, "a whole number", |value| usize::try_from(value.as_u64()?).ok())
     }
 
-    /// Two whole numbers, or one that stands for both, if they are said.
+    /// Two whole numbers, or one that stands for both, if they are given.
     ///
     /// # Errors
-    /// When what is said is something else.
+    /// When the value is something else.
     pub fn pair(&self, key: &str) -> Result<Option<[usize; 2]>, ModelError> {
         self.typed(key, "one whole number or two", |value| match value.as_array() {
             None => usize::try_from(value.as_u64()?).ok().map(|both| [both; 2]),
@@ -123,34 +123,34 @@ impl Settings {
         })
     }
 
-    /// A finite number, if it is said.
+    /// A finite number, if it is given.
     ///
     /// # Errors
-    /// When what is said is none.
+    /// When the value is not one.
     pub fn number(&self, key: &str) -> Result<Option<f64>, ModelError> {
         self.typed(key, "a number", |value| value.as_f64().filter(|number| number.is_finite()))
     }
 
-    /// A truth value, if it is said.
+    /// A truth value, if it is given.
     ///
     /// # Errors
-    /// When what is said is none.
+    /// When the value is not one.
     pub fn flag(&self, key: &str) -> Result<Option<bool>, ModelError> {
         self.typed(key, "true or false", Value::as_bool)
     }
 
-    /// A text, if it is said.
+    /// A text, if it is given.
     ///
     /// # Errors
-    /// When what is said is none.
+    /// When the value is not one.
     pub fn text(&self, key: &str) -> Result<Option<String>, ModelError> {
         self.typed(key, "a text", |value| value.as_str().map(str::to_owned))
     }
 
-    /// Texts or numbers by name, if they are said.
+    /// Texts or numbers by name, if they are given.
     ///
     /// # Errors
-    /// When what is said is something else.
+    /// When the value is something else.
     pub fn map<T: serde::de::DeserializeOwned>(&self, key: &str) -> Result<Option<HashMap<String, T>>, ModelError> {
         self.typed(key, "a list by name", |value| serde_json::from_value(value.clone()).ok())
     }
@@ -168,7 +168,7 @@ impl Settings {
         }
     }
 
-    /// What is said of keys that are in no table, if there are any.
+    /// A note on keys that are in no table, if there are any.
     pub fn unknown(&self, table: &[Key]) -> Option<String> {
         let unknown = |key: &&String| rule(table, key).is_none() && !self.values.get(*key).is_none_or(says_nothing);
         let names: Vec<String> = self.values.keys().filter(unknown).cloned().collect();
@@ -192,12 +192,12 @@ pub(super) fn labels(
     let Some(settings) = settings.filter(|_| classes > 0) else {
         return Ok(if classes > 0 { unnamed } else { (None, None) });
     };
-    let refuse = |key: &str, said: usize| {
-        Err(settings.refuse(key, &format!("that is {said} classes and the head has {classes}"), BELONG))
+    let refuse = |key: &str, given: usize| {
+        Err(settings.refuse(key, &format!("that is {given} classes and the head has {classes}"), BELONG))
     };
     let Some(named) = settings.map::<String>("id2label")? else {
         return match settings.size("num_labels")? {
-            Some(said) if said != classes && !patched => refuse("num_labels", said),
+            Some(given) if given != classes && !patched => refuse("num_labels", given),
             _ => Ok(unnamed),
         };
     };

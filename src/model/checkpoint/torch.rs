@@ -11,7 +11,8 @@ use zip::{CompressionMethod, ZipArchive};
 
 use super::{
     pickle,
-    tensors::{CUT_SHORT, Place, Tensors},
+    place::Place,
+    tensors::{CUT_SHORT, Tensors},
 };
 use crate::model::ModelError;
 

@@ -1,5 +1,5 @@
 //! Names as training scripts leave them: a model inside DataParallel, torch.compile, Lightning, PEFT, or a dict of
-//! several copies. What a wrapper put before every name is taken off, and of several copies one is taken; both are said.
+//! several copies. What a wrapper put before every name is taken off, and of several copies one is taken; both are reported.
 
 use std::collections::BTreeSet;
 
@@ -48,7 +48,7 @@ pub(super) fn unwrap(tensors: Tensors, known: impl Fn(&Tensors) -> bool) -> Resu
         let names: Vec<String> = rivals.iter().map(|name| spoken(name)).collect();
         notes.push(format!("it holds several copies: {} was taken, {} left out", spoken(&chosen), names.join(", ")));
     } else {
-        notes.push(format!("its weights lie under {}, which is left out of their names", spoken(&chosen)));
+        notes.push(format!("its weights are under {}, which is left out of their names", spoken(&chosen)));
     }
     let of_rival = |name: &str| rivals.iter().any(|rival| !rival.is_empty() && name.starts_with(rival.as_str()));
     // A tensor outside the wrapper must not take the place of one inside it.
@@ -56,7 +56,7 @@ pub(super) fn unwrap(tensors: Tensors, known: impl Fn(&Tensors) -> bool) -> Resu
         tensors.iter().filter_map(|(name, _)| Some(name.strip_prefix(chosen.as_str())?.to_owned())).collect();
     let unwrapped = tensors.rename(|name| match name.strip_prefix(chosen.as_str()) {
         Some(rest) if !(chosen.is_empty() && of_rival(name)) => Some(rest.to_owned()),
-        // An optimizer's moments, the copies that were not taken: told above or no part of any model.
+        // An optimizer's moments, the copies that were not taken: reported above or no part of any model.
         _ if of_rival(name) || name.starts_with("optimizer") || inside.contains(name) => None,
         _ => Some(name.to_owned()),
     });

@@ -11,7 +11,7 @@ pub(super) struct LogMel {
     /// Name of the value: (batch, bins, frames).
     pub(super) value: String,
     /// Name of the number of frames that are sound and not padding: (1).
-    pub(super) heard: String,
+    pub(super) valid: String,
 }
 
 /// From `waveform`, (batch, samples), to the log-mel of `frames` frames.
@@ -29,10 +29,10 @@ fn kaldi(g: &mut Builder<'_>, frames: usize, Normalisation { mean, std }: Normal
     let sound = g.slice("waveform", 0, window as i64, 1);
     let sound = g.unsqueeze(&sound, 1);
     let log = log_energies(g, &sound, FrontEnd::Kaldi);
-    let LogMel { value, heard } = to_length(g, &log, frames, 0.0);
+    let LogMel { value, valid } = to_length(g, &log, frames, 0.0);
     let (mean, scale) = (g.number(mean), g.number(0.5 / std));
     let centred = g.op("Sub", &[&value, &mean], Vec::new());
-    LogMel { value: g.op("Mul", &[&centred, &scale], Vec::new()), heard }
+    LogMel { value: g.op("Mul", &[&centred, &scale], Vec::new()), valid }
 }
 
 /// Frames are centred and reflect at the sound's ends; the floor of Whisper's eight decades and CED's twelve counts from the
@@ -52,13 +52,13 @@ fn centred(g: &mut Builder<'_>, kind: FrontEnd, frames: usize, [scale, shift]: [
     let lowest = g.number(floor.ln());
     let floor = g.op("Clip", &[&least, &lowest], Vec::new());
     // Below any floor, so that what is padded becomes the floor: what silence gets beside this sound.
-    let LogMel { value, heard } = to_length(g, &log, frames, -1000.0);
+    let LogMel { value, valid } = to_length(g, &log, frames, -1000.0);
     // The greater of both; WebGPU has no Max.
     let below = g.op("Less", &[&value, &floor], Vec::new());
     let cut = g.op("Where", &[&below, &floor, &value], Vec::new());
     let (scale, shift) = (g.number(scale / LN_10), g.number(shift));
     let scaled = g.op("Mul", &[&cut, &scale], Vec::new());
-    LogMel { value: g.op("Add", &[&scaled, &shift], Vec::new()), heard }
+    LogMel { value: g.op("Add", &[&scaled, &shift], Vec::new()), valid }
 }
 
 /// (batch, 1, samples) to the natural logarithms of mel energies, (batch, bins, frames).
@@ -79,10 +79,10 @@ fn log_energies(g: &mut Builder<'_>, sound: &str, kind: FrontEnd) -> String {
 /// Cuts or pads the frames to the model's.
 fn to_length(g: &mut Builder<'_>, log: &str, frames: usize, padding: f32) -> LogMel {
     let cut = g.slice(log, 0, frames as i64, 2);
-    let heard = g.op("Shape", &[&cut], vec![int("start", 2)]);
+    let valid = g.op("Shape", &[&cut], vec![int("start", 2)]);
     let (whole, none) = (g.ints(&[frames as i64]), g.ints(&[0; 5]));
-    let missing = g.op("Sub", &[&whole, &heard], Vec::new());
+    let missing = g.op("Sub", &[&whole, &valid], Vec::new());
     let pads = g.op("Concat", &[&none, &missing], vec![int("axis", 0)]);
     let padding = g.number(padding);
-    LogMel { value: g.op("Pad", &[&cut, &pads, &padding], Vec::new()), heard }
+    LogMel { value: g.op("Pad", &[&cut, &pads, &padding], Vec::new()), valid }
 }

@@ -19,7 +19,7 @@ pub(super) fn pooled<'a>(g: &mut Builder<'a>, params: Params<'a>, mel: &LogMel) 
         x = Block { g, params, name: format!("blocks.{block}") }.forward(&x, keep)?;
     }
     g.at("head");
-    Ok(pool(g, params, &x, &mel.heard))
+    Ok(pool(g, params, &x, &mel.valid))
 }
 
 /// From pooled vectors to the head's answers, (batch, classes).
@@ -101,13 +101,13 @@ fn norm<'a>(g: &mut Builder<'a>, params: Params<'a>, x: &str, name: &str, eps: f
 }
 
 /// The mean of the pooled tokens after the final norm, (batch, D).
-fn pool<'a>(g: &mut Builder<'a>, params: Params<'a>, x: &str, heard: &str) -> String {
+fn pool<'a>(g: &mut Builder<'a>, params: Params<'a>, x: &str, valid: &str) -> String {
     let config = params.config;
     if of_class_tokens(config) {
         let x = norm(g, params, x, "norm", config.norm_eps);
         return g.op("ReduceMean", &[&x], vec![ints("axes", &[1]), int("keepdims", 0)]);
     }
-    // Tokens that begin within the sound: every column up to heard / hop, rounded up. A slice stops at the last by itself.
+    // Tokens that begin within the sound: every column up to valid / hop, rounded up. A slice stops at the last by itself.
     let (grid, hop) = match &config.stem {
         Stem::Patches { stride, .. } => {
             let [rows, columns] = config.grid();
@@ -127,7 +127,7 @@ fn pool<'a>(g: &mut Builder<'a>, params: Params<'a>, x: &str, heard: &str) -> St
         Pooling::All => all,
         Pooling::Mean | Pooling::ClassTokens => {
             let (all_but_one, hop) = (g.ints(&[hop - 1]), g.ints(&[hop]));
-            let up = g.op("Add", &[heard, &all_but_one], Vec::new());
+            let up = g.op("Add", &[valid, &all_but_one], Vec::new());
             let columns = g.op("Div", &[&up, &hop], Vec::new());
             g.slice_to(&all, 0, &columns, axes.len() as i64)
         }

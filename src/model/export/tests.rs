@@ -66,11 +66,11 @@ impl Case {
         let Normalisation { mean, std } = front_end.normalisation().unwrap_or(self.normalisation);
         let mel: LogMel = front_end.extractor().compute(sound);
         let (frames, bins) = (self.config.frames(), self.config.mel_bins());
-        let heard = mel.frames.min(frames);
+        let valid = mel.frames.min(frames);
         let mut data = vec![front_end.padding(&mel); frames * bins];
-        data[..heard * bins].copy_from_slice(&mel.data[..heard * bins]);
+        data[..valid * bins].copy_from_slice(&mel.data[..valid * bins]);
         data.iter_mut().for_each(|value| *value = (*value - mean) / (2.0 * std));
-        let features = Features { batch: 1, frames, bins, data, valid: vec![heard] };
+        let features = Features { batch: 1, frames, bins, data, valid: vec![valid] };
         let mut engine = engine(&self.config, self.method, self.store.device(), MemoryOptions::default());
         (engine.logits(&self.store, &features).unwrap(), engine.pooled(&self.store, &features).unwrap())
     }
@@ -171,8 +171,8 @@ fn every_parameter_counts() {
         let config = ModelConfig { depth: 1, ..config };
         for method in ["aat", "lora", "prompt"] {
             let case = case(config.clone(), method);
-            let heard = sound(8_000, 0);
-            let answer = || Runtime::of(case.file(&ALL)).unwrap().run(&heard, 1, "logits").unwrap();
+            let clip = sound(8_000, 0);
+            let answer = || Runtime::of(case.file(&ALL)).unwrap().run(&clip, 1, "logits").unwrap();
             let whole = answer();
             for (spec, var) in case.store.iter() {
                 // A key's bias adds the same to every score of a query, which softmax takes away again.
@@ -214,9 +214,9 @@ fn a_fixed_length_is_in_the_file() {
         let input = model.graph.unwrap().input.remove(0);
         let axes = input.r#type.unwrap().tensor.unwrap().shape.unwrap().dim;
         assert_eq!((axes[0].name(), axes[1].value()), ("batch", 10_480));
-        let heard = sound(10_480, 1);
-        let logits = Runtime::of(bytes).unwrap().run(&heard, 1, "logits").unwrap();
-        assert!(apart(&logits, &case.program(&heard).0) < 1e-4);
+        let clip = sound(10_480, 1);
+        let logits = Runtime::of(bytes).unwrap().run(&clip, 1, "logits").unwrap();
+        assert!(apart(&logits, &case.program(&clip).0) < 1e-4);
     }
     let case = case(shapes().remove(0).1, "head");
     let error = Onnx::new(case.source(), &OnnxOptions { samples: Some(399), ..ALL }, Vec::new()).err().unwrap();
@@ -238,9 +238,9 @@ fn sigmoids_stand_alone() {
     let mut bytes = Vec::new();
     let source = OnnxSource { scores: Scores::Sigmoid, ..case.source() };
     Onnx::new(source, &ALL, Vec::new()).unwrap().write(&mut bytes).unwrap();
-    let heard = sound(8_000, 0);
-    let scores = Runtime::of(bytes).unwrap().run(&heard, 1, "scores").unwrap();
-    let expected: Vec<f32> = case.program(&heard).0.iter().map(|logit| 1.0 / (1.0 + (-logit).exp())).collect();
+    let clip = sound(8_000, 0);
+    let scores = Runtime::of(bytes).unwrap().run(&clip, 1, "scores").unwrap();
+    let expected: Vec<f32> = case.program(&clip).0.iter().map(|logit| 1.0 / (1.0 + (-logit).exp())).collect();
     assert!(apart(&scores, &expected) < 1e-5);
 }
 

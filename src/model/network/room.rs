@@ -8,7 +8,7 @@ use crate::model::ModelError;
 #[derive(Default)]
 pub(super) struct Room {
     at_once: Option<usize>,
-    /// The number to tell of, once.
+    /// The number to report, once.
     shrunk: Option<usize>,
 }
 
@@ -46,7 +46,7 @@ impl Room {
         }
     }
 
-    /// What to tell a person since this was last asked.
+    /// A notice for the user since the last call.
     pub(super) fn note(&mut self) -> Option<String> {
         let size = self.shrunk.take()?;
         Some(format!(

@@ -87,15 +87,15 @@ fn clip(view: &View<'_>, weight: f64, weights: &WeightsByName<'_>, into: Into<'_
     let features = weights.get("distill.clip.bias")?.len() / 2;
     let mut targets = vec![0.0f32; view.batch() * 2 * features];
     for (clip, out) in targets.chunks_exact_mut(2 * features).enumerate() {
-        let heard = sounds.columns[clip].clamp(1, (all / features.max(1)).max(1));
-        let own = &sounds.teacher[clip * all..clip * all + heard * features];
+        let valid = sounds.columns[clip].clamp(1, (all / features.max(1)).max(1));
+        let own = &sounds.teacher[clip * all..clip * all + valid * features];
         let (mean, deviation) = out.split_at_mut(features);
         for column in own.chunks_exact(features) {
-            mean.iter_mut().zip(column).for_each(|(sum, x)| *sum += x / heard as f32);
+            mean.iter_mut().zip(column).for_each(|(sum, x)| *sum += x / valid as f32);
         }
         for column in own.chunks_exact(features) {
             let spread = deviation.iter_mut().zip(column).zip(mean.iter());
-            spread.for_each(|((sum, x), mean)| *sum += (x - mean).powi(2) / heard as f32);
+            spread.for_each(|((sum, x), mean)| *sum += (x - mean).powi(2) / valid as f32);
         }
         deviation.iter_mut().for_each(|variance| *variance = variance.sqrt());
     }

@@ -1,4 +1,4 @@
-//! What is heard: the model's own head on the tokens that it pools, by cross entropy, where the class is known.
+//! The class of the sound: the model's own head on the tokens that it pools, by cross entropy, where the class is known.
 
 use super::{Into, Outcome, Result, View, WeightsByName, linear};
 use crate::ops::{

@@ -1,6 +1,6 @@
 //! What a backbone learns before it is adapted: objectives over the tokens of a batch of sounds.
 //!
-//! Three, of which any may be combined by weight: `labels` (what is heard), `distill` (what a frozen teacher makes of
+//! Three, of which any may be combined by weight: `labels` (the class of the sound), `distill` (what a frozen teacher makes of
 //! the same sound, column by column and as a whole) and `ssast` (hidden patches, found and redrawn). Each has a head
 //! of its own that is thrown away afterwards.
 
@@ -200,7 +200,7 @@ impl View<'_> {
         self.sounds.features.batch
     }
 
-    /// Where a clip's token `i` lies, class tokens first.
+    /// Where a clip's token `i` is, class tokens first.
     fn at(&self, clip: usize, i: usize) -> std::ops::Range<usize> {
         let from = (clip * (self.first + self.kept) + i) * self.hidden;
         from..from + self.hidden
@@ -243,8 +243,10 @@ fn outcomes_of(
     // Of the patches that are shown, those that hold sound; all of them where none does.
     let sound = |clip: usize| -> Vec<usize> {
         let patches = sounds.selection.patches[clip * kept..(clip + 1) * kept].iter().enumerate();
-        let heard = patches.filter(|(_, [_, column])| *column < sounds.columns[clip]).map(|(i, _)| first + i);
-        Some(heard.collect()).filter(|heard: &Vec<usize>| !heard.is_empty()).unwrap_or((first..first + kept).collect())
+        let with_sound = patches.filter(|(_, [_, column])| *column < sounds.columns[clip]).map(|(i, _)| first + i);
+        Some(with_sound.collect())
+            .filter(|with_sound: &Vec<usize>| !with_sound.is_empty())
+            .unwrap_or((first..first + kept).collect())
     };
     let pooled = match config.pooling {
         Pooling::ClassTokens => vec![(0..first).collect(); sounds.features.batch],

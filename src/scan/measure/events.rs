@@ -1,6 +1,6 @@
 //! Events matched one to one: a detection meets a mark of its class where it begins and ends near enough.
 
-use super::{Counts, Figures, Heard, Scored, Span};
+use super::{Compared, Counts, Figures, Scored, Span};
 
 /// When a detection and a mark are of one event.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -70,9 +70,9 @@ impl<'h> Match<'h> {
 }
 
 /// Event-based figures over recordings, of so many classes.
-pub fn match_events(heard: &[Heard], classes: usize, matching: &Matching) -> Figures {
+pub fn match_events(recordings: &[Compared], classes: usize, matching: &Matching) -> Figures {
     let mut by_class = vec![Counts::default(); classes];
-    for one in heard {
+    for one in recordings {
         for (class, counts) in by_class.iter_mut().enumerate() {
             let mut marks = Match::new(&one.marks, class);
             counts.reference += marks.marks.len() as u64;
@@ -87,10 +87,10 @@ pub fn match_events(heard: &[Heard], classes: usize, matching: &Matching) -> Fig
 
 /// For one class, the detections of all recordings from the highest score down, and whether each adds a match to those above
 /// it; and the number of its marks.
-pub fn by_score(heard: &[Heard], class: usize, matching: &Matching) -> (Vec<Scored>, u64) {
-    let mut matches: Vec<Match> = heard.iter().map(|one| Match::new(&one.marks, class)).collect();
+pub fn by_score(recordings: &[Compared], class: usize, matching: &Matching) -> (Vec<Scored>, u64) {
+    let mut matches: Vec<Match> = recordings.iter().map(|one| Match::new(&one.marks, class)).collect();
     let reference = matches.iter().map(|one| one.marks.len() as u64).sum();
-    let mut all: Vec<(usize, &Span)> = heard
+    let mut all: Vec<(usize, &Span)> = recordings
         .iter()
         .enumerate()
         .flat_map(|(file, one)| one.detections.iter().map(move |detection| (file, detection)))

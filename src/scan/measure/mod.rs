@@ -28,7 +28,7 @@ pub struct Span {
 
 /// One recording: what was marked in it, and what was detected.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Heard {
+pub struct Compared {
     /// Its length.
     pub seconds: f64,
     /// What was marked.

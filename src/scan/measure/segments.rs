@@ -1,13 +1,13 @@
 //! Time cut into segments: a class is active in each that one of its events touches.
 
-use super::{Counts, Figures, Heard, Span};
+use super::{Compared, Counts, Figures, Span};
 
 /// Segment-based figures over recordings, of so many classes, in segments of `resolution_s` seconds. A recording's last
 /// segment counts whole; recordings without marks count as well.
-pub fn segments(heard: &[Heard], classes: usize, resolution_s: f64) -> Figures {
+pub fn segments(recordings: &[Compared], classes: usize, resolution_s: f64) -> Figures {
     let mut by_class = vec![Counts::default(); classes];
     let mut errors = [0; 3];
-    for one in heard {
+    for one in recordings {
         let count = (one.seconds / resolution_s).ceil() as usize;
         let (marks, detections) =
             (roll(&one.marks, classes, count, resolution_s), roll(&one.detections, classes, count, resolution_s));

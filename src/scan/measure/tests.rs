@@ -56,14 +56,19 @@ fn every_figure_is_sed_evals() {
     let cases: Vec<Case> = serde_json::from_str(include_str!("../../../tests/golden/sed_eval.json")).unwrap();
     assert!(cases.len() >= 8);
     for case in cases {
-        let heard: Vec<Heard> = case
+        let recordings: Vec<Compared> = case
             .files
             .iter()
-            .map(|file| Heard { seconds: file.seconds, marks: spans(&file.marks), detections: spans(&file.detections) })
+            .map(|file| Compared {
+                seconds: file.seconds,
+                marks: spans(&file.marks),
+                detections: spans(&file.detections),
+            })
             .collect();
         for event in &case.event {
             let name = format!("{}, collar {}", case.name, event.collar);
-            let figures = match_events(&heard, case.classes, &Matching { collar_s: event.collar, share: event.share });
+            let figures =
+                match_events(&recordings, case.classes, &Matching { collar_s: event.collar, share: event.share });
             assert!(close(figures.all().f1(), event.f1), "{name}: {:?} {:?}", figures.all().f1(), event.f1);
             assert!(close(Some(figures.all().precision()), Some(event.precision)), "{name}");
             assert!(close(figures.all().recall(), event.recall), "{name}");
@@ -72,7 +77,7 @@ fn every_figure_is_sed_evals() {
                 assert!(close(counts.f1(), *theirs), "{name}: {counts:?} {theirs:?}");
             }
         }
-        let (figures, name) = (segments(&heard, case.classes, 1.0), &case.name);
+        let (figures, name) = (segments(&recordings, case.classes, 1.0), &case.name);
         assert!(close(figures.all().f1(), case.segment.f1), "{name}");
         assert!(close(Some(figures.all().precision()), Some(case.segment.precision)), "{name}");
         assert!(close(figures.all().recall(), case.segment.recall), "{name}");
@@ -87,12 +92,12 @@ fn every_figure_is_sed_evals() {
 /// A detection that came first gives its mark up where it can have another.
 #[test]
 fn as_many_events_as_can_be_are_matched() {
-    let heard = Heard {
+    let recordings = Compared {
         seconds: 10.0,
         marks: spans(&[(0, 1.0, 2.0), (0, 1.3, 2.3)]),
         detections: spans(&[(0, 1.15, 2.15), (0, 0.9, 1.9)]),
     };
-    let figures = match_events(&[heard], 1, &Matching { collar_s: 0.2, share: 0.0 });
+    let figures = match_events(&[recordings], 1, &Matching { collar_s: 0.2, share: 0.0 });
     assert_eq!(figures.all(), Counts { reference: 2, detected: 2, right: 2 });
 }
 
@@ -106,16 +111,17 @@ fn the_curve_of_scores_ends_with_what_all_detections_match() {
         };
         (0..count).map(span).collect()
     };
-    let heard: Vec<Heard> = (0..3).map(|_| Heard { seconds: 60.0, marks: draw(60), detections: draw(80) }).collect();
+    let recordings: Vec<Compared> =
+        (0..3).map(|_| Compared { seconds: 60.0, marks: draw(60), detections: draw(80) }).collect();
     let matching = Matching { collar_s: 0.5, share: 0.5 };
     for class in 0..2 {
-        let (scored, reference) = by_score(&heard, class, &matching);
+        let (scored, reference) = by_score(&recordings, class, &matching);
         let mut thresholds: Vec<f32> = scored.iter().map(|one| one.score).collect();
         thresholds.push(0.0);
         for threshold in thresholds.into_iter().step_by(9) {
-            let above: Vec<Heard> = heard
+            let above: Vec<Compared> = recordings
                 .iter()
-                .map(|one| Heard {
+                .map(|one| Compared {
                     detections: one.detections.iter().copied().filter(|d| d.score >= threshold).collect(),
                     ..one.clone()
                 })

@@ -93,6 +93,22 @@ pub enum Move {
     End,
 }
 
+impl Move {
+    /// The row that a list's cursor moves to from row `at`: at most `last`, by `page` rows at a time. Left and right stay.
+    pub fn row(self, at: usize, last: usize, page: usize) -> usize {
+        let to = match self {
+            Self::Up => at.saturating_sub(1),
+            Self::Down => at + 1,
+            Self::PageUp => at.saturating_sub(page),
+            Self::PageDown => at + page,
+            Self::Home => 0,
+            Self::End => last,
+            Self::Left | Self::Right => at,
+        };
+        to.min(last)
+    }
+}
+
 /// An action; keys and the command line both produce it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {

@@ -47,15 +47,6 @@ impl Bookmarks {
     /// Moves the cursor.
     pub fn go(&mut self, to: Move, page: usize) {
         let last = self.list.as_ref().map_or(0, Vec::len).saturating_sub(1);
-        self.row = match to {
-            Move::Up => self.row.saturating_sub(1),
-            Move::Down => self.row + 1,
-            Move::PageUp => self.row.saturating_sub(page),
-            Move::PageDown => self.row + page,
-            Move::Home => 0,
-            Move::End => last,
-            Move::Left | Move::Right => self.row,
-        }
-        .min(last);
+        self.row = to.row(self.row, last, page);
     }
 }

@@ -182,12 +182,6 @@ impl Parameters {
         let Some(node) = self.rows().nth(self.cursor).cloned() else { return };
         let last = rows.saturating_sub(1);
         self.cursor = match to {
-            Move::Up => self.cursor.saturating_sub(1),
-            Move::Down => (self.cursor + 1).min(last),
-            Move::PageUp => self.cursor.saturating_sub(page),
-            Move::PageDown => (self.cursor + page).min(last),
-            Move::Home => 0,
-            Move::End => last,
             Move::Right if node.below > 0 && !self.is_open(&node) => {
                 self.open.insert(node.path);
                 self.cursor
@@ -198,6 +192,7 @@ impl Parameters {
                 let around = node.path.rsplit_once('.').map(|(path, _)| path.to_owned());
                 around.and_then(|path| self.rows().position(|row| row.path == path)).unwrap_or(self.cursor)
             }
+            to => to.row(self.cursor, last, page),
         };
     }
 }

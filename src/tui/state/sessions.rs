@@ -85,14 +85,6 @@ impl Sessions {
     /// Moves the cursor.
     pub fn go(&mut self, to: Move, page: usize) {
         let last = self.list.as_ref().map_or(0, Vec::len).saturating_sub(1);
-        self.cursor = match to {
-            Move::Up => self.cursor.saturating_sub(1),
-            Move::Down => (self.cursor + 1).min(last),
-            Move::PageUp => self.cursor.saturating_sub(page),
-            Move::PageDown => (self.cursor + page).min(last),
-            Move::Home => 0,
-            Move::End => last,
-            Move::Left | Move::Right => self.cursor,
-        };
+        self.cursor = to.row(self.cursor, last, page);
     }
 }

@@ -72,8 +72,7 @@ impl Teaching {
     pub fn go(&mut self, to: Move) {
         let classes = self.lesson.as_ref().map_or(0, |lesson| lesson.classes().count());
         match to {
-            Move::Up => self.class = self.class.saturating_sub(1),
-            Move::Down => self.class = (self.class + 1).min(classes.saturating_sub(1)),
+            Move::Up | Move::Down => self.class = to.row(self.class, classes.saturating_sub(1), 1),
             Move::Left => self.example = self.example.saturating_sub(1),
             Move::Right => self.example += 1,
             Move::Home => self.example = 0,

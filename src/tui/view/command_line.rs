@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_published_backbone_is_told_beside_its_name() {
+    fn a_published_backbone_is_described_beside_its_name() {
         let shown = usage("model ced-tiny").unwrap();
         assert!(
             shown.contains("5.4 M parameters") && shown.contains("Apache-2.0") && shown.contains("ESC-50"),

@@ -1,17 +1,17 @@
 //! The figures on recordings with marks, as a person reads them.
 
-use super::{OfFigures, OfMarks, SEGMENT_S};
+use super::{FiguresReport, MarksReport, SEGMENT_S};
 use crate::{
     cli::{
-        eval::thresholds::{self, Choice, Wish},
+        eval::thresholds::{self, Choice, Goal},
         output::column,
     },
     digits::thousands,
 };
 
-impl OfMarks {
+impl MarksReport {
     /// What a person reads.
-    pub(in crate::cli::eval) fn text(&self, wish: Wish) -> Vec<String> {
+    pub(in crate::cli::eval) fn text(&self, goal: Goal) -> Vec<String> {
         let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
         let mut lines = vec![
             String::new(),
@@ -26,7 +26,7 @@ impl OfMarks {
             ),
             format!("{:<44}{:>9}{:>11}{:>9}{:>10}{:>12}", "", "F1", "precision", "recall", "macro F1", "error rate"),
         ];
-        let row = |what: String, figures: &OfFigures| {
+        let row = |what: String, figures: &FiguresReport| {
             format!(
                 "{what:<44}{:>9}{:>11.4}{:>9}{:>10}{:>12}",
                 number(figures.f1),
@@ -36,7 +36,7 @@ impl OfMarks {
                 number(figures.error_rate)
             )
         };
-        let collar = |figures: &OfFigures| {
+        let collar = |figures: &FiguresReport| {
             let (collar, share) = (figures.collar_s.unwrap_or_default(), figures.offset_share.unwrap_or_default());
             format!("events, off by {collar:.2} s (end: {:.0} %)", 100.0 * share)
         };
@@ -76,7 +76,7 @@ impl OfMarks {
             ));
         }
         lines.push(String::new());
-        lines.extend(thresholds::lines(&self.chosen, wish, "these marks"));
+        lines.extend(thresholds::lines(&self.chosen, goal, "these marks"));
         lines
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Backward ends at the first tensor that trains, frozen weights get no gradient, nothing is kept for what has no
 //! backward pass, and of the last block only the tokens that are pooled are computed. The residual stream and its
-//! gradient lie in the [`Stack`], so tokens are nothing here.
+//! gradient are in the [`Stack`], so tokens are nothing here.
 
 mod cost;
 mod end;

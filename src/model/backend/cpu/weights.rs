@@ -12,7 +12,7 @@ type Guard<'s> = Box<dyn Deref<Target = Storage> + Sync + 's>;
 
 /// One tensor of the network.
 pub(in crate::model) enum Held<'s> {
-    /// A parameter's memory, held against writing, and where it lies in it.
+    /// A parameter's memory, held against writing, and where it is in it.
     Own(Guard<'s>, Range<usize>),
     /// Put together of several.
     Packed(Vec<f32>),

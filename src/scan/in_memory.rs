@@ -23,7 +23,7 @@ pub struct Scores {
     pub samples: u64,
     /// First sample of each window.
     pub starts: Vec<u64>,
-    /// The stretch that each window answers for.
+    /// The stretch of the recording that each window stands for.
     cells: Vec<Range<u64>>,
     /// (windows, classes), row-major.
     pub values: Vec<f32>,
@@ -43,16 +43,16 @@ impl Scores {
     }
 }
 
-/// Scores recordings, each decoded once and block by block. `tell` gets the recordings done and may break off.
+/// Scores recordings, each decoded once and block by block. `progress` gets the number of recordings done and may break off.
 ///
 /// # Errors
-/// When a recording cannot be read, the model fails, or `tell` breaks off.
-pub fn hear(
+/// When a recording cannot be read, the model fails, or `progress` breaks off.
+pub fn score_recordings(
     classifier: &mut Classifier,
     paths: &[PathBuf],
     grid: Grid,
     batch: usize,
-    tell: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
 ) -> Result<Vec<Scores>, ScanError> {
     let folder = tempfile::tempdir().map_err(ScanError::io(std::env::temp_dir()))?;
     let recording = |path: &PathBuf| Recording { path: path.clone(), place: path.clone(), bytes: 0, modified_ns: 0 };
@@ -64,34 +64,34 @@ pub fn hear(
         batch: batch.max(1),
         embeddings: false,
     };
-    let mut ear = Ear {
+    let mut sink = Collected {
         folder: folder.path().to_owned(),
         classes: classifier.labels().len(),
         size: grid.size(),
         all: vec![Scores::default(); paths.len()],
         done: 0,
         failure: None,
-        tell,
+        progress,
     };
     let wanted: Vec<usize> = (0..paths.len()).collect();
-    let outcome = score::score(classifier, cut, &recordings, &wanted, &mut ear);
-    match (ear.failure, outcome) {
+    let outcome = score::score(classifier, cut, &recordings, &wanted, &mut sink);
+    match (sink.failure, outcome) {
         (Some(error), _) => Err(ScanError::Request(error)),
-        (None, outcome) => outcome.map(|()| ear.all),
+        (None, outcome) => outcome.map(|()| sink.all),
     }
 }
 
-struct Ear<'a> {
+struct Collected<'a> {
     folder: PathBuf,
     classes: usize,
     size: u64,
     all: Vec<Scores>,
     done: usize,
     failure: Option<String>,
-    tell: &'a mut dyn FnMut(usize) -> ControlFlow<()>,
+    progress: &'a mut dyn FnMut(usize) -> ControlFlow<()>,
 }
 
-impl Ear<'_> {
+impl Collected<'_> {
     fn part(&self, file: usize) -> PathBuf {
         self.folder.join(file.to_string())
     }
@@ -110,22 +110,22 @@ impl Ear<'_> {
     }
 }
 
-impl Sink for Ear<'_> {
+impl Sink for Collected<'_> {
     fn part(&mut self, file: usize) -> io::Result<part::Writer> {
-        part::Writer::new(Ear::part(self, file))
+        part::Writer::new(Collected::part(self, file))
     }
 
     fn reached(&mut self, _: usize, _: u64, _: u64) -> ControlFlow<()> {
-        (self.tell)(self.done)
+        (self.progress)(self.done)
     }
 
     fn ended(&mut self, file: usize, done: Done) -> Result<ControlFlow<()>, ScanError> {
-        let path = Ear::part(self, file);
+        let path = Collected::part(self, file);
         self.all[file] = self.read(file, &done).map_err(ScanError::io(&path))?;
         // Its place in the folder is free again.
         let _ = std::fs::remove_file(path);
         self.done += 1;
-        Ok((self.tell)(self.done))
+        Ok((self.progress)(self.done))
     }
 
     fn failed(&mut self, _: usize, error: String) -> ControlFlow<()> {
