@@ -5,9 +5,9 @@
 //! ```text
 //! tui  cli                 the workbench; the subcommands
 //!  │    │
-//! scan  export             detections in recordings; models for other programs
-//!  │    │
-//! live  train              the microphone pipeline; the trainer
+//! scan  export  sweep      detections in recordings; models for other programs; tables of runs
+//!  │    │       │
+//! live  train ───┘         the microphone pipeline; the trainer
 //!  │    │
 //! infer session            trained models as classifiers; runs as event logs
 //!  │    │
@@ -37,5 +37,6 @@ mod random;
 pub mod scan;
 pub mod session;
 pub mod stderr;
+pub mod sweep;
 pub mod train;
 pub mod tui;

@@ -39,10 +39,16 @@ struct Settled {
 /// and 1.
 fn settle(request: &Request) -> Result<Settled, TrainError> {
     let dataset = open(request)?;
+    let (division, config) = settle_on(request, &dataset)?;
+    Ok(Settled { dataset, division, config })
+}
+
+/// The same for a data set that is open already.
+pub(super) fn settle_on(request: &Request, dataset: &Dataset) -> Result<(Division, RunConfig), TrainError> {
     if let [] | [_] = dataset.classes.as_slice() {
-        return Err(TrainError::Request(too_few_classes(request, &dataset)));
+        return Err(TrainError::Request(too_few_classes(request, dataset)));
     }
-    let recipe = recipe(request, &dataset)?;
+    let recipe = recipe(request, dataset)?;
     let fold = request.fold.or_else(|| dataset.folds().first().copied());
     let division = dataset.divide(fold, request.seed)?;
     let device = model::device(&request.device)?;
@@ -77,7 +83,7 @@ fn settle(request: &Request) -> Result<Settled, TrainError> {
         paired_with: request.paired_with.clone(),
         pretrain: None,
     };
-    Ok(Settled { dataset, division, config })
+    Ok((division, config))
 }
 
 /// Plans a run: decodes every clip that trains or validates, so that one that cannot be read is known before anything
@@ -194,7 +200,7 @@ pub fn preview(request: &Request) -> Result<ModelConfig, TrainError> {
 }
 
 /// Opens the data set. Windows of marked recordings are as long as the clips that the recipe asks for, where it does.
-fn open(request: &Request) -> Result<Dataset, TrainError> {
+pub(super) fn open(request: &Request) -> Result<Dataset, TrainError> {
     let frames = match (request.frames, &request.recipe) {
         (Some(frames), _) => Some(frames),
         (None, Some(given)) => Some(Recipe::find(given)?.frames).filter(|frames| *frames > 0),

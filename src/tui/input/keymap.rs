@@ -16,6 +16,8 @@ pub enum Context {
     On(Screen),
     /// In one panel of the Live screen.
     In(LivePanel),
+    /// While a sweep is watched on the Sessions screen.
+    Sweep,
     /// While the keys are shown.
     Help,
     /// While a question is asked.
@@ -28,7 +30,7 @@ pub enum Context {
 
 impl Context {
     /// Every context, in the order of the documentation.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Everywhere,
         Self::On(Screen::Train),
         Self::On(Screen::Layers),
@@ -39,6 +41,7 @@ impl Context {
         Self::In(LivePanel::Bookmarks),
         Self::In(LivePanel::Teach),
         Self::On(Screen::Sessions),
+        Self::Sweep,
         Self::Help,
         Self::Question,
         Self::CommandLine,
@@ -51,6 +54,7 @@ impl Context {
             Self::Everywhere => "Everywhere",
             Self::On(screen) => screen.name(),
             Self::In(part) => part.name(),
+            Self::Sweep => "Sessions: a sweep",
             Self::Help => "In the help",
             Self::Question => "At a question",
             Self::CommandLine => "In the command line",
@@ -262,6 +266,20 @@ pub static BINDINGS: &[Binding] = bindings! {
         [letter('d'), key(KeyCode::Delete)] Action::DeleteSession, "delete it, after a question", "delete";
         [letter('E')] Action::ExportSession, "export it: one ONNX file, or a folder", "export";
         [letter('u')] Action::Refresh, "read the list again";
+        [letter('w')] Action::WatchSweep(None), "watch the sweep whose sessions these are";
+    }
+    Context::Sweep => {
+        [key(KeyCode::Up), letter('k')] Action::Move(Move::Up), "the task above";
+        [key(KeyCode::Down), letter('j')] Action::Move(Move::Down), "the task below", "move";
+        [key(KeyCode::PageUp)] Action::Move(Move::PageUp), "a page up";
+        [key(KeyCode::PageDown)] Action::Move(Move::PageDown), "a page down";
+        [key(KeyCode::Home), letter('g')] Action::Move(Move::Home), "the first task";
+        [key(KeyCode::End), letter('G')] Action::Move(Move::End), "the last task";
+        [key(KeyCode::Enter)] Action::OpenSession, "open its session in the side in focus and look at its curves on Train", "curves";
+        [letter('a')] Action::ChooseSession(Side::A), "make its session A ●", "as A";
+        [letter('b')] Action::ChooseSession(Side::B), "make its session B ▲", "as B";
+        [letter('f')] Action::NextFilter, "list running, failed, waiting or finished tasks only, or all", "only";
+        [key(KeyCode::Esc), letter('w')] Action::LeaveSweep, "back to the list of sessions", "sessions";
     }
     Context::Everywhere => {
         [letter('1')] Action::Show(Screen::Train), "Train: both runs side by side";

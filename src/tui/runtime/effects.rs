@@ -3,7 +3,7 @@
 
 use std::{
     ops::ControlFlow,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -18,18 +18,19 @@ use super::{
     listen_task::{Asked, ListenTask},
     live_files::{self, Taught},
     names,
+    session_files::{list, open, resolved},
+    sweep_watch::SweepWatch,
 };
 use crate::{
     clock,
     export::{self, ExportError, Stage},
     model::{self, hub},
     plot,
-    session::{self, SessionInfo, Status, Store},
-    train::{self, Command, Launch, Request, Trainer},
+    session::Store,
+    train::{self, Command, Launch, Trainer},
     tui::{
-        state::{run_slot::Opened, sessions::Listing, ticket::Ticket},
+        state::ticket::Ticket,
         terminal::signals,
-        text,
         update::{
             effect::{Effect, Task},
             message::Message,
@@ -75,6 +76,8 @@ pub struct EffectRunner {
     /// The current listen task.
     listen_task: Option<ListenTask>,
     taught: Taught,
+    /// The sweep that is watched.
+    sweep: Option<SweepWatch>,
     /// The running export: its stop flag and its thread.
     exporting: Option<(Arc<AtomicBool>, JoinHandle<()>)>,
 }
@@ -101,6 +104,7 @@ impl EffectRunner {
             clerk,
             listen_task: None,
             taught: Taught::default(),
+            sweep: None,
             exporting: None,
         })
     }
@@ -115,6 +119,11 @@ impl EffectRunner {
             Effect::Open(ticket, path) => {
                 return self.ask(move |_| Message::Opened(ticket, open(&path).map(Box::new)));
             }
+            Effect::WatchSweep(ticket, file) => {
+                let work = self.sweep.insert(SweepWatch::default()).work(ticket, file);
+                return self.spawn("sweep", work);
+            }
+            Effect::LeaveSweep => self.sweep = None,
             Effect::Remove(path) => {
                 return self.ask(move |store| {
                     let removed = store.remove(&path).map(|_left| clock::now_ms()).map_err(|error| error.to_string());
@@ -353,43 +362,6 @@ impl EffectRunner {
             trainer.command(Some(run), command);
         }
     }
-}
-
-/// The request, with a session's name as model replaced by its folder.
-fn resolved(store: &Store, request: Request) -> Request {
-    Request { model: store.model(&request.model), ..request }
-}
-
-fn list(store: &Store) -> Result<Vec<Listing>, String> {
-    let sessions = store.list().map_err(|error| error.to_string())?;
-    Ok(sessions.into_iter().map(listing).collect())
-}
-
-fn listing(info: SessionInfo) -> Listing {
-    let SessionInfo { name, path, state, in_use, changed, .. } = info;
-    let config = state.config.as_ref();
-    let fold = config.and_then(|config| config.fold).map_or(String::new(), |fold| format!(" fold {fold}"));
-    Listing {
-        name,
-        path,
-        method: config.map(|config| config.method),
-        data: config.map_or_else(String::new, |config| format!("{}{fold}", config.data_name)),
-        metric: config.map_or("", |config| config.recipe.metric.name()),
-        best: state.best(),
-        epochs: (state.epochs.len() as u32, config.map_or(0, |config| config.recipe.epochs)),
-        can_resume: !in_use && state.config.is_some() && state.status != Status::Finished,
-        in_use,
-        changed_ms: clock::unix_ms(changed),
-        status: state.status,
-    }
-}
-
-fn open(path: &Path) -> Result<Opened, String> {
-    let state = session::load(path).map_err(|error| error.to_string())?;
-    if state.config.is_none() {
-        return Err(format!("{}: its log does not say what was trained; it can only be deleted (d)", path.display()));
-    }
-    Ok(Opened { name: text::file_name(path), path: path.to_owned(), state })
 }
 
 /// The folder of the user's own themes.

@@ -8,9 +8,12 @@ mod inbox;
 mod listen_task;
 mod live_files;
 mod names;
+mod session_files;
+mod sweep_watch;
 
 use std::{
     io::{self, Write},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -56,6 +59,8 @@ pub struct Options {
     pub theme: Option<String>,
     /// The graphics of the spectrogram, by name; `auto` queries the terminal.
     pub graphics: String,
+    /// The file of a sweep to watch.
+    pub sweep: Option<PathBuf>,
 }
 
 /// Why the workbench could not open or continue.
@@ -124,6 +129,7 @@ pub fn run(options: Options) -> Result<(), TuiError> {
     }
     let mut runner = EffectRunner::new(options.store, inbox)?;
     first.extend(problems.into_iter().map(Message::trouble));
+    first.extend(options.sweep.map(|file| Message::Do(Action::WatchSweep(Some(file)))));
     first.into_iter().for_each(|message| handle(&mut app, &mut runner, message));
     let ended = match app.quitting {
         true => Ok(()),

@@ -9,6 +9,7 @@ use super::{
     parameters::Parameters,
     run_slot::RunSlot,
     sessions::Sessions,
+    sweep::SweepTable,
     ticket::{Ticket, Tickets},
 };
 use crate::{
@@ -103,6 +104,8 @@ pub struct App {
     pub live: Listening,
     /// The Sessions screen.
     pub sessions: Sessions,
+    /// The sweep on the Sessions screen, in place of the list.
+    pub sweep: Option<SweepTable>,
     /// The panel over the screen.
     pub overlay: Option<Overlay>,
     /// The message at the bottom.
@@ -146,6 +149,7 @@ impl App {
             shape_asked: None,
             live: Listening::default(),
             sessions: Sessions::default(),
+            sweep: None,
             overlay: None,
             notice: None,
             themes,
@@ -246,6 +250,9 @@ impl App {
             Some(Overlay::Export(_)) => vec![Context::Export],
             None if self.screen == Screen::Live => {
                 vec![Context::In(self.live.panel), Context::On(self.screen), Context::Everywhere]
+            }
+            None if self.screen == Screen::Sessions && self.sweep.is_some() => {
+                vec![Context::Sweep, Context::Everywhere]
             }
             None => vec![Context::On(self.screen), Context::Everywhere],
         }

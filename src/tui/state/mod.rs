@@ -11,5 +11,6 @@ pub mod listening;
 pub mod parameters;
 pub mod run_slot;
 pub mod sessions;
+pub mod sweep;
 pub mod teaching;
 pub mod ticket;

@@ -59,24 +59,29 @@ impl Stage {
     }
 }
 
-/// Every screen, with two long runs, a full waterfall and some sessions.
+/// Every screen, with two long runs, a full waterfall and some sessions; and a sweep of a thousand tasks.
 ///
 /// # Errors
 /// Never: nothing is written.
 pub fn stages(size: (u16, u16), graphics: Graphics) -> io::Result<Vec<Stage>> {
-    let stage = |screen: Screen| -> io::Result<Stage> {
-        let mut app = fixture::training(size, (960, 960));
-        fixture::listening(&mut app);
-        update(&mut app, Message::Sessions(Ok(fixture::listings())));
-        (app.screen, app.graphics) = (screen, graphics);
+    let stage = |name: &'static str, mut app: App| -> io::Result<Stage> {
+        app.graphics = graphics;
         let written = Counter::default();
         let viewport = Viewport::Fixed(Rect::new(0, 0, size.0, size.1));
         let backend = CrosstermBackend::new(written.clone());
         let terminal = Terminal::with_options(backend, TerminalOptions { viewport })?;
         let frames = Frames { depth: Depth::True, pictures: Pictures::default() };
-        let mut stage = Stage { name: screen.name(), app, frames, terminal, written, drawn: 0 };
+        let mut stage = Stage { name, app, frames, terminal, written, drawn: 0 };
         stage.draw()?;
         Ok(stage)
     };
-    Screen::ALL.into_iter().map(stage).collect()
+    let of_screen = |screen: Screen| {
+        let mut app = fixture::training(size, (960, 960));
+        fixture::listening(&mut app);
+        update(&mut app, Message::Sessions(Ok(fixture::listings())));
+        app.screen = screen;
+        stage(screen.name(), app)
+    };
+    let screens = Screen::ALL.into_iter().map(of_screen);
+    screens.chain([stage("Sweep", fixture::watching(size, 100))]).collect()
 }

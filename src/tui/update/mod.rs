@@ -7,6 +7,7 @@ mod live;
 pub mod message;
 mod runs;
 mod sessions;
+mod sweep;
 
 pub(super) use live::{blocks, desk_side, has_adapters};
 
@@ -28,6 +29,7 @@ use crate::{
             command_line::{CommandLine, remember},
             layers::Layers,
             run_slot::Purpose,
+            sweep::SweepTable,
         },
     },
 };
@@ -70,6 +72,7 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             }
             return if app.sessions.was_read() { vec![Effect::List] } else { Vec::new() };
         }
+        Message::Sweep(ticket, read) => sweep::read(app, ticket, read),
         Message::Opened(ticket, opened) => return sessions::opened(app, ticket, opened.map(|opened| *opened)),
         Message::Removed(path, removed) => return sessions::removed(app, &path, removed),
         Message::Shape(ticket, shape) => {
@@ -227,6 +230,9 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         Action::ResumeSession => return sessions::resume_selected(app),
         Action::DeleteSession => sessions::ask_to_delete(app),
         Action::Refresh => return list(app),
+        Action::WatchSweep(file) => return sweep::watch(app, file),
+        Action::LeaveSweep => return sweep::leave(app),
+        Action::NextFilter => app.sweep.iter_mut().for_each(SweepTable::next_filter),
         Action::SetData(data) => {
             notify(app, format!("the next run trains on {data}"), false);
             app.setup.data = data;
@@ -293,7 +299,10 @@ fn go(app: &mut App, to: Move) -> Vec<Effect> {
         },
         (None, Screen::Parameters) => app.parameters.go(to, PAGE),
         (None, Screen::Live) => return live::go(app, to),
-        (None, Screen::Sessions) => app.sessions.go(to, PAGE),
+        (None, Screen::Sessions) => match &mut app.sweep {
+            Some(table) => table.go(to, PAGE),
+            None => app.sessions.go(to, PAGE),
+        },
     }
     Vec::new()
 }

@@ -50,7 +50,10 @@ pub fn draw(app: &App, buffer: &mut Buffer) -> Option<Picture> {
         Screen::Layers => screens::layers::draw(app, body, buffer),
         Screen::Parameters => screens::parameters::draw(app, body, buffer),
         Screen::Live => picture = screens::live::draw(app, body, buffer),
-        Screen::Sessions => screens::sessions::draw(app, body, buffer),
+        Screen::Sessions => match &app.sweep {
+            Some(table) => screens::sweep::draw(table, app, body, buffer),
+            None => screens::sessions::draw(app, body, buffer),
+        },
     }
     footer(app, foot, buffer);
     match &app.overlay {

@@ -6,6 +6,7 @@ pub mod layers;
 pub mod live;
 pub mod parameters;
 pub mod sessions;
+pub mod sweep;
 pub mod train;
 
 use ratatui::{
@@ -18,7 +19,7 @@ use crate::{
     session::Status,
     tui::{
         input::action::Screen,
-        state::{app::App, run_slot::RunSlot},
+        state::{app::App, run_slot::RunSlot, sweep::SweepTable},
         text,
     },
 };
@@ -84,6 +85,10 @@ pub fn footer_right(app: &App) -> Line<'static> {
         Screen::Train | Screen::Layers => {
             let pace: f64 = app.slots.iter().filter(|slot| slot.is_busy()).filter_map(RunSlot::pace).sum();
             if pace > 0.0 { Line::styled(format!("{pace:.1} steps/s"), theme.dim()) } else { Line::default() }
+        }
+        Screen::Sessions if app.sweep.is_some() => {
+            let n = app.sweep.as_ref().map_or(0, SweepTable::len);
+            Line::styled(format!("{n} task{}", if n == 1 { "" } else { "s" }), theme.dim())
         }
         Screen::Sessions => {
             let n = app.sessions.list.as_ref().map_or(0, Vec::len);
