@@ -27,6 +27,8 @@ pub const PARENT: &str = "AAT_TUI_PARENT";
 const LOOK: Duration = Duration::from_millis(50);
 /// Time between two looks at a claim that another runner seems to hold.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// What stands before each attempt's command line in a task's log.
+const ATTEMPT: &str = "\n> aat-tui ";
 /// Bytes at the end of a log in which the reason of a failure is looked for.
 const TAIL: u64 = 4096;
 
@@ -213,7 +215,7 @@ fn clear_leftovers(folder: &Path) -> Result<(), SweepError> {
 fn spawn(program: &Program, arguments: &[String], log: &Path) -> std::io::Result<Child> {
     let mut out = OpenOptions::new().create(true).append(true).open(log)?;
     // A full disk costs this line, not the run.
-    let _ = writeln!(out, "\n> aat-tui {}", arguments.join(" "));
+    let _ = writeln!(out, "{ATTEMPT}{}", arguments.join(" "));
     let mut command = Command::new(&program.path);
     command.args(arguments).stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out);
     // A variable that sets a flag here would change what a task trains.
@@ -277,6 +279,8 @@ fn why(status: ExitStatus, log: &Path) -> String {
         }
     }
     let said = tail(log).and_then(|text| {
+        // Of this attempt alone.
+        let text = text.rsplit_once(ATTEMPT).map_or(text.as_str(), |(_, text)| text);
         let said = text.lines().rev().find_map(|line| line.strip_prefix("aat-tui: "));
         said.map(str::to_owned)
     });
@@ -350,7 +354,7 @@ mod tests {
         let plan = plan(folder.path());
         let stop = Stop::default();
         let asker = stop.clone();
-        let waiting = program(folder.path(), "trap 'exit 130' USR1; : > ready; while :; do sleep 0.05; done");
+        let waiting = program(folder.path(), "trap 'exit 130' USR1; while :; do sleep 0.05; done");
         let (ended, standing) = thread::scope(|scope| {
             let ready = folder.path().join("calls");
             scope.spawn(move || {

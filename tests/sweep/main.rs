@@ -1,6 +1,6 @@
 //! The command line's sweeps: planned, worked off, stopped, killed, run again, exported, and what cannot be.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 #[path = "../train/bench.rs"]
 #[allow(dead_code, reason = "shared with the tests of training")]
@@ -9,6 +9,7 @@ mod bench;
 mod slurm;
 #[cfg(unix)]
 mod stopped;
+mod thousand;
 
 #[path = "../../src/audio/testing.rs"]
 mod wav;

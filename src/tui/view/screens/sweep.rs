@@ -21,6 +21,9 @@ use crate::{
 /// Rows of the upper parts at most, so that tasks keep room.
 const AXES: usize = 6;
 
+/// Rows of the reason of a failure at most.
+const WHY: usize = 3;
+
 /// Draws the screen.
 pub fn draw(table: &SweepTable, app: &App, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
@@ -75,7 +78,7 @@ fn progress(snapshot: &Snapshot, title: String, theme: &Theme, area: Rect, buffe
     let counts = &snapshot.counts;
     let right = format!("{} of {} done", text::count(counts.done as u64), text::count(counts.all() as u64));
     let inner = Panel::new(title, theme).right(Span::styled(right, theme.dim())).draw(area, buffer);
-    let bar = usize::from(inner.width) / 3;
+    let bar = usize::from(inner.width) / 4;
     let mut line = gauge(counts.done as f64 / counts.all().max(1) as f64, bar, theme.good(), theme);
     line.push_span(Span::raw("  "));
     for state in &State::ALL {
@@ -86,7 +89,7 @@ fn progress(snapshot: &Snapshot, title: String, theme: &Theme, area: Rect, buffe
             State::Waiting => counts.waiting,
             State::Failed => counts.failed,
         };
-        line.push_span(Span::styled(format!("{sign} {} {}   ", text::count(count as u64), state.name()), style));
+        line.push_span(Span::styled(format!("{sign} {} {}  ", text::count(count as u64), state.name()), style));
     }
     buffer.set_line(inner.x, inner.y, &line, inner.width);
     let name = snapshot.by_axis.iter().map(|(axis, _)| text::width(axis)).max().unwrap_or(0).min(16);
@@ -169,6 +172,15 @@ fn tasks(table: &SweepTable, app: &App, area: Rect, buffer: &mut Buffer) {
     if table.is_empty() {
         return hint(inner, "None.", &[("f", "list others".to_owned())], theme, buffer);
     }
+    // Why the task under the cursor failed, in full.
+    let selected = table.row(table.cursor()).map(|(_, standing)| standing);
+    let why = selected.filter(|standing| standing.state == State::Failed).and_then(|standing| standing.note.as_ref());
+    let why = why.map_or_else(Vec::new, |why| text::wrap(why, usize::from(inner.width)));
+    let below = (why.len().min(WHY) as u16).min(inner.height.saturating_sub(2));
+    for (words, y) in why.iter().zip(inner.bottom() - below..inner.bottom()) {
+        buffer.set_string(inner.x, y, words, theme.bad());
+    }
+    let inner = Rect { height: inner.height - below, ..inner };
     let room = usize::from(inner.height);
     let first = scrolled(table.cursor(), table.len(), room);
     for (row, y) in (first..table.len()).zip(inner.y..inner.bottom()) {
