@@ -4,9 +4,11 @@ mod report;
 mod task;
 
 use std::{
+    cell::Cell,
     path::{Path, PathBuf},
     sync::Arc,
     thread::available_parallelism,
+    time::{Duration, Instant},
 };
 
 use super::{CliError, Interrupt, Output};
@@ -14,6 +16,9 @@ use crate::{
     sweep::{self, Counts, Observer, Plan, Program, Share, Snapshot, State, Stop, SweepError},
     train::available_memory,
 };
+
+/// How often the file that `sweep cancel` makes is looked for.
+const STOP_FILE: Duration = Duration::from_secs(1);
 
 /// Run a whole table: data sets, methods, folds, seeds and any other flag of train, multiplied out from a file. Runs that
 /// are finished are not run again.
@@ -188,8 +193,13 @@ fn local(plan: &Arc<Plan>, before: &Snapshot, open: &[usize], how: &How, output:
     let share = Share::new(workers, cores, available_memory(), gpus());
     let interrupt = Interrupt::watch()?;
     let stop = Stop::default();
+    let looked = Cell::new(Instant::now());
     let tick = || {
-        if interrupt.is_asked() {
+        let due = looked.get().elapsed() >= STOP_FILE;
+        if due {
+            looked.set(Instant::now());
+        }
+        if interrupt.is_asked() || (due && plan.place.stop_is_asked()) {
             stop.ask();
         }
     };
@@ -203,7 +213,7 @@ fn local(plan: &Arc<Plan>, before: &Snapshot, open: &[usize], how: &How, output:
     outcome?;
     let after = look(plan)?;
     report::summary(plan, &after, ran, output)?;
-    if interrupt.is_asked() || plan.place.stop_is_asked() {
+    if stop.is_asked() && after.counts.done < plan.tasks.len() {
         output.line("stopped; the same command goes on from here")?;
         return Err(CliError::Interrupted);
     }

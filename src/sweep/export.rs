@@ -331,7 +331,7 @@ fn task_line(snapshot: &Snapshot, index: usize) -> TaskLine<'_> {
     let axes = snapshot.plan.axes.iter().cloned().zip(task.labels.iter().map(|label| label.as_str().into())).collect();
     TaskLine {
         id: &task.id,
-        session: &task.session,
+        session: standing.name(task),
         state: standing.state.name(),
         axes,
         epochs: standing.epochs.0,

@@ -75,15 +75,17 @@ impl Observer {
     pub fn look(&mut self) -> Result<bool, SweepError> {
         let place = &self.plan.place;
         let claims = held(place, self.patience)?;
+        let names = place.names();
         let mut changed = false;
         for (task, read) in self.plan.tasks.iter().zip(&mut self.tasks) {
-            let folder = place.session(&task.session);
+            let name = names.of(task);
+            let folder = place.session(name);
             let marks = (mark(&folder.join(LOG_FILE)), mark(&place.journals().join(format!("{}.jsonl", task.id))));
             let claimed = claims.contains_key(&task.id);
             if marks == (read.log, read.journal) && !claimed && read.standing.state != State::Running {
                 continue;
             }
-            let standing = stands(task, place, claims.get(&task.id).cloned());
+            let standing = stands(task, name, place, claims.get(&task.id).cloned());
             changed |= standing != read.standing;
             *read = Read { log: marks.0, journal: marks.1, standing };
         }
@@ -116,8 +118,8 @@ fn held(place: &Place, patience: Patience) -> Result<HashMap<String, Option<Hold
 }
 
 /// Where one task stands, read anew; `claim` is the claim that holds.
-pub(super) fn stands(task: &super::Task, place: &Place, claim: Option<Option<Holder>>) -> Standing {
-    let folder = place.session(&task.session);
+pub(super) fn stands(task: &super::Task, name: &str, place: &Place, claim: Option<Option<Holder>>) -> Standing {
+    let folder = place.session(name);
     let session = match folder.join(LOG_FILE).is_file().then(|| outline(&folder)) {
         None => None,
         Some(Ok(session)) => Some(session),
@@ -131,7 +133,7 @@ pub(super) fn stands(task: &super::Task, place: &Place, claim: Option<Option<Hol
     let over = session.as_ref().is_none_or(|session| session.summary.is_some());
     let locked = !over && claim.is_none() && Lock::is_taken(&folder);
     let journal = journal::last(place, &task.id);
-    Standing::of(task, &Known { session: session.as_ref(), locked, claim, journal })
+    Standing::of(task, &Known { name, session: session.as_ref(), locked, claim, journal })
 }
 
 #[cfg(test)]

@@ -1,13 +1,25 @@
 //! The folder of a sweep: its sessions, and beside them, in `.sweep`, what the engines write.
 
 use std::{
+    collections::{HashMap, hash_map::Entry},
     fs,
     path::{Path, PathBuf},
     time::SystemTime,
 };
 
-use super::SweepError;
+use super::{SweepError, Task, digest};
 use crate::{atomic, session::Store};
+
+/// Names of sessions by the digests of their tasks.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Names(HashMap<String, String>);
+
+impl Names {
+    /// The name of a task's session: the one that is there, else the one that it will have.
+    pub(super) fn of<'a>(&'a self, task: &'a Task) -> &'a str {
+        self.0.get(&task.id).map_or(task.session.as_str(), String::as_str)
+    }
+}
 
 /// The folder of a sweep.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +46,24 @@ impl Place {
     /// The folder of a session.
     pub fn session(&self, name: &str) -> PathBuf {
         self.folder.join(name)
+    }
+
+    /// The names of the sessions of tasks, by digest. The digest is what a session is known by: what stands before it may
+    /// have been another pattern when it was made.
+    pub(super) fn names(&self) -> Names {
+        let mut names = Names::default();
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let id = name.rsplit_once('-').map(|(_, id)| id).filter(|id| digest::is_one(id)).map(str::to_owned);
+            let Some(id) = id else { continue };
+            // Of two, the first by name, so that every machine takes the same.
+            match names.0.entry(id) {
+                Entry::Vacant(free) => drop(free.insert(name)),
+                Entry::Occupied(mut known) if name < *known.get() => drop(known.insert(name)),
+                Entry::Occupied(_) => {}
+            }
+        }
+        names
     }
 
     /// Claims of tasks that run.

@@ -14,7 +14,7 @@ use std::{
 };
 
 use super::{
-    Claim, Holder, Patience, Place, Plan, Standing, State, SweepError, Task,
+    Claim, Holder, Patience, Plan, Standing, State, SweepError, Task,
     journal::{self, What},
     observe::stands,
 };
@@ -86,7 +86,9 @@ pub fn run_task(
     begun: &mut dyn FnMut(bool),
 ) -> Result<(Ended, Standing), SweepError> {
     let place = &plan.place;
-    let before = stands(task, place, None);
+    let names = place.names();
+    let name = names.of(task);
+    let before = stands(task, name, place, None);
     if before.state == State::Done {
         return Ok((Ended::WasDone, before));
     }
@@ -96,18 +98,18 @@ pub fn run_task(
         Err(holder) => return Ok((Ended::Elsewhere(holder.as_ref().map(Holder::described)), before)),
     };
     // Another runner may have finished it just now.
-    let now = stands(task, place, None);
+    let now = stands(task, name, place, None);
     if now.state == State::Done {
         return Ok((Ended::WasDone, now));
     }
     if now.state == State::Running {
         // Its session's lock is held by a process that no claim speaks for, such as `aat-tui resume` or a child that writes
         // its last checkpoint.
-        if !wait_for_lock(task, place, stop) {
+        if !wait_for_lock(&place.session(name), stop) {
             return Ok((Ended::Elsewhere(None), now));
         }
     }
-    let folder = place.session(&task.session);
+    let folder = place.session(name);
     let resume = is_begun(&folder)?;
     if !resume {
         clear_leftovers(&folder)?;
@@ -122,12 +124,12 @@ pub fn run_task(
     note(What::Began { resume, job: super::claim::job() });
     let arguments = if resume {
         let folder = place.folder().display().to_string();
-        ["resume", &task.session, "--sessions", &folder].map(str::to_owned).to_vec()
+        ["resume", name, "--sessions", &folder].map(str::to_owned).to_vec()
     } else {
         task.arguments(place)
     };
     begun(resume);
-    let log = place.log(&task.session);
+    let log = place.log(name);
     let outcome = spawn(program, &arguments, &log).and_then(|mut child| watch(&mut child, &claim, stop));
     let (status, asked) = match outcome {
         Ok(outcome) => outcome,
@@ -137,7 +139,7 @@ pub fn run_task(
             return Ok((Ended::Failed(reason), now));
         }
     };
-    let after = stands(task, place, None);
+    let after = stands(task, name, place, None);
     let ended = if claim.is_lost() {
         Ended::Elsewhere(None)
     } else if after.state == State::Done {
@@ -154,7 +156,7 @@ pub fn run_task(
         note(What::Failed { reason: reason.clone() });
         Ended::Failed(reason)
     };
-    let mut after = stands(task, place, None);
+    let mut after = stands(task, name, place, None);
     if let (Ended::Failed(reason), true) = (&ended, after.state != State::Failed) {
         (after.state, after.note) = (State::Failed, Some(reason.clone()));
     }
@@ -169,10 +171,10 @@ pub fn run_task(
 const STOPPED: i32 = 130;
 
 /// Waits for a while until no process of this machine holds the session's lock.
-fn wait_for_lock(task: &Task, place: &Place, stop: &Stop) -> bool {
+fn wait_for_lock(folder: &Path, stop: &Stop) -> bool {
     let end = Instant::now() + 5 * PATIENCE;
     while Instant::now() < end && !stop.is_asked() {
-        if !crate::session::Lock::is_taken(&place.session(&task.session)) {
+        if !crate::session::Lock::is_taken(folder) {
             return true;
         }
         thread::sleep(PATIENCE / 10);

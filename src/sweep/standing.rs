@@ -49,6 +49,8 @@ impl State {
 pub struct Standing {
     /// How far it is.
     pub state: State,
+    /// Its session's name, where that is not the one of the plan: it was made when the file had other axes.
+    pub session: Option<String>,
     /// Epochs done, and epochs in all.
     pub epochs: (u32, u32),
     /// The metric's name.
@@ -82,6 +84,8 @@ pub struct Standing {
 /// What is known of a task.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Known<'a> {
+    /// The name of its session.
+    pub(super) name: &'a str,
     /// Its session's log, folded, where there is a session.
     pub(super) session: Option<&'a RunState>,
     /// Whether a process of this machine holds the session's lock.
@@ -105,12 +109,13 @@ impl Standing {
             standing.at_ms = standing.at_ms.max(entry.at_ms);
         }
         let config = known.session.and_then(|session| session.config.as_deref());
-        let other = config.and_then(|config| disagreement(&task.request, &task.session, config));
+        let other = config.and_then(|config| disagreement(&task.request, known.name, config));
+        standing.session = Some(known.name).filter(|name| *name != task.session).map(str::to_owned);
         let finished = known.session.is_some_and(|session| session.status == Status::Finished);
         if let Some(other) = other {
             standing.state = State::Failed;
             standing.note =
-                Some(format!("the session {} is of another run ({other}); remove it or rename it", task.session));
+                Some(format!("the session {} is of another run ({other}); remove it or rename it", known.name));
         } else if finished {
             standing.state = State::Done;
         } else if let Some(holder) = &known.claim {
@@ -143,6 +148,7 @@ impl Standing {
         let rest = crate::train::median(each.clone().skip(1).collect()).unwrap_or(0.0);
         Self {
             state: State::Waiting,
+            session: None,
             epochs: (session.epochs.len() as u32, config.map_or(0, |config| config.recipe.epochs)),
             metric: config.map_or("", |config| config.recipe.metric.name()),
             best: session.best(),
@@ -158,6 +164,11 @@ impl Standing {
             at_ms: session.span_ms.map_or(0, |(_, last)| last),
             note: None,
         }
+    }
+
+    /// The name of a task's session.
+    pub fn name<'a>(&'a self, task: &'a Task) -> &'a str {
+        self.session.as_deref().unwrap_or(&task.session)
     }
 
     /// Whether it was begun and is not over.
@@ -279,7 +290,7 @@ mod tests {
         let (plan, records) = testing::task_and_log();
         let task = &plan.tasks[0];
         let of = |session: Option<&RunState>, claim, journal| {
-            Standing::of(task, &Known { session, locked: false, claim, journal })
+            Standing::of(task, &Known { name: &task.session, session, locked: false, claim, journal })
         };
         assert_eq!(of(None, None, None), Standing::default());
         let whole = RunState::from_records(&records);
@@ -295,7 +306,8 @@ mod tests {
         let running = of(Some(&half), Some(None), None);
         assert_eq!(running.state, State::Running);
         assert_eq!(
-            Standing::of(task, &Known { session: Some(&half), locked: true, ..Known::default() }).state,
+            Standing::of(task, &Known { name: &task.session, session: Some(&half), locked: true, ..Known::default() })
+                .state,
             State::Running
         );
         let failed = of(None, None, journal(What::Failed { reason: "no such data set".into() }));
@@ -315,7 +327,8 @@ mod tests {
         let whole = RunState::from_records(&records);
         let mut task = plan.tasks[0].clone();
         task.request.seed = 9;
-        let standing = Standing::of(&task, &Known { session: Some(&whole), ..Known::default() });
+        let name = &task.session;
+        let standing = Standing::of(&task, &Known { name, session: Some(&whole), ..Known::default() });
         assert_eq!(standing.state, State::Failed);
         assert!(standing.note.unwrap().contains("seed 7, not 9"));
     }
@@ -324,7 +337,8 @@ mod tests {
     fn counts_are_by_axis() {
         let (plan, records) = testing::task_and_log();
         let whole = RunState::from_records(&records);
-        let done = Standing::of(&plan.tasks[0], &Known { session: Some(&whole), ..Known::default() });
+        let name = &plan.tasks[0].session;
+        let done = Standing::of(&plan.tasks[0], &Known { name, session: Some(&whole), ..Known::default() });
         let standings = [done, Standing::default()];
         let counts = by_axis(&plan, &standings);
         assert_eq!(counts.len(), 1);

@@ -94,7 +94,7 @@ fn a_sweep_runs_what_is_missing_and_nothing_twice() {
     assert_eq!(of(&estimate, "estimate")[0]["estimate"]["tasks"], 0);
 
     // The sessions are ordinary ones, and the tables are made of them.
-    let listed = bench.json(&format!("sessions list --sessions {} --json", sessions.display()));
+    let listed = bench.json(&format!("sessions --sessions {} list --json", sessions.display()));
     assert_eq!(listed.iter().filter(|row| row["status"] == "finished").count(), 6);
     let said = text(&bench.run("sweep export table.toml --to r.md --to r.tex --to r.csv --to r.svg --against head"));
     assert!(said.contains("written: r.svg"), "{said}");

@@ -61,7 +61,7 @@ fn line<'a>(plan: &'a Plan, task: &'a Task, standing: &'a Standing, state: &'sta
         event: "task",
         id: &task.id,
         state,
-        session: &task.session,
+        session: standing.name(task),
         axes: plan.axes.iter().map(String::as_str).zip(task.labels.iter().map(String::as_str)).collect(),
         epochs: standing.epochs.0,
         of_epochs: standing.epochs.1,
@@ -154,7 +154,7 @@ impl<'a> Progress<'a> {
                 };
                 self.output.object(&line(plan, task, &standing, state))?;
                 let failed = if self.failed > 0 { format!(", {} failed", self.failed) } else { String::new() };
-                self.output.line(format!("[{} of {all} done{failed}] {}: {words}", self.done, task.session))
+                self.output.line(format!("[{} of {all} done{failed}] {}: {words}", self.done, standing.name(task)))
             }
         }
     }
@@ -192,7 +192,7 @@ pub(super) fn status(plan: &Plan, snapshot: &Snapshot, queue: &Queue, output: &m
         words
             .extend(standing.host.iter().filter(|_| standing.state == State::Running).map(|host| format!("on {host}")));
         words.extend(standing.note.clone());
-        let name = column(&task.session, 46);
+        let name = column(standing.name(task), 46);
         output.line(format!("{name} {:<9}{epochs:>7}  {}", standing.state.name(), words.join("; ")).trim_end())?;
     }
     if open.len() > LISTED {
@@ -260,7 +260,12 @@ pub(super) fn dry_run(
         output.object(&line(plan, task, standing, standing.state.name()))?;
     }
     for (task, standing) in plan.tasks.iter().zip(&before.standings).take(LISTED) {
-        output.line(format!("{} {:<9}{}", column(&task.session, 46), standing.state.name(), plan.described(task)))?;
+        output.line(format!(
+            "{} {:<9}{}",
+            column(standing.name(task), 46),
+            standing.state.name(),
+            plan.described(task)
+        ))?;
     }
     if plan.tasks.len() > LISTED {
         output.line(format!("and {} more (--json lists all)", thousands(plan.tasks.len() - LISTED)))?;

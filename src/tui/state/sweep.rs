@@ -97,7 +97,7 @@ impl SweepTable {
             let why = standing.note.as_ref().map_or_else(|| "it has not begun".to_owned(), Clone::clone);
             return Err(format!("{} has no session yet: {why}", task.session));
         }
-        Ok(snapshot.plan.place.session(&task.session))
+        Ok(snapshot.plan.place.session(standing.name(task)))
     }
 
     /// Moves the cursor.

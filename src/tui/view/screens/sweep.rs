@@ -195,7 +195,7 @@ fn tasks(table: &SweepTable, app: &App, area: Rect, buffer: &mut Buffer) {
 
 fn line(task: &Task, standing: &Standing, app: &App, width: usize) -> Line<'static> {
     let theme = app.theme();
-    let side = app.slots.iter().find(|slot| slot.is_called(&task.session));
+    let side = app.slots.iter().find(|slot| slot.is_called(standing.name(task)));
     let (mark, mark_style) = side.map_or((" ", theme.dim()), |slot| (slot.side.marker(), theme.side(slot.side)));
     let (sign, style) = shown(&standing.state, theme);
     let word = if standing.is_half_done() { "half done" } else { standing.state.name() };
@@ -212,7 +212,7 @@ fn line(task: &Task, standing: &Standing, app: &App, width: usize) -> Line<'stat
     let left = width.saturating_sub(2 + name + 1 + 12 + 8 + 8 + 9 + 2);
     Line::from(vec![
         Span::styled(format!("{mark} "), mark_style),
-        Span::styled(text::left(&task.session, name) + " ", theme.base()),
+        Span::styled(text::left(standing.name(task), name) + " ", theme.base()),
         Span::styled(text::left(&format!("{sign} {word}"), 12), style),
         Span::styled(text::right(&epochs, 7) + " ", theme.base()),
         Span::styled(text::right(&value, 7) + " ", theme.strong()),
