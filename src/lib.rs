@@ -5,7 +5,7 @@
 //! ```text
 //! tui  cli                 the workbench; the subcommands
 //!  │    │
-//! scan  export             detections in recordings; models for other programs
+//! scan  export  findings   detections in recordings; models for other programs; wrong answers and wrong labels
 //!  │    │
 //! live  train              the microphone pipeline; the trainer
 //!  │    │
@@ -27,6 +27,7 @@ pub mod clock;
 pub mod data;
 pub mod digits;
 pub mod export;
+pub mod findings;
 pub mod infer;
 pub mod live;
 pub mod model;

@@ -1,5 +1,6 @@
 //! A trained session or a checkpoint as a classifier: sound in, labels with scores out.
 
+mod calibration;
 mod classifier;
 mod digest;
 mod gains;
@@ -11,6 +12,7 @@ mod trained;
 mod weights;
 mod windows;
 
+pub use calibration::{CALIBRATION, Calibration, Scaling};
 pub use classifier::Classifier;
 pub use gains::{Gains, GainsError, LOUDEST, Strip};
 pub use mix::{Channel, Fader, Mix};
