@@ -2,6 +2,7 @@
 
 use crate::{
     data::Loss,
+    infer,
     train::{Predictions, top},
 };
 
@@ -62,19 +63,7 @@ impl Order {
 
 /// Probabilities (clips, classes) of logits.
 pub(super) fn probabilities(scores: &[f32], classes: usize, loss: Loss) -> Vec<f32> {
-    let classes = classes.max(1);
-    match loss {
-        Loss::Binary => scores.iter().map(|&x| 1.0 / (1.0 + (-x).exp())).collect(),
-        Loss::CrossEntropy => {
-            let mut all = Vec::with_capacity(scores.len());
-            for row in scores.chunks_exact(classes) {
-                let highest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                let total: f32 = row.iter().map(|x| (x - highest).exp()).sum();
-                all.extend(row.iter().map(|x| (x - highest).exp() / total));
-            }
-            all
-        }
-    }
+    scores.chunks_exact(classes.max(1)).flat_map(|logits| infer::probabilities(loss, logits)).collect()
 }
 
 /// Each clip's finding, in the order of the predictions.

@@ -16,6 +16,7 @@ pub use calibration::{CALIBRATION, Calibration, Scaling};
 pub use classifier::Classifier;
 pub use gains::{Gains, GainsError, LOUDEST, Strip};
 pub use mix::{Channel, Fader, Mix};
+pub use probabilities::probabilities;
 pub use replay::{Replay, replay};
 pub use trained::{Trained, Which, backbone};
 pub use weights::{find, restore};
