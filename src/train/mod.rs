@@ -7,6 +7,7 @@ mod batches;
 mod bootstrap;
 mod command;
 mod diverged;
+mod embedding;
 mod error;
 mod evaluation;
 mod existing_run;
@@ -35,9 +36,11 @@ mod snapshot;
 #[cfg(test)]
 mod testing;
 mod trainer;
+mod wilson;
 
 pub use bootstrap::{Difference, paired_difference};
 pub use command::Command;
+pub use embedding::{Embeddings, embed};
 pub use error::TrainError;
 pub use existing_run::ExistingRun;
 pub use feed::{Feed, News, Update};
@@ -53,5 +56,6 @@ pub use provenance::same_clips;
 pub use request::{Launch, Request};
 pub use schedule::factor as lr_factor;
 pub use settings::{OF_THE_MACHINE, SETTINGS, SWITCHES};
-pub use snapshot::{predictions_of_averaged, predictions_of_best, predictions_of_last};
+pub use snapshot::{predictions_in, predictions_of_averaged, predictions_of_best, predictions_of_last};
 pub use trainer::Trainer;
+pub use wilson::{Interval, wilson};

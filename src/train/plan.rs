@@ -104,12 +104,42 @@ pub(super) fn plan(
     features.prepare(&[division.train.as_slice(), &division.val].concat(), progress)?;
     let clips = ClipList::of(features.dataset(), &division, progress)?;
     config.dataset = Some(Box::new(record(&config.data, features.dataset(), &clips)));
-    let raw = model::takes_raw_features(&config.model)?.then_some(Normalisation::NONE);
-    config.normalisation = match front_end.normalisation().or(raw).or(config.recipe.normalisation) {
-        Some(given) => given,
-        None => features.statistics(&division.train)?,
-    };
+    config.normalisation = normalisation(&config, front_end, &features, &division, progress)?;
     Ok(Plan { config, features, division, clips })
+}
+
+/// The configuration of a run on all clips of a data set, and their features, without any of them decoded but those that
+/// feature statistics need.
+///
+/// # Errors
+/// As [`plan`].
+pub(super) fn to_embed(
+    request: &Request,
+    progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+) -> Result<(RunConfig, FeatureSet), TrainError> {
+    let Settled { dataset, division, mut config } = settle(request)?;
+    let front_end = front_end(&config.shape)?;
+    let features = FeatureSet::new(Arc::new(dataset), front_end, config.recipe.frames);
+    config.normalisation = normalisation(&config, front_end, &features, &division, progress)?;
+    Ok((config, features))
+}
+
+/// Feature statistics: those of the backbone or of the recipe, else those of the clips that train.
+fn normalisation(
+    config: &RunConfig,
+    front_end: FrontEnd,
+    features: &FeatureSet,
+    division: &Division,
+    progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+) -> Result<Normalisation, TrainError> {
+    let raw = model::takes_raw_features(&config.model)?.then_some(Normalisation::NONE);
+    Ok(match front_end.normalisation().or(raw).or(config.recipe.normalisation) {
+        Some(given) => given,
+        None => {
+            features.prepare(&division.train, progress)?;
+            features.statistics(&division.train)?
+        }
+    })
 }
 
 /// A resolved request, to be compared with sessions.
