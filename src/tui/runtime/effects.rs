@@ -2,36 +2,37 @@
 //! messages.
 
 use std::{
-    ops::ControlFlow,
-    path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU64, Ordering},
         mpsc,
     },
-    thread::{self, JoinHandle},
+    thread,
     time::Duration,
 };
 
 use super::{
+    clips::{ClipLoader, Speaker},
+    data_task,
     inbox::Inbox,
+    jobs::Jobs,
     listen_task::{Asked, ListenTask},
     live_files::{self, Taught},
     names,
+    preferences::Keeper,
+    session_files,
 };
 use crate::{
     clock,
-    export::{self, ExportError, Stage},
     model::{self, hub},
     plot,
-    session::{self, SessionInfo, Status, Store},
+    session::Store,
     train::{self, Command, Launch, Request, Trainer},
     tui::{
-        state::{run_slot::Opened, sessions::Listing, ticket::Ticket},
+        state::{data_view::DataView, ticket::Ticket},
         terminal::signals,
-        text,
         update::{
-            effect::{Effect, Task},
+            effect::{Effect, Playback, Task},
             message::Message,
         },
     },
@@ -75,8 +76,14 @@ pub struct EffectRunner {
     /// The current listen task.
     listen_task: Option<ListenTask>,
     taught: Taught,
-    /// The running export: its stop flag and its thread.
-    exporting: Option<(Arc<AtomicBool>, JoinHandle<()>)>,
+    jobs: Jobs,
+    clips: ClipLoader,
+    speaker: Speaker,
+    /// The number of the newest request to look at a folder: older ones end.
+    browsing: Arc<AtomicU64>,
+    keeper: Keeper,
+    /// Choices that were to be kept so far.
+    kept: u64,
 }
 
 impl EffectRunner {
@@ -101,7 +108,12 @@ impl EffectRunner {
             clerk,
             listen_task: None,
             taught: Taught::default(),
-            exporting: None,
+            jobs: Jobs::default(),
+            clips: ClipLoader::default(),
+            speaker: Speaker::default(),
+            browsing: Arc::default(),
+            keeper: Keeper::default(),
+            kept: 0,
         })
     }
 
@@ -111,9 +123,9 @@ impl EffectRunner {
         match effect {
             Effect::Train(runs) => return self.train(runs),
             Effect::Command(run, command) => self.command(run, command),
-            Effect::List => return self.ask(|store| Message::Sessions(list(store))),
+            Effect::List => return self.ask(|store| Message::Sessions(session_files::list(store))),
             Effect::Open(ticket, path) => {
-                return self.ask(move |_| Message::Opened(ticket, open(&path).map(Box::new)));
+                return self.ask(move |_| Message::Opened(ticket, session_files::open(&path).map(Box::new)));
             }
             Effect::Remove(path) => {
                 return self.ask(move |store| {
@@ -159,17 +171,61 @@ impl EffectRunner {
             Effect::Complete(ticket, wanted) => {
                 return self.aside(move |store, _| Message::Completed(ticket, names::fitting(&wanted, store.root())));
             }
-            Effect::ExportSession(ticket, request) => return self.export(ticket, *request),
-            Effect::StopExport => self.stop_export(),
+            Effect::ExportSession(ticket, request) => {
+                return self.jobs.export(&self.store, &self.inbox, ticket, *request);
+            }
+            Effect::StopExport => self.jobs.stop_export(),
             Effect::Suspend => {
                 if !signals::step_aside() {
                     return vec![Message::Notice("there is no shell to go back to; q quits".into())];
                 }
             }
             Effect::Quit => {}
+            Effect::LoadClip { ticket, source, instead_of } => {
+                return self.clips.load(&self.inbox, ticket, source, instead_of);
+            }
+            Effect::Play { ticket, sound, from } => return self.speaker.play(&self.inbox, ticket, sound, from),
+            Effect::Playback(order) => self.speaker.order(order),
+            Effect::Scan(ticket, request) => return self.jobs.scan(&self.store, &self.inbox, ticket, *request),
+            Effect::StopScan => self.jobs.stop_scan(),
+            Effect::ReadData(..) | Effect::CheckData(..) | Effect::StopCheck | Effect::Browse { .. } => {
+                return self.data(effect);
+            }
+            Effect::SavePreferences(preferences) => {
+                self.kept += 1;
+                let (keeper, number) = (self.keeper.clone(), self.kept);
+                return self.spawn("preferences", move |_, inbox| {
+                    if let Err(problem) = keeper.save(number, &preferences) {
+                        let _ = inbox.send(Message::trouble(problem));
+                    }
+                });
+            }
             other => return self.live(other),
         }
         Vec::new()
+    }
+
+    /// Effects of the Data screen.
+    fn data(&mut self, effect: Effect) -> Vec<Message> {
+        match effect {
+            Effect::ReadData(ticket, setup) => {
+                self.aside(move |_, _| Message::DataRead(ticket, DataView::read(&setup).map(Arc::new)))
+            }
+            Effect::CheckData(ticket, view) => {
+                let stop = self.jobs.begin_check();
+                self.spawn("check", move |_, inbox| data_task::check(inbox, ticket, &view, &stop))
+            }
+            Effect::Browse { ticket, place, recent } => {
+                let (newest, number) = (self.browsing.clone(), self.browsing.fetch_add(1, Ordering::Relaxed) + 1);
+                self.spawn("browse", move |_, inbox| {
+                    data_task::browse(inbox, ticket, &place, recent, &newest, number);
+                })
+            }
+            _ => {
+                self.jobs.stop_check();
+                Vec::new()
+            }
+        }
     }
 
     /// Effects on the Live screen's pipeline and its files.
@@ -223,15 +279,13 @@ impl EffectRunner {
     /// Stops training, each run with a checkpoint, and exports, and waits for them.
     pub fn stop(&mut self) {
         self.stop_listening();
-        self.stop_export();
+        self.jobs.stop();
+        self.speaker.order(Playback::Stop);
         for (trainer, _) in &self.trainers {
             trainer.command(None, Command::Stop);
         }
         self.trainers.clear();
-        if let Some((_, thread)) = self.exporting.take() {
-            // That thread removes its temporary files.
-            let _ = thread.join();
-        }
+        self.jobs.wait();
     }
 
     /// Whether some trainer is still running.
@@ -243,43 +297,6 @@ impl EffectRunner {
         // The handle stays: the recording so far is still needed.
         if let Some(task) = &self.listen_task {
             task.stop(false);
-        }
-    }
-
-    fn export(&mut self, ticket: Ticket, request: export::Request) -> Vec<Message> {
-        let (store, inbox, stop) = (self.store.clone(), self.inbox.clone(), Arc::new(AtomicBool::new(false)));
-        let asked = stop.clone();
-        let spawned = thread::Builder::new().name("export".into()).spawn(move || {
-            let mut watch = |stage: Stage| {
-                let sent = match stage {
-                    Stage::Writing(_) => Ok(()),
-                    Stage::Verifying(done, total) => inbox.send(Message::Exporting(ticket, done, total)),
-                };
-                // Nobody watches any more once the workbench is closed.
-                if sent.is_err() || asked.load(Ordering::Relaxed) {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
-                }
-            };
-            let result = export::export(&request, &store, &mut watch).map(Box::new).map_err(|error| match error {
-                ExportError::Interrupted => "stopped: nothing was written".to_owned(),
-                error => error.to_string(),
-            });
-            let _ = inbox.send(Message::Exported(ticket, result));
-        });
-        match spawned {
-            Ok(thread) => {
-                self.exporting = Some((stop, thread));
-                Vec::new()
-            }
-            Err(error) => vec![Message::Exported(ticket, Err(format!("the system could not start a thread: {error}")))],
-        }
-    }
-
-    fn stop_export(&self) {
-        if let Some((stop, _)) = &self.exporting {
-            stop.store(true, Ordering::Relaxed);
         }
     }
 
@@ -358,41 +375,4 @@ impl EffectRunner {
 /// The request, with a session's name as model replaced by its folder.
 fn resolved(store: &Store, request: Request) -> Request {
     Request { model: store.model(&request.model), ..request }
-}
-
-fn list(store: &Store) -> Result<Vec<Listing>, String> {
-    let sessions = store.list().map_err(|error| error.to_string())?;
-    Ok(sessions.into_iter().map(listing).collect())
-}
-
-fn listing(info: SessionInfo) -> Listing {
-    let SessionInfo { name, path, state, in_use, changed, .. } = info;
-    let config = state.config.as_ref();
-    let fold = config.and_then(|config| config.fold).map_or(String::new(), |fold| format!(" fold {fold}"));
-    Listing {
-        name,
-        path,
-        method: config.map(|config| config.method),
-        data: config.map_or_else(String::new, |config| format!("{}{fold}", config.data_name)),
-        metric: config.map_or("", |config| config.recipe.metric.name()),
-        best: state.best(),
-        epochs: (state.epochs.len() as u32, config.map_or(0, |config| config.recipe.epochs)),
-        can_resume: !in_use && state.config.is_some() && state.status != Status::Finished,
-        in_use,
-        changed_ms: clock::unix_ms(changed),
-        status: state.status,
-    }
-}
-
-fn open(path: &Path) -> Result<Opened, String> {
-    let state = session::load(path).map_err(|error| error.to_string())?;
-    if state.config.is_none() {
-        return Err(format!("{}: its log does not say what was trained; it can only be deleted (d)", path.display()));
-    }
-    Ok(Opened { name: text::file_name(path), path: path.to_owned(), state })
-}
-
-/// The folder of the user's own themes.
-pub fn themes_folder() -> Option<PathBuf> {
-    directories::ProjectDirs::from("", "", "aat-tui").map(|dirs| dirs.config_dir().join("themes"))
 }

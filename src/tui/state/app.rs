@@ -1,13 +1,17 @@
 //! Everything the screen depends on. Views read it, [`update`](crate::tui::update()) alone changes it.
 
 use super::{
+    clip_panel::ClipPanel,
     command_line::CommandLine,
+    data::DataScreen,
     exporting::Exporting,
     known::Known,
     layers::Layers,
     listening::Listening,
     parameters::Parameters,
+    preferences::Preferences,
     run_slot::RunSlot,
+    scanning::Scanning,
     sessions::Sessions,
     ticket::{Ticket, Tickets},
 };
@@ -103,6 +107,10 @@ pub struct App {
     pub live: Listening,
     /// The Sessions screen.
     pub sessions: Sessions,
+    /// The Data screen.
+    pub data: DataScreen,
+    /// The Scan screen.
+    pub scanning: Scanning,
     /// The panel over the screen.
     pub overlay: Option<Overlay>,
     /// The message at the bottom.
@@ -125,6 +133,8 @@ pub struct App {
     pub known: Known,
     /// Tickets of effects and runs.
     pub tickets: Tickets,
+    /// What is kept for the next start.
+    pub preferences: Preferences,
 }
 
 impl App {
@@ -146,6 +156,8 @@ impl App {
             shape_asked: None,
             live: Listening::default(),
             sessions: Sessions::default(),
+            data: DataScreen::default(),
+            scanning: Scanning::default(),
             overlay: None,
             notice: None,
             themes,
@@ -157,6 +169,7 @@ impl App {
             quitting: false,
             known: Known::default(),
             tickets: Tickets::default(),
+            preferences: Preferences::default(),
         }
     }
 
@@ -247,7 +260,24 @@ impl App {
             None if self.screen == Screen::Live => {
                 vec![Context::In(self.live.panel), Context::On(self.screen), Context::Everywhere]
             }
+            None if matches!(self.screen, Screen::Data | Screen::Scan) => {
+                vec![Context::On(self.screen), Context::Clip, Context::Everywhere]
+            }
             None => vec![Context::On(self.screen), Context::Everywhere],
+        }
+    }
+
+    /// Every clip panel: results find theirs by its ticket.
+    pub fn clip_panels(&mut self) -> impl Iterator<Item = &mut ClipPanel> {
+        [&mut self.data.clip, &mut self.scanning.clip].into_iter()
+    }
+
+    /// The clip panel of the screen on show, which its keys mean.
+    pub fn clip_panel_mut(&mut self) -> Option<&mut ClipPanel> {
+        match self.screen {
+            Screen::Data if self.data.browser.is_none() => Some(&mut self.data.clip),
+            Screen::Scan => Some(&mut self.scanning.clip),
+            _ => None,
         }
     }
 

@@ -8,10 +8,16 @@ use std::{
 
 use ratatui::{Terminal, TerminalOptions, Viewport, backend::CrosstermBackend, layout::Rect};
 
-use super::fixture;
+use super::{data_fixture, fixture};
 use crate::tui::{
-    input::action::Screen, runtime::frame::Frames, state::app::App, terminal::graphics::Graphics, theme::Depth, update,
-    update::message::Message, view::picture::Pictures,
+    input::action::{Action, Move, Screen},
+    runtime::frame::Frames,
+    state::{app::App, data::Part},
+    terminal::graphics::Graphics,
+    theme::Depth,
+    update,
+    update::message::Message,
+    view::picture::Pictures,
 };
 
 /// A writer that only counts bytes.
@@ -43,13 +49,19 @@ pub struct Stage {
 
 impl Stage {
     /// Draws one frame as the workbench does, from the state to the terminal's bytes, and returns their number. On Live
-    /// each frame adds 33 ms of sound.
+    /// each frame adds 33 ms of sound, on Data it moves the cursor.
     ///
     /// # Errors
     /// Never: nothing is written.
     pub fn draw(&mut self) -> io::Result<usize> {
+        self.drawn += 1;
+        if self.app.screen == Screen::Data {
+            // Another clip under the cursor, another place of the playhead.
+            let to = if self.drawn % 400 < 200 { Move::Down } else { Move::Up };
+            self.app.data.part = Part::Clips;
+            self.app.data.go(to, 1);
+        }
         if self.app.screen == Screen::Live {
-            self.drawn += 1;
             fixture::with_sound(&mut self.app, self.drawn);
             update(&mut self.app, Message::Drawing(1e3 / 30.0));
         }
@@ -59,24 +71,34 @@ impl Stage {
     }
 }
 
-/// Every screen, with two long runs, a full waterfall and some sessions.
+/// Clips of the sets that Data is drawn with.
+const CLIPS: [(usize, &str); 2] = [(2_000, "Data, 2,000 clips"), (50_000, "Data, 50,000 clips")];
+
+/// Every screen, with two long runs, a full waterfall, some sessions, and data of two sizes with a clip that plays.
 ///
 /// # Errors
 /// Never: nothing is written.
 pub fn stages(size: (u16, u16), graphics: Graphics) -> io::Result<Vec<Stage>> {
-    let stage = |screen: Screen| -> io::Result<Stage> {
+    let stage = |screen: Screen, name: &'static str, clips: usize| -> io::Result<Stage> {
         let mut app = fixture::training(size, (960, 960));
         fixture::listening(&mut app);
         update(&mut app, Message::Sessions(Ok(fixture::listings())));
         (app.screen, app.graphics) = (screen, graphics);
+        if screen == Screen::Data {
+            data_fixture::show(&mut app, clips, clips);
+            data_fixture::decoded(&mut app);
+            update(&mut app, Message::Do(Action::SortClips));
+        }
         let written = Counter::default();
         let viewport = Viewport::Fixed(Rect::new(0, 0, size.0, size.1));
         let backend = CrosstermBackend::new(written.clone());
         let terminal = Terminal::with_options(backend, TerminalOptions { viewport })?;
         let frames = Frames { depth: Depth::True, pictures: Pictures::default() };
-        let mut stage = Stage { name: screen.name(), app, frames, terminal, written, drawn: 0 };
+        let mut stage = Stage { name, app, frames, terminal, written, drawn: 0 };
         stage.draw()?;
         Ok(stage)
     };
-    Screen::ALL.into_iter().map(stage).collect()
+    let others = Screen::ALL.into_iter().filter(|screen| *screen != Screen::Data);
+    let others = others.map(|screen| stage(screen, screen.name(), 0));
+    others.chain(CLIPS.map(|(clips, name)| stage(Screen::Data, name, clips))).collect()
 }

@@ -1,5 +1,6 @@
 //! view(state) -> frame: the header, a screen, the footer, and overlays.
 
+pub mod clip_panel;
 mod command_line;
 mod header;
 mod overlay;
@@ -9,7 +10,7 @@ pub mod widgets;
 
 use ratatui::{
     buffer::Buffer,
-    layout::{Constraint, Layout, Rect},
+    layout::{Constraint, Layout, Position, Rect},
     text::{Line, Span},
     widgets::{Clear, Widget},
 };
@@ -23,6 +24,7 @@ use crate::tui::{
     input::{
         action::{Action, Screen},
         keymap::{self, Context},
+        pointer::Target,
     },
     state::app::{App, Notice, Overlay},
     text,
@@ -41,8 +43,7 @@ pub fn draw(app: &App, buffer: &mut Buffer) -> Option<Picture> {
         too_small(area, theme, buffer);
         return None;
     }
-    let [head, body, foot] =
-        Layout::vertical([Constraint::Length(1), Constraint::Fill(1), Constraint::Length(1)]).areas(area);
+    let [head, body, foot] = areas(area);
     header::draw(app, head, buffer);
     let mut picture = None;
     match app.screen {
@@ -51,6 +52,8 @@ pub fn draw(app: &App, buffer: &mut Buffer) -> Option<Picture> {
         Screen::Parameters => screens::parameters::draw(app, body, buffer),
         Screen::Live => picture = screens::live::draw(app, body, buffer),
         Screen::Sessions => screens::sessions::draw(app, body, buffer),
+        Screen::Data => picture = screens::data::draw(app, body, buffer),
+        Screen::Scan => picture = screens::scan::draw(app, body, buffer),
     }
     footer(app, foot, buffer);
     match &app.overlay {
@@ -61,6 +64,32 @@ pub fn draw(app: &App, buffer: &mut Buffer) -> Option<Picture> {
         None => {}
     }
     picture
+}
+
+/// The header, the screen, the footer.
+fn areas(area: Rect) -> [Rect; 3] {
+    Layout::vertical([Constraint::Length(1), Constraint::Fill(1), Constraint::Length(1)]).areas(area)
+}
+
+/// What the mouse points at in this column and row of the screen; `None` where nothing is.
+pub fn hit(app: &App, column: u16, row: u16) -> Option<Target> {
+    let area = Rect::new(0, 0, app.size.0, app.size.1);
+    if area.width < LEAST.0 || area.height < LEAST.1 {
+        return None;
+    }
+    if app.overlay.is_some() {
+        return Some(Target::Overlay);
+    }
+    let place = Position::new(column, row);
+    let [head, body, _] = areas(area);
+    header::hit(app, head, place).or_else(|| match app.screen {
+        Screen::Train => screens::train::hit(app, body, place),
+        Screen::Parameters => screens::parameters::hit(app, body, place),
+        Screen::Sessions => screens::sessions::hit(app, body, place),
+        Screen::Data => screens::data::hit(app, body, place),
+        Screen::Scan => screens::scan::hit(app, body, place),
+        Screen::Layers | Screen::Live => None,
+    })
 }
 
 fn too_small(area: Rect, theme: &Theme, buffer: &mut Buffer) {

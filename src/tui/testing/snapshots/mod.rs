@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod data;
 mod live;
 mod train;
 
@@ -247,6 +248,14 @@ fn a_frame_never_panics_at_any_size() {
             update(&mut app, Message::Sessions(Ok(fixture::listings())));
             act(&mut app, [Action::Freeze, Action::Help]);
             frame(&app);
+            if screen == Screen::Data {
+                act(&mut app, [Action::Cancel, Action::Browse]);
+                frame(&app);
+                app.data.browser = None;
+                super::data_fixture::show(&mut app, 60, 40);
+                super::data_fixture::decoded(&mut app);
+                frame(&app);
+            }
             update(&mut app, Message::Bookmarks("session".into(), fixture::bookmarks()));
             update(&mut app, Message::Lesson(Box::new(fixture::lesson())));
             for panel in LivePanel::ALL {

@@ -53,7 +53,9 @@ fn lines(theme: &Theme) -> Vec<Line<'static>> {
         ])
     };
     // The overlays' own keys are in the footer while they are open.
-    for context in Context::ALL.into_iter().filter(|c| matches!(c, Context::Everywhere | Context::On(_))) {
+    for context in
+        Context::ALL.into_iter().filter(|c| matches!(c, Context::Everywhere | Context::On(_) | Context::Clip))
+    {
         heading(&mut lines, context.title());
         lines.extend(keymap::help(context).map(|(keys, words)| row(keys, words)));
     }

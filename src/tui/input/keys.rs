@@ -1,0 +1,132 @@
+//! Keys, and where they have a meaning.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::action::{Action, LivePanel, Screen};
+
+/// Where a key has its meaning. The first context that has the key decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Context {
+    /// Over every screen.
+    Everywhere,
+    /// On one screen.
+    On(Screen),
+    /// On a screen with the panel of a clip.
+    Clip,
+    /// In one panel of the Live screen.
+    In(LivePanel),
+    /// While the keys are shown.
+    Help,
+    /// While a question is asked.
+    Question,
+    /// While a command is typed.
+    CommandLine,
+    /// While a session is exported.
+    Export,
+}
+
+impl Context {
+    /// Every context, in the order of the documentation.
+    pub const ALL: [Self; 17] = [
+        Self::Everywhere,
+        Self::On(Screen::Train),
+        Self::On(Screen::Layers),
+        Self::On(Screen::Parameters),
+        Self::On(Screen::Live),
+        Self::In(LivePanel::Sound),
+        Self::In(LivePanel::Desk),
+        Self::In(LivePanel::Bookmarks),
+        Self::In(LivePanel::Teach),
+        Self::On(Screen::Sessions),
+        Self::On(Screen::Data),
+        Self::On(Screen::Scan),
+        Self::Clip,
+        Self::Help,
+        Self::Question,
+        Self::CommandLine,
+        Self::Export,
+    ];
+
+    /// Its heading.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Everywhere => "Everywhere",
+            Self::On(screen) => screen.name(),
+            Self::In(part) => part.name(),
+            Self::Clip => "With a clip",
+            Self::Help => "In the help",
+            Self::Question => "At a question",
+            Self::CommandLine => "In the command line",
+            Self::Export => "At an export",
+        }
+    }
+}
+
+/// A key, with Ctrl or without. Shift is part of the letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    code: KeyCode,
+    ctrl: bool,
+}
+
+pub(super) const fn key(code: KeyCode) -> Key {
+    Key { code, ctrl: false }
+}
+
+pub(super) const fn letter(c: char) -> Key {
+    key(KeyCode::Char(c))
+}
+
+pub(super) const fn ctrl(c: char) -> Key {
+    ctrl_key(KeyCode::Char(c))
+}
+
+pub(super) const fn ctrl_key(code: KeyCode) -> Key {
+    Key { code, ctrl: true }
+}
+
+impl Key {
+    /// Its name for people: `Space`, `Ctrl-c`, `↑`.
+    pub fn text(self) -> String {
+        let name = match self.code {
+            KeyCode::Char(' ') => "Space".to_owned(),
+            KeyCode::Char(c) => c.to_string(),
+            KeyCode::Enter => "Enter".into(),
+            KeyCode::Esc => "Esc".into(),
+            KeyCode::Tab => "Tab".into(),
+            KeyCode::BackTab => "Shift-Tab".into(),
+            KeyCode::Backspace => "Backspace".into(),
+            KeyCode::Delete => "Del".into(),
+            KeyCode::Up => "↑".into(),
+            KeyCode::Down => "↓".into(),
+            KeyCode::Left => "←".into(),
+            KeyCode::Right => "→".into(),
+            KeyCode::PageUp => "PgUp".into(),
+            KeyCode::PageDown => "PgDn".into(),
+            KeyCode::Home => "Home".into(),
+            KeyCode::End => "End".into(),
+            other => format!("{other:?}"),
+        };
+        if self.ctrl { format!("Ctrl-{name}") } else { name }
+    }
+}
+
+impl From<KeyEvent> for Key {
+    fn from(event: KeyEvent) -> Self {
+        Self { code: event.code, ctrl: event.modifiers.contains(KeyModifiers::CONTROL) }
+    }
+}
+
+/// Keys with one meaning in one context.
+pub struct Binding {
+    /// The first is the one that footers show.
+    pub keys: &'static [Key],
+    /// The context.
+    pub context: Context,
+    /// The action.
+    pub action: fn() -> Action,
+    /// The action in words.
+    pub help: &'static str,
+    /// One word for the footer, for the keys that belong there.
+    pub footer: Option<&'static str>,
+}
