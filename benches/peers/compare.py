@@ -1,10 +1,11 @@
 """Alternates `aat-tui bench` and its PyTorch peer, and prints the ratio of each row.
 
-    python benches/peers/compare.py [--rounds 5] [--only tiny] [--compile] [--csv FILE]
+    python benches/peers/compare.py [--rounds 5] [--only tiny] [--compile] [--before PROGRAM] [--csv FILE]
 
 Both run with two threads, each in a process of its own, one after the other, `--rounds` times; a row's ratio is that
 of the medians over the rounds. With `--compile` PyTorch runs a second time, through torch.compile, which needs a C++
-compiler; its time to compile is not counted. Run by `make bench-peers`, which sets up PyTorch.
+compiler; its time to compile is not counted. `--before` alternates another build of the program with both, which shows what a
+change cost. Run by `make bench-peers`, which sets up PyTorch.
 """
 
 import argparse
@@ -37,7 +38,8 @@ ROWS = [
 ]
 
 
-FIELDS = ["work", "ours_ms", "torch_ms", "ratio", "aim", "ours_mib", "torch_mib", "mib_ratio", "compiled_ms", "compiled_ratio", "compiled_mib"]
+FIELDS = ["work", "ours_ms", "torch_ms", "ratio", "aim", "ours_mib", "torch_mib", "mib_ratio", "compiled_ms", "compiled_ratio", "compiled_mib",
+          "before_ms", "before_ratio"]
 
 
 def run(command):
@@ -50,32 +52,40 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", default="", help="rows whose name contains this")
     parser.add_argument("--compile", action="store_true", help="PyTorch through torch.compile beside eager PyTorch")
+    parser.add_argument("--before", help="another build of the program, alternated with this one")
     parser.add_argument("--csv", help="also write the rows to this file")
     args = parser.parse_args()
     columns = ["ours ms", "torch ms", "ratio", "aim", "ours MiB", "torch MiB", "ratio"]
     columns += ["compiled", "ratio", "MiB"] if args.compile else []
-    widths = [10, 10, 8, 6, 10, 10, 8, 10, 8, 8]
+    columns += ["before", "ratio"] if args.before else []
+    widths = [10, 10, 8, 6, 10, 10, 8, *([10, 8, 8] if args.compile else []), 10, 8]
     print(f"{'':36}" + "".join(f"{column:>{width}}" for column, width in zip(columns, widths)))
     rows = []
     for name, what, repeats, aim in ROWS:
         if args.only not in name:
             continue
         common = [*what, "--repeats", str(repeats)]
+        ours = ["bench", *common, "--json"]
         peer = [sys.executable, str(HERE / "torch_peer.py"), *common]
-        commands = [[str(PROGRAM), "bench", *common, "--json"], peer]
+        commands = {"ours": [str(PROGRAM), *ours], "torch": peer}
         if args.compile and what[0] not in ("fbank", "answer"):
-            commands.append([*peer, "--compile"])
-        found = [[] for _ in commands]
+            commands["compiled"] = [*peer, "--compile"]
+        if args.before:
+            commands["before"] = [args.before, *ours]
+        found = {side: [] for side in commands}
         for _ in range(args.rounds):
-            for command, side in zip(commands, found):
-                side.append(run(command))
-        ms = [statistics.median(r["ms"] for r in side) for side in found]
-        mib = [statistics.median(r["peak_rss_bytes"] for r in side) / 2**20 for side in found]
-        row = [name, ms[0], ms[1], ms[0] / ms[1], aim, mib[0], mib[1], mib[0] / mib[1]]
+            for side, command in commands.items():
+                found[side].append(run(command))
+        ms = {side: statistics.median(r["ms"] for r in runs) for side, runs in found.items()}
+        mib = {side: statistics.median(r["peak_rss_bytes"] for r in runs) / 2**20 for side, runs in found.items()}
+        row = [name, ms["ours"], ms["torch"], ms["ours"] / ms["torch"], aim, mib["ours"], mib["torch"], mib["ours"] / mib["torch"]]
         text = "{:36}{:10.1f}{:10.1f}{:8.2f}{:6.2f}{:10.0f}{:10.0f}{:8.2f}".format(*row)
-        if len(found) > 2:
-            row += [ms[2], ms[0] / ms[2], mib[2]]
-            text += "{:10.1f}{:8.2f}{:8.0f}".format(*row[8:])
+        compiled = [ms["compiled"], ms["ours"] / ms["compiled"], mib["compiled"]] if "compiled" in ms else None
+        if args.compile:
+            text += "{:10.1f}{:8.2f}{:8.0f}".format(*compiled) if compiled else " " * 26
+        before = [ms["before"], ms["ours"] / ms["before"]] if args.before else None
+        text += "{:10.1f}{:8.3f}".format(*before) if before else ""
+        row += [*(compiled or [""] * 3), *(before or [""] * 2)]
         rows.append(row)
         print(text, flush=True)
     if args.csv:

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::{CliError, Output, run_args::Place};
 use crate::{
-    audio::{self, Note},
-    infer::{Classifier, InferError, Score, Verdict},
+    audio::Note,
+    infer::{Classifier, Score, Verdict},
 };
 
 /// Print the most likely classes of sound files.
@@ -63,10 +63,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     let mut unread = 0;
     for path in &args.files {
         let file = path.display().to_string();
-        let verdict = audio::load_noted(path)
-            .map_err(InferError::from)
-            .and_then(|clip| Ok((classifier.classify(&clip.samples)?, clip.notes)));
-        match verdict {
+        match classifier.classify_file(path) {
             Ok((Verdict { scores, span_s, windows }, notes)) => {
                 let top = &scores[..args.top.min(scores.len())];
                 let scores: Vec<_> = top.iter().map(|score| format!("{} {:.3}", score.label, score.score)).collect();

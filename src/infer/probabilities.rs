@@ -1,16 +1,14 @@
 //! From logits to probabilities.
 
 use super::{Classifier, Score};
-use crate::data::Loss;
+use crate::{data::Loss, ops::softmax::log_sum_exp};
 
 /// Softmax or sigmoid of one clip's logits.
 pub(super) fn probabilities(loss: Loss, logits: &[f32]) -> Vec<f32> {
     match loss {
         Loss::CrossEntropy => {
-            let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let exps: Vec<f32> = logits.iter().map(|&x| (x - top).exp()).collect();
-            let total: f32 = exps.iter().sum();
-            exps.into_iter().map(|x| x / total).collect()
+            let total = log_sum_exp(logits);
+            logits.iter().map(|&x| (f64::from(x) - total).exp() as f32).collect()
         }
         Loss::Binary => logits.iter().map(|&x| 1.0 / (1.0 + (-x).exp())).collect(),
     }

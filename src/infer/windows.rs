@@ -1,7 +1,9 @@
 //! Classifies a whole recording, however long, by windows of the length that the model was trained on.
 
+use std::path::Path;
+
 use super::{Classifier, InferError, Score};
-use crate::audio::{FRAME_SHIFT, SAMPLE_RATE};
+use crate::audio::{FRAME_SHIFT, LogMel, Note, SAMPLE_RATE, Streamed, Window};
 
 /// Windows in a batch.
 const AT_ONCE: usize = 8;
@@ -17,60 +19,60 @@ pub struct Verdict {
     pub windows: usize,
 }
 
-/// Where windows of `window` frames begin, in frames, so that they cover `frames` frames: one after another, the last
-/// one moved back so that it ends with the recording. A single window begins at 0.
-fn starts(frames: usize, window: usize) -> Vec<usize> {
-    let window = window.max(1);
-    let count = frames.div_ceil(window).max(1);
-    (0..count).map(|i| (i * window).min(frames.saturating_sub(window))).collect()
+/// The sum over windows of the probability of each class.
+#[derive(Default)]
+struct Sums {
+    values: Vec<f64>,
+    windows: usize,
 }
 
 impl Classifier {
-    /// Scores a recording, 16 kHz mono: as one window if it fits, padded unless the model
-    /// [takes any length](Classifier::takes_any_length); else in consecutive windows, the last one ending with the
-    /// recording; the score of a class is its mean over them.
+    /// Scores a sound file: as one window if it fits, padded unless the model
+    /// [takes any length](Classifier::takes_any_length); else in consecutive windows, the last one ending with the file; the
+    /// score of a class is its mean over them. The file is decoded block by block, so memory does not depend on its length.
+    /// Also returns what is odd about the file, though it is usable.
     ///
     /// # Errors
-    /// When the arithmetic fails.
-    pub fn classify(&mut self, samples: &[f32]) -> Result<Verdict, InferError> {
-        let (front_end, window) = (self.front_end(), self.frames());
-        let starts = starts(front_end.frames_of(samples.len()), window);
-        let size = if starts.len() > 1 { front_end.samples_of(window) } else { samples.len() };
-        let classes = self.labels().len().max(1);
-        let end = samples.len() as f64 / f64::from(SAMPLE_RATE);
-        if starts.len() == 1 && self.takes_any_length() {
-            let mel = self.log_mel(samples);
-            let probabilities = self.probabilities_as_is(&mel)?;
-            return Ok(Verdict { scores: self.ranked_by(&probabilities), span_s: [0.0, end], windows: 1 });
-        }
-        let mut sums = vec![0.0f64; classes];
-        for some in starts.chunks(AT_ONCE) {
-            let mut mels = Vec::with_capacity(some.len());
-            for start in some {
-                let from = start * FRAME_SHIFT;
-                mels.push(self.log_mel(&samples[from..(from + size).min(samples.len())]));
-            }
-            for probabilities in self.probabilities(&mels)?.chunks(classes) {
-                sums.iter_mut().zip(probabilities).for_each(|(sum, p)| *sum += f64::from(*p));
+    /// When the file cannot be decoded to its end, or the arithmetic fails.
+    pub fn classify_file(&mut self, path: &Path) -> Result<(Verdict, Vec<Note>), InferError> {
+        let (mut windows, mut sums) = (Vec::new(), Sums::default());
+        let mut streamed = Streamed::open(path, self.front_end(), self.frames(), self.window_hop())?;
+        loop {
+            let more = streamed.next(&mut windows)?;
+            self.take(&mut windows, !more, &mut sums)?;
+            if !more {
+                return Ok((self.verdict(&sums, streamed.samples()), streamed.notes().to_vec()));
             }
         }
-        let windows = starts.len();
-        let means: Vec<f32> = sums.iter().map(|sum| (sum / windows as f64) as f32).collect();
-        Ok(Verdict { scores: self.ranked_by(&means), span_s: [0.0, end], windows })
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    /// Samples from one window to the next: no frame is in two of them.
+    fn window_hop(&self) -> u64 {
+        (self.frames() * FRAME_SHIFT) as u64
+    }
 
-    #[test]
-    fn windows_cover_a_recording_without_gaps_and_end_with_it() {
-        assert_eq!(starts(0, 512), [0]);
-        assert_eq!(starts(300, 512), [0]);
-        assert_eq!(starts(512, 512), [0]);
-        assert_eq!(starts(513, 512), [0, 1]);
-        assert_eq!(starts(1024, 512), [0, 512]);
-        assert_eq!(starts(1300, 512), [0, 512, 788]);
+    /// Scores the windows that wait, in whole batches, or all of them at the end of a recording.
+    fn take(&mut self, waiting: &mut Vec<Window>, end: bool, sums: &mut Sums) -> Result<(), InferError> {
+        while waiting.len() >= AT_ONCE || end && !waiting.is_empty() {
+            let count = AT_ONCE.min(waiting.len());
+            let mels: Vec<LogMel> = waiting.drain(..count).map(|window| window.mel).collect();
+            let only = end && sums.windows == 0 && mels.len() == 1;
+            let probabilities = match mels.first() {
+                Some(mel) if only && self.takes_any_length() => self.probabilities_as_is(mel)?,
+                _ => self.probabilities(&mels)?,
+            };
+            sums.windows += mels.len();
+            sums.values.resize(self.labels().len(), 0.0);
+            for window in probabilities.chunks(sums.values.len().max(1)) {
+                sums.values.iter_mut().zip(window).for_each(|(sum, p)| *sum += f64::from(*p));
+            }
+        }
+        Ok(())
+    }
+
+    fn verdict(&self, sums: &Sums, samples: u64) -> Verdict {
+        let means: Vec<f32> = sums.values.iter().map(|sum| (sum / sums.windows.max(1) as f64) as f32).collect();
+        let end = samples as f64 / f64::from(SAMPLE_RATE);
+        Verdict { scores: self.ranked_by(&means), span_s: [0.0, end], windows: sums.windows }
     }
 }

@@ -22,6 +22,7 @@ pub mod layer_norm;
 pub mod mat;
 pub mod parallel;
 mod simd;
+pub mod softmax;
 pub mod stack;
 
 pub use mat::{Mat, MatMut};

@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use crate::data::{Loss, Targets};
+use crate::{
+    data::{Loss, Targets},
+    ops::softmax::log_sum_exp,
+};
 
 /// A batch's loss as a function of its logits.
 pub struct Criterion<'a> {
@@ -54,13 +57,12 @@ impl<'a> Criterion<'a> {
 
 /// Soft-label cross entropy of one clip, `-sum t log softmax(x)`; writes `softmax(x) sum t - t`.
 fn cross_entropy(logits: &[f32], targets: &[f32], gradient: &mut [f32]) -> f64 {
-    let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let log_total = logits.iter().map(|&x| f64::from(x - top).exp()).sum::<f64>().ln();
+    let total = log_sum_exp(logits);
     let mass: f64 = targets.iter().map(|&target| f64::from(target)).sum();
     let mut loss = 0.0;
     for ((&x, &target), g) in logits.iter().zip(targets).zip(gradient) {
         let target = f64::from(target);
-        let log_probability = f64::from(x - top) - log_total;
+        let log_probability = f64::from(x) - total;
         if target != 0.0 {
             loss -= target * log_probability;
         }

@@ -79,20 +79,34 @@ pub(super) fn available() -> Option<u64> {
 
 /// `MemAvailable` of `/proc/meminfo`, in bytes.
 fn free_of(meminfo: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    bytes_of(meminfo, "MemAvailable:")
+}
+
+/// A line such as `VmHWM:  2048 kB`, in bytes.
+fn bytes_of(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
 }
 
 /// Peak resident memory of the process; 0 where the system does not report it.
+///
+/// Linux' `getrusage` begins with what the process that started this one had at its most, so it is asked only where there is
+/// no `VmHWM`.
 pub fn peak_rss_bytes() -> u64 {
-    #[cfg(unix)]
-    {
-        use nix::sys::resource::{UsageWho, getrusage};
-        // Linux counts in KiB, macOS in bytes.
-        let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
-        getrusage(UsageWho::RUSAGE_SELF).map_or(0, |usage| usage.max_rss().max(0) as u64 * unit)
-    }
-    #[cfg(not(unix))]
+    let own = fs::read_to_string("/proc/self/status").ok().and_then(|text| bytes_of(&text, "VmHWM:"));
+    own.unwrap_or_else(largest_of_usage)
+}
+
+#[cfg(unix)]
+fn largest_of_usage() -> u64 {
+    use nix::sys::resource::{UsageWho, getrusage};
+    // Linux counts in KiB, macOS in bytes.
+    let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
+    getrusage(UsageWho::RUSAGE_SELF).map_or(0, |usage| usage.max_rss().max(0) as u64 * unit)
+}
+
+#[cfg(not(unix))]
+fn largest_of_usage() -> u64 {
     0
 }
 
@@ -106,6 +120,17 @@ mod tests {
     fn what_is_free_is_read() {
         assert_eq!(free_of("MemTotal:  8 kB\nMemAvailable:    2048 kB\n"), Some(2 << 20));
         assert_eq!(free_of("MemTotal: 8 kB\n"), None);
+    }
+
+    /// A process that a large one starts reported the large one's peak as its own.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn peak_memory_is_this_process_s_own() {
+        let status = "VmPeak:\t 90000 kB\nVmHWM:\t    2048 kB\nVmRSS:\t    1024 kB\n";
+        assert_eq!(bytes_of(status, "VmHWM:"), Some(2 << 20));
+        let now = fs::read_to_string("/proc/self/status").unwrap();
+        let least = bytes_of(&now, "VmRSS:").unwrap();
+        assert!(peak_rss_bytes() >= least / 2, "{now}");
     }
 
     #[test]

@@ -13,12 +13,13 @@ dasheng-raw     the same weights as the raw file: {"model": ..., "config": ...}
 
 Models of both families are the class Dasheng of PyPI's `dasheng`: CED's encoder is the same with patches of 16 x 16
 (equal to the bit, ../shared/reference/backbones.md). Norms, batch norm and biases are far from their starts, so that a part
-that is left out shows. Each case holds `expected-SAMPLES.safetensors` for sounds of three lengths (`synthetic` below): the
+that is left out shows. Each case holds `expected-SAMPLES.safetensors` for sounds of three lengths (`synthetic` below) and
+`recording-SAMPLES.safetensors` for the beginning of recorded speech at the same lengths: the
 tokens after each block and, of CED, logits: mean of all tokens after the final norm, LayerNorm of 1e-5, linear layer.
 Weights are kept in half precision; references are computed in double precision from the waveform, each clip alone
 (torchaudio's `top_db` takes the loudest bin of the whole batch). The longest sound fills the models' own length.
 
-Made with torch 2.11.0, torchaudio 2.11.0, dasheng 0.0.9, einops 0.8.2, safetensors 0.8.0; ESC-10 in ../shared.
+Made with torch 2.11.0, torchaudio 2.11.0, dasheng 0.0.9, einops 0.8.2, safetensors 0.8.0; the spoken digits in ../shared.
 """
 import argparse
 import json
@@ -59,6 +60,21 @@ def plain(samples):
     t = np.arange(9_600) / 16_000
     chirp = 0.3 * np.sin(2 * np.pi * (100 * t + 4_000 * t * t))
     return np.resize((chirp + 0.01 * np.array(noise) * t).astype(np.float32), samples)
+
+
+def recording():
+    """Recorded speech: george's sevens one behind the other, their samples taken at 16 kHz (FLAC, so that every decoder gives the
+    same ones); None where they are missing."""
+    try:
+        import soundfile
+    except ImportError as why:
+        print("no recording:", why)
+        return None
+    files = [HERE / f"../../../shared/data/digits/seven/george_nohash_{i}.flac" for i in range(12)]
+    if not files[0].exists():
+        print("no recording:", files[0])
+        return None
+    return np.concatenate([soundfile.read(file, dtype="float32")[0] for file in files])
 
 
 def randomise(model, generator):
@@ -184,9 +200,12 @@ def small():
         write_hub(HERE / "models" / f"{family}-hf", family, model, 2)
         write_raw(HERE / "models" / f"{family}-raw", family, model, 2)
         model = model.double()
+        speech = recording()
         for samples in LENGTHS:
-            path = HERE / "models" / f"{family}-hf" / f"expected-{samples}.safetensors"
-            expected(path, model, synthetic(samples))
+            folder = HERE / "models" / f"{family}-hf"
+            expected(folder / f"expected-{samples}.safetensors", model, synthetic(samples))
+            if speech is not None:
+                expected(folder / f"recording-{samples}.safetensors", model, speech[:samples])
 
 
 def front_end():
@@ -198,14 +217,9 @@ def front_end():
     save = lambda name, sound: np.save(HERE / name, front(torch.as_tensor(sound, dtype=torch.float64)[None])[0].T.float().numpy())
     for samples in (9_600, 4_001, 16_000):
         save(f"ced_{samples}.npy", plain(samples))
-    try:
-        import soundfile
-        rain, rate = soundfile.read(HERE / "../../../shared/data/esc10/audio/1-17367-A-10.ogg", dtype="float32")
-    except (ImportError, RuntimeError) as why:
-        print("no recording:", why)
-        return
-    assert rate == 16_000
-    save("ced_16k.npy", rain[:9_600])
+    if (speech := recording()) is not None:
+        for samples in (4_001, 9_600, 16_000):
+            save(f"ced_recording_{samples}.npy", speech[:samples])
 
 
 # Published shapes: width, blocks, heads, own length.

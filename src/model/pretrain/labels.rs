@@ -4,6 +4,7 @@ use super::{Into, Outcome, Result, View, WeightsByName, linear};
 use crate::ops::{
     columns,
     layer_norm::{self, LayerNorm},
+    softmax::{argmax, cross_entropy},
 };
 
 pub(super) fn outcome(
@@ -28,14 +29,8 @@ pub(super) fn outcome(
         logits.chunks_exact(classes).zip(dlogits.chunks_exact_mut(classes)).zip(&view.sounds.labels)
     {
         let Some(label) = label.filter(|label| *label < classes) else { continue };
-        let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let total: f64 = logits.iter().map(|x| f64::from(x - top).exp()).sum();
-        loss -= scale * (f64::from(logits[label] - top) - total.ln());
-        right += usize::from(logits[label] >= top);
-        for (dlogit, x) in dlogits.iter_mut().zip(logits) {
-            *dlogit = (weight * scale * f64::from(x - top).exp() / total) as f32;
-        }
-        dlogits[label] -= (weight * scale) as f32;
+        loss += scale * cross_entropy(logits, label, weight * scale, dlogits);
+        right += usize::from(argmax(logits) == label);
     }
     if let Some((gradients, dtokens)) = into {
         let dnormed = linear::backward(weights, gradients, "head.linear", &normed, &dlogits, d)?;

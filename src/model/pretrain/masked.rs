@@ -5,6 +5,7 @@ use super::{GradientsByName, Into, Outcome, Result, View, WeightsByName, linear}
 use crate::ops::{
     Mat, MatMut,
     mat::{self, product},
+    softmax::{argmax, cross_entropy},
 };
 
 /// Weight of redrawing beside finding (SSAST, section 2.2).
@@ -35,12 +36,6 @@ fn answer_backward(
     let mut dinner = linear::backward(weights, gradients, &format!("{name}.1"), &answer.inner, dy, d)?;
     dinner.iter_mut().zip(&answer.inner).filter(|(_, inner)| **inner <= 0.0).for_each(|(dx, _)| *dx = 0.0);
     linear::backward(weights, gradients, &format!("{name}.0"), x, &dinner, d)
-}
-
-/// Place of the highest value, the first of equals: as `torch.argmax`, by which SSAST's code counts. Among patches that are
-/// all alike one is found by chance, not each of them.
-fn first_highest(row: &[f32]) -> usize {
-    (1..row.len()).fold(0, |best, i| if row[i] > row[best] { i } else { best })
 }
 
 /// `pixels` are those of every chosen patch, (batch, kept, size).
@@ -84,19 +79,13 @@ pub(super) fn outcome(
         // Row i: how well patch i's answer fits each hidden patch of the clip.
         let mut fits = vec![0.0f32; n * n];
         product(MatMut::new(&mut fits, n), mat::Into::Set, 1.0, own, others.t());
-        for (i, row) in fits.chunks_exact_mut(n).enumerate() {
-            let best = first_highest(row);
-            let top = row[best];
-            right += usize::from(best == i);
-            let total: f64 = row.iter().map(|x| f64::from(x - top).exp()).sum();
-            finding -= (f64::from(row[i] - top) - total.ln()) / count as f64;
-            let scale = weight / count as f64;
-            for x in row.iter_mut() {
-                *x = (scale * f64::from(*x - top).exp() / total) as f32;
-            }
-            row[i] -= scale as f32;
+        let mut dfits = vec![0.0f32; n * n];
+        for (i, (row, drow)) in fits.chunks_exact(n).zip(dfits.chunks_exact_mut(n)).enumerate() {
+            // Among patches that are all alike one is found by chance, not each of them: SSAST's code counts by argmax, too.
+            right += usize::from(argmax(row) == i);
+            finding += cross_entropy(row, i, weight / count as f64, drow) / count as f64;
         }
-        product(MatMut::new(&mut dfound[range], size), mat::Into::Set, 1.0, Mat::new(&fits, n), others);
+        product(MatMut::new(&mut dfound[range], size), mat::Into::Set, 1.0, Mat::new(&dfits, n), others);
     }
 
     let values = targets.len().max(1) as f64;
