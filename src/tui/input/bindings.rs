@@ -153,10 +153,10 @@ pub static BINDINGS: &[Binding] = bindings! {
         [key(KeyCode::PageDown)] Action::Move(Move::PageDown), "a page down";
         [key(KeyCode::Home), letter('g')] Action::Move(Move::Home), "the first row";
         [key(KeyCode::End), letter('G')] Action::Move(Move::End), "the last row";
-        [key(KeyCode::Enter)] Action::Choose, "open it: a class, a problem's clip, a folder", "open";
-        [key(KeyCode::Right), letter('l')] Action::Move(Move::Right), "the clips of the class; in the browser, open the folder";
-        [key(KeyCode::Left), letter('h')] Action::Move(Move::Left), "back to the classes; in the browser, the folder above";
-        [key(KeyCode::Esc)] Action::Back, "back to the classes; leave the browser", "back";
+        [key(KeyCode::Enter)] Action::Choose, "the clips of the class, the clip of the problem", "open";
+        [key(KeyCode::Right), letter('l')] Action::Move(Move::Right), "the clips of the class";
+        [key(KeyCode::Left), letter('h')] Action::Move(Move::Left), "back to the classes";
+        [key(KeyCode::Esc)] Action::Back, "back to the classes", "back";
         [letter('b')] Action::Browse, "choose other data in a browser of folders", "browse";
         [letter('s')] Action::SortClips, "clips in the order of the data, by length or by level", "sort";
         [letter('c')] Action::CheckData, "check the data: decode every clip; again: stop", "check";
@@ -186,6 +186,18 @@ pub static BINDINGS: &[Binding] = bindings! {
         [letter('r')] Action::LoopClip, "repeat it, or not";
         [letter('[')] Action::Louder(-1), "softer";
         [letter(']')] Action::Louder(1), "louder";
+    }
+    Context::Browser => {
+        [key(KeyCode::Up), letter('k')] Action::Move(Move::Up), "the row above";
+        [key(KeyCode::Down), letter('j')] Action::Move(Move::Down), "the row below", "move";
+        [key(KeyCode::PageUp)] Action::Move(Move::PageUp), "a page up";
+        [key(KeyCode::PageDown)] Action::Move(Move::PageDown), "a page down";
+        [key(KeyCode::Home), letter('g')] Action::Move(Move::Home), "the first row";
+        [key(KeyCode::End), letter('G')] Action::Move(Move::End), "the last row";
+        [key(KeyCode::Enter)] Action::Choose, "choose it; a folder that is no data is opened", "choose";
+        [key(KeyCode::Right), letter('l')] Action::Move(Move::Right), "open the folder", "open";
+        [key(KeyCode::Left), letter('h')] Action::Move(Move::Left), "the folder above", "up";
+        [key(KeyCode::Esc), letter('b')] Action::Back, "leave the browser", "leave";
     }
     Context::Everywhere => {
         [letter('1')] Action::Show(Screen::Train), "Train: both runs side by side";

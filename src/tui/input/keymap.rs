@@ -1,31 +1,133 @@
-//! What keys mean: looks them up in the table of [`bindings`](super::bindings), for dispatch, the footer, the help and the
-//! documentation.
+//! What keys mean: the table of [`bindings`](super::bindings) with what a person's file changes in it, for dispatch, the
+//! footer, the help and the documentation.
+//!
+//! The file is TOML. A section is a heading of the help, a line is a key of the table and the key that does the same in
+//! its place:
+//!
+//! ```toml
+//! [Train]
+//! m = "M"
+//! Space = "F5"
+//! ```
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
 
 pub use super::keys::{Context, Key};
 use super::{action::Action, bindings::BINDINGS, keys::Binding};
 
-/// What a key does: the first of these contexts that knows it decides.
-pub fn lookup(contexts: &[Context], key: Key) -> Option<Action> {
-    contexts
-        .iter()
-        .flat_map(|context| BINDINGS.iter().filter(move |binding| binding.context == *context))
-        .find(|binding| binding.keys.contains(&key))
-        .map(|binding| (binding.action)())
+/// Keys as a person has them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Keymap {
+    /// In which context which key of the table is replaced by which.
+    changes: Vec<(Context, Key, Key)>,
 }
 
-/// The keys of a context that its footer shows, what they do, and a word for it.
-pub fn footer(context: Context) -> impl Iterator<Item = (String, Action, &'static str)> {
-    let of_context = move |binding: &&Binding| binding.context == context;
-    let shown = |binding: &Binding| Some((binding.keys.first()?.text(), (binding.action)(), binding.footer?));
-    BINDINGS.iter().filter(of_context).filter_map(shown)
+/// A file of changes: by heading, then by key.
+#[derive(Deserialize)]
+struct Changes(BTreeMap<String, BTreeMap<String, String>>);
+
+impl Keymap {
+    /// The keys after the changes of a file, and what is wrong with it. Where keys of a context are in conflict, all of
+    /// that context stay as they are.
+    pub fn read(text: &str) -> (Self, Vec<String>) {
+        let mut problems = Vec::new();
+        let Changes(sections) = match toml::from_str(text) {
+            Ok(changes) => changes,
+            Err(error) => return (Self::default(), vec![error.to_string().trim_end().to_owned()]),
+        };
+        let mut keymap = Self::default();
+        for (heading, lines) in sections {
+            let Some(context) = Context::ALL.into_iter().find(|context| context.title().eq_ignore_ascii_case(&heading))
+            else {
+                let known: Vec<_> = Context::ALL.iter().map(|context| context.title()).collect();
+                problems.push(format!("there is no section [{heading}]; there are {}", known.join(", ")));
+                continue;
+            };
+            let mut changed = Self::default();
+            for (from, to) in lines {
+                match change(context, &from, &to) {
+                    Ok(change) => changed.changes.push(change),
+                    Err(problem) => problems.push(format!("[{}] {problem}", context.title())),
+                }
+            }
+            match changed.conflict(context) {
+                None => keymap.changes.extend(changed.changes),
+                Some(conflict) => {
+                    problems.push(format!("[{}] {conflict}; its keys stay as they are", context.title()));
+                }
+            }
+        }
+        (keymap, problems)
+    }
+
+    /// Two meanings of one key in a context, if there are such.
+    fn conflict(&self, context: Context) -> Option<String> {
+        let mut seen: Vec<(Key, &str)> = Vec::new();
+        for binding in of(context) {
+            for key in self.keys(binding) {
+                if let Some((_, other)) = seen.iter().find(|(known, _)| *known == key) {
+                    return Some(format!("{} means two things: {other}; {}", key.text(), binding.help));
+                }
+                seen.push((key, binding.help));
+            }
+        }
+        let screens = matches!(context, Context::On(_) | Context::In(_) | Context::Clip | Context::Browser);
+        let everywhere =
+            of(Context::Everywhere).flat_map(|binding| binding.keys.iter().map(|key| (*key, binding.help)));
+        let hidden = everywhere.filter(|_| screens).find(|(key, _)| seen.iter().any(|(known, _)| known == key));
+        hidden.map(|(key, help)| format!("{} means something everywhere: {help}", key.text()))
+    }
+
+    /// The keys of a binding.
+    fn keys<'a>(&'a self, binding: &'a Binding) -> impl Iterator<Item = Key> + 'a {
+        binding.keys.iter().map(|key| {
+            let change = self.changes.iter().find(|(context, from, _)| *context == binding.context && from == key);
+            change.map_or(*key, |(_, _, to)| *to)
+        })
+    }
+
+    /// What a key does: the first of these contexts that knows it decides.
+    pub fn lookup(&self, contexts: &[Context], key: Key) -> Option<Action> {
+        let mut bindings = contexts.iter().flat_map(|context| of(*context));
+        bindings.find(|binding| self.keys(binding).any(|own| own == key)).map(|binding| (binding.action)())
+    }
+
+    /// The keys of a context that its footer shows, what they do, and a word for it.
+    pub fn footer(&self, context: Context) -> impl Iterator<Item = (String, Action, &'static str)> {
+        let shown = |binding: &Binding| Some((self.keys(binding).next()?.text(), (binding.action)(), binding.footer?));
+        of(context).filter_map(shown)
+    }
+
+    /// Keys and words of a context, for the help and the documentation.
+    pub fn help(&self, context: Context) -> impl Iterator<Item = (String, &'static str)> {
+        of(context).map(|binding| {
+            let keys: Vec<_> = self.keys(binding).map(Key::text).collect();
+            (keys.join(" "), binding.help)
+        })
+    }
 }
 
-/// Keys and words of a context, for the help and the documentation.
-pub fn help(context: Context) -> impl Iterator<Item = (String, &'static str)> {
-    BINDINGS.iter().filter(move |binding| binding.context == context).map(|binding| {
-        let keys: Vec<_> = binding.keys.iter().map(|key| key.text()).collect();
-        (keys.join(" "), binding.help)
-    })
+/// The bindings of a context.
+fn of(context: Context) -> impl Iterator<Item = &'static Binding> {
+    BINDINGS.iter().filter(move |binding| binding.context == context)
+}
+
+/// A line of a file.
+fn change(context: Context, from: &str, to: &str) -> Result<(Context, Key, Key), String> {
+    let key = |text: &str| {
+        Key::parse(text).ok_or_else(|| format!("\"{text}\" is no key: write m, Space, F5, Ctrl-k, Up, ..."))
+    };
+    let (old, new) = (key(from)?, key(to)?);
+    if !of(context).any(|binding| binding.keys.contains(&old)) {
+        return Err(format!("{from} has no meaning there that could be moved"));
+    }
+    let is_typing = matches!(context, Context::CommandLine | Context::Export);
+    if is_typing && new.is_letter() {
+        return Err(format!("{to} is a letter, and letters are typed there"));
+    }
+    Ok((context, old, new))
 }
 
 /// The tables of `docs/keys.md`.
@@ -36,7 +138,7 @@ pub fn markdown() -> String {
     );
     for context in Context::ALL {
         out += &format!("\n## {}\n\n| key | what it does |\n|---|---|\n", context.title());
-        for (keys, help) in help(context) {
+        for (keys, help) in Keymap::default().help(context) {
             let keys: Vec<_> = keys.split(' ').map(|key| format!("`{key}`")).collect();
             out += &format!("| {} | {help} |\n", keys.join(" "));
         }
@@ -72,15 +174,21 @@ mod tests {
     #[test]
     fn every_screen_has_its_digit() {
         for screen in Screen::ALL {
-            assert_eq!(lookup(&[Context::Everywhere], letter(screen.digit())), Some(Action::Show(screen)));
+            assert_eq!(
+                Keymap::default().lookup(&[Context::Everywhere], letter(screen.digit())),
+                Some(Action::Show(screen))
+            );
         }
     }
 
     #[test]
     fn no_screen_hides_a_key_that_works_everywhere() {
         let keys = |context| BINDINGS.iter().filter(move |b| b.context == context).flat_map(|b| b.keys);
-        let contexts =
-            Screen::ALL.map(Context::On).into_iter().chain(LivePanel::ALL.map(Context::In)).chain([Context::Clip]);
+        let contexts = Screen::ALL
+            .map(Context::On)
+            .into_iter()
+            .chain(LivePanel::ALL.map(Context::In))
+            .chain([Context::Clip, Context::Browser]);
         for context in contexts {
             for key in keys(context) {
                 assert!(!keys(Context::Everywhere).any(|other| other == key), "{} on {}", key.text(), context.title());
@@ -91,10 +199,57 @@ mod tests {
     #[test]
     fn the_first_context_decides() {
         let contexts = [Context::On(Screen::Layers), Context::Everywhere];
-        assert_eq!(lookup(&contexts, letter('l')), Some(Action::Move(Move::Right)));
-        assert_eq!(lookup(&contexts, letter('1')), Some(Action::Show(Screen::Train)));
-        assert_eq!(lookup(&contexts, letter('Z')), None);
-        assert_eq!(lookup(&[Context::Question], letter('1')), None);
+        assert_eq!(Keymap::default().lookup(&contexts, letter('l')), Some(Action::Move(Move::Right)));
+        assert_eq!(Keymap::default().lookup(&contexts, letter('1')), Some(Action::Show(Screen::Train)));
+        assert_eq!(Keymap::default().lookup(&contexts, letter('Z')), None);
+        assert_eq!(Keymap::default().lookup(&[Context::Question], letter('1')), None);
+    }
+
+    #[test]
+    fn a_key_is_moved_and_footer_and_help_show_it() {
+        let (keymap, problems) =
+            Keymap::read("[train]\nm = \"M\"\nSpace = \"F5\"\n[\"Live: teaching\"]\na = \"Ctrl-a\"\n");
+        assert_eq!(problems, Vec::<String>::new());
+        let train = [Context::On(Screen::Train), Context::Everywhere];
+        let pressed = |text: &str| keymap.lookup(&train, Key::parse(text).unwrap());
+        assert_eq!((pressed("M"), pressed("m")), (Some(Action::NextMethod), None));
+        assert_eq!((pressed("F5"), pressed("Space")), (Some(Action::Pause), None));
+        assert_eq!(pressed("t"), Some(Action::NextTheme));
+        let footer: Vec<_> = keymap.footer(train[0]).map(|(key, _, word)| format!("{key} {word}")).collect();
+        assert!(footer.contains(&"M method".to_owned()) && footer.contains(&"F5 pause".to_owned()), "{footer:?}");
+        // On another screen m is what it was.
+        let parameters = [Context::On(Screen::Parameters)];
+        assert_eq!(keymap.lookup(&parameters, Key::parse("m").unwrap()), Some(Action::NextMethod));
+    }
+
+    #[test]
+    fn two_keys_may_change_places_and_conflicts_are_told() {
+        let (keymap, problems) = Keymap::read("[Train]\nm = \"n\"\nn = \"m\"\n");
+        assert_eq!(problems, Vec::<String>::new());
+        let train = [Context::On(Screen::Train)];
+        assert_eq!(keymap.lookup(&train, Key::parse("n").unwrap()), Some(Action::NextMethod));
+        for (text, expected) in [
+            ("[Train]\nm = \"n\"\n", "n means two things"),
+            ("[Train]\nm = \"q\"\n", "q means something everywhere"),
+            ("[Train]\nZ = \"m\"\n", "Z has no meaning there"),
+            ("[Train]\nm = \"Hyper-m\"\n", "is no key"),
+            ("[Nowhere]\nm = \"n\"\n", "there is no section [Nowhere]"),
+            ("[\"In the command line\"]\nTab = \"x\"\n", "letters are typed there"),
+            ("[Train]\nm = 3\n", "invalid type"),
+        ] {
+            let (keymap, problems) = Keymap::read(text);
+            assert_eq!(keymap, Keymap::default(), "{text}");
+            assert!(problems.len() == 1 && problems[0].contains(expected), "{text}: {problems:?}");
+        }
+    }
+
+    #[test]
+    fn every_key_is_read_as_it_is_written() {
+        for key in BINDINGS.iter().flat_map(|binding| binding.keys) {
+            assert_eq!(Key::parse(&key.text()), Some(*key), "{}", key.text());
+        }
+        assert_eq!(Key::parse("up"), Key::parse("↑"));
+        assert_eq!((Key::parse("F13"), Key::parse(""), Key::parse("ab")), (None, None, None));
     }
 
     #[test]

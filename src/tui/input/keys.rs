@@ -15,6 +15,8 @@ pub enum Context {
     Clip,
     /// In one panel of the Live screen.
     In(LivePanel),
+    /// In the browser of folders.
+    Browser,
     /// While the keys are shown.
     Help,
     /// While a question is asked.
@@ -27,7 +29,7 @@ pub enum Context {
 
 impl Context {
     /// Every context, in the order of the documentation.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Everywhere,
         Self::On(Screen::Train),
         Self::On(Screen::Layers),
@@ -41,6 +43,7 @@ impl Context {
         Self::On(Screen::Data),
         Self::On(Screen::Scan),
         Self::Clip,
+        Self::Browser,
         Self::Help,
         Self::Question,
         Self::CommandLine,
@@ -54,6 +57,7 @@ impl Context {
             Self::On(screen) => screen.name(),
             Self::In(part) => part.name(),
             Self::Clip => "With a clip",
+            Self::Browser => "In the browser of folders",
             Self::Help => "In the help",
             Self::Question => "At a question",
             Self::CommandLine => "In the command line",
@@ -105,9 +109,50 @@ impl Key {
             KeyCode::PageDown => "PgDn".into(),
             KeyCode::Home => "Home".into(),
             KeyCode::End => "End".into(),
+            KeyCode::F(number) => format!("F{number}"),
             other => format!("{other:?}"),
         };
         if self.ctrl { format!("Ctrl-{name}") } else { name }
+    }
+}
+
+impl Key {
+    /// The key of a name, as [`text`](Self::text) writes it; arrows also by word, and in any letter case but for letters.
+    pub fn parse(text: &str) -> Option<Self> {
+        if let Some(rest) = text.strip_prefix("Ctrl-").or_else(|| text.strip_prefix("ctrl-")) {
+            return Self::parse(rest).map(|key| Self { ctrl: true, ..key });
+        }
+        let mut letters = text.chars();
+        if let (Some(c), None) = (letters.next(), letters.next())
+            && !"↑↓←→".contains(c)
+        {
+            return Some(letter(c));
+        }
+        let code = match text.to_lowercase().as_str() {
+            "space" => KeyCode::Char(' '),
+            "enter" => KeyCode::Enter,
+            "esc" => KeyCode::Esc,
+            "tab" => KeyCode::Tab,
+            "shift-tab" => KeyCode::BackTab,
+            "backspace" => KeyCode::Backspace,
+            "del" | "delete" => KeyCode::Delete,
+            "↑" | "up" => KeyCode::Up,
+            "↓" | "down" => KeyCode::Down,
+            "←" | "left" => KeyCode::Left,
+            "→" | "right" => KeyCode::Right,
+            "pgup" => KeyCode::PageUp,
+            "pgdn" => KeyCode::PageDown,
+            "home" => KeyCode::Home,
+            "end" => KeyCode::End,
+            "insert" => KeyCode::Insert,
+            other => KeyCode::F(other.strip_prefix('f')?.parse().ok().filter(|number| (1..=12).contains(number))?),
+        };
+        Some(key(code))
+    }
+
+    /// Whether it types a letter.
+    pub fn is_letter(self) -> bool {
+        matches!(self.code, KeyCode::Char(_)) && !self.ctrl
     }
 }
 

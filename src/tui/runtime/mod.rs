@@ -107,6 +107,8 @@ pub fn run(options: Options) -> Result<(), TuiError> {
     let (themes, mut problems) = Theme::all(preferences::themes_folder().as_deref(), no_color);
     let (preferences, unread) = preferences::load();
     problems.extend(unread);
+    let (keys, conflicts) = preferences::keys();
+    problems.extend(conflicts);
     let theme = match options.theme.filter(|_| !no_color) {
         // A theme that was removed since is not worth an error.
         None => themes.iter().position(|theme| Some(&theme.name) == preferences.theme.as_ref()).unwrap_or(0),
@@ -135,7 +137,7 @@ pub fn run(options: Options) -> Result<(), TuiError> {
         ..options.setup
     };
     let mut app = App::new(setup, themes, (size.width, size.height));
-    (app.theme, app.preferences, app.data.is_chosen) = (theme, preferences, is_given);
+    (app.theme, app.preferences, app.keys, app.data.is_chosen) = (theme, preferences, keys, is_given);
     app.now_ms = clock::now_ms();
     app.cores = std::thread::available_parallelism().map_or(1, usize::from);
     app.graphics = chosen.unwrap_or_default();
@@ -150,7 +152,10 @@ pub fn run(options: Options) -> Result<(), TuiError> {
         first.extend(answered.typed.chars().map(|key| Message::Key(typed(key))));
     }
     let mut runner = EffectRunner::new(options.store, inbox)?;
-    first.extend(problems.into_iter().map(Message::trouble));
+    if !problems.is_empty() {
+        // One message: a second one would take its place at once.
+        first.push(Message::trouble(problems.join("; ")));
+    }
     first.into_iter().for_each(|message| handle(&mut app, &mut runner, message));
     let ended = match app.quitting {
         true => Ok(()),

@@ -7,10 +7,14 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use crate::{atomic, tui::state::preferences::Preferences};
+use crate::{
+    atomic,
+    tui::{input::keymap::Keymap, state::preferences::Preferences},
+};
 
-/// The file's name.
+/// The name of the file of what is kept, and of that of keys.
 const FILE: &str = "workbench.toml";
+const KEYS: &str = "keys.toml";
 
 /// The user's config folder of this program.
 fn folder() -> Option<PathBuf> {
@@ -34,6 +38,17 @@ pub(super) fn load() -> (Preferences, Option<String>) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => (Preferences::default(), None),
         Err(error) => (Preferences::default(), Some(problem(error.to_string()))),
     }
+}
+
+/// The user's keys, and what is wrong with their file; without one, the keys of the table.
+pub(super) fn keys() -> (Keymap, Vec<String>) {
+    let Some(path) = folder().map(|folder| folder.join(KEYS)) else { return (Keymap::default(), Vec::new()) };
+    let (keymap, problems) = match fs::read_to_string(&path) {
+        Ok(text) => Keymap::read(&text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return (Keymap::default(), Vec::new()),
+        Err(error) => (Keymap::default(), vec![error.to_string()]),
+    };
+    (keymap, problems.into_iter().map(|problem| format!("{}: {problem}", path.display())).collect())
 }
 
 /// Writes what is kept, the newest last, whichever thread comes first.

@@ -20,7 +20,10 @@ use crate::{
     plot::{ChartView, Run, Side, XAxis},
     train::Request,
     tui::{
-        input::{action::Screen, keymap::Context},
+        input::{
+            action::Screen,
+            keymap::{Context, Keymap},
+        },
         terminal::graphics::Graphics,
         text,
         theme::Theme,
@@ -135,6 +138,8 @@ pub struct App {
     pub tickets: Tickets,
     /// What is kept for the next start.
     pub preferences: Preferences,
+    /// What keys mean.
+    pub keys: Keymap,
 }
 
 impl App {
@@ -170,6 +175,7 @@ impl App {
             known: Known::default(),
             tickets: Tickets::default(),
             preferences: Preferences::default(),
+            keys: Keymap::default(),
         }
     }
 
@@ -259,6 +265,9 @@ impl App {
             Some(Overlay::Export(_)) => vec![Context::Export],
             None if self.screen == Screen::Live => {
                 vec![Context::In(self.live.panel), Context::On(self.screen), Context::Everywhere]
+            }
+            None if self.screen == Screen::Data && self.data.browser.is_some() => {
+                vec![Context::Browser, Context::Everywhere]
             }
             None if matches!(self.screen, Screen::Data | Screen::Scan) => {
                 vec![Context::On(self.screen), Context::Clip, Context::Everywhere]

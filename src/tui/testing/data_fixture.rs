@@ -2,14 +2,20 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use super::fixture::{noise, siren};
+use super::fixture::{noise, open, opened, siren};
 use crate::{
     audio::{LogMel, playback},
     data::{Dataset, Facts, FileCount, Glance, Item, Label, LeftOut, Problem, Reading, Reason, Source},
+    model::Method,
+    plot::Side,
+    scan::{Progress, Row, Unread},
     train::Request,
     tui::{
         input::action::{Action, Screen},
-        state::{app::App, clip_panel::Loaded, data::Found, data_view::DataView, folder_browser::Entry},
+        state::{
+            app::App, clip_panel::Loaded, data::Found, data_view::DataView, folder_browser::Entry, run_slot::Purpose,
+            scanning::ScanNews, ticket::Ticket,
+        },
         update,
         update::{effect::Effect, message::Message},
     },
@@ -176,4 +182,48 @@ fn listed(app: &mut App, effects: Vec<Effect>) {
     for (spec, glance) in looks {
         update(app, Message::Glanced(ticket, spec.to_owned(), glance));
     }
+}
+
+/// A scan of two recordings of three with a run's session, and what it has found. Returns its ticket.
+pub fn scanning(app: &mut App) -> Ticket {
+    open(app, Side::A, Purpose::Look, opened(Method::aat()));
+    let effects = update(app, Message::Do(Action::Scan("/rec".into())));
+    let ticket = effects.iter().find_map(|effect| match effect {
+        Effect::Scan(ticket, _) => Some(*ticket),
+        _ => None,
+    });
+    let Some(ticket) = ticket else { unreachable!("it scans: {effects:?}") };
+    let mut news = |news: ScanNews| drop(update(app, Message::Scan(ticket, Box::new(news))));
+    news(ScanNews::Begun {
+        labels: CLASSES.map(str::to_owned).into(),
+        files: 3,
+        out: "/data/scans/esc10-f1-aat".into(),
+    });
+    let row = |night: u32, start: f64, label: &str, score: f32| Row {
+        file: format!("/rec/night {night}.wav"),
+        start,
+        end: start + 2.5,
+        label: label.to_owned(),
+        score,
+        time: None,
+    };
+    news(ScanNews::Found(vec![
+        row(1, 62.35, "dog", 0.98),
+        row(1, 3_725.0, "rooster", 0.91),
+        row(1, 3_790.5, "rooster", 0.44),
+        row(1, 9_012.0, "rain", 0.77),
+        row(1, 9_050.0, "rain", 0.71),
+        row(2, 14.0, "dog", 0.63),
+        row(2, 300.0, "clock_tick", 0.32),
+        row(2, 451.5, "crackling_fire", 0.83),
+        row(2, 452.0, "sea_waves", 0.35),
+        row(2, 8_000.0, "rooster", 0.55),
+    ]));
+    news(ScanNews::Failed(Unread {
+        file: "/rec/night 3.wav".into(),
+        error: "/rec/night 3.wav: it is cut short; copy it again".into(),
+    }));
+    news(ScanNews::Progress(Progress { files: 2, seconds: 21_600.0, bytes: 700_000_000, of_bytes: 1_000_000_000 }));
+    app.now_ms += 120_000;
+    ticket
 }

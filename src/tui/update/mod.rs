@@ -26,7 +26,7 @@ use crate::{
     tui::{
         input::{
             action::{Action, Move, Screen},
-            commands, keymap,
+            commands,
         },
         state::{
             app::{App, Notice, Overlay, SMOOTHING},
@@ -68,7 +68,7 @@ fn handle(app: &mut App, message: Message) -> Vec<Effect> {
             _ => {}
         },
         Message::Released(event) => {
-            if keymap::lookup(&app.contexts(), event.into()) == Some(Action::Record) {
+            if app.keys.lookup(&app.contexts(), event.into()) == Some(Action::Record) {
                 return live::released(app);
             }
         }
@@ -151,7 +151,7 @@ fn notify(app: &mut App, text: String, trouble: bool) {
 
 fn pressed(app: &mut App, event: crossterm::event::KeyEvent) -> Vec<Effect> {
     use crossterm::event::{KeyCode, KeyEventKind, KeyModifiers};
-    match keymap::lookup(&app.contexts(), event.into()) {
+    match app.keys.lookup(&app.contexts(), event.into()) {
         // Where the terminal distinguishes a key's repetition from a press, it reports its release as well.
         Some(Action::Record) if event.kind == KeyEventKind::Repeat => Vec::new(),
         Some(action) => act(app, action),

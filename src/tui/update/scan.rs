@@ -114,3 +114,7 @@ fn choose_clip(app: &mut App, play: bool) -> Vec<Effect> {
         Clip::part(&row.file, row.start - AROUND_S, end, name).labelled(format!("{} {:.2}", row.label, row.score));
     clips::show(&mut scanning.clip, &mut app.tickets, clip, play)
 }
+
+#[cfg(test)]
+#[path = "scan_tests.rs"]
+mod tests;

@@ -23,7 +23,7 @@ use self::{
 use crate::tui::{
     input::{
         action::{Action, Screen},
-        keymap::{self, Context},
+        keymap::{Context, Keymap},
         pointer::Target,
     },
     state::app::{App, Notice, Overlay},
@@ -57,8 +57,8 @@ pub fn draw(app: &App, buffer: &mut Buffer) -> Option<Picture> {
     }
     footer(app, foot, buffer);
     match &app.overlay {
-        Some(Overlay::Help(scroll)) => screens::help::draw(*scroll, theme, body, buffer),
-        Some(Overlay::Question { question, detail, .. }) => ask(question, detail, theme, body, buffer),
+        Some(Overlay::Help(scroll)) => screens::help::draw(*scroll, &app.keys, theme, body, buffer),
+        Some(Overlay::Question { question, detail, .. }) => ask(question, detail, &app.keys, theme, body, buffer),
         Some(Overlay::Export(exporting)) => screens::export::draw(exporting, theme, body, buffer),
         Some(Overlay::CommandLine(line)) => command_line::draw(line, theme, foot, buffer),
         None => {}
@@ -139,9 +139,9 @@ fn footer(app: &App, area: Rect, buffer: &mut Buffer) {
     let word = |(key, action, word): (String, Action, &'static str)| {
         (key, if action == Action::Start && resumes { "resume" } else { word })
     };
-    let hints = contexts.iter().flat_map(|context| keymap::footer(*context)).map(word).chain(
+    let hints = contexts.iter().flat_map(|context| app.keys.footer(*context)).map(word).chain(
         // The command line is mentioned at the end of every screen's footer.
-        matches!(contexts[0], Context::On(_) | Context::In(_)).then(|| (":".to_owned(), "command")),
+        matches!(contexts[0], Context::On(_) | Context::In(_) | Context::Browser).then(|| (":".to_owned(), "command")),
     );
     for (key, word) in hints {
         let line = Line::from(vec![
@@ -161,7 +161,7 @@ fn footer(app: &App, area: Rect, buffer: &mut Buffer) {
     buffer.set_line(area.right().saturating_sub(width + 1), area.y, &right, width);
 }
 
-fn ask(question: &str, detail: &str, theme: &Theme, body: Rect, buffer: &mut Buffer) {
+fn ask(question: &str, detail: &str, keys: &Keymap, theme: &Theme, body: Rect, buffer: &mut Buffer) {
     let wide = (text::width(question).max(text::width(detail)) as u16 + 6).clamp(40, body.width.saturating_sub(4));
     let area = over(body, wide, 7, theme, buffer);
     let inner = Panel::new(Span::styled(text::fit(question, usize::from(wide) - 6), theme.strong()), theme)
@@ -169,7 +169,7 @@ fn ask(question: &str, detail: &str, theme: &Theme, body: Rect, buffer: &mut Buf
         .draw(area, buffer);
     paragraph(Rect { y: inner.y + 1, height: 2, ..inner }, detail, theme.base(), buffer);
     let mut x = inner.x;
-    for (key, _, word) in keymap::footer(Context::Question) {
+    for (key, _, word) in keys.footer(Context::Question) {
         let line = Line::from(vec![Span::styled(key, theme.accent()), Span::raw(" "), Span::styled(word, theme.dim())]);
         buffer.set_line(x, inner.bottom() - 1, &line, inner.width);
         x += line.width() as u16 + 4;

@@ -1,7 +1,10 @@
-//! Snapshots of Data.
+//! Snapshots of Data and Scan.
 
 use super::{super::data_fixture, *};
-use crate::{audio::playback, tui::state::data::Part};
+use crate::{
+    audio::playback,
+    tui::state::{data::Part, scanning::ScanNews},
+};
 
 fn with_clip(size: (u16, u16), checked: usize) -> App {
     let mut app = fixture::app(size);
@@ -61,4 +64,40 @@ fn data() {
         app.theme = theme;
         check(&format!("data_{name}_120x40"), &app);
     }
+}
+
+#[test]
+fn scan() {
+    let going = |size| {
+        let mut app = fixture::app(size);
+        data_fixture::scanning(&mut app);
+        let ticket = app.scanning.clip.asked.unwrap();
+        update(&mut app, Message::Clip(ticket, Ok(data_fixture::clip_sound())));
+        app.notice = None;
+        app
+    };
+    both_sizes("scan_empty", |size| on(fixture::app(size), Screen::Scan));
+    both_sizes("scan_running", going);
+    both_sizes("scan_done", |size| {
+        let mut app = fixture::app(size);
+        let scan = data_fixture::scanning(&mut app);
+        app.scanning.failed.clear();
+        let over = ScanNews::Over(Ok((6.02, vec!["/data/scans/esc10-f1-aat/scan.csv".into()])));
+        update(&mut app, Message::Scan(scan, Box::new(over)));
+        app.notice = None;
+        act(&mut app, [Action::Choose, Action::Threshold(-6), Action::Move(Move::Down)]);
+        app
+    });
+    both_sizes("scan_failed", |size| {
+        let mut app = fixture::app(size);
+        let scan = data_fixture::scanning(&mut app);
+        let over = ScanNews::Over(Err("/rec: no sound files are there".into()));
+        update(&mut app, Message::Scan(scan, Box::new(over)));
+        app.notice = None;
+        app
+    });
+    check("scan_running_200x50", &going((200, 50)));
+    let mut app = going(LARGE);
+    app.theme = 3;
+    check("scan_monochrome_120x40", &app);
 }

@@ -248,6 +248,11 @@ fn a_frame_never_panics_at_any_size() {
             update(&mut app, Message::Sessions(Ok(fixture::listings())));
             act(&mut app, [Action::Freeze, Action::Help]);
             frame(&app);
+            if screen == Screen::Scan {
+                super::data_fixture::scanning(&mut app);
+                act(&mut app, [Action::Cancel, Action::Threshold(-3), Action::Choose]);
+                frame(&app);
+            }
             if screen == Screen::Data {
                 act(&mut app, [Action::Cancel, Action::Browse]);
                 frame(&app);

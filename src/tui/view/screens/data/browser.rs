@@ -24,8 +24,7 @@ pub(super) fn draw(app: &App, browser: &FolderBrowser, area: Rect, buffer: &mut 
     let theme = app.theme();
     let folder = browser.folder.as_ref().map_or_else(|| "…".to_owned(), |folder| folder.display().to_string());
     let title = Line::from(vec![Span::raw("choose data  "), Span::styled(text::clean(&folder), theme.strong())]);
-    let keys = Line::styled("Enter chooses, → opens, ← goes up", theme.dim());
-    let inner = Panel::new(title, theme).border(theme.accent()).right(keys).draw(area, buffer);
+    let inner = Panel::new(title, theme).border(theme.accent()).draw(area, buffer);
     if inner.height < 4 {
         return;
     }
