@@ -8,18 +8,19 @@ use std::{sync::Arc, thread, time::Duration};
 
 use cpal::{
     BufferSize, ErrorKind, FromSample, I24, InputCallbackInfo, SampleFormat, SizedSample, StreamConfig,
-    SupportedBufferSize, SupportedStreamConfig, U24,
+    SupportedStreamConfig, U24,
     traits::{DeviceTrait, HostTrait, StreamTrait},
 };
 
-use super::ring::{Health, RingReader, RingWriter, pair};
+use super::{
+    device::{DRIVER_TIMEOUT, id_of, is_usable, name_of, server, system, wished_buffer},
+    ring::{Health, RingReader, RingWriter, pair},
+};
 
 /// Callbacks per second requested from the device: enough for a moving picture, few enough for a busy machine.
 const CALLBACKS_PER_S: u32 = 40;
 /// Suffix that sound servers give to the names of sources that record what a speaker plays.
 const MONITOR: &str = ".monitor";
-/// How long a driver may wait for sound before it checks that its device is still there.
-const DRIVER_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Why a microphone cannot be used. Messages say what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -118,25 +119,6 @@ pub struct Listed {
     pub delivery: Result<Delivery, CaptureError>,
 }
 
-/// The sound system of the default microphone. On Linux that is ALSA, whose default device forwards to the sound
-/// server; [`server`](super::server) watches what the server does with it.
-fn system() -> cpal::Host {
-    #[cfg(target_os = "linux")]
-    if let Ok(host) = cpal::host_from_id(cpal::HostId::Alsa) {
-        return host;
-    }
-    cpal::default_host()
-}
-
-/// The sound server, where one runs: PulseAudio, or PipeWire in its place. Its sources are the ones listed.
-fn server() -> Option<cpal::Host> {
-    #[cfg(target_os = "linux")]
-    let server = cpal::host_from_id(cpal::HostId::PulseAudio).ok();
-    #[cfg(not(target_os = "linux"))]
-    let server = None;
-    server
-}
-
 /// Every microphone, the default one first, each with what is wrong with it. Where a sound server runs these are its
 /// sources, by its names for them, sources that record a speaker last; else they are the system's devices.
 ///
@@ -212,7 +194,7 @@ impl Microphone {
             stream.play()?;
             Ok((stream, reader))
         };
-        let (stream, reader) = match wished_buffer(&config) {
+        let (stream, reader) = match wished_buffer(&config, CALLBACKS_PER_S) {
             // A device may refuse a size inside the range that it reported.
             Some(frames) => start(BufferSize::Fixed(frames)).or_else(|_| start(BufferSize::Default)),
             None => start(BufferSize::Default),
@@ -237,14 +219,6 @@ impl Drop for Microphone {
             let _ = thread::Builder::new().name("close-microphone".into()).spawn(move || drop(stream));
         }
     }
-}
-
-fn name_of(device: &cpal::Device) -> String {
-    device.description().map_or_else(|_| id_of(device), |description| description.name().to_owned())
-}
-
-fn id_of(device: &cpal::Device) -> String {
-    device.id().map_or_else(|_| "unnamed".to_owned(), |id| id.id().to_owned())
 }
 
 /// The requested microphone, in the first of these systems that has it: by its name or id, else by a part of its name.
@@ -276,7 +250,7 @@ fn named(hosts: &[cpal::Host], wanted: &str) -> Result<cpal::Device, CaptureErro
 }
 
 fn usable(name: &str, config: &SupportedStreamConfig) -> Result<(), CaptureError> {
-    if config.sample_format().is_dsd() || config.channels() == 0 || config.sample_rate() == 0 {
+    if !is_usable(config) {
         let delivery = Delivery::from(config);
         let detail = format!(
             "it delivers {} channels of {} at {} Hz, which are not supported",
@@ -285,16 +259,6 @@ fn usable(name: &str, config: &SupportedStreamConfig) -> Result<(), CaptureError
         return Err(CaptureError::Unsupported { name: name.to_owned(), detail });
     }
     Ok(())
-}
-
-/// Frames per callback to request, inside what the device supports; `None` when it does not report that.
-fn wished_buffer(config: &SupportedStreamConfig) -> Option<u32> {
-    match config.buffer_size() {
-        SupportedBufferSize::Range { min, max } if min <= max => {
-            Some((config.sample_rate() / CALLBACKS_PER_S).clamp(*min, *max))
-        }
-        _ => None,
-    }
 }
 
 fn build(

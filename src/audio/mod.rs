@@ -1,4 +1,4 @@
-//! Sound input: files and samples become mono 16 kHz clips, clips become log-mel frames.
+//! Sound: files and samples become mono 16 kHz clips, clips become log-mel frames; clips are played.
 //!
 //! Does not depend on data sets, models or terminals.
 
@@ -7,11 +7,13 @@ mod ced_mel;
 mod centred;
 mod clip;
 mod decode;
+mod device;
 mod downmix;
 mod error;
 mod fbank;
 mod front_end;
 mod mel;
+pub mod playback;
 mod recorded;
 mod resample;
 pub mod ring;
@@ -22,6 +24,7 @@ mod streamed;
 mod tables;
 #[cfg(test)]
 pub(crate) mod testing;
+mod voice;
 mod whisper_mel;
 
 pub use ced_mel::{CED_BINS, ced_mel};
@@ -32,7 +35,7 @@ pub use error::AudioError;
 pub use fbank::{FRAME_LENGTH, FRAME_SHIFT, Fbank, MEL_BINS, frames_of};
 pub use front_end::{Extractor, FrontEnd};
 pub use recorded::{Began, Clock};
-pub use resample::{Resampler, resample};
+pub use resample::{Resampler, resample, resample_to};
 pub use sliding::{Sliding, Window};
 pub use stream::{FbankStream, MonoStream};
 pub use streamed::Streamed;

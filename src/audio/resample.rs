@@ -1,4 +1,5 @@
-//! Resamples any rate to 16 kHz, in a stream or at once, by the same code, so that both give the same samples.
+//! Resamples any rate to 16 kHz, in a stream or at once, by the same code, so that both give the same samples. Playback
+//! resamples to a speaker's rate by the same filter.
 
 use std::fmt;
 
@@ -8,17 +9,19 @@ use rubato::{
 
 use super::SAMPLE_RATE;
 
-/// Output samples of a block, before rounding up to a whole ratio: 32 ms.
+/// Samples at 16 kHz of a block, before rounding up to a whole ratio: 32 ms.
 ///
 /// Larger blocks filter more steeply and have more latency.
 const BLOCK: usize = 512;
 
-/// A streaming resampler from mono at any rate to mono at [`SAMPLE_RATE`].
+/// A streaming resampler from mono at any rate to mono at another, usually [`SAMPLE_RATE`].
 ///
-/// Output sample n is at the time n / 16000 s of the input: the filter's delay is removed.
+/// Output sample n is at the time n / (output rate) s of the input: the filter's delay is removed.
 pub struct Resampler {
     rate: u64,
-    /// `None` when the input is at 16 kHz already.
+    /// Samples a second of the output.
+    to: u64,
+    /// `None` when input and output have the same rate.
     fft: Option<Fft<f32>>,
     pending: Vec<f32>,
     block: Vec<f32>,
@@ -35,32 +38,49 @@ impl fmt::Debug for Resampler {
 }
 
 impl Resampler {
-    /// A resampler from `rate` samples a second.
+    /// A resampler from `rate` samples a second to [`SAMPLE_RATE`].
     ///
     /// # Errors
     /// A message to show, when that rate is not supported (such as 0).
     pub fn new(rate: u32) -> Result<Self, String> {
-        let fft = if rate == SAMPLE_RATE {
+        Self::between(rate, SAMPLE_RATE)
+    }
+
+    /// A resampler from `rate` samples a second to `target`.
+    ///
+    /// # Errors
+    /// A message to show, when one of the rates is not supported (such as 0).
+    pub fn between(rate: u32, target: u32) -> Result<Self, String> {
+        let fft = if rate == target && rate > 0 {
             None
         } else {
-            let (from, to) = (rate as usize, SAMPLE_RATE as usize);
+            let (from, to) = (rate as usize, target as usize);
             // An even number of the smallest blocks that the ratio allows puts the middle of the filter, and so its
             // delay, on a whole sample of both sides. Both sizes are fixed: nothing is left inside between blocks.
-            let unit = 2 * from / gcd(from, to);
-            let block = (BLOCK * from).div_ceil(to).max(1).next_multiple_of(unit.max(1));
+            let unit = 2 * from / gcd(from, to).max(1);
+            let block = (BLOCK * from).div_ceil(SAMPLE_RATE as usize).max(1).next_multiple_of(unit.max(1));
             let fft = Fft::<f32>::new_custom(from, to, block, 1, 1, WindowFunction::BlackmanHarris2, FixedSync::Both)
                 .map_err(|error| format!("a sample rate of {rate} Hz cannot be resampled ({error})"))?;
             Some(fft)
         };
         let skip = fft.as_ref().map_or(0, |fft| fft.output_delay());
         let block = vec![0.0; fft.as_ref().map_or(0, |fft| fft.output_frames_max())];
-        Ok(Self { rate: rate.into(), fft, pending: Vec::new(), block, skip, consumed: 0, produced: 0 })
+        Ok(Self {
+            rate: rate.into(),
+            to: target.into(),
+            fft,
+            pending: Vec::new(),
+            block,
+            skip,
+            consumed: 0,
+            produced: 0,
+        })
     }
 
     /// The longest time, in seconds, from a sample's input to its output.
     pub fn latency_s(&self) -> f64 {
         self.fft.as_ref().map_or(0.0, |fft| {
-            fft.input_frames_next() as f64 / self.rate as f64 + fft.output_delay() as f64 / f64::from(SAMPLE_RATE)
+            fft.input_frames_next() as f64 / self.rate as f64 + fft.output_delay() as f64 / self.to as f64
         })
     }
 
@@ -84,11 +104,11 @@ impl Resampler {
         self.pending.drain(..whole);
     }
 
-    /// Ends the stream: appends what is still inside, so that n samples in give ceil(n * 16000 / rate) samples out, and
+    /// Ends the stream: appends what is still inside, so that n samples in give ceil(n * target / rate) samples out, and
     /// resets.
     pub fn finish(&mut self, out: &mut Vec<f32>) {
         if let Some(fft) = &mut self.fft {
-            let total = (self.consumed * u64::from(SAMPLE_RATE)).div_ceil(self.rate);
+            let total = (self.consumed * self.to).div_ceil(self.rate);
             let size = fft.input_frames_next();
             self.pending.resize(size, 0.0);
             let mut rest = Some(self.pending.as_slice());
@@ -136,8 +156,16 @@ fn process(fft: &mut Fft<f32>, input: &[f32], indexing: Option<&Indexing>, outpu
 /// # Errors
 /// As [`Resampler::new`].
 pub fn resample(samples: &[f32], rate: u32) -> Result<Vec<f32>, String> {
-    let mut resampler = Resampler::new(rate)?;
-    let mut out = Vec::with_capacity((samples.len() as u64 * u64::from(SAMPLE_RATE)).div_ceil(rate.into()) as usize);
+    resample_to(samples, rate, SAMPLE_RATE)
+}
+
+/// Resamples a whole clip from `rate` to `target`: ceil(n * target / rate) samples, without delay.
+///
+/// # Errors
+/// As [`Resampler::between`].
+pub fn resample_to(samples: &[f32], rate: u32, target: u32) -> Result<Vec<f32>, String> {
+    let mut resampler = Resampler::between(rate, target)?;
+    let mut out = Vec::with_capacity((samples.len() as u64 * u64::from(target)).div_ceil(rate.into()) as usize);
     resampler.push(samples, &mut out);
     resampler.finish(&mut out);
     Ok(out)
@@ -165,6 +193,19 @@ mod tests {
             let worst = (1000..15_000).map(|n| (out[n] - expected[n]).abs()).fold(0.0, f32::max);
             assert!(worst < 2e-6, "{rate} Hz: {worst}");
         }
+    }
+
+    #[test]
+    fn a_clip_at_16_khz_keeps_its_time_and_level_at_the_rate_of_a_speaker() {
+        for target in [8_000, 22_050, 44_100, 48_000, 96_000, 192_000] {
+            let out = resample_to(&tone(16_000, 440.0, 16_011), 16_000, target).unwrap();
+            assert_eq!(out.len() as u64, (16_011 * u64::from(target)).div_ceil(16_000), "{target} Hz");
+            let expected = tone(target, 440.0, out.len());
+            let inner = target as usize / 10..target as usize * 9 / 10;
+            let worst = inner.map(|n| (out[n] - expected[n]).abs()).fold(0.0, f32::max);
+            assert!(worst < 2e-6, "{target} Hz: {worst}");
+        }
+        assert!(resample_to(&[0.0; 100], 16_000, 0).is_err());
     }
 
     #[test]

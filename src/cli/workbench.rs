@@ -14,14 +14,14 @@ use crate::{
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Workbench")]
 pub struct Args {
-    /// The data to train on: a folder, a manifest, or demo.
-    #[arg(long, env = "AAT_TUI_DATA", default_value = "demo")]
-    pub data: String,
+    /// The data to train on: a folder, a manifest, or demo [default: as last time, at first demo].
+    #[arg(long, env = "AAT_TUI_DATA")]
+    pub data: Option<String>,
     #[command(flatten)]
     pub marks: Marks,
-    /// The model to adapt: box, tiny, small, base, a checkpoint, hf:ORG/NAME.
-    #[arg(long, env = "AAT_TUI_MODEL", default_value = "box")]
-    pub model: String,
+    /// The model to adapt: box, tiny, small, base, a checkpoint, hf:ORG/NAME [default: as last time, at first box].
+    #[arg(long, env = "AAT_TUI_MODEL")]
+    pub model: Option<String>,
     /// The fold held out for validation.
     #[arg(long, env = "AAT_TUI_FOLD")]
     pub fold: Option<u32>,
@@ -37,12 +37,13 @@ pub struct Args {
     /// Folder of the sessions.
     #[arg(long, env = "AAT_TUI_SESSIONS")]
     pub sessions: Option<PathBuf>,
-    /// The theme: dark, light, colour-blind, monochrome, or your own.
+    /// The theme: dark, light, colour-blind, monochrome, or your own [default: as last time, at first dark].
     #[arg(long, env = "AAT_TUI_THEME")]
     pub theme: Option<String>,
-    /// Graphics of the spectrogram: half, octant, kitty, or auto: the finest that the terminal supports.
-    #[arg(long, env = "AAT_TUI_GRAPHICS", default_value = "auto")]
-    pub graphics: String,
+    /// Graphics of the spectrogram: half, octant, kitty, or auto, the finest that the terminal supports [default: as last
+    /// time, at first auto].
+    #[arg(long, env = "AAT_TUI_GRAPHICS")]
+    pub graphics: Option<String>,
 }
 
 /// Opens the workbench.
@@ -51,9 +52,9 @@ pub struct Args {
 /// When there is no terminal, or no such theme.
 pub fn run(args: Args) -> Result<(), CliError> {
     let Args { data, marks, model, fold, epochs, seed, device, sessions, theme, graphics } = args;
-    let setup = Request { data, marks: marks.options(), model, fold, epochs, seed, device, ..Request::default() };
+    let setup = Request { marks: marks.options(), fold, epochs, seed, device, ..Request::default() };
     let store = sessions.map_or_else(Store::of_user, Store::at);
-    open(Options { setup, store, theme, graphics, sweep: None })
+    open(Options { setup, data, model, store, theme, graphics, sweep: None })
 }
 
 /// Opens the workbench on a sweep, with its folder as the folder of sessions.
@@ -63,8 +64,8 @@ pub fn run(args: Args) -> Result<(), CliError> {
 pub(super) fn watch_sweep(file: &Path) -> Result<(), CliError> {
     let plan = Plan::read(file)?;
     let theme = std::env::var("AAT_TUI_THEME").ok().filter(|theme| !theme.is_empty());
-    let sweep = Some(plan.file.path.clone());
-    open(Options { setup: Request::default(), store: plan.place.store(), theme, graphics: "auto".to_owned(), sweep })
+    let (setup, store, sweep) = (Request::default(), plan.place.store(), Some(plan.file.path.clone()));
+    open(Options { setup, data: None, model: None, store, theme, graphics: None, sweep })
 }
 
 fn open(options: Options) -> Result<(), CliError> {

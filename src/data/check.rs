@@ -1,8 +1,10 @@
 //! Everything that is wrong with a data set, found in one pass over all of it.
 
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, BTreeSet, HashSet},
     fs,
+    ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
@@ -47,9 +49,45 @@ impl Report {
     }
 }
 
+/// How long and how loud a clip is.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Facts {
+    /// Its length.
+    pub seconds: f32,
+    /// Its root mean square, dB relative to full scale; minus infinity where it is silent.
+    pub rms_dbfs: f32,
+    /// Its greatest absolute sample, dB relative to full scale.
+    pub peak_dbfs: f32,
+}
+
+impl Facts {
+    fn of(samples: &[f32]) -> Self {
+        let power = samples.iter().map(|sample| f64::from(*sample).powi(2)).sum::<f64>() / samples.len().max(1) as f64;
+        let peak = samples.iter().fold(0.0f32, |peak, sample| peak.max(sample.abs()));
+        Self {
+            seconds: samples.len() as f32 / SAMPLE_RATE as f32,
+            rms_dbfs: (10.0 * power.log10()) as f32,
+            peak_dbfs: 20.0 * peak.log10(),
+        }
+    }
+}
+
+/// What a check comes to know while it goes.
+#[derive(Clone, Copy, Debug)]
+pub enum Seen<'a> {
+    /// So many sounds of so many are decoded.
+    Progress(usize, usize),
+    /// The clip at this place of [`Dataset::items`] was decoded.
+    Clip(usize, Facts),
+    /// Something is wrong. What can only be known at the end, such as files that are the same, is in the report.
+    Problem(&'a Problem),
+}
+
 /// What was found in one clip's file.
 struct Decoded {
     samples: usize,
+    /// How loud a clip is; a recording is not held in memory and has none.
+    facts: Option<Facts>,
     /// What is odd about the file, though it was read.
     notes: Vec<Note>,
     digest: Option<[u8; 32]>,
@@ -68,11 +106,52 @@ pub fn check(spec: &str, progress: Progress<'_>) -> Result<Report, DataError> {
 /// # Errors
 /// As [`check`].
 pub fn check_with(spec: &str, options: &Options, progress: Progress<'_>) -> Result<Report, DataError> {
-    let Reading { mut dataset, mut problems, left_out } = super::read_with(spec, options)?;
+    let reading = super::read_with(spec, options)?;
+    check_reading(reading, spec, &mut |seen| match seen {
+        Seen::Progress(done, total) => progress(done, total),
+        Seen::Clip(..) | Seen::Problem(_) => ControlFlow::Continue(()),
+    })
+}
+
+/// Decodes every clip of a data set that was read from `spec`. `watch` gets what is found as soon as it is, on this
+/// thread, and may break off.
+///
+/// # Errors
+/// When `watch` breaks off. What is wrong inside is in the report.
+pub fn check_reading(
+    reading: Reading,
+    spec: &str,
+    watch: &mut dyn FnMut(Seen<'_>) -> ControlFlow<()>,
+) -> Result<Report, DataError> {
+    let Reading { mut dataset, mut problems, left_out } = reading;
     problems.extend(left_out.iter().map(LeftOut::problem));
+    for problem in &problems {
+        go_on(watch(Seen::Problem(problem)))?;
+    }
     let windows = sounds(&mut dataset);
-    let decoded = parallel::map(dataset.items.len(), || (), |(), place| decode(&dataset.items[place]), progress)
-        .ok_or(DataError::Cancelled)?;
+    let watch = RefCell::new(watch);
+    let decoded = parallel::map_seen(
+        dataset.items.len(),
+        || (),
+        |(), place| decode(&dataset.items[place]),
+        &mut |done, total| (*watch.borrow_mut())(Seen::Progress(done, total)),
+        &mut |place, decoded| {
+            // A break is noticed at the next progress, which comes at once.
+            let say = |seen: Seen<'_>| {
+                let _ = (*watch.borrow_mut())(seen);
+            };
+            match decoded {
+                Ok(Decoded { facts, notes, .. }) => {
+                    if let (Some(facts), None) = (facts, &windows) {
+                        say(Seen::Clip(place, *facts));
+                    }
+                    notes.iter().for_each(|note| say(Seen::Problem(&oddity(&dataset.items[place], note))));
+                }
+                Err(problem) => say(Seen::Problem(problem)),
+            }
+        },
+    )
+    .ok_or(DataError::Cancelled)?;
     let mut usable: Vec<(usize, Decoded)> = Vec::with_capacity(decoded.len());
     for (place, decoded) in decoded.into_iter().enumerate() {
         match decoded {
@@ -100,6 +179,10 @@ pub fn check_with(spec: &str, options: &Options, progress: Progress<'_>) -> Resu
     Ok(Report { problems, clips, seconds, dataset })
 }
 
+fn go_on(flow: ControlFlow<()>) -> Result<(), DataError> {
+    if flow.is_break() { Err(DataError::Cancelled) } else { Ok(()) }
+}
+
 /// Puts the recordings in place of a data set's clips where those are windows of recordings, and gives the windows: each
 /// recording is decoded once, whether it has windows or not.
 fn sounds(dataset: &mut Dataset) -> Option<Vec<Item>> {
@@ -118,7 +201,9 @@ fn sounds(dataset: &mut Dataset) -> Option<Vec<Item>> {
 fn decode(item: &Item) -> Result<Decoded, Problem> {
     match &item.source {
         Source::Demo { class, index } => {
-            Ok(Decoded { samples: super::synth::clip(*class, *index).len(), notes: Vec::new(), digest: None })
+            let samples = super::synth::clip(*class, *index);
+            let facts = Some(Facts::of(&samples));
+            Ok(Decoded { samples: samples.len(), facts, notes: Vec::new(), digest: None })
         }
         // However long it is, it is not held in memory.
         Source::Part(part) => {
@@ -130,12 +215,13 @@ fn decode(item: &Item) -> Result<Decoded, Problem> {
             }
             let samples = (frames as f64 * f64::from(SAMPLE_RATE) / f64::from(sound.rate().max(1))) as usize;
             let notes = sound.notes().to_vec();
-            Ok(Decoded { samples, notes, digest: super::content::digest(&part.path).ok() })
+            Ok(Decoded { samples, facts: None, notes, digest: super::content::digest(&part.path).ok() })
         }
         Source::File(path) => {
             let clip = audio::load_noted(path)?;
             let digest = fs::read(path).ok().map(|content| Sha256::digest(content).into());
-            Ok(Decoded { samples: clip.samples.len(), notes: clip.notes, digest })
+            let facts = Some(Facts::of(&clip.samples));
+            Ok(Decoded { samples: clip.samples.len(), facts, notes: clip.notes, digest })
         }
     }
 }
@@ -200,11 +286,11 @@ pub(super) fn counts(dataset: &Dataset) -> Vec<usize> {
 /// What decoding noted of each clip: silence, peaks far above 1, sizes in a header that are not true.
 fn oddities(dataset: &Dataset, usable: &[(usize, Decoded)]) -> Vec<Problem> {
     let noted = usable.iter().flat_map(|(place, decoded)| decoded.notes.iter().map(|note| (*place, note)));
-    noted
-        .map(|(place, note)| {
-            Problem::warning(path_of(&dataset.items[place]), note.problem.clone(), note.remedy.clone())
-        })
-        .collect()
+    noted.map(|(place, note)| oddity(&dataset.items[place], note)).collect()
+}
+
+fn oddity(item: &Item, note: &Note) -> Problem {
+    Problem::warning(path_of(item), note.problem.clone(), note.remedy.clone())
 }
 
 fn path_of(item: &Item) -> PathBuf {
@@ -294,4 +380,62 @@ fn leaks(dataset: &Dataset, spec: &str) -> Vec<Problem> {
         ));
     }
     problems
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::audio::testing::wav;
+
+    /// Two classes of two clips, one of them damaged and one silent.
+    fn set() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        wav(&at("dog/a.wav"), 16_000, |n| if n % 2 == 0 { 16_384 } else { -16_384 });
+        wav(&at("dog/b.wav"), 8_000, |_| 0);
+        wav(&at("rain/c.wav"), 24_000, |n| (n % 99) as i16);
+        fs::write(at("rain/d.wav"), "RIFF").unwrap();
+        folder
+    }
+
+    #[test]
+    fn what_is_found_is_told_as_soon_as_it_is_and_the_report_is_the_same() {
+        let folder = set();
+        let spec = folder.path().to_string_lossy().into_owned();
+        let (mut facts, mut problems, mut last) = (BTreeMap::new(), Vec::new(), (0, 0));
+        let reading = super::super::read(&spec).unwrap();
+        let ids: Vec<String> = reading.dataset.items.iter().map(|item| item.id.clone()).collect();
+        let report = check_reading(reading, &spec, &mut |seen| {
+            match seen {
+                Seen::Progress(done, total) => last = (done, total),
+                Seen::Clip(place, known) => drop(facts.insert(ids[place].clone(), known)),
+                Seen::Problem(problem) => problems.push(problem.clone()),
+            }
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        assert_eq!(last, (4, 4));
+        let known = facts["dog/a.wav"];
+        assert_eq!((known.seconds, facts["dog/b.wav"].seconds), (1.0, 0.5));
+        assert!((known.rms_dbfs + 6.02).abs() < 0.01 && (known.peak_dbfs + 6.02).abs() < 0.01, "{known:?}");
+        assert_eq!(facts["dog/b.wav"].rms_dbfs, f32::NEG_INFINITY);
+        assert!(!facts.contains_key("rain/d.wav"));
+        assert_eq!(problems.len(), 2, "{problems:#?}");
+        assert!(problems.iter().all(|problem| report.problems.contains(problem)));
+    }
+
+    #[test]
+    fn a_check_ends_when_its_watcher_breaks_off() {
+        let folder = set();
+        let spec = folder.path().to_string_lossy().into_owned();
+        let reading = super::super::read(&spec).unwrap();
+        let mut calls = 0;
+        let outcome = check_reading(reading, &spec, &mut |_| {
+            calls += 1;
+            ControlFlow::Break(())
+        });
+        assert!(matches!(outcome, Err(DataError::Cancelled)));
+        assert!(calls <= 3, "{calls}");
+    }
 }

@@ -10,6 +10,7 @@ mod corrections;
 mod crops;
 mod dataset;
 mod error;
+mod excerpt;
 mod features;
 mod found;
 mod identity;
@@ -29,15 +30,18 @@ mod schedule;
 mod split;
 mod synth;
 
-pub use check::{Report, check, check_with};
+pub use check::{Facts, Report, Seen, check, check_reading, check_with};
 pub use corrections::{CORRECTIONS, Corrected, Correction, CorrectionsFile, CorrectionsRecord, Decision};
 pub use crops::{Crops, Cut, PATCH, Stream, Teaching, divide_corpus};
 pub use dataset::{Corrections, Dataset, Item, Label, Part, Source, Split};
 pub use error::DataError;
+pub use excerpt::{Excerpt, excerpt};
 pub use features::FeatureSet;
 pub use found::{FileCount, LeftOut, Reason};
 pub use identity::{ClipList, ClipRecord, DataRecord};
-pub use layout::{LAYOUTS, Layout, Listing, Reading, open, open_corpus, open_corrected, open_with, read, read_with};
+pub use layout::{
+    Glance, LAYOUTS, Layout, Listing, Reading, glance, open, open_corpus, open_corrected, open_with, read, read_with,
+};
 pub use loader::{Batch, Batches, Labels, Loader, Targets};
 pub use nearest::nearest;
 pub use parallel::Progress;

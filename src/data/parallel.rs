@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-/// Hears of clips done and clips in all, and may break off.
+/// Gets the number of clips done and of clips in all, and may break off.
 pub type Progress<'a> = &'a mut dyn FnMut(usize, usize) -> ControlFlow<()>;
 
 /// Does `work` for 0..count, each thread with a state of its own; results in order, or `None` when broken off.
@@ -18,6 +18,17 @@ pub(super) fn map<S, T: Send>(
     state: impl Fn() -> S + Sync,
     work: impl Fn(&mut S, usize) -> T + Sync,
     progress: Progress<'_>,
+) -> Option<Vec<T>> {
+    map_seen(count, state, work, progress, &mut |_, _| {})
+}
+
+/// The same; `seen` gets each result and its place as soon as it is there, in the order of their ends.
+pub(super) fn map_seen<S, T: Send>(
+    count: usize,
+    state: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, usize) -> T + Sync,
+    progress: Progress<'_>,
+    seen: &mut dyn FnMut(usize, &T),
 ) -> Option<Vec<T>> {
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     let workers = thread::available_parallelism().map_or(1, usize::from).min(count.max(1));
@@ -39,9 +50,10 @@ pub(super) fn map<S, T: Send>(
         drop(outbox);
         let mut outcome = progress(0, count);
         while outcome.is_continue()
-            && let Ok(result) = inbox.recv()
+            && let Ok((place, result)) = inbox.recv()
         {
-            done.push(result);
+            seen(place, &result);
+            done.push((place, result));
             outcome = progress(done.len(), count);
         }
         stop.store(true, Ordering::Relaxed);

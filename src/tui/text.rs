@@ -76,6 +76,23 @@ pub fn left(text: &str, columns: usize) -> String {
     text + &" ".repeat(pad)
 }
 
+/// Safe text in exactly this many columns, left-aligned: of a longer one the end, behind `…`. The end of a path says more
+/// than its beginning.
+pub fn ending(text: &str, columns: usize) -> String {
+    let text = clean(text);
+    if text.width() <= columns {
+        return left(&text, columns);
+    }
+    let mut start = text.len();
+    for (at, _) in text.char_indices().rev() {
+        if text[at..].width() + 1 > columns {
+            break;
+        }
+        start = at;
+    }
+    left(&format!("…{}", &text[start..]), columns)
+}
+
 /// Safe text in exactly this many columns, right-aligned.
 pub fn right(text: &str, columns: usize) -> String {
     let text = fit(text, columns);
@@ -180,6 +197,13 @@ mod tests {
         assert_eq!(width(&left("狗", 6)), 6);
         assert_eq!(right("0.91", 6), "  0.91");
         assert_eq!(fit("abc", 0), "");
+    }
+
+    #[test]
+    fn of_a_long_path_the_end_is_left() {
+        assert_eq!(ending("dog/a.wav", 12), "dog/a.wav   ");
+        assert_eq!(ending("recordings/dog/a.wav", 10), "…dog/a.wav");
+        assert_eq!((ending("狗狗狗狗", 6), ending("abc", 0)), ("…狗狗 ".into(), String::new()));
     }
 
     #[test]

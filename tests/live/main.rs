@@ -8,5 +8,6 @@
 
 mod listen;
 mod pipeline;
+mod playback;
 mod sources;
 mod virtual_mic;

@@ -5,6 +5,7 @@ mod corpus;
 mod demo;
 mod esc50;
 mod folders;
+mod glance;
 mod gtzan;
 mod labels;
 mod manifest;
@@ -24,6 +25,7 @@ use std::{
 };
 
 pub use corpus::open_corpus;
+pub use glance::{Glance, glance};
 pub use walk::Listing;
 
 use super::{

@@ -6,7 +6,7 @@ use tui_input::InputRequest;
 
 use crate::{model::Method, plot::Side, tui::graphics::Graphics};
 
-/// The five screens.
+/// The screens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Screen {
     /// Both runs side by side.
@@ -20,11 +20,29 @@ pub enum Screen {
     Live,
     /// All sessions.
     Sessions,
+    /// The data before training.
+    Data,
+    /// A scan of recordings.
+    Scan,
 }
 
 impl Screen {
     /// All, in the order of their digits.
-    pub const ALL: [Self; 5] = [Self::Train, Self::Layers, Self::Parameters, Self::Live, Self::Sessions];
+    pub const ALL: [Self; 7] =
+        [Self::Train, Self::Layers, Self::Parameters, Self::Live, Self::Sessions, Self::Data, Self::Scan];
+
+    /// The digit that shows it.
+    pub const fn digit(self) -> char {
+        match self {
+            Self::Train => '1',
+            Self::Layers => '2',
+            Self::Parameters => '3',
+            Self::Live => '4',
+            Self::Sessions => '5',
+            Self::Data => '6',
+            Self::Scan => '9',
+        }
+    }
 
     /// Its name in the header.
     pub fn name(self) -> &'static str {
@@ -34,6 +52,8 @@ impl Screen {
             Self::Parameters => "Parameters",
             Self::Live => "Live",
             Self::Sessions => "Sessions",
+            Self::Data => "Data",
+            Self::Scan => "Scan",
         }
     }
 
@@ -148,6 +168,8 @@ pub enum Action {
     SetTheme(String),
     /// Set the graphics of the spectrogram.
     SetGraphics(Graphics),
+    /// Take the mouse from the terminal, or leave it to it.
+    Mouse(bool),
     /// Write the curves to a file; without a name, one in the working folder.
     Export(Option<PathBuf>),
     /// Open the export panel for the session in focus, or under the cursor.
@@ -228,6 +250,34 @@ pub enum Action {
     Learn,
     /// Open a lesson; without a folder, the default one beside the sessions.
     Teach(Option<PathBuf>),
+    /// Play the clip on show, or stop it.
+    PlayClip,
+    /// Show and play the original, or what the model gets.
+    SwitchSound,
+    /// Go on so many twentieths of the clip later.
+    Scrub(i32),
+    /// Play the clip again and again, or once.
+    LoopClip,
+    /// Raise the volume by so many steps.
+    Louder(i32),
+    /// Open what is under the cursor on Data: a class, a problem's clip, a folder.
+    Choose,
+    /// Go back from there.
+    Back,
+    /// Choose data in a browser of folders.
+    Browse,
+    /// Order the clips of a class in another way.
+    SortClips,
+    /// Decode every clip of the data and list what is wrong; or stop that.
+    CheckData,
+    /// Scan a recording, or a folder of them.
+    Scan(PathBuf),
+    /// Stop the scan.
+    StopScan,
+    /// Write the tables of the scan at the threshold on show.
+    WriteScan,
+    /// Raise the threshold of the detections on show by so many steps.
+    Threshold(i32),
     /// Train on this data.
     SetData(String),
     /// Adapt this backbone.

@@ -6,7 +6,7 @@ use super::action::{Action, Screen};
 use crate::{train::Request, tui::text};
 
 /// Commands, their arguments, and what they do: for the parser's errors and the help.
-pub const COMMANDS: [(&str, &str, &str); 20] = [
+pub const COMMANDS: [(&str, &str, &str); 22] = [
     ("data", "D", "train on a folder, a manifest, or demo"),
     ("model", "M", "adapt box, ced-tiny or other names, a file, a session"),
     ("method", "X", "aat, full, aat-m, partial, prompt, lora, bitfit or head"),
@@ -17,11 +17,13 @@ pub const COMMANDS: [(&str, &str, &str); 20] = [
     ("pause", "", "pause, or continue"),
     ("stop", "", "stop the side in focus"),
     ("listen", "[FILE]", "to the microphone, or to a file played in real time"),
+    ("scan", "PATH", "find a model's classes in recordings"),
     ("teach", "[FOLDER]", "classes of your own; their clips are kept in a folder"),
     ("class", "NAME", "add a class to what is taught"),
     ("export", "[FILE]", "curves as .svg or .png"),
     ("theme", "NAME", "dark, light, colour-blind, monochrome, or your own"),
     ("graphics", "NAME", "draw the spectrogram with half, octant or kitty"),
+    ("mouse", "on|off", "off leaves the mouse to the terminal, to select text"),
     ("sessions", "", "what ran"),
     ("sweep", "[FILE]", "watch a sweep, by its file or the one of these sessions"),
     ("help", "", "keys and commands"),
@@ -79,11 +81,17 @@ pub fn parse(line: &str) -> Result<Option<Action>, String> {
         "pause" => Action::Pause,
         "stop" => Action::Stop,
         "listen" => Action::Listen(path()),
+        "scan" => Action::Scan(needed("a recording, or a folder of them")?.into()),
         "teach" => Action::Teach(path()),
         "class" => Action::NameClass(needed("a name")?),
         "export" => Action::Export(path()),
         "theme" => Action::SetTheme(needed("a name")?),
         "graphics" => Action::SetGraphics(rest.parse()?),
+        "mouse" => match rest {
+            "on" | "" => Action::Mouse(true),
+            "off" => Action::Mouse(false),
+            _ => return Err(format!("mouse is on or off, not \"{}\"", text::clean(rest))),
+        },
         "sessions" => Action::Show(Screen::Sessions),
         "sweep" => Action::WatchSweep(path()),
         "help" => Action::Help,
@@ -155,6 +163,7 @@ mod tests {
                 "method" => "method aat".to_owned(),
                 "set" => "set lr 1e-4".to_owned(),
                 "graphics" => "graphics octant".to_owned(),
+                "mouse" => "mouse off".to_owned(),
                 _ => format!("{name} {rest}"),
             };
             assert!(parse(&line).is_ok_and(|action| action.is_some()), "{line}");

@@ -1,371 +1,144 @@
-//! The one table of keys: it drives dispatch, the footer, the help and the table in `docs/keys.md`.
+//! What keys mean: the table of [`bindings`](super::bindings) with what a person's file changes in it, for dispatch, the
+//! footer, the help and the documentation.
+//!
+//! The file is TOML. A section is a heading of the help, a line is a key of the table and the key that does the same in
+//! its place:
+//!
+//! ```toml
+//! [Train]
+//! m = "M"
+//! Space = "F5"
+//! ```
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use std::collections::BTreeMap;
 
-use tui_input::InputRequest as Edit;
+use serde::Deserialize;
 
-use super::action::{Action, LivePanel, Move, Screen};
-use crate::plot::Side;
+pub use super::keys::{Context, Key};
+use super::{action::Action, bindings::BINDINGS, keys::Binding};
 
-/// Where a key has its meaning. The first context that has the key decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Context {
-    /// Over every screen.
-    Everywhere,
-    /// On one screen.
-    On(Screen),
-    /// In one panel of the Live screen.
-    In(LivePanel),
-    /// While a sweep is watched on the Sessions screen.
-    Sweep,
-    /// While the keys are shown.
-    Help,
-    /// While a question is asked.
-    Question,
-    /// While a command is typed.
-    CommandLine,
-    /// While a session is exported.
-    Export,
+/// Keys as a person has them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Keymap {
+    /// In which context which key of the table is replaced by which.
+    changes: Vec<(Context, Key, Key)>,
 }
 
-impl Context {
-    /// Every context, in the order of the documentation.
-    pub const ALL: [Self; 15] = [
-        Self::Everywhere,
-        Self::On(Screen::Train),
-        Self::On(Screen::Layers),
-        Self::On(Screen::Parameters),
-        Self::On(Screen::Live),
-        Self::In(LivePanel::Sound),
-        Self::In(LivePanel::Desk),
-        Self::In(LivePanel::Bookmarks),
-        Self::In(LivePanel::Teach),
-        Self::On(Screen::Sessions),
-        Self::Sweep,
-        Self::Help,
-        Self::Question,
-        Self::CommandLine,
-        Self::Export,
-    ];
+/// A file of changes: by heading, then by key.
+#[derive(Deserialize)]
+struct Changes(BTreeMap<String, BTreeMap<String, String>>);
 
-    /// Its heading.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Everywhere => "Everywhere",
-            Self::On(screen) => screen.name(),
-            Self::In(part) => part.name(),
-            Self::Sweep => "Sessions: a sweep",
-            Self::Help => "In the help",
-            Self::Question => "At a question",
-            Self::CommandLine => "In the command line",
-            Self::Export => "At an export",
-        }
-    }
-}
-
-/// A key, with Ctrl or without. Shift is part of the letter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Key {
-    code: KeyCode,
-    ctrl: bool,
-}
-
-const fn key(code: KeyCode) -> Key {
-    Key { code, ctrl: false }
-}
-
-const fn letter(c: char) -> Key {
-    key(KeyCode::Char(c))
-}
-
-const fn ctrl(c: char) -> Key {
-    ctrl_key(KeyCode::Char(c))
-}
-
-const fn ctrl_key(code: KeyCode) -> Key {
-    Key { code, ctrl: true }
-}
-
-impl Key {
-    /// Its name for people: `Space`, `Ctrl-c`, `↑`.
-    pub fn text(self) -> String {
-        let name = match self.code {
-            KeyCode::Char(' ') => "Space".to_owned(),
-            KeyCode::Char(c) => c.to_string(),
-            KeyCode::Enter => "Enter".into(),
-            KeyCode::Esc => "Esc".into(),
-            KeyCode::Tab => "Tab".into(),
-            KeyCode::BackTab => "Shift-Tab".into(),
-            KeyCode::Backspace => "Backspace".into(),
-            KeyCode::Delete => "Del".into(),
-            KeyCode::Up => "↑".into(),
-            KeyCode::Down => "↓".into(),
-            KeyCode::Left => "←".into(),
-            KeyCode::Right => "→".into(),
-            KeyCode::PageUp => "PgUp".into(),
-            KeyCode::PageDown => "PgDn".into(),
-            KeyCode::Home => "Home".into(),
-            KeyCode::End => "End".into(),
-            other => format!("{other:?}"),
+impl Keymap {
+    /// The keys after the changes of a file, and what is wrong with it. Where keys of a context are in conflict, all of
+    /// that context stay as they are.
+    pub fn read(text: &str) -> (Self, Vec<String>) {
+        let mut problems = Vec::new();
+        let Changes(sections) = match toml::from_str(text) {
+            Ok(changes) => changes,
+            Err(error) => return (Self::default(), vec![error.to_string().trim_end().to_owned()]),
         };
-        if self.ctrl { format!("Ctrl-{name}") } else { name }
+        let mut keymap = Self::default();
+        for (heading, lines) in sections {
+            let Some(context) = Context::ALL.into_iter().find(|context| context.title().eq_ignore_ascii_case(&heading))
+            else {
+                let known: Vec<_> = Context::ALL.iter().map(|context| context.title()).collect();
+                problems.push(format!("there is no section [{heading}]; there are {}", known.join(", ")));
+                continue;
+            };
+            let mut changed = Self::default();
+            for (from, to) in lines {
+                match change(context, &from, &to) {
+                    Ok(change) => changed.changes.push(change),
+                    Err(problem) => problems.push(format!("[{}] {problem}", context.title())),
+                }
+            }
+            match changed.conflict(context) {
+                None => keymap.changes.extend(changed.changes),
+                Some(conflict) => {
+                    problems.push(format!("[{}] {conflict}; its keys stay as they are", context.title()));
+                }
+            }
+        }
+        (keymap, problems)
+    }
+
+    /// Two meanings of one key in a context, if there are such.
+    fn conflict(&self, context: Context) -> Option<String> {
+        let mut seen: Vec<(Key, &str)> = Vec::new();
+        for binding in of(context) {
+            for key in self.keys(binding) {
+                if let Some((_, other)) = seen.iter().find(|(known, _)| *known == key) {
+                    return Some(format!("{} means two things: {other}; {}", key.text(), binding.help));
+                }
+                seen.push((key, binding.help));
+            }
+        }
+        let screens = matches!(context, Context::On(_) | Context::In(_) | Context::Clip | Context::Browser);
+        let everywhere =
+            of(Context::Everywhere).flat_map(|binding| binding.keys.iter().map(|key| (*key, binding.help)));
+        let hidden = everywhere.filter(|_| screens).find(|(key, _)| seen.iter().any(|(known, _)| known == key));
+        hidden.map(|(key, help)| format!("{} means something everywhere: {help}", key.text()))
+    }
+
+    /// The keys of a binding.
+    fn keys<'a>(&'a self, binding: &'a Binding) -> impl Iterator<Item = Key> + 'a {
+        binding.keys.iter().map(|key| {
+            let change = self.changes.iter().find(|(context, from, _)| *context == binding.context && from == key);
+            change.map_or(*key, |(_, _, to)| *to)
+        })
+    }
+
+    /// What a key does: the first of these contexts that knows it decides.
+    pub fn lookup(&self, contexts: &[Context], key: Key) -> Option<Action> {
+        let mut bindings = contexts.iter().flat_map(|context| of(*context));
+        bindings.find(|binding| self.keys(binding).any(|own| own == key)).map(|binding| (binding.action)())
+    }
+
+    /// The keys of a context that its footer shows, what they do, and a word for it.
+    pub fn footer(&self, context: Context) -> impl Iterator<Item = (String, Action, &'static str)> {
+        let shown = |binding: &Binding| Some((self.keys(binding).next()?.text(), (binding.action)(), binding.footer?));
+        of(context).filter_map(shown)
+    }
+
+    /// Keys and words of a context, for the help and the documentation.
+    pub fn help(&self, context: Context) -> impl Iterator<Item = (String, &'static str)> {
+        of(context).map(|binding| {
+            let keys: Vec<_> = self.keys(binding).map(Key::text).collect();
+            (keys.join(" "), binding.help)
+        })
     }
 }
 
-impl From<KeyEvent> for Key {
-    fn from(event: KeyEvent) -> Self {
-        Self { code: event.code, ctrl: event.modifiers.contains(KeyModifiers::CONTROL) }
-    }
+/// The bindings of a context.
+fn of(context: Context) -> impl Iterator<Item = &'static Binding> {
+    BINDINGS.iter().filter(move |binding| binding.context == context)
 }
 
-/// Keys with one meaning in one context.
-pub struct Binding {
-    /// The first is the one that footers show.
-    pub keys: &'static [Key],
-    /// The context.
-    pub context: Context,
-    /// The action.
-    pub action: fn() -> Action,
-    /// The action in words.
-    pub help: &'static str,
-    /// One word for the footer, for the keys that belong there.
-    pub footer: Option<&'static str>,
-}
-
-macro_rules! bindings {
-    ($($context:expr => { $([$($key:expr),+] $action:expr, $help:literal $(, $footer:literal)?;)* })*) => {
-        &[$($(Binding {
-            keys: &[$($key),+],
-            context: $context,
-            action: || $action,
-            help: $help,
-            footer: bindings!(@footer $($footer)?),
-        }),*),*]
+/// A line of a file.
+fn change(context: Context, from: &str, to: &str) -> Result<(Context, Key, Key), String> {
+    let key = |text: &str| {
+        Key::parse(text).ok_or_else(|| format!("\"{text}\" is no key: write m, Space, F5, Ctrl-k, Up, ..."))
     };
-    (@footer) => { None };
-    (@footer $footer:literal) => { Some($footer) };
-}
-
-const TRAIN: Context = Context::On(Screen::Train);
-const LAYERS: Context = Context::On(Screen::Layers);
-const PARAMETERS: Context = Context::On(Screen::Parameters);
-const LIVE: Context = Context::On(Screen::Live);
-const SOUND: Context = Context::In(LivePanel::Sound);
-const DESK: Context = Context::In(LivePanel::Desk);
-const BOOKMARKS: Context = Context::In(LivePanel::Bookmarks);
-const TEACH: Context = Context::In(LivePanel::Teach);
-const SESSIONS: Context = Context::On(Screen::Sessions);
-
-/// Every key of the workbench.
-pub static BINDINGS: &[Binding] = bindings! {
-    TRAIN => {
-        [key(KeyCode::Enter), letter('r')] Action::Start, "start the run in focus, or resume it", "start";
-        [letter('a')] Action::Anew, "begin a new session on the side in focus";
-        [letter('b')] Action::StartBoth, "start or resume both, paired: same seed and batches", "both";
-        [letter(' ')] Action::Pause, "pause, or continue", "pause";
-        [letter('m')] Action::NextMethod, "the next method for the run in focus", "method";
-        [letter('n')] Action::NextBackbone, "the next built-in backbone for the run in focus";
-        [letter('v')] Action::Versus, "start the method on both built-in backbones, paired";
-        [letter('x')] Action::NextX, "curves against step, wall-clock or epoch", "x axis";
-        [letter('l')] Action::ToggleLog, "loss on a logarithmic axis, or not", "log";
-        [letter('s')] Action::NextSmooth, "training loss as is, or averaged over 10, 30 or 100 steps", "smooth";
-        [letter('e')] Action::Export(None), "write the curves to an SVG file", "export";
-        [letter('E')] Action::ExportSession, "export the session in focus: one ONNX file, or a folder";
-        [letter('S')] Action::Stop, "stop the run in focus: Enter resumes it";
-        [key(KeyCode::Left)] Action::Move(Move::Left), "crosshair back, from the newest step";
-        [key(KeyCode::Right)] Action::Move(Move::Right), "crosshair forward";
-        [key(KeyCode::Home)] Action::Move(Move::Home), "crosshair to the first step";
-        [key(KeyCode::End)] Action::Move(Move::End), "hide the crosshair";
+    let (old, new) = (key(from)?, key(to)?);
+    if !of(context).any(|binding| binding.keys.contains(&old)) {
+        return Err(format!("{from} has no meaning there that could be moved"));
     }
-    LAYERS => {
-        [key(KeyCode::Up), letter('k')] Action::Move(Move::Up), "the block above", "block";
-        [key(KeyCode::Down), letter('j')] Action::Move(Move::Down), "the block below";
-        [key(KeyCode::Left), letter('h')] Action::Move(Move::Left), "crosshair back", "step";
-        [key(KeyCode::Right), letter('l')] Action::Move(Move::Right), "crosshair forward";
-        [key(KeyCode::Home)] Action::Move(Move::Home), "crosshair to the first step";
-        [key(KeyCode::End)] Action::Move(Move::End), "hide the crosshair";
-        [letter(' ')] Action::Pause, "pause, or continue", "pause";
-        [letter('x')] Action::Toggle, "norms, or their ratio to the residual stream", "ratio";
+    let is_typing = matches!(context, Context::CommandLine | Context::Export);
+    if is_typing && new.is_letter() {
+        return Err(format!("{to} is a letter, and letters are typed there"));
     }
-    PARAMETERS => {
-        [key(KeyCode::Up), letter('k')] Action::Move(Move::Up), "the row above";
-        [key(KeyCode::Down), letter('j')] Action::Move(Move::Down), "the row below", "move";
-        [key(KeyCode::Right), letter('l')] Action::Move(Move::Right), "open the branch", "open";
-        [key(KeyCode::Left), letter('h')] Action::Move(Move::Left), "close the branch, or go to the one around it", "close";
-        [key(KeyCode::PageUp)] Action::Move(Move::PageUp), "a page up";
-        [key(KeyCode::PageDown)] Action::Move(Move::PageDown), "a page down";
-        [key(KeyCode::Home), letter('g')] Action::Move(Move::Home), "the first row";
-        [key(KeyCode::End), letter('G')] Action::Move(Move::End), "the last row";
-        [key(KeyCode::Enter), letter(' ')] Action::Toggle, "open or close the branch";
-        [letter('m')] Action::NextMethod, "the next method: the numbers change at once", "method";
-        [letter('n')] Action::NextBackbone, "the next built-in backbone";
-    }
-    LIVE => {
-        [letter('r'), key(KeyCode::Enter)] Action::Listen(None), "listen to the microphone, or stop listening", "listen";
-        [letter('f'), letter(' ')] Action::Freeze, "freeze the spectrogram, or continue it", "freeze";
-        [letter('b')] Action::Bookmark, "bookmark the last seconds, with the predictions of both", "bookmark";
-        [letter('d')] Action::Panel(LivePanel::Desk), "the mixing desk of the side in focus, or back to the sound", "desk";
-        [letter('B')] Action::Panel(LivePanel::Bookmarks), "the bookmarks of the side in focus, or back to the sound", "bookmarks";
-        [letter('T')] Action::Panel(LivePanel::Teach), "teach new classes, or back to the sound", "teach";
-        [key(KeyCode::Esc)] Action::Panel(LivePanel::Sound), "back to the sound";
-    }
-    SOUND => {
-        [key(KeyCode::Left), letter('h')] Action::Move(Move::Left), "cursor back in time, over a frozen spectrogram", "cursor";
-        [key(KeyCode::Right), letter('l')] Action::Move(Move::Right), "cursor forward in time";
-        [key(KeyCode::Up), letter('k')] Action::Move(Move::Up), "cursor to higher frequencies";
-        [key(KeyCode::Down), letter('j')] Action::Move(Move::Down), "cursor to lower frequencies";
-    }
-    DESK => {
-        [key(KeyCode::Left), letter('h')] Action::Move(Move::Left), "the block before", "block";
-        [key(KeyCode::Right), letter('l')] Action::Move(Move::Right), "the block after";
-        [key(KeyCode::Up), letter('k')] Action::Move(Move::Up), "its Spatial Adapter";
-        [key(KeyCode::Down), letter('j')] Action::Move(Move::Down), "its MLP Adapter";
-        [key(KeyCode::Home), letter('g')] Action::Move(Move::Home), "the first block";
-        [key(KeyCode::End), letter('G')] Action::Move(Move::End), "the last block";
-        [letter('+'), letter('=')] Action::Turn(1), "more of this adapter, by a tenth", "more";
-        [letter('-')] Action::Turn(-1), "less of it", "less";
-        [letter('m'), letter('M')] Action::Mute, "mute it, or not", "mute";
-        [letter('s'), letter('S')] Action::Solo, "solo: only adapters in solo are active", "solo";
-        [letter('0')] Action::ResetDesk, "set every fader back to 1.0", "reset";
-        [letter('w')] Action::SaveDesk, "save the desk with its session, for eval --gains saved", "save";
-        [letter('o')] Action::LoadDesk, "open the desk that was saved", "load";
-    }
-    BOOKMARKS => {
-        [key(KeyCode::Up), letter('k')] Action::Move(Move::Up), "the bookmark above";
-        [key(KeyCode::Down), letter('j')] Action::Move(Move::Down), "the bookmark below", "move";
-        [key(KeyCode::PageUp)] Action::Move(Move::PageUp), "a page up";
-        [key(KeyCode::PageDown)] Action::Move(Move::PageDown), "a page down";
-        [key(KeyCode::Home), letter('g')] Action::Move(Move::Home), "the newest bookmark";
-        [key(KeyCode::End), letter('G')] Action::Move(Move::End), "the oldest bookmark";
-        [key(KeyCode::Enter)] Action::Replay, "replay it through every checkpoint that the session has", "replay";
-        [letter('x'), key(KeyCode::Delete)] Action::DeleteBookmark, "delete it, after a question", "delete";
-    }
-    TEACH => {
-        [letter(' ')] Action::Record, "record examples of this class: press, or hold, while it sounds", "record";
-        [letter('a')] Action::Begin("class "), "add a class", "class";
-        [key(KeyCode::Up), letter('k')] Action::Move(Move::Up), "the class above";
-        [key(KeyCode::Down), letter('j')] Action::Move(Move::Down), "the class below";
-        [key(KeyCode::Left), letter('h')] Action::Move(Move::Left), "the example before";
-        [key(KeyCode::Right), letter('l')] Action::Move(Move::Right), "the example after";
-        [key(KeyCode::Home), letter('g')] Action::Move(Move::Home), "the first example";
-        [key(KeyCode::End), letter('G')] Action::Move(Move::End), "the last example";
-        [letter('x'), key(KeyCode::Delete)] Action::RemoveExample, "remove this example, after a question", "remove";
-        [key(KeyCode::Enter)] Action::Learn, "train AAT on them in the side in focus, then listen with it", "learn";
-    }
-    SESSIONS => {
-        [key(KeyCode::Up), letter('k')] Action::Move(Move::Up), "the session above";
-        [key(KeyCode::Down), letter('j')] Action::Move(Move::Down), "the session below", "move";
-        [key(KeyCode::PageUp)] Action::Move(Move::PageUp), "a page up";
-        [key(KeyCode::PageDown)] Action::Move(Move::PageDown), "a page down";
-        [key(KeyCode::Home), letter('g')] Action::Move(Move::Home), "the newest session";
-        [key(KeyCode::End), letter('G')] Action::Move(Move::End), "the oldest session";
-        [key(KeyCode::Enter)] Action::OpenSession, "open it in the side in focus and look at it on Train", "open";
-        [letter('a')] Action::ChooseSession(Side::A), "make it A ●: for comparison, and for Live", "as A";
-        [letter('b')] Action::ChooseSession(Side::B), "make it B ▲", "as B";
-        [letter('r')] Action::ResumeSession, "resume its training from the last checkpoint", "resume";
-        [letter('d'), key(KeyCode::Delete)] Action::DeleteSession, "delete it, after a question", "delete";
-        [letter('E')] Action::ExportSession, "export it: one ONNX file, or a folder", "export";
-        [letter('u')] Action::Refresh, "read the list again";
-        [letter('w')] Action::WatchSweep(None), "watch the sweep whose sessions these are";
-    }
-    Context::Sweep => {
-        [key(KeyCode::Up), letter('k')] Action::Move(Move::Up), "the task above";
-        [key(KeyCode::Down), letter('j')] Action::Move(Move::Down), "the task below", "move";
-        [key(KeyCode::PageUp)] Action::Move(Move::PageUp), "a page up";
-        [key(KeyCode::PageDown)] Action::Move(Move::PageDown), "a page down";
-        [key(KeyCode::Home), letter('g')] Action::Move(Move::Home), "the first task";
-        [key(KeyCode::End), letter('G')] Action::Move(Move::End), "the last task";
-        [key(KeyCode::Enter)] Action::OpenSession, "open its session in the side in focus and look at its curves on Train", "curves";
-        [letter('a')] Action::ChooseSession(Side::A), "make its session A ●", "as A";
-        [letter('b')] Action::ChooseSession(Side::B), "make its session B ▲", "as B";
-        [letter('f')] Action::NextFilter, "list running, failed, waiting or finished tasks only, or all", "only";
-        [key(KeyCode::Esc), letter('w')] Action::LeaveSweep, "back to the list of sessions", "sessions";
-    }
-    Context::Everywhere => {
-        [letter('1')] Action::Show(Screen::Train), "Train: both runs side by side";
-        [letter('2')] Action::Show(Screen::Layers), "Layers: what the adapters do, block by block";
-        [letter('3')] Action::Show(Screen::Parameters), "Parameters: what trains and what is frozen";
-        [letter('4')] Action::Show(Screen::Live), "Live: the sound and its classes";
-        [letter('5')] Action::Show(Screen::Sessions), "Sessions: all runs";
-        [key(KeyCode::Tab), key(KeyCode::BackTab)] Action::NextFocus, "move the focus to the other run", "side";
-        [letter('t')] Action::NextTheme, "the next theme", "theme";
-        [letter(':')] Action::CommandLine, "type a command (:help lists them)";
-        [letter('?')] Action::Help, "these keys";
-        [ctrl('z')] Action::Suspend, "suspend the program; fg in the shell resumes it";
-        [letter('q'), ctrl('c')] Action::Quit, "quit, asking if something would be lost";
-    }
-    Context::Help => {
-        [key(KeyCode::Esc), letter('?'), letter('q'), key(KeyCode::Enter)] Action::Cancel, "close", "close";
-        [key(KeyCode::Down), letter('j'), key(KeyCode::PageDown)] Action::Move(Move::Down), "further down", "scroll";
-        [key(KeyCode::Up), letter('k'), key(KeyCode::PageUp)] Action::Move(Move::Up), "further up";
-        [ctrl('c')] Action::Quit, "quit";
-    }
-    Context::Question => {
-        [letter('y'), key(KeyCode::Enter)] Action::Confirm, "yes", "yes";
-        [letter('n'), key(KeyCode::Esc), letter('q')] Action::Cancel, "no", "no";
-        [ctrl('c')] Action::QuitNow, "quit at once; runs are stopped and can be resumed";
-    }
-    Context::CommandLine => {
-        [key(KeyCode::Enter)] Action::Confirm, "do it", "do it";
-        [key(KeyCode::Esc), ctrl('c')] Action::Cancel, "never mind", "never mind";
-        [key(KeyCode::Tab)] Action::Complete(false), "complete the word, then the next one that fits", "complete";
-        [key(KeyCode::BackTab)] Action::Complete(true), "the one before";
-        [key(KeyCode::Up), ctrl('p')] Action::Move(Move::Up), "an earlier command", "history";
-        [key(KeyCode::Down), ctrl('n')] Action::Move(Move::Down), "a later command";
-        [key(KeyCode::Left), ctrl('b')] Action::Edit(Edit::GoToPrevChar), "a letter back";
-        [key(KeyCode::Right), ctrl('f')] Action::Edit(Edit::GoToNextChar), "a letter forward";
-        [ctrl_key(KeyCode::Left)] Action::Edit(Edit::GoToPrevWord), "a word back";
-        [ctrl_key(KeyCode::Right)] Action::Edit(Edit::GoToNextWord), "a word forward";
-        [key(KeyCode::Home), ctrl('a')] Action::Edit(Edit::GoToStart), "to the beginning";
-        [key(KeyCode::End), ctrl('e')] Action::Edit(Edit::GoToEnd), "to the end";
-        [key(KeyCode::Backspace), ctrl('h')] Action::Erase, "delete the letter before the cursor";
-        [key(KeyCode::Delete), ctrl('d')] Action::Edit(Edit::DeleteNextChar), "delete the letter at the cursor";
-        [ctrl('w')] Action::Edit(Edit::DeletePrevWord), "delete the word before the cursor";
-        [ctrl('u')] Action::Edit(Edit::DeleteFromStart), "delete everything before the cursor";
-        [ctrl('k')] Action::Edit(Edit::DeleteTillEnd), "delete everything after it";
-    }
-    Context::Export => {
-        [key(KeyCode::Enter)] Action::Confirm, "write it; close, once it is written", "write";
-        [key(KeyCode::Left), key(KeyCode::Up)] Action::Move(Move::Left), "the format before", "format";
-        [key(KeyCode::Right), key(KeyCode::Down)] Action::Move(Move::Right), "the format after";
-        [key(KeyCode::Backspace), ctrl('h')] Action::Erase, "delete the target's last letter";
-        [key(KeyCode::Esc), ctrl('c')] Action::Cancel, "close; while it is written, stop and keep nothing", "close";
-    }
-};
-
-/// What a key does: the first of these contexts that knows it decides.
-pub fn lookup(contexts: &[Context], key: Key) -> Option<Action> {
-    contexts
-        .iter()
-        .flat_map(|context| BINDINGS.iter().filter(move |binding| binding.context == *context))
-        .find(|binding| binding.keys.contains(&key))
-        .map(|binding| (binding.action)())
-}
-
-/// The keys of a context that its footer shows, what they do, and a word for it.
-pub fn footer(context: Context) -> impl Iterator<Item = (String, Action, &'static str)> {
-    let of_context = move |binding: &&Binding| binding.context == context;
-    let shown = |binding: &Binding| Some((binding.keys.first()?.text(), (binding.action)(), binding.footer?));
-    BINDINGS.iter().filter(of_context).filter_map(shown)
-}
-
-/// Keys and words of a context, for the help and the documentation.
-pub fn help(context: Context) -> impl Iterator<Item = (String, &'static str)> {
-    BINDINGS.iter().filter(move |binding| binding.context == context).map(|binding| {
-        let keys: Vec<_> = binding.keys.iter().map(|key| key.text()).collect();
-        (keys.join(" "), binding.help)
-    })
+    Ok((context, old, new))
 }
 
 /// The tables of `docs/keys.md`.
 pub fn markdown() -> String {
     let mut out = String::from(
-        "# Keys\n\nMade from the table in `src/tui/input/keymap.rs`; a test holds the two together \
+        "# Keys\n\nMade from the table in `src/tui/input/bindings.rs`; a test holds the two together \
          (`UPDATE_DOCS=1 cargo test keys_in_the_documentation` writes this file).\n",
     );
     for context in Context::ALL {
         out += &format!("\n## {}\n\n| key | what it does |\n|---|---|\n", context.title());
-        for (keys, help) in help(context) {
+        for (keys, help) in Keymap::default().help(context) {
             let keys: Vec<_> = keys.split(' ').map(|key| format!("`{key}`")).collect();
             out += &format!("| {} | {help} |\n", keys.join(" "));
         }
@@ -379,7 +152,11 @@ mod tests {
 
     use std::collections::HashSet;
 
-    use super::*;
+    use super::{
+        super::{action::LivePanel, keys::letter},
+        *,
+    };
+    use crate::tui::input::action::{Move, Screen};
 
     #[test]
     fn a_key_means_one_thing_in_a_context() {
@@ -395,9 +172,23 @@ mod tests {
     }
 
     #[test]
+    fn every_screen_has_its_digit() {
+        for screen in Screen::ALL {
+            assert_eq!(
+                Keymap::default().lookup(&[Context::Everywhere], letter(screen.digit())),
+                Some(Action::Show(screen))
+            );
+        }
+    }
+
+    #[test]
     fn no_screen_hides_a_key_that_works_everywhere() {
         let keys = |context| BINDINGS.iter().filter(move |b| b.context == context).flat_map(|b| b.keys);
-        let contexts = Screen::ALL.map(Context::On).into_iter().chain(LivePanel::ALL.map(Context::In));
+        let contexts = Screen::ALL
+            .map(Context::On)
+            .into_iter()
+            .chain(LivePanel::ALL.map(Context::In))
+            .chain([Context::Clip, Context::Browser]);
         for context in contexts {
             for key in keys(context) {
                 assert!(!keys(Context::Everywhere).any(|other| other == key), "{} on {}", key.text(), context.title());
@@ -408,10 +199,57 @@ mod tests {
     #[test]
     fn the_first_context_decides() {
         let contexts = [Context::On(Screen::Layers), Context::Everywhere];
-        assert_eq!(lookup(&contexts, letter('l')), Some(Action::Move(Move::Right)));
-        assert_eq!(lookup(&contexts, letter('1')), Some(Action::Show(Screen::Train)));
-        assert_eq!(lookup(&contexts, letter('Z')), None);
-        assert_eq!(lookup(&[Context::Question], letter('1')), None);
+        assert_eq!(Keymap::default().lookup(&contexts, letter('l')), Some(Action::Move(Move::Right)));
+        assert_eq!(Keymap::default().lookup(&contexts, letter('1')), Some(Action::Show(Screen::Train)));
+        assert_eq!(Keymap::default().lookup(&contexts, letter('Z')), None);
+        assert_eq!(Keymap::default().lookup(&[Context::Question], letter('1')), None);
+    }
+
+    #[test]
+    fn a_key_is_moved_and_footer_and_help_show_it() {
+        let (keymap, problems) =
+            Keymap::read("[train]\nm = \"M\"\nSpace = \"F5\"\n[\"Live: teaching\"]\na = \"Ctrl-a\"\n");
+        assert_eq!(problems, Vec::<String>::new());
+        let train = [Context::On(Screen::Train), Context::Everywhere];
+        let pressed = |text: &str| keymap.lookup(&train, Key::parse(text).unwrap());
+        assert_eq!((pressed("M"), pressed("m")), (Some(Action::NextMethod), None));
+        assert_eq!((pressed("F5"), pressed("Space")), (Some(Action::Pause), None));
+        assert_eq!(pressed("t"), Some(Action::NextTheme));
+        let footer: Vec<_> = keymap.footer(train[0]).map(|(key, _, word)| format!("{key} {word}")).collect();
+        assert!(footer.contains(&"M method".to_owned()) && footer.contains(&"F5 pause".to_owned()), "{footer:?}");
+        // On another screen m is what it was.
+        let parameters = [Context::On(Screen::Parameters)];
+        assert_eq!(keymap.lookup(&parameters, Key::parse("m").unwrap()), Some(Action::NextMethod));
+    }
+
+    #[test]
+    fn two_keys_may_change_places_and_conflicts_are_told() {
+        let (keymap, problems) = Keymap::read("[Train]\nm = \"n\"\nn = \"m\"\n");
+        assert_eq!(problems, Vec::<String>::new());
+        let train = [Context::On(Screen::Train)];
+        assert_eq!(keymap.lookup(&train, Key::parse("n").unwrap()), Some(Action::NextMethod));
+        for (text, expected) in [
+            ("[Train]\nm = \"n\"\n", "n means two things"),
+            ("[Train]\nm = \"q\"\n", "q means something everywhere"),
+            ("[Train]\nZ = \"m\"\n", "Z has no meaning there"),
+            ("[Train]\nm = \"Hyper-m\"\n", "is no key"),
+            ("[Nowhere]\nm = \"n\"\n", "there is no section [Nowhere]"),
+            ("[\"In the command line\"]\nTab = \"x\"\n", "letters are typed there"),
+            ("[Train]\nm = 3\n", "invalid type"),
+        ] {
+            let (keymap, problems) = Keymap::read(text);
+            assert_eq!(keymap, Keymap::default(), "{text}");
+            assert!(problems.len() == 1 && problems[0].contains(expected), "{text}: {problems:?}");
+        }
+    }
+
+    #[test]
+    fn every_key_is_read_as_it_is_written() {
+        for key in BINDINGS.iter().flat_map(|binding| binding.keys) {
+            assert_eq!(Key::parse(&key.text()), Some(*key), "{}", key.text());
+        }
+        assert_eq!(Key::parse("up"), Key::parse("↑"));
+        assert_eq!((Key::parse("F13"), Key::parse(""), Key::parse("ab")), (None, None, None));
     }
 
     #[test]

@@ -2,37 +2,38 @@
 //! messages.
 
 use std::{
-    ops::ControlFlow,
-    path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU64, Ordering},
         mpsc,
     },
-    thread::{self, JoinHandle},
+    thread,
     time::Duration,
 };
 
 use super::{
+    clips::{ClipLoader, Speaker},
+    data_task,
     inbox::Inbox,
+    jobs::Jobs,
     listen_task::{Asked, ListenTask},
     live_files::{self, Taught},
     names,
-    session_files::{list, open, resolved},
+    preferences::Keeper,
+    session_files::{self, resolved},
     sweep_watch::SweepWatch,
 };
 use crate::{
     clock,
-    export::{self, ExportError, Stage},
     model::{self, hub},
     plot,
     session::Store,
     train::{self, Command, Launch, Trainer},
     tui::{
-        state::ticket::Ticket,
+        state::{data_view::DataView, ticket::Ticket},
         terminal::signals,
         update::{
-            effect::{Effect, Task},
+            effect::{Effect, Playback, Task},
             message::Message,
         },
     },
@@ -78,8 +79,14 @@ pub struct EffectRunner {
     taught: Taught,
     /// The sweep that is watched.
     sweep: Option<SweepWatch>,
-    /// The running export: its stop flag and its thread.
-    exporting: Option<(Arc<AtomicBool>, JoinHandle<()>)>,
+    jobs: Jobs,
+    clips: ClipLoader,
+    speaker: Speaker,
+    /// The number of the newest request to look at a folder: older ones end.
+    browsing: Arc<AtomicU64>,
+    keeper: Keeper,
+    /// Choices that were to be kept so far.
+    kept: u64,
 }
 
 impl EffectRunner {
@@ -105,7 +112,12 @@ impl EffectRunner {
             listen_task: None,
             taught: Taught::default(),
             sweep: None,
-            exporting: None,
+            jobs: Jobs::default(),
+            clips: ClipLoader::default(),
+            speaker: Speaker::default(),
+            browsing: Arc::default(),
+            keeper: Keeper::default(),
+            kept: 0,
         })
     }
 
@@ -115,9 +127,9 @@ impl EffectRunner {
         match effect {
             Effect::Train(runs) => return self.train(runs),
             Effect::Command(run, command) => self.command(run, command),
-            Effect::List => return self.ask(|store| Message::Sessions(list(store))),
+            Effect::List => return self.ask(|store| Message::Sessions(session_files::list(store))),
             Effect::Open(ticket, path) => {
-                return self.ask(move |_| Message::Opened(ticket, open(&path).map(Box::new)));
+                return self.ask(move |_| Message::Opened(ticket, session_files::open(&path).map(Box::new)));
             }
             Effect::WatchSweep(ticket, file) => {
                 let work = self.sweep.insert(SweepWatch::default()).work(ticket, file);
@@ -168,17 +180,61 @@ impl EffectRunner {
             Effect::Complete(ticket, wanted) => {
                 return self.aside(move |store, _| Message::Completed(ticket, names::fitting(&wanted, store.root())));
             }
-            Effect::ExportSession(ticket, request) => return self.export(ticket, *request),
-            Effect::StopExport => self.stop_export(),
+            Effect::ExportSession(ticket, request) => {
+                return self.jobs.export(&self.store, &self.inbox, ticket, *request);
+            }
+            Effect::StopExport => self.jobs.stop_export(),
             Effect::Suspend => {
                 if !signals::step_aside() {
                     return vec![Message::Notice("there is no shell to go back to; q quits".into())];
                 }
             }
             Effect::Quit => {}
+            Effect::LoadClip { ticket, source, instead_of } => {
+                return self.clips.load(&self.inbox, ticket, source, instead_of);
+            }
+            Effect::Play { ticket, sound, from } => return self.speaker.play(&self.inbox, ticket, sound, from),
+            Effect::Playback(order) => self.speaker.order(order),
+            Effect::Scan(ticket, request) => return self.jobs.scan(&self.store, &self.inbox, ticket, *request),
+            Effect::StopScan => self.jobs.stop_scan(),
+            Effect::ReadData(..) | Effect::CheckData(..) | Effect::StopCheck | Effect::Browse { .. } => {
+                return self.data(effect);
+            }
+            Effect::SavePreferences(preferences) => {
+                self.kept += 1;
+                let (keeper, number) = (self.keeper.clone(), self.kept);
+                return self.spawn("preferences", move |_, inbox| {
+                    if let Err(problem) = keeper.save(number, &preferences) {
+                        let _ = inbox.send(Message::trouble(problem));
+                    }
+                });
+            }
             other => return self.live(other),
         }
         Vec::new()
+    }
+
+    /// Effects of the Data screen.
+    fn data(&mut self, effect: Effect) -> Vec<Message> {
+        match effect {
+            Effect::ReadData(ticket, setup) => {
+                self.aside(move |_, _| Message::DataRead(ticket, DataView::read(&setup).map(Arc::new)))
+            }
+            Effect::CheckData(ticket, view) => {
+                let stop = self.jobs.begin_check();
+                self.spawn("check", move |_, inbox| data_task::check(inbox, ticket, &view, &stop))
+            }
+            Effect::Browse { ticket, place, recent } => {
+                let (newest, number) = (self.browsing.clone(), self.browsing.fetch_add(1, Ordering::Relaxed) + 1);
+                self.spawn("browse", move |_, inbox| {
+                    data_task::browse(inbox, ticket, &place, recent, &newest, number);
+                })
+            }
+            _ => {
+                self.jobs.stop_check();
+                Vec::new()
+            }
+        }
     }
 
     /// Effects on the Live screen's pipeline and its files.
@@ -232,15 +288,13 @@ impl EffectRunner {
     /// Stops training, each run with a checkpoint, and exports, and waits for them.
     pub fn stop(&mut self) {
         self.stop_listening();
-        self.stop_export();
+        self.jobs.stop();
+        self.speaker.order(Playback::Stop);
         for (trainer, _) in &self.trainers {
             trainer.command(None, Command::Stop);
         }
         self.trainers.clear();
-        if let Some((_, thread)) = self.exporting.take() {
-            // That thread removes its temporary files.
-            let _ = thread.join();
-        }
+        self.jobs.wait();
     }
 
     /// Whether some trainer is still running.
@@ -252,43 +306,6 @@ impl EffectRunner {
         // The handle stays: the recording so far is still needed.
         if let Some(task) = &self.listen_task {
             task.stop(false);
-        }
-    }
-
-    fn export(&mut self, ticket: Ticket, request: export::Request) -> Vec<Message> {
-        let (store, inbox, stop) = (self.store.clone(), self.inbox.clone(), Arc::new(AtomicBool::new(false)));
-        let asked = stop.clone();
-        let spawned = thread::Builder::new().name("export".into()).spawn(move || {
-            let mut watch = |stage: Stage| {
-                let sent = match stage {
-                    Stage::Writing(_) => Ok(()),
-                    Stage::Verifying(done, total) => inbox.send(Message::Exporting(ticket, done, total)),
-                };
-                // Nobody watches any more once the workbench is closed.
-                if sent.is_err() || asked.load(Ordering::Relaxed) {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
-                }
-            };
-            let result = export::export(&request, &store, &mut watch).map(Box::new).map_err(|error| match error {
-                ExportError::Interrupted => "stopped: nothing was written".to_owned(),
-                error => error.to_string(),
-            });
-            let _ = inbox.send(Message::Exported(ticket, result));
-        });
-        match spawned {
-            Ok(thread) => {
-                self.exporting = Some((stop, thread));
-                Vec::new()
-            }
-            Err(error) => vec![Message::Exported(ticket, Err(format!("the system could not start a thread: {error}")))],
-        }
-    }
-
-    fn stop_export(&self) {
-        if let Some((stop, _)) = &self.exporting {
-            stop.store(true, Ordering::Relaxed);
         }
     }
 
@@ -362,9 +379,4 @@ impl EffectRunner {
             trainer.command(Some(run), command);
         }
     }
-}
-
-/// The folder of the user's own themes.
-pub fn themes_folder() -> Option<PathBuf> {
-    directories::ProjectDirs::from("", "", "aat-tui").map(|dirs| dirs.config_dir().join("themes"))
 }

@@ -2,12 +2,17 @@
 //! something changed. It never waits for the terminal: while that does not read, everything but drawing continues, and
 //! the next frame shows the state at its time.
 
+mod clips;
+mod data_task;
 mod effects;
 pub(super) mod frame;
 mod inbox;
+mod jobs;
 mod listen_task;
 mod live_files;
 mod names;
+mod preferences;
+mod scan_task;
 mod session_files;
 mod sweep_watch;
 
@@ -17,7 +22,9 @@ use std::{
     time::Duration,
 };
 
-use crossterm::event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use crossterm::event::{
+    Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEventKind,
+};
 use futures_util::StreamExt;
 use tokio::{
     sync::mpsc::Receiver,
@@ -30,7 +37,7 @@ use crate::{
     session::Store,
     train::Request,
     tui::{
-        input::action::Action,
+        input::{action::Action, pointer::Press},
         state::app::App,
         terminal::{
             self, Guard, Screen, capabilities, graphics,
@@ -39,26 +46,32 @@ use crate::{
         },
         theme::{Depth, Theme},
         update::{effect::Effect, message::Message, update},
-        view::picture::Pictures,
+        view::{self, picture::Pictures},
     },
 };
 
 /// Least time between two frames: thirty a second.
 const FRAME: Duration = Duration::from_micros(33_333);
+/// Rows that one step of the wheel moves.
+const WHEEL: i32 = 3;
 /// Most messages handled before a frame is drawn.
 const AT_ONCE: usize = 512;
 
 /// The workbench's first settings.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The settings of the next run.
+    /// The settings of the next run, but for data and model.
     pub setup: Request,
+    /// The data; `None`: as last time, at first `demo`.
+    pub data: Option<String>,
+    /// The model; `None`: as last time, at first the built-in one.
+    pub model: Option<String>,
     /// The location of sessions.
     pub store: Store,
-    /// A theme by name.
+    /// A theme by name; `None`: as last time.
     pub theme: Option<String>,
-    /// The graphics of the spectrogram, by name; `auto` queries the terminal.
-    pub graphics: String,
+    /// The graphics of the spectrogram, by name; `auto` queries the terminal; `None`: as last time.
+    pub graphics: Option<String>,
     /// The file of a sweep to watch.
     pub sweep: Option<PathBuf>,
 }
@@ -95,15 +108,23 @@ pub fn run(options: Options) -> Result<(), TuiError> {
     }
     let depth = Depth::of_environment(|name| std::env::var(name).ok());
     let no_color = depth == Depth::None;
-    let (themes, problems) = Theme::all(effects::themes_folder().as_deref(), no_color);
+    let (themes, mut problems) = Theme::all(preferences::themes_folder().as_deref(), no_color);
+    let (preferences, unread) = preferences::load();
+    problems.extend(unread);
+    let (keys, conflicts) = preferences::keys();
+    problems.extend(conflicts);
     let theme = match options.theme.filter(|_| !no_color) {
-        None => 0,
+        // A theme that was removed since is not worth an error.
+        None => themes.iter().position(|theme| Some(&theme.name) == preferences.theme.as_ref()).unwrap_or(0),
         Some(given) => themes.iter().position(|theme| theme.name == given).ok_or_else(|| {
             let known: Vec<_> = themes.iter().map(|theme| theme.name.as_str()).collect();
             TuiError::Theme { given, known: known.join(", ") }
         })?,
     };
-    let chosen = graphics::chosen(&options.graphics).map_err(TuiError::Graphics)?;
+    let chosen = match &options.graphics {
+        Some(given) => graphics::chosen(given).map_err(TuiError::Graphics)?,
+        None => preferences.graphics.as_ref().and_then(|kept| graphics::chosen(kept).ok().flatten()),
+    };
     let (log, log_path) = terminal::open_log()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // Before the terminal is taken: an uncaught signal would not restore it.
@@ -112,8 +133,15 @@ pub fn run(options: Options) -> Result<(), TuiError> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), ?log_path, "the workbench opens");
 
     let size = screen.size()?;
-    let mut app = App::new(options.setup, themes, (size.width, size.height));
-    app.theme = theme;
+    let usual = Request::default();
+    let is_given = options.data.is_some();
+    let setup = Request {
+        data: options.data.or_else(|| preferences.data.clone()).unwrap_or(usual.data),
+        model: options.model.or_else(|| preferences.model.clone()).unwrap_or(usual.model),
+        ..options.setup
+    };
+    let mut app = App::new(setup, themes, (size.width, size.height));
+    (app.theme, app.preferences, app.keys, app.data.is_chosen) = (theme, preferences, keys, is_given);
     app.now_ms = clock::now_ms();
     app.cores = std::thread::available_parallelism().map_or(1, usize::from);
     app.graphics = chosen.unwrap_or_default();
@@ -128,7 +156,10 @@ pub fn run(options: Options) -> Result<(), TuiError> {
         first.extend(answered.typed.chars().map(|key| Message::Key(typed(key))));
     }
     let mut runner = EffectRunner::new(options.store, inbox)?;
-    first.extend(problems.into_iter().map(Message::trouble));
+    if !problems.is_empty() {
+        // One message: a second one would take its place at once.
+        first.push(Message::trouble(problems.join("; ")));
+    }
     first.extend(options.sweep.map(|file| Message::Do(Action::WatchSweep(Some(file)))));
     first.into_iter().for_each(|message| handle(&mut app, &mut runner, message));
     let ended = match app.quitting {
@@ -162,6 +193,7 @@ async fn events(
     let mut clock = interval(Duration::from_millis(500));
     clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let (mut changed, mut drawn, mut due) = (true, Instant::now(), Instant::now());
+    let mut mouse = false;
     loop {
         let free = outlet.is_idle();
         let message = tokio::select! {
@@ -183,7 +215,7 @@ async fn events(
                 }
             },
             event = input.next() => match event {
-                Some(Ok(event)) => match translate(event) {
+                Some(Ok(event)) => match translate(app, event) {
                     Some(message) => message,
                     None => continue,
                 },
@@ -195,6 +227,10 @@ async fn events(
             () = sleep_until(due), if changed && free => {
                 let now = Instant::now();
                 handle(app, runner, Message::Drawing((now - drawn).as_secs_f64() * 1e3));
+                if mouse != app.preferences.mouse {
+                    mouse = app.preferences.mouse;
+                    terminal::set_mouse(mouse, screen.backend_mut())?;
+                }
                 frames.draw(app, screen)?;
                 // A late tick does not delay the next one, and missed ticks are skipped.
                 due = (due + FRAME).max(now + FRAME / 2);
@@ -220,7 +256,7 @@ async fn events(
             _ = clock.tick() => {
                 let notice = app.notice.clone();
                 handle(app, runner, Message::Tick(clock::now_ms()));
-                changed |= notice != app.notice || !app.busy_sides().is_empty();
+                changed |= notice != app.notice || !app.busy_sides().is_empty() || app.scanning.is_on();
                 continue;
             }
         };
@@ -256,8 +292,18 @@ fn handle(app: &mut App, runner: &mut EffectRunner, message: Message) {
     }
 }
 
-fn translate(event: Event) -> Option<Message> {
+fn translate(app: &App, event: Event) -> Option<Message> {
     match event {
+        Event::Mouse(mouse) => {
+            let press = match mouse.kind {
+                MouseEventKind::Down(MouseButton::Left) => Press::Click,
+                MouseEventKind::Drag(MouseButton::Left) => Press::Drag,
+                MouseEventKind::ScrollUp => Press::Wheel(-WHEEL),
+                MouseEventKind::ScrollDown => Press::Wheel(WHEEL),
+                _ => return None,
+            };
+            Some(Message::Pointed(view::hit(app, mouse.column, mouse.row), press))
+        }
         Event::Key(key) if key.kind == KeyEventKind::Release => Some(Message::Released(key)),
         Event::Key(key) => Some(Message::Key(key)),
         Event::Paste(text) => Some(Message::Paste(text)),

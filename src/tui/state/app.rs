@@ -1,13 +1,17 @@
 //! Everything the screen depends on. Views read it, [`update`](crate::tui::update()) alone changes it.
 
 use super::{
+    clip_panel::ClipPanel,
     command_line::CommandLine,
+    data::DataScreen,
     exporting::Exporting,
     known::Known,
     layers::Layers,
     listening::Listening,
     parameters::Parameters,
+    preferences::Preferences,
     run_slot::RunSlot,
+    scanning::Scanning,
     sessions::Sessions,
     sweep::SweepTable,
     ticket::{Ticket, Tickets},
@@ -17,7 +21,10 @@ use crate::{
     plot::{ChartView, Run, Side, XAxis},
     train::Request,
     tui::{
-        input::{action::Screen, keymap::Context},
+        input::{
+            action::Screen,
+            keymap::{Context, Keymap},
+        },
         terminal::graphics::Graphics,
         text,
         theme::Theme,
@@ -106,6 +113,10 @@ pub struct App {
     pub sessions: Sessions,
     /// The sweep on the Sessions screen, in place of the list.
     pub sweep: Option<SweepTable>,
+    /// The Data screen.
+    pub data: DataScreen,
+    /// The Scan screen.
+    pub scanning: Scanning,
     /// The panel over the screen.
     pub overlay: Option<Overlay>,
     /// The message at the bottom.
@@ -128,6 +139,10 @@ pub struct App {
     pub known: Known,
     /// Tickets of effects and runs.
     pub tickets: Tickets,
+    /// What is kept for the next start.
+    pub preferences: Preferences,
+    /// What keys mean.
+    pub keys: Keymap,
 }
 
 impl App {
@@ -150,6 +165,8 @@ impl App {
             live: Listening::default(),
             sessions: Sessions::default(),
             sweep: None,
+            data: DataScreen::default(),
+            scanning: Scanning::default(),
             overlay: None,
             notice: None,
             themes,
@@ -161,6 +178,8 @@ impl App {
             quitting: false,
             known: Known::default(),
             tickets: Tickets::default(),
+            preferences: Preferences::default(),
+            keys: Keymap::default(),
         }
     }
 
@@ -254,7 +273,27 @@ impl App {
             None if self.screen == Screen::Sessions && self.sweep.is_some() => {
                 vec![Context::Sweep, Context::Everywhere]
             }
+            None if self.screen == Screen::Data && self.data.browser.is_some() => {
+                vec![Context::Browser, Context::Everywhere]
+            }
+            None if matches!(self.screen, Screen::Data | Screen::Scan) => {
+                vec![Context::On(self.screen), Context::Clip, Context::Everywhere]
+            }
             None => vec![Context::On(self.screen), Context::Everywhere],
+        }
+    }
+
+    /// Every clip panel: results find theirs by its ticket.
+    pub fn clip_panels(&mut self) -> impl Iterator<Item = &mut ClipPanel> {
+        [&mut self.data.clip, &mut self.scanning.clip].into_iter()
+    }
+
+    /// The clip panel of the screen on show, which its keys mean.
+    pub fn clip_panel_mut(&mut self) -> Option<&mut ClipPanel> {
+        match self.screen {
+            Screen::Data if self.data.browser.is_none() => Some(&mut self.data.clip),
+            Screen::Scan => Some(&mut self.scanning.clip),
+            _ => None,
         }
     }
 

@@ -2,14 +2,20 @@
 
 pub mod app;
 pub mod bookmarks;
+pub mod clip_panel;
 pub mod command_line;
+pub mod data;
+pub mod data_view;
 pub mod desk;
 pub mod exporting;
+pub mod folder_browser;
 pub mod known;
 pub mod layers;
 pub mod listening;
 pub mod parameters;
+pub mod preferences;
 pub mod run_slot;
+pub mod scanning;
 pub mod sessions;
 pub mod sweep;
 pub mod teaching;

@@ -1,6 +1,5 @@
 //! Tickets: a request carries one, and its result brings it back. The result of a request that is no longer open is
 //! ignored.
-//! longer open changes nothing.
 
 /// Identifies one request, or one run of a trainer in this process. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

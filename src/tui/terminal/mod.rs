@@ -26,8 +26,8 @@ use std::{
 use crossterm::{
     cursor::{Hide, Show},
     event::{
-        DisableBracketedPaste, EnableBracketedPaste, KeyboardEnhancementFlags, PopKeyboardEnhancementFlags,
-        PushKeyboardEnhancementFlags,
+        DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture, KeyboardEnhancementFlags,
+        PopKeyboardEnhancementFlags, PushKeyboardEnhancementFlags,
     },
     execute,
     terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
@@ -42,6 +42,9 @@ const PATIENCE: Duration = Duration::from_millis(400);
 
 /// Whether the workbench uses the screen.
 static OURS: AtomicBool = AtomicBool::new(false);
+
+/// Whether the mouse is taken from the terminal.
+static MOUSE: AtomicBool = AtomicBool::new(false);
 
 /// Bytes still on their way to the terminal.
 static ON_ITS_WAY: Mutex<Option<Watch>> = Mutex::new(None);
@@ -81,6 +84,9 @@ impl Drop for Guard {
 fn enter() -> io::Result<()> {
     enable_raw_mode()?;
     execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste, Hide)?;
+    if MOUSE.load(Ordering::SeqCst) {
+        execute!(stdout(), EnableMouseCapture)?;
+    }
     if reports_releases(|name| std::env::var(name).ok()) {
         let flags = KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES | KeyboardEnhancementFlags::REPORT_EVENT_TYPES;
         execute!(stdout(), PushKeyboardEnhancementFlags(flags))?;
@@ -101,6 +107,15 @@ pub fn reenter(screen: &mut Screen) -> io::Result<()> {
     // keys.
     let size = screen.size()?;
     screen.resize(Rect::new(0, 0, size.width, size.height))
+}
+
+/// Takes the mouse from the terminal, which can then not select text with it, or leaves it to it.
+///
+/// # Errors
+/// When the terminal cannot be written to.
+pub fn set_mouse(on: bool, out: &mut impl Write) -> io::Result<()> {
+    MOUSE.store(on, Ordering::SeqCst);
+    if on { execute!(out, EnableMouseCapture) } else { execute!(out, DisableMouseCapture) }
 }
 
 /// Whether the terminal is known to report the release of a key. A query would wait for the reply, which a terminal
@@ -124,6 +139,9 @@ pub fn restore() {
         let restore = || {
             if reports_releases(|name| std::env::var(name).ok()) {
                 let _ = execute!(stdout(), PopKeyboardEnhancementFlags);
+            }
+            if MOUSE.load(Ordering::SeqCst) {
+                let _ = execute!(stdout(), DisableMouseCapture);
             }
             let _ = execute!(stdout(), DisableBracketedPaste, LeaveAlternateScreen, Show);
             let _ = stdout().flush();

@@ -8,10 +8,16 @@ use std::{
 
 use ratatui::{Terminal, TerminalOptions, Viewport, backend::CrosstermBackend, layout::Rect};
 
-use super::fixture;
+use super::{data_fixture, fixture};
 use crate::tui::{
-    input::action::Screen, runtime::frame::Frames, state::app::App, terminal::graphics::Graphics, theme::Depth, update,
-    update::message::Message, view::picture::Pictures,
+    input::action::{Action, Move, Screen},
+    runtime::frame::Frames,
+    state::{app::App, data::Part},
+    terminal::graphics::Graphics,
+    theme::Depth,
+    update,
+    update::message::Message,
+    view::picture::Pictures,
 };
 
 /// A writer that only counts bytes.
@@ -43,13 +49,19 @@ pub struct Stage {
 
 impl Stage {
     /// Draws one frame as the workbench does, from the state to the terminal's bytes, and returns their number. On Live
-    /// each frame adds 33 ms of sound.
+    /// each frame adds 33 ms of sound, on Data it moves the cursor.
     ///
     /// # Errors
     /// Never: nothing is written.
     pub fn draw(&mut self) -> io::Result<usize> {
+        self.drawn += 1;
+        if self.app.screen == Screen::Data {
+            // Another clip under the cursor, another place of the playhead.
+            let to = if self.drawn % 400 < 200 { Move::Down } else { Move::Up };
+            self.app.data.part = Part::Clips;
+            self.app.data.go(to, 1);
+        }
         if self.app.screen == Screen::Live {
-            self.drawn += 1;
             fixture::with_sound(&mut self.app, self.drawn);
             update(&mut self.app, Message::Drawing(1e3 / 30.0));
         }
@@ -59,7 +71,11 @@ impl Stage {
     }
 }
 
-/// Every screen, with two long runs, a full waterfall and some sessions; and a sweep of a thousand tasks.
+/// Clips of the sets that Data is drawn with.
+const CLIPS: [(usize, &str); 2] = [(2_000, "Data, 2,000 clips"), (50_000, "Data, 50,000 clips")];
+
+/// Every screen, with two long runs, a full waterfall, some sessions, and data of two sizes with a clip that plays; and a sweep of
+/// a thousand tasks.
 ///
 /// # Errors
 /// Never: nothing is written.
@@ -80,8 +96,18 @@ pub fn stages(size: (u16, u16), graphics: Graphics) -> io::Result<Vec<Stage>> {
         fixture::listening(&mut app);
         update(&mut app, Message::Sessions(Ok(fixture::listings())));
         app.screen = screen;
-        stage(screen.name(), app)
+        app
     };
-    let screens = Screen::ALL.into_iter().map(of_screen);
-    screens.chain([stage("Sweep", fixture::watching(size, 100))]).collect()
+    let of_data = |clips: usize| {
+        let mut app = of_screen(Screen::Data);
+        app.graphics = graphics;
+        data_fixture::show(&mut app, clips, clips);
+        data_fixture::decoded(&mut app);
+        update(&mut app, Message::Do(Action::SortClips));
+        app
+    };
+    let others = Screen::ALL.into_iter().filter(|screen| *screen != Screen::Data);
+    let others = others.map(|screen| stage(screen.name(), of_screen(screen)));
+    let data = CLIPS.map(|(clips, name)| stage(name, of_data(clips)));
+    others.chain(data).chain([stage("Sweep", fixture::watching(size, 100))]).collect()
 }

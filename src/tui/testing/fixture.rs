@@ -45,7 +45,7 @@ pub fn app(size: (u16, u16)) -> App {
 }
 
 /// A small noise that depends only on its position.
-fn noise(i: u64) -> f32 {
+pub(super) fn noise(i: u64) -> f32 {
     let x = (i.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as f32 / (1u64 << 24) as f32;
     x - 0.5
 }
@@ -314,7 +314,7 @@ fn sweep(seeds: usize) -> Result<Snapshot, String> {
 }
 
 /// A mel frame of a siren in the rain.
-fn siren(n: u64) -> Arc<[f32]> {
+pub(super) fn siren(n: u64) -> Arc<[f32]> {
     let tone = 30.0 + 18.0 * (n as f32 / 40.0).sin();
     let bins = (0..128).map(|bin| {
         let b = bin as f32;

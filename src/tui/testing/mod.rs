@@ -1,5 +1,6 @@
 //! States to draw without a run, snapshots of every screen, and the timing of a frame.
 
+pub mod data_fixture;
 pub mod draw_bench;
 pub mod fixture;
 #[cfg(test)]

@@ -1,14 +1,19 @@
 //! Effects: requests of the state to trainer, sound and files.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use crate::{
+    audio::playback,
+    data::Source,
     export,
     infer::{Gains, Mix},
     live::Bookmark,
     plot::Chart,
     train,
-    tui::{input::completion::Wanted, state::ticket::Ticket},
+    tui::{
+        input::completion::Wanted,
+        state::{data_view::DataView, preferences::Preferences, scanning::ScanRequest, ticket::Ticket},
+    },
 };
 
 /// A trainer's task.
@@ -18,6 +23,28 @@ pub enum Task {
     New(Box<train::Request>),
     /// Resume the session in this folder, or of this name, that began at this time, ms since the Unix epoch.
     Resume(PathBuf, Option<u64>),
+}
+
+/// An order to whatever plays.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Playback {
+    /// Stop.
+    Stop,
+    /// Go on at this sample of the sound.
+    Seek(u64),
+    /// Set the volume: 1 is full.
+    Volume(f32),
+    /// Play again and again, or once.
+    Loop(bool),
+}
+
+/// A folder to browse.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Place {
+    /// The folder around this data; the working folder where it has none.
+    Around(String),
+    /// This folder.
+    In(PathBuf),
 }
 
 /// An effect to perform.
@@ -71,6 +98,47 @@ pub enum Effect {
     RemoveExample(String, usize),
     /// Find the names of sessions, files and folders that complete a word.
     Complete(Ticket, Box<Wanted>),
+    /// Decode a clip for a panel.
+    LoadClip {
+        /// The ticket of its result.
+        ticket: Ticket,
+        /// Where its sound is.
+        source: Source,
+        /// A request that this one replaces.
+        instead_of: Option<Ticket>,
+    },
+    /// Play a sound in place of whatever plays.
+    Play {
+        /// The ticket of its news.
+        ticket: Ticket,
+        /// The sound.
+        sound: playback::Sound,
+        /// The sample to begin at.
+        from: u64,
+    },
+    /// Give an order to whatever plays.
+    Playback(Playback),
+    /// Read the data of a run with this setup, without decoding.
+    ReadData(Ticket, Box<train::Request>),
+    /// Decode every clip of the data, and list what is wrong.
+    CheckData(Ticket, Arc<DataView>),
+    /// Stop that.
+    StopCheck,
+    /// List a folder, and look at what is in it and at recent data.
+    Browse {
+        /// The ticket of its results.
+        ticket: Ticket,
+        /// The folder.
+        place: Place,
+        /// Data that was used before.
+        recent: Vec<String>,
+    },
+    /// Scan recordings.
+    Scan(Ticket, Box<ScanRequest>),
+    /// Stop that: what is done is kept.
+    StopScan,
+    /// Keep this for the next start.
+    SavePreferences(Box<Preferences>),
     /// Draw charts to a file.
     Export(PathBuf, Vec<Chart>),
     /// Export a session.

@@ -3,6 +3,8 @@
 use std::{path::PathBuf, sync::Arc};
 
 use crate::{
+    audio::playback,
+    data::{Glance, Problem},
     export::Report,
     infer::{Mix, Replay},
     live::{Bookmark, Lesson, LiveEvent},
@@ -10,8 +12,14 @@ use crate::{
     sweep::Snapshot,
     train::News,
     tui::{
-        input::action::Action,
-        state::{run_slot::Opened, sessions::Listing, ticket::Ticket},
+        input::{
+            action::Action,
+            pointer::{Press, Target},
+        },
+        state::{
+            clip_panel::Loaded, data::Found, data_view::DataView, folder_browser::Entry, run_slot::Opened,
+            scanning::ScanNews, sessions::Listing, ticket::Ticket,
+        },
     },
 };
 
@@ -22,6 +30,8 @@ pub enum Message {
     Do(Action),
     /// A key without a meaning here, or not looked up yet.
     Key(crossterm::event::KeyEvent),
+    /// Something was done with the mouse, to what it points at.
+    Pointed(Option<Target>, Press),
     /// Text pasted into the command line.
     Paste(String),
     /// The clock: milliseconds since the Unix epoch.
@@ -60,6 +70,22 @@ pub enum Message {
     Exported(Ticket, Result<Box<Report>, String>),
     /// Words were found that complete the command line's.
     Completed(Ticket, Vec<String>),
+    /// A clip was decoded for a panel; or why it could not be.
+    Clip(Ticket, Result<Arc<Loaded>, String>),
+    /// How a sound goes on.
+    Playing(Ticket, playback::Status),
+    /// The data of the next run was read; or why it could not be.
+    DataRead(Ticket, Result<Arc<DataView>, String>),
+    /// A check has found something.
+    DataFound(Ticket, Box<Found>),
+    /// A check is complete: every problem; or why it ended.
+    DataChecked(Ticket, Result<Vec<Problem>, String>),
+    /// A folder was listed: its path from the root on, and what is in it.
+    Folder(Ticket, Result<(PathBuf, Vec<Entry>), String>),
+    /// What something in a browser looks like.
+    Glanced(Ticket, String, Glance),
+    /// Something happened in a scan.
+    Scan(Ticket, Box<ScanNews>),
     /// The current lesson.
     Lesson(Box<Lesson>),
     /// A notice.

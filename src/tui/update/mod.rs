@@ -1,11 +1,16 @@
 //! update(state, message) -> effects: the only code that changes the state. It is pure; everything outside the state is
 //! left to the [`Effect`]s that it returns.
 
+pub mod clips;
+mod data;
 pub mod effect;
 mod exporting;
 mod live;
 pub mod message;
+mod overlays;
+mod pointer;
 mod runs;
+mod scan;
 mod sessions;
 mod sweep;
 
@@ -22,11 +27,11 @@ use crate::{
     tui::{
         input::{
             action::{Action, Move, Screen},
-            commands, completion, keymap,
+            commands,
         },
         state::{
-            app::{App, Notice, Overlay, Pending, SMOOTHING},
-            command_line::{CommandLine, remember},
+            app::{App, Notice, Overlay, SMOOTHING},
+            command_line::CommandLine,
             layers::Layers,
             run_slot::Purpose,
             sweep::SweepTable,
@@ -41,16 +46,31 @@ const PAGE: usize = 10;
 
 /// Changes the state by a message, and returns effects to perform.
 pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
+    let before = app.screen;
+    let mut effects = handle(app, message);
+    if app.screen != before {
+        // What plays on one screen is not heard on another.
+        let after = app.screen;
+        app.screen = before;
+        let silenced: Vec<Effect> = app.clip_panel_mut().map(clips::silence).unwrap_or_default();
+        app.screen = after;
+        effects.splice(..0, silenced);
+    }
+    effects
+}
+
+fn handle(app: &mut App, message: Message) -> Vec<Effect> {
     match message {
         Message::Do(action) => return act(app, action),
         Message::Key(event) => return pressed(app, event),
+        Message::Pointed(target, press) => return pointer::pointed(app, target, press),
         Message::Paste(text) => match &mut app.overlay {
             Some(Overlay::CommandLine(line)) => line.insert(&text),
             Some(Overlay::Export(exporting)) => exporting.push(&text),
             _ => {}
         },
         Message::Released(event) => {
-            if keymap::lookup(&app.contexts(), event.into()) == Some(Action::Record) {
+            if app.keys.lookup(&app.contexts(), event.into()) == Some(Action::Record) {
                 return live::released(app);
             }
         }
@@ -106,6 +126,14 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
         }
         Message::Exporting(ticket, done, total) => exporting::compared(app, ticket, done, total),
         Message::Exported(ticket, result) => exporting::over(app, ticket, result),
+        Message::Clip(ticket, loaded) => return clips::loaded(app, ticket, loaded),
+        Message::Playing(ticket, status) => clips::playing(app, ticket, status),
+        Message::DataRead(ticket, read) => return data::was_read(app, ticket, read),
+        Message::DataFound(ticket, found) => data::found(app, ticket, *found),
+        Message::DataChecked(ticket, checked) => data::checked(app, ticket, checked),
+        Message::Folder(ticket, listed) => data::listed(app, ticket, listed),
+        Message::Glanced(ticket, spec, glance) => data::recognised(app, ticket, &spec, glance),
+        Message::Scan(ticket, news) => return scan::received(app, ticket, *news),
         Message::Lesson(lesson) => app.live.teaching.show(*lesson),
         Message::Completed(ticket, words) => {
             if let Some(Overlay::CommandLine(line)) = &mut app.overlay {
@@ -126,7 +154,7 @@ fn notify(app: &mut App, text: String, trouble: bool) {
 
 fn pressed(app: &mut App, event: crossterm::event::KeyEvent) -> Vec<Effect> {
     use crossterm::event::{KeyCode, KeyEventKind, KeyModifiers};
-    match keymap::lookup(&app.contexts(), event.into()) {
+    match app.keys.lookup(&app.contexts(), event.into()) {
         // Where the terminal distinguishes a key's repetition from a press, it reports its release as well.
         Some(Action::Record) if event.kind == KeyEventKind::Repeat => Vec::new(),
         Some(action) => act(app, action),
@@ -143,6 +171,7 @@ fn pressed(app: &mut App, event: crossterm::event::KeyEvent) -> Vec<Effect> {
 fn act(app: &mut App, action: Action) -> Vec<Effect> {
     match action {
         Action::Show(screen) => return show(app, screen),
+        Action::NextFocus if app.screen == Screen::Data => app.data.part = app.data.part.next(),
         Action::NextFocus => {
             app.focus = app.focus.other();
             app.refresh_parameters();
@@ -180,9 +209,13 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
                 _ => format!("theme: {}", app.theme().name),
             };
             notify(app, text, false);
+            return keep_theme(app);
         }
         Action::SetTheme(name) => match app.themes.iter().position(|theme| theme.name == name) {
-            Some(theme) => app.theme = theme,
+            Some(theme) => {
+                app.theme = theme;
+                return keep_theme(app);
+            }
             None => {
                 let names: Vec<_> = app.themes.iter().map(|theme| theme.name.as_str()).collect();
                 let text = format!("there is no theme \"{name}\"; there are {}", names.join(", "));
@@ -195,9 +228,21 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         Action::SetGraphics(graphics) => {
             app.graphics = graphics;
             notify(app, format!("the spectrogram is drawn with: {}", graphics.name()), false);
+            app.preferences.graphics = Some(graphics.name().to_owned());
+            return vec![save(app)];
+        }
+        Action::Mouse(on) => {
+            let words = if on {
+                "the mouse is used: :mouse off lets the terminal select text"
+            } else {
+                "the mouse selects text"
+            };
+            notify(app, words.to_owned(), false);
+            app.preferences.mouse = on;
+            return vec![save(app)];
         }
         Action::Suspend => return vec![Effect::Suspend],
-        Action::Quit => return quit(app),
+        Action::Quit => return overlays::quit(app),
         Action::QuitNow => {
             app.quitting = true;
             return vec![Effect::Quit];
@@ -205,7 +250,7 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         Action::ExportSession => exporting::ask(app),
         Action::Cancel if matches!(app.overlay, Some(Overlay::Export(_))) => return exporting::cancel(app),
         Action::Cancel => app.overlay = None,
-        Action::Confirm => return confirm(app),
+        Action::Confirm => return overlays::confirm(app),
         Action::Type(c) => match &mut app.overlay {
             Some(Overlay::CommandLine(line)) => line.edit(InputRequest::InsertChar(c)),
             Some(Overlay::Export(exporting)) => exporting.push(c.encode_utf8(&mut [0; 4])),
@@ -222,27 +267,55 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
                 line.edit(request);
             }
         }
-        Action::Complete(back) => return complete(app, back),
+        Action::Complete(back) => return overlays::complete(app, back),
         Action::Toggle if app.screen == Screen::Layers => app.layers.plain = !app.layers.plain,
         Action::Toggle => app.parameters.toggle(),
         Action::OpenSession => return sessions::open_selected(app, app.focus, Purpose::Look),
         Action::ChooseSession(side) => return sessions::open_selected(app, side, Purpose::Choose),
         Action::ResumeSession => return sessions::resume_selected(app),
         Action::DeleteSession => sessions::ask_to_delete(app),
+        Action::Refresh if app.screen == Screen::Data => return data::read(app),
         Action::Refresh => return list(app),
         Action::WatchSweep(file) => return sweep::watch(app, file),
         Action::LeaveSweep => return sweep::leave(app),
         Action::NextFilter => app.sweep.iter_mut().for_each(SweepTable::next_filter),
-        Action::SetData(data) => {
-            notify(app, format!("the next run trains on {data}"), false);
-            app.setup.data = data;
-            return ask_shape(app);
+        Action::PlayClip | Action::SwitchSound | Action::LoopClip | Action::Scrub(_) | Action::Louder(_) => {
+            return clips::act(app, &action);
+        }
+        Action::Choose if app.screen == Screen::Scan => return scan::choose(app),
+        Action::Choose => return data::choose(app),
+        Action::Back if app.screen == Screen::Scan => return scan::go(app, Move::Left),
+        Action::Back => return data::back(app),
+        Action::Scan(path) => return scan::begin(app, path),
+        Action::StopScan => return scan::stop(app),
+        Action::WriteScan => return scan::write(app),
+        Action::Threshold(steps) => return scan::turn(app, steps),
+        Action::Browse => return data::browse(app),
+        Action::SortClips => {
+            app.data.sort = app.data.sort.next();
+            app.data.arrange();
+            notify(app, format!("clips {}", app.data.sort.name()), false);
+        }
+        Action::CheckData => return data::check(app),
+        Action::SetData(spec) => {
+            notify(app, format!("the next run trains on {spec}"), false);
+            app.preferences.choose_data(&spec);
+            app.setup.data = spec;
+            let mut effects = vec![save(app)];
+            effects.extend(ask_shape(app));
+            if app.screen == Screen::Data {
+                effects.extend(data::chosen(app));
+            }
+            return effects;
         }
         Action::SetModel(model) => {
             notify(app, format!("the next run adapts {model}"), false);
+            app.preferences.model = Some(model.clone());
             app.setup.model = model;
             app.slots.iter_mut().for_each(|slot| slot.backbone = None);
-            return ask_shape(app);
+            let mut effects = vec![save(app)];
+            effects.extend(ask_shape(app));
+            return effects;
         }
         Action::Set(name, value) => match commands::set(&mut app.setup, &name, &value) {
             Ok(()) => notify(app, format!("{name} of the next run: {value}"), false),
@@ -253,11 +326,23 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
     Vec::new()
 }
 
+/// Keeps the theme for the next start.
+fn keep_theme(app: &mut App) -> Vec<Effect> {
+    app.preferences.theme = Some(app.theme().name.clone());
+    vec![save(app)]
+}
+
+/// Keeps what a person chose for the next start.
+fn save(app: &App) -> Effect {
+    Effect::SavePreferences(Box::new(app.preferences.clone()))
+}
+
 fn show(app: &mut App, screen: Screen) -> Vec<Effect> {
     app.screen = screen;
     match screen {
         Screen::Sessions => list(app),
         Screen::Parameters => ask_shape(app),
+        Screen::Data => data::show(app),
         _ => Vec::new(),
     }
 }
@@ -303,75 +388,10 @@ fn go(app: &mut App, to: Move) -> Vec<Effect> {
             Some(table) => table.go(to, PAGE),
             None => app.sessions.go(to, PAGE),
         },
+        (None, Screen::Data) => return data::go(app, to),
+        (None, Screen::Scan) => return scan::go(app, to),
     }
     Vec::new()
-}
-
-/// Completes the command line's word at the cursor. Names on the disk are requested.
-fn complete(app: &mut App, back: bool) -> Vec<Effect> {
-    let themes: Vec<_> = app.themes.iter().map(|theme| theme.name.clone()).collect();
-    let Some(Overlay::CommandLine(line)) = &mut app.overlay else { return Vec::new() };
-    if line.next_word(back) {
-        return Vec::new();
-    }
-    let before: String = line.text().chars().take(line.cursor()).collect();
-    let Some(wanted) = completion::wanted(&before, &themes) else {
-        line.problem = Some("nothing completes this".to_owned());
-        return Vec::new();
-    };
-    if wanted.paths || wanted.sessions {
-        let ticket = app.tickets.draw();
-        line.ask(ticket, wanted.start);
-        return vec![Effect::Complete(ticket, Box::new(wanted))];
-    }
-    line.complete(wanted.start, wanted.fitting());
-    Vec::new()
-}
-
-fn quit(app: &mut App) -> Vec<Effect> {
-    let busy = app.busy_sides();
-    if busy.is_empty() {
-        return act(app, Action::QuitNow);
-    }
-    let names: Vec<_> = busy.iter().map(|side| format!("{} {}", side.letter(), side.marker())).collect();
-    app.overlay = Some(Overlay::Question {
-        question: format!("Stop {} and quit?", names.join(" and ")),
-        detail: match busy.iter().all(|side| app.slot(*side).run.is_some_and(|run| !run.begun)) {
-            true => "It has not started yet: nothing is saved.".into(),
-            false => "A checkpoint is written first: Sessions, r resumes from there.".into(),
-        },
-        then: Pending::Quit,
-    });
-    Vec::new()
-}
-
-fn confirm(app: &mut App) -> Vec<Effect> {
-    if let Some(Overlay::Export(_)) = app.overlay {
-        return exporting::confirm(app);
-    }
-    match app.overlay.take() {
-        Some(Overlay::Question { then: Pending::Quit, .. }) => act(app, Action::QuitNow),
-        Some(Overlay::Question { then: Pending::Delete(path), .. }) => vec![Effect::Remove(path)],
-        Some(Overlay::Question { then: Pending::DeleteBookmark(session, bookmark), .. }) => {
-            vec![Effect::RemoveBookmark(session, bookmark)]
-        }
-        Some(Overlay::Question { then: Pending::RemoveExample(class, place), .. }) => {
-            vec![Effect::RemoveExample(class, place)]
-        }
-        Some(Overlay::Question { then: Pending::Anew(sides), .. }) => runs::anew(app, &sides),
-        Some(Overlay::CommandLine(mut line)) => match commands::parse(line.text()) {
-            Ok(action) => {
-                remember(&mut app.history, line.text());
-                action.map_or_else(Vec::new, |action| act(app, action))
-            }
-            Err(problem) => {
-                line.problem = Some(problem);
-                app.overlay = Some(Overlay::CommandLine(line));
-                Vec::new()
-            }
-        },
-        _ => Vec::new(),
-    }
 }
 
 #[cfg(test)]

@@ -272,7 +272,7 @@ fn a_run_that_was_stopped_is_resumed_by_enter_and_begun_anew_by_another_key() {
     // Both at once: A is asked about before it is replaced.
     let mut app = stopped;
     assert_eq!(update(&mut app, Message::Do(Action::StartBoth)), []);
-    assert!(matches!(app.overlay, Some(Overlay::Question { then: Pending::Anew(_), .. })));
+    assert!(matches!(app.overlay, Some(Overlay::Question { then: crate::tui::state::app::Pending::Anew(_), .. })));
     let effects = update(&mut app, Message::Do(Action::Confirm));
     assert!(matches!(effects.as_slice(), [Effect::Train(runs)] if runs.len() == 2), "{effects:?}");
 }

@@ -443,7 +443,8 @@ impl World {
         }
         let before = self.app.overlay.take();
         self.act(Action::Quit);
-        let asked = matches!(self.app.overlay, Some(Overlay::Question { then: Pending::Quit, .. }));
+        let asked =
+            matches!(self.app.overlay, Some(Overlay::Question { then: crate::tui::state::app::Pending::Quit, .. }));
         if asked != (alive > 0) || self.app.quitting == asked {
             return Err(format!("{alive} runs would be stopped; quitting asks: {asked}"));
         }

@@ -188,7 +188,7 @@ fn the_command_line_takes_letters_that_are_keys_elsewhere() {
     let mut app = fixture::app(SIZE);
     let effects = press(&mut app, ":data ../q sounds\n");
     assert_eq!(app.setup.data, "../q sounds");
-    assert!(matches!(effects.as_slice(), [Effect::Shape(..)]) && app.overlay.is_none());
+    assert!(matches!(effects.as_slice(), [Effect::SavePreferences(_), Effect::Shape(..)]) && app.overlay.is_none());
     press(&mut app, ":nonsense\n");
     assert!(
         matches!(&app.overlay, Some(Overlay::CommandLine(line)) if line.text() == "nonsense" && line.problem.is_some())

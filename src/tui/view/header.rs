@@ -2,45 +2,112 @@
 
 use ratatui::{
     buffer::Buffer,
-    layout::Rect,
+    layout::{Position, Rect},
     text::{Line, Span},
 };
 
 use super::screens::{self, Standing};
 use crate::tui::{
-    input::action::Screen,
+    input::{action::Screen, pointer::Target},
     state::{app::App, run_slot::RunSlot},
     text,
 };
 
-/// Below this width the program's own name is left out.
-const NARROW: u16 = 100;
+/// How the screens are written, from the widest form to the narrowest: the program's name before them, their names in full,
+/// in short, or only that of the screen on show, and the columns between them.
+const FORMS: [(bool, Names, usize); 6] = [
+    (true, Names::Full, 2),
+    (false, Names::Full, 2),
+    (false, Names::Short, 2),
+    (false, Names::Short, 1),
+    (false, Names::Shown, 2),
+    (false, Names::Shown, 1),
+];
+
+/// Which names of screens are written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Names {
+    Full,
+    Short,
+    /// Only that of the screen on show; the others have their digits.
+    Shown,
+}
+
 /// Fewest useful columns of a model's name.
 const LEAST_MODEL: usize = 4;
 
 /// Draws it.
 pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
-    let narrow = area.width < NARROW;
-    let mut line = Line::from(if narrow { Span::raw("") } else { Span::styled(" aat-tui ", theme.strong()) });
+    let (line, _) = fitting(app, area);
+    buffer.set_line(area.x, area.y, &line, area.width);
+    let right = about(app, left(area, &line));
+    let help = Line::from(vec![Span::styled("?", theme.accent()), Span::styled(HELP, theme.dim())]);
+    let x = area.right() - help.width() as u16;
+    buffer.set_line(x, area.y, &help, help.width() as u16);
+    let x = x.saturating_sub((right.width() + GAP) as u16);
+    buffer.set_line(x, area.y, &right, right.width() as u16);
+}
+
+/// The words behind the key of the help.
+const HELP: &str = " help ";
+/// Columns around the models in the middle.
+const GAP: usize = 2;
+
+/// Columns between the screens and the help.
+fn left(area: Rect, line: &Line<'_>) -> usize {
+    usize::from(area.width).saturating_sub(line.width() + 1 + HELP.len() + 2 * GAP)
+}
+
+/// The screens in the widest form that leaves room: methods and the status of their runs are worth more than the names of
+/// screens.
+fn fitting(app: &App, area: Rect) -> (Line<'static>, Vec<Tab>) {
+    let least = sides(app, Detail::Signs).iter().map(Span::width).sum::<usize>() + LEAST_MODEL;
+    let mut forms = FORMS.iter().map(|form| tabs(app, *form));
+    let narrowest = tabs(app, FORMS[FORMS.len() - 1]);
+    forms.find(|(line, _)| left(area, line) >= least).unwrap_or(narrowest)
+}
+
+/// What the mouse points at in the header.
+pub fn hit(app: &App, area: Rect, place: Position) -> Option<Target> {
+    if !area.contains(place) {
+        return None;
+    }
+    let column = usize::from(place.x - area.x);
+    if column + 1 + HELP.len() >= usize::from(area.width) {
+        return Some(Target::Help);
+    }
+    let (_, tabs) = fitting(app, area);
+    tabs.into_iter().find(|(columns, _)| columns.contains(&column)).map(|(_, screen)| Target::Tab(screen))
+}
+
+/// The columns of a screen's key and name.
+type Tab = (std::ops::Range<usize>, Screen);
+
+/// The screens, each with its key, and where they are.
+fn tabs(app: &App, (program, names, gap): (bool, Names, usize)) -> (Line<'static>, Vec<Tab>) {
+    let theme = app.theme();
+    let mut tabs = Vec::new();
+    let mut line = Line::from(if program { Span::styled(" aat-tui ", theme.strong()) } else { Span::raw("") });
     for (i, screen) in Screen::ALL.into_iter().enumerate() {
         let active = screen == app.screen;
         let (key, name) = if active { (theme.accent().bold(), theme.strong()) } else { (theme.faint(), theme.dim()) };
-        line.push_span(Span::raw(if narrow && i == 0 { " " } else { "  " }));
-        line.push_span(Span::styled((i + 1).to_string(), key));
-        line.push_span(Span::raw(" "));
-        let words = if narrow { screen.short_name() } else { screen.name() };
-        line.push_span(Span::styled(words, if active { name.underlined() } else { name }));
+        line.push_span(Span::raw(" ".repeat(if i == 0 && !program { 1 } else { gap })));
+        let from = line.width();
+        line.push_span(Span::styled(screen.digit().to_string(), key));
+        let words = match names {
+            Names::Full => screen.name(),
+            Names::Short => screen.short_name(),
+            Names::Shown if active => screen.name(),
+            Names::Shown => "",
+        };
+        if !words.is_empty() {
+            line.push_span(Span::raw(" "));
+            line.push_span(Span::styled(words, if active { name.underlined() } else { name }));
+        }
+        tabs.push((from..line.width(), screen));
     }
-    buffer.set_line(area.x, area.y, &line, area.width);
-    let help = Line::from(vec![Span::styled("?", theme.accent()), Span::styled(" help ", theme.dim())]);
-    let gap = if narrow { 2 } else { 3 };
-    let room = usize::from(area.width).saturating_sub(line.width() + help.width() + 2 * gap);
-    let right = about(app, room);
-    let x = area.right() - help.width() as u16;
-    buffer.set_line(x, area.y, &help, help.width() as u16);
-    let x = x.saturating_sub((right.width() + gap) as u16);
-    buffer.set_line(x, area.y, &right, right.width() as u16);
+    (line, tabs)
 }
 
 /// The level of detail.

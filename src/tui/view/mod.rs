@@ -1,5 +1,6 @@
 //! view(state) -> frame: the header, a screen, the footer, and overlays.
 
+pub mod clip_panel;
 mod command_line;
 mod header;
 mod overlay;
@@ -9,7 +10,7 @@ pub mod widgets;
 
 use ratatui::{
     buffer::Buffer,
-    layout::{Constraint, Layout, Rect},
+    layout::{Constraint, Layout, Position, Rect},
     text::{Line, Span},
     widgets::{Clear, Widget},
 };
@@ -22,7 +23,8 @@ use self::{
 use crate::tui::{
     input::{
         action::{Action, Screen},
-        keymap::{self, Context},
+        keymap::{Context, Keymap},
+        pointer::Target,
     },
     state::app::{App, Notice, Overlay},
     text,
@@ -41,8 +43,7 @@ pub fn draw(app: &App, buffer: &mut Buffer) -> Option<Picture> {
         too_small(area, theme, buffer);
         return None;
     }
-    let [head, body, foot] =
-        Layout::vertical([Constraint::Length(1), Constraint::Fill(1), Constraint::Length(1)]).areas(area);
+    let [head, body, foot] = areas(area);
     header::draw(app, head, buffer);
     let mut picture = None;
     match app.screen {
@@ -54,16 +55,44 @@ pub fn draw(app: &App, buffer: &mut Buffer) -> Option<Picture> {
             Some(table) => screens::sweep::draw(table, app, body, buffer),
             None => screens::sessions::draw(app, body, buffer),
         },
+        Screen::Data => picture = screens::data::draw(app, body, buffer),
+        Screen::Scan => picture = screens::scan::draw(app, body, buffer),
     }
     footer(app, foot, buffer);
     match &app.overlay {
-        Some(Overlay::Help(scroll)) => screens::help::draw(*scroll, theme, body, buffer),
-        Some(Overlay::Question { question, detail, .. }) => ask(question, detail, theme, body, buffer),
+        Some(Overlay::Help(scroll)) => screens::help::draw(*scroll, &app.keys, theme, body, buffer),
+        Some(Overlay::Question { question, detail, .. }) => ask(question, detail, &app.keys, theme, body, buffer),
         Some(Overlay::Export(exporting)) => screens::export::draw(exporting, theme, body, buffer),
         Some(Overlay::CommandLine(line)) => command_line::draw(line, theme, foot, buffer),
         None => {}
     }
     picture
+}
+
+/// The header, the screen, the footer.
+fn areas(area: Rect) -> [Rect; 3] {
+    Layout::vertical([Constraint::Length(1), Constraint::Fill(1), Constraint::Length(1)]).areas(area)
+}
+
+/// What the mouse points at in this column and row of the screen; `None` where nothing is.
+pub fn hit(app: &App, column: u16, row: u16) -> Option<Target> {
+    let area = Rect::new(0, 0, app.size.0, app.size.1);
+    if area.width < LEAST.0 || area.height < LEAST.1 {
+        return None;
+    }
+    if app.overlay.is_some() {
+        return Some(Target::Overlay);
+    }
+    let place = Position::new(column, row);
+    let [head, body, _] = areas(area);
+    header::hit(app, head, place).or_else(|| match app.screen {
+        Screen::Train => screens::train::hit(app, body, place),
+        Screen::Parameters => screens::parameters::hit(app, body, place),
+        Screen::Sessions => screens::sessions::hit(app, body, place),
+        Screen::Data => screens::data::hit(app, body, place),
+        Screen::Scan => screens::scan::hit(app, body, place),
+        Screen::Layers | Screen::Live => None,
+    })
 }
 
 fn too_small(area: Rect, theme: &Theme, buffer: &mut Buffer) {
@@ -113,9 +142,9 @@ fn footer(app: &App, area: Rect, buffer: &mut Buffer) {
     let word = |(key, action, word): (String, Action, &'static str)| {
         (key, if action == Action::Start && resumes { "resume" } else { word })
     };
-    let hints = contexts.iter().flat_map(|context| keymap::footer(*context)).map(word).chain(
+    let hints = contexts.iter().flat_map(|context| app.keys.footer(*context)).map(word).chain(
         // The command line is mentioned at the end of every screen's footer.
-        matches!(contexts[0], Context::On(_) | Context::In(_)).then(|| (":".to_owned(), "command")),
+        matches!(contexts[0], Context::On(_) | Context::In(_) | Context::Browser).then(|| (":".to_owned(), "command")),
     );
     for (key, word) in hints {
         let line = Line::from(vec![
@@ -135,7 +164,7 @@ fn footer(app: &App, area: Rect, buffer: &mut Buffer) {
     buffer.set_line(area.right().saturating_sub(width + 1), area.y, &right, width);
 }
 
-fn ask(question: &str, detail: &str, theme: &Theme, body: Rect, buffer: &mut Buffer) {
+fn ask(question: &str, detail: &str, keys: &Keymap, theme: &Theme, body: Rect, buffer: &mut Buffer) {
     let wide = (text::width(question).max(text::width(detail)) as u16 + 6).clamp(40, body.width.saturating_sub(4));
     let area = over(body, wide, 7, theme, buffer);
     let inner = Panel::new(Span::styled(text::fit(question, usize::from(wide) - 6), theme.strong()), theme)
@@ -143,7 +172,7 @@ fn ask(question: &str, detail: &str, theme: &Theme, body: Rect, buffer: &mut Buf
         .draw(area, buffer);
     paragraph(Rect { y: inner.y + 1, height: 2, ..inner }, detail, theme.base(), buffer);
     let mut x = inner.x;
-    for (key, _, word) in keymap::footer(Context::Question) {
+    for (key, _, word) in keys.footer(Context::Question) {
         let line = Line::from(vec![Span::styled(key, theme.accent()), Span::raw(" "), Span::styled(word, theme.dim())]);
         buffer.set_line(x, inner.bottom() - 1, &line, inner.width);
         x += line.width() as u16 + 4;

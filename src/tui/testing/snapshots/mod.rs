@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod data;
 mod live;
 mod train;
 
@@ -294,6 +295,19 @@ fn a_frame_never_panics_at_any_size() {
             act(&mut app, [Action::Freeze, Action::Help]);
             frame(&app);
             frame(&fixture::watching((width, height), 7));
+            if screen == Screen::Scan {
+                super::data_fixture::scanning(&mut app);
+                act(&mut app, [Action::Cancel, Action::Threshold(-3), Action::Choose]);
+                frame(&app);
+            }
+            if screen == Screen::Data {
+                act(&mut app, [Action::Cancel, Action::Browse]);
+                frame(&app);
+                app.data.browser = None;
+                super::data_fixture::show(&mut app, 60, 40);
+                super::data_fixture::decoded(&mut app);
+                frame(&app);
+            }
             update(&mut app, Message::Bookmarks("session".into(), fixture::bookmarks()));
             update(&mut app, Message::Lesson(Box::new(fixture::lesson())));
             for panel in LivePanel::ALL {

@@ -9,7 +9,7 @@ use ratatui::{
 use crate::tui::{
     input::{
         commands::COMMANDS,
-        keymap::{self, Context},
+        keymap::{Context, Keymap},
     },
     text,
     theme::Theme,
@@ -17,8 +17,8 @@ use crate::tui::{
 };
 
 /// Draws the help over the screen, from this line on.
-pub fn draw(scroll: u16, theme: &Theme, body: Rect, buffer: &mut Buffer) {
-    let lines = lines(theme);
+pub fn draw(scroll: u16, keys: &Keymap, theme: &Theme, body: Rect, buffer: &mut Buffer) {
+    let lines = lines(keys, theme);
     let wide = lines.iter().map(Line::width).max().unwrap_or(0) as u16 + 4;
     let area = overlay::over(body, wide.max(60), (lines.len() as u16 + 2).min(body.height), theme, buffer);
     let last = (lines.len() as u16).saturating_sub(area.height - 2);
@@ -38,7 +38,7 @@ pub fn draw(scroll: u16, theme: &Theme, body: Rect, buffer: &mut Buffer) {
     }
 }
 
-fn lines(theme: &Theme) -> Vec<Line<'static>> {
+fn lines(keys: &Keymap, theme: &Theme) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     let heading = |lines: &mut Vec<Line<'static>>, title: &str| {
         if !lines.is_empty() {
@@ -53,9 +53,11 @@ fn lines(theme: &Theme) -> Vec<Line<'static>> {
         ])
     };
     // The overlays' own keys are in the footer while they are open.
-    for context in Context::ALL.into_iter().filter(|c| matches!(c, Context::Everywhere | Context::On(_))) {
+    for context in
+        Context::ALL.into_iter().filter(|c| matches!(c, Context::Everywhere | Context::On(_) | Context::Clip))
+    {
         heading(&mut lines, context.title());
-        lines.extend(keymap::help(context).map(|(keys, words)| row(keys, words)));
+        lines.extend(keys.help(context).map(|(keys, words)| row(keys, words)));
     }
     heading(&mut lines, "Commands, after :");
     lines.extend(COMMANDS.iter().map(|(name, rest, words)| row(format!("{name} {rest}"), words)));
@@ -71,7 +73,7 @@ mod tests {
         let theme = Theme::all(None, false).0.remove(0);
         // Borders and a column of padding on both sides.
         let room = 80 - 4;
-        let cut: Vec<_> = lines(&theme).into_iter().filter(|line| line.width() > room).collect();
+        let cut: Vec<_> = lines(&Keymap::default(), &theme).into_iter().filter(|line| line.width() > room).collect();
         assert!(cut.is_empty(), "{cut:?}");
     }
 }

@@ -1,10 +1,12 @@
 //! One file for each screen: each draws the state into an area.
 
+pub mod data;
 pub mod export;
 pub mod help;
 pub mod layers;
 pub mod live;
 pub mod parameters;
+pub mod scan;
 pub mod sessions;
 pub mod sweep;
 pub mod train;

@@ -2,7 +2,7 @@
 
 use ratatui::{
     buffer::Buffer,
-    layout::{Constraint, Layout, Rect},
+    layout::{Constraint, Layout, Position, Rect},
     text::{Line, Span},
 };
 
@@ -10,30 +10,54 @@ use super::side_title;
 use crate::{
     model::METHODS,
     tui::{
+        input::pointer::{List, Target},
         state::{
             app::App,
             parameters::{MOMENT_BYTES, MethodCount, Node},
         },
         text,
-        view::widgets::{Panel, bar},
+        view::widgets::{Panel, Rows, bar},
     },
 };
 
+/// Rows of the methods, their header and the panel's frame.
+const TABLE: u16 = METHODS.len() as u16 + 3;
+
 /// Draws the screen.
 pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
-    // The methods, their header and the panel's frame.
-    let table = METHODS.len() as u16 + 3;
-    if area.width >= 112 {
-        let [left, right] = Layout::horizontal([Constraint::Fill(1), Constraint::Length(48)]).areas(area);
-        tree(app, left, buffer);
-        let [top, bottom] = Layout::vertical([Constraint::Length(table + 2), Constraint::Fill(1)]).areas(right);
+    let [left, right] = areas(area);
+    tree(app, left, buffer);
+    if area.width >= WIDE {
+        let [top, bottom] = Layout::vertical([Constraint::Length(TABLE + 2), Constraint::Fill(1)]).areas(right);
         methods(app, top, buffer);
         facts(app, bottom, buffer);
     } else {
-        let [top, bottom] = Layout::vertical([Constraint::Fill(1), Constraint::Length(table)]).areas(area);
-        tree(app, top, buffer);
-        methods(app, bottom, buffer);
+        methods(app, right, buffer);
     }
+}
+
+/// From this width on, the tree and the methods are beside each other.
+const WIDE: u16 = 112;
+
+/// The tree, and the rest.
+fn areas(area: Rect) -> [Rect; 2] {
+    if area.width >= WIDE {
+        Layout::horizontal([Constraint::Fill(1), Constraint::Length(48)]).areas(area)
+    } else {
+        Layout::vertical([Constraint::Fill(1), Constraint::Length(TABLE)]).areas(area)
+    }
+}
+
+/// What the mouse points at.
+pub fn hit(app: &App, area: Rect, place: Position) -> Option<Target> {
+    let [tree, _] = areas(area);
+    tree.contains(place).then(|| Target::List(List::Modules, rows(app, Panel::inner(tree)).at(place)))
+}
+
+/// The rows of the tree: between its header and its sum.
+fn rows(app: &App, inner: Rect) -> Rows {
+    let area = Rect { y: inner.y + 1, height: inner.height.saturating_sub(2), ..inner };
+    Rows::new(area, app.parameters.cursor(), app.parameters.rows().count())
 }
 
 /// Sign of what trains: all, some, none.
@@ -63,14 +87,14 @@ fn tree(app: &App, area: Rect, buffer: &mut Buffer) {
         buffer.set_string(x, inner.y, text::right(name, usize::from(width)), theme.dim());
         x += width;
     }
-    let rows: Vec<&Node> = parameters.rows().collect();
-    let room = usize::from(inner.height.saturating_sub(2));
-    let first = scrolled(parameters.cursor(), rows.len(), room);
-    for (i, node) in rows.iter().enumerate().skip(first).take(room) {
-        let y = inner.y + 1 + (i - first) as u16;
+    let rows = self::rows(app, inner);
+    let nodes: Vec<&Node> = parameters.rows().collect();
+    for i in rows.shown() {
+        let (node, line_area) = (nodes[i], rows.line(i));
+        let y = line_area.y;
         let here = i == parameters.cursor();
         if here {
-            buffer.set_style(Rect { x: inner.x - 1, y, width: inner.width + 2, height: 1 }, theme.selected());
+            buffer.set_style(line_area, theme.selected());
         }
         let trains = node.trains > 0;
         let (mark, words) = if trains { (theme.side(app.focus), theme.base()) } else { (theme.faint(), theme.dim()) };
@@ -97,15 +121,15 @@ fn tree(app: &App, area: Rect, buffer: &mut Buffer) {
         buffer.set_line(inner.x, y, &line, name_width + 2);
         numbers_row(node.total, node.trains, inner.x + name_width + 2, y, widths, words, app, buffer);
         if here {
-            buffer.set_style(Rect { x: inner.x - 1, y, width: inner.width + 2, height: 1 }, theme.selected());
+            buffer.set_style(line_area, theme.selected());
         }
     }
     let (total, trains) = parameters.totals();
     let y = inner.bottom().saturating_sub(1);
     buffer.set_string(inner.x + 2, y, "all", theme.strong());
     numbers_row(total, trains, inner.x + name_width + 2, y, widths, theme.strong(), app, buffer);
-    if rows.len() > room {
-        let words = format!("{}-{} of {} rows", first + 1, (first + room).min(rows.len()), rows.len());
+    if rows.shown().len() < rows.count {
+        let words = format!("{}-{} of {} rows", rows.first + 1, rows.shown().end, rows.count);
         buffer.set_string(inner.x + 8, y, words, theme.faint());
     }
 }
@@ -129,12 +153,6 @@ fn numbers_row(
         buffer.set_string(x, y, text::right(&cell, usize::from(width)), style);
         x += width;
     }
-}
-
-/// The first row to show, so that the cursor is visible with some rows around it.
-pub fn scrolled(cursor: usize, rows: usize, room: usize) -> usize {
-    let around = (room / 4).min(4);
-    if rows <= room { 0 } else { (cursor + around + 1).saturating_sub(room).min(rows - room) }
 }
 
 /// Every method on this model; m goes through them.

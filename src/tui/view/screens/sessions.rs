@@ -2,17 +2,17 @@
 
 use ratatui::{
     buffer::Buffer,
-    layout::Rect,
+    layout::{Position, Rect},
     text::{Line, Span},
 };
 
-use super::parameters::scrolled;
 use crate::{
     session::Status,
     tui::{
+        input::pointer::{List, Target},
         state::{app::App, sessions::Listing},
         text,
-        view::widgets::{Panel, gauge, hint, paragraph},
+        view::widgets::{Panel, Rows, gauge, hint, paragraph},
     },
 };
 
@@ -35,15 +35,25 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
     }
     let columns = Columns::fit(inner.width);
     columns.header(inner, app, buffer);
-    let room = usize::from(inner.height.saturating_sub(1));
-    let first = scrolled(sessions.cursor(), list.len(), room);
-    for (i, listing) in list.iter().enumerate().skip(first).take(room) {
-        let row = Rect { y: inner.y + 1 + (i - first) as u16, height: 1, ..inner };
-        columns.row(listing, row, app, buffer);
+    let rows = rows(app, inner);
+    for (i, listing) in list.iter().enumerate().skip(rows.first).take(rows.shown().len()) {
+        let line = rows.line(i);
+        columns.row(listing, Rect { x: inner.x, width: inner.width, ..line }, app, buffer);
         if i == sessions.cursor() {
-            buffer.set_style(Rect { x: row.x - 1, width: row.width + 2, ..row }, theme.selected());
+            buffer.set_style(line, theme.selected());
         }
     }
+}
+
+/// The rows of the list, beneath its header.
+fn rows(app: &App, inner: Rect) -> Rows {
+    let area = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
+    Rows::new(area, app.sessions.cursor(), app.sessions.list.as_ref().map_or(0, Vec::len))
+}
+
+/// What the mouse points at.
+pub fn hit(app: &App, area: Rect, place: Position) -> Option<Target> {
+    area.contains(place).then(|| Target::List(List::Sessions, rows(app, Panel::inner(area)).at(place)))
 }
 
 /// Widths of the columns in the available width.

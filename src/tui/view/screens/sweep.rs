@@ -7,14 +7,13 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::parameters::scrolled;
 use crate::{
     sweep::{Counts, Group, Snapshot, Standing, State, Task},
     tui::{
         state::{app::App, sweep::SweepTable},
         text,
         theme::Theme,
-        view::widgets::{Panel, gauge, hint, middle},
+        view::widgets::{Panel, gauge, hint, middle, scrolled},
     },
 };
 

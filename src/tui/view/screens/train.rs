@@ -5,7 +5,7 @@ mod notes;
 
 use ratatui::{
     buffer::Buffer,
-    layout::{Constraint, Layout, Rect},
+    layout::{Constraint, Layout, Position, Rect},
     text::{Line, Span},
 };
 
@@ -15,6 +15,7 @@ use crate::{
     plot::{self, Side},
     session::Status,
     tui::{
+        input::pointer::Target,
         state::{
             app::{App, SMOOTHING},
             run_slot::RunSlot,
@@ -26,11 +27,22 @@ use crate::{
 use beneath::{adapter_ratios, compare, epoch_times};
 use notes::notes;
 
+/// The runs, the curves, and what is beneath them.
+fn areas(area: Rect) -> [Rect; 3] {
+    let bottom = if area.height >= 28 { 5 } else { 4 };
+    Layout::vertical([Constraint::Length(5), Constraint::Fill(1), Constraint::Length(bottom)]).areas(area)
+}
+
+/// What the mouse points at.
+pub fn hit(_: &App, area: Rect, place: Position) -> Option<Target> {
+    let [top, ..] = areas(area);
+    let [a, b] = Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]).areas(top);
+    [(a, Side::A), (b, Side::B)].into_iter().find(|(area, _)| area.contains(place)).map(|(_, side)| Target::Side(side))
+}
+
 /// Draws the screen.
 pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
-    let bottom = if area.height >= 28 { 5 } else { 4 };
-    let [top, middle, bottom] =
-        Layout::vertical([Constraint::Length(5), Constraint::Fill(1), Constraint::Length(bottom)]).areas(area);
+    let [top, middle, bottom] = areas(area);
     let halves = Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]);
     let [a, b] = halves.areas(top);
     slot(app, Side::A, a, buffer);

@@ -6,8 +6,12 @@ pub mod chart;
 pub mod heat_map;
 pub mod panel;
 pub mod raster;
+pub mod rows;
+pub mod spectrogram;
 pub mod timeline;
 pub mod waterfall;
+pub mod waveform;
 
 pub use bars::{bar, columns, gauge};
 pub use panel::{Panel, fields, hint, middle, paragraph};
+pub use rows::{Rows, scrolled};

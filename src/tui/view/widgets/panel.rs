@@ -56,6 +56,12 @@ impl<'a> Panel<'a> {
         }
         Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner }
     }
+
+    /// The area inside a panel in this area, as [`draw`](Self::draw) returns it.
+    pub fn inner(area: Rect) -> Rect {
+        let inner = Block::bordered().inner(area);
+        Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner }
+    }
 }
 
 fn pad(mut line: Line<'_>) -> Line<'_> {

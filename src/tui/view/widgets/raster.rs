@@ -1,6 +1,6 @@
 //! A stretch of mel frames as a grid of levels, and a grid as cells.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, ops::Range, sync::Arc};
 
 use ratatui::{
     buffer::Buffer,
@@ -9,7 +9,8 @@ use ratatui::{
     symbols::pixel::OCTANTS,
 };
 
-use super::timeline::Timeline;
+use super::{heat_map::paint_halves, timeline::Timeline};
+use crate::{audio::LogMel, tui::theme::Theme};
 
 /// Natural-log units between the palette's ends: about 52 dB.
 const RANGE: f32 = 12.0;
@@ -30,37 +31,40 @@ impl Raster {
     /// Frames (oldest first) as `columns` x `rows` pixels, the newest at the right, `across` of them per cell. A pixel
     /// is the mean of its frames and bins.
     pub fn new(frames: &VecDeque<Arc<[f32]>>, timeline: &Timeline, across: usize, columns: usize, rows: usize) -> Self {
-        let bins = frames.back().map_or(0, |frame| frame.len());
-        // Pixel 0 is at the top: the highest bins.
-        let of_row = |row: usize| {
-            let from = (rows - 1 - row) * bins / rows;
-            from..((rows - row) * bins / rows).clamp((from + 1).min(bins), bins)
-        };
-        let ranges: Vec<_> = (0..rows).map(of_row).collect();
-        let (mut sums, mut counts) = (vec![0.0f32; columns * rows], vec![0u16; columns]);
-        let mut loudest = f32::MIN;
+        let mut sums = Sums::new(frames.back().map_or(0, |frame| frame.len()), columns, rows);
         for (back, frame) in timeline.shown(frames) {
             let Some(column) = columns.checked_sub(timeline.back(back, across) + 1) else { break };
-            counts[column] += 1;
-            loudest = frame.iter().copied().fold(loudest, f32::max);
-            for (sum, range) in sums[column * rows..].iter_mut().zip(&ranges) {
-                let values = frame.get(range.clone()).unwrap_or_default();
-                *sum += values.iter().sum::<f32>() / values.len().max(1) as f32;
-            }
+            sums.add(column, frame);
         }
-        // The upper end moves in whole steps, so that colours do not flicker with each frame.
-        let top = loudest.max(QUIET).ceil();
-        let mut levels = Vec::with_capacity(columns * rows);
-        for (sums, count) in sums.chunks_exact(rows.max(1)).zip(&counts) {
-            let scale = 1.0 / f32::from(*count).max(1.0);
-            levels.extend(sums.iter().map(|sum| ((1.0 - (top - sum * scale) / RANGE) * 255.0).round() as u8));
+        sums.levels()
+    }
+
+    /// The first frames of a clip as `columns` x `rows` pixels, from the beginning at the left to the end at the right. A
+    /// pixel is the mean of its frames and bins; where there are more pixels than frames, neighbours share one.
+    pub fn whole(mel: &LogMel, frames: usize, columns: usize, rows: usize) -> Self {
+        let frames = frames.min(mel.frames);
+        let mut sums = Sums::new(mel.bins, columns, rows);
+        for column in 0..columns {
+            let from = column * frames / columns;
+            let to = ((column + 1) * frames / columns).max(from + 1);
+            (from..to.min(frames)).for_each(|frame| sums.add(column, mel.row(frame)));
         }
-        Self { rows, levels, empty: counts.iter().take_while(|count| **count == 0).count() }
+        sums.levels()
     }
 
     /// The columns that are not empty: their position and their levels from the top down.
     pub fn columns(&self) -> impl Iterator<Item = (usize, &[u8])> {
         self.levels.chunks_exact(self.rows.max(1)).enumerate().skip(self.empty)
+    }
+
+    /// Two pixels per cell, by the glyphs of a theme without colours.
+    pub fn shades(&self, area: Rect, theme: &Theme, buffer: &mut Buffer) {
+        for (x, column) in self.columns() {
+            for (y, pair) in column.chunks_exact(2).enumerate() {
+                let [up, down] = [pair[0], pair[1]].map(|level| theme.shade(f64::from(level) / 255.0));
+                paint_halves(buffer, (area.x + x as u16, area.y + y as u16), up, down, theme.base());
+            }
+        }
     }
 
     /// Two pixels per cell, each in its own colour.
@@ -86,6 +90,50 @@ impl Raster {
                 cell.set_char(OCTANTS[usize::from(bits)]).set_style(Style::new().fg(fg).bg(bg));
             }
         }
+    }
+}
+
+/// Sums of the frames and bins of each pixel.
+struct Sums {
+    rows: usize,
+    /// The bins of each row of pixels.
+    ranges: Vec<Range<usize>>,
+    /// Column by column, each from the top down.
+    sums: Vec<f32>,
+    counts: Vec<u16>,
+    loudest: f32,
+}
+
+impl Sums {
+    fn new(bins: usize, columns: usize, rows: usize) -> Self {
+        // Pixel 0 is at the top: the highest bins.
+        let of_row = |row: usize| {
+            let from = (rows - 1 - row) * bins / rows;
+            from..((rows - row) * bins / rows).clamp((from + 1).min(bins), bins)
+        };
+        let ranges = (0..rows).map(of_row).collect();
+        Self { rows, ranges, sums: vec![0.0; columns * rows], counts: vec![0; columns], loudest: f32::MIN }
+    }
+
+    fn add(&mut self, column: usize, frame: &[f32]) {
+        self.counts[column] += 1;
+        self.loudest = frame.iter().copied().fold(self.loudest, f32::max);
+        for (sum, range) in self.sums[column * self.rows..].iter_mut().zip(&self.ranges) {
+            let values = frame.get(range.clone()).unwrap_or_default();
+            *sum += values.iter().sum::<f32>() / values.len().max(1) as f32;
+        }
+    }
+
+    fn levels(self) -> Raster {
+        // The upper end moves in whole steps, so that colours do not flicker with each frame.
+        let top = self.loudest.max(QUIET).ceil();
+        let mut levels = Vec::with_capacity(self.sums.len());
+        for (sums, count) in self.sums.chunks_exact(self.rows.max(1)).zip(&self.counts) {
+            let scale = 1.0 / f32::from(*count).max(1.0);
+            levels.extend(sums.iter().map(|sum| ((1.0 - (top - sum * scale) / RANGE) * 255.0).round() as u8));
+        }
+        let empty = self.counts.iter().take_while(|count| **count == 0).count();
+        Raster { rows: self.rows, levels, empty }
     }
 }
 

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
-use super::{heat_map::paint_halves, raster::Raster, timeline::Timeline};
+use super::{raster::Raster, timeline::Timeline};
 use crate::tui::{terminal::graphics::Graphics, theme::Theme, view::picture::Picture};
 
 /// Columns left of the waterfall for the frequencies.
@@ -43,6 +43,23 @@ fn bin_of_hz(hz: f64, bins: usize) -> f64 {
     (mel(hz) - low) / (high - low) * (bins as f64 + 1.0) - 1.0
 }
 
+/// Frequencies left of an area that shows all bins of a mel spectrogram.
+pub fn ticks(area: Rect, bins: usize, theme: &Theme, buffer: &mut Buffer) {
+    let pixels = 2.0 * f64::from(area.height);
+    let mut free = u16::MAX;
+    for (hz, name) in HZ {
+        let pixel = pixels - 1.0 - (bin_of_hz(hz, bins) + 0.5) * pixels / bins as f64;
+        let row = area.y + (pixel.max(0.0) / 2.0) as u16;
+        if row < area.bottom() && row.saturating_add(1) < free {
+            buffer.set_string(area.x - TICKS, row, format!("{name:>4} "), theme.dim());
+            free = row;
+        }
+    }
+    if free < u16::MAX {
+        buffer.set_string(area.x - TICKS, area.bottom() - 1, "  Hz ", theme.faint());
+    }
+}
+
 impl Waterfall<'_> {
     /// Draws it. Returns a picture that the terminal draws over its cells, if any.
     pub fn draw(&self, area: Rect, buffer: &mut Buffer, theme: &Theme) -> Option<Picture> {
@@ -51,19 +68,14 @@ impl Waterfall<'_> {
             return None;
         }
         let bins = self.frames.back().map_or(128, |frame| frame.len());
-        self.ticks(area, bins, theme, buffer);
+        ticks(area, bins, theme, buffer);
         let raster = |across: usize, rows: usize| {
             Raster::new(self.frames, &self.timeline, across, across * usize::from(area.width), rows)
         };
         let halves = 2 * usize::from(area.height);
         let picture = match (theme.ramp(), self.graphics) {
             (None, _) => {
-                for (x, column) in raster(1, halves).columns() {
-                    for (y, pair) in column.chunks_exact(2).enumerate() {
-                        let [up, down] = [pair[0], pair[1]].map(|level| theme.shade(f64::from(level) / 255.0));
-                        paint_halves(buffer, (area.x + x as u16, area.y + y as u16), up, down, theme.base());
-                    }
-                }
+                raster(1, halves).shades(area, theme, buffer);
                 None
             }
             (Some(ramp), Graphics::Half) => {
@@ -85,22 +97,6 @@ impl Waterfall<'_> {
         };
         self.crosshair(area, bins, theme, buffer);
         picture
-    }
-
-    fn ticks(&self, area: Rect, bins: usize, theme: &Theme, buffer: &mut Buffer) {
-        let pixels = 2.0 * f64::from(area.height);
-        let mut free = u16::MAX;
-        for (hz, name) in HZ {
-            let pixel = pixels - 1.0 - (bin_of_hz(hz, bins) + 0.5) * pixels / bins as f64;
-            let row = area.y + (pixel.max(0.0) / 2.0) as u16;
-            if row < area.bottom() && row.saturating_add(1) < free {
-                buffer.set_string(area.x - TICKS, row, format!("{name:>4} "), theme.dim());
-                free = row;
-            }
-        }
-        if free < u16::MAX {
-            buffer.set_string(area.x - TICKS, area.bottom() - 1, "  Hz ", theme.faint());
-        }
     }
 
     fn crosshair(&self, area: Rect, bins: usize, theme: &Theme, buffer: &mut Buffer) {

@@ -1,0 +1,451 @@
+//! The part of playback that runs on the speaker's real-time thread: it fills the driver's buffers from a sound in
+//! memory. It neither locks, nor allocates, nor makes a system call; orders come as atomics and through a ring.
+//!
+//! Every change (another sound, a jump, a stop) fades out first, so that it does not click.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+};
+
+use cpal::{FromSample, SizedSample};
+use rtrb::{Consumer, Producer, RingBuffer};
+
+/// Sounds that may wait to be played: only the newest is.
+const WAITING: usize = 8;
+/// How long a fade takes, in fractions of a second: 4 ms.
+const FADES_PER_S: u32 = 250;
+/// No jump is wanted.
+const NOWHERE: u64 = u64::MAX;
+/// Bits of a frame's number in [`Controls::heard`]; the sound's number is above them.
+const FRAME_BITS: u32 = 40;
+
+/// A sound at the speaker's own rate.
+#[derive(Clone, Debug)]
+pub(super) struct Loaded {
+    /// Its number: counted from 1, a newer sound has a greater one.
+    pub number: u64,
+    /// Mono samples.
+    pub samples: Arc<[f32]>,
+    /// The frame to begin at.
+    pub from: usize,
+}
+
+/// Orders to the real-time thread, and what it reports.
+#[derive(Debug)]
+pub(super) struct Controls {
+    /// Bits of an `f32`.
+    volume: AtomicU32,
+    looped: AtomicBool,
+    /// Sounds up to this number are stopped.
+    stopped: AtomicU64,
+    /// The frame to go on at.
+    jump: AtomicU64,
+    /// The number of the sound that plays and the frame of it that is being heard.
+    heard: AtomicU64,
+    /// The number of the last sound that was heard to its end.
+    ended: AtomicU64,
+    /// Buffers that the driver has taken.
+    taken: AtomicU64,
+    /// Times the driver ran out of sound.
+    gaps: AtomicU64,
+    /// Why the driver failed, if it did. Written by its error callback, never by the data callback.
+    failure: Mutex<Option<String>>,
+}
+
+impl Default for Controls {
+    fn default() -> Self {
+        Self {
+            volume: AtomicU32::new(1.0f32.to_bits()),
+            looped: AtomicBool::new(false),
+            stopped: AtomicU64::new(0),
+            jump: AtomicU64::new(NOWHERE),
+            heard: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
+            taken: AtomicU64::new(0),
+            gaps: AtomicU64::new(0),
+            failure: Mutex::new(None),
+        }
+    }
+}
+
+impl Controls {
+    /// Sets the volume: 1 leaves samples as they are.
+    pub fn set_volume(&self, volume: f32) {
+        self.volume.store(volume.clamp(0.0, 1.0).to_bits(), Ordering::Relaxed);
+    }
+
+    /// Plays a sound again and again, or once.
+    pub fn set_looped(&self, looped: bool) {
+        self.looped.store(looped, Ordering::Relaxed);
+    }
+
+    /// Stops every sound up to this number, also one that still waits.
+    pub fn stop(&self, number: u64) {
+        self.stopped.fetch_max(number, Ordering::Relaxed);
+    }
+
+    /// Whether this sound was stopped.
+    pub fn is_stopped(&self, number: u64) -> bool {
+        self.stopped.load(Ordering::Relaxed) >= number
+    }
+
+    /// Goes on at this frame of the sound that plays.
+    pub fn jump(&self, frame: usize) {
+        self.jump.store(frame as u64, Ordering::Relaxed);
+    }
+
+    /// The number of the sound that plays, and the frame that is being heard; `None` in silence.
+    pub fn heard(&self) -> Option<(u64, usize)> {
+        let heard = self.heard.load(Ordering::Relaxed);
+        (heard != 0).then_some((heard >> FRAME_BITS, (heard & ((1 << FRAME_BITS) - 1)) as usize))
+    }
+
+    /// The number of the last sound that was heard to its end.
+    pub fn ended(&self) -> u64 {
+        self.ended.load(Ordering::Relaxed)
+    }
+
+    /// Buffers that the driver has taken so far.
+    pub fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    /// Times the driver ran out of sound: each is a gap that was heard.
+    pub fn gaps(&self) -> u64 {
+        self.gaps.load(Ordering::Relaxed)
+    }
+
+    /// Counts a time when the driver ran out of sound.
+    pub fn gap(&self) {
+        self.gaps.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Records the first failure of the driver.
+    pub fn fail(&self, reason: impl FnOnce() -> String) {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(reason);
+    }
+
+    /// Whether the driver failed and nobody took its failure yet.
+    pub fn has_failed(&self) -> bool {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// Takes the failure of the driver, if there was one.
+    pub fn take_failure(&self) -> Option<String> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// What the real-time thread does at the end of a fade.
+#[derive(Debug)]
+enum Turn {
+    Jump(usize),
+    Begin(Loaded),
+    Stop,
+}
+
+/// Fills the driver's buffers.
+#[derive(Debug)]
+pub(super) struct Voice {
+    controls: Arc<Controls>,
+    waiting: Consumer<Loaded>,
+    /// Sounds that are done: their memory is freed elsewhere.
+    done: Producer<Loaded>,
+    playing: Option<Loaded>,
+    /// The next frame of the sound.
+    at: usize,
+    /// The frame that would have been first if it had played without an end; negative after the first round of a loop.
+    origin: i64,
+    /// Frames filled since then.
+    filled: i64,
+    turn: Option<Turn>,
+    gain: f32,
+    /// The most that the gain changes from one frame to the next.
+    step: f32,
+}
+
+/// The other end of a [`Voice`].
+#[derive(Debug)]
+pub(super) struct Feed {
+    waiting: Producer<Loaded>,
+    done: Consumer<Loaded>,
+}
+
+/// Both ends, for a speaker of this rate.
+pub(super) fn voice(controls: &Arc<Controls>, rate: u32) -> (Voice, Feed) {
+    let (waiting_in, waiting) = RingBuffer::new(WAITING);
+    // Those that wait, the one that plays and the one that is next: there is always room.
+    let (done, done_out) = RingBuffer::new(WAITING + 2);
+    let voice = Voice {
+        controls: controls.clone(),
+        waiting,
+        done,
+        playing: None,
+        at: 0,
+        origin: 0,
+        filled: 0,
+        turn: None,
+        gain: 0.0,
+        step: FADES_PER_S as f32 / rate.max(1) as f32,
+    };
+    (voice, Feed { waiting: waiting_in, done: done_out })
+}
+
+impl Feed {
+    /// Gives the next sound to play in place of the one before. `false` when too many wait already.
+    pub fn play(&mut self, sound: Loaded) -> bool {
+        self.tidy();
+        self.waiting.push(sound).is_ok()
+    }
+
+    /// Frees the memory of sounds that are done.
+    pub fn tidy(&mut self) {
+        while self.done.pop().is_ok() {}
+    }
+}
+
+impl Voice {
+    /// Fills a buffer of interleaved channels, whose first frame is heard `delay` frames from now.
+    pub fn fill<T: SizedSample + FromSample<f32>>(&mut self, interleaved: &mut [T], channels: usize, delay: usize) {
+        self.controls.taken.fetch_add(1, Ordering::Relaxed);
+        let volume = f32::from_bits(self.controls.volume.load(Ordering::Relaxed));
+        let looped = self.controls.looped.load(Ordering::Relaxed);
+        self.orders();
+        self.report(delay, looped);
+        for frame in interleaved.chunks_mut(channels.max(1)) {
+            frame.fill(T::from_sample(self.next(volume, looped)));
+        }
+    }
+
+    /// Reads what is wanted now.
+    fn orders(&mut self) {
+        while let Ok(sound) = self.waiting.pop() {
+            if let Some(Turn::Begin(before)) = self.turn.replace(Turn::Begin(sound)) {
+                self.retire(before);
+            }
+        }
+        let jump = self.controls.jump.swap(NOWHERE, Ordering::Relaxed);
+        if let (true, Some(_), None | Some(Turn::Jump(_))) = (jump != NOWHERE, &self.playing, &self.turn) {
+            self.turn = Some(Turn::Jump(jump as usize));
+        }
+        if let Some(Turn::Begin(next)) = &self.turn
+            && self.controls.is_stopped(next.number)
+            && let Some(Turn::Begin(next)) = self.turn.take()
+        {
+            self.retire(next);
+        }
+        let stopped = self.playing.as_ref().is_some_and(|playing| self.controls.is_stopped(playing.number));
+        if stopped && !matches!(self.turn, Some(Turn::Begin(_))) {
+            self.turn = Some(Turn::Stop);
+        }
+    }
+
+    /// Publishes which frame is being heard: those before it are out of the driver's buffer.
+    fn report(&mut self, delay: usize, looped: bool) {
+        let Some(playing) = &self.playing else {
+            self.controls.heard.store(0, Ordering::Relaxed);
+            return;
+        };
+        let (number, length) = (playing.number, playing.samples.len() as i64);
+        let mut heard = self.origin + (self.filled - delay as i64).max(0);
+        if looped || heard < 0 {
+            heard = heard.rem_euclid(length.max(1));
+        }
+        if heard >= length && self.at >= playing.samples.len() {
+            self.controls.ended.fetch_max(number, Ordering::Relaxed);
+            self.controls.heard.store(0, Ordering::Relaxed);
+            if let Some(playing) = self.playing.take() {
+                self.retire(playing);
+            }
+            return;
+        }
+        let frame = heard.clamp(0, length) as u64;
+        self.controls.heard.store((number << FRAME_BITS) | frame, Ordering::Relaxed);
+    }
+
+    /// The next sample.
+    fn next(&mut self, volume: f32, looped: bool) -> f32 {
+        if self.turn.is_some() && (self.gain <= 0.0 || self.is_over()) {
+            self.take_turn(volume);
+        }
+        let target = if self.turn.is_some() { 0.0 } else { volume };
+        self.gain += (target - self.gain).clamp(-self.step, self.step);
+        let Some(playing) = &self.playing else { return 0.0 };
+        self.filled += 1;
+        if self.at >= playing.samples.len() {
+            if !looped || playing.samples.is_empty() {
+                return 0.0;
+            }
+            self.origin -= playing.samples.len() as i64;
+            self.at = 0;
+        }
+        let sample = playing.samples[self.at];
+        self.at += 1;
+        sample * self.gain
+    }
+
+    fn is_over(&self) -> bool {
+        self.playing.as_ref().is_none_or(|playing| self.at >= playing.samples.len())
+    }
+
+    fn take_turn(&mut self, volume: f32) {
+        let from = match self.turn.take() {
+            None => return,
+            Some(Turn::Stop) => {
+                if let Some(playing) = self.playing.take() {
+                    self.retire(playing);
+                }
+                return;
+            }
+            Some(Turn::Jump(to)) => to,
+            Some(Turn::Begin(sound)) => {
+                let from = sound.from;
+                if let Some(before) = self.playing.replace(sound) {
+                    self.retire(before);
+                }
+                from
+            }
+        };
+        let length = self.playing.as_ref().map_or(0, |playing| playing.samples.len());
+        self.at = from.min(length);
+        (self.origin, self.filled) = (self.at as i64, 0);
+        // A sound begins as it is; from its middle it fades in.
+        self.gain = if self.at == 0 { volume } else { 0.0 };
+    }
+
+    fn retire(&mut self, sound: Loaded) {
+        // There is room: it has as many places as there can be sounds.
+        let _ = self.done.push(sound);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    const RATE: u32 = 48_000;
+    /// Frames of a fade.
+    const FADE: usize = (RATE / FADES_PER_S) as usize;
+
+    struct Bench {
+        controls: Arc<Controls>,
+        voice: Voice,
+        feed: Feed,
+        out: Vec<f32>,
+    }
+
+    fn bench() -> Bench {
+        let controls = Arc::new(Controls::default());
+        let (voice, feed) = voice(&controls, RATE);
+        Bench { controls, voice, feed, out: Vec::new() }
+    }
+
+    impl Bench {
+        /// Plays samples 1, 2, 3, ... of a thousandth each.
+        fn play(&mut self, number: u64, length: usize, from: usize) {
+            let samples = (1..=length).map(|n| n as f32 / 1000.0).collect();
+            assert!(self.feed.play(Loaded { number, samples, from }));
+        }
+
+        fn fill(&mut self, frames: usize, delay: usize) -> &[f32] {
+            let begin = self.out.len();
+            self.out.resize(begin + frames, -1.0);
+            self.voice.fill(&mut self.out[begin..], 1, delay);
+            &self.out[begin..]
+        }
+    }
+
+    fn count(from: usize, frames: usize) -> Vec<f32> {
+        (from + 1..=from + frames).map(|n| n as f32 / 1000.0).collect()
+    }
+
+    #[test]
+    fn a_sound_is_played_once_as_it_is_then_there_is_silence() {
+        let mut bench = bench();
+        assert_eq!(bench.fill(10, 0), [0.0; 10]);
+        bench.play(1, 700, 0);
+        assert_eq!(bench.fill(500, 480), count(0, 500));
+        assert_eq!(bench.controls.heard(), None, "the buffer before was silent");
+        let rest = bench.fill(500, 480).to_vec();
+        assert_eq!((&rest[..200], &rest[200..]), (&count(500, 200)[..], &[0.0; 300][..]));
+        // 500 frames were filled and 480 of them wait in the driver.
+        assert_eq!(bench.controls.heard(), Some((1, 20)));
+        bench.fill(500, 480);
+        assert_eq!((bench.controls.heard(), bench.controls.ended()), (Some((1, 520)), 0));
+        bench.fill(500, 480);
+        assert_eq!((bench.controls.heard(), bench.controls.ended()), (None, 1));
+    }
+
+    #[test]
+    fn a_loop_has_no_gap_and_its_playhead_wraps() {
+        let mut bench = bench();
+        bench.controls.set_looped(true);
+        bench.play(1, 300, 0);
+        let expected: Vec<f32> = (0..3).flat_map(|_| count(0, 300)).collect();
+        assert_eq!(bench.fill(900, 0), expected);
+        bench.fill(100, 50);
+        assert_eq!(bench.controls.heard(), Some((1, 250)));
+        bench.fill(100, 50);
+        assert_eq!(bench.controls.heard(), Some((1, 50)));
+        bench.controls.set_looped(false);
+        bench.fill(100, 50);
+        assert_eq!(bench.fill(100, 0), [0.0; 100], "it ends with the round that it was in");
+    }
+
+    #[test]
+    fn a_stop_is_silent_after_one_fade_and_also_stops_what_waits() {
+        let mut bench = bench();
+        bench.play(1, 10_000, 0);
+        bench.fill(1000, 0);
+        bench.controls.stop(1);
+        let after = bench.fill(1000, 0).to_vec();
+        let last = after.iter().rposition(|sample| *sample != 0.0).unwrap();
+        assert!((FADE - 2..=FADE + 1).contains(&last), "{last}");
+        bench.fill(10, 0);
+        assert_eq!(bench.controls.heard(), None);
+        bench.play(2, 100, 0);
+        bench.controls.stop(2);
+        assert_eq!(bench.fill(100, 0), [0.0; 100]);
+        bench.play(3, 100, 0);
+        assert_eq!(bench.fill(100, 0), count(0, 100));
+    }
+
+    #[test]
+    fn a_jump_and_another_sound_fade_over() {
+        let mut bench = bench();
+        bench.play(1, 20_000, 0);
+        bench.fill(100, 0);
+        bench.controls.jump(10_000);
+        let after = bench.fill(2000, 0).to_vec();
+        // The gain reaches 0 in one fade and 1 in another; then the samples are those behind the jump.
+        let filled = 2000 - FADE;
+        assert!((after[1999] - (10_000 + filled) as f32 / 1000.0).abs() < 0.003, "{}", after[1999]);
+        bench.fill(10, 0);
+        let (number, heard) = bench.controls.heard().unwrap();
+        assert!(number == 1 && heard.abs_diff(10_000 + filled) < 3, "{heard}");
+        bench.play(2, 500, 0);
+        bench.play(3, 500, 100);
+        let after = bench.fill(FADE + 300, 0).to_vec();
+        assert!((after[FADE + 299] - 0.4).abs() < 0.003, "only the newest is played: {}", after[FADE + 299]);
+        bench.controls.jump(99_999);
+        bench.fill(2 * FADE, 0);
+        bench.fill(10, 0);
+        assert_eq!(bench.controls.ended(), 3, "a jump behind the end ends it");
+    }
+
+    #[test]
+    fn the_volume_scales_and_every_channel_gets_the_sound() {
+        let mut bench = bench();
+        bench.controls.set_volume(0.5);
+        bench.play(1, 1000, 0);
+        let mut stereo = [0i16; 400];
+        bench.voice.fill(&mut stereo, 2, 0);
+        assert_eq!(stereo[398], stereo[399]);
+        assert!((f32::from(stereo[398]) / 32_768.0 - 0.1).abs() < 1e-3, "{}", stereo[398]);
+        bench.controls.set_volume(0.0);
+        assert_eq!(bench.fill(1000, 0)[FADE..], vec![0.0; 1000 - FADE]);
+    }
+}

@@ -1,0 +1,79 @@
+//! The user's config folder: what is kept for the next start.
+
+use std::{
+    fs, io,
+    io::Write,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use crate::{
+    atomic,
+    tui::{input::keymap::Keymap, state::preferences::Preferences},
+};
+
+/// The name of the file of what is kept, and of that of keys.
+const FILE: &str = "workbench.toml";
+const KEYS: &str = "keys.toml";
+
+/// The user's config folder of this program.
+fn folder() -> Option<PathBuf> {
+    directories::ProjectDirs::from("", "", "aat-tui").map(|dirs| dirs.config_dir().to_owned())
+}
+
+/// The folder of the user's own themes.
+pub(super) fn themes_folder() -> Option<PathBuf> {
+    folder().map(|folder| folder.join("themes"))
+}
+
+/// What was kept, or the defaults; and why it could not be read.
+pub(super) fn load() -> (Preferences, Option<String>) {
+    let Some(path) = folder().map(|folder| folder.join(FILE)) else { return (Preferences::default(), None) };
+    let problem = |detail: String| format!("{}: {detail}; it is written anew with the next choice", path.display());
+    match fs::read_to_string(&path) {
+        Ok(text) => match toml::from_str(&text) {
+            Ok(preferences) => (preferences, None),
+            Err(error) => (Preferences::default(), Some(problem(error.to_string().trim_end().to_owned()))),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => (Preferences::default(), None),
+        Err(error) => (Preferences::default(), Some(problem(error.to_string()))),
+    }
+}
+
+/// The user's keys, and what is wrong with their file; without one, the keys of the table.
+pub(super) fn keys() -> (Keymap, Vec<String>) {
+    let Some(path) = folder().map(|folder| folder.join(KEYS)) else { return (Keymap::default(), Vec::new()) };
+    let (keymap, problems) = match fs::read_to_string(&path) {
+        Ok(text) => Keymap::read(&text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return (Keymap::default(), Vec::new()),
+        Err(error) => (Keymap::default(), vec![error.to_string()]),
+    };
+    (keymap, problems.into_iter().map(|problem| format!("{}: {problem}", path.display())).collect())
+}
+
+/// Writes what is kept, the newest last, whichever thread comes first.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Keeper(Arc<Mutex<u64>>);
+
+impl Keeper {
+    /// Writes choice number `number`, unless a newer one was written already.
+    ///
+    /// # Errors
+    /// A message to show.
+    pub(super) fn save(&self, number: u64, preferences: &Preferences) -> Result<(), String> {
+        let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if *newest >= number {
+            return Ok(());
+        }
+        let Some(folder) = folder() else { return Ok(()) };
+        let path = folder.join(FILE);
+        let write = || -> io::Result<()> {
+            let text = toml::to_string(preferences).map_err(io::Error::other)?;
+            fs::create_dir_all(&folder)?;
+            atomic::write(&path, |file| file.write_all(text.as_bytes()))
+        };
+        write().map_err(|error| format!("{}: this choice is not kept for the next start: {error}", path.display()))?;
+        *newest = number;
+        Ok(())
+    }
+}

@@ -1,0 +1,281 @@
+//! Updates of the Data screen: reading, checking, browsing.
+
+use std::{path::PathBuf, sync::Arc};
+
+use super::{Effect, PAGE, clips, effect::Place, notify};
+use crate::{
+    audio::SOUND_ENDINGS,
+    data::{Glance, Problem, Source},
+    train::Request,
+    tui::{
+        input::action::Move,
+        state::{
+            app::App,
+            clip_panel::Clip,
+            data::{Check, Found, Part, Stage},
+            data_view::DataView,
+            folder_browser::{Entry, FolderBrowser},
+            ticket::Ticket,
+        },
+        text,
+    },
+};
+
+/// The data that the program synthesises.
+const DEMO: &str = "demo";
+
+/// Shows the screen: the data of the next run, or a browser where none was chosen.
+pub(super) fn show(app: &mut App) -> Vec<Effect> {
+    if app.data.browser.is_some() {
+        return Vec::new();
+    }
+    if !app.data.is_chosen && app.setup.data == DEMO && app.data.view.is_none() {
+        return browse(app);
+    }
+    let is_read = app.data.of.as_ref().is_some_and(|of| same_data(of, &app.setup));
+    if is_read { Vec::new() } else { read(app) }
+}
+
+/// Whether two setups read the same data in the same way.
+fn same_data(a: &Request, b: &Request) -> bool {
+    let of = |setup: &Request| {
+        (setup.data.clone(), setup.marks.clone(), setup.fold, setup.seed, setup.recipe.clone(), setup.frames)
+    };
+    of(a) == of(b)
+}
+
+/// Reads the data of the next run.
+pub(super) fn read(app: &mut App) -> Vec<Effect> {
+    let mut effects = stop(app);
+    let ticket = app.tickets.draw();
+    let data = &mut app.data;
+    let is_other = data.of.as_ref().is_none_or(|of| of.data != app.setup.data);
+    if is_other {
+        (data.view, data.check) = (None, Check::default());
+        effects.extend(clips::clear(&mut data.clip));
+    }
+    (data.asked, data.of, data.browser) = (Some(ticket), Some(Box::new(app.setup.clone())), None);
+    effects.push(Effect::ReadData(ticket, Box::new(app.setup.clone())));
+    effects
+}
+
+/// The data was read; its check begins.
+pub(super) fn was_read(app: &mut App, ticket: Ticket, read: Result<Arc<DataView>, String>) -> Vec<Effect> {
+    if app.data.asked != Some(ticket) {
+        return Vec::new();
+    }
+    app.data.asked = None;
+    match read {
+        Ok(view) => {
+            app.data.show(view);
+            let mut effects = choose_clip(app, false);
+            effects.extend(check(app));
+            effects
+        }
+        Err(problem) => {
+            app.data.view = Some(Err(problem));
+            Vec::new()
+        }
+    }
+}
+
+/// Begins the check, or stops it.
+pub(super) fn check(app: &mut App) -> Vec<Effect> {
+    if matches!(app.data.check.stage, Stage::Running(_)) {
+        return stop(app);
+    }
+    let Some(view) = app.data.read().cloned() else { return Vec::new() };
+    let ticket = app.tickets.draw();
+    app.data.check = Check {
+        stage: Stage::Running(ticket),
+        facts: vec![None; view.dataset().items.len()],
+        seconds: vec![0.0; view.rows.len()],
+        problems: view.reading.problems.clone(),
+        progress: (0, view.dataset().items.len()),
+    };
+    vec![Effect::CheckData(ticket, view)]
+}
+
+fn stop(app: &mut App) -> Vec<Effect> {
+    if !matches!(app.data.check.stage, Stage::Running(_)) {
+        return Vec::new();
+    }
+    app.data.check.stage = Stage::Stopped;
+    vec![Effect::StopCheck]
+}
+
+/// Some clips more were decoded.
+pub(super) fn found(app: &mut App, ticket: Ticket, found: Found) {
+    if app.data.check.stage != Stage::Running(ticket) {
+        return;
+    }
+    let Some(view) = app.data.read().cloned() else { return };
+    app.data.check.add(&view, found);
+    if app.data.sort != crate::tui::state::data::Sort::Data {
+        app.data.arrange();
+    }
+}
+
+/// The check is complete: every problem, errors first.
+pub(super) fn checked(app: &mut App, ticket: Ticket, checked: Result<Vec<Problem>, String>) {
+    let data = &mut app.data;
+    if data.check.stage != Stage::Running(ticket) {
+        return;
+    }
+    match checked {
+        Ok(problems) => {
+            let selected = data.selected_problem().cloned();
+            let place = selected.and_then(|selected| problems.iter().position(|problem| *problem == selected));
+            (data.problem, data.check.problems, data.check.stage) = (place.unwrap_or(0), problems, Stage::Done);
+        }
+        Err(problem) => data.check.stage = Stage::Failed(problem),
+    }
+}
+
+/// Moves the cursor of the screen.
+pub(super) fn go(app: &mut App, to: Move) -> Vec<Effect> {
+    go_by(app, to, PAGE)
+}
+
+/// Moves the cursor, by pages of so many rows.
+pub(super) fn go_by(app: &mut App, to: Move, page: usize) -> Vec<Effect> {
+    if let Some(browser) = &mut app.data.browser {
+        match to {
+            Move::Left => return up(app),
+            Move::Right => return enter(app),
+            _ => browser.go(to, page),
+        }
+        return Vec::new();
+    }
+    app.data.go(to, page);
+    choose_clip(app, false)
+}
+
+/// Shows the clip under the cursor in the panel, and plays it if `play` says so.
+fn choose_clip(app: &mut App, play: bool) -> Vec<Effect> {
+    let data = &mut app.data;
+    let Some(view) = data.read().cloned() else { return Vec::new() };
+    let of_problem = match data.part {
+        Part::Problems => data.selected_problem().cloned(),
+        _ => None,
+    };
+    let place = match &of_problem {
+        Some(problem) => view.clip_of(&problem.path),
+        None => data.selected(),
+    };
+    let clip = match (place.and_then(|place| Some((place, view.item(place)?))), &of_problem) {
+        (Some((place, item)), _) => {
+            Clip { source: item.source.clone(), name: item.id.clone(), label: view.labels_of(place), cut: view.cut }
+        }
+        // A sound that is not used can be looked at, too.
+        (None, Some(problem)) if is_sound(problem) => {
+            let name = text::file_name(&problem.path);
+            Clip { source: Source::File(problem.path.clone()), name, label: problem.problem.clone(), cut: view.cut }
+        }
+        (None, _) => return clips::clear(&mut data.clip),
+    };
+    clips::show(&mut data.clip, &mut app.tickets, clip, play)
+}
+
+/// Whether a problem is about a file that is sound by its name.
+fn is_sound(problem: &Problem) -> bool {
+    let ending = problem.path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+    ending.is_some_and(|ending| SOUND_ENDINGS.contains(&ending.as_str()))
+}
+
+/// Enter: the clips of the class, the clip of the problem, what is under the browser's cursor.
+pub(super) fn choose(app: &mut App) -> Vec<Effect> {
+    if let Some(browser) = &app.data.browser {
+        let Some(entry) = browser.selected().cloned() else { return Vec::new() };
+        if entry.is_data() || (!entry.is_folder && entry.glance.is_none()) {
+            return super::act(app, crate::tui::input::action::Action::SetData(entry.spec));
+        }
+        return enter(app);
+    }
+    match app.data.part {
+        Part::Classes => {
+            app.data.part = Part::Clips;
+            choose_clip(app, false)
+        }
+        Part::Clips => choose_clip(app, true),
+        Part::Problems => {
+            let Some(view) = app.data.read().cloned() else { return Vec::new() };
+            let Some(problem) = app.data.selected_problem().cloned() else { return Vec::new() };
+            let effects = choose_clip(app, false);
+            match view.clip_of(&problem.path) {
+                Some(place) => {
+                    app.data.go_to(place);
+                    app.data.part = Part::Clips;
+                }
+                None => notify(app, format!("{problem}"), false),
+            }
+            effects
+        }
+    }
+}
+
+/// Esc: back to the classes, out of the browser.
+pub(super) fn back(app: &mut App) -> Vec<Effect> {
+    if app.data.browser.is_some() {
+        // Without data there is nothing behind the browser but the data of the next run.
+        app.data.browser = None;
+        app.data.is_chosen = true;
+        return show(app);
+    }
+    app.data.part = Part::Classes;
+    choose_clip(app, false)
+}
+
+/// The data of the next run was chosen.
+pub(super) fn chosen(app: &mut App) -> Vec<Effect> {
+    app.data.is_chosen = true;
+    app.data.browser = None;
+    show(app)
+}
+
+/// Opens the browser in the folder around the data of the next run.
+pub(super) fn browse(app: &mut App) -> Vec<Effect> {
+    let mut effects = clips::silence(&mut app.data.clip);
+    let place = Place::Around(app.setup.data.clone());
+    effects.extend(browse_in(app, place));
+    effects
+}
+
+fn browse_in(app: &mut App, place: Place) -> Vec<Effect> {
+    let ticket = app.tickets.draw();
+    let mut recent = app.preferences.recent.clone();
+    recent.retain(|spec| spec != DEMO);
+    recent.push(DEMO.to_owned());
+    app.data.browser = Some(FolderBrowser::new(ticket, recent.clone()));
+    vec![Effect::Browse { ticket, place, recent }]
+}
+
+/// The folder above.
+fn up(app: &mut App) -> Vec<Effect> {
+    let folder = app.data.browser.as_ref().and_then(|browser| browser.folder.clone());
+    folder.and_then(|folder| Some(browse_in(app, Place::In(folder.parent()?.to_owned())))).unwrap_or_default()
+}
+
+/// Opens the folder under the cursor.
+fn enter(app: &mut App) -> Vec<Effect> {
+    let entry = app.data.browser.as_ref().and_then(FolderBrowser::selected).filter(|entry| entry.is_folder).cloned();
+    entry.map_or_else(Vec::new, |entry| browse_in(app, Place::In(PathBuf::from(entry.spec))))
+}
+
+/// A folder was listed.
+pub(super) fn listed(app: &mut App, ticket: Ticket, listed: Result<(PathBuf, Vec<Entry>), String>) {
+    if let Some(browser) = app.data.browser.as_mut().filter(|browser| browser.ticket == ticket) {
+        browser.list(listed);
+    }
+}
+
+/// What something in the browser looks like.
+pub(super) fn recognised(app: &mut App, ticket: Ticket, spec: &str, glance: Glance) {
+    if let Some(browser) = app.data.browser.as_mut().filter(|browser| browser.ticket == ticket) {
+        browser.recognise(spec, glance);
+    }
+}
+
+#[cfg(test)]
+#[path = "data_tests.rs"]
+mod tests;

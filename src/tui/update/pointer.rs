@@ -1,0 +1,88 @@
+//! Updates by the mouse.
+
+use super::{Effect, act, clips, data, scan};
+use crate::tui::{
+    input::{
+        action::{Action, Move},
+        pointer::{List, Press, Target},
+    },
+    state::{
+        app::{App, Overlay},
+        data::Part,
+        scanning,
+    },
+};
+
+/// Something was clicked, dragged over, or scrolled.
+pub(super) fn pointed(app: &mut App, target: Option<Target>, press: Press) -> Vec<Effect> {
+    match (target, press) {
+        (None, _) => Vec::new(),
+        (Some(Target::Overlay), Press::Wheel(rows)) if matches!(app.overlay, Some(Overlay::Help(_))) => {
+            scroll(app, rows)
+        }
+        (Some(Target::Overlay), _) => Vec::new(),
+        (Some(Target::Tab(screen)), Press::Click) => act(app, Action::Show(screen)),
+        (Some(Target::Help), Press::Click) => act(app, Action::Help),
+        (Some(Target::Side(side)), Press::Click) if side != app.focus => act(app, Action::NextFocus),
+        (Some(Target::List(list, row)), _) => in_list(app, list, row, press),
+        (Some(Target::Clip(share)), Press::Click | Press::Drag) => clips::point(app, share),
+        (Some(Target::Tab(_) | Target::Help | Target::Side(_) | Target::Clip(_)), _) => Vec::new(),
+    }
+}
+
+/// Moves by rows as the wheel does: the cursor of whatever has the focus.
+fn scroll(app: &mut App, rows: i32) -> Vec<Effect> {
+    let to = if rows < 0 { Move::Up } else { Move::Down };
+    (0..rows.unsigned_abs()).flat_map(|_| act(app, Action::Move(to))).collect()
+}
+
+/// A click moves the cursor to a row; on the row under the cursor it does what Enter does. The wheel moves the cursor.
+fn in_list(app: &mut App, list: List, row: Option<usize>, press: Press) -> Vec<Effect> {
+    let focused = match list {
+        List::Classes => Some(Part::Classes),
+        List::Clips => Some(Part::Clips),
+        List::Problems => Some(Part::Problems),
+        _ => None,
+    };
+    let of_scan = match list {
+        List::ScanClasses => Some(scanning::Part::Classes),
+        List::Detections => Some(scanning::Part::Rows),
+        _ => None,
+    };
+    let had_focus =
+        focused.is_none_or(|part| app.data.part == part) && of_scan.is_none_or(|part| app.scanning.part == part);
+    app.data.part = focused.unwrap_or(app.data.part);
+    app.scanning.part = of_scan.unwrap_or(app.scanning.part);
+    let (Some(row), Press::Click) = (row, press) else {
+        return if let Press::Wheel(rows) = press { scroll(app, rows) } else { Vec::new() };
+    };
+    let cursor = match list {
+        List::Modules => app.parameters.cursor(),
+        List::Sessions => app.sessions.cursor(),
+        List::Classes => app.data.class,
+        List::Clips => app.data.row,
+        List::Problems => app.data.problem,
+        List::Folders => app.data.browser.as_ref().map_or(0, |browser| browser.row),
+        List::ScanClasses => app.scanning.class,
+        List::Detections => app.scanning.row,
+    };
+    if row == cursor && had_focus {
+        return match list {
+            List::Modules => act(app, Action::Toggle),
+            List::Sessions => act(app, Action::OpenSession),
+            _ => act(app, Action::Choose),
+        };
+    }
+    let (to, rows) = if row < cursor { (Move::PageUp, cursor - row) } else { (Move::PageDown, row - cursor) };
+    match list {
+        List::Modules => app.parameters.go(to, rows),
+        List::Sessions => app.sessions.go(to, rows),
+        List::ScanClasses | List::Detections => return scan::go_by(app, to, rows),
+        _ => return data::go_by(app, to, rows),
+    }
+    Vec::new()
+}
+
+#[cfg(test)]
+#[path = "pointer_tests.rs"]
+mod tests;

@@ -1,0 +1,120 @@
+//! Updates of the Scan screen.
+
+use std::path::PathBuf;
+
+use super::{Effect, PAGE, clips, notify};
+use crate::tui::{
+    input::action::{Move, Screen},
+    state::{
+        app::App,
+        clip_panel::Clip,
+        run_slot::RunSlot,
+        scanning::{LEAST, Part, ScanNews, ScanRequest},
+        ticket::Ticket,
+    },
+    text,
+};
+
+/// Seconds of sound on each side of a detection that are shown and played.
+const AROUND_S: f64 = 0.5;
+/// The longest stretch of a detection that is shown, seconds.
+const LONGEST_S: f64 = 60.0;
+
+/// Scans recordings with the session in focus.
+pub(super) fn begin(app: &mut App, path: PathBuf) -> Vec<Effect> {
+    if app.scanning.is_on() {
+        notify(app, "a scan goes on: S on its screen stops it first".to_owned(), true);
+        return Vec::new();
+    }
+    let session = |slot: &RunSlot| slot.session.clone();
+    let Some(session) = session(app.focused()).or_else(|| session(app.slot(app.focus.other()))) else {
+        notify(app, "no model scans yet: open a session first (5)".to_owned(), true);
+        return Vec::new();
+    };
+    let device = app.setup.device.clone();
+    start(app, ScanRequest { session, paths: vec![path], threshold: LEAST, device })
+}
+
+fn start(app: &mut App, request: ScanRequest) -> Vec<Effect> {
+    let ticket = app.tickets.draw();
+    let mut effects = clips::clear(&mut app.scanning.clip);
+    app.scanning.begin(ticket, request.clone());
+    app.screen = Screen::Scan;
+    effects.push(Effect::Scan(ticket, Box::new(request)));
+    effects
+}
+
+/// Writes the tables at the threshold on show: what was scored is not scored again.
+pub(super) fn write(app: &mut App) -> Vec<Effect> {
+    let Some(request) = app.scanning.asked.clone() else { return Vec::new() };
+    if app.scanning.is_on() {
+        notify(app, "the tables are written when the scan is complete".to_owned(), false);
+        return Vec::new();
+    }
+    let threshold = app.scanning.threshold;
+    start(app, ScanRequest { threshold, ..request })
+}
+
+/// Stops the scan; what is done is kept.
+pub(super) fn stop(app: &mut App) -> Vec<Effect> {
+    if !app.scanning.is_on() {
+        notify(app, "no scan goes on".to_owned(), false);
+        return Vec::new();
+    }
+    app.scanning.stage = crate::tui::state::scanning::Stage::Stopping;
+    vec![Effect::StopScan]
+}
+
+/// Something happened in a scan.
+pub(super) fn received(app: &mut App, ticket: Ticket, news: ScanNews) -> Vec<Effect> {
+    if app.scanning.ticket != Some(ticket) {
+        return Vec::new();
+    }
+    let had_none = app.scanning.selected().is_none();
+    let now_ms = app.now_ms;
+    app.scanning.apply(news, now_ms);
+    if had_none && app.screen == Screen::Scan { choose_clip(app, false) } else { Vec::new() }
+}
+
+/// Moves the threshold of what is listed.
+pub(super) fn turn(app: &mut App, steps: i32) -> Vec<Effect> {
+    app.scanning.turn(steps);
+    choose_clip(app, false)
+}
+
+/// Moves the cursor, by pages of so many rows.
+pub(super) fn go_by(app: &mut App, to: Move, page: usize) -> Vec<Effect> {
+    app.scanning.go(to, page);
+    choose_clip(app, false)
+}
+
+/// Moves the cursor.
+pub(super) fn go(app: &mut App, to: Move) -> Vec<Effect> {
+    go_by(app, to, PAGE)
+}
+
+/// Enter: the detections of the class; the sound of the detection.
+pub(super) fn choose(app: &mut App) -> Vec<Effect> {
+    match app.scanning.part {
+        Part::Classes => {
+            app.scanning.part = Part::Rows;
+            choose_clip(app, false)
+        }
+        Part::Rows => choose_clip(app, true),
+    }
+}
+
+/// Shows the sound of the detection under the cursor.
+fn choose_clip(app: &mut App, play: bool) -> Vec<Effect> {
+    let scanning = &mut app.scanning;
+    let Some(row) = scanning.selected().cloned() else { return clips::clear(&mut scanning.clip) };
+    let end = row.end.min(row.start + LONGEST_S) + AROUND_S;
+    let name = format!("{} at {}", text::last_part(&row.file), text::clock(row.start));
+    let clip =
+        Clip::part(&row.file, row.start - AROUND_S, end, name).labelled(format!("{} {:.2}", row.label, row.score));
+    clips::show(&mut scanning.clip, &mut app.tickets, clip, play)
+}
+
+#[cfg(test)]
+#[path = "scan_tests.rs"]
+mod tests;
