@@ -6,6 +6,7 @@ use crate::{
     audio::playback,
     data::{Glance, Problem},
     export::Report,
+    findings::{Against, Overview},
     infer::{Mix, Replay},
     live::{Bookmark, Lesson, LiveEvent},
     model::ModelConfig,
@@ -17,8 +18,8 @@ use crate::{
             pointer::{Press, Target},
         },
         state::{
-            clip_panel::Loaded, data::Found, data_view::DataView, folder_browser::Entry, run_slot::Opened,
-            scanning::ScanNews, sessions::Listing, ticket::Ticket,
+            clip_panel::Loaded, data::Found, data_view::DataView, folder_browser::Entry, review::ReviewList,
+            run_slot::Opened, scanning::ScanNews, sessions::Listing, ticket::Ticket,
         },
     },
 };
@@ -86,6 +87,16 @@ pub enum Message {
     Glanced(Ticket, String, Glance),
     /// Something happened in a scan.
     Scan(Ticket, Box<ScanNews>),
+    /// What a session gets wrong was computed, or cannot be.
+    Results(Ticket, Result<Arc<Overview>, String>),
+    /// The other side's session was compared with it.
+    Against(Ticket, Arc<Against>),
+    /// A search for likely wrong labels has come so far: clips done, and clips in all.
+    Searching(Ticket, usize, usize),
+    /// It has made a list, or could not.
+    Searched(Ticket, Result<Arc<ReviewList>, String>),
+    /// A decision is on the disk, or is not.
+    Saved(Ticket, Result<(), String>),
     /// The current lesson.
     Lesson(Box<Lesson>),
     /// A notice.

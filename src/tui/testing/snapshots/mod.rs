@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod data;
+mod findings;
 mod live;
 mod train;
 
