@@ -195,7 +195,7 @@ pub static BINDINGS: &[Binding] = bindings! {
         [letter('S')] Action::StopScan, "stop the scan: what is done is kept", "stop";
     }
     RESULTS => {
-        [key(KeyCode::Enter)] Action::Choose, "open a cell of the matrix to its clips; among the clips, play", "open";
+        [key(KeyCode::Enter)] Action::Choose, "open a cell of the matrix to its clips; there, play", "open";
         [key(KeyCode::Up), letter('k')] Action::Move(Move::Up), "the row above";
         [key(KeyCode::Down), letter('j')] Action::Move(Move::Down), "the row below";
         [key(KeyCode::Left), letter('h')] Action::Move(Move::Left), "the answer before; from the clips back to the matrix";
@@ -207,10 +207,10 @@ pub static BINDINGS: &[Binding] = bindings! {
         [letter('n')] Action::NextConfusion, "the next confusion, the most frequent first", "next";
         [letter('c')] Action::AllClips, "list all clips", "all clips";
         [key(KeyCode::Esc)] Action::Back, "back to the matrix";
-        [letter('s')] Action::SortClips, "clips by loss, by margin, or by disagreement with the other side", "sort";
+        [letter('s')] Action::SortClips, "clips by loss, by margin, or by disagreement of A and B", "sort";
         [letter('R')] Action::ReviewThese, "review the wrong ones of these clips", "review";
         [letter('e')] Action::ExportErrors, "write every clip with its answer to a CSV file", "CSV";
-        [letter('C')] Action::Calibrate, "calibrate the session on these clips, or remove its calibration";
+        [letter('C')] Action::Calibrate, "calibrate the session, or remove its calibration";
         [letter('u')] Action::Refresh, "read it again";
     }
     REVIEW => {

@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
-use super::fixture;
+use super::{data_fixture, fixture};
 use crate::{
     data::{Corrections, CorrectionsFile, CorrectionsRecord, Dataset, Item, Label, Source},
     findings::{Against, KeptAnswers, Overview, Source as Place},
     model::Method,
     session::Event,
     train::{Predictions, Request},
-    tui::state::review::{ReviewItem, ReviewList},
+    tui::state::{
+        app::App,
+        clip_panel::{Clip, ClipPanel},
+        review::{ReviewItem, ReviewList},
+    },
 };
 
 const CLASSES: [&str; 10] = [
@@ -117,4 +121,26 @@ pub fn review_list() -> ReviewList {
         notes: Vec::new(),
         cut: Some(81_920),
     }
+}
+
+/// Shows what a session with so many validation clips gets wrong, beside another one, with the sound of a clip.
+pub fn show_results(app: &mut App, clips: usize) {
+    let found = Arc::new(overview(Method::aat(), clips, 1));
+    app.results.show(None, Ok(found.clone()));
+    app.results.compare(Some(Arc::new(against(&found))));
+    app.results.clip = played();
+}
+
+/// Shows a list under review, with the sound of a clip.
+pub fn show_review(app: &mut App) {
+    app.review.show(Ok(Arc::new(review_list())));
+    app.review.clip = played();
+}
+
+/// A panel with a decoded clip.
+fn played() -> ClipPanel {
+    let clip = Clip::file("audio/1-100032-A-0.ogg", "audio/1-100032-A-0.ogg").labelled("dog → rooster");
+    let mut panel = ClipPanel::default();
+    (panel.clip, panel.sound) = (Some(clip), Some(Ok(data_fixture::clip_sound())));
+    panel
 }
