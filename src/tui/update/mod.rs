@@ -105,6 +105,12 @@ fn handle(app: &mut App, message: Message) -> Vec<Effect> {
         Message::Live(ticket, event) => {
             return if app.live.ticket == Some(ticket) { live::received(app, event) } else { Vec::new() };
         }
+        Message::LiveFile(ticket, overview, position_s) => {
+            if app.live.ticket == Some(ticket) {
+                app.live.overview = overview.or(app.live.overview.take());
+                app.live.position_s = position_s;
+            }
+        }
         Message::Bookmarks(session, list) => {
             if session == app.live.bookmarks.session {
                 app.live.bookmarks.show(session, list);
@@ -273,6 +279,7 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         Action::DeleteSession => sessions::ask_to_delete(app),
         Action::Refresh if app.screen == Screen::Data => return data::read(app),
         Action::Refresh => return list(app),
+        Action::Scrub(steps) if app.screen == Screen::Live => return live::scrub(app, steps),
         Action::PlayClip | Action::SwitchSound | Action::LoopClip | Action::Scrub(_) | Action::Louder(_) => {
             return clips::act(app, &action);
         }
