@@ -5,9 +5,9 @@
 //! ```text
 //! tui  cli                 the workbench; the subcommands
 //!  │    │
-//! scan  export             detections in recordings; models for other programs
-//!  │    │
-//! live  train              the microphone pipeline; the trainer
+//! scan  export  findings  sweep   detections in recordings; models for other programs; wrong answers; tables of runs
+//!  │    │       │         │
+//! live  train ──┴─────────┘       the microphone pipeline; the trainer
 //!  │    │
 //! infer session            trained models as classifiers; runs as event logs
 //!  │    │
@@ -27,6 +27,7 @@ pub mod clock;
 pub mod data;
 pub mod digits;
 pub mod export;
+pub mod findings;
 pub mod infer;
 pub mod live;
 pub mod model;
@@ -37,5 +38,6 @@ mod random;
 pub mod scan;
 pub mod session;
 pub mod stderr;
+pub mod sweep;
 pub mod train;
 pub mod tui;

@@ -170,7 +170,7 @@ fn a_real_openmic_tree_has_partial_labels() {
         .iter()
         .map(|item| match &item.label {
             Label::Many(known) => known.len(),
-            Label::One(_) => 1,
+            Label::One(_) | Label::Not(_) => 1,
         })
         .sum();
     assert!(known < 20 * 198, "{known}");

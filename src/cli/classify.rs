@@ -45,6 +45,9 @@ struct Answer<'a> {
     top: &'a [Score],
     /// Notes about the file, though it is usable.
     notes: &'a [Note],
+    /// The calibration that the scores are with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    calibration: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -60,6 +63,11 @@ struct Trouble {
 pub fn run(args: &Args) -> Result<(), CliError> {
     let mut classifier = Classifier::open(&args.source, &args.place.store(), &args.device)?;
     let mut output = Output::stdout(args.json);
+    let calibration = classifier.calibration().map(ToString::to_string);
+    if let Some(calibration) = &calibration {
+        output.line(calibration)?;
+    }
+    let calibration = calibration.as_deref();
     let mut unread = 0;
     for path in &args.files {
         let file = path.display().to_string();
@@ -76,7 +84,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
                 for note in &notes {
                     output.line(format!("  {file}: {note}"))?;
                 }
-                output.object(&Answer { file, heard: span_s, windows, top, notes: &notes })?;
+                output.object(&Answer { file, heard: span_s, windows, top, notes: &notes, calibration })?;
             }
             Err(error) => {
                 unread += 1;

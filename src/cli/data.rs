@@ -1,4 +1,8 @@
-//! `aat-tui data`: lists layouts and recipes, checks a data set, measures it.
+//! `aat-tui data`: lists layouts and recipes, checks a data set, measures it, finds likely wrong labels.
+
+mod errors;
+mod export;
+mod review;
 
 use std::{ops::ControlFlow, sync::Arc};
 
@@ -11,7 +15,7 @@ use crate::{
     digits::thousands,
 };
 
-/// List, check or measure data sets.
+/// List, check, measure or correct data sets.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -37,6 +41,12 @@ enum Command {
         #[arg(long, env = "AAT_TUI_JSON")]
         json: bool,
     },
+    /// Rank labels by how likely they are wrong; also print clips that are nearly the same, and clips unlike all others.
+    Errors(errors::Args),
+    /// Write the labels with a person's corrections as a manifest; the data set's own files are never changed.
+    Export(export::Args),
+    /// Measure how many labels a review needs: labels are hidden and asked for a few at a time, by several strategies.
+    Review(review::Args),
     /// Print clips of each class, the split, and mean and standard deviation of the features.
     Stats {
         /// A folder, a CSV manifest, or `demo`.
@@ -67,6 +77,9 @@ pub fn run(args: Args) -> Result<(), CliError> {
     match args.command {
         Command::List { json } => list(Output::stdout(json)),
         Command::Check { data, marks, json } => check(&data, &marks.options(), Output::stdout(json)),
+        Command::Errors(args) => errors::run(&args),
+        Command::Export(args) => export::run(&args),
+        Command::Review(args) => review::run(&args),
         Command::Stats { data, marks, fold, seed, frames, json } => {
             let options = marks::Options { frames, ..marks.options() };
             stats(&data, &options, fold, seed, frames, Output::stdout(json))

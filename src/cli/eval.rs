@@ -1,6 +1,8 @@
 //! `aat-tui eval`: how well a trained session does on a part of a data set.
 
+mod calibrate;
 mod clips;
+mod errors;
 mod marks;
 mod review;
 mod text;
@@ -24,12 +26,13 @@ use super::{
     run_args::{Marks, Place},
 };
 use crate::{
-    data::{self, DataError, FeatureSet, Loader, Loss, Metric, Recipe, marks::Options},
-    infer::{Classifier, Gains, Mix, Which},
+    data::{self, Corrected, DataError, Dataset, FeatureSet, Loader, Loss, Metric, Recipe, marks::Options},
+    findings::{self, ClipRow, Reliability},
+    infer::{Calibration, Classifier, Gains, Mix, Which},
     model::{Precision, Recompute},
     scan::measure::Scored,
     session::{OnNan, RunConfig},
-    train::{ClassReport, Criterion, Predictions},
+    train::{ClassReport, Criterion, Interval, Predictions},
 };
 
 /// Clips of a batch.
@@ -83,6 +86,14 @@ pub struct Args {
     /// Choose by a scan's table (scan.csv, clips.csv) to which a person added a column `right` with yes and no.
     #[arg(long, value_name = "FILE", env = "AAT_TUI_REVIEWED", requires = "precision", conflicts_with = "data")]
     reviewed: Option<PathBuf>,
+    /// Fit a calibration to the session's validation clips and keep it beside the session: from then on eval, classify,
+    /// listen, scan and export use it, and print that they do. `--calibrate=off` removes it.
+    #[arg(long, env = "AAT_TUI_CALIBRATE", value_enum, num_args = 0..=1, require_equals = true,
+          default_missing_value = "fit", conflicts_with = "data")]
+    calibrate: Option<Calibrate>,
+    /// Write every clip with its label, answer, probabilities and loss, worst first.
+    #[arg(long, value_name = "FILE.csv", env = "AAT_TUI_ERRORS")]
+    errors: Option<PathBuf>,
     /// Write the chosen thresholds beside the session, where `scan` looks for them.
     #[arg(long, env = "AAT_TUI_SAVE_THRESHOLDS")]
     save_thresholds: bool,
@@ -99,6 +110,13 @@ enum Part {
     Train,
     Val,
     Test,
+}
+
+/// What is done about a calibration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Calibrate {
+    Fit,
+    Off,
 }
 
 /// Which weights, as on the command line.
@@ -138,7 +156,14 @@ struct Report {
     /// What should be known of these figures.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
-    per_class: Vec<ClassReport>,
+    per_class: Vec<OfClass>,
+    /// The calibration that these figures are with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    calibration: Option<Calibration>,
+    /// How often probabilities are right.
+    reliability: Reliability,
+    /// The clips with the highest loss.
+    worst: Vec<ClipRow>,
     /// Clips by class held (rows) and class answered (columns).
     confusion: Vec<Vec<usize>>,
     /// Of recordings with marks: detections against them.
@@ -147,6 +172,18 @@ struct Report {
     /// Thresholds by these clips, where a precision was asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     chosen: Vec<Choice>,
+}
+
+/// A class's figures.
+#[derive(Serialize)]
+struct OfClass {
+    #[serde(flatten)]
+    report: ClassReport,
+    precision: Option<f64>,
+    /// 95 % intervals: Wilson's, and of the average precision a bootstrap's.
+    recall_interval: Option<Interval>,
+    precision_interval: Option<Interval>,
+    average_precision_interval: Option<Interval>,
 }
 
 /// What clips come to that are reported apart.
@@ -164,6 +201,10 @@ struct Apart {
 pub fn run(args: &Args) -> Result<(), CliError> {
     let goal = goal(args)?;
     let store = args.place.store();
+    let calibrated = match args.calibrate {
+        Some(what) => calibrate::change(what, &store.find(&args.session)?, args.weights)?,
+        None => Vec::new(),
+    };
     let (mut classifier, folder) = match store.find(&args.session) {
         Ok(folder) => (Classifier::of_session(&folder, args.weights.unwrap_or_default().into(), &args.device)?, folder),
         // It may be an exported model or an adapter; what it is not is extra by whoever opens it.
@@ -187,18 +228,23 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     let go_on = |_, _| if interrupt.is_asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
     let spec = args.data.clone().unwrap_or_else(|| config.data_spec());
     let dataset = with_labels_of(&config, data::open_with(&spec, &options(args, &config))?)?;
-    let mut chosen = choose(args, &config, &folder, &dataset, &mut { go_on })?;
-    chosen.notes.splice(0..0, classifier.notes().iter().cloned());
+    let then = as_trained(&spec, args, &config, &dataset)?;
+    let then = then.as_ref().unwrap_or(&dataset);
+    let mut chosen = choose(args, &config, &folder, &dataset, then, &mut { go_on })?;
+    chosen.notes.splice(0..0, calibrated.into_iter().chain(classifier.notes().iter().cloned()));
     let set = Arc::new(FeatureSet::new(Arc::new(dataset), classifier.front_end(), classifier.frames()));
     if args.plot.is_some() && set.dataset().marks.is_none() {
         return Err(CliError::Usage("--plot draws detections in recordings with marks, and these are clips".into()));
     }
     let judged = if chosen.fresh.is_empty() { chosen.trained.clone() } else { chosen.fresh.clone() };
     let options = marks::ScanOptions { hop_s: args.hop, collar_s: args.collar, goal };
-    let mut report = evaluate(&mut classifier, &config, &set, chosen, goal, &interrupt)?;
+    let (mut report, rows) = evaluate(&mut classifier, &config, &set, chosen, goal, &interrupt)?;
     report.marks = marks::evaluate(&mut classifier, &folder, set.dataset(), &judged, options, &interrupt)?;
     let choices = report.marks.as_ref().map_or(report.chosen.as_slice(), |marks| marks.chosen());
     let mut extra = Vec::new();
+    if let Some(path) = &args.errors {
+        extra.push(errors::write(path, &rows)?);
+    }
     if args.save_thresholds {
         if choices.is_empty() {
             let problem =
@@ -245,6 +291,16 @@ fn options(args: &Args, config: &RunConfig) -> Options {
     let given = args.marks.options();
     let own = if args.data.is_none() && given.is_default() { config.marks.clone() } else { given };
     Options { frames: config.marks().frames, ..own }
+}
+
+/// The data set with the labels that it had when the session was trained, if a person corrected some since.
+fn as_trained(spec: &str, args: &Args, config: &RunConfig, dataset: &Dataset) -> Result<Option<Dataset>, CliError> {
+    let now = dataset.corrections.as_ref().map_or(0, |corrections| corrections.record.lines);
+    if config.data.is_empty() || config.corrected() == Corrected::First(now) {
+        return Ok(None);
+    }
+    let then = data::open_corrected(spec, &options(args, config), config.corrected())?;
+    with_labels_of(config, then).map(Some)
 }
 
 /// What a model that is no session is evaluated by: the data set's recipe, with the model's own length and loss.
@@ -308,7 +364,7 @@ fn evaluate(
     chosen: Chosen,
     goal: Goal,
     interrupt: &Interrupt,
-) -> Result<Report, CliError> {
+) -> Result<(Report, Vec<ClipRow>), CliError> {
     let go_on = |_, _| if interrupt.is_asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
     let Chosen { name, fresh, trained, mut notes } = chosen;
     let mut of = |items: &[usize]| -> Result<(Predictions, f64), CliError> {
@@ -334,7 +390,9 @@ fn evaluate(
     };
     // A window may hold several classes, or none.
     let metric = if set.dataset().marks.is_some() { Metric::MeanAveragePrecision } else { config.recipe.metric };
-    let (answers, loss) = of(if fresh.is_empty() { &trained } else { &fresh })?;
+    let items = if fresh.is_empty() { &trained } else { &fresh };
+    let (answers, loss) = of(items)?;
+    let rows = errors::rows(set.dataset(), items, &answers, config.recipe.loss);
     let trained_on = if fresh.is_empty() || trained.is_empty() {
         None
     } else {
@@ -344,7 +402,9 @@ fn evaluate(
     notes.extend(set.odd(&[fresh.as_slice(), &trained].concat()));
     let thresholds = goal.precision.is_some() && set.dataset().marks.is_none();
     let chosen = if thresholds { by_clips(classifier, &answers, goal) } else { Vec::new() };
-    Ok(Report {
+    let figures = findings::by_class(&answers, &config.labels);
+    let per_class = answers.per_class(&config.labels).into_iter().zip(figures);
+    let report = Report {
         session: config.session.clone(),
         split: name,
         clips: answers.clips(),
@@ -356,11 +416,23 @@ fn evaluate(
         trained_clips: trained.len(),
         trained_on,
         notes,
-        per_class: answers.per_class(&config.labels),
+        per_class: per_class
+            .map(|(report, figures)| OfClass {
+                report,
+                precision: figures.precision,
+                recall_interval: figures.recall_interval,
+                precision_interval: figures.precision_interval,
+                average_precision_interval: figures.average_precision_interval,
+            })
+            .collect(),
+        calibration: classifier.calibration().cloned(),
+        reliability: findings::reliability(&answers, config.recipe.loss),
+        worst: rows.iter().take(errors::WORST).cloned().collect(),
         confusion: answers.confusion().chunks(config.labels.len().max(1)).map(<[usize]>::to_vec).collect(),
         marks: None,
         chosen,
-    })
+    };
+    Ok((report, rows))
 }
 
 /// Thresholds by clips: each clip is a detection of every class, with that class's probability.

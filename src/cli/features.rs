@@ -1,4 +1,6 @@
-//! `aat-tui features`: the log-mel spectrograms of sound files, as arrays.
+//! `aat-tui features`: the log-mel spectrograms of sound files, or a model's vectors of them, as arrays.
+
+mod embeddings;
 
 use std::{
     collections::BTreeSet,
@@ -9,7 +11,7 @@ use std::{
 use npyz::WriterBuilder as _;
 use serde::Serialize;
 
-use super::{CliError, Output};
+use super::{CliError, Output, run_args::Place};
 use crate::{
     atomic,
     audio::{self, FrontEnd, LogMel, Note},
@@ -32,6 +34,15 @@ pub struct Args {
     /// The log-mel of CED and Dasheng instead: 64 bins, in decibels.
     #[arg(long, env = "AAT_TUI_CED", conflicts_with = "whisper")]
     ced: bool,
+    /// What a session or a model makes of the sounds instead, before its head: embeddings.npy, float32 (windows, width),
+    /// and embeddings.csv with the file and the seconds of each row.
+    #[arg(long, value_name = "SESSION", env = "AAT_TUI_EMBEDDINGS", conflicts_with_all = ["whisper", "ced"])]
+    embeddings: Option<String>,
+    /// With --embeddings, where the arithmetic is done: auto, cpu, cuda, cuda:N, metal.
+    #[arg(long, env = "AAT_TUI_DEVICE", default_value = "auto")]
+    device: String,
+    #[command(flatten)]
+    place: Place,
     /// Print one JSON object per line instead of text.
     #[arg(long, env = "AAT_TUI_JSON")]
     json: bool,
@@ -58,6 +69,9 @@ fn whisper(bins: &str) -> Result<FrontEnd, String> {
 pub fn run(args: Args) -> Result<(), CliError> {
     let mut output = Output::stdout(args.json);
     fs::create_dir_all(&args.out).map_err(|error| CliError::Failed(format!("{}: {error}", args.out.display())))?;
+    if let Some(session) = &args.embeddings {
+        return embeddings::run(session, &args.files, &args.out, &args.place, &args.device, output);
+    }
     let front_end = if args.ced { FrontEnd::Ced } else { args.whisper.unwrap_or_default() };
     let mut extractor = front_end.extractor();
     let (mut names, mut faults) = (BTreeSet::new(), Vec::new());
@@ -84,11 +98,16 @@ pub fn run(args: Args) -> Result<(), CliError> {
             }
         }
     }
-    match faults.as_slice() {
+    self::faults(&faults, args.files.len())
+}
+
+/// The error of a command of which some files could not be used.
+fn faults(faults: &[String], all: usize) -> Result<(), CliError> {
+    match faults {
         [] => Ok(()),
         [fault] => Err(CliError::Failed(fault.clone())),
         [first, ..] => {
-            let (bad, all) = (faults.len(), args.files.len());
+            let bad = faults.len();
             Err(CliError::Failed(format!("{bad} of {all} files could not be used; the first: {first}")))
         }
     }

@@ -1,5 +1,8 @@
-//! Ctrl-C, SIGTERM and SIGHUP for long subcommands: the first one ends the work in order, a second Ctrl-C or SIGTERM
-//! ends the process at once.
+//! Ctrl-C, SIGTERM, SIGHUP and SIGUSR1 for long subcommands: the first one ends the work in order, a second Ctrl-C or
+//! SIGTERM ends the process at once. SIGUSR1 is what a sweep sends its children and what SLURM sends before a job's time
+//! is up: it asks for the end in order however often it comes, and a signal after it is the first one.
+//!
+//! A process that a sweep started also ends in order when that sweep is gone.
 
 use std::{
     io,
@@ -11,10 +14,20 @@ use std::{
 };
 
 use super::CliError;
+use crate::sweep;
 
 /// Whether Ctrl-C was pressed, or the process received a signal to end.
 #[derive(Clone, Debug, Default)]
-pub struct Interrupt(Arc<AtomicBool>);
+pub struct Interrupt(Arc<Asked>);
+
+#[derive(Debug, Default)]
+struct Asked {
+    asked: AtomicBool,
+    /// Whether the first signal was SIGUSR1.
+    time_is_up: AtomicBool,
+    /// The process that started this one and shall not be outlived.
+    parent: Option<u32>,
+}
 
 impl Interrupt {
     /// Begins to watch. A second Ctrl-C ends the process at once.
@@ -22,7 +35,8 @@ impl Interrupt {
     /// # Errors
     /// When the system cannot start a thread or watch for signals.
     pub fn watch() -> io::Result<Self> {
-        let asked = Self::default();
+        let parent = std::env::var(sweep::PARENT).ok().and_then(|parent| parent.parse().ok());
+        let asked = Self(Arc::new(Asked { parent, ..Asked::default() }));
         let seen = asked.clone();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
         let (ready, watching) = std::sync::mpsc::channel();
@@ -33,8 +47,12 @@ impl Interrupt {
                     Err(error) => return drop(ready.send(Err(error))),
                 };
                 let _ = ready.send(Ok(()));
-                signals.next().await;
-                seen.0.store(true, Ordering::Relaxed);
+                let time_is_up = signals.next().await;
+                seen.0.time_is_up.store(time_is_up, Ordering::Relaxed);
+                seen.0.asked.store(true, Ordering::Relaxed);
+                if time_is_up {
+                    signals.next_of_a_person().await;
+                }
                 signals.next_of_a_person().await;
                 std::process::exit(CliError::Interrupted.code().into());
             });
@@ -45,7 +63,12 @@ impl Interrupt {
 
     /// Whether it is time to end.
     pub fn is_asked(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.asked.load(Ordering::Relaxed) || self.0.parent.is_some_and(is_gone)
+    }
+
+    /// Whether it is time to end because a job's time is nearly up.
+    pub fn time_is_up(&self) -> bool {
+        self.0.time_is_up.load(Ordering::Relaxed)
     }
 
     /// [`CliError::Interrupted`] once it is time to end.
@@ -63,6 +86,7 @@ struct Signals {
     terminate: tokio::signal::unix::Signal,
     /// `None` under `nohup`, which ignores the signal.
     hangup: Option<tokio::signal::unix::Signal>,
+    time_is_up: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
@@ -70,10 +94,16 @@ impl Signals {
     fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         let hangup = if hangs_up() { Some(signal(SignalKind::hangup())?) } else { None };
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())?, hangup })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup,
+            time_is_up: signal(SignalKind::user_defined1())?,
+        })
     }
 
-    async fn next(&mut self) {
+    /// Waits for a signal; true for SIGUSR1.
+    async fn next(&mut self) -> bool {
         let hangup = async {
             match &mut self.hangup {
                 Some(hangup) => hangup.recv().await,
@@ -81,9 +111,10 @@ impl Signals {
             }
         };
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = hangup => {}
+            _ = self.interrupt.recv() => false,
+            _ = self.terminate.recv() => false,
+            _ = hangup => false,
+            _ = self.time_is_up.recv() => true,
         }
     }
 
@@ -93,6 +124,19 @@ impl Signals {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }
+    }
+}
+
+/// Whether the process that started this one is gone: then another one is its parent.
+fn is_gone(parent: u32) -> bool {
+    #[cfg(unix)]
+    {
+        std::os::unix::process::parent_id() != parent
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = parent;
+        false
     }
 }
 
@@ -115,8 +159,9 @@ impl Signals {
         Ok(Self)
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> bool {
         let _ = tokio::signal::ctrl_c().await;
+        false
     }
 
     async fn next_of_a_person(&mut self) {

@@ -129,9 +129,11 @@ pub fn run(args: Args) -> Result<(), CliError> {
 
     let source = chosen(args.input.as_deref())?;
     let store = args.place.store();
-    let mut listeners: Vec<Box<dyn Listener>> = Vec::new();
+    let (mut listeners, mut notes): (Vec<Box<dyn Listener>>, Vec<String>) = Default::default();
     for name in &args.listeners {
-        listeners.push(Box::new(ClassifierListener::new(name, Classifier::open(name, &store, &args.device)?)));
+        let classifier = Classifier::open(name, &store, &args.device)?;
+        notes.extend(classifier.calibration().map(|calibration| format!("{name}: {calibration}")));
+        listeners.push(Box::new(ClassifierListener::new(name, classifier)));
     }
     let interrupt = Interrupt::watch()?;
     let settings = Settings { hop_s: args.hop, window_s: args.window, ..Settings::default() };
@@ -156,6 +158,10 @@ pub fn run(args: Args) -> Result<(), CliError> {
         summary: Summary { summary: true, ..Summary::default() },
         compute_ms: 0.0,
     };
+    for note in &notes {
+        printer.output.line(note)?;
+        printer.output.object(&Happened::Note { message: note })?;
+    }
     let mut opened = None;
     while let Some(events) = pipeline.events().wait(PATIENCE) {
         for event in events {

@@ -23,6 +23,7 @@ mod resume;
 mod run_args;
 mod scan;
 mod sessions;
+mod sweep;
 mod train;
 mod watch;
 mod workbench;
@@ -54,6 +55,8 @@ pub enum Command {
     Train(train::Args),
     /// Train by several methods on the same batches and compare.
     Compare(compare::Args),
+    /// Run a whole table of trainings from a file: here, on SLURM, or by another engine.
+    Sweep(sweep::Args),
     /// Pretrain a backbone on sounds.
     Pretrain(pretrain::Args),
     /// Measure how well a frozen backbone separates the classes of a data set.
@@ -132,6 +135,7 @@ pub fn main() -> ExitCode {
         Some(Command::Features(args)) => features::run(args),
         Some(Command::Train(args)) => train::run(&args),
         Some(Command::Compare(args)) => compare::run(&args),
+        Some(Command::Sweep(args)) => sweep::run(args),
         Some(Command::Pretrain(args)) => pretrain::run(&args),
         Some(Command::Probe(args)) => probe::run(&args),
         Some(Command::Resume(args)) => resume::run(&args),

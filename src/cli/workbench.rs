@@ -1,10 +1,11 @@
 //! The program without a subcommand: opens the workbench.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{CliError, run_args::Marks};
 use crate::{
     session::Store,
+    sweep::Plan,
     train::Request,
     tui::{self, Options, TuiError},
 };
@@ -53,7 +54,22 @@ pub fn run(args: Args) -> Result<(), CliError> {
     let Args { data, marks, model, fold, epochs, seed, device, sessions, theme, graphics } = args;
     let setup = Request { marks: marks.options(), fold, epochs, seed, device, ..Request::default() };
     let store = sessions.map_or_else(Store::of_user, Store::at);
-    tui::run(Options { setup, data, model, store, theme, graphics }).map_err(|error| match error {
+    open(Options { setup, data, model, store, theme, graphics, sweep: None })
+}
+
+/// Opens the workbench on a sweep, with its folder as the folder of sessions.
+///
+/// # Errors
+/// When the file is not one of a sweep, or there is no terminal.
+pub(super) fn watch_sweep(file: &Path) -> Result<(), CliError> {
+    let plan = Plan::read(file)?;
+    let theme = std::env::var("AAT_TUI_THEME").ok().filter(|theme| !theme.is_empty());
+    let (setup, store, sweep) = (Request::default(), plan.place.store(), Some(plan.file.path.clone()));
+    open(Options { setup, data: None, model: None, store, theme, graphics: None, sweep })
+}
+
+fn open(options: Options) -> Result<(), CliError> {
+    tui::run(options).map_err(|error| match error {
         TuiError::NoTerminal | TuiError::Theme { .. } | TuiError::Graphics(_) => CliError::Usage(error.to_string()),
         TuiError::Terminal(_) => CliError::Failed(error.to_string()),
     })

@@ -1,13 +1,18 @@
 //! What a data set is, whichever layout it was read from.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use serde::{Deserialize, Serialize};
 
-use super::{FileCount, marks::Marked};
+use super::{
+    FileCount,
+    corrections::{CorrectionsFile, CorrectionsRecord, Decision},
+    marks::Marked,
+};
 
 /// The official part of a data set that a clip belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -96,6 +101,8 @@ pub enum Label {
     One(usize),
     /// Annotated classes, present or absent; every other class is unknown and is masked from loss and metric.
     Many(Vec<(usize, bool)>),
+    /// Exactly one class, and none of these: a person said which it is not. Of all classes: none of them.
+    Not(Vec<usize>),
 }
 
 impl Source {
@@ -126,6 +133,21 @@ pub struct Item {
     pub group: Option<String>,
 }
 
+/// The corrections of an opened data set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Corrections {
+    /// Their file, which may not exist yet.
+    pub file: CorrectionsFile,
+    /// The lines that were applied, and their digest.
+    pub record: CorrectionsRecord,
+    /// Labels of clips as the data set's own files say them, where they are another now, by the clip's index.
+    pub filed: BTreeMap<usize, Label>,
+    /// The last decision that counts for each clip, by its index.
+    pub decided: BTreeMap<usize, Decision>,
+    /// What they come to, for people; `None` where there are none.
+    pub summary: Option<String>,
+}
+
 /// A labelled set of clips.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Dataset {
@@ -147,6 +169,8 @@ pub struct Dataset {
     pub notes: Vec<String>,
     /// The recordings that clips are windows of, with their marks, where it consists of such.
     pub marks: Option<Arc<Marked>>,
+    /// What a person decided about its labels, where that was looked for; the labels are corrected already.
+    pub corrections: Option<Box<Corrections>>,
 }
 
 impl Dataset {

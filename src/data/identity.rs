@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{
-    DataError, Dataset, Division, FileCount, Item, Label, Source, Split, content,
+    CorrectionsRecord, DataError, Dataset, Division, FileCount, Item, Label, Source, Split, content,
     parallel::{self, Progress},
     split::present,
 };
@@ -27,6 +27,9 @@ pub struct DataRecord {
     /// Files found and files used.
     #[serde(default)]
     pub found: FileCount,
+    /// The corrections of its labels that were in force; none where there were none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corrections: Option<CorrectionsRecord>,
 }
 
 /// One clip of a run's data.
@@ -158,11 +161,17 @@ impl Dataset {
         contents.into_iter().collect()
     }
 
-    /// Names of the classes that a clip holds, with `;` between.
+    /// Names of the classes that a clip holds, with `;` between; `not dog;cat` where only that is known.
     pub fn label_of(&self, item: &Item) -> String {
-        let names: Vec<&str> =
-            present(&item.label).into_iter().filter_map(|class| self.classes.get(class)).map(String::as_str).collect();
-        names.join(";")
+        let names = |classes: &[usize]| {
+            let names: Vec<&str> =
+                classes.iter().filter_map(|&class| self.classes.get(class)).map(String::as_str).collect();
+            names.join(";")
+        };
+        match &item.label {
+            Label::Not(classes) => format!("not {}", names(classes)),
+            label => names(&present(label)),
+        }
     }
 }
 

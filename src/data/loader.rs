@@ -301,9 +301,11 @@ impl Job {
     ) -> Result<(usize, Target), DataError> {
         let (recipe, front_end) = (&self.recipe, self.set.front_end());
         let mut target = Target::of(self.label(item), self.set.dataset().classes.len());
-        let mel = if rng.chance(recipe.mixup) {
-            let partner = self.items[rng.below(self.items.len())];
-            let lambda = rng.beta_10_10();
+        let is_known = |item: usize| !matches!(self.label(item), Label::Not(_));
+        let mixed = rng.chance(recipe.mixup).then(|| (self.items[rng.below(self.items.len())], rng.beta_10_10()));
+        // Of a clip of which only is known what it is not, no share of a class can be mixed.
+        let mixed = mixed.filter(|(partner, _)| is_known(item) && is_known(*partner));
+        let mel = if let Some((partner, lambda)) = mixed {
             target = target.mix(&Target::of(self.label(partner), self.set.dataset().classes.len()), lambda);
             let mixed = augment::mix(&self.set.sound(item)?, &self.set.sound(partner)?, lambda);
             Arc::new(extractor.compute(&mixed))
@@ -343,6 +345,14 @@ impl Target {
                     *value = 1.0;
                 }
                 Self { values, weights: vec![1.0; classes] }
+            }
+            // Absent from these, and everything else is unknown.
+            Label::Not(absent) => {
+                let mut weights = vec![0.0; classes];
+                for &class in absent.iter().filter(|&&class| class < classes) {
+                    weights[class] = 1.0;
+                }
+                Self { values, weights }
             }
             Label::Many(known) => {
                 let mut weights = vec![0.0; classes];

@@ -6,6 +6,7 @@ mod augment;
 mod cache;
 mod check;
 mod content;
+mod corrections;
 mod crops;
 mod dataset;
 mod error;
@@ -30,14 +31,17 @@ mod split;
 mod synth;
 
 pub use check::{Facts, Report, Seen, check, check_reading, check_with};
+pub use corrections::{CORRECTIONS, Corrected, Correction, CorrectionsFile, CorrectionsRecord, Decision};
 pub use crops::{Crops, Cut, PATCH, Stream, Teaching, divide_corpus};
-pub use dataset::{Dataset, Item, Label, Part, Source, Split};
+pub use dataset::{Corrections, Dataset, Item, Label, Part, Source, Split};
 pub use error::DataError;
 pub use excerpt::{Excerpt, excerpt};
 pub use features::FeatureSet;
 pub use found::{FileCount, LeftOut, Reason};
 pub use identity::{ClipList, ClipRecord, DataRecord};
-pub use layout::{Glance, LAYOUTS, Layout, Listing, Reading, glance, open, open_corpus, open_with, read, read_with};
+pub use layout::{
+    Glance, LAYOUTS, Layout, Listing, Reading, glance, open, open_corpus, open_corrected, open_with, read, read_with,
+};
 pub use loader::{Batch, Batches, Labels, Loader, Targets};
 pub use nearest::nearest;
 pub use parallel::Progress;

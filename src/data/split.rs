@@ -38,11 +38,14 @@ impl Dataset {
     ///   after each epoch, as the published protocol of OpenMIC-2018 does, and there is no other judge.
     /// - Without either: a fifth of each class, chosen by `seed`, is held out. Clips of one group stay together.
     ///
+    /// Labels that a person corrected move no clip from one part to another. A clip of which only is known what it is not
+    /// trains and does not validate; one that holds none of the classes does neither.
+    ///
     /// # Errors
     /// When the fold is not there, or a part that is needed would be empty.
     pub fn divide(&self, fold: Option<u32>, seed: u64) -> Result<Division, DataError> {
         let folds = self.folds();
-        let division = match (fold, folds.first()) {
+        let mut division = match (fold, folds.first()) {
             (Some(fold), Some(_)) if !folds.contains(&fold) => {
                 let list: Vec<String> = folds.iter().map(u32::to_string).collect();
                 let nearest = folds.iter().min_by_key(|known| known.abs_diff(fold)).copied().unwrap_or_default();
@@ -60,6 +63,13 @@ impl Dataset {
             (None, None) if self.items.iter().any(|item| item.split.is_some()) => self.official(),
             (None, None) => self.stratified(seed),
         };
+        let ruled_out = |index: usize| match self.items.get(index).map(|item| &item.label) {
+            Some(Label::Not(classes)) => classes.len(),
+            _ => 0,
+        };
+        division.train.retain(|&index| ruled_out(index) < self.classes.len().max(1));
+        division.val.retain(|&index| ruled_out(index) == 0);
+        division.test.retain(|&index| ruled_out(index) == 0);
         if (division.train.is_empty() || division.val.is_empty()) && self.marks.is_some() {
             let recordings = self.marks.as_ref().map_or(0, |marks| marks.recordings.len());
             return Err(DataError::Request(format!(
@@ -116,7 +126,7 @@ impl Dataset {
         KeyedRng::new(seed, "division", 0, 0).shuffle(&mut units);
 
         let mut left = vec![0usize; self.classes.len()];
-        for class in self.items.iter().flat_map(|item| present(&item.label)) {
+        for class in (0..self.items.len()).flat_map(|index| self.filed(index)) {
             left[class] += 1;
         }
         let mut needed: Vec<i64> = left
@@ -125,7 +135,7 @@ impl Dataset {
             .collect();
         let mut division = Division::default();
         // Recordings without any event belong to no class: a fifth of them is held out as well.
-        let is_silent = |unit: &Vec<usize>| unit.iter().all(|&index| present(&self.items[index].label).is_empty());
+        let is_silent = |unit: &Vec<usize>| unit.iter().all(|&index| self.filed(index).is_empty());
         let (silent, units): (Vec<_>, Vec<_>) = units.into_iter().partition(is_silent);
         let held_out = (silent.len() as f64 * HELD_OUT).round() as usize;
         for (place, unit) in silent.into_iter().enumerate() {
@@ -133,7 +143,7 @@ impl Dataset {
         }
         for unit in units {
             let mut own = vec![0usize; self.classes.len()];
-            for class in unit.iter().flat_map(|&index| present(&self.items[index].label)) {
+            for class in unit.iter().flat_map(|&index| self.filed(index)) {
                 own[class] += 1;
             }
             let total: usize = own.iter().sum();
@@ -153,6 +163,11 @@ impl Dataset {
         division.val.sort_unstable();
         division
     }
+
+    /// Classes that a clip holds by the data set's own files.
+    fn filed(&self, index: usize) -> Vec<usize> {
+        self.filed_label(index).map(present).unwrap_or_default()
+    }
 }
 
 /// Classes that a clip is known to hold.
@@ -160,5 +175,6 @@ pub(super) fn present(label: &Label) -> Vec<usize> {
     match label {
         Label::One(class) => vec![*class],
         Label::Many(known) => known.iter().filter(|(_, here)| *here).map(|(class, _)| *class).collect(),
+        Label::Not(_) => Vec::new(),
     }
 }

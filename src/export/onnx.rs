@@ -107,9 +107,12 @@ fn metadata(classifier: &Classifier) -> Vec<(String, String)> {
         ("front_end", front_end.card().to_owned()),
         ("normalisation", json!({ "mean": normalisation.mean, "std": normalisation.std }).to_string()),
         ("answers", scores(classifier).name().to_owned()),
-        // Scores are the logits' own: nothing divides them.
+        // Scores are the logits' own: nothing divides them. A calibration is in the head's weights already.
         ("temperature", "1".to_owned()),
     ];
+    if let Some(calibration) = classifier.calibration() {
+        lines.push(("calibration", format!("{}, in the head's weights", calibration.scaling)));
+    }
     if scores(classifier) == Scores::Sigmoid {
         lines.push(("threshold", "0.5".to_owned()));
     }

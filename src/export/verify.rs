@@ -121,6 +121,7 @@ impl Clips {
                 let class = place(*class)?;
                 Some((0..classes).map(|at| f32::from(u8::from(at == class))).collect())
             }
+            Label::Not(_) => None,
             Label::Many(known) => {
                 let mut targets = vec![f32::NAN; classes];
                 for &(class, present) in known {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{
-    InferError, Score,
+    Calibration, InferError, Score,
     gains::{Gains, TrainedAdapters},
     probabilities::probabilities,
     short_clips::Short,
@@ -37,6 +37,8 @@ pub struct Classifier {
     pub(super) session: Option<(RunConfig, Option<Best>)>,
     /// Notes for the user about the weights in use.
     notes: Vec<String>,
+    /// The session's calibration, as far as it is of the weights in use.
+    calibration: Option<Calibration>,
 }
 
 impl Classifier {
@@ -70,11 +72,11 @@ impl Classifier {
     /// # Errors
     /// When no front end here fits the model.
     pub fn of_trained(trained: Trained) -> Result<Self, InferError> {
-        let Trained { opened, config, reached, notes } = trained;
+        let Trained { opened, config, reached, notes, calibration } = trained;
         let ready =
             Ready { labels: config.labels.clone(), loss: config.recipe.loss, normalisation: config.normalisation };
         let mut classifier = Self::assemble(config.session.clone(), opened, ready, Some((config, reached)))?;
-        classifier.notes = notes;
+        (classifier.notes, classifier.calibration) = (notes, calibration);
         Ok(classifier)
     }
 
@@ -113,6 +115,7 @@ impl Classifier {
             trained_adapters: None,
             session,
             notes: Vec::new(),
+            calibration: None,
         })
     }
 
@@ -124,6 +127,11 @@ impl Classifier {
     /// Notes for the user about its weights: that other weights than those asked for are in use, and why.
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// The calibration that is in its head's weights.
+    pub fn calibration(&self) -> Option<&Calibration> {
+        self.calibration.as_ref()
     }
 
     /// Class names, in label order.
@@ -156,13 +164,16 @@ impl Classifier {
         self.session.as_ref().map(|(config, reached)| (config, *reached))
     }
 
-    /// Loads another checkpoint of the same session, with every gain at 1.
+    /// Loads another checkpoint of the same session, with every gain at 1, and calibrated if the calibration is of it.
     ///
     /// # Errors
     /// When it does not fit the model.
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), InferError> {
         restore(&self.store, checkpoint)?;
         (self.trained_adapters, self.short) = (None, None);
+        if let Some(calibration) = self.calibration.as_ref().filter(|known| known.is_of(&checkpoint.position, false)) {
+            calibration.apply(&self.store, &self.labels)?;
+        }
         if let Some((_, reached)) = &mut self.session {
             *reached = checkpoint.position.last;
         }

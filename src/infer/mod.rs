@@ -1,5 +1,6 @@
 //! A trained session or a checkpoint as a classifier: sound in, labels with scores out.
 
+mod calibration;
 mod classifier;
 mod digest;
 mod gains;
@@ -11,9 +12,11 @@ mod trained;
 mod weights;
 mod windows;
 
+pub use calibration::{CALIBRATION, Calibration, Scaling};
 pub use classifier::Classifier;
 pub use gains::{Gains, GainsError, LOUDEST, Strip};
 pub use mix::{Channel, Fader, Mix};
+pub use probabilities::probabilities;
 pub use replay::{Replay, replay};
 pub use trained::{Trained, Which, backbone};
 pub use weights::{find, restore};

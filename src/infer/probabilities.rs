@@ -4,7 +4,7 @@ use super::{Classifier, Score};
 use crate::{data::Loss, ops::softmax::log_sum_exp};
 
 /// Softmax or sigmoid of one clip's logits.
-pub(super) fn probabilities(loss: Loss, logits: &[f32]) -> Vec<f32> {
+pub fn probabilities(loss: Loss, logits: &[f32]) -> Vec<f32> {
     match loss {
         Loss::CrossEntropy => {
             let total = log_sum_exp(logits);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{InferError, weights::restore};
+use super::{Calibration, InferError, weights::restore};
 use crate::{
     data,
     model::{self, ModelError, Opened, Precision},
@@ -44,6 +44,8 @@ pub struct Trained {
     pub reached: Option<Best>,
     /// Notes for the user about the weights in use.
     pub notes: Vec<String>,
+    /// The session's calibration, should it be of these weights: it is in the head's weights already.
+    pub calibration: Option<Calibration>,
 }
 
 impl Trained {
@@ -91,7 +93,21 @@ impl Trained {
             return Err(unusable(&changed));
         }
         restore(&opened.store, &checkpoint)?;
-        Ok(Self { opened, config, reached: checkpoint.position.last, notes })
+        let averaged = which == Which::Averaged;
+        let known = Calibration::of_session(folder)?;
+        let calibration = known.filter(|known| {
+            let fits = known.is_of(&checkpoint.position, averaged);
+            if !fits {
+                let step = known.step;
+                notes.push(format!("its calibration is of the weights of step {step} and is not used with these"));
+            }
+            fits
+        });
+        if let Some(calibration) = &calibration {
+            calibration.apply(&opened.store, &config.labels)?;
+            notes.push(calibration.to_string());
+        }
+        Ok(Self { opened, config, reached: checkpoint.position.last, notes, calibration })
     }
 }
 

@@ -49,6 +49,7 @@ pub fn run(
         plan,
         labels: classifier.labels().to_vec(),
         width,
+        calibration: classifier.calibration().map(|calibration| calibration.scaling.to_string()),
         parts: recordings.iter().map(|recording| key.part(recording)).collect(),
         stems: stems(recordings),
         journal,
@@ -91,6 +92,8 @@ struct Runner<'a> {
     labels: Vec<String>,
     /// Values of an embedding that parts hold behind each window's scores.
     width: usize,
+    /// The calibration that scores are with.
+    calibration: Option<String>,
     /// For each recording, the name of its part and the stem of its own tables.
     parts: Vec<String>,
     stems: Vec<PathBuf>,
@@ -279,6 +282,7 @@ impl Runner<'_> {
             session: &plan.session,
             fingerprint,
             key: key.as_str(),
+            calibration: self.calibration.clone(),
             paths: &plan.given,
             window_s: plan.grid.window_s(),
             hop_s: plan.grid.hop_s(),

@@ -24,6 +24,9 @@ pub(super) struct Sidecar<'a> {
     pub(super) session: &'a str,
     pub(super) fingerprint: &'a str,
     pub(super) key: &'a str,
+    /// The calibration that scores are with; none where a person asked for none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) calibration: Option<String>,
     /// Paths as they were given.
     pub(super) paths: &'a [String],
     pub(super) window_s: f64,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     audio::Normalisation,
-    data::{DataRecord, Recipe, marks},
+    data::{Corrected, DataRecord, Recipe, marks},
     model::{Method, ModelConfig, Precision, Recompute, pretrain::Objectives},
 };
 
@@ -87,6 +87,12 @@ impl RunConfig {
     pub fn data_spec(&self) -> String {
         let path = self.dataset.as_ref().and_then(|dataset| dataset.path.as_ref());
         path.map_or_else(|| self.data.clone(), |path| path.to_string_lossy().into_owned())
+    }
+
+    /// Its data set's corrections that were in force: the first so many.
+    pub fn corrected(&self) -> Corrected {
+        let record = self.dataset.as_ref().and_then(|dataset| dataset.corrections.as_ref());
+        Corrected::First(record.map_or(0, |record| record.lines))
     }
 
     /// What was said of marks when its data set was opened: with the same windows, of its recipe's length.

@@ -32,5 +32,5 @@ pub use log::{LOG_FILE, LogWriter};
 pub use log_reader::{LogReader, outline};
 pub use norms::{Norms, NormsBucket};
 pub use state::{RunState, Status};
-pub use store::{Lock, SessionInfo, Store, load};
+pub use store::{Lock, SessionInfo, Store, folder_name, load};
 pub use trace::{BUCKETS, Bucket, Trace};

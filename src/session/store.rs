@@ -77,7 +77,7 @@ impl Lock {
     }
 
     /// Whether some process holds the lock of this folder.
-    fn is_taken(folder: &Path) -> bool {
+    pub fn is_taken(folder: &Path) -> bool {
         File::open(folder.join(LOCK_FILE))
             .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
@@ -283,8 +283,8 @@ fn name_of(folder: &Path) -> String {
     folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
 }
 
-/// A requested name with only letters, digits, `.`, `-` and `_`.
-fn folder_name(wanted: &str) -> String {
+/// A requested name as a session's folder has it: with only letters, digits, `.`, `-` and `_`.
+pub fn folder_name(wanted: &str) -> String {
     let allowed = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '-' };
     let name: String = wanted.chars().map(allowed).take(80).collect();
     let name = name.trim_matches(['-', '.']);

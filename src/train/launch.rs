@@ -152,7 +152,8 @@ impl Group {
         journal: &Journal,
     ) -> Result<(Arc<FeatureSet>, Division, ClipList), TrainError> {
         let spec = config.data_spec();
-        let dataset = data::open_with(&spec, &config.marks())?;
+        // With the labels that it began with, whatever was corrected since.
+        let dataset = data::open_corrected(&spec, &config.marks(), config.corrected())?;
         if dataset.classes != config.labels {
             return Err(TrainError::Request(format!(
                 "{spec} no longer has the classes that {} was trained on; restore the data, or train anew",

@@ -39,7 +39,10 @@ impl<'a> Criterion<'a> {
             let row = row * classes..(row + 1) * classes;
             let (logits, targets) = (&logits[row.clone()], &targets[row.clone()]);
             sum += match self.loss {
-                Loss::CrossEntropy => cross_entropy(logits, targets, gradient),
+                Loss::CrossEntropy => match weights.map(|weights| &weights[row]) {
+                    Some(known) if is_ruled_out(targets, known) => ruled_out(logits, known, gradient),
+                    _ => cross_entropy(logits, targets, gradient),
+                },
                 Loss::Binary => binary(logits, targets, weights.map(|weights| &weights[row]), gradient),
             };
         }
@@ -69,6 +72,31 @@ fn cross_entropy(logits: &[f32], targets: &[f32], gradient: &mut [f32]) -> f64 {
         *g = (log_probability.exp() * mass - target) as f32;
     }
     loss
+}
+
+/// Whether of a clip with exactly one class only is known which it is not.
+fn is_ruled_out(targets: &[f32], known: &[f32]) -> bool {
+    let is_known = |weight: &f32| *weight > 0.0;
+    targets.iter().all(|target| *target == 0.0) && known.iter().any(is_known) && !known.iter().all(is_known)
+}
+
+/// The loss of one clip that holds exactly one class and none of the known ones: `-log(1 - P)`, where P is the sum of their
+/// probabilities. Which of the others it holds is not said, and makes no difference (learning from complementary labels,
+/// Ishida et al., arXiv 1705.07541, with the likelihood as loss). Writes `p` of a known class, `-p P / (1 - P)` of another.
+fn ruled_out(logits: &[f32], known: &[f32], gradient: &mut [f32]) -> f64 {
+    let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let exps: Vec<f64> = logits.iter().map(|&x| f64::from(x - top).exp()).collect();
+    let total: f64 = exps.iter().sum();
+    let sum_of = |ruled_out: bool| -> f64 {
+        exps.iter().zip(known).filter(|(_, weight)| (**weight > 0.0) == ruled_out).map(|(exp, _)| exp).sum()
+    };
+    // Summed by themselves, so that nothing is lost where nearly all probability is ruled out.
+    let (out, rest) = (sum_of(true), sum_of(false).max(f64::MIN_POSITIVE));
+    for ((exp, weight), g) in exps.iter().zip(known).zip(gradient) {
+        let p = exp / total;
+        *g = (if *weight > 0.0 { p } else { -exp / total * out / rest }) as f32;
+    }
+    total.ln() - rest.ln()
 }
 
 /// Sigmoid binary cross entropy summed over one clip's classes, each times its weight; writes `w (sigmoid(x) - t)`.
@@ -120,6 +148,22 @@ mod tests {
         check_gradient(Loss::Binary, &targets([1.0, 0.0, 0.0, 0.0, 0.0, 1.0], Some(KNOWN)));
         let half = Some([1.0, 0.25, 0.5, 0.0, 1.0, 0.75]);
         check_gradient(Loss::Binary, &targets([0.3, 0.7, 0.0, 0.0, 0.45, 0.55], half));
+    }
+
+    #[test]
+    fn what_a_clip_is_not_lowers_that_class_alone() {
+        // Of the first clip is known that it is not class 0, of the second nothing is unknown.
+        let targets = targets([0.0, 0.0, 0.0, 0.0, 0.0, 1.0], Some([1.0, 0.0, 0.0, 1.0, 1.0, 1.0]));
+        check_gradient(Loss::CrossEntropy, &targets);
+        let (_, gradient) = Criterion::new(Loss::CrossEntropy, &targets).share(0..2, &LOGITS);
+        assert!(gradient[0] > 0.0 && gradient[1] < 0.0 && gradient[2] < 0.0, "{gradient:?}");
+        // -log(1 - p) with p = e^1.5 / (e^1.5 + e^-0.3 + e^0.2), and -log softmax of the second clip, halved.
+        let exps = LOGITS.map(|x| f64::from(x).exp());
+        let first = -(1.0 - exps[0] / (exps[0] + exps[1] + exps[2])).ln();
+        let second = -(exps[5] / (exps[3] + exps[4] + exps[5])).ln();
+        assert!((whole(Loss::CrossEntropy, &targets, &LOGITS) - (first + second) / 2.0).abs() < 1e-6);
+        let (loss, gradient) = Criterion::new(Loss::CrossEntropy, &targets).share(0..1, &[1e4, 0.0, 0.0]);
+        assert!(loss.is_finite() && gradient.iter().all(|g| g.is_finite()));
     }
 
     #[test]

@@ -63,18 +63,20 @@ fn bytes(config: &RunConfig, batch: usize, at_once: usize) -> Option<u64> {
     Some(model.iter().fold(features, |sum, part| sum.saturating_add(*part as u64)))
 }
 
-/// Bytes that this process may still allocate: what the system has free, or what its control group leaves.
-pub(super) fn available() -> Option<u64> {
+/// The variable that limits a run's memory, in bytes: a worker's share of the machine.
+pub const MEMORY: &str = "AAT_TUI_MEMORY";
+
+/// Bytes that this process may still allocate: what the system has free, what its control group leaves, or its share of
+/// the machine where it was given one.
+pub fn available() -> Option<u64> {
     let system = fs::read_to_string("/proc/meminfo").ok().and_then(|text| free_of(&text));
     let group = || {
         let read = |name: &str| fs::read_to_string(format!("/sys/fs/cgroup/memory.{name}")).ok();
         let limit: u64 = read("max")?.trim().parse().ok()?;
         Some(limit.saturating_sub(read("current")?.trim().parse().ok()?))
     };
-    match (system, group()) {
-        (Some(system), Some(group)) => Some(system.min(group)),
-        (one, other) => one.or(other),
-    }
+    let share = std::env::var(MEMORY).ok().and_then(|bytes| bytes.trim().parse().ok());
+    [system, group(), share].into_iter().flatten().min()
 }
 
 /// `MemAvailable` of `/proc/meminfo`, in bytes.

@@ -71,7 +71,11 @@ impl Predictions {
         match metric {
             // Pretraining has no class predictions; its score is computed elsewhere.
             Metric::Accuracy | Metric::Score => {
-                mean(self.correct().into_iter().map(|hit| f64::from(u8::from(hit)))).unwrap_or(0.0)
+                // A clip of which nobody knows what it holds is neither right nor wrong.
+                let judged = self.correct().into_iter().zip(self.rows()).filter(|(_, (_, targets))| {
+                    targets.iter().any(|target| *target > 0.5) || !targets.iter().any(|target| target.is_nan())
+                });
+                mean(judged.map(|(hit, _)| f64::from(u8::from(hit)))).unwrap_or(0.0)
             }
             Metric::MeanAveragePrecision => {
                 mean((0..self.classes).filter_map(|class| self.average_precision(class))).unwrap_or(0.0)

@@ -39,10 +39,16 @@ struct Settled {
 /// and 1.
 fn settle(request: &Request) -> Result<Settled, TrainError> {
     let dataset = open(request)?;
+    let (division, config) = settle_on(request, &dataset)?;
+    Ok(Settled { dataset, division, config })
+}
+
+/// The same for a data set that is open already.
+pub(super) fn settle_on(request: &Request, dataset: &Dataset) -> Result<(Division, RunConfig), TrainError> {
     if let [] | [_] = dataset.classes.as_slice() {
-        return Err(TrainError::Request(too_few_classes(request, &dataset)));
+        return Err(TrainError::Request(too_few_classes(request, dataset)));
     }
-    let recipe = recipe(request, &dataset)?;
+    let recipe = recipe(request, dataset)?;
     let fold = request.fold.or_else(|| dataset.folds().first().copied());
     let division = dataset.divide(fold, request.seed)?;
     let device = model::device(&request.device)?;
@@ -77,7 +83,7 @@ fn settle(request: &Request) -> Result<Settled, TrainError> {
         paired_with: request.paired_with.clone(),
         pretrain: None,
     };
-    Ok(Settled { dataset, division, config })
+    Ok((division, config))
 }
 
 /// Plans a run: decodes every clip that trains or validates, so that one that cannot be read is known before anything
@@ -98,12 +104,42 @@ pub(super) fn plan(
     features.prepare(&[division.train.as_slice(), &division.val].concat(), progress)?;
     let clips = ClipList::of(features.dataset(), &division, progress)?;
     config.dataset = Some(Box::new(record(&config.data, features.dataset(), &clips)));
-    let raw = model::takes_raw_features(&config.model)?.then_some(Normalisation::NONE);
-    config.normalisation = match front_end.normalisation().or(raw).or(config.recipe.normalisation) {
-        Some(given) => given,
-        None => features.statistics(&division.train)?,
-    };
+    config.normalisation = normalisation(&config, front_end, &features, &division, progress)?;
     Ok(Plan { config, features, division, clips })
+}
+
+/// The configuration of a run on all clips of a data set, and their features, without any of them decoded but those that
+/// feature statistics need.
+///
+/// # Errors
+/// As [`plan`].
+pub(super) fn to_embed(
+    request: &Request,
+    progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+) -> Result<(RunConfig, FeatureSet), TrainError> {
+    let Settled { dataset, division, mut config } = settle(request)?;
+    let front_end = front_end(&config.shape)?;
+    let features = FeatureSet::new(Arc::new(dataset), front_end, config.recipe.frames);
+    config.normalisation = normalisation(&config, front_end, &features, &division, progress)?;
+    Ok((config, features))
+}
+
+/// Feature statistics: those of the backbone or of the recipe, else those of the clips that train.
+fn normalisation(
+    config: &RunConfig,
+    front_end: FrontEnd,
+    features: &FeatureSet,
+    division: &Division,
+    progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+) -> Result<Normalisation, TrainError> {
+    let raw = model::takes_raw_features(&config.model)?.then_some(Normalisation::NONE);
+    Ok(match front_end.normalisation().or(raw).or(config.recipe.normalisation) {
+        Some(given) => given,
+        None => {
+            features.prepare(&division.train, progress)?;
+            features.statistics(&division.train)?
+        }
+    })
 }
 
 /// A resolved request, to be compared with sessions.
@@ -194,7 +230,7 @@ pub fn preview(request: &Request) -> Result<ModelConfig, TrainError> {
 }
 
 /// Opens the data set. Windows of marked recordings are as long as the clips that the recipe asks for, where it does.
-fn open(request: &Request) -> Result<Dataset, TrainError> {
+pub(super) fn open(request: &Request) -> Result<Dataset, TrainError> {
     let frames = match (request.frames, &request.recipe) {
         (Some(frames), _) => Some(frames),
         (None, Some(given)) => Some(Recipe::find(given)?.frames).filter(|frames| *frames > 0),

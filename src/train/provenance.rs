@@ -10,7 +10,13 @@ use crate::{
 
 /// The record of a run's data; `spec` is what the data set was opened by.
 pub(super) fn record(spec: &str, dataset: &Dataset, clips: &ClipList) -> DataRecord {
-    DataRecord { path: dataset.absolute_path(spec), digest: clips.digest(), found: dataset.found.clone() }
+    let corrections = dataset.corrections.as_ref().map(|corrections| corrections.record.clone());
+    DataRecord {
+        path: dataset.absolute_path(spec),
+        digest: clips.digest(),
+        found: dataset.found.clone(),
+        corrections: corrections.filter(|record| record.lines > 0),
+    }
 }
 
 /// Warnings before training begins: what looks odd, and classes without clips to train on.

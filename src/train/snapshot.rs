@@ -61,8 +61,8 @@ pub(super) fn predictions<'a>(predictions: &Predictions) -> Vec<(String, TensorD
     ANSWERS.iter().map(|name| (*name).to_owned()).zip(parts).collect()
 }
 
-/// The predictions in a checkpoint, if any.
-pub(super) fn predictions_in(checkpoint: &Checkpoint) -> Option<Predictions> {
+/// The predictions for validation clips in a checkpoint, if any: those of its last complete epoch.
+pub fn predictions_in(checkpoint: &Checkpoint) -> Option<Predictions> {
     let [scores, targets] = ANSWERS.map(|name| checkpoint.tensors.get(name));
     let classes = *scores?.shape.get(1)?;
     Some(Predictions { classes, scores: scores?.data.clone(), targets: targets?.data.clone() })

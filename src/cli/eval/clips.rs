@@ -42,9 +42,11 @@ pub(super) fn with_labels_of(config: &RunConfig, mut dataset: Dataset) -> Result
         let events = Arc::make_mut(marked).recordings.iter_mut().flat_map(|recording| &mut recording.events);
         events.for_each(|event| event.class = places[event.class]);
     }
-    for item in &mut dataset.items {
-        match &mut item.label {
+    let filed = dataset.corrections.iter_mut().flat_map(|corrections| corrections.filed.values_mut());
+    for label in dataset.items.iter_mut().map(|item| &mut item.label).chain(filed) {
+        match label {
             Label::One(class) => *class = places[*class],
+            Label::Not(classes) => classes.iter_mut().for_each(|class| *class = places[*class]),
             Label::Many(known) => known.iter_mut().for_each(|(class, _)| *class = places[*class]),
         }
     }
@@ -52,18 +54,31 @@ pub(super) fn with_labels_of(config: &RunConfig, mut dataset: Dataset) -> Result
     Ok(dataset)
 }
 
-/// What was asked for, divided into clips that the session was trained on and others.
+/// What was asked for, divided into clips that the session was trained on and others. `then` is the data set with the
+/// labels that it had when the session was trained, should they have been corrected since.
 pub(super) fn choose(
     args: &Args,
     config: &RunConfig,
     folder: &Path,
     dataset: &Dataset,
+    then: &Dataset,
     progress: data::Progress<'_>,
 ) -> Result<Chosen, CliError> {
     let known = read_clips(folder)?;
-    let is_same = is_trained_set(args, config, folder, dataset, known.as_ref(), progress)?;
+    let is_same = is_trained_set(args, config, folder, then, known.as_ref(), progress)?;
     let (name, items) = part(args, config, dataset, is_same)?;
     let mut notes = Vec::new();
+    if let Some(corrections) = &dataset.corrections {
+        notes.extend(corrections.summary.clone());
+        let lines = |dataset: &Dataset| dataset.corrections.as_ref().map_or(0, |corrections| corrections.record.lines);
+        match lines(dataset).saturating_sub(lines(then)) {
+            0 => {}
+            since => notes.push(format!(
+                "{} made since it was trained; these figures are by the corrected labels",
+                if since == 1 { "one decision was".to_owned() } else { format!("{since} decisions were") }
+            )),
+        }
+    }
     let trained: HashSet<usize> = match &known {
         Some(known) => {
             let trained = known.trained();

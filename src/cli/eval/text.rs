@@ -2,8 +2,11 @@
 
 use unicode_width::UnicodeWidthStr;
 
-use super::{super::output::column, Apart, Report, thresholds, thresholds::Goal};
-use crate::printable::printable;
+use super::{super::output::column, Apart, Report, errors, thresholds, thresholds::Goal};
+use crate::{
+    printable::printable,
+    train::{ClassReport, Interval},
+};
 
 /// Cells of the column of class names: as wide as the widest, within these bounds.
 const NAMES: (usize, usize) = (28, 48);
@@ -21,13 +24,21 @@ pub(super) fn lines(report: &Report, goal: Goal) -> Vec<String> {
     }
     lines.push(format!("mean AUC {}, d' {}", number(report.mean_auc), number(report.d_prime)));
     lines.push(String::new());
-    let widest = report.per_class.iter().map(|class| printable(&class.label).width() + 2).max().unwrap_or(0);
+    let widest = report.per_class.iter().map(|class| printable(&class.report.label).width() + 2).max().unwrap_or(0);
     let cells = widest.clamp(NAMES.0, NAMES.1);
-    lines.push(format!("{}{:>8}{:>10}{:>10}{:>10}", column("class", cells), "clips", "recall", "AP", "AUC"));
+    let head = ["clips", "recall", "precision", "AP", "AUC"].map(|name| format!("{name:>10}")).concat();
+    lines.push(format!("{}{head}   recall, 95 %", column("class", cells)));
     lines.extend(report.per_class.iter().map(|class| {
-        let (recall, precision, auc) = (number(class.recall), number(class.average_precision), number(class.auc));
-        format!("{}{:>8}{recall:>10}{precision:>10}{auc:>10}", column(&class.label, cells), class.clips)
+        let ClassReport { label, clips, recall, average_precision, auc } = &class.report;
+        let values = [*recall, class.precision, *average_precision, *auc].map(|value| format!("{:>10}", number(value)));
+        let interval = class
+            .recall_interval
+            .map_or_else(String::new, |Interval { low, high }| format!("   {low:.3} to {high:.3}"));
+        format!("{}{clips:>10}{}{interval}", column(label, cells), values.concat())
     }));
+    lines.extend(errors::confusion(report));
+    lines.extend(errors::reliability(&report.reliability));
+    lines.extend(errors::worst(&report.worst));
     if !report.chosen.is_empty() {
         lines.push(String::new());
         lines.extend(thresholds::lines(&report.chosen, goal, "these clips"));

@@ -273,7 +273,7 @@ impl Job {
         sounds.columns.push(of_sound);
         sounds.labels.push(match self.set.dataset().items[item].label {
             Label::One(class) => Some(class),
-            Label::Many(_) => None,
+            Label::Many(_) | Label::Not(_) => None,
         });
         if let Some(teaching) = &self.teaching {
             let taught = self.set.derived(item, &teaching.name, &*teaching.compute)?;

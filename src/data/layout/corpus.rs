@@ -74,6 +74,7 @@ pub fn open_corpus(specs: &[String]) -> Result<Dataset, DataError> {
         recipe: None,
         notes: Vec::new(),
         marks: None,
+        corrections: None,
     })
 }
 

@@ -62,6 +62,7 @@ fn read(root: &Path) -> Result<Reading, DataError> {
         recipe: Some("esc50"),
         notes: Vec::new(),
         marks: None,
+        corrections: None,
     };
     Ok(Reading { dataset, problems, left_out })
 }

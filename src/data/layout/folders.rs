@@ -313,6 +313,7 @@ fn dataset(root: &Path, found: Found) -> Result<Reading, DataError> {
         recipe: None,
         notes: Vec::new(),
         marks: None,
+        corrections: None,
     };
     Ok(Reading { dataset, problems, left_out })
 }

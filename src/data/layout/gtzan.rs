@@ -87,6 +87,7 @@ fn read(root: &Path) -> Result<Reading, DataError> {
         recipe: Some("gtzan"),
         notes,
         marks: None,
+        corrections: None,
     };
     Ok(Reading { dataset, problems, left_out })
 }

@@ -69,6 +69,9 @@ fn folded(name: &str) -> String {
 fn relabel(label: &mut Label, places: &[usize]) {
     match label {
         Label::One(class) => *class = places.get(*class).copied().unwrap_or(*class),
+        Label::Not(classes) => {
+            classes.iter_mut().for_each(|class| *class = places.get(*class).copied().unwrap_or(*class))
+        }
         Label::Many(known) => {
             let mut joined: BTreeMap<usize, bool> = BTreeMap::new();
             for (class, here) in known.iter() {

@@ -156,6 +156,7 @@ fn read(
         recipe: None,
         notes: Vec::new(),
         marks: None,
+        corrections: None,
     };
     Ok(Reading { dataset, problems, left_out })
 }

@@ -114,6 +114,7 @@ fn read(path: &Path, options: &Options) -> Result<Reading, DataError> {
         recipe: None,
         notes: marked.notes(),
         marks: Some(Arc::new(marked)),
+        corrections: None,
     };
     Ok(Reading { dataset, problems, left_out })
 }

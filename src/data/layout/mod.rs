@@ -28,7 +28,9 @@ pub use corpus::open_corpus;
 pub use glance::{Glance, glance};
 pub use walk::Listing;
 
-use super::{DataError, Dataset, Item, LeftOut, Problem, Reason, Source, marks, problem};
+use super::{
+    Corrected, CorrectionsFile, DataError, Dataset, Item, LeftOut, Problem, Reason, Source, corrections, marks, problem,
+};
 use table::rows;
 use walk::{Tree, ending_in, entries, file_name, tree};
 
@@ -84,7 +86,15 @@ pub fn open(spec: &str) -> Result<Dataset, DataError> {
 /// # Errors
 /// As [`open`].
 pub fn open_with(spec: &str, options: &marks::Options) -> Result<Dataset, DataError> {
-    let Reading { mut dataset, problems, .. } = read_with(spec, options)?;
+    open_corrected(spec, options, Corrected::Now)
+}
+
+/// As [`open_with`], with those of a person's corrections that are asked for.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_corrected(spec: &str, options: &marks::Options, which: Corrected) -> Result<Dataset, DataError> {
+    let Reading { mut dataset, problems, .. } = read_corrected(spec, options, which)?;
     problem::refuse(spec, &problems)?;
     dataset.notes.extend(problems.iter().map(Problem::to_string));
     Ok(dataset)
@@ -103,8 +113,21 @@ pub fn read(spec: &str) -> Result<Reading, DataError> {
 /// # Errors
 /// As [`read`].
 pub fn read_with(spec: &str, options: &marks::Options) -> Result<Reading, DataError> {
+    read_corrected(spec, options, Corrected::Now)
+}
+
+/// Reads a data set and corrects its labels.
+fn read_corrected(spec: &str, options: &marks::Options, which: Corrected) -> Result<Reading, DataError> {
+    let (mut reading, at) = read_filed(spec, options)?;
+    let file = CorrectionsFile::of(&reading.dataset.name, at.as_deref(), corrections::folder_of_user());
+    reading.problems.extend(corrections::apply(&mut reading.dataset, file, which)?);
+    Ok(reading)
+}
+
+/// Reads a data set as its files say it, and where it was found.
+fn read_filed(spec: &str, options: &marks::Options) -> Result<(Reading, Option<PathBuf>), DataError> {
     if spec == demo::NAME {
-        return Ok(Reading { dataset: demo::dataset(), problems: Vec::new(), left_out: Vec::new() });
+        return Ok((Reading { dataset: demo::dataset(), problems: Vec::new(), left_out: Vec::new() }, None));
     }
     let path = Path::new(spec);
     if let Err(source) = fs::metadata(path) {
@@ -134,7 +157,7 @@ pub fn read_with(spec: &str, options: &marks::Options) -> Result<Reading, DataEr
         reading.dataset.notes.push(format!("{}: the data set was found here", at.display()));
     }
     reading.problems.extend(labels::tidy(&mut reading.dataset, spec));
-    Ok(reading)
+    Ok((reading, Some(at)))
 }
 
 /// The folder of the data set, which is the one given or the only one with sounds in it, as archives unpack; and its layout.

@@ -134,6 +134,7 @@ fn read(root: &Path) -> Result<Reading, DataError> {
         recipe: Some("openmic"),
         notes,
         marks: None,
+        corrections: None,
     };
     Ok(Reading { dataset, problems, left_out })
 }

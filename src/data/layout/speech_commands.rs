@@ -91,6 +91,7 @@ fn read(root: &Path) -> Result<Reading, DataError> {
         recipe,
         notes: Vec::new(),
         marks: None,
+        corrections: None,
     };
     Ok(Reading { dataset, problems, left_out })
 }

@@ -62,6 +62,7 @@ fn read(root: &Path) -> Result<Reading, DataError> {
         recipe: Some("urbansound8k"),
         notes: Vec::new(),
         marks: None,
+        corrections: None,
     };
     Ok(Reading { dataset, problems, left_out })
 }

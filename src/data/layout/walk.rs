@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::data::{DataError, LeftOut, Reason};
+use crate::data::{DataError, LeftOut, Reason, corrections::is_corrections};
 
 /// Endings of the files that [`crate::audio::load`] decodes.
 pub(super) const SOUND_ENDINGS: &[&str] = crate::audio::SOUND_ENDINGS;
@@ -53,7 +53,9 @@ pub(super) fn file_name(path: &Path) -> String {
 }
 
 fn is_housekeeping(path: &Path) -> bool {
-    HOUSEKEEPING.contains(&file_name(path).to_lowercase().as_str())
+    let name = file_name(path).to_lowercase();
+    // What a person decided about a data set's labels is no part of the set.
+    HOUSEKEEPING.contains(&name.as_str()) || is_corrections(&name)
 }
 
 /// Why a file that is no sound is not used.

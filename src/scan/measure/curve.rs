@@ -1,6 +1,7 @@
 //! Which threshold: the one with the best F1, or the lowest that keeps a wanted precision.
 
 use super::Counts;
+use crate::train;
 
 /// A detection's score, and whether it is right.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -49,16 +50,9 @@ fn cumulated(scored: &[Scored]) -> Vec<(f32, u64, u64)> {
     all
 }
 
-/// Lower bound of a share of which `right` of `all` were seen, at `z` standard deviations (E. B. Wilson, 1927). With `z` = 0
-/// the share itself.
+/// Lower bound of a share of which `right` of `all` were seen, at `z` standard deviations. With `z` = 0 the share itself.
 pub fn wilson(right: u64, all: u64, z: f64) -> f64 {
-    if all == 0 {
-        return 0.0;
-    }
-    let (n, share) = (all as f64, right as f64 / all as f64);
-    let middle = share + z * z / (2.0 * n);
-    let spread = z * (share * (1.0 - share) / n + z * z / (4.0 * n * n)).sqrt();
-    ((middle - spread) / (1.0 + z * z / n)).max(0.0)
+    train::wilson(right, all, z).low
 }
 
 /// The lowest threshold from which on the share of right detections is at least `precision`, as far as that can be said at

@@ -208,6 +208,12 @@ pub enum Action {
     DeleteSession,
     /// Read the list of sessions again.
     Refresh,
+    /// Watch a sweep, by its file; without one, the sweep whose sessions these are.
+    WatchSweep(Option<PathBuf>),
+    /// Show the list of sessions again in place of a sweep.
+    LeaveSweep,
+    /// List a sweep's tasks in the next state only, or all.
+    NextFilter,
     /// Listen to the microphone, or to a file.
     Listen(Option<PathBuf>),
     /// Hold the waterfall still, or continue it.

@@ -147,6 +147,20 @@ pub static BINDINGS: &[Binding] = bindings! {
         [letter('d'), key(KeyCode::Delete)] Action::DeleteSession, "delete it, after a question", "delete";
         [letter('E')] Action::ExportSession, "export it: one ONNX file, or a folder", "export";
         [letter('u')] Action::Refresh, "read the list again";
+        [letter('w')] Action::WatchSweep(None), "watch the sweep whose sessions these are";
+    }
+    Context::Sweep => {
+        [key(KeyCode::Up), letter('k')] Action::Move(Move::Up), "the task above";
+        [key(KeyCode::Down), letter('j')] Action::Move(Move::Down), "the task below", "move";
+        [key(KeyCode::PageUp)] Action::Move(Move::PageUp), "a page up";
+        [key(KeyCode::PageDown)] Action::Move(Move::PageDown), "a page down";
+        [key(KeyCode::Home), letter('g')] Action::Move(Move::Home), "the first task";
+        [key(KeyCode::End), letter('G')] Action::Move(Move::End), "the last task";
+        [key(KeyCode::Enter)] Action::OpenSession, "open its session in the side in focus and look at its curves on Train", "curves";
+        [letter('a')] Action::ChooseSession(Side::A), "make its session A ●", "as A";
+        [letter('b')] Action::ChooseSession(Side::B), "make its session B ▲", "as B";
+        [letter('f')] Action::NextFilter, "list running, failed, waiting or finished tasks only, or all", "only";
+        [key(KeyCode::Esc), letter('w')] Action::LeaveSweep, "back to the list of sessions", "sessions";
     }
     DATA => {
         [key(KeyCode::Up), letter('k')] Action::Move(Move::Up), "the row above";

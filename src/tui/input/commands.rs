@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use super::action::{Action, Screen};
-use crate::{session::OnNan, train::Request, tui::text};
+use crate::{train::Request, tui::text};
 
 /// Commands, their arguments, and what they do: for the parser's errors and the help.
-pub const COMMANDS: [(&str, &str, &str); 21] = [
+pub const COMMANDS: [(&str, &str, &str); 22] = [
     ("data", "D", "train on a folder, a manifest, or demo"),
     ("model", "M", "adapt box, ced-tiny or other names, a file, a session"),
     ("method", "X", "aat, full, aat-m, partial, prompt, lora, bitfit or head"),
@@ -25,6 +25,7 @@ pub const COMMANDS: [(&str, &str, &str); 21] = [
     ("graphics", "NAME", "draw the spectrogram with half, octant or kitty"),
     ("mouse", "on|off", "off leaves the mouse to the terminal, to select text"),
     ("sessions", "", "what ran"),
+    ("sweep", "[FILE]", "watch a sweep, by its file or the one of these sessions"),
     ("help", "", "keys and commands"),
     ("quit", "", "leave, asking if something would be lost"),
     ("quit!", "", "leave now; what runs can be resumed"),
@@ -92,6 +93,7 @@ pub fn parse(line: &str) -> Result<Option<Action>, String> {
             _ => return Err(format!("mouse is on or off, not \"{}\"", text::clean(rest))),
         },
         "sessions" => Action::Show(Screen::Sessions),
+        "sweep" => Action::WatchSweep(path()),
         "help" => Action::Help,
         "quit" | "q" => Action::Quit,
         "quit!" | "q!" => Action::QuitNow,
@@ -107,47 +109,11 @@ pub fn parse(line: &str) -> Result<Option<Action>, String> {
 /// # Errors
 /// When the name is unknown or the value is invalid.
 pub fn set(setup: &mut Request, name: &str, value: &str) -> Result<(), String> {
-    fn optional<T: std::str::FromStr>(name: &str, value: &str) -> Result<Option<T>, String> {
-        match value {
-            "default" => Ok(None),
-            _ => value.parse().map(Some).map_err(|_| format!("{name} cannot be \"{}\"", text::clean(value))),
-        }
+    if !SETTINGS.contains(&name) {
+        return Err(format!("no setting \"{}\"; there are {}", text::clean(name), SETTINGS.join(", ")));
     }
-    fn yes(name: &str, value: &str) -> Result<bool, String> {
-        match value {
-            "yes" => Ok(true),
-            "no" | "default" => Ok(false),
-            _ => Err(format!("{name} is yes or no, not \"{}\"", text::clean(value))),
-        }
-    }
-    let usual = Request::default();
-    match name {
-        "epochs" => setup.epochs = optional(name, value)?,
-        "batch" => setup.batch = optional(name, value)?,
-        "micro-batch" => setup.micro_batch = optional(name, value)?,
-        "lr" => setup.lr = optional(name, value)?,
-        "fold" => setup.fold = optional(name, value)?,
-        "recipe" => setup.recipe = optional(name, value)?,
-        "frames" => setup.frames = optional(name, value)?,
-        "stride" => setup.stride = optional(name, value)?,
-        "seed" => setup.seed = optional(name, value)?.unwrap_or(usual.seed),
-        "device" => setup.device = optional(name, value)?.unwrap_or(usual.device),
-        "dtype" => setup.dtype = optional(name, value)?.unwrap_or(usual.dtype),
-        "norms-every" => setup.norms_every = optional(name, value)?.unwrap_or(usual.norms_every),
-        "recompute" => setup.recompute = optional(name, value)?.unwrap_or(usual.recompute),
-        "label-column" => setup.marks.label_column = optional(name, value)?,
-        "marked-in-full" => setup.marks.marked_in_full = yes(name, value)?,
-        "trust-detections" => setup.marks.trust_detections = yes(name, value)?,
-        "on-nan" => {
-            setup.on_nan = match value {
-                "stop" | "default" => OnNan::Stop,
-                "skip" => OnNan::Skip,
-                _ => return Err(format!("on-nan is stop or skip, not \"{}\"", text::clean(value))),
-            }
-        }
-        _ => return Err(format!("no setting \"{}\"; there are {}", text::clean(name), SETTINGS.join(", "))),
-    }
-    Ok(())
+    let outcome = if value == "default" { setup.reset(name) } else { setup.set(name, value) };
+    outcome.map_err(|problem| text::clean(&problem))
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ pub fn wanted(line: &str, themes: &[String]) -> Option<Wanted> {
     if let Some(word) = after("mouse") {
         return made(word, own(&["on", "off"]), false, false);
     }
-    if let Some(word) = ["listen", "scan", "teach", "export"].into_iter().find_map(after) {
+    if let Some(word) = ["listen", "scan", "teach", "export", "sweep"].into_iter().find_map(after) {
         return made(word, Vec::new(), false, true);
     }
     let setting = after("set")?;

@@ -17,6 +17,8 @@ pub enum Context {
     In(LivePanel),
     /// In the browser of folders.
     Browser,
+    /// While a sweep is watched on the Sessions screen.
+    Sweep,
     /// While the keys are shown.
     Help,
     /// While a question is asked.
@@ -29,7 +31,7 @@ pub enum Context {
 
 impl Context {
     /// Every context, in the order of the documentation.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Everywhere,
         Self::On(Screen::Train),
         Self::On(Screen::Layers),
@@ -40,6 +42,7 @@ impl Context {
         Self::In(LivePanel::Bookmarks),
         Self::In(LivePanel::Teach),
         Self::On(Screen::Sessions),
+        Self::Sweep,
         Self::On(Screen::Data),
         Self::On(Screen::Scan),
         Self::Clip,
@@ -57,6 +60,7 @@ impl Context {
             Self::On(screen) => screen.name(),
             Self::In(part) => part.name(),
             Self::Clip => "With a clip",
+            Self::Sweep => "Sessions: a sweep",
             Self::Browser => "In the browser of folders",
             Self::Help => "In the help",
             Self::Question => "At a question",

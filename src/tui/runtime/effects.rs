@@ -20,14 +20,15 @@ use super::{
     live_files::{self, Taught},
     names,
     preferences::Keeper,
-    session_files,
+    session_files::{self, resolved},
+    sweep_watch::SweepWatch,
 };
 use crate::{
     clock,
     model::{self, hub},
     plot,
     session::Store,
-    train::{self, Command, Launch, Request, Trainer},
+    train::{self, Command, Launch, Trainer},
     tui::{
         state::{data_view::DataView, ticket::Ticket},
         terminal::signals,
@@ -76,6 +77,8 @@ pub struct EffectRunner {
     /// The current listen task.
     listen_task: Option<ListenTask>,
     taught: Taught,
+    /// The sweep that is watched.
+    sweep: Option<SweepWatch>,
     jobs: Jobs,
     clips: ClipLoader,
     speaker: Speaker,
@@ -108,6 +111,7 @@ impl EffectRunner {
             clerk,
             listen_task: None,
             taught: Taught::default(),
+            sweep: None,
             jobs: Jobs::default(),
             clips: ClipLoader::default(),
             speaker: Speaker::default(),
@@ -127,6 +131,11 @@ impl EffectRunner {
             Effect::Open(ticket, path) => {
                 return self.ask(move |_| Message::Opened(ticket, session_files::open(&path).map(Box::new)));
             }
+            Effect::WatchSweep(ticket, file) => {
+                let work = self.sweep.insert(SweepWatch::default()).work(ticket, file);
+                return self.spawn("sweep", work);
+            }
+            Effect::LeaveSweep => self.sweep = None,
             Effect::Remove(path) => {
                 return self.ask(move |store| {
                     let removed = store.remove(&path).map(|_left| clock::now_ms()).map_err(|error| error.to_string());
@@ -371,9 +380,4 @@ impl EffectRunner {
             trainer.command(Some(run), command);
         }
     }
-}
-
-/// The request, with a session's name as model replaced by its folder.
-fn resolved(store: &Store, request: Request) -> Request {
-    Request { model: store.model(&request.model), ..request }
 }

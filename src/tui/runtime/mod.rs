@@ -14,9 +14,11 @@ mod names;
 mod preferences;
 mod scan_task;
 mod session_files;
+mod sweep_watch;
 
 use std::{
     io::{self, Write},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -70,6 +72,8 @@ pub struct Options {
     pub theme: Option<String>,
     /// The graphics of the spectrogram, by name; `auto` queries the terminal; `None`: as last time.
     pub graphics: Option<String>,
+    /// The file of a sweep to watch.
+    pub sweep: Option<PathBuf>,
 }
 
 /// Why the workbench could not open or continue.
@@ -156,6 +160,7 @@ pub fn run(options: Options) -> Result<(), TuiError> {
         // One message: a second one would take its place at once.
         first.push(Message::trouble(problems.join("; ")));
     }
+    first.extend(options.sweep.map(|file| Message::Do(Action::WatchSweep(Some(file)))));
     first.into_iter().for_each(|message| handle(&mut app, &mut runner, message));
     let ended = match app.quitting {
         true => Ok(()),

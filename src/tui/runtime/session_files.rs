@@ -1,16 +1,23 @@
-//! Sessions on the disk, for the workbench.
+//! Reads sessions for the list and for the screen.
 
 use std::path::Path;
 
 use crate::{
     clock,
     session::{self, SessionInfo, Status, Store},
+    train::Request,
     tui::{
         state::{run_slot::Opened, sessions::Listing},
         text,
     },
 };
 
+/// The request, with a session's name as model replaced by its folder.
+pub(super) fn resolved(store: &Store, request: Request) -> Request {
+    Request { model: store.model(&request.model), ..request }
+}
+
+/// Every session, as the list shows it.
 pub(super) fn list(store: &Store) -> Result<Vec<Listing>, String> {
     let sessions = store.list().map_err(|error| error.to_string())?;
     Ok(sessions.into_iter().map(listing).collect())
@@ -35,6 +42,7 @@ fn listing(info: SessionInfo) -> Listing {
     }
 }
 
+/// Reads a session, to show it.
 pub(super) fn open(path: &Path) -> Result<Opened, String> {
     let state = session::load(path).map_err(|error| error.to_string())?;
     if state.config.is_none() {

@@ -13,6 +13,7 @@ use super::{
     run_slot::RunSlot,
     scanning::Scanning,
     sessions::Sessions,
+    sweep::SweepTable,
     ticket::{Ticket, Tickets},
 };
 use crate::{
@@ -110,6 +111,8 @@ pub struct App {
     pub live: Listening,
     /// The Sessions screen.
     pub sessions: Sessions,
+    /// The sweep on the Sessions screen, in place of the list.
+    pub sweep: Option<SweepTable>,
     /// The Data screen.
     pub data: DataScreen,
     /// The Scan screen.
@@ -161,6 +164,7 @@ impl App {
             shape_asked: None,
             live: Listening::default(),
             sessions: Sessions::default(),
+            sweep: None,
             data: DataScreen::default(),
             scanning: Scanning::default(),
             overlay: None,
@@ -265,6 +269,9 @@ impl App {
             Some(Overlay::Export(_)) => vec![Context::Export],
             None if self.screen == Screen::Live => {
                 vec![Context::In(self.live.panel), Context::On(self.screen), Context::Everywhere]
+            }
+            None if self.screen == Screen::Sessions && self.sweep.is_some() => {
+                vec![Context::Sweep, Context::Everywhere]
             }
             None if self.screen == Screen::Data && self.data.browser.is_some() => {
                 vec![Context::Browser, Context::Everywhere]

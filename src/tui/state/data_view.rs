@@ -140,6 +140,7 @@ fn present(label: &Label) -> Vec<usize> {
     match label {
         Label::One(class) => vec![*class],
         Label::Many(known) => known.iter().filter(|(_, here)| *here).map(|(class, _)| *class).collect(),
+        Label::Not(_) => Vec::new(),
     }
 }
 

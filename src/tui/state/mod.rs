@@ -17,5 +17,6 @@ pub mod preferences;
 pub mod run_slot;
 pub mod scanning;
 pub mod sessions;
+pub mod sweep;
 pub mod teaching;
 pub mod ticket;

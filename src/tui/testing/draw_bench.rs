@@ -74,21 +74,14 @@ impl Stage {
 /// Clips of the sets that Data is drawn with.
 const CLIPS: [(usize, &str); 2] = [(2_000, "Data, 2,000 clips"), (50_000, "Data, 50,000 clips")];
 
-/// Every screen, with two long runs, a full waterfall, some sessions, and data of two sizes with a clip that plays.
+/// Every screen, with two long runs, a full waterfall, some sessions, and data of two sizes with a clip that plays; and a sweep of
+/// a thousand tasks.
 ///
 /// # Errors
 /// Never: nothing is written.
 pub fn stages(size: (u16, u16), graphics: Graphics) -> io::Result<Vec<Stage>> {
-    let stage = |screen: Screen, name: &'static str, clips: usize| -> io::Result<Stage> {
-        let mut app = fixture::training(size, (960, 960));
-        fixture::listening(&mut app);
-        update(&mut app, Message::Sessions(Ok(fixture::listings())));
-        (app.screen, app.graphics) = (screen, graphics);
-        if screen == Screen::Data {
-            data_fixture::show(&mut app, clips, clips);
-            data_fixture::decoded(&mut app);
-            update(&mut app, Message::Do(Action::SortClips));
-        }
+    let stage = |name: &'static str, mut app: App| -> io::Result<Stage> {
+        app.graphics = graphics;
         let written = Counter::default();
         let viewport = Viewport::Fixed(Rect::new(0, 0, size.0, size.1));
         let backend = CrosstermBackend::new(written.clone());
@@ -98,7 +91,23 @@ pub fn stages(size: (u16, u16), graphics: Graphics) -> io::Result<Vec<Stage>> {
         stage.draw()?;
         Ok(stage)
     };
+    let of_screen = |screen: Screen| {
+        let mut app = fixture::training(size, (960, 960));
+        fixture::listening(&mut app);
+        update(&mut app, Message::Sessions(Ok(fixture::listings())));
+        app.screen = screen;
+        app
+    };
+    let of_data = |clips: usize| {
+        let mut app = of_screen(Screen::Data);
+        app.graphics = graphics;
+        data_fixture::show(&mut app, clips, clips);
+        data_fixture::decoded(&mut app);
+        update(&mut app, Message::Do(Action::SortClips));
+        app
+    };
     let others = Screen::ALL.into_iter().filter(|screen| *screen != Screen::Data);
-    let others = others.map(|screen| stage(screen, screen.name(), 0));
-    others.chain(CLIPS.map(|(clips, name)| stage(Screen::Data, name, clips))).collect()
+    let others = others.map(|screen| stage(screen.name(), of_screen(screen)));
+    let data = CLIPS.map(|(clips, name)| stage(name, of_data(clips)));
+    others.chain(data).chain([stage("Sweep", fixture::watching(size, 100))]).collect()
 }

@@ -58,6 +58,10 @@ pub enum Effect {
     List,
     /// Read a session.
     Open(Ticket, PathBuf),
+    /// Watch a sweep, by its file; without one, the sweep whose sessions these are.
+    WatchSweep(Ticket, Option<PathBuf>),
+    /// Stop watching it.
+    LeaveSweep,
     /// Delete a session.
     Remove(PathBuf),
     /// Determine the shape of the model that would be trained.

@@ -9,6 +9,7 @@ use crate::{
     infer::{Mix, Replay},
     live::{Bookmark, Lesson, LiveEvent, Overview},
     model::ModelConfig,
+    sweep::Snapshot,
     train::News,
     tui::{
         input::{
@@ -45,6 +46,8 @@ pub enum Message {
     RunOver(Ticket, Option<String>),
     /// The sessions were read.
     Sessions(Result<Vec<Listing>, String>),
+    /// Where the tasks of the watched sweep stand, or why it cannot be read.
+    Sweep(Ticket, Result<Arc<Snapshot>, String>),
     /// The requested session was read.
     Opened(Ticket, Result<Box<Opened>, String>),
     /// The session in this folder was deleted at this time, ms since the Unix epoch; or why it was not.

@@ -12,6 +12,7 @@ mod pointer;
 mod runs;
 mod scan;
 mod sessions;
+mod sweep;
 
 pub(super) use live::{blocks, desk_side, has_adapters};
 
@@ -33,6 +34,7 @@ use crate::{
             command_line::CommandLine,
             layers::Layers,
             run_slot::Purpose,
+            sweep::SweepTable,
         },
     },
 };
@@ -90,6 +92,7 @@ fn handle(app: &mut App, message: Message) -> Vec<Effect> {
             }
             return if app.sessions.was_read() { vec![Effect::List] } else { Vec::new() };
         }
+        Message::Sweep(ticket, read) => sweep::read(app, ticket, read),
         Message::Opened(ticket, opened) => return sessions::opened(app, ticket, opened.map(|opened| *opened)),
         Message::Removed(path, removed) => return sessions::removed(app, &path, removed),
         Message::Shape(ticket, shape) => {
@@ -280,6 +283,9 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         Action::Refresh if app.screen == Screen::Data => return data::read(app),
         Action::Refresh => return list(app),
         Action::Scrub(steps) if app.screen == Screen::Live => return live::scrub(app, steps),
+        Action::WatchSweep(file) => return sweep::watch(app, file),
+        Action::LeaveSweep => return sweep::leave(app),
+        Action::NextFilter => app.sweep.iter_mut().for_each(SweepTable::next_filter),
         Action::PlayClip | Action::SwitchSound | Action::LoopClip | Action::Scrub(_) | Action::Louder(_) => {
             return clips::act(app, &action);
         }
@@ -385,7 +391,10 @@ fn go(app: &mut App, to: Move) -> Vec<Effect> {
         },
         (None, Screen::Parameters) => app.parameters.go(to, PAGE),
         (None, Screen::Live) => return live::go(app, to),
-        (None, Screen::Sessions) => app.sessions.go(to, PAGE),
+        (None, Screen::Sessions) => match &mut app.sweep {
+            Some(table) => table.go(to, PAGE),
+            None => app.sessions.go(to, PAGE),
+        },
         (None, Screen::Data) => return data::go(app, to),
         (None, Screen::Scan) => return scan::go(app, to),
     }

@@ -1,6 +1,6 @@
 //! Updates of the list of sessions, and results of reading and deleting.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{Effect, list, live, notify, runs};
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
         state::{
             app::{App, Overlay, Pending},
             run_slot::{Opened, Opening, Purpose, RunSlot},
+            sweep::SweepTable,
             ticket::Ticket,
         },
     },
@@ -18,9 +19,21 @@ use crate::{
 /// How often a session is read again because newer events are known than were read.
 const EARLY: u8 = 8;
 
+/// The session under the cursor, in the list or in the watched sweep.
+fn selected(app: &mut App) -> Option<PathBuf> {
+    match app.sweep.as_ref().map(SweepTable::selected) {
+        None => app.sessions.selected().map(|session| session.path.clone()),
+        Some(Ok(path)) => Some(path),
+        Some(Err(why)) => {
+            notify(app, why, false);
+            None
+        }
+    }
+}
+
 /// Reads the session under the cursor into a side.
 pub(super) fn open_selected(app: &mut App, side: Side, purpose: Purpose) -> Vec<Effect> {
-    let Some(path) = app.sessions.selected().map(|session| session.path.clone()) else { return Vec::new() };
+    let Some(path) = selected(app) else { return Vec::new() };
     let other = side.other();
     if app.slot(side).is_busy() {
         notify(

@@ -51,7 +51,10 @@ pub fn draw(app: &App, buffer: &mut Buffer) -> Option<Picture> {
         Screen::Layers => screens::layers::draw(app, body, buffer),
         Screen::Parameters => screens::parameters::draw(app, body, buffer),
         Screen::Live => picture = screens::live::draw(app, body, buffer),
-        Screen::Sessions => screens::sessions::draw(app, body, buffer),
+        Screen::Sessions => match &app.sweep {
+            Some(table) => screens::sweep::draw(table, app, body, buffer),
+            None => screens::sessions::draw(app, body, buffer),
+        },
         Screen::Data => picture = screens::data::draw(app, body, buffer),
         Screen::Scan => picture = screens::scan::draw(app, body, buffer),
     }

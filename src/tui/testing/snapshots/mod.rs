@@ -182,6 +182,52 @@ fn sessions() {
 }
 
 #[test]
+fn sweeps() {
+    both_sizes("sweep_reading", |size| {
+        let mut app = fixture::app(size);
+        act(&mut app, [Action::WatchSweep(Some("/sweeps/table.toml".into()))]);
+        app
+    });
+    both_sizes("sweep_unreadable", |size| {
+        let mut app = fixture::app(size);
+        let effects = update(&mut app, Message::Do(Action::WatchSweep(None)));
+        let [Effect::WatchSweep(ticket, None)] = effects.as_slice() else { unreachable!("{effects:?}") };
+        let why = "no sweep was run in /sessions; type :sweep and the sweep's file".to_owned();
+        update(&mut app, Message::Sweep(*ticket, Err(why)));
+        app
+    });
+    both_sizes("sweep", |size| {
+        let mut app = fixture::watching(size, 3);
+        act(&mut app, [Move::Down, Move::Down].map(Action::Move));
+        app
+    });
+    both_sizes("sweep_failed_only", |size| {
+        let mut app = fixture::watching(size, 30);
+        act(&mut app, [Action::NextFilter, Action::NextFilter]);
+        app
+    });
+}
+
+/// Enter opens the session of the task under the cursor; one that has not begun is said to have none; Esc goes back.
+#[test]
+fn a_task_of_a_sweep_is_opened_as_any_session() {
+    let mut app = fixture::watching(LARGE, 3);
+    let effects = update(&mut app, Message::Do(Action::OpenSession));
+    let [Effect::Open(_, path)] = effects.as_slice() else { unreachable!("{effects:?}") };
+    let name = path.file_name().unwrap().to_string_lossy().into_owned();
+    assert!(path.starts_with("/sweeps/table-sweep") && name.starts_with("head-f1-s1-"), "{name}");
+    act(&mut app, [Move::Down; 11].map(Action::Move));
+    assert!(update(&mut app, Message::Do(Action::OpenSession)).is_empty());
+    assert!(app.notice.as_ref().unwrap().text.contains("has no session yet"));
+    let effects = update(&mut app, Message::Do(Action::LeaveSweep));
+    assert!(app.sweep.is_none() && effects.contains(&Effect::LeaveSweep) && effects.contains(&Effect::List));
+    // A late reading of the sweep that was left changes nothing.
+    let before = fixture::watching(LARGE, 1).sweep.unwrap();
+    update(&mut app, Message::Sweep(before.ticket, Ok(before.snapshot.unwrap())));
+    assert!(app.sweep.is_none());
+}
+
+#[test]
 fn exporting() {
     let asked = |size| {
         let mut app = on(fixture::app(size), Screen::Sessions);
@@ -248,6 +294,7 @@ fn a_frame_never_panics_at_any_size() {
             update(&mut app, Message::Sessions(Ok(fixture::listings())));
             act(&mut app, [Action::Freeze, Action::Help]);
             frame(&app);
+            frame(&fixture::watching((width, height), 7));
             if screen == Screen::Scan {
                 super::data_fixture::scanning(&mut app);
                 act(&mut app, [Action::Cancel, Action::Threshold(-3), Action::Choose]);

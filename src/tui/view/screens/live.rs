@@ -198,7 +198,10 @@ fn strip(app: &App, area: Rect, buffer: &mut Buffer) {
     for y in columns.y..columns.bottom() {
         buffer.set_string(x, y, "┃", theme.accent());
     }
-    let words = |seconds: f64| text::left(&text::clock(seconds), usize::from(TICKS) - 1);
+    let words = |seconds: f64| match seconds {
+        hours if hours >= 3600.0 => format!("{}h{:02}", hours as u64 / 3600, hours as u64 / 60 % 60),
+        minutes => text::clock(minutes),
+    };
     buffer.set_string(area.x, area.y, words(app.live.position_s), theme.strong());
     buffer.set_string(area.x, area.y + 1, words(overview.seconds), theme.dim());
 }

@@ -8,6 +8,7 @@ pub mod live;
 pub mod parameters;
 pub mod scan;
 pub mod sessions;
+pub mod sweep;
 pub mod train;
 
 use ratatui::{
@@ -20,7 +21,7 @@ use crate::{
     session::Status,
     tui::{
         input::action::Screen,
-        state::{app::App, run_slot::RunSlot},
+        state::{app::App, run_slot::RunSlot, sweep::SweepTable},
         text,
     },
 };
@@ -86,6 +87,10 @@ pub fn footer_right(app: &App) -> Line<'static> {
         Screen::Train | Screen::Layers => {
             let pace: f64 = app.slots.iter().filter(|slot| slot.is_busy()).filter_map(RunSlot::pace).sum();
             if pace > 0.0 { Line::styled(format!("{pace:.1} steps/s"), theme.dim()) } else { Line::default() }
+        }
+        Screen::Sessions if app.sweep.is_some() => {
+            let n = app.sweep.as_ref().map_or(0, SweepTable::len);
+            Line::styled(format!("{n} task{}", if n == 1 { "" } else { "s" }), theme.dim())
         }
         Screen::Sessions => {
             let n = app.sessions.list.as_ref().map_or(0, Vec::len);

@@ -1,0 +1,138 @@
+//! `aat-tui features --embeddings`: the vectors that a model makes of sound files, before its head.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use npyz::WriterBuilder as _;
+use serde::Serialize;
+
+use super::{
+    super::{CliError, Output, run_args::Place},
+    faults,
+};
+use crate::{
+    atomic,
+    audio::{self, FRAME_SHIFT, Note, SAMPLE_RATE},
+    infer::{Classifier, InferError},
+};
+
+/// Windows that go through the model at once.
+const BATCH: usize = 8;
+
+/// A row of the table of names.
+#[derive(Serialize)]
+struct Name {
+    row: usize,
+    file: String,
+    start: f64,
+    end: f64,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Report {
+    Written { file: String, npy: String, row: usize, rows: usize, width: usize, notes: Vec<Note> },
+    Failed { file: String, error: String },
+}
+
+/// Writes `embeddings.npy`, float32 (windows, width), and `embeddings.csv`, which names the file and the seconds of each row.
+/// A file longer than the model's window gives a row for each window, one after another.
+///
+/// # Errors
+/// When the model cannot be opened, or a file could not be read or written.
+pub(super) fn run(
+    session: &str,
+    files: &[PathBuf],
+    out: &Path,
+    place: &Place,
+    device: &str,
+    mut output: Output,
+) -> Result<(), CliError> {
+    let mut classifier = Classifier::open(session, &place.store(), device)?;
+    let width = classifier.width();
+    let path = out.join("embeddings.npy");
+    let (mut vectors, mut names, mut failed): (Vec<f32>, Vec<Name>, Vec<String>) = Default::default();
+    for file in files {
+        let made = audio::load_noted(file).map_err(InferError::from).and_then(|clip| {
+            let spans = spans(&classifier, clip.samples.len());
+            let mut rows = Vec::with_capacity(spans.len() * width);
+            for some in spans.chunks(BATCH) {
+                let mels: Vec<_> =
+                    some.iter().map(|[from, to]| classifier.log_mel(&clip.samples[*from..*to])).collect();
+                rows.extend(classifier.embed(&mels)?.0);
+            }
+            Ok((spans, rows, clip.notes))
+        });
+        let file = file.display().to_string();
+        match made {
+            Ok((spans, rows, notes)) => {
+                let (row, count) = (names.len(), spans.len());
+                let seconds = |sample: usize| sample as f64 / f64::from(SAMPLE_RATE);
+                names.extend(spans.into_iter().enumerate().map(|(at, [from, to])| Name {
+                    row: row + at,
+                    file: file.clone(),
+                    start: seconds(from),
+                    end: seconds(to),
+                }));
+                vectors.extend(rows);
+                output.line(format!(
+                    "{file}: row {row}{}",
+                    if count > 1 { format!(" to {}", row + count - 1) } else { String::new() }
+                ))?;
+                notes.iter().try_for_each(|note| output.line(format!("  {file}: {note}")))?;
+                let npy = path.display().to_string();
+                output.object(&Report::Written { file, npy, row, rows: count, width, notes })?;
+            }
+            Err(error) => {
+                output.line(format!("not in it: {error}"))?;
+                output.object(&Report::Failed { file, error: error.to_string() })?;
+                failed.push(error.to_string());
+            }
+        }
+    }
+    if !names.is_empty() {
+        write(&path, &vectors, width).map_err(|error| CliError::Failed(format!("{}: {error}", path.display())))?;
+        let table = out.join("embeddings.csv");
+        table_of(&table, &names).map_err(|error| CliError::Failed(format!("{}: {error}", table.display())))?;
+        output.line(format!("{} ({}, {width}), {}", path.display(), names.len(), table.display()))?;
+    }
+    faults(&failed, files.len())
+}
+
+/// Where windows begin and end, in samples: one after another, the last one ending with the sound.
+fn spans(classifier: &Classifier, samples: usize) -> Vec<[usize; 2]> {
+    let window = classifier.frames() * FRAME_SHIFT;
+    let size = classifier.front_end().samples_of(classifier.frames());
+    if samples <= size {
+        return vec![[0, samples]];
+    }
+    let count = samples.div_ceil(window.max(1));
+    let mut spans: Vec<[usize; 2]> = (0..count)
+        .map(|at| {
+            let from = (at * window).min(samples - size);
+            [from, from + size]
+        })
+        .collect();
+    spans.dedup();
+    spans
+}
+
+/// Writes vectors whole or not at all.
+fn write(path: &Path, vectors: &[f32], width: usize) -> io::Result<()> {
+    let shape = [(vectors.len() / width.max(1)) as u64, width as u64];
+    atomic::write(path, |file| {
+        let mut writer = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(file).begin_nd()?;
+        writer.extend(vectors.iter().copied())?;
+        writer.finish()
+    })
+}
+
+fn table_of(path: &Path, names: &[Name]) -> io::Result<()> {
+    atomic::write(path, |file| {
+        let mut table = csv::Writer::from_writer(file);
+        names.iter().try_for_each(|name| table.serialize(name)).map_err(io::Error::other)?;
+        table.flush()
+    })
+}

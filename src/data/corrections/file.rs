@@ -1,0 +1,174 @@
+//! The file of the corrections: where it is, how it is read and appended to.
+
+use std::{
+    env,
+    fs::{self, File},
+    io::{self, Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+};
+
+use sha2::{Digest, Sha256};
+
+use super::{Corrected, Correction, CorrectionsRecord};
+use crate::{
+    atomic,
+    data::{DataError, Problem},
+    digits::hex,
+};
+
+/// Name of the file in a data set's folder. Beside a table `birds.csv` it is called `birds.corrections.jsonl`.
+pub const CORRECTIONS: &str = "corrections.jsonl";
+
+/// Whether a file's name is that of corrections.
+pub(in crate::data) fn is_corrections(name: &str) -> bool {
+    name == CORRECTIONS || name.ends_with(".corrections.jsonl")
+}
+
+/// Where the corrections of a data set are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CorrectionsFile {
+    /// Beside the data; none for what the program synthesises.
+    beside: Option<PathBuf>,
+    /// In the user's own folder, for data that cannot be written to.
+    own: Option<PathBuf>,
+}
+
+/// What the file holds.
+pub(super) struct Lines {
+    pub(super) corrections: Vec<Correction>,
+    pub(super) record: CorrectionsRecord,
+    /// Lines that are no decisions.
+    pub(super) problems: Vec<Problem>,
+}
+
+/// The user's folder for corrections of data that cannot be written to: the system's, or `AAT_TUI_CORRECTIONS`.
+pub(in crate::data) fn folder_of_user() -> Option<PathBuf> {
+    match env::var_os("AAT_TUI_CORRECTIONS").filter(|folder| !folder.is_empty()) {
+        Some(folder) => Some(PathBuf::from(folder)),
+        None => Some(directories::ProjectDirs::from("", "", "aat-tui")?.data_dir().join("corrections")),
+    }
+}
+
+impl CorrectionsFile {
+    /// The file of the data set in this folder or table; `None` for the set of this name that the program synthesises.
+    pub(in crate::data) fn of(name: &str, at: Option<&Path>, user: Option<PathBuf>) -> Self {
+        let beside = at.map(|at| {
+            let stem = at.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+            match (at.is_dir(), stem.as_str()) {
+                (true, _) => at.join(CORRECTIONS),
+                (false, "manifest") => at.with_file_name(CORRECTIONS),
+                (false, stem) => at.with_file_name(format!("{stem}.{CORRECTIONS}")),
+            }
+        });
+        let own = user.map(|folder| {
+            let Some(beside) = &beside else { return folder.join(format!("{name}.jsonl")) };
+            let place = at.and_then(|at| at.canonicalize().ok()).unwrap_or_else(|| beside.clone());
+            let mark = hex(&Sha256::digest(place.as_os_str().as_encoded_bytes())[..4]);
+            let name: String = name.chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).take(40).collect();
+            folder.join(format!("{name}-{mark}.jsonl"))
+        });
+        Self { beside, own }
+    }
+
+    /// This very file.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { beside: Some(path.into()), own: None }
+    }
+
+    /// The file that is there, or that the next decision would make.
+    pub fn path(&self) -> Option<&Path> {
+        let candidates = || self.beside.iter().chain(&self.own);
+        candidates().find(|path| path.exists()).or_else(|| candidates().next()).map(PathBuf::as_path)
+    }
+
+    /// Whether the corrections are in the user's own folder and not beside the data.
+    pub fn is_apart(&self) -> bool {
+        self.path().is_some() && self.path() == self.own.as_deref()
+    }
+
+    /// Reads the lines that count.
+    pub(super) fn read(&self, which: Corrected) -> Result<Lines, DataError> {
+        let none = || Lines { corrections: Vec::new(), record: CorrectionsRecord::default(), problems: Vec::new() };
+        let Some(path) = self.path() else { return Ok(none()) };
+        let text = match fs::read(path) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(none()),
+            Err(source) => return Err(DataError::Io { path: path.to_owned(), source }),
+        };
+        let most = if let Corrected::First(lines) = which { lines } else { usize::MAX };
+        let mut lines = none();
+        let mut hash = Sha256::new();
+        for (number, line) in text.split_inclusive('\n').enumerate().take(most) {
+            let parsed: Result<Correction, _> = serde_json::from_str(line);
+            if parsed.is_err() && !line.ends_with('\n') {
+                let problem = format!("line {} was not written to its end and is left out", number + 1);
+                lines.problems.push(Problem::warning(path, problem, "decide about that clip again"));
+                break;
+            }
+            lines.record.lines += 1;
+            hash.update(line.trim_end().as_bytes());
+            hash.update(b"\n");
+            match parsed {
+                Ok(correction) => lines.corrections.push(correction),
+                Err(_) if line.trim().is_empty() => {}
+                Err(error) => lines.problems.push(Problem::warning(
+                    path,
+                    format!("line {} is no correction and is left out ({error})", number + 1),
+                    "repair or remove that line",
+                )),
+            }
+        }
+        if lines.record.lines > 0 {
+            lines.record.digest = hex(hash.finalize());
+        }
+        Ok(lines)
+    }
+
+    /// Appends a decision, on the disk when this returns. Returns the file.
+    ///
+    /// # Errors
+    /// When neither the data set's folder nor the user's can be written.
+    pub fn append(&self, correction: &Correction) -> Result<PathBuf, DataError> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| DataError::Io { path, source }
+        };
+        let nowhere = || DataError::Request("there is no folder for corrections; set AAT_TUI_CORRECTIONS".to_owned());
+        let line = serde_json::to_string(correction)
+            .map_err(|error| DataError::Request(format!("this decision cannot be written: {error}")))?;
+        let first = self.path().ok_or_else(nowhere)?;
+        match append(first, &line) {
+            Ok(()) => Ok(first.to_owned()),
+            Err(error) if is_closed(&error) && !first.exists() => {
+                let own = self.own.as_deref().filter(|own| *own != first).ok_or_else(nowhere)?;
+                append(own, &line).map_err(failed(own))?;
+                Ok(own.to_owned())
+            }
+            Err(error) => Err(failed(first)(error)),
+        }
+    }
+}
+
+/// Whether a place cannot be written to at all.
+fn is_closed(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
+}
+
+fn append(path: &Path, line: &str) -> io::Result<()> {
+    let is_new = !path.exists();
+    if let Some(folder) = path.parent().filter(|folder| is_new && !folder.as_os_str().is_empty()) {
+        fs::create_dir_all(folder)?;
+    }
+    let mut file = File::options().append(true).read(true).create(true).open(path)?;
+    // A line that was cut short by a power failure must not swallow this one.
+    let whole = file.metadata()?.len() == 0 || {
+        let mut last = [0];
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+        last == *b"\n"
+    };
+    // One write, so that two programs' lines never mix.
+    file.write_all(format!("{}{line}\n", if whole { "" } else { "\n" }).as_bytes())?;
+    file.sync_data()?;
+    if is_new { atomic::sync_folder_of(path) } else { Ok(()) }
+}

@@ -1,0 +1,28 @@
+//! What a model gets wrong, and which labels of a data set are likely wrong.
+//!
+//! Computed from predictions that sessions keep of their validation clips, and from vectors of a frozen backbone. Knows
+//! nothing of terminals.
+
+mod calibrate;
+mod classes;
+mod clips;
+mod kept;
+mod label_errors;
+mod logistic;
+mod neighbours;
+mod overview;
+mod picks;
+mod simulate;
+mod table;
+
+pub use calibrate::{BINS, Bin, Reliability, calibration_of, fit, reliability};
+pub use classes::{ClassFigures, accuracy, by_class};
+pub use clips::{ClipFinding, Order, Outcome, disagreement, findings, ordered};
+pub use kept::{KeptAnswers, Source, same_clips};
+pub use label_errors::{FOLDS, LabelErrors, Suspect, label_errors};
+pub use logistic::{Logistic, Penalty};
+pub use neighbours::{Neighbours, Pair, nearest_to, neighbours};
+pub use overview::{Against, Overview};
+pub use picks::{Candidate, Strategy, pick};
+pub use simulate::{Curve, Point, Pool, simulate};
+pub use table::{ClipRow, write_table};

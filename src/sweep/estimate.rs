@@ -1,0 +1,193 @@
+//! How long a sweep will take and how much disk it will need, before it runs.
+
+use std::{
+    collections::HashMap,
+    process::{Command, Stdio},
+};
+
+use serde::Serialize;
+
+use super::{Plan, Program, Standing, State, SweepError};
+use crate::{
+    model::Method,
+    session::Store,
+    train::{Prospect, Request, median},
+};
+
+/// A step's share of the time that an evaluation of as many clips takes: forward without backward.
+const EVALUATION: f64 = 0.4;
+/// Bytes of a step's line in the log, and of one block in a line of norms.
+const STEP_LINE: u64 = 180;
+const BLOCK_OF_NORMS: u64 = 100;
+
+/// Where an estimate of time comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// Earlier sessions of the same shape and method.
+    Sessions,
+    /// Steps measured just now.
+    Probe,
+    /// Nothing is known.
+    Unknown,
+}
+
+/// What the tasks that are not finished will take.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Estimate {
+    /// Tasks to run.
+    pub tasks: usize,
+    /// Hours of all of them whose time is known, one after another.
+    pub hours: f64,
+    /// Tasks whose time comes from earlier sessions.
+    pub by_sessions: usize,
+    /// Tasks whose time comes from a probe.
+    pub by_probe: usize,
+    /// Tasks of whose time nothing is known.
+    pub unknown: usize,
+    /// Bytes of all their sessions.
+    pub disk_bytes: u64,
+}
+
+/// The time of earlier sessions per clip.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    /// Seconds of the first epoch per training clip.
+    first: f64,
+    /// Seconds of a later epoch per training clip.
+    rest: f64,
+}
+
+/// What distinguishes configurations by speed.
+fn key(shape: &crate::model::ModelConfig, method: Method) -> String {
+    format!("{method} {shape:?}")
+}
+
+/// Estimates what is not finished. `prospects` are those of [`Plan::check`]; earlier sessions are looked for in the
+/// sweep's folder and in `other`; `probed` holds seconds per training clip by [`Prospect`], from [`probe`].
+///
+/// # Errors
+/// When sessions cannot be listed.
+pub fn estimate(
+    plan: &Plan,
+    standings: &[Standing],
+    prospects: &[Prospect],
+    other: &Store,
+    probed: &HashMap<String, f64>,
+) -> Result<Estimate, SweepError> {
+    let paces = paces(&[plan.place.store(), other.clone()])?;
+    let mut estimate = Estimate::default();
+    for (standing, prospect) in standings.iter().zip(prospects) {
+        if standing.state == State::Done {
+            continue;
+        }
+        estimate.tasks += 1;
+        estimate.disk_bytes += disk(prospect);
+        let key = key(&prospect.shape, prospect.method);
+        let left = f64::from(prospect.epochs.saturating_sub(standing.epochs.0));
+        let clips = prospect.clips.0 as f64;
+        let seconds = if let Some(pace) = paces.get(&key) {
+            estimate.by_sessions += 1;
+            clips * (pace.first.min(pace.first * left) + pace.rest * (left - 1.0).max(0.0))
+        } else if let Some(per_clip) = probed.get(&key) {
+            estimate.by_probe += 1;
+            let epoch = per_clip * (clips + EVALUATION * prospect.clips.1 as f64);
+            // A frozen backbone is computed once per clip where clips stay the same.
+            if prospect.method == Method::head() && !prospect.augments { epoch } else { epoch * left }
+        } else {
+            estimate.unknown += 1;
+            0.0
+        };
+        estimate.hours += seconds / 3600.0;
+    }
+    Ok(estimate)
+}
+
+/// The usual pace of each configuration that sessions of these stores have.
+fn paces(stores: &[Store]) -> Result<HashMap<String, Pace>, SweepError> {
+    let mut all: HashMap<String, Vec<Pace>> = HashMap::new();
+    for store in stores {
+        for session in store.list()? {
+            let Some(config) = session.state.config.as_deref().filter(|config| config.pretrain.is_none()) else {
+                continue;
+            };
+            let clips = session.state.clips.0;
+            let mut epochs = session.state.epochs.iter().map(|(_, epoch)| epoch.seconds + epoch.eval_seconds);
+            let Some(first) = epochs.next().filter(|_| clips > 0) else { continue };
+            let rest = median(epochs.collect()).unwrap_or(first);
+            let pace = Pace { first: first / clips as f64, rest: rest / clips as f64 };
+            all.entry(key(&config.shape, config.method)).or_default().push(pace);
+        }
+    }
+    let usual = |paces: Vec<Pace>| {
+        let of = |value: fn(&Pace) -> f64| median(paces.iter().map(value).collect()).unwrap_or(0.0);
+        Pace { first: of(|pace| pace.first), rest: of(|pace| pace.rest) }
+    };
+    Ok(all.into_iter().map(|(key, paces)| (key, usual(paces))).collect())
+}
+
+/// Bytes of a session: two checkpoints with the optimizer's moments, the best weights, averaged ones, the log.
+fn disk(prospect: &Prospect) -> u64 {
+    let weights = 4 * prospect.trainable as u64;
+    let copies = 2 * 3 + 1 + u64::from(prospect.averages);
+    let steps = prospect.steps_per_epoch() * u64::from(prospect.epochs);
+    let norms = match prospect.norms_every {
+        0 => 0,
+        every => steps / every * prospect.shape.depth as u64 * BLOCK_OF_NORMS,
+    };
+    weights * copies + steps * STEP_LINE + norms
+}
+
+/// Measures a training step of each configuration that has no earlier session: seconds per clip. Each takes some seconds.
+/// What cannot be measured stays unknown and is described.
+pub fn probe(
+    plan: &Plan,
+    prospects: &[Prospect],
+    other: &Store,
+    program: &Program,
+) -> Result<(HashMap<String, f64>, Vec<String>), SweepError> {
+    let known = paces(&[plan.place.store(), other.clone()])?;
+    let (mut measured, mut problems) = (HashMap::new(), Vec::new());
+    for (task, prospect) in plan.tasks.iter().zip(prospects) {
+        let key = key(&prospect.shape, prospect.method);
+        if known.contains_key(&key) || measured.contains_key(&key) {
+            continue;
+        }
+        match step(&task.request, prospect, program) {
+            Ok(seconds) => drop(measured.insert(key, seconds)),
+            Err(problem) => {
+                let problem = format!("no probe of {}: {problem}", plan.described(task));
+                if !problems.contains(&problem) {
+                    problems.push(problem);
+                }
+            }
+        }
+    }
+    Ok((measured, problems))
+}
+
+/// Seconds of a training step, per clip.
+fn step(request: &Request, prospect: &Prospect, program: &Program) -> Result<f64, String> {
+    let batch = prospect.batch.min(8);
+    let arguments = [
+        ("--model", request.model.clone()),
+        ("--method", prospect.method.to_string()),
+        ("--frames", prospect.shape.frames().to_string()),
+        ("--batch", batch.to_string()),
+        ("--device", request.device.clone()),
+        ("--dtype", request.dtype.clone()),
+        ("--repeats", "3".to_owned()),
+        ("--warmup", "1".to_owned()),
+    ];
+    let mut command = Command::new(&program.path);
+    command.args(["bench", "step", "--json"]).stdin(Stdio::null());
+    command.args(arguments.iter().flat_map(|(flag, value)| [(*flag).to_owned(), value.clone()]));
+    command.envs(program.environment.iter().map(|(name, value)| (name, value)));
+    let output = command.output().map_err(|error| error.to_string())?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line: Option<serde_json::Value> = text.lines().last().and_then(|line| serde_json::from_str(line).ok());
+    line.and_then(|line| line["ms"].as_f64()).map(|ms| ms / 1e3 / batch as f64).ok_or_else(|| {
+        let said = String::from_utf8_lossy(&output.stderr);
+        said.lines().last().unwrap_or("bench said nothing").trim_start_matches("aat-tui: ").to_owned()
+    })
+}

@@ -1,0 +1,43 @@
+//! Sweeps: a table of runs as a TOML file, worked off on this machine, on a SLURM cluster, or by any engine that runs
+//! command lines.
+//!
+//! A task is an ordinary `aat-tui train` in a process of its own (or `resume`, when its session is half done) that
+//! writes an ordinary session, whose name ends in the digest of its configuration. What is done, running and missing is
+//! read from the sessions' logs, so running a sweep again does only what is missing, failed or half done.
+//!
+//! Machines share nothing but a folder. A task is held by a claim file ([`Claim`]) while it runs: made with `O_EXCL`,
+//! rewritten every few seconds, judged by the file server's clock alone.
+
+mod claim;
+mod digest;
+mod error;
+mod estimate;
+mod export;
+mod file;
+mod journal;
+mod local;
+mod observe;
+mod place;
+mod plan;
+mod print;
+mod results;
+mod runner;
+mod slurm;
+mod standing;
+mod statistics;
+
+pub use claim::{Claim, Holder, Patience};
+pub use error::SweepError;
+pub use estimate::{Estimate, Source, estimate, probe};
+pub use export::{Export, export, markdown};
+pub use file::{Cluster, File};
+pub use local::{Report, Share, work_off};
+pub use observe::{Observer, Snapshot};
+pub use place::Place;
+pub use plan::{MOST, Plan, Task};
+pub use print::lines;
+pub use results::{Group, Paired, groups, pairs};
+pub use runner::{Ended, PARENT, Program, Stop, run_task};
+pub use slurm::{Queue, Queued, Submitted, cancel, requeue_this_task, submit};
+pub use standing::{Counts, Standing, State, by_axis};
+pub use statistics::{Interval, interval, t_quantile};

@@ -1,0 +1,405 @@
+//! Works on one task: claims it, trains or resumes its session in a process of its own, and notes how that ended.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{
+    Claim, Holder, Patience, Plan, Standing, State, SweepError, Task,
+    journal::{self, What},
+    observe::stands,
+};
+use crate::{session::LOG_FILE, train::SETTINGS};
+
+/// Tells a child that its parent is this process: when that is gone, the child writes a checkpoint and ends.
+pub const PARENT: &str = "AAT_TUI_PARENT";
+
+/// How often a child is looked at.
+const LOOK: Duration = Duration::from_millis(50);
+/// Time between two looks at a claim that another runner seems to hold.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// What stands before each attempt's command line in a task's log.
+const ATTEMPT: &str = "\n> aat-tui ";
+/// Bytes at the end of a log in which the reason of a failure is looked for.
+const TAIL: u64 = 4096;
+
+/// The program that trains, and what a worker gives its children.
+#[derive(Clone, Debug, Default)]
+pub struct Program {
+    /// The program.
+    pub path: PathBuf,
+    /// Variables of its environment.
+    pub environment: Vec<(String, String)>,
+}
+
+/// Set when the work shall stop: each task with a checkpoint.
+#[derive(Clone, Debug, Default)]
+pub struct Stop {
+    asked: Arc<AtomicBool>,
+}
+
+impl Stop {
+    /// Asks.
+    pub fn ask(&self) {
+        self.asked.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was asked.
+    pub fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+}
+
+/// How the work on a task ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ended {
+    /// Its session was finished before.
+    WasDone,
+    /// Its session is finished now.
+    Done,
+    /// It was stopped with a checkpoint and goes on later.
+    Stopped,
+    /// Another runner has it: the machine, where it is known.
+    Elsewhere(Option<String>),
+    /// It failed: why.
+    Failed(String),
+}
+
+/// Works on one task until it is over. `begun` is told when a child starts, and whether that resumes a session.
+///
+/// # Errors
+/// When the sweep's folder cannot be read or written.
+pub fn run_task(
+    plan: &Plan,
+    task: &Task,
+    program: &Program,
+    stop: &Stop,
+    begun: &mut dyn FnMut(bool),
+) -> Result<(Ended, Standing), SweepError> {
+    let place = &plan.place;
+    let names = place.names();
+    let name = names.of(task);
+    let before = stands(task, name, place, None);
+    if before.state == State::Done {
+        return Ok((Ended::WasDone, before));
+    }
+    let stop_asked = Arc::clone(&stop.asked);
+    let claim = match Claim::take(place, &task.id, Patience::default(), &stop_asked)? {
+        Ok(claim) => claim,
+        Err(holder) => return Ok((Ended::Elsewhere(holder.as_ref().map(Holder::described)), before)),
+    };
+    // Another runner may have finished it just now.
+    let now = stands(task, name, place, None);
+    if now.state == State::Done {
+        return Ok((Ended::WasDone, now));
+    }
+    if now.state == State::Running {
+        // Its session's lock is held by a process that no claim speaks for, such as `aat-tui resume` or a child that writes
+        // its last checkpoint.
+        if !wait_for_lock(&place.session(name), stop) {
+            return Ok((Ended::Elsewhere(None), now));
+        }
+    }
+    let folder = place.session(name);
+    let resume = is_begun(&folder)?;
+    if !resume {
+        clear_leftovers(&folder)?;
+    }
+    let mut notes = Vec::new();
+    let mut note = |what: What| {
+        // The session's log is what counts; a full disk here does not stop the work.
+        if let Err(error) = journal::append(place, &task.id, what) {
+            notes.push(error.to_string());
+        }
+    };
+    note(What::Began { resume, job: super::claim::job() });
+    let arguments = if resume {
+        let folder = place.folder().display().to_string();
+        ["resume", name, "--sessions", &folder].map(str::to_owned).to_vec()
+    } else {
+        task.arguments(place)
+    };
+    begun(resume);
+    let log = place.log(name);
+    let outcome = spawn(program, &arguments, &log).and_then(|mut child| watch(&mut child, &claim, stop));
+    let (status, asked) = match outcome {
+        Ok(outcome) => outcome,
+        Err(source) => {
+            let reason = format!("{} could not be started: {source}", program.path.display());
+            note(What::Failed { reason: reason.clone() });
+            return Ok((Ended::Failed(reason), now));
+        }
+    };
+    let after = stands(task, name, place, None);
+    let ended = if claim.is_lost() {
+        Ended::Elsewhere(None)
+    } else if after.state == State::Done {
+        note(What::Finished);
+        Ended::Done
+    } else if asked || status.code() == Some(STOPPED) {
+        note(What::Stopped);
+        Ended::Stopped
+    } else {
+        let reason = match (&after.state, &after.note) {
+            (State::Failed, Some(reason)) => reason.clone(),
+            _ => why(status, &log),
+        };
+        note(What::Failed { reason: reason.clone() });
+        Ended::Failed(reason)
+    };
+    let mut after = stands(task, name, place, None);
+    if let (Ended::Failed(reason), true) = (&ended, after.state != State::Failed) {
+        (after.state, after.note) = (State::Failed, Some(reason.clone()));
+    }
+    if let Some(problem) = notes.into_iter().next() {
+        after.note = Some(after.note.map_or_else(|| problem.clone(), |note| format!("{note}; {problem}")));
+    }
+    drop(claim);
+    Ok((ended, after))
+}
+
+/// The exit code of `train` and `resume` when they were stopped with a checkpoint.
+const STOPPED: i32 = 130;
+
+/// Waits for a while until no process of this machine holds the session's lock.
+fn wait_for_lock(folder: &Path, stop: &Stop) -> bool {
+    let end = Instant::now() + 5 * PATIENCE;
+    while Instant::now() < end && !stop.is_asked() {
+        if !crate::session::Lock::is_taken(folder) {
+            return true;
+        }
+        thread::sleep(PATIENCE / 10);
+    }
+    false
+}
+
+/// Whether a session's log says what is trained: then it can be resumed.
+fn is_begun(folder: &Path) -> Result<bool, SweepError> {
+    if !folder.join(LOG_FILE).is_file() {
+        return Ok(false);
+    }
+    Ok(crate::session::outline(folder)?.config.is_some())
+}
+
+/// Removes a session's folder in which nothing was begun: its process ended before the first line of its log.
+fn clear_leftovers(folder: &Path) -> Result<(), SweepError> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        other => other.map_err(SweepError::io(folder, "read"))?,
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let ours = ["lock", LOG_FILE, crate::session::CLIPS_FILE].contains(&name.as_str())
+            || name.starts_with(".tmp")
+            || name.starts_with(".partial-");
+        if !ours {
+            return Err(SweepError::Request(format!(
+                "{} is no session and holds {name}, which is not this program's; move the folder away, then run the sweep again",
+                folder.display()
+            )));
+        }
+        let path = entry.path();
+        fs::remove_file(&path).map_err(SweepError::io(&path, "remove"))?;
+    }
+    fs::remove_dir(folder).map_err(SweepError::io(folder, "remove"))
+}
+
+/// Starts `aat-tui` with these arguments; what it prints is appended to `log`.
+fn spawn(program: &Program, arguments: &[String], log: &Path) -> std::io::Result<Child> {
+    let mut out = OpenOptions::new().create(true).append(true).open(log)?;
+    // A full disk costs this line, not the run.
+    let _ = writeln!(out, "{ATTEMPT}{}", arguments.join(" "));
+    let mut command = Command::new(&program.path);
+    command.args(arguments).stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out);
+    // A variable that sets a flag here would change what a task trains.
+    for name in SETTINGS.iter().chain(&["name", "sessions", "json"]) {
+        command.env_remove(format!("AAT_TUI_{}", name.replace('-', "_").to_uppercase()));
+    }
+    command.envs(program.environment.iter().map(|(name, value)| (name, value)));
+    command.env(PARENT, std::process::id().to_string());
+    command.spawn()
+}
+
+/// Waits for a child; stops it when that is asked. Returns how it ended, and whether it was asked to.
+fn watch(child: &mut Child, claim: &Claim, stop: &Stop) -> std::io::Result<(ExitStatus, bool)> {
+    let mut asked = false;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok((status, asked));
+        }
+        if claim.is_lost() {
+            // Another runner writes this session from now on.
+            child.kill()?;
+            return Ok((child.wait()?, asked));
+        }
+        if stop.is_asked() && !asked {
+            asked = true;
+            ask(child);
+        }
+        thread::sleep(LOOK);
+    }
+}
+
+/// Asks a child to write a checkpoint and end. SIGUSR1 means that however often it arrives: where the system, a terminal
+/// or SLURM sent a signal of their own to all processes, this one is not taken for a second Ctrl-C.
+fn ask(child: &mut Child) {
+    #[cfg(unix)]
+    {
+        use nix::{
+            sys::signal::{Signal, kill},
+            unistd::Pid,
+        };
+        if let Ok(pid) = i32::try_from(child.id()) {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGUSR1);
+        }
+    }
+    #[cfg(not(unix))]
+    {
+        // What the last checkpoint holds is kept.
+        let _ = child.kill();
+    }
+}
+
+/// Why a child failed: the signal that ended it, or the last thing that it said.
+fn why(status: ExitStatus, log: &Path) -> String {
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::ExitStatusExt;
+        match status.signal() {
+            Some(9) => return "it was killed (signal 9: `kill -9`, or the system ran out of memory)".to_owned(),
+            Some(signal) => return format!("it was ended by signal {signal}"),
+            None => {}
+        }
+    }
+    let said = tail(log).and_then(|text| {
+        // Of this attempt alone.
+        let text = text.rsplit_once(ATTEMPT).map_or(text.as_str(), |(_, text)| text);
+        let said = text.lines().rev().find_map(|line| line.strip_prefix("aat-tui: "));
+        said.map(str::to_owned)
+    });
+    said.unwrap_or_else(|| match status.code() {
+        Some(code) => format!("it ended with exit code {code}; its output is in {}", log.display()),
+        None => format!("it ended without an exit code; its output is in {}", log.display()),
+    })
+}
+
+fn tail(log: &Path) -> Option<String> {
+    let mut file = File::open(log).ok()?;
+    let length = file.metadata().ok()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL))).ok()?;
+    let mut text = Vec::new();
+    file.read_to_end(&mut text).ok()?;
+    Some(String::from_utf8_lossy(&text).into_owned())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    /// A program that writes down what it is called with and ends as `script` says, in place of aat-tui.
+    fn program(folder: &Path, script: &str) -> Program {
+        let path = folder.join("program");
+        fs::write(&path, format!("#!/bin/sh\necho \"$@\" >> \"{}/calls\"\n{script}\n", folder.display())).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        Program { path, environment: Vec::new() }
+    }
+
+    fn plan(folder: &Path) -> Plan {
+        let path = folder.join("t.toml");
+        fs::write(&path, "[fixed]\ndata = \"demo\"\n[axes]\nseed = [1, 2]\n").unwrap();
+        let plan = Plan::read(&path).unwrap();
+        plan.place.prepare(&path).unwrap();
+        plan
+    }
+
+    fn run(plan: &Plan, program: &Program, stop: &Stop) -> (Ended, Standing) {
+        run_task(plan, &plan.tasks[0], program, stop, &mut |_| ()).unwrap()
+    }
+
+    #[test]
+    fn what_a_child_said_last_is_why_it_failed() {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = plan(folder.path());
+        for (script, words) in [
+            ("echo 'aat-tui: the disk is full' >&2; exit 1", "the disk is full"),
+            ("exit 3", "exit code 3; its output is in"),
+            ("kill -9 $$", "signal 9"),
+        ] {
+            let (ended, standing) = run(&plan, &program(folder.path(), script), &Stop::default());
+            assert!(matches!(&ended, Ended::Failed(reason) if reason.contains(words)), "{ended:?}");
+            assert_eq!(standing.state, State::Failed);
+        }
+        let missing = Program { path: folder.path().join("nothing"), environment: Vec::new() };
+        assert!(
+            matches!(run(&plan, &missing, &Stop::default()).0, Ended::Failed(reason) if reason.contains("could not be started"))
+        );
+        let calls = fs::read_to_string(folder.path().join("calls")).unwrap();
+        assert!(calls.lines().all(|line| line.starts_with("train --data demo --seed 1 --name s1-")), "{calls}");
+    }
+
+    /// A child that was told to stop is not a failure, whether it had begun or not.
+    #[test]
+    fn a_child_that_is_asked_to_stop_goes_on_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = plan(folder.path());
+        let stop = Stop::default();
+        let asker = stop.clone();
+        let waiting = program(folder.path(), "trap 'exit 130' USR1; while :; do sleep 0.05; done");
+        let (ended, standing) = thread::scope(|scope| {
+            let ready = folder.path().join("calls");
+            scope.spawn(move || {
+                while !ready.exists() {
+                    thread::sleep(LOOK);
+                }
+                thread::sleep(4 * LOOK);
+                asker.ask();
+            });
+            run(&plan, &waiting, &stop)
+        });
+        assert_eq!((ended, standing.state), (Ended::Stopped, State::Waiting));
+        let by_itself = program(folder.path(), "exit 130");
+        assert_eq!(run(&plan, &by_itself, &Stop::default()).0, Ended::Stopped);
+    }
+
+    #[test]
+    fn a_folder_in_which_nothing_was_begun_is_cleared_and_what_is_someone_elses_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = plan(folder.path());
+        let session = plan.place.session(&plan.tasks[0].session);
+        fs::create_dir(&session).unwrap();
+        for name in ["lock", "events.jsonl", ".tmp12"] {
+            fs::write(session.join(name), "").unwrap();
+        }
+        clear_leftovers(&session).unwrap();
+        assert!(!session.exists());
+        fs::create_dir(&session).unwrap();
+        fs::write(session.join("thesis.tex"), "x").unwrap();
+        let said = clear_leftovers(&session).unwrap_err().to_string();
+        assert!(said.contains("thesis.tex") && session.join("thesis.tex").exists(), "{said}");
+    }
+
+    /// A variable for a flag in the environment of the sweep would change what its tasks train.
+    #[test]
+    fn flags_in_the_environment_do_not_reach_a_task() {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = plan(folder.path());
+        let show = program(folder.path(), "env | grep AAT_TUI | grep -v PARENT > \"$0.env\"; exit 1");
+        let mut show = show;
+        show.environment = vec![("AAT_TUI_MEMORY".into(), "5".into())];
+        run(&plan, &show, &Stop::default());
+        let seen = fs::read_to_string(folder.path().join("program.env")).unwrap();
+        assert_eq!(seen, "AAT_TUI_MEMORY=5\n");
+    }
+}
