@@ -28,6 +28,7 @@ fn data_is_chosen_with_the_mouse_checked_and_remembered() {
     fs::write(set.join("hush/broken.wav"), "RIFF").unwrap();
     let mut bench = Workbench::open_in(home, 120, 40, &[]);
     bench.wait_for("the first frame", |text| text.contains("6 Data"));
+    bench.wait_for_bytes("the mouse to be taken", "\x1b[?1000h");
     click(&mut bench, "6 Data");
     bench.wait_for("the folder that is a data set", |text| text.contains("● sounds/"));
     click(&mut bench, "sounds/");
@@ -95,7 +96,7 @@ fn recordings_are_scanned_and_a_detection_is_decoded() {
     bench.press("\r");
     bench.wait_for("the session on Train", |text| text.contains("ears opened"));
     bench.press(":scan rec\r");
-    let text = bench.wait_for("the scan", |text| text.contains("✓ done"));
+    let text = bench.wait_for("the scan", |text| text.contains("✓ done ─╮"));
     assert!(text.contains("3 of 3 recordings") && text.contains("1 file cannot be read"), "{text}");
     bench.wait_for("the sound of the best detection", |text| text.contains("Space plays it"));
     let table = fs::read_to_string(bench.home().join("scans/ears/scan.csv")).unwrap();
@@ -105,7 +106,10 @@ fn recordings_are_scanned_and_a_detection_is_decoded() {
     (0..8).for_each(|_| bench.press("+"));
     bench.wait_for("the threshold", |text| text.contains("score ≥ 0.90"));
     bench.press("w");
-    bench.wait_for("the tables again", |text| text.contains("✓ done") && text.contains("score ≥ 0.90"));
+    let settings = bench.home().join("scans/ears/scan.json");
+    bench.wait_for("the tables again", |text| {
+        text.contains("✓ done ─╮") && fs::read_to_string(&settings).is_ok_and(|settings| settings.contains("0.9"))
+    });
     let high = fs::read_to_string(bench.home().join("scans/ears/scan.csv")).unwrap().lines().count();
     assert!(high <= low, "{high} of {low}");
     bench.press("q");
