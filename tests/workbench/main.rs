@@ -2,11 +2,13 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+mod data;
 mod live;
 mod pty;
 mod runs;
 mod sounds;
 mod still;
+mod sweep;
 
 use nix::sys::signal::Signal;
 use pty::{Workbench, session_names};

@@ -8,7 +8,7 @@ use crate::{
     export::Report,
     findings::{Against, Overview},
     infer::{Mix, Replay},
-    live::{Bookmark, Lesson, LiveEvent},
+    live::{Bookmark, Lesson, LiveEvent, Overview},
     model::ModelConfig,
     sweep::Snapshot,
     train::News,
@@ -57,6 +57,8 @@ pub enum Message {
     Shape(Ticket, Result<Box<ModelConfig>, String>),
     /// An event of the live pipeline.
     Live(Ticket, LiveEvent),
+    /// The file that is listened to: all of it, once, and the seconds from its beginning to what is heard.
+    LiveFile(Ticket, Option<Arc<Overview>>, f64),
     /// A key was released, where the terminal reports that.
     Released(crossterm::event::KeyEvent),
     /// A session's bookmarks were read.
