@@ -7,7 +7,7 @@ use ratatui::{
 };
 
 use crate::{
-    findings::Overview,
+    findings::SessionFindings,
     tui::{
         state::app::App,
         text,
@@ -20,7 +20,7 @@ const LOWER: usize = 6;
 const COUNT: usize = 6;
 
 /// Draws the bins, the surest first: a bar for the share that is right, a mark at their mean probability.
-pub(super) fn draw(app: &App, found: &Overview, area: Rect, buffer: &mut Buffer) {
+pub(super) fn draw(app: &App, found: &SessionFindings, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let state = match &found.calibration {
         Some(calibration) => calibration.scaling.to_string(),

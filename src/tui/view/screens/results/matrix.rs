@@ -9,7 +9,7 @@ use ratatui::{
 
 use super::border;
 use crate::{
-    findings::Overview,
+    findings::SessionFindings,
     tui::{
         state::{app::App, results::Part},
         text,
@@ -24,7 +24,7 @@ const NAMES: (usize, usize) = (8, 18);
 const CELL: (usize, usize) = (4, 7);
 
 /// Draws it.
-pub(super) fn draw(app: &App, found: &Overview, title: Line<'static>, area: Rect, buffer: &mut Buffer) {
+pub(super) fn draw(app: &App, found: &SessionFindings, title: Line<'static>, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let (label, answer) = app.results.cell;
     let inner = Panel::new(title, theme).border(border(app, Part::Matrix)).draw(area, buffer);
