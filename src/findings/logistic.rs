@@ -207,7 +207,7 @@ impl Point {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::{random::KeyedRng, train::top};
+    use crate::{infer, random::KeyedRng, train::top};
 
     /// Points around three centres.
     fn clouds(rows: usize, seed: u64) -> (Vec<f32>, Vec<usize>) {
@@ -242,20 +242,23 @@ mod tests {
     }
 
     #[test]
-    fn two_classes_with_softmax_are_scikit_learns() {
-        // LogisticRegression(C=0.5).fit(StandardScaler().fit_transform(x), y), scikit-learn 1.8; decision_function(x).
-        // With two classes softmax has both classes' weights penalised, sklearn's binary form one difference: C = 0.25 there.
+    fn probabilities_are_scikit_learns() {
+        // scikit-learn 1.9.1: LogisticRegression(C=0.5, tol=1e-12).fit(StandardScaler().fit_transform(x), y).predict_proba.
+        const THEIRS: [[f32; 3]; 6] = [
+            [0.6074778, 0.3013712, 0.091151],
+            [0.6102527, 0.2840992, 0.1056481],
+            [0.413409, 0.368359, 0.218232],
+            [0.1652277, 0.4024168, 0.4323555],
+            [0.158614, 0.3625131, 0.478873],
+            [0.0450188, 0.2812407, 0.6737404],
+        ];
         let rows = [0.0f32, 1.0, 1.0, 0.0, 2.0, 1.0, 3.0, 3.0, 4.0, 2.0, 5.0, 4.0];
-        let classes = [0usize, 0, 0, 1, 1, 1];
-        let targets: Vec<f32> = classes.iter().flat_map(|class| [1.0 - *class as f32, *class as f32]).collect();
-        let head = Logistic::fit(&rows, 2, &targets, 2, Loss::CrossEntropy, Penalty(2.0));
-        let logits = head.logits(&rows);
-        let ours: Vec<f32> = logits.chunks(2).map(|pair| pair[1] - pair[0]).collect();
-        // By symmetry the two classes' weights are opposite, and the optimum has no slope.
-        for pair in logits.chunks(2) {
-            assert!((pair[0] + pair[1]).abs() < 1e-3, "{pair:?}");
+        let targets = one_hot(&[0, 0, 1, 1, 2, 2]);
+        let logits = Logistic::fit(&rows, 2, &targets, 3, Loss::CrossEntropy, Penalty(2.0)).logits(&rows);
+        for (logits, theirs) in logits.chunks(3).zip(THEIRS) {
+            let ours = infer::probabilities(Loss::CrossEntropy, logits);
+            assert!(ours.iter().zip(theirs).all(|(a, b)| (a - b).abs() < 1e-4), "{ours:?} {theirs:?}");
         }
-        assert!(ours.windows(2).filter(|two| two[1] > two[0]).count() >= 4, "{ours:?}");
     }
 
     #[test]
