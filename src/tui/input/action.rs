@@ -22,14 +22,27 @@ pub enum Screen {
     Sessions,
     /// The data before training.
     Data,
+    /// What a session gets wrong.
+    Results,
+    /// Clips to decide about.
+    Review,
     /// A scan of recordings.
     Scan,
 }
 
 impl Screen {
     /// All, in the order of their digits.
-    pub const ALL: [Self; 7] =
-        [Self::Train, Self::Layers, Self::Parameters, Self::Live, Self::Sessions, Self::Data, Self::Scan];
+    pub const ALL: [Self; 9] = [
+        Self::Train,
+        Self::Layers,
+        Self::Parameters,
+        Self::Live,
+        Self::Sessions,
+        Self::Data,
+        Self::Results,
+        Self::Review,
+        Self::Scan,
+    ];
 
     /// The digit that shows it.
     pub const fn digit(self) -> char {
@@ -40,6 +53,8 @@ impl Screen {
             Self::Live => '4',
             Self::Sessions => '5',
             Self::Data => '6',
+            Self::Results => '7',
+            Self::Review => '8',
             Self::Scan => '9',
         }
     }
@@ -53,6 +68,8 @@ impl Screen {
             Self::Live => "Live",
             Self::Sessions => "Sessions",
             Self::Data => "Data",
+            Self::Results => "Results",
+            Self::Review => "Review",
             Self::Scan => "Scan",
         }
     }
@@ -127,6 +144,21 @@ impl Move {
         };
         to.min(last)
     }
+}
+
+/// A decision about a clip, as a key means it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The proposed label is right.
+    Yes,
+    /// The clip does not hold this class.
+    No,
+    /// It holds the class with this number among those that are offered, from 0.
+    Class(usize),
+    /// It holds none of the classes.
+    Background,
+    /// Nobody can say.
+    Unsure,
 }
 
 /// An action; keys and the command line both produce it.
@@ -278,6 +310,30 @@ pub enum Action {
     WriteScan,
     /// Raise the threshold of the detections on show by so many steps.
     Threshold(i32),
+    /// Go to the next confusion on Results, the most frequent first.
+    NextConfusion,
+    /// List all clips on Results.
+    AllClips,
+    /// Write the clips on Results to a file.
+    ExportErrors,
+    /// Fit a calibration to the session on Results, or remove the one that it has.
+    Calibrate,
+    /// Review the clips that Results lists.
+    ReviewThese,
+    /// Decide about the clip on Review, and go on.
+    Decide(Verdict),
+    /// Take the last decision back.
+    UndoDecision,
+    /// Go on without a decision.
+    Skip,
+    /// Play the clip on Review from its beginning.
+    PlayAgain,
+    /// Type the name of a class on Review.
+    TypeClass,
+    /// Look for labels that are likely wrong, or stop that.
+    SearchErrors,
+    /// Train again with the decisions made on Review.
+    TeachAgain,
     /// Train on this data.
     SetData(String),
     /// Adapt this backbone.

@@ -4,7 +4,7 @@ use crossterm::event::KeyCode;
 use tui_input::InputRequest as Edit;
 
 use super::{
-    action::{Action, LivePanel, Move, Screen},
+    action::{Action, LivePanel, Move, Screen, Verdict},
     keys::{Binding, Context, ctrl, ctrl_key, key, letter},
 };
 use crate::plot::Side;
@@ -33,6 +33,8 @@ const BOOKMARKS: Context = Context::In(LivePanel::Bookmarks);
 const TEACH: Context = Context::In(LivePanel::Teach);
 const SESSIONS: Context = Context::On(Screen::Sessions);
 const DATA: Context = Context::On(Screen::Data);
+const RESULTS: Context = Context::On(Screen::Results);
+const REVIEW: Context = Context::On(Screen::Review);
 const SCAN: Context = Context::On(Screen::Scan);
 
 /// Every key of the workbench.
@@ -194,6 +196,55 @@ pub static BINDINGS: &[Binding] = bindings! {
         [letter('w')] Action::WriteScan, "write the tables at this threshold", "write";
         [letter('S')] Action::StopScan, "stop the scan: what is done is kept", "stop";
     }
+    RESULTS => {
+        [key(KeyCode::Enter)] Action::Choose, "open a cell of the matrix to its clips; there, play", "open";
+        [key(KeyCode::Up), letter('k')] Action::Move(Move::Up), "the row above";
+        [key(KeyCode::Down), letter('j')] Action::Move(Move::Down), "the row below";
+        [key(KeyCode::Left), letter('h')] Action::Move(Move::Left), "the answer before; from the clips back to the matrix";
+        [key(KeyCode::Right), letter('l')] Action::Move(Move::Right), "the answer after";
+        [key(KeyCode::PageUp)] Action::Move(Move::PageUp), "a page up";
+        [key(KeyCode::PageDown)] Action::Move(Move::PageDown), "a page down";
+        [key(KeyCode::Home), letter('g')] Action::Move(Move::Home), "the first row";
+        [key(KeyCode::End), letter('G')] Action::Move(Move::End), "the last row";
+        [letter('n')] Action::NextConfusion, "the next confusion, the most frequent first", "next";
+        [letter('c')] Action::AllClips, "list all clips", "all clips";
+        [key(KeyCode::Esc)] Action::Back, "back to the matrix";
+        [letter('s')] Action::SortClips, "clips by loss, by margin, or by disagreement of A and B", "sort";
+        [letter('R')] Action::ReviewThese, "review the wrong ones of these clips", "review";
+        [letter('e')] Action::ExportErrors, "write every clip with its answer to a CSV file", "CSV";
+        [letter('C')] Action::Calibrate, "calibrate the session, or remove its calibration";
+        [letter('u')] Action::Refresh, "read it again";
+    }
+    REVIEW => {
+        [letter('a')] Action::Decide(Verdict::Yes), "yes: the proposed label", "yes";
+        [letter('x')] Action::Decide(Verdict::No), "not this class; which one it is stays open", "no";
+        [letter('1')] Action::Decide(Verdict::Class(0)), "the first class offered: the label as it is";
+        [letter('2')] Action::Decide(Verdict::Class(1)), "the second class offered, and so on";
+        [letter('3')] Action::Decide(Verdict::Class(2)), "the third";
+        [letter('4')] Action::Decide(Verdict::Class(3)), "the fourth";
+        [letter('5')] Action::Decide(Verdict::Class(4)), "the fifth";
+        [letter('6')] Action::Decide(Verdict::Class(5)), "the sixth";
+        [letter('7')] Action::Decide(Verdict::Class(6)), "the seventh";
+        [letter('8')] Action::Decide(Verdict::Class(7)), "the eighth";
+        [letter('9')] Action::Decide(Verdict::Class(8)), "the ninth";
+        [letter('/')] Action::TypeClass, "type the name of a class", "type";
+        [letter('-')] Action::Decide(Verdict::Background), "none of the classes", "none";
+        [letter(' ')] Action::Decide(Verdict::Unsure), "unsure: the label stays", "unsure";
+        [key(KeyCode::Backspace)] Action::UndoDecision, "take the last decision back", "undo";
+        [letter('r')] Action::PlayAgain, "play it again", "again";
+        [key(KeyCode::Right), letter('n')] Action::Skip, "the next clip, without a decision";
+        [key(KeyCode::Left)] Action::Move(Move::Left), "the clip before";
+        [key(KeyCode::Home)] Action::Move(Move::Home), "the first clip";
+        [key(KeyCode::End)] Action::Move(Move::End), "the end of the list";
+        [letter('T')] Action::TeachAgain, "train again with these decisions, on the other side", "teach";
+        [letter('e')] Action::SearchErrors, "look for labels that are likely wrong, or stop that", "search";
+        [key(KeyCode::Esc)] Action::Back, "back to Results";
+    }
+    Context::Naming => {
+        [key(KeyCode::Enter)] Action::Confirm, "take the first class that fits", "take";
+        [key(KeyCode::Esc), ctrl('c')] Action::Cancel, "none of them", "never mind";
+        [key(KeyCode::Backspace), ctrl('h')] Action::Erase, "delete the last letter";
+    }
     Context::Clip => {
         [letter(' '), letter('p')] Action::PlayClip, "play the clip, or stop it", "play";
         [letter('o')] Action::SwitchSound, "the original, or what the model gets of it", "original";
@@ -222,6 +273,8 @@ pub static BINDINGS: &[Binding] = bindings! {
         [letter('4')] Action::Show(Screen::Live), "Live: the sound and its classes";
         [letter('5')] Action::Show(Screen::Sessions), "Sessions: all runs";
         [letter('6')] Action::Show(Screen::Data), "Data: classes, clips and problems, before training";
+        [letter('7')] Action::Show(Screen::Results), "Results: what a session gets wrong";
+        [letter('8')] Action::Show(Screen::Review), "Review: clips to decide about";
         [letter('9')] Action::Show(Screen::Scan), "Scan: what a model finds in recordings";
         [key(KeyCode::Tab), key(KeyCode::BackTab)] Action::NextFocus, "move the focus to the other run", "side";
         [letter('t')] Action::NextTheme, "the next theme", "theme";

@@ -190,7 +190,9 @@ mod tests {
             .chain(LivePanel::ALL.map(Context::In))
             .chain([Context::Clip, Context::Browser]);
         for context in contexts {
-            for key in keys(context) {
+            // On Review digits choose classes; Esc and the mouse lead to other screens.
+            let is_digit = |key: &&Key| context == Context::On(Screen::Review) && key.text().parse::<u8>().is_ok();
+            for key in keys(context).filter(|key| !is_digit(key)) {
                 assert!(!keys(Context::Everywhere).any(|other| other == key), "{} on {}", key.text(), context.title());
             }
         }

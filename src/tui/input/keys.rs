@@ -11,6 +11,8 @@ pub enum Context {
     Everywhere,
     /// On one screen.
     On(Screen),
+    /// While the name of a class is typed on Review.
+    Naming,
     /// On a screen with the panel of a clip.
     Clip,
     /// In one panel of the Live screen.
@@ -31,7 +33,7 @@ pub enum Context {
 
 impl Context {
     /// Every context, in the order of the documentation.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::Everywhere,
         Self::On(Screen::Train),
         Self::On(Screen::Layers),
@@ -44,6 +46,9 @@ impl Context {
         Self::On(Screen::Sessions),
         Self::Sweep,
         Self::On(Screen::Data),
+        Self::On(Screen::Results),
+        Self::On(Screen::Review),
+        Self::Naming,
         Self::On(Screen::Scan),
         Self::Clip,
         Self::Browser,
@@ -59,6 +64,7 @@ impl Context {
             Self::Everywhere => "Everywhere",
             Self::On(screen) => screen.name(),
             Self::In(part) => part.name(),
+            Self::Naming => "Review: while a class is typed",
             Self::Clip => "With a clip",
             Self::Sweep => "Sessions: a sweep",
             Self::Browser => "In the browser of folders",

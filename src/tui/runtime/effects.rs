@@ -14,6 +14,8 @@ use std::{
 use super::{
     clips::{ClipLoader, Speaker},
     data_task,
+    downloads::Downloads,
+    findings,
     inbox::Inbox,
     jobs::Jobs,
     listen_task::{Asked, ListenTask},
@@ -24,9 +26,7 @@ use super::{
     sweep_watch::SweepWatch,
 };
 use crate::{
-    clock,
-    model::{self, hub},
-    plot,
+    clock, model, plot,
     session::Store,
     train::{self, Command, Launch, Trainer},
     tui::{
@@ -41,27 +41,6 @@ use crate::{
 
 /// How long a thread that forwards events waits before it checks whether they are still wanted.
 const PATIENCE: Duration = Duration::from_millis(500);
-
-/// Reports the progress of a download to the workbench, at every twentieth of a file.
-struct Downloads<'a> {
-    inbox: &'a Inbox,
-    /// The last reported file and twentieth.
-    reported: Option<(String, u64)>,
-}
-
-impl hub::Watcher for Downloads<'_> {
-    fn downloaded(&mut self, file: &str, done: u64, total: u64) {
-        const SMALL: u64 = 1 << 20;
-        let step = 20 * done / total.max(1);
-        if total < SMALL || self.reported.as_ref().is_some_and(|(name, at)| name == file && *at >= step) {
-            return;
-        }
-        self.reported = Some((file.to_owned(), step));
-        let megabytes = |bytes: u64| bytes as f64 / 1e6;
-        let text = format!("downloading {file}: {:.1} of {:.1} MB", megabytes(done), megabytes(total));
-        let _ = self.inbox.send(Message::Notice(text.into()));
-    }
-}
 
 /// A job on the sessions on disk; returns messages.
 type Job = Box<dyn FnOnce(&Store) -> Message + Send>;
@@ -184,6 +163,28 @@ impl EffectRunner {
                 return self.jobs.export(&self.store, &self.inbox, ticket, *request);
             }
             Effect::StopExport => self.jobs.stop_export(),
+            Effect::Results(ticket, session, other) => {
+                return self.spawn("results", move |store, inbox| {
+                    findings::results(store, inbox, ticket, &session, other.as_deref());
+                });
+            }
+            Effect::Calibrate { ticket, session, other, found } => {
+                return self.spawn("results", move |store, inbox| {
+                    findings::calibrate(store, inbox, ticket, &session, other.as_deref(), &found);
+                });
+            }
+            Effect::WriteErrors(path, found) => {
+                return self.aside(move |_, _| findings::write_errors(&path, &found));
+            }
+            Effect::SearchErrors(ticket, request, again) => {
+                let stop = self.jobs.begin_search();
+                return self.aside(move |store, inbox| findings::search(store, inbox, ticket, &request, *again, &stop));
+            }
+            Effect::StopSearch => self.jobs.stop_search(),
+            // In order, on one thread: an undo must not overtake what it undoes.
+            Effect::Decide { ticket, list, index, decision } => {
+                return self.ask(move |_| findings::decide(ticket, &list, index, decision));
+            }
             Effect::Suspend => {
                 if !signals::step_aside() {
                     return vec![Message::Notice("there is no shell to go back to; q quits".into())];

@@ -1,4 +1,4 @@
-//! Long jobs that can be stopped: an export, a scan, a check of data. One of each at a time.
+//! Long jobs that can be stopped: an export, a scan, a check of data, a search for wrong labels. One of each at a time.
 
 use std::{
     ops::ControlFlow,
@@ -28,6 +28,7 @@ pub(super) struct Jobs {
     exporting: Option<(Arc<AtomicBool>, JoinHandle<()>)>,
     scanning: Option<(Arc<AtomicBool>, JoinHandle<()>)>,
     checking: Option<Arc<AtomicBool>>,
+    searching: Option<Arc<AtomicBool>>,
 }
 
 impl Jobs {
@@ -102,6 +103,19 @@ impl Jobs {
         }
     }
 
+    /// The stop flag of a search for wrong labels that begins now; an earlier one ends.
+    pub(super) fn begin_search(&mut self) -> Arc<AtomicBool> {
+        self.stop_search();
+        self.searching.insert(Arc::default()).clone()
+    }
+
+    /// Stops the search for wrong labels.
+    pub(super) fn stop_search(&mut self) {
+        if let Some(stop) = self.searching.take() {
+            stop.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// Begins a check of data, in place of the one before: its stop flag.
     pub(super) fn begin_check(&mut self) -> Arc<AtomicBool> {
         self.stop_check();
@@ -120,6 +134,7 @@ impl Jobs {
         self.stop_export();
         self.stop_scan();
         self.stop_check();
+        self.stop_search();
     }
 
     /// Waits for the jobs that have files to remove or to complete.

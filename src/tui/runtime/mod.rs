@@ -4,7 +4,9 @@
 
 mod clips;
 mod data_task;
+mod downloads;
 mod effects;
+mod findings;
 pub(super) mod frame;
 mod inbox;
 mod jobs;

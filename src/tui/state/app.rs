@@ -10,6 +10,8 @@ use super::{
     listening::Listening,
     parameters::Parameters,
     preferences::Preferences,
+    results::Results,
+    review::Review,
     run_slot::RunSlot,
     scanning::Scanning,
     sessions::Sessions,
@@ -117,6 +119,10 @@ pub struct App {
     pub data: DataScreen,
     /// The Scan screen.
     pub scanning: Scanning,
+    /// The Results screen.
+    pub results: Results,
+    /// The Review screen.
+    pub review: Review,
     /// The panel over the screen.
     pub overlay: Option<Overlay>,
     /// The message at the bottom.
@@ -166,6 +172,8 @@ impl App {
             sessions: Sessions::default(),
             sweep: None,
             data: DataScreen::default(),
+            results: Results::default(),
+            review: Review::default(),
             scanning: Scanning::default(),
             overlay: None,
             notice: None,
@@ -231,6 +239,13 @@ impl App {
         Side::BOTH.into_iter().find(|side| self.slot(*side).run.is_some_and(|running| running.ticket == run))
     }
 
+    /// The side whose session Results shows: that in focus, or the other where that is empty.
+    pub fn results_side(&self) -> Side {
+        let other = self.focus.other();
+        let has = |side: Side| self.slot(side).session.is_some();
+        if !has(self.focus) && has(other) { other } else { self.focus }
+    }
+
     /// The run slot in focus.
     pub fn focused(&self) -> &RunSlot {
         self.slot(self.focus)
@@ -276,7 +291,8 @@ impl App {
             None if self.screen == Screen::Data && self.data.browser.is_some() => {
                 vec![Context::Browser, Context::Everywhere]
             }
-            None if matches!(self.screen, Screen::Data | Screen::Scan) => {
+            None if self.screen == Screen::Review && self.review.typing.is_some() => vec![Context::Naming],
+            None if matches!(self.screen, Screen::Data | Screen::Results | Screen::Review | Screen::Scan) => {
                 vec![Context::On(self.screen), Context::Clip, Context::Everywhere]
             }
             None => vec![Context::On(self.screen), Context::Everywhere],
@@ -285,13 +301,15 @@ impl App {
 
     /// Every clip panel: results find theirs by its ticket.
     pub fn clip_panels(&mut self) -> impl Iterator<Item = &mut ClipPanel> {
-        [&mut self.data.clip, &mut self.scanning.clip].into_iter()
+        [&mut self.data.clip, &mut self.scanning.clip, &mut self.results.clip, &mut self.review.clip].into_iter()
     }
 
     /// The clip panel of the screen on show, which its keys mean.
     pub fn clip_panel_mut(&mut self) -> Option<&mut ClipPanel> {
         match self.screen {
             Screen::Data if self.data.browser.is_none() => Some(&mut self.data.clip),
+            Screen::Results => Some(&mut self.results.clip),
+            Screen::Review => Some(&mut self.review.clip),
             Screen::Scan => Some(&mut self.scanning.clip),
             _ => None,
         }

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use super::{bookmarks::Bookmarks, desk::Desk, teaching::Teaching, ticket::Ticket};
 use crate::{
-    live::{LiveEvent, LiveState, LiveStatus, Overview},
+    live::{FileOverview, LiveEvent, LiveState, LiveStatus},
     plot::Side,
     tui::input::action::{LivePanel, Move},
 };
@@ -41,7 +41,7 @@ pub struct Listening {
     /// The file that is played instead of the microphone.
     pub file: Option<PathBuf>,
     /// All of that file, once it was read.
-    pub overview: Option<Arc<Overview>>,
+    pub overview: Option<Arc<FileOverview>>,
     /// Seconds from its beginning to what is heard.
     pub position_s: f64,
     /// The panel beneath the sound.

@@ -14,6 +14,8 @@ pub mod layers;
 pub mod listening;
 pub mod parameters;
 pub mod preferences;
+pub mod results;
+pub mod review;
 pub mod run_slot;
 pub mod scanning;
 pub mod sessions;

@@ -8,7 +8,7 @@ use std::{
 
 use ratatui::{Terminal, TerminalOptions, Viewport, backend::CrosstermBackend, layout::Rect};
 
-use super::{data_fixture, fixture};
+use super::{data_fixture, findings, fixture};
 use crate::tui::{
     input::action::{Action, Move, Screen},
     runtime::frame::Frames,
@@ -106,8 +106,20 @@ pub fn stages(size: (u16, u16), graphics: Graphics) -> io::Result<Vec<Stage>> {
         update(&mut app, Message::Do(Action::SortClips));
         app
     };
-    let others = Screen::ALL.into_iter().filter(|screen| *screen != Screen::Data);
+    let of_results = |clips: usize| {
+        let mut app = of_screen(Screen::Results);
+        findings::show_results(&mut app, clips);
+        app
+    };
+    let of_review = || {
+        let mut app = of_screen(Screen::Review);
+        findings::show_review(&mut app);
+        app
+    };
+    let has_own = [Screen::Data, Screen::Results, Screen::Review];
+    let others = Screen::ALL.into_iter().filter(|screen| !has_own.contains(screen));
     let others = others.map(|screen| stage(screen.name(), of_screen(screen)));
     let data = CLIPS.map(|(clips, name)| stage(name, of_data(clips)));
-    others.chain(data).chain([stage("Sweep", fixture::watching(size, 100))]).collect()
+    let judged = [stage("Results, 2,000 clips", of_results(2_000)), stage("Review", of_review())];
+    others.chain(data).chain(judged).chain([stage("Sweep", fixture::watching(size, 100))]).collect()
 }

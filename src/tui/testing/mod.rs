@@ -2,6 +2,7 @@
 
 pub mod data_fixture;
 pub mod draw_bench;
+pub mod findings;
 pub mod fixture;
 #[cfg(test)]
 mod snapshots;

@@ -4,15 +4,18 @@ use std::{path::PathBuf, sync::Arc};
 
 use crate::{
     audio::playback,
-    data::Source,
+    data::{Decision, Source},
     export,
+    findings::Overview,
     infer::{Gains, Mix},
     live::Bookmark,
     plot::Chart,
     train,
     tui::{
         input::completion::Wanted,
-        state::{data_view::DataView, preferences::Preferences, scanning::ScanRequest, ticket::Ticket},
+        state::{
+            data_view::DataView, preferences::Preferences, review::ReviewList, scanning::ScanRequest, ticket::Ticket,
+        },
     },
 };
 
@@ -141,6 +144,36 @@ pub enum Effect {
     StopScan,
     /// Keep this for the next start.
     SavePreferences(Box<Preferences>),
+    /// Compute what the first session gets wrong, then compare the second with it.
+    Results(Ticket, PathBuf, Option<PathBuf>),
+    /// Fit a calibration to the session that this was computed of, or remove its own; then compute everything again.
+    Calibrate {
+        /// The ticket of what is computed.
+        ticket: Ticket,
+        /// The session.
+        session: PathBuf,
+        /// The other side's session.
+        other: Option<PathBuf>,
+        /// What was computed of it.
+        found: Arc<Overview>,
+    },
+    /// Write the clips of a session's validation to a file.
+    WriteErrors(PathBuf, Arc<Overview>),
+    /// Rank the labels of a data set with this backbone; the second request trains again with what is decided.
+    SearchErrors(Ticket, Box<train::Request>, Box<train::Request>),
+    /// Stop that.
+    StopSearch,
+    /// Put a decision about a clip of a list on the disk.
+    Decide {
+        /// The ticket of its result.
+        ticket: Ticket,
+        /// The list.
+        list: Arc<ReviewList>,
+        /// The clip's index in its data set.
+        index: usize,
+        /// The decision.
+        decision: Decision,
+    },
     /// Draw charts to a file.
     Export(PathBuf, Vec<Chart>),
     /// Export a session.

@@ -205,7 +205,7 @@ fn a_file_is_gone_through_by_keys_and_by_the_mouse() {
     assert!(update(&mut app, Message::Do(Action::Scrub(1))).is_empty());
     assert!(app.notice.as_ref().unwrap().text.contains(":listen FILE"));
     let ticket = app.live.ticket.unwrap();
-    let overview = crate::live::Overview { seconds: 100.0, extremes: vec![(-0.5, 0.5); 50] };
+    let overview = crate::live::FileOverview { seconds: 100.0, extremes: vec![(-0.5, 0.5); 50] };
     update(&mut app, Message::LiveFile(ticket, Some(std::sync::Arc::new(overview)), 20.0));
     update(&mut app, Message::LiveFile(ticket, None, 21.0));
     assert_eq!((app.live.position_s, app.live.overview.is_some()), (21.0, true));

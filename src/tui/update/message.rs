@@ -6,8 +6,9 @@ use crate::{
     audio::playback,
     data::{Glance, Problem},
     export::Report,
+    findings::{Against, Overview},
     infer::{Mix, Replay},
-    live::{Bookmark, Lesson, LiveEvent, Overview},
+    live::{Bookmark, FileOverview, Lesson, LiveEvent},
     model::ModelConfig,
     sweep::Snapshot,
     train::News,
@@ -17,8 +18,8 @@ use crate::{
             pointer::{Press, Target},
         },
         state::{
-            clip_panel::Loaded, data::Found, data_view::DataView, folder_browser::Entry, run_slot::Opened,
-            scanning::ScanNews, sessions::Listing, ticket::Ticket,
+            clip_panel::Loaded, data::Found, data_view::DataView, folder_browser::Entry, review::ReviewList,
+            run_slot::Opened, scanning::ScanNews, sessions::Listing, ticket::Ticket,
         },
     },
 };
@@ -57,7 +58,7 @@ pub enum Message {
     /// An event of the live pipeline.
     Live(Ticket, LiveEvent),
     /// The file that is listened to: all of it, once, and the seconds from its beginning to what is heard.
-    LiveFile(Ticket, Option<Arc<Overview>>, f64),
+    LiveFile(Ticket, Option<Arc<FileOverview>>, f64),
     /// A key was released, where the terminal reports that.
     Released(crossterm::event::KeyEvent),
     /// A session's bookmarks were read.
@@ -88,6 +89,16 @@ pub enum Message {
     Glanced(Ticket, String, Glance),
     /// Something happened in a scan.
     Scan(Ticket, Box<ScanNews>),
+    /// What a session gets wrong was computed, or cannot be.
+    Results(Ticket, Result<Arc<Overview>, String>),
+    /// The other side's session was compared with it.
+    Against(Ticket, Arc<Against>),
+    /// A search for likely wrong labels has come so far: clips done, and clips in all.
+    Searching(Ticket, usize, usize),
+    /// It has made a list, or could not.
+    Searched(Ticket, Result<Arc<ReviewList>, String>),
+    /// A decision is on the disk, or is not.
+    Saved(Ticket, Result<(), String>),
     /// The current lesson.
     Lesson(Box<Lesson>),
     /// A notice.

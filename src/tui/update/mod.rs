@@ -8,8 +8,11 @@ pub mod effect;
 mod exporting;
 mod live;
 pub mod message;
+mod moves;
 mod overlays;
 mod pointer;
+mod results;
+mod review;
 mod runs;
 mod scan;
 mod sessions;
@@ -30,7 +33,6 @@ use crate::{
         state::{
             app::{App, Notice, Overlay, SMOOTHING},
             command_line::CommandLine,
-            layers::Layers,
             run_slot::Purpose,
             sweep::SweepTable,
         },
@@ -138,6 +140,11 @@ fn handle(app: &mut App, message: Message) -> Vec<Effect> {
         Message::Folder(ticket, listed) => data::listed(app, ticket, listed),
         Message::Glanced(ticket, spec, glance) => data::recognised(app, ticket, &spec, glance),
         Message::Scan(ticket, news) => return scan::received(app, ticket, *news),
+        Message::Results(ticket, overview) => return results::received(app, ticket, overview),
+        Message::Against(ticket, against) => results::compared(app, ticket, against),
+        Message::Searching(ticket, done, total) => review::searching(app, ticket, done, total),
+        Message::Searched(ticket, list) => return review::searched(app, ticket, list),
+        Message::Saved(ticket, saved) => return review::saved(app, ticket, saved),
         Message::Lesson(lesson) => app.live.teaching.show(*lesson),
         Message::Completed(ticket, words) => {
             if let Some(Overlay::CommandLine(line)) = &mut app.overlay {
@@ -173,6 +180,11 @@ fn pressed(app: &mut App, event: crossterm::event::KeyEvent) -> Vec<Effect> {
 
 /// Performs an action.
 fn act(app: &mut App, action: Action) -> Vec<Effect> {
+    if app.overlay.is_none()
+        && let Some(effects) = results::act(app, &action).or_else(|| review::act(app, &action))
+    {
+        return effects;
+    }
     match action {
         Action::Show(screen) => return show(app, screen),
         Action::NextFocus if app.screen == Screen::Data => app.data.part = app.data.part.next(),
@@ -180,12 +192,15 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
             app.focus = app.focus.other();
             app.refresh_parameters();
             let mut effects = live::refocused(app);
+            if app.screen == Screen::Results {
+                effects.extend(results::ask(app));
+            }
             if app.screen == Screen::Parameters {
                 effects.extend(ask_shape(app));
             }
             return effects;
         }
-        Action::Move(to) => return go(app, to),
+        Action::Move(to) => return moves::go(app, to),
         Action::Start => return runs::start(app),
         Action::Anew => return runs::anew(app, &[app.focus]),
         Action::StartBoth => return runs::start_both(app),
@@ -284,6 +299,8 @@ fn show(app: &mut App, screen: Screen) -> Vec<Effect> {
         Screen::Sessions => list(app),
         Screen::Parameters => ask_shape(app),
         Screen::Data => data::show(app),
+        Screen::Results => results::ask(app),
+        Screen::Review => review::follow(app, false),
         _ => Vec::new(),
     }
 }
@@ -303,40 +320,10 @@ fn ask_shape(app: &mut App) -> Vec<Effect> {
     vec![Effect::Shape(ticket, Box::new(app.setup_of(app.focus)))]
 }
 
-fn go(app: &mut App, to: Move) -> Vec<Effect> {
-    match (&mut app.overlay, app.screen) {
-        (Some(Overlay::Help(scroll)), _) => {
-            *scroll = match to {
-                Move::Up | Move::PageUp => scroll.saturating_sub(1),
-                _ => scroll.saturating_add(1).min(200),
-            };
-        }
-        (Some(Overlay::Export(exporting)), _) => exporting.go(to),
-        (Some(Overlay::CommandLine(line)), _) => line.recall(&app.history, to == Move::Up),
-        (Some(_), _) => {}
-        (None, Screen::Train) => runs::move_cursor(app, to),
-        (None, Screen::Layers) => match to {
-            Move::Up | Move::Down => {
-                let depth = Layers::side(app.focus, |side| !app.slot(side).state.norms.is_empty())
-                    .map_or(0, |side| app.slot(side).state.norms.depth());
-                app.layers.go(to, depth);
-            }
-            _ => runs::move_cursor(app, to),
-        },
-        (None, Screen::Parameters) => app.parameters.go(to, PAGE),
-        (None, Screen::Live) => return live::go(app, to),
-        (None, Screen::Sessions) => match &mut app.sweep {
-            Some(table) => table.go(to, PAGE),
-            None => app.sessions.go(to, PAGE),
-        },
-        (None, Screen::Data) => return data::go(app, to),
-        (None, Screen::Scan) => return scan::go(app, to),
-    }
-    Vec::new()
-}
-
 #[cfg(test)]
 mod order_tests;
+#[cfg(test)]
+mod review_tests;
 #[cfg(test)]
 mod simulated;
 #[cfg(test)]

@@ -9,6 +9,7 @@ use ratatui::{
 use crate::{
     audio::playback::State,
     tui::{
+        input::action::Screen,
         state::{
             app::App,
             clip_panel::{Clip, ClipPanel, Loaded},
@@ -190,6 +191,8 @@ fn state(app: &App, panel: &ClipPanel, seconds: f64, row: Rect, buffer: &mut Buf
     let (words, style) = match panel.playhead_s() {
         Some(_) if opening => ("▶ opening the speaker …".to_owned(), theme.dim()),
         Some(at) => (format!("▶ {at:.2} s of {seconds:.2} s"), theme.good()),
+        // On Review, Space is a decision.
+        None if app.screen == Screen::Review => ("◦ r plays it".to_owned(), theme.dim()),
         None => ("◦ Space plays it".to_owned(), theme.dim()),
     };
     let mut line = Line::from(Span::styled(words, style));

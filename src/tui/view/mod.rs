@@ -56,6 +56,8 @@ pub fn draw(app: &App, buffer: &mut Buffer) -> Option<Picture> {
             None => screens::sessions::draw(app, body, buffer),
         },
         Screen::Data => picture = screens::data::draw(app, body, buffer),
+        Screen::Results => picture = screens::results::draw(app, body, buffer),
+        Screen::Review => picture = screens::review::draw(app, body, buffer),
         Screen::Scan => picture = screens::scan::draw(app, body, buffer),
     }
     footer(app, foot, buffer);
@@ -88,11 +90,12 @@ pub fn hit(app: &App, column: u16, row: u16) -> Option<Target> {
     header::hit(app, head, place).or_else(|| match app.screen {
         Screen::Train => screens::train::hit(app, body, place),
         Screen::Parameters => screens::parameters::hit(app, body, place),
+        Screen::Sessions if app.sweep.is_some() => None,
         Screen::Sessions => screens::sessions::hit(app, body, place),
         Screen::Data => screens::data::hit(app, body, place),
         Screen::Scan => screens::scan::hit(app, body, place),
         Screen::Live => screens::live::hit(app, body, place),
-        Screen::Layers => None,
+        Screen::Layers | Screen::Results | Screen::Review => None,
     })
 }
 
@@ -147,7 +150,13 @@ fn footer(app: &App, area: Rect, buffer: &mut Buffer) {
         // The command line is mentioned at the end of every screen's footer.
         matches!(contexts[0], Context::On(_) | Context::In(_) | Context::Browser).then(|| (":".to_owned(), "command")),
     );
+    let mut named: Vec<String> = Vec::new();
     for (key, word) in hints {
+        // The first context that has a key decides what it does.
+        if named.contains(&key) {
+            continue;
+        }
+        named.push(key.clone());
         let line = Line::from(vec![
             Span::styled(key, theme.accent()),
             Span::raw(" "),

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod data;
+mod findings;
 mod live;
 mod train;
 
@@ -306,6 +307,14 @@ fn a_frame_never_panics_at_any_size() {
                 app.data.browser = None;
                 super::data_fixture::show(&mut app, 60, 40);
                 super::data_fixture::decoded(&mut app);
+                frame(&app);
+            }
+            if matches!(screen, Screen::Results | Screen::Review) {
+                super::findings::show_results(&mut app, 40);
+                super::findings::show_review(&mut app);
+                act(&mut app, [Action::Cancel, Action::NextConfusion, Action::Choose, Action::TypeClass]);
+                frame(&app);
+                act(&mut app, [Action::Cancel, Action::Move(Move::End)]);
                 frame(&app);
             }
             update(&mut app, Message::Bookmarks("session".into(), fixture::bookmarks()));

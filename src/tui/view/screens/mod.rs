@@ -6,6 +6,8 @@ pub mod help;
 pub mod layers;
 pub mod live;
 pub mod parameters;
+pub mod results;
+pub mod review;
 pub mod scan;
 pub mod sessions;
 pub mod sweep;

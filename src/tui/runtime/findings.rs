@@ -1,0 +1,165 @@
+//! What Results and Review ask for: sessions' findings, searches for wrong labels, decisions on the disk.
+
+use std::{
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use super::inbox::Inbox;
+use crate::{
+    clock,
+    data::{Decision, Loss},
+    findings::{self, Against, ClipRow, Overview, Penalty},
+    infer::Calibration,
+    session::Store,
+    train::{self, Request},
+    tui::{
+        state::{
+            review::{ReviewItem, ReviewList, ranked},
+            ticket::Ticket,
+        },
+        update::message::Message,
+    },
+};
+
+/// Clips of a list of likely wrong labels: at least so many, and twice as many as are likely.
+const LEAST: usize = 30;
+
+/// A session's folder: a bare name is one of the store's.
+fn folder(store: &Store, session: &Path) -> PathBuf {
+    if session.components().count() == 1 { store.root().join(session) } else { session.to_owned() }
+}
+
+/// Computes what a session gets wrong, then compares the other side's.
+pub(super) fn results(store: &Store, inbox: &Inbox, ticket: Ticket, session: &Path, other: Option<&Path>) {
+    let found = Overview::of_session(&folder(store, session)).map(Arc::new);
+    if inbox.send(Message::Results(ticket, found.clone())).is_err() {
+        return;
+    }
+    if let (Ok(found), Some(Ok(other))) = (found, other.map(|other| Overview::of_session(&folder(store, other)))) {
+        let _ = inbox.send(Message::Against(ticket, Arc::new(Against::of(&found, &other))));
+    }
+}
+
+/// Fits a calibration to a session or removes the one that it has, and computes everything again.
+pub(super) fn calibrate(
+    store: &Store,
+    inbox: &Inbox,
+    ticket: Ticket,
+    session: &Path,
+    other: Option<&Path>,
+    found: &Overview,
+) {
+    let at = folder(store, session);
+    let done = match &found.calibration {
+        Some(_) => Calibration::remove(&at).map(|_| "the calibration is removed".to_owned()).map_err(|e| e.to_string()),
+        None => fit(&at, found),
+    };
+    let (message, changed) = match done {
+        Ok(words) => (Message::Notice(words.into()), true),
+        Err(problem) => (Message::trouble(problem), false),
+    };
+    let _ = inbox.send(message);
+    if changed {
+        results(store, inbox, ticket, session, other);
+    }
+}
+
+fn fit(folder: &Path, found: &Overview) -> Result<String, String> {
+    let kept = &found.kept;
+    if kept.between_epochs {
+        return Err("its last checkpoint is within an epoch: let it end that first".to_owned());
+    }
+    let (labels, loss) = (&kept.config.labels, kept.config.recipe.loss);
+    let calibration = findings::calibration_of(&kept.predictions, labels, loss, kept.step, kept.averaged)?;
+    calibration.save(folder).map_err(|error| error.to_string())?;
+    let [before, after] = calibration.ece;
+    Ok(format!("{}: ECE {before:.3} to {after:.3}; Live, scan and export use it", calibration.scaling))
+}
+
+/// Ranks the labels of a data set, and makes a list of those to look at first.
+pub(super) fn search(
+    store: &Store,
+    inbox: &Inbox,
+    ticket: Ticket,
+    request: &Request,
+    again: Request,
+    stop: &AtomicBool,
+) -> Message {
+    let request = Request { model: store.model(&request.model), ..request.clone() };
+    let mut progress = |done: usize, total: usize| {
+        // Not a message for each of thousands of clips.
+        let is_due = done == total || done.is_multiple_of((total / 100).max(1));
+        if stop.load(Ordering::Relaxed) || is_due && inbox.send(Message::Searching(ticket, done, total)).is_err() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    };
+    let list = train::embed(&request, &mut progress).map_err(|error| error.to_string()).and_then(|embeddings| {
+        let found = findings::label_errors(&embeddings, Penalty::default(), 1, &mut |_, _| {
+            if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
+        .ok_or("stopped")?;
+        let dataset = Arc::clone(&embeddings.dataset);
+        let classes = dataset.classes.len().max(1);
+        let is_decided = |row: usize| {
+            let index = embeddings.items[row];
+            dataset.corrections.as_ref().is_some_and(|corrections| corrections.decided.contains_key(&index))
+        };
+        let open = found.suspects.iter().filter(|suspect| !is_decided(suspect.row));
+        let most = LEAST.max(2 * found.likely());
+        let items: Vec<ReviewItem> = open
+            .take(most)
+            .map(|suspect| ReviewItem {
+                index: embeddings.items[suspect.row],
+                proposed: suspect.proposed,
+                holds: loss_of(&dataset) == Loss::CrossEntropy || !suspect.held,
+                of_proposed: suspect.of_proposed,
+                of_label: suspect.self_confidence,
+                also: ranked(&found.probabilities[suspect.row * classes..(suspect.row + 1) * classes]),
+                likely: suspect.likely,
+            })
+            .collect();
+        let shape = &embeddings.config.shape;
+        let cut = shape.front_end().ok().map(|front_end| front_end.samples_of(shape.frames()) as u64);
+        let title = format!("labels of {} that are likely wrong, by {}", dataset.name, embeddings.config.model);
+        let mut notes = dataset.notes.clone();
+        if !embeddings.unreadable.is_empty() {
+            notes.push(format!("{} clips could not be read", embeddings.unreadable.len()));
+        }
+        Ok(Arc::new(ReviewList { title, dataset, items, again: Some(Box::new(again)), notes, cut }))
+    });
+    Message::Searched(ticket, list)
+}
+
+fn loss_of(dataset: &crate::data::Dataset) -> Loss {
+    if dataset.is_multi_label() { Loss::Binary } else { Loss::CrossEntropy }
+}
+
+/// Puts a decision on the disk.
+pub(super) fn decide(ticket: Ticket, list: &ReviewList, index: usize, decision: Decision) -> Message {
+    let made = list.dataset.decide(index, decision, &list.title, clock::now_ms()).and_then(|correction| {
+        let file = list.dataset.corrections.as_ref().map(|corrections| corrections.file.clone());
+        match file {
+            Some(file) => file.append(&correction).map(|_| ()),
+            None => Err(crate::data::DataError::Request("this data set has no place for corrections".to_owned())),
+        }
+    });
+    Message::Saved(ticket, made.map_err(|error| error.to_string()))
+}
+
+/// Writes the clips of a session's validation as a table, the highest loss first.
+pub(super) fn write_errors(path: &Path, found: &Overview) -> Message {
+    let row = |row: &usize| ClipRow::of(&found.clips[*row], found.kept.name(*row), found.labels());
+    let rows: Vec<ClipRow> = found.by_loss.iter().map(row).collect();
+    let written = findings::write_table(path, &rows);
+    match written {
+        Ok(()) => Message::Notice(format!("{} clips are in {}", found.clips.len(), path.display()).into()),
+        Err(error) => Message::trouble(format!("{}: {error}", path.display())),
+    }
+}

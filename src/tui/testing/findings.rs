@@ -1,0 +1,146 @@
+//! Made-up findings for tests and for the benchmark of drawing: predictions of a validation, and a list to review.
+
+use std::sync::Arc;
+
+use super::{data_fixture, fixture};
+use crate::{
+    data::{Corrections, CorrectionsFile, CorrectionsRecord, Dataset, Item, Label, Source},
+    findings::{Against, KeptAnswers, Overview, Source as Place},
+    model::Method,
+    session::Event,
+    train::{Predictions, Request},
+    tui::state::{
+        app::App,
+        clip_panel::{Clip, ClipPanel},
+        review::{ReviewItem, ReviewList},
+    },
+};
+
+const CLASSES: [&str; 10] = [
+    "chainsaw",
+    "clock_tick",
+    "crackling_fire",
+    "crying_baby",
+    "dog",
+    "helicopter",
+    "rain",
+    "rooster",
+    "sea_waves",
+    "sneezing",
+];
+
+/// A small noise that depends only on its position.
+fn noise(i: u64) -> f32 {
+    let mut x = i.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    x ^= x >> 31;
+    x = x.wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    (x >> 40) as f32 / (1u64 << 24) as f32 - 0.5
+}
+
+/// A data set of so many clips, ten classes in turn.
+pub fn dataset(clips: usize) -> Dataset {
+    let item = |index: usize| Item {
+        id: format!("audio/{}-{}-A-{}.ogg", 1 + index % 4, 100_032 + 977 * index, index % CLASSES.len()),
+        source: Source::Demo { class: index % 12, index: (index / 12) as u64 },
+        label: Label::One(index % CLASSES.len()),
+        fold: None,
+        split: None,
+        group: None,
+    };
+    Dataset {
+        name: "esc10".into(),
+        layout: "esc50",
+        classes: CLASSES.map(str::to_owned).to_vec(),
+        items: (0..clips).map(item).collect(),
+        corrections: Some(Box::new(Corrections {
+            file: CorrectionsFile::at("../data/esc10/corrections.jsonl"),
+            record: CorrectionsRecord::default(),
+            filed: Default::default(),
+            decided: Default::default(),
+            summary: None,
+        })),
+        ..Dataset::default()
+    }
+}
+
+/// What a session with so many validation clips gets wrong. Others of the same `seed` get others wrong.
+pub fn overview(method: Method, clips: usize, seed: u64) -> Overview {
+    let events = fixture::events(method, 0);
+    let Some(Event::Started { config, .. }) = events.first().map(|record| &record.event) else {
+        unreachable!("a log begins with its configuration")
+    };
+    let mut config = (**config).clone();
+    config.labels = CLASSES.map(str::to_owned).to_vec();
+    let mut predictions = Predictions::new(CLASSES.len());
+    for clip in 0..clips {
+        let truth = clip % CLASSES.len();
+        for class in 0..CLASSES.len() {
+            let own = seed.wrapping_mul(7_919) + (clip * CLASSES.len() + class) as u64;
+            let likeness = if class == truth {
+                3.2
+            } else if class == (truth + 3) % CLASSES.len() {
+                1.1
+            } else {
+                0.0
+            };
+            predictions.scores.push(likeness + 4.2 * noise(own));
+            predictions.targets.push(f32::from(u8::from(class == truth)));
+        }
+    }
+    let set = dataset(clips);
+    let sources = set.items.iter().enumerate().map(|(index, item)| Place { id: item.id.clone(), index }).collect();
+    Overview::of(KeptAnswers {
+        config,
+        predictions,
+        sources,
+        dataset: Some(Arc::new(set)),
+        step: 840,
+        averaged: false,
+        between_epochs: false,
+        calibration: None,
+        notes: Vec::new(),
+    })
+}
+
+/// Another session beside one.
+pub fn against(found: &Overview) -> Against {
+    Against::of(found, &overview(Method::full(), found.clips.len(), 2))
+}
+
+/// Some clips to review.
+pub fn review_list() -> ReviewList {
+    let found = overview(Method::aat(), 80, 1);
+    let rows = found.by_loss.iter().take(14);
+    let items = rows.filter_map(|row| ReviewItem::of_row(&found, *row)).enumerate();
+    let items = items.map(|(place, item)| ReviewItem { likely: place < 6, ..item }).collect();
+    ReviewList {
+        title: "labels of esc10 that are likely wrong, by box".into(),
+        dataset: Arc::new(dataset(80)),
+        items,
+        again: Some(Box::new(Request { method: Method::aat(), ..Request::default() })),
+        notes: Vec::new(),
+        cut: Some(81_920),
+    }
+}
+
+/// Shows what a session with so many validation clips gets wrong, beside another one, with the sound of a clip.
+pub fn show_results(app: &mut App, clips: usize) {
+    let found = Arc::new(overview(Method::aat(), clips, 1));
+    app.results.show(None, Ok(found.clone()));
+    app.results.compare(Some(Arc::new(against(&found))));
+    app.results.clip = played();
+}
+
+/// Shows a list under review, with the sound of a clip.
+pub fn show_review(app: &mut App) {
+    app.review.show(Ok(Arc::new(review_list())));
+    app.review.clip = played();
+}
+
+/// A panel with a decoded clip.
+fn played() -> ClipPanel {
+    let clip = Clip::file("audio/1-100032-A-0.ogg", "audio/1-100032-A-0.ogg").labelled("dog → rooster");
+    let mut panel = ClipPanel::default();
+    (panel.clip, panel.sound) = (Some(clip), Some(Ok(data_fixture::clip_sound())));
+    panel
+}

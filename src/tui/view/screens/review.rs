@@ -1,0 +1,273 @@
+//! Review: one clip, its label, what is proposed, and the keys that decide.
+
+use ratatui::{
+    buffer::Buffer,
+    layout::{Constraint, Layout, Rect},
+    style::Style,
+    text::{Line, Span},
+};
+
+use crate::{
+    data::Decision,
+    tui::{
+        state::{
+            app::App,
+            review::{DIGITS, ReviewItem, ReviewList},
+        },
+        text,
+        view::{
+            clip_panel,
+            picture::Picture,
+            widgets::{Panel, gauge, hint, middle, paragraph},
+        },
+    },
+};
+
+/// Rows of the panel with the decision.
+const DECISION: u16 = 10;
+
+/// Draws the screen. Returns a picture that the terminal draws over it, if any.
+pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) -> Option<Picture> {
+    let theme = app.theme();
+    let review = &app.review;
+    if let Some(search) = &review.search {
+        let inner = Panel::new("looking for likely wrong labels", theme).draw(area, buffer);
+        return searching(app, search.progress, inner, buffer);
+    }
+    let list = match &review.list {
+        Some(Ok(list)) => list,
+        Some(Err(problem)) => {
+            let inner = Panel::new("review", theme).border(theme.bad()).draw(area, buffer);
+            middle(inner, &text::one_line(problem), theme.bad(), "e looks again", theme, buffer);
+            return None;
+        }
+        None => {
+            let inner = Panel::new("review", theme).draw(area, buffer);
+            let data = text::clean(&app.setup.data);
+            let keys = [
+                ("e", format!("look for labels of {data} that are likely wrong")),
+                ("7", "Results: R there reviews the clips that a session answers wrongly".to_owned()),
+            ];
+            hint(inner, "One clip after another: listen, decide with one key, go on.", &keys, theme, buffer);
+            return None;
+        }
+    };
+    let [clip, below] = Layout::vertical([Constraint::Fill(1), Constraint::Length(DECISION)]).areas(area);
+    let Some(item) = review.item() else {
+        end(app, list, area, buffer);
+        return None;
+    };
+    let picture = clip_panel::draw(app, &review.clip, "this clip has no sound here", clip, buffer);
+    decision(app, list, item, below, buffer);
+    picture
+}
+
+fn searching(app: &App, (done, total): (usize, usize), area: Rect, buffer: &mut Buffer) -> Option<Picture> {
+    let theme = app.theme();
+    let words = match (done, total) {
+        (_, 0) => "reading the data set …".to_owned(),
+        (done, total) if done == total => "a small model answers every clip without having seen it …".to_owned(),
+        (done, total) => {
+            format!("{} of {} clips through the frozen backbone", text::count(done as u64), text::count(total as u64))
+        }
+    };
+    middle(area, &words, theme.base(), "e stops it", theme, buffer);
+    if total > 0 {
+        let wide = area.width.min(60);
+        let line = gauge(done as f64 / total as f64, usize::from(wide), theme.accent(), theme);
+        let y = area.y + area.height / 2 + 2;
+        if y < area.bottom() {
+            buffer.set_line(area.x + (area.width - wide) / 2, y, &line, wide);
+        }
+    }
+    None
+}
+
+/// The label, the proposal, the choices, and how far the list is.
+fn decision(app: &App, list: &ReviewList, item: &ReviewItem, area: Rect, buffer: &mut Buffer) {
+    let theme = app.theme();
+    let review = &app.review;
+    let name = |class: usize| list.dataset.classes.get(class).map_or_else(String::new, |name| text::clean(name));
+    let title = Line::from(vec![
+        Span::styled(format!("{} of {}", review.at + 1, list.items.len()), theme.strong()),
+        Span::styled(format!("  {}", text::clean(&list.title)), theme.dim()),
+    ]);
+    let before = review.decided().get(&review.at).map(|decision| format!("decided: {}", words(decision)));
+    let right = Line::styled(before.unwrap_or_default(), theme.good());
+    let inner = Panel::new(title, theme).border(theme.accent()).right(right).draw(area, buffer);
+    if inner.height < 6 {
+        return;
+    }
+    let several = list.dataset.is_multi_label();
+    let held = list.dataset.items.get(item.index).map(|clip| list.dataset.label_of(clip)).unwrap_or_default();
+    let held = if held.is_empty() { "nothing".to_owned() } else { text::clean(&held) };
+    let proposed = if item.holds { name(item.proposed) } else { format!("not {}", name(item.proposed)) };
+    let of_label = if several { String::new() } else { format!(" {:.2}", item.of_label) };
+    let mut line = Line::from(vec![
+        Span::styled("label now  ", theme.dim()),
+        Span::styled(held.clone(), theme.strong()),
+        Span::styled(of_label, theme.dim()),
+        Span::styled("     proposed  ", theme.dim()),
+        Span::styled(proposed.clone(), theme.accent().bold()),
+        Span::styled(format!(" {:.2}", item.of_proposed), theme.dim()),
+    ]);
+    if item.likely {
+        line.push_span(Span::styled("   ◆ likely wrong", theme.warn()));
+    }
+    buffer.set_line(inner.x, inner.y, &line, inner.width);
+    match &review.typing {
+        Some(typed) => typing(app, list, typed, Rect { y: inner.y + 2, height: 3, ..inner }, buffer),
+        None => {
+            let not = if several { name(item.proposed) } else { held };
+            keys(app, &proposed, &not, Rect { y: inner.y + 2, height: 1, ..inner }, buffer);
+            choices(app, list, item, Rect { y: inner.y + 3, height: 2, ..inner }, buffer);
+        }
+    }
+    let bottom = Rect { y: inner.bottom() - 2, height: 2, ..inner };
+    progress(app, list, bottom, buffer);
+}
+
+/// Keys in a row, as far as they fit.
+fn row_of(pairs: &[(String, String)], style: [Style; 2], area: Rect, buffer: &mut Buffer) -> usize {
+    let mut x = area.x;
+    for (number, (key, what)) in pairs.iter().enumerate() {
+        let line =
+            Line::from(vec![Span::styled(key.clone(), style[0]), Span::raw(" "), Span::styled(what.clone(), style[1])]);
+        if x + line.width() as u16 > area.right() {
+            return number;
+        }
+        buffer.set_line(x, area.y, &line, line.width() as u16);
+        x += line.width() as u16 + 3;
+    }
+    pairs.len()
+}
+
+fn keys(app: &App, proposed: &str, not: &str, area: Rect, buffer: &mut Buffer) {
+    let theme = app.theme();
+    let pairs = [
+        ("a".to_owned(), format!("yes, {proposed}")),
+        ("x".to_owned(), format!("not {not}")),
+        ("-".to_owned(), "none of the classes".to_owned()),
+        ("Space".to_owned(), "unsure".to_owned()),
+        ("Backspace".to_owned(), "undo".to_owned()),
+        ("r".to_owned(), "again".to_owned()),
+    ];
+    row_of(&pairs, [theme.accent(), theme.base()], area, buffer);
+}
+
+/// The classes that digits choose.
+fn choices(app: &App, list: &ReviewList, item: &ReviewItem, area: Rect, buffer: &mut Buffer) {
+    let theme = app.theme();
+    let probability = |class: usize| item.also.iter().find(|one| one.0 == class).map(|one| one.1);
+    let pair = |(digit, class): (usize, usize)| {
+        let name = text::fit(list.dataset.classes.get(class).map_or("", String::as_str), 20);
+        let of = probability(class).filter(|p| *p >= 0.005).map_or_else(String::new, |p| format!(" {p:.2}"));
+        ((digit + 1).to_string(), format!("{name}{of}"))
+    };
+    let all = app.review.choices();
+    let pairs: Vec<(String, String)> = all.iter().copied().take(DIGITS).enumerate().map(pair).collect();
+    let shown = row_of(&pairs, [theme.accent(), theme.dim()], Rect { height: 1, ..area }, buffer);
+    let second = Rect { y: area.y + 1, height: 1, ..area };
+    let rest = &pairs[shown..];
+    let words = format!("/ types one of {}", all.len());
+    let wide = text::width(&words) as u16;
+    let room = Rect { width: second.width.saturating_sub(wide + 2), ..second };
+    row_of(rest, [theme.accent(), theme.dim()], room, buffer);
+    buffer.set_string(area.right().saturating_sub(wide), second.y, words, theme.faint());
+}
+
+/// A class being typed, and those that fit.
+fn typing(app: &App, list: &ReviewList, typed: &str, area: Rect, buffer: &mut Buffer) {
+    let theme = app.theme();
+    let line = Line::from(vec![
+        Span::styled("class  ", theme.dim()),
+        Span::styled(text::clean(typed), theme.strong()),
+        Span::styled("█", theme.accent()),
+        Span::styled("   Enter takes the first, Esc none", theme.faint()),
+    ]);
+    buffer.set_line(area.x, area.y, &line, area.width);
+    let fitting = app.review.fitting();
+    let name = |class: &usize| text::clean(list.dataset.classes.get(*class).map_or("", String::as_str));
+    let mut line = Line::default();
+    for (place, class) in fitting.iter().enumerate() {
+        let style = if place == 0 { theme.accent().bold() } else { theme.base() };
+        let span = Span::styled(name(class), style);
+        if line.width() + span.width() + 3 > usize::from(area.width) {
+            break;
+        }
+        line.push_span(span);
+        line.push_span(Span::raw("   "));
+    }
+    if fitting.is_empty() {
+        line = Line::styled("no class has such a name", theme.bad());
+    }
+    buffer.set_line(area.x, area.y + 1, &line, area.width);
+}
+
+/// How many are decided and remain, and where the decisions are.
+fn progress(app: &App, list: &ReviewList, area: Rect, buffer: &mut Buffer) {
+    let theme = app.theme();
+    let review = &app.review;
+    let decided = review.decided().len();
+    let bar = gauge(decided as f64 / list.items.len().max(1) as f64, 20, theme.accent(), theme);
+    buffer.set_line(area.x, area.y, &bar, 20);
+    let [changed, kept, ruled_out, unsure] = review.counts();
+    let text = format!(
+        "{} remain   {changed} changed  {kept} kept  {ruled_out} ruled out  {unsure} unsure",
+        review.remaining()
+    );
+    buffer.set_stringn(area.x + 22, area.y, text, usize::from(area.width.saturating_sub(22)), theme.base());
+    let file =
+        list.dataset.corrections.as_ref().and_then(|one| one.file.path().map(|path| (path, one.file.is_apart())));
+    let mut line = match file {
+        Some((path, apart)) => {
+            let unsaved = review.made.iter().filter(|made| made.saving.is_some()).count();
+            let state = if unsaved > 0 { "writing " } else { "on disk: " };
+            let why = if apart { " (the data cannot be written to)" } else { "" };
+            Line::styled(format!("{state}{}{why}", text::clean(&path.display().to_string())), theme.faint())
+        }
+        None => Line::default(),
+    };
+    let teach =
+        Line::from(vec![Span::styled("T ", theme.accent()), Span::styled("teach again with these", theme.dim())]);
+    let room = area.width.saturating_sub(teach.width() as u16 + 2);
+    if line.width() > usize::from(room) {
+        line = Line::styled(text::fit(&line.to_string(), usize::from(room)), theme.faint());
+    }
+    buffer.set_line(area.x, area.y + 1, &line, room);
+    buffer.set_line(area.right().saturating_sub(teach.width() as u16), area.y + 1, &teach, teach.width() as u16);
+}
+
+/// What a list came to.
+fn end(app: &App, list: &ReviewList, area: Rect, buffer: &mut Buffer) {
+    let theme = app.theme();
+    let title = Line::from(vec![Span::styled(text::clean(&list.title), theme.strong())]);
+    let inner = Panel::new(title, theme).border(theme.accent()).draw(area, buffer);
+    let [changed, kept, ruled_out, unsure] = app.review.counts();
+    let open = app.review.remaining();
+    let heading = format!(
+        "{} decided: {changed} changed, {kept} kept, {ruled_out} ruled out, {unsure} unsure{}",
+        app.review.decided().len(),
+        if open > 0 { format!("; {open} left open") } else { String::new() }
+    );
+    let keys = [
+        ("T", "teach again with these decisions, and compare on the same clips".to_owned()),
+        ("Backspace", "take the last decision back".to_owned()),
+        ("e", "look for likely wrong labels, with these decisions applied".to_owned()),
+        ("Esc", "back to Results".to_owned()),
+    ];
+    let [notes, middle] = Layout::vertical([Constraint::Length(3), Constraint::Fill(1)]).areas(inner);
+    paragraph(notes, &list.notes.join("; "), theme.dim(), buffer);
+    hint(middle, &heading, &keys, theme, buffer);
+}
+
+/// A decision in words.
+fn words(decision: &Decision) -> String {
+    match decision {
+        Decision::Label { label } => text::clean(label),
+        Decision::Not { label } => format!("not {}", text::clean(label)),
+        Decision::Background => "none of the classes".to_owned(),
+        Decision::Unsure => "unsure".to_owned(),
+        Decision::Undo => "taken back".to_owned(),
+    }
+}
