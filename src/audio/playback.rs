@@ -28,8 +28,8 @@ use super::{
 /// Callbacks per second requested from the device. Drivers hold two buffers, so 60 ms are on their way: little enough for
 /// a stop, enough for a busy machine.
 const CALLBACKS_PER_S: u32 = 33;
-/// Buffers that a driver holds.
-const BUFFERS: f64 = 2.0;
+/// Buffers that a driver holds, and half a one for a callback that is late and yet in time.
+const BUFFERS: f64 = 2.5;
 /// How often the device is looked at while it is open.
 const WATCH: Duration = Duration::from_millis(100);
 /// How long a device may take no sound before that is an error.

@@ -1,25 +1,13 @@
-//! Where the sound comes from: a microphone, or a file played in real time. Both are read through a [`RingReader`].
+//! Where the sound comes from, read through a [`RingReader`]; here, a microphone.
 
-use std::{
-    any::Any,
-    path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-    time::{Duration, Instant},
-};
+use std::any::Any;
 
 use crate::audio::{
-    Note, SoundFile,
+    Note,
     capture::Microphone,
-    ring::{self, RingReader, RingWriter},
+    ring::RingReader,
     server::{Standing, Watch},
 };
-
-/// Length of the pieces in which a file is delivered: typical of a microphone.
-const PIECE: Duration = Duration::from_millis(25);
 
 /// An open source.
 pub struct Line {
@@ -124,84 +112,5 @@ impl Source for MicrophoneSource {
             Some(_) => {}
         }
         None
-    }
-}
-
-/// A sound file, played once at the pace of a clock.
-#[derive(Clone, Debug)]
-pub struct FileSource {
-    /// A sound file (docs/decoding.md).
-    pub path: PathBuf,
-}
-
-impl Source for FileSource {
-    fn open(&mut self) -> Result<Line, String> {
-        // Decoded to its end before it is played, and not kept: damage is reported now, not in the middle.
-        let mut block = Vec::new();
-        let mut whole = SoundFile::open(&self.path).map_err(|error| error.to_string())?;
-        while whole.read(&mut block).map_err(|error| error.to_string())? {
-            block.clear();
-        }
-        let sound = SoundFile::open(&self.path).map_err(|error| error.to_string())?;
-        let name = self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy().into_owned();
-        play(name, sound, whole.notes().to_vec()).map_err(|error| error.to_string())
-    }
-
-    fn is_device(&self) -> bool {
-        false
-    }
-}
-
-/// A microphone's name or a file's path, as a person gives it: an existing file is played.
-pub fn source(input: Option<&str>) -> Box<dyn Source> {
-    match input {
-        Some(path) if Path::new(path).is_file() => Box::new(FileSource { path: path.into() }),
-        device => Box::new(MicrophoneSource::new(device.map(str::to_owned))),
-    }
-}
-
-/// Set when the source is dropped; the player checks it between two pieces.
-struct StopOnDrop(Arc<AtomicBool>);
-
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-fn play(name: String, sound: SoundFile, notes: Vec<Note>) -> std::io::Result<Line> {
-    // The channels are averaged already.
-    let (mut writer, reader) = ring::pair(sound.rate(), 1);
-    let stop = Arc::new(AtomicBool::new(false));
-    let (rate, channels) = (sound.rate(), u16::try_from(sound.channels()).unwrap_or(u16::MAX));
-    let kept = Box::new(StopOnDrop(stop.clone()));
-    thread::Builder::new().name("play-file".into()).spawn(move || deliver(sound, &mut writer, &stop))?;
-    Ok(Line { name, rate, channels, notes, reader, kept })
-}
-
-/// Delivers each piece when its last sample would have been captured.
-fn deliver(mut sound: SoundFile, writer: &mut RingWriter, stop: &AtomicBool) {
-    let start = Instant::now();
-    let rate = f64::from(sound.rate());
-    let piece = (rate * PIECE.as_secs_f64()).ceil().max(1.0) as usize;
-    let (mut done, mut pending, mut more) = (0, Vec::new(), true);
-    while more || !pending.is_empty() {
-        while more && pending.len() < piece {
-            more = sound.read(&mut pending).unwrap_or_else(|error| {
-                // It was whole when it was opened.
-                tracing::warn!("the file changed while it was played: {error}");
-                false
-            });
-        }
-        let samples = &pending[..piece.min(pending.len())];
-        done += samples.len();
-        let due = Duration::from_secs_f64(done as f64 / rate);
-        thread::sleep(due.saturating_sub(start.elapsed()));
-        if stop.load(Ordering::Relaxed) {
-            return;
-        }
-        writer.take(samples, start.elapsed().saturating_sub(due));
-        let count = samples.len();
-        pending.drain(..count);
     }
 }

@@ -159,6 +159,11 @@ impl Workbench {
         raw.rfind(bytes) > raw.rfind(those)
     }
 
+    /// Whether these bytes were ever written.
+    pub fn wrote(&self, bytes: &str) -> bool {
+        String::from_utf8_lossy(&self.raw.lock().unwrap()).contains(bytes)
+    }
+
     /// Waits for the process to end and gives its exit code.
     pub fn wait_for_end(&mut self) -> u32 {
         let started = Instant::now();
@@ -179,6 +184,7 @@ impl Workbench {
         let last = |sequence: &str| raw.rfind(sequence);
         assert!(last("\u{1b}[?1049l") > last("\u{1b}[?1049h"), "the alternate screen is still on");
         assert!(last("\u{1b}[?25h") > last("\u{1b}[?25l"), "the cursor stays hidden");
+        assert!(last("\u{1b}[?1000l") >= last("\u{1b}[?1000h"), "the mouse is still taken");
         let flags = format!("{:?}", self.master.get_termios().expect("termios").local_flags);
         assert!(flags.contains("ICANON") && flags.contains("ECHO"), "raw mode is still on: {flags}");
     }

@@ -118,7 +118,7 @@ fn measure(args: &Args, beside: Beside) -> Result<Report, CliError> {
         })
     });
     let settings = Settings::default();
-    let source = FileSource { path: sound.path().to_owned() };
+    let source = FileSource::new(sound.path());
     let pipeline = Pipeline::start(Box::new(source), vec![Box::new(listener)], settings)
         .map_err(|error| CliError::Failed(format!("no thread to listen on: {error}")))?;
     let (mut latencies, mut computes, mut skipped, mut dropped) = (Vec::new(), Vec::new(), 0, 0);

@@ -84,6 +84,8 @@ pub static BINDINGS: &[Binding] = bindings! {
         [letter('f'), letter(' ')] Action::Freeze, "freeze the spectrogram, or continue it", "freeze";
         [letter('b')] Action::Bookmark, "bookmark the last seconds, with the predictions of both", "bookmark";
         [letter('d')] Action::Panel(LivePanel::Desk), "the mixing desk of the side in focus, or back to the sound", "desk";
+        [letter(',')] Action::Scrub(-1), "in a file: back by a twentieth of it";
+        [letter('.')] Action::Scrub(1), "in a file: forward by a twentieth of it";
         [letter('B')] Action::Panel(LivePanel::Bookmarks), "the bookmarks of the side in focus, or back to the sound", "bookmarks";
         [letter('T')] Action::Panel(LivePanel::Teach), "teach new classes, or back to the sound", "teach";
         [key(KeyCode::Esc)] Action::Panel(LivePanel::Sound), "back to the sound";

@@ -37,6 +37,8 @@ pub enum Target {
     List(List, Option<usize>),
     /// A clip's spectrogram or waveform, at this share of what it shows.
     Clip(f64),
+    /// A file that is listened to, at this share of it.
+    File(f64),
     /// The keys, or another panel over the screen.
     Overlay,
 }

@@ -249,6 +249,7 @@ impl EffectRunner {
                     pipeline.set_gains(listener, gains);
                 }
             }
+            Effect::SeekFile(seconds) => task.iter().for_each(|task| task.seek(seconds)),
             Effect::Record => pipeline().into_iter().for_each(|pipeline| pipeline.record()),
             Effect::Recorded(class, without_ms) => {
                 // Cloned at once: a moment later the pipeline may be another one.

@@ -12,7 +12,7 @@ use std::{
 use super::inbox::Inbox;
 use crate::{
     infer::Classifier,
-    live::{self, ClassifierListener, Listener, LiveEvent, Pipeline, Settings},
+    live::{self, ClassifierListener, FileControl, FileSource, Listener, LiveEvent, Pipeline, Settings, Source},
     session::Store,
     train::Request,
     tui::{state::ticket::Ticket, text, update::message::Message},
@@ -45,6 +45,8 @@ pub struct ListenTask(Arc<Shared>);
 struct Shared {
     wish: AtomicU8,
     pipeline: Mutex<Option<Arc<Pipeline>>>,
+    /// Of a file that is played.
+    file: FileControl,
 }
 
 impl ListenTask {
@@ -59,6 +61,11 @@ impl ListenTask {
     /// Its pipeline, once it runs.
     pub fn pipeline(&self) -> Option<Arc<Pipeline>> {
         self.0.pipeline.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Goes on at so many seconds from the beginning of the file that is played.
+    pub fn seek(&self, seconds: f64) {
+        self.0.file.seek(seconds);
     }
 
     fn wish(&self) -> u8 {
@@ -97,13 +104,22 @@ impl ListenTask {
                 }
             }
         }
-        let file = file.as_ref().map(|file| file.to_string_lossy().into_owned());
+        let control = &self.0.file;
+        let source: Box<dyn Source> = match file {
+            Some(file) => Box::new(FileSource { path: file.clone(), control: control.clone() }),
+            None => live::source(None),
+        };
         let settings = Settings { linger: true, ..Settings::default() };
-        let pipeline = Pipeline::start(live::source(file.as_deref()), listeners, settings)
+        let pipeline = Pipeline::start(source, listeners, settings)
             .map_err(|error| format!("listening could not begin: {error}"))?;
         let pipeline = Arc::new(pipeline);
         *self.0.pipeline.lock().unwrap_or_else(PoisonError::into_inner) = Some(pipeline.clone());
+        let mut told = false;
         while let Some(events) = pipeline.events().wait(PATIENCE) {
+            if let Some(overview) = control.overview().filter(|_| file.is_some()) {
+                let overview = (!std::mem::replace(&mut told, true)).then_some(overview);
+                let _ = inbox.send(Message::LiveFile(*ticket, overview, control.position_s()));
+            }
             for event in events {
                 if self.wish() != GO_ON || inbox.send(Message::Live(*ticket, event)).is_err() {
                     return Ok(());

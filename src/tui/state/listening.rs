@@ -1,10 +1,10 @@
 //! The Live screen: the state of the pipeline, and the cursor over the waterfall.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use super::{bookmarks::Bookmarks, desk::Desk, teaching::Teaching, ticket::Ticket};
 use crate::{
-    live::{LiveEvent, LiveState, LiveStatus},
+    live::{LiveEvent, LiveState, LiveStatus, Overview},
     plot::Side,
     tui::input::action::{LivePanel, Move},
 };
@@ -40,6 +40,10 @@ pub struct Listening {
     pub stopping: bool,
     /// The file that is played instead of the microphone.
     pub file: Option<PathBuf>,
+    /// All of that file, once it was read.
+    pub overview: Option<Arc<Overview>>,
+    /// Seconds from its beginning to what is heard.
+    pub position_s: f64,
     /// The panel beneath the sound.
     pub panel: LivePanel,
     /// The mixing desk.
@@ -62,6 +66,7 @@ impl Listening {
     pub fn begin(&mut self, ticket: Ticket, sides: Vec<Side>) {
         (self.ticket, self.starting, self.stopping) = (Some(ticket), true, false);
         (self.sides, self.held) = (sides, None);
+        (self.overview, self.position_s) = (None, 0.0);
         if self.state.status != LiveStatus::Listening {
             self.state = LiveState::default();
         }

@@ -72,6 +72,8 @@ pub enum Effect {
     StopListening,
     /// Keep scoring the last window, or follow the sound again.
     Hold(bool),
+    /// Go on at so many seconds from the beginning of the file that is listened to.
+    SeekFile(f64),
     /// Set a listener's gains.
     Gains(usize, Gains),
     /// Save a desk with its session.

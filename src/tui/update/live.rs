@@ -23,6 +23,9 @@ use crate::{
 
 /// Examples that each class needs before training makes sense: one to train on, one to validate on.
 const EXAMPLES: usize = 2;
+/// Steps that a file is scrubbed by.
+const SCRUBS: f64 = 20.0;
+
 /// Performs an action of the Live screen.
 pub(super) fn act(app: &mut App, action: Action) -> Vec<Effect> {
     match action {
@@ -90,6 +93,29 @@ pub(super) fn go(app: &mut App, to: Move) -> Vec<Effect> {
         LivePanel::Teach => live.teaching.go(to),
     }
     Vec::new()
+}
+
+/// Goes on so many twentieths of the file later.
+pub(super) fn scrub(app: &mut App, steps: i32) -> Vec<Effect> {
+    let step = app.live.overview.as_ref().map_or(0.0, |overview| overview.seconds) / SCRUBS;
+    let to = app.live.position_s + f64::from(steps) * step;
+    seek(app, to)
+}
+
+/// Goes on at this share of the file.
+pub(super) fn point(app: &mut App, share: f64) -> Vec<Effect> {
+    let seconds = app.live.overview.as_ref().map_or(0.0, |overview| overview.seconds);
+    seek(app, share * seconds)
+}
+
+fn seek(app: &mut App, to_s: f64) -> Vec<Effect> {
+    let Some(overview) = app.live.overview.as_ref().filter(|_| app.live.is_on()) else {
+        notify(app, "no file is played: :listen FILE plays one".to_owned(), false);
+        return Vec::new();
+    };
+    let to_s = to_s.clamp(0.0, (overview.seconds - 0.1).max(0.0));
+    app.live.position_s = to_s;
+    vec![Effect::SeekFile(to_s)]
 }
 
 /// The focus moved to the other side.

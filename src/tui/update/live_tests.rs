@@ -196,3 +196,29 @@ fn a_bookmark_needs_a_prediction() {
     assert!(app.notice.is_some());
     assert_eq!(press(&mut app, "B"), [], "no session, no bookmarks");
 }
+
+#[test]
+fn a_file_is_gone_through_by_keys_and_by_the_mouse() {
+    let mut app = fixture::training((120, 40), (10, 10));
+    fixture::listening(&mut app);
+    app.screen = Screen::Live;
+    assert!(update(&mut app, Message::Do(Action::Scrub(1))).is_empty());
+    assert!(app.notice.as_ref().unwrap().text.contains(":listen FILE"));
+    let ticket = app.live.ticket.unwrap();
+    let overview = crate::live::Overview { seconds: 100.0, extremes: vec![(-0.5, 0.5); 50] };
+    update(&mut app, Message::LiveFile(ticket, Some(std::sync::Arc::new(overview)), 20.0));
+    update(&mut app, Message::LiveFile(ticket, None, 21.0));
+    assert_eq!((app.live.position_s, app.live.overview.is_some()), (21.0, true));
+    assert_eq!(update(&mut app, Message::Do(Action::Scrub(2))), [Effect::SeekFile(31.0)]);
+    assert_eq!(update(&mut app, Message::Do(Action::Scrub(-20))), [Effect::SeekFile(0.0)]);
+    assert_eq!(update(&mut app, Message::Do(Action::Scrub(40))), [Effect::SeekFile(99.9)]);
+    // The overview is in the second and third row of the sound's panel.
+    let target = crate::tui::view::hit(&app, 119 - 2, 3);
+    assert_eq!(target, Some(crate::tui::input::pointer::Target::File(1.0)));
+    let press = crate::tui::input::pointer::Press::Click;
+    assert_eq!(update(&mut app, Message::Pointed(target, press)), [Effect::SeekFile(99.9)]);
+    // Another task has another file.
+    let other = app.tickets.draw();
+    update(&mut app, Message::LiveFile(other, None, 5.0));
+    assert_eq!(app.live.position_s, 99.9);
+}

@@ -7,7 +7,7 @@ use crate::{
     data::{Glance, Problem},
     export::Report,
     infer::{Mix, Replay},
-    live::{Bookmark, Lesson, LiveEvent},
+    live::{Bookmark, Lesson, LiveEvent, Overview},
     model::ModelConfig,
     sweep::Snapshot,
     train::News,
@@ -56,6 +56,8 @@ pub enum Message {
     Shape(Ticket, Result<Box<ModelConfig>, String>),
     /// An event of the live pipeline.
     Live(Ticket, LiveEvent),
+    /// The file that is listened to: all of it, once, and the seconds from its beginning to what is heard.
+    LiveFile(Ticket, Option<Arc<Overview>>, f64),
     /// A key was released, where the terminal reports that.
     Released(crossterm::event::KeyEvent),
     /// A session's bookmarks were read.

@@ -1,6 +1,7 @@
 //! update(state, message) -> effects: the only code that changes the state. It is pure; everything outside the state is
 //! left to the [`Effect`]s that it returns.
 
+mod choices;
 pub mod clips;
 mod data;
 pub mod effect;
@@ -25,10 +26,7 @@ use self::{
 use crate::{
     train::Command,
     tui::{
-        input::{
-            action::{Action, Move, Screen},
-            commands,
-        },
+        input::action::{Action, Move, Screen},
         state::{
             app::{App, Notice, Overlay, SMOOTHING},
             command_line::CommandLine,
@@ -107,6 +105,12 @@ fn handle(app: &mut App, message: Message) -> Vec<Effect> {
         }
         Message::Live(ticket, event) => {
             return if app.live.ticket == Some(ticket) { live::received(app, event) } else { Vec::new() };
+        }
+        Message::LiveFile(ticket, overview, position_s) => {
+            if app.live.ticket == Some(ticket) {
+                app.live.overview = overview.or(app.live.overview.take());
+                app.live.position_s = position_s;
+            }
         }
         Message::Bookmarks(session, list) => {
             if session == app.live.bookmarks.session {
@@ -202,45 +206,16 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         Action::NextX => app.x = app.x.next(),
         Action::ToggleLog => app.log = !app.log,
         Action::NextSmooth => app.smooth = (app.smooth + 1) % SMOOTHING.len(),
-        Action::NextTheme => {
-            app.theme = (app.theme + 1) % app.themes.len();
-            let text = match app.themes.len() {
-                1 => "NO_COLOR is set: the monochrome theme is the only one".to_owned(),
-                _ => format!("theme: {}", app.theme().name),
-            };
-            notify(app, text, false);
-            return keep_theme(app);
-        }
-        Action::SetTheme(name) => match app.themes.iter().position(|theme| theme.name == name) {
-            Some(theme) => {
-                app.theme = theme;
-                return keep_theme(app);
-            }
-            None => {
-                let names: Vec<_> = app.themes.iter().map(|theme| theme.name.as_str()).collect();
-                let text = format!("there is no theme \"{name}\"; there are {}", names.join(", "));
-                notify(app, text, true);
-            }
-        },
+        Action::NextTheme
+        | Action::SetTheme(_)
+        | Action::SetGraphics(_)
+        | Action::Mouse(_)
+        | Action::SetData(_)
+        | Action::SetModel(_)
+        | Action::Set(..) => return choices::act(app, action),
         Action::Export(path) => return runs::export(app, path),
         Action::Help => app.overlay = Some(Overlay::Help(0)),
         Action::CommandLine => app.overlay = Some(Overlay::CommandLine(CommandLine::default())),
-        Action::SetGraphics(graphics) => {
-            app.graphics = graphics;
-            notify(app, format!("the spectrogram is drawn with: {}", graphics.name()), false);
-            app.preferences.graphics = Some(graphics.name().to_owned());
-            return vec![save(app)];
-        }
-        Action::Mouse(on) => {
-            let words = if on {
-                "the mouse is used: :mouse off lets the terminal select text"
-            } else {
-                "the mouse selects text"
-            };
-            notify(app, words.to_owned(), false);
-            app.preferences.mouse = on;
-            return vec![save(app)];
-        }
         Action::Suspend => return vec![Effect::Suspend],
         Action::Quit => return overlays::quit(app),
         Action::QuitNow => {
@@ -276,6 +251,7 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         Action::DeleteSession => sessions::ask_to_delete(app),
         Action::Refresh if app.screen == Screen::Data => return data::read(app),
         Action::Refresh => return list(app),
+        Action::Scrub(steps) if app.screen == Screen::Live => return live::scrub(app, steps),
         Action::WatchSweep(file) => return sweep::watch(app, file),
         Action::LeaveSweep => return sweep::leave(app),
         Action::NextFilter => app.sweep.iter_mut().for_each(SweepTable::next_filter),
@@ -297,44 +273,9 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
             notify(app, format!("clips {}", app.data.sort.name()), false);
         }
         Action::CheckData => return data::check(app),
-        Action::SetData(spec) => {
-            notify(app, format!("the next run trains on {spec}"), false);
-            app.preferences.choose_data(&spec);
-            app.setup.data = spec;
-            let mut effects = vec![save(app)];
-            effects.extend(ask_shape(app));
-            if app.screen == Screen::Data {
-                effects.extend(data::chosen(app));
-            }
-            return effects;
-        }
-        Action::SetModel(model) => {
-            notify(app, format!("the next run adapts {model}"), false);
-            app.preferences.model = Some(model.clone());
-            app.setup.model = model;
-            app.slots.iter_mut().for_each(|slot| slot.backbone = None);
-            let mut effects = vec![save(app)];
-            effects.extend(ask_shape(app));
-            return effects;
-        }
-        Action::Set(name, value) => match commands::set(&mut app.setup, &name, &value) {
-            Ok(()) => notify(app, format!("{name} of the next run: {value}"), false),
-            Err(problem) => notify(app, problem, true),
-        },
         other => return live::act(app, other),
     }
     Vec::new()
-}
-
-/// Keeps the theme for the next start.
-fn keep_theme(app: &mut App) -> Vec<Effect> {
-    app.preferences.theme = Some(app.theme().name.clone());
-    vec![save(app)]
-}
-
-/// Keeps what a person chose for the next start.
-fn save(app: &App) -> Effect {
-    Effect::SavePreferences(Box::new(app.preferences.clone()))
 }
 
 fn show(app: &mut App, screen: Screen) -> Vec<Effect> {

@@ -1,6 +1,6 @@
 //! Updates by the mouse.
 
-use super::{Effect, act, clips, data, scan};
+use super::{Effect, act, clips, data, live, scan};
 use crate::tui::{
     input::{
         action::{Action, Move},
@@ -26,7 +26,8 @@ pub(super) fn pointed(app: &mut App, target: Option<Target>, press: Press) -> Ve
         (Some(Target::Side(side)), Press::Click) if side != app.focus => act(app, Action::NextFocus),
         (Some(Target::List(list, row)), _) => in_list(app, list, row, press),
         (Some(Target::Clip(share)), Press::Click | Press::Drag) => clips::point(app, share),
-        (Some(Target::Tab(_) | Target::Help | Target::Side(_) | Target::Clip(_)), _) => Vec::new(),
+        (Some(Target::File(share)), Press::Click) => live::point(app, share),
+        (Some(Target::File(_) | Target::Tab(_) | Target::Help | Target::Side(_) | Target::Clip(_)), _) => Vec::new(),
     }
 }
 

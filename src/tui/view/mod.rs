@@ -91,7 +91,8 @@ pub fn hit(app: &App, column: u16, row: u16) -> Option<Target> {
         Screen::Sessions => screens::sessions::hit(app, body, place),
         Screen::Data => screens::data::hit(app, body, place),
         Screen::Scan => screens::scan::hit(app, body, place),
-        Screen::Layers | Screen::Live => None,
+        Screen::Live => screens::live::hit(app, body, place),
+        Screen::Layers => None,
     })
 }
 

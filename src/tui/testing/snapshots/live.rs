@@ -1,6 +1,9 @@
 //! Snapshots of Live.
 
+use std::sync::Arc;
+
 use super::*;
+use crate::live::Overview;
 
 #[test]
 fn live() {
@@ -23,6 +26,16 @@ fn live() {
         fixture::listening(&mut app);
         app.graphics = Graphics::Octant;
         act(&mut app, [Action::Freeze, Action::Move(Move::Left)]);
+        app
+    });
+    both_sizes("live_file", |size| {
+        let mut app = on(fixture::training(size, (10, 10)), Screen::Live);
+        fixture::listening(&mut app);
+        let swell = |n: u32| 0.1 + 0.8 * (f64::from(n) / 60.0).sin().powi(8) as f32;
+        let extremes = (0..1000).map(|n| (-swell(n), swell(n + 3))).collect();
+        app.live.file = Some("recordings/street.flac".into());
+        app.live.overview = Some(Arc::new(Overview { seconds: 3_725.0, extremes }));
+        app.live.position_s = 1_204.5;
         app
     });
     let mut app = on(fixture::training(LARGE, (10, 10)), Screen::Live);

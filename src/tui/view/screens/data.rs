@@ -81,13 +81,14 @@ pub fn hit(app: &App, area: Rect, place: Position) -> Option<Target> {
     }
     app.data.read()?;
     let areas = Areas::of(area);
-    let lists: [(List, Rect, &dyn Fn(&App, Rect) -> Rows); 3] = [
-        (List::Classes, areas.classes, &class_rows),
-        (List::Clips, areas.clips, &clips::rows),
-        (List::Problems, areas.problems, &problems::rows),
-    ];
-    let list = lists.into_iter().find(|(_, area, _)| area.contains(place));
-    let of_list = list.map(|(list, area, rows)| Target::List(list, rows(app, Panel::inner(area)).at(place)));
+    let inner = Panel::inner;
+    let of_list = match place {
+        place if areas.classes.contains(place) => Some((List::Classes, class_rows(app, inner(areas.classes)))),
+        place if areas.clips.contains(place) => Some((List::Clips, clips::rows(app, inner(areas.clips)))),
+        place if areas.problems.contains(place) => Some((List::Problems, problems::rows(app, inner(areas.problems)))),
+        _ => None,
+    };
+    let of_list = of_list.map(|(list, rows)| Target::List(list, rows.at(place)));
     of_list.or_else(|| clip_panel::share_at(&app.data.clip, areas.sound, place).map(Target::Clip))
 }
 

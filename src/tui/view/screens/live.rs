@@ -9,7 +9,7 @@ use ratatui::{
     buffer::Buffer,
     layout::{
         Constraint::{self, Fill, Length},
-        Layout, Rect,
+        Layout, Position, Rect,
     },
     text::{Line, Span},
 };
@@ -17,15 +17,17 @@ use ratatui::{
 use crate::{
     live::{LiveState, LiveStatus},
     tui::{
-        input::action::LivePanel,
+        input::{action::LivePanel, pointer::Target},
         state::app::App,
         text,
         view::{
             picture::Picture,
             widgets::{
                 Panel, gauge, hint, middle, paragraph,
+                spectrogram::column_of,
                 timeline::Timeline,
                 waterfall::{TICKS, Waterfall, hz_of_bin},
+                waveform,
             },
         },
     },
@@ -43,7 +45,7 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) -> Option<Picture> {
         LivePanel::Sound | LivePanel::Desk if is_idle => empty(app, area, buffer),
         LivePanel::Sound => {
             let wave = if area.height >= 30 { 4 } else { 0 };
-            let [top, bottom] = rows(area, [Fill(1), Length((area.height / 3).clamp(6, 12))]);
+            let [top, bottom] = sound_areas(area);
             picture = sound_panel(app, state, top, wave, buffer);
             predictions::draw(app, state, bottom, buffer);
         }
@@ -146,9 +148,14 @@ fn sound_panel(app: &App, state: &LiveState, area: Rect, wave: u16, buffer: &mut
         let used = paragraph(Rect { height: 2, ..rest }, why, theme.bad(), buffer);
         rest = Rect { y: rest.y + used, height: rest.height - used, ..rest };
     }
+    let strip = strip_height(app, rest.height);
+    if strip > 0 {
+        self::strip(app, Rect { height: strip, ..rest }, buffer);
+        rest = Rect { y: rest.y + strip, height: rest.height - strip, ..rest };
+    }
     let timeline = Timeline::new(state.frame_count, app.live.late(), rest.width.saturating_sub(TICKS));
     if wave > 0 {
-        waveform(
+        newest_waveform(
             app,
             state,
             timeline,
@@ -168,6 +175,54 @@ fn sound_panel(app: &App, state: &LiveState, area: Rect, wave: u16, buffer: &mut
     let picture = waterfall.draw(map, buffer, theme);
     time_axis(app, Rect { x: rest.x + TICKS, y: map.bottom(), width: rest.width - TICKS, height: 1 }, timeline, buffer);
     picture
+}
+
+/// Rows of the overview of a file that is played, where there is room for it.
+fn strip_height(app: &App, rows: u16) -> u16 {
+    if app.live.overview.is_some() && rows >= 8 { 2 } else { 0 }
+}
+
+/// The columns of the overview: right of its words.
+fn strip_columns(area: Rect) -> Rect {
+    Rect { x: area.x + TICKS, width: area.width.saturating_sub(TICKS), ..area }
+}
+
+/// All of the file that is played, and where it is.
+fn strip(app: &App, area: Rect, buffer: &mut Buffer) {
+    let theme = app.theme();
+    let Some(overview) = &app.live.overview else { return };
+    let columns = strip_columns(area);
+    let loudest = overview.extremes.iter().fold(0.0f32, |most, (low, high)| most.max(-low).max(*high));
+    waveform::whole(&overview.extremes, loudest, columns, theme, buffer);
+    let x = column_of(app.live.position_s / overview.seconds.max(1e-9), columns);
+    for y in columns.y..columns.bottom() {
+        buffer.set_string(x, y, "┃", theme.accent());
+    }
+    let words = |seconds: f64| match seconds {
+        hours if hours >= 3600.0 => format!("{}h{:02}", hours as u64 / 3600, hours as u64 / 60 % 60),
+        minutes => text::clock(minutes),
+    };
+    buffer.set_string(area.x, area.y, words(app.live.position_s), theme.strong());
+    buffer.set_string(area.x, area.y + 1, words(overview.seconds), theme.dim());
+}
+
+/// What the mouse points at: the file at a place of its overview.
+pub fn hit(app: &App, area: Rect, place: Position) -> Option<Target> {
+    let [top, _] = match app.live.panel {
+        LivePanel::Sound => sound_areas(area),
+        _ => return None,
+    };
+    let inner = Panel::inner(top);
+    // Beneath the level.
+    let rest = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
+    let columns = strip_columns(Rect { height: strip_height(app, rest.height), ..rest });
+    let column = f64::from(place.x.checked_sub(columns.x)?);
+    columns.contains(place).then(|| Target::File(column / f64::from(columns.width.saturating_sub(1).max(1))))
+}
+
+/// The sound, and the predictions.
+fn sound_areas(area: Rect) -> [Rect; 2] {
+    rows(area, [Fill(1), Length((area.height / 3).clamp(6, 12))])
 }
 
 /// The source, or the requested one.
@@ -238,7 +293,7 @@ fn level(app: &App, state: &LiveState, row: Rect, buffer: &mut Buffer) {
 }
 
 /// Least and greatest sample of each column, as a band of braille around the middle.
-fn waveform(app: &App, state: &LiveState, timeline: Timeline, area: Rect, buffer: &mut Buffer) {
+fn newest_waveform(app: &App, state: &LiveState, timeline: Timeline, area: Rect, buffer: &mut Buffer) {
     use plotters::drawing::IntoDrawingArea;
 
     use crate::{plot::Ink, tui::view::widgets::cells};

@@ -25,8 +25,10 @@ use crate::{
     },
 };
 
-/// Columns of the bar of a score.
+/// Columns of the bar of a score, where there is room.
 const METER: usize = 8;
+/// Below this width the classes are short of words.
+const NARROW: u16 = 34;
 
 /// Draws the screen. Returns a picture that the terminal draws over it, if any.
 pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) -> Option<Picture> {
@@ -155,7 +157,8 @@ fn progress(app: &App, area: Rect, buffer: &mut Buffer) {
 fn classes(app: &App, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let scanning = &app.scanning;
-    let right = Line::styled(format!("score ≥ {:.2}  - +", scanning.threshold), theme.accent());
+    let words = if area.width < NARROW { "≥" } else { "score ≥" };
+    let right = Line::styled(format!("{words} {:.2}  - +", scanning.threshold), theme.accent());
     let inner = Panel::new("classes", theme).border(border(app, Part::Classes)).right(right).draw(area, buffer);
     let counts: Vec<usize> = (0..=scanning.labels.len()).map(|class| scanning.count(class)).collect();
     let most = counts.iter().skip(1).max().copied().unwrap_or(0).max(1);
@@ -209,12 +212,13 @@ fn rows(app: &App, area: Rect, buffer: &mut Buffer) {
     if inner.height < 2 {
         return;
     }
+    let meter_columns = if inner.width >= 60 { METER } else { 0 };
     // Score 6 and its bar, class, start 10, length 8.
     let label = scanning.labels.iter().map(|label| text::width(label)).max().unwrap_or(0).clamp(5, 16);
-    let name = usize::from(inner.width).saturating_sub(6 + METER + 2 + label + 1 + 10 + 8).max(8);
+    let name = usize::from(inner.width).saturating_sub(6 + meter_columns + 2 + label + 10 + 8).max(8);
     let head = format!(
         "{} {} {}{}{}",
-        text::left("score", 6 + METER),
+        text::left("score", 6 + meter_columns),
         text::left("class", label),
         text::left("recording", name),
         text::right("at", 10),
@@ -227,7 +231,7 @@ fn rows(app: &App, area: Rect, buffer: &mut Buffer) {
         let Row { file, start, end, label: of, score, .. } = row;
         let line = Line::from(vec![
             Span::styled(format!("{score:.2}  "), theme.strong()),
-            Span::styled(text::left(&meter(f64::from(*score), METER), METER), theme.good()),
+            Span::styled(text::left(&meter(f64::from(*score), meter_columns), meter_columns), theme.good()),
             Span::styled(format!(" {}", text::left(of, label)), theme.base()),
             Span::styled(format!(" {}", text::left(&text::last_part(file), name)), theme.base()),
             Span::styled(text::right(&text::clock(*start), 10), theme.base()),
