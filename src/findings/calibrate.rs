@@ -166,7 +166,7 @@ fn temperature(predictions: &Predictions) -> Result<f64, String> {
     }
     let found = f64::midpoint(low, high).exp();
     // Where every clip is answered rightly, the surer the better: there is no temperature to find.
-    if found < RANGE[0] * 1.01 || found > RANGE[1] * 0.99 {
+    if !(RANGE[0] * 1.01..=RANGE[1] * 0.99).contains(&found) {
         return Err(format!(
             "no temperature fits {} validation clips: {}; validate on more clips",
             rows.len(),

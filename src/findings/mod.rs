@@ -22,7 +22,7 @@ pub use kept::{KeptAnswers, Source, same_clips};
 pub use label_errors::{FOLDS, LabelErrors, Suspect, label_errors};
 pub use logistic::{Logistic, Penalty};
 pub use neighbours::{Neighbours, Pair, nearest_to, neighbours};
-pub use overview::{Against, Overview};
+pub use overview::{Against, SessionFindings};
 pub use picks::{Candidate, Strategy, pick};
 pub use simulate::{Curve, Point, Pool, simulate};
 pub use table::{ClipRow, write_table};

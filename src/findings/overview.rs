@@ -15,7 +15,7 @@ use crate::{
 
 /// Everything that is computed of a session's kept predictions.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Overview {
+pub struct SessionFindings {
     /// The session's name.
     pub name: String,
     /// The predictions, with their clips and the labels that these have now.
@@ -44,7 +44,7 @@ pub struct Overview {
     pub by_margin: Vec<usize>,
 }
 
-impl Overview {
+impl SessionFindings {
     /// Reads and computes everything. Nothing is decoded and no model is opened.
     ///
     /// # Errors
@@ -142,7 +142,7 @@ pub struct Against {
 
 impl Against {
     /// Compares two sessions on the clips that both validated on.
-    pub fn of(a: &Overview, b: &Overview) -> Self {
+    pub fn of(a: &SessionFindings, b: &SessionFindings) -> Self {
         let pairs = same_clips(&a.kept, &b.kept);
         let [of_a, of_b] = [(a, 0), (b, 1)].map(|(one, side)| {
             let rows: Vec<usize> = pairs.iter().map(|pair| if side == 0 { pair.0 } else { pair.1 }).collect();

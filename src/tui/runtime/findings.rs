@@ -13,7 +13,7 @@ use super::inbox::Inbox;
 use crate::{
     clock,
     data::{Decision, Loss},
-    findings::{self, Against, ClipRow, Overview, Penalty},
+    findings::{self, Against, ClipRow, Penalty, SessionFindings},
     infer::Calibration,
     session::Store,
     train::{self, Request},
@@ -36,11 +36,12 @@ fn folder(store: &Store, session: &Path) -> PathBuf {
 
 /// Computes what a session gets wrong, then compares the other side's.
 pub(super) fn results(store: &Store, inbox: &Inbox, ticket: Ticket, session: &Path, other: Option<&Path>) {
-    let found = Overview::of_session(&folder(store, session)).map(Arc::new);
+    let found = SessionFindings::of_session(&folder(store, session)).map(Arc::new);
     if inbox.send(Message::Results(ticket, found.clone())).is_err() {
         return;
     }
-    if let (Ok(found), Some(Ok(other))) = (found, other.map(|other| Overview::of_session(&folder(store, other)))) {
+    if let (Ok(found), Some(Ok(other))) = (found, other.map(|other| SessionFindings::of_session(&folder(store, other))))
+    {
         let _ = inbox.send(Message::Against(ticket, Arc::new(Against::of(&found, &other))));
     }
 }
@@ -52,7 +53,7 @@ pub(super) fn calibrate(
     ticket: Ticket,
     session: &Path,
     other: Option<&Path>,
-    found: &Overview,
+    found: &SessionFindings,
 ) {
     let at = folder(store, session);
     let done = match &found.calibration {
@@ -69,7 +70,7 @@ pub(super) fn calibrate(
     }
 }
 
-fn fit(folder: &Path, found: &Overview) -> Result<String, String> {
+fn fit(folder: &Path, found: &SessionFindings) -> Result<String, String> {
     let kept = &found.kept;
     if kept.between_epochs {
         return Err("its last checkpoint is within an epoch: let it end that first".to_owned());
@@ -154,7 +155,7 @@ pub(super) fn decide(ticket: Ticket, list: &ReviewList, index: usize, decision: 
 }
 
 /// Writes the clips of a session's validation as a table, the highest loss first.
-pub(super) fn write_errors(path: &Path, found: &Overview) -> Message {
+pub(super) fn write_errors(path: &Path, found: &SessionFindings) -> Message {
     let row = |row: &usize| ClipRow::of(&found.clips[*row], found.kept.name(*row), found.labels());
     let rows: Vec<ClipRow> = found.by_loss.iter().map(row).collect();
     let written = findings::write_table(path, &rows);

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use super::{clip_panel::ClipPanel, ticket::Ticket};
 use crate::{
-    findings::{Against, Order, Outcome, Overview},
+    findings::{Against, Order, Outcome, SessionFindings},
     tui::input::action::Move,
 };
 
@@ -24,7 +24,7 @@ pub struct Results {
     /// The request, while it is awaited, and the sessions it is for.
     pub asked: Option<(Ticket, [Option<PathBuf>; 2])>,
     /// The session of the side in focus, or why there is nothing of it.
-    pub overview: Option<Result<Arc<Overview>, String>>,
+    pub overview: Option<Result<Arc<SessionFindings>, String>>,
     /// Its folder.
     pub session: Option<PathBuf>,
     /// The other side's session beside it.
@@ -47,12 +47,12 @@ pub struct Results {
 
 impl Results {
     /// What was computed.
-    pub fn found(&self) -> Option<&Arc<Overview>> {
+    pub fn found(&self) -> Option<&Arc<SessionFindings>> {
         self.overview.as_ref()?.as_ref().ok()
     }
 
     /// Takes what was computed of a session. The cursor stays where it was if it is the same session.
-    pub fn show(&mut self, session: Option<PathBuf>, overview: Result<Arc<Overview>, String>) {
+    pub fn show(&mut self, session: Option<PathBuf>, overview: Result<Arc<SessionFindings>, String>) {
         if self.session != session {
             (self.opened, self.row, self.part) = (None, 0, Part::Matrix);
             self.cell = (0, 0);

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{clip_panel::ClipPanel, ticket::Ticket};
 use crate::{
     data::{Dataset, Decision, Label},
-    findings::Overview,
+    findings::SessionFindings,
     train::Request,
 };
 
@@ -164,7 +164,7 @@ impl Review {
 
 impl ReviewItem {
     /// What is proposed for a clip of an overview: the answer, in place of the label.
-    pub fn of_row(found: &Overview, row: usize) -> Option<Self> {
+    pub fn of_row(found: &SessionFindings, row: usize) -> Option<Self> {
         let clip = found.clips.get(row)?;
         let index = found.kept.sources.get(row)?.index;
         Some(Self {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{data_fixture, fixture};
 use crate::{
     data::{Corrections, CorrectionsFile, CorrectionsRecord, Dataset, Item, Label, Source},
-    findings::{Against, KeptAnswers, Overview, Source as Place},
+    findings::{Against, KeptAnswers, SessionFindings, Source as Place},
     model::Method,
     session::Event,
     train::{Predictions, Request},
@@ -64,7 +64,7 @@ pub fn dataset(clips: usize) -> Dataset {
 }
 
 /// What a session with so many validation clips gets wrong. Others of the same `seed` get others wrong.
-pub fn overview(method: Method, clips: usize, seed: u64) -> Overview {
+pub fn overview(method: Method, clips: usize, seed: u64) -> SessionFindings {
     let events = fixture::events(method, 0);
     let Some(Event::Started { config, .. }) = events.first().map(|record| &record.event) else {
         unreachable!("a log begins with its configuration")
@@ -89,7 +89,7 @@ pub fn overview(method: Method, clips: usize, seed: u64) -> Overview {
     }
     let set = dataset(clips);
     let sources = set.items.iter().enumerate().map(|(index, item)| Place { id: item.id.clone(), index }).collect();
-    Overview::of(KeptAnswers {
+    SessionFindings::of(KeptAnswers {
         config,
         predictions,
         sources,
@@ -103,7 +103,7 @@ pub fn overview(method: Method, clips: usize, seed: u64) -> Overview {
 }
 
 /// Another session beside one.
-pub fn against(found: &Overview) -> Against {
+pub fn against(found: &SessionFindings) -> Against {
     Against::of(found, &overview(Method::full(), found.clips.len(), 2))
 }
 

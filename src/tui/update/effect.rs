@@ -6,7 +6,7 @@ use crate::{
     audio::playback,
     data::{Decision, Source},
     export,
-    findings::Overview,
+    findings::SessionFindings,
     infer::{Gains, Mix},
     live::Bookmark,
     plot::Chart,
@@ -155,10 +155,10 @@ pub enum Effect {
         /// The other side's session.
         other: Option<PathBuf>,
         /// What was computed of it.
-        found: Arc<Overview>,
+        found: Arc<SessionFindings>,
     },
     /// Write the clips of a session's validation to a file.
-    WriteErrors(PathBuf, Arc<Overview>),
+    WriteErrors(PathBuf, Arc<SessionFindings>),
     /// Rank the labels of a data set with this backbone; the second request trains again with what is decided.
     SearchErrors(Ticket, Box<train::Request>, Box<train::Request>),
     /// Stop that.

@@ -6,7 +6,7 @@ use crate::{
     audio::playback,
     data::{Glance, Problem},
     export::Report,
-    findings::{Against, Overview},
+    findings::{Against, SessionFindings},
     infer::{Mix, Replay},
     live::{Bookmark, FileOverview, Lesson, LiveEvent},
     model::ModelConfig,
@@ -90,7 +90,7 @@ pub enum Message {
     /// Something happened in a scan.
     Scan(Ticket, Box<ScanNews>),
     /// What a session gets wrong was computed, or cannot be.
-    Results(Ticket, Result<Arc<Overview>, String>),
+    Results(Ticket, Result<Arc<SessionFindings>, String>),
     /// The other side's session was compared with it.
     Against(Ticket, Arc<Against>),
     /// A search for likely wrong labels has come so far: clips done, and clips in all.

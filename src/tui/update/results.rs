@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use super::{Effect, clips, notify, review};
 use crate::{
-    findings::{Against, Overview},
+    findings::{Against, SessionFindings},
     plot::Side,
     tui::{
         input::action::{Action, Move, Screen},
@@ -31,7 +31,7 @@ pub(super) fn ask(app: &mut App) -> Vec<Effect> {
 }
 
 /// What a session gets wrong was computed, or cannot be.
-pub(super) fn received(app: &mut App, ticket: Ticket, overview: Result<Arc<Overview>, String>) -> Vec<Effect> {
+pub(super) fn received(app: &mut App, ticket: Ticket, overview: Result<Arc<SessionFindings>, String>) -> Vec<Effect> {
     let Some((_, sessions)) = app.results.asked.as_ref().filter(|(asked, _)| *asked == ticket) else {
         return Vec::new();
     };
@@ -107,7 +107,7 @@ fn follow(app: &mut App) -> Vec<Effect> {
 }
 
 /// A row's clip for the panel; none where the data set is not there.
-pub(super) fn clip_of(found: &Overview, row: usize) -> Option<Clip> {
+pub(super) fn clip_of(found: &SessionFindings, row: usize) -> Option<Clip> {
     let (dataset, source) = (found.kept.dataset.as_ref()?, found.kept.sources.get(row)?);
     let item = dataset.items.get(source.index)?;
     let clip = found.clips.get(row)?;

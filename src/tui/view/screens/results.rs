@@ -16,7 +16,7 @@ use super::side_title;
 use crate::{
     data::Metric,
     digits::counted,
-    findings::Overview,
+    findings::SessionFindings,
     tui::{
         state::{app::App, results::Part},
         text,
@@ -93,7 +93,7 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) -> Option<Picture> {
 }
 
 /// The session, what it was judged by, and how it does.
-fn title(app: &App, found: &Overview, width: u16) -> Line<'static> {
+fn title(app: &App, found: &SessionFindings, width: u16) -> Line<'static> {
     let theme = app.theme();
     let mut line = side_title(app, app.results_side(), &found.name);
     let narrow = width < 60;

@@ -7,7 +7,7 @@ use ratatui::{
 };
 
 use crate::{
-    findings::Overview,
+    findings::SessionFindings,
     tui::{
         state::app::App,
         text,
@@ -15,40 +15,41 @@ use crate::{
     },
 };
 
+/// Columns of a bin's lower end, and of the number of its answers.
+const LOWER: usize = 6;
+const COUNT: usize = 6;
+
 /// Draws the bins, the surest first: a bar for the share that is right, a mark at their mean probability.
-pub(super) fn draw(app: &App, found: &Overview, area: Rect, buffer: &mut Buffer) {
+pub(super) fn draw(app: &App, found: &SessionFindings, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let state = match &found.calibration {
         Some(calibration) => calibration.scaling.to_string(),
         None => "C calibrates".to_owned(),
     };
-    let title = Line::from(vec![
-        Span::raw("calibration  "),
-        Span::styled(format!("ECE {:.3}", found.reliability.ece), theme.strong()),
-    ]);
+    let mut title = Line::default();
+    if area.width >= 44 {
+        title.push_span(Span::raw("calibration  "));
+    }
+    title.push_span(Span::styled(format!("ECE {:.3}", found.reliability.ece), theme.strong()));
     let inner = Panel::new(title, theme).right(Line::styled(state, theme.dim())).draw(area, buffer);
     let bins = &found.reliability.bins;
-    let width = usize::from(inner.width).saturating_sub(19);
+    let width = usize::from(inner.width).saturating_sub(LOWER + COUNT);
     if width < 6 {
         return;
     }
-    buffer.set_stringn(
-        inner.x,
-        inner.y,
-        text::left("said", 11) + "right ▉  said │",
-        usize::from(inner.width),
-        theme.dim(),
-    );
-    buffer.set_string(inner.right().saturating_sub(6), inner.y, text::right("n", 6), theme.dim());
+    let head = text::left("said", LOWER) + "right ▉ said │";
+    buffer.set_stringn(inner.x, inner.y, head, LOWER + width, theme.dim());
+    let right = |words: &str| text::right(words, COUNT);
+    let counts = inner.x + (LOWER + width) as u16;
+    buffer.set_string(counts, inner.y, right("n"), theme.dim());
     let filled = bins.iter().enumerate().rev().filter(|(_, bin)| bin.count > 0);
     for ((number, bin), y) in filled.zip(inner.y + 1..inner.bottom()) {
-        let end = |number: usize| number as f64 / bins.len() as f64;
-        buffer.set_string(inner.x, y, format!("{:.2}–{:.2}", end(number), end(number + 1)), theme.dim());
-        buffer.set_string(inner.x + 11, y, meter(bin.right, width), theme.accent());
-        let at = ((bin.confidence * width as f64) as usize).min(width - 1) as u16;
-        if let Some(cell) = buffer.cell_mut((inner.x + 11 + at, y)) {
+        buffer.set_string(inner.x, y, format!("{:.2}+", number as f64 / bins.len() as f64), theme.dim());
+        buffer.set_string(inner.x + LOWER as u16, y, meter(bin.right, width), theme.accent());
+        let at = ((bin.confidence * width as f64) as usize).min(width - 1);
+        if let Some(cell) = buffer.cell_mut((inner.x + (LOWER + at) as u16, y)) {
             cell.set_symbol("│").set_style(theme.strong());
         }
-        buffer.set_string(inner.right().saturating_sub(6), y, text::right(&bin.count.to_string(), 6), theme.base());
+        buffer.set_string(counts, y, right(&bin.count.to_string()), theme.base());
     }
 }

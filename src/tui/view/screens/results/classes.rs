@@ -7,7 +7,7 @@ use ratatui::{
 };
 
 use crate::{
-    findings::Overview,
+    findings::SessionFindings,
     train::Interval,
     tui::{
         state::app::App,
@@ -21,7 +21,7 @@ const VALUE: usize = 7;
 const INTERVAL: usize = 12;
 
 /// Draws the table. The class of the matrix's cursor is marked, and always in sight.
-pub(super) fn draw(app: &App, found: &Overview, area: Rect, buffer: &mut Buffer) {
+pub(super) fn draw(app: &App, found: &SessionFindings, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let inner = Panel::new("classes, with 95 % intervals", theme).draw(area, buffer);
     let longest = found.labels().iter().map(|name| text::width(name)).max().unwrap_or(0).clamp(6, 20);

@@ -8,7 +8,7 @@ use ratatui::{
 
 use super::border;
 use crate::{
-    findings::{Order, Outcome, Overview},
+    findings::{Order, Outcome, SessionFindings},
     plot::Side,
     tui::{
         state::{app::App, results::Part},
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Draws the list.
-pub(super) fn draw(app: &App, found: &Overview, area: Rect, buffer: &mut Buffer) {
+pub(super) fn draw(app: &App, found: &SessionFindings, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let results = &app.results;
     let name = |class: usize| found.labels().get(class).map_or_else(String::new, |name| text::clean(name));
@@ -105,7 +105,7 @@ fn outcome(app: &App, outcome: Outcome) -> (&'static str, ratatui::style::Style)
 }
 
 /// The difference of both sides on the clips that both validated on.
-fn compared(app: &App, found: &Overview, common: usize) -> Line<'static> {
+fn compared(app: &App, found: &SessionFindings, common: usize) -> Line<'static> {
     let theme = app.theme();
     let [this, that] = [app.results_side(), app.results_side().other()];
     let Some(difference) = app.results.against.as_ref().and_then(|against| against.difference) else {

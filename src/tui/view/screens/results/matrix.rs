@@ -9,7 +9,7 @@ use ratatui::{
 
 use super::border;
 use crate::{
-    findings::Overview,
+    findings::SessionFindings,
     tui::{
         state::{app::App, results::Part},
         text,
@@ -24,7 +24,7 @@ const NAMES: (usize, usize) = (8, 18);
 const CELL: (usize, usize) = (4, 7);
 
 /// Draws it.
-pub(super) fn draw(app: &App, found: &Overview, title: Line<'static>, area: Rect, buffer: &mut Buffer) {
+pub(super) fn draw(app: &App, found: &SessionFindings, title: Line<'static>, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let (label, answer) = app.results.cell;
     let inner = Panel::new(title, theme).border(border(app, Part::Matrix)).draw(area, buffer);
@@ -45,7 +45,8 @@ pub(super) fn draw(app: &App, found: &Overview, title: Line<'static>, area: Rect
     buffer.set_string(inner.x, inner.y, text::left(corner, names + 1), theme.faint());
     for column in first_answer..first_answer + across {
         let style = if column == answer { theme.accent() } else { theme.dim() };
-        let name = text::fit(found.labels()[column].as_str(), cell - 1);
+        // Three letters say more than two and a sign that there are others.
+        let name: String = text::clean(&found.labels()[column]).chars().take(cell - 1).collect();
         buffer.set_string(x(column), inner.y, text::right(&name, cell), style);
     }
     for row in first_label..first_label + down {
@@ -53,10 +54,10 @@ pub(super) fn draw(app: &App, found: &Overview, title: Line<'static>, area: Rect
         let total: usize = counts.iter().sum();
         let style = if row == label { theme.accent() } else { theme.base() };
         buffer.set_string(inner.x, y(row), text::left(&found.labels()[row], names), style);
-        for column in first_answer..first_answer + across {
+        for (column, &own) in counts.iter().enumerate().skip(first_answer).take(across) {
             let place = Rect { x: x(column), y: y(row), width: cell as u16, height: 1 };
-            let share = counts[column] as f64 / total.max(1) as f64;
-            count(app, counts[column], share, row == column, place, buffer);
+            let share = own as f64 / total.max(1) as f64;
+            count(app, own, share, row == column, place, buffer);
             if (row, column) == (label, answer) {
                 cursor(app, place, buffer);
             }
