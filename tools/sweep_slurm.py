@@ -113,7 +113,7 @@ class Bench:
         conf = self.environment["SLURM_CONF"]
         node = re.search(r"^NodeName=(\S+)", open(conf).read(), re.M).group(1)
         with open(conf, "a") as file:
-            file.write("PreemptType=preempt/partition_prio\nPreemptMode=REQUEUE\n")
+            file.write("PreemptType=preempt/partition_prio\nPreemptMode=REQUEUE\nEnforcePartLimits=ALL\n")
             file.write(f"PartitionName=urgent Nodes={node} PriorityTier=10 MaxTime=INFINITE State=UP\n")
             file.write(f"PartitionName=closed Nodes={node} AllowAccounts=lab MaxTime=INFINITE State=UP\n")
         self.restart()
@@ -367,6 +367,7 @@ def run(bench, mounted):
         numbers = [epoch[0] for epoch in epochs(records(folder, name))]
         need(numbers == list(range(1, bench.a.epochs + 1)), f"{name} has the epochs {numbers}")
         resumed += kinds.count("resumed")
+    through_slurm = results(folder)
     say(f"{len(names)} sessions, each begun once and finished once, each epoch once; {resumed} resumptions in all")
 
     # Refusals: one sentence each, nothing submitted.
@@ -404,7 +405,7 @@ def run(bench, mounted):
     bench.stop()
     one, seconds_one, peak_one = local(bench, "one", 1)
     four, seconds_four, peak_four = local(bench, "four", 4)
-    same(results(folder), results(one), "SLURM with faults against one local worker")
+    same(through_slurm, results(one), "SLURM with faults against one local worker")
     same(results(one), results(four), "one local worker against four")
     print(
         json.dumps(

@@ -22,9 +22,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use serde::{Deserialize, Serialize};
-
-use super::{Place, SweepError};
+use super::{Holder, Place, SweepError};
 
 /// How often a claim is rewritten, and when it is stale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,90 +36,6 @@ pub struct Patience {
 impl Default for Patience {
     fn default() -> Self {
         Self { beat: Duration::from_secs(10), stale: Duration::from_secs(120) }
-    }
-}
-
-/// Who holds a claim.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Holder {
-    /// The machine's name.
-    pub host: String,
-    /// Its boot and its process namespace: a process number means something only within these.
-    life: String,
-    /// The runner's process.
-    pub pid: u32,
-    /// When that process began, in ticks since the boot: its number may belong to another one later.
-    began: u64,
-    /// The SLURM job and its index in the array: `12_3`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub job: Option<String>,
-}
-
-impl Holder {
-    /// This process.
-    pub fn this() -> Self {
-        let pid = std::process::id();
-        Self { host: host(), life: life(), pid, began: began(pid).unwrap_or(0), job: job() }
-    }
-
-    /// Whether it is known to be over, whatever its claim's age: its process on this machine is gone, or it was an earlier
-    /// life of the SLURM job that asks (SLURM ends one before it begins the next).
-    fn is_gone(&self, asking: &Self) -> bool {
-        if self.job.is_some() && self.job == asking.job && (self.pid, self.began) != (asking.pid, asking.began) {
-            return true;
-        }
-        // Where the system does not tell, the age decides.
-        self.life == asking.life
-            && !self.life.is_empty()
-            && began(asking.pid).is_some()
-            && began(self.pid) != Some(self.began)
-    }
-
-    /// For people: `node3`, or `node3 (job 12_3)`.
-    pub fn described(&self) -> String {
-        match &self.job {
-            Some(job) => format!("{} (job {job})", self.host),
-            None => self.host.clone(),
-        }
-    }
-}
-
-/// This machine's name.
-pub(super) fn host() -> String {
-    #[cfg(unix)]
-    {
-        nix::unistd::gethostname().map_or_else(|_| String::new(), |name| name.to_string_lossy().into_owned())
-    }
-    #[cfg(not(unix))]
-    {
-        std::env::var("COMPUTERNAME").unwrap_or_default()
-    }
-}
-
-fn life() -> String {
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let space = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
-    if boot.is_empty() { String::new() } else { format!("{} {}", boot.trim(), space.display()) }
-}
-
-/// When a process of this machine began; `None` if there is none of that number, or the system does not tell. A process
-/// that ended and was not waited for counts as gone.
-fn began(pid: u32) -> Option<u64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The program's name, in brackets, may hold anything.
-    let mut fields = text.rsplit_once(") ")?.1.split(' ');
-    if matches!(fields.next()?, "Z" | "X") {
-        return None;
-    }
-    fields.nth(18)?.parse().ok()
-}
-
-/// The SLURM job of this process and its index in the array.
-pub(super) fn job() -> Option<String> {
-    let get = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    match (get("SLURM_ARRAY_JOB_ID"), get("SLURM_ARRAY_TASK_ID")) {
-        (Some(job), Some(index)) => Some(format!("{job}_{index}")),
-        _ => get("SLURM_JOB_ID"),
     }
 }
 

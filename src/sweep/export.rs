@@ -1,10 +1,17 @@
 //! The results of a sweep as a table (CSV, Markdown, LaTeX), as a figure (SVG, PNG), or task by task (CSV, JSON lines).
 
+mod groups_csv;
+mod task_rows;
+mod written;
+
 use std::{io::Write as _, path::Path};
 
-use serde::Serialize;
-
-use super::{Group, Interval, Paired, Snapshot, State, SweepError, pairs};
+use self::{
+    groups_csv::csv,
+    task_rows::{task_lines, task_table},
+    written::{latex, markdown_of},
+};
+use super::{Group, Interval, Paired, Snapshot, SweepError, pairs};
 use crate::{
     atomic,
     digits::thousands,
@@ -114,79 +121,6 @@ fn points(value: &Interval) -> String {
     }
 }
 
-/// A row of the file of groups.
-#[derive(Serialize)]
-struct CsvRow<'a> {
-    group: String,
-    metric: &'a str,
-    tasks: usize,
-    done: usize,
-    running: usize,
-    waiting: usize,
-    failed: usize,
-    last_mean: Option<f64>,
-    last_std: Option<f64>,
-    last_low: Option<f64>,
-    last_high: Option<f64>,
-    best_mean: Option<f64>,
-    best_std: Option<f64>,
-    best_low: Option<f64>,
-    best_high: Option<f64>,
-    trainable: usize,
-    total: usize,
-    seconds: f64,
-    peak_rss_bytes: u64,
-    compared_with: Option<&'a str>,
-    pairs: Option<usize>,
-    pairs_left_out: Option<usize>,
-    last_difference: Option<f64>,
-    last_difference_low: Option<f64>,
-    last_difference_high: Option<f64>,
-    best_difference: Option<f64>,
-    best_difference_low: Option<f64>,
-    best_difference_high: Option<f64>,
-}
-
-fn csv(rows: &[Row<'_>]) -> Result<Vec<u8>, SweepError> {
-    let mut table = csv::Writer::from_writer(Vec::new());
-    for Row { group, paired } in rows {
-        let some = |interval: &Interval| Some(interval.mean).filter(|_| interval.count > 0);
-        let paired = paired.as_ref();
-        let row = CsvRow {
-            group: group.name(),
-            metric: group.metric,
-            tasks: group.counts.all(),
-            done: group.counts.done,
-            running: group.counts.running,
-            waiting: group.counts.waiting,
-            failed: group.counts.failed,
-            last_mean: some(&group.last),
-            last_std: group.last.std,
-            last_low: group.last.low,
-            last_high: group.last.high,
-            best_mean: some(&group.best),
-            best_std: group.best.std,
-            best_low: group.best.low,
-            best_high: group.best.high,
-            trainable: group.parameters.0,
-            total: group.parameters.1,
-            seconds: group.seconds,
-            peak_rss_bytes: group.peak_rss_bytes,
-            compared_with: paired.map(|paired| paired.minus.as_str()),
-            pairs: paired.map(|paired| paired.last.count),
-            pairs_left_out: paired.map(|paired| paired.left_out),
-            last_difference: paired.map(|paired| paired.last.mean),
-            last_difference_low: paired.and_then(|paired| paired.last.low),
-            last_difference_high: paired.and_then(|paired| paired.last.high),
-            best_difference: paired.map(|paired| paired.best.mean),
-            best_difference_low: paired.and_then(|paired| paired.best.low),
-            best_difference_high: paired.and_then(|paired| paired.best.high),
-        };
-        table.serialize(row).map_err(|error| SweepError::Request(format!("cannot make the table: {error}")))?;
-    }
-    table.into_inner().map_err(|error| SweepError::Request(format!("cannot make the table: {error}")))
-}
-
 /// The heads of the table for people and its cells, row by row.
 fn cells(rows: &[Row<'_>], sign: &str) -> (Vec<String>, Vec<Vec<String>>) {
     let metric = rows.iter().map(|row| row.group.metric).find(|metric| !metric.is_empty()).unwrap_or("metric");
@@ -223,11 +157,11 @@ fn legend(snapshot: &Snapshot, rows: &[Row<'_>]) -> String {
     let over: Vec<&str> =
         snapshot.plan.axes.iter().map(String::as_str).filter(|axis| ["fold", "seed"].contains(axis)).collect();
     let over = match over.as_slice() {
-        [] => "single runs".to_owned(),
-        axes => format!("runs over {}", axes.iter().map(|axis| format!("{axis}s")).collect::<Vec<_>>().join(" and ")),
+        [] => "Single runs".to_owned(),
+        axes => format!("Mean over {}", axes.iter().map(|axis| format!("{axis}s")).collect::<Vec<_>>().join(" and ")),
     };
     let mut text = format!(
-        "Mean over {over} with the half width of its 95 % interval by Student's t; folds share training clips, so it is \
+        "{over} with the half width of its 95 % interval by Student's t; folds share training clips, so it is \
          somewhat too narrow."
     );
     if let Some(paired) = rows.iter().find_map(|row| row.paired.as_ref()) {
@@ -243,51 +177,6 @@ fn legend(snapshot: &Snapshot, rows: &[Row<'_>]) -> String {
         text.push_str(&format!(" {open} of {} runs are not finished.", snapshot.counts.all()));
     }
     text
-}
-
-fn markdown_of(snapshot: &Snapshot, rows: &[Row<'_>]) -> String {
-    let (heads, body) = cells(rows, "±");
-    let cell = |text: &String| text.replace('|', "\\|").replace(['\n', '\r'], " ");
-    let line = |cells: &[String]| format!("| {} |\n", cells.iter().map(cell).collect::<Vec<_>>().join(" | "));
-    let mut text = line(&heads);
-    text.push_str(&format!("|{}\n", "---|".repeat(heads.len())));
-    body.iter().for_each(|row| text.push_str(&line(row)));
-    format!("{text}\n{}\n", legend(snapshot, rows))
-}
-
-/// A table of the `booktabs` package.
-fn latex(snapshot: &Snapshot, rows: &[Row<'_>]) -> String {
-    let (heads, body) = cells(rows, "$\\pm$");
-    let names = rows.first().map_or(1, |row| row.group.axes.len().max(1));
-    let columns = "l".repeat(names) + &"r".repeat(heads.len() - names);
-    let line = |cells: &[String]| {
-        let cells: Vec<String> = cells.iter().map(|cell| escaped(cell)).collect();
-        format!("{} \\\\\n", cells.join(" & "))
-    };
-    let mut text = format!("% {}\n", legend(snapshot, rows));
-    text.push_str(&format!("\\begin{{tabular}}{{{columns}}}\n\\toprule\n{}\\midrule\n", line(&heads)));
-    body.iter().for_each(|row| text.push_str(&line(row)));
-    text + "\\bottomrule\n\\end{tabular}\n"
-}
-
-/// A text as LaTeX shows it. The sign of an interval is LaTeX already.
-fn escaped(text: &str) -> String {
-    let part = |text: &str| {
-        let mut out = String::with_capacity(text.len());
-        for c in text.chars() {
-            match c {
-                '&' | '%' | '$' | '#' | '_' | '{' | '}' => out.extend(['\\', c]),
-                '\\' => out.push_str("\\textbackslash{}"),
-                '~' => out.push_str("\\textasciitilde{}"),
-                '^' => out.push_str("\\textasciicircum{}"),
-                '–' => out.push_str("--"),
-                c if c.is_control() => out.push(' '),
-                c => out.push(c),
-            }
-        }
-        out
-    };
-    text.split("$\\pm$").map(part).collect::<Vec<_>>().join("$\\pm$")
 }
 
 /// Score against trainable parameters: the paper's figure.
@@ -306,98 +195,6 @@ fn figure(snapshot: &Snapshot, rows: &[Row<'_>]) -> Scatter {
     Scatter::new(title, ("trainable parameters", metric), shown.map(point).collect())
 }
 
-/// A task in a file.
-#[derive(Serialize)]
-struct TaskLine<'a> {
-    id: &'a str,
-    session: &'a str,
-    state: &'static str,
-    axes: serde_json::Map<String, serde_json::Value>,
-    epochs: u32,
-    of_epochs: u32,
-    metric: &'a str,
-    best: Option<f64>,
-    best_epoch: Option<u32>,
-    last: Option<f64>,
-    averaged: Option<f64>,
-    seconds: f64,
-    peak_rss_bytes: u64,
-    host: Option<&'a str>,
-    note: Option<&'a str>,
-}
-
-fn task_line(snapshot: &Snapshot, index: usize) -> TaskLine<'_> {
-    let (task, standing) = (&snapshot.plan.tasks[index], &snapshot.standings[index]);
-    let axes = snapshot.plan.axes.iter().cloned().zip(task.labels.iter().map(|label| label.as_str().into())).collect();
-    TaskLine {
-        id: &task.id,
-        session: standing.name(task),
-        state: standing.state.name(),
-        axes,
-        epochs: standing.epochs.0,
-        of_epochs: standing.epochs.1,
-        metric: standing.metric,
-        best: standing.best.map(|best| best.value),
-        best_epoch: standing.best.map(|best| best.epoch),
-        last: standing.last.map(|last| last.value),
-        averaged: standing.averaged.map(|averaged| averaged.value),
-        seconds: standing.seconds,
-        peak_rss_bytes: standing.peak_rss_bytes,
-        host: standing.host.as_deref(),
-        note: standing.note.as_deref().filter(|_| standing.state != State::Done),
-    }
-}
-
-fn task_lines(snapshot: &Snapshot) -> Vec<u8> {
-    let mut out = Vec::new();
-    for index in 0..snapshot.plan.tasks.len() {
-        out.extend(serde_json::to_vec(&task_line(snapshot, index)).unwrap_or_default());
-        out.push(b'\n');
-    }
-    out
-}
-
-/// The same with a column for each axis.
-fn task_table(snapshot: &Snapshot) -> Result<Vec<u8>, SweepError> {
-    let failed = |error: csv::Error| SweepError::Request(format!("cannot make the table: {error}"));
-    let mut table = csv::Writer::from_writer(Vec::new());
-    let mut heads: Vec<&str> = vec!["id", "session", "state"];
-    heads.extend(snapshot.plan.axes.iter().map(String::as_str));
-    heads.extend([
-        "epochs",
-        "metric",
-        "best",
-        "best_epoch",
-        "last",
-        "averaged",
-        "seconds",
-        "peak_rss_bytes",
-        "host",
-        "note",
-    ]);
-    table.write_record(heads).map_err(failed)?;
-    let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
-    for index in 0..snapshot.plan.tasks.len() {
-        let line = task_line(snapshot, index);
-        let mut row: Vec<String> = [line.id, line.session, line.state].map(str::to_owned).to_vec();
-        row.extend(snapshot.plan.tasks[index].labels.iter().cloned());
-        row.extend([
-            line.epochs.to_string(),
-            line.metric.to_owned(),
-            number(line.best),
-            line.best_epoch.map_or_else(String::new, |epoch| epoch.to_string()),
-            number(line.last),
-            number(line.averaged),
-            line.seconds.to_string(),
-            line.peak_rss_bytes.to_string(),
-            line.host.unwrap_or("").to_owned(),
-            line.note.unwrap_or("").to_owned(),
-        ]);
-        table.write_record(row).map_err(failed)?;
-    }
-    table.into_inner().map_err(|error| SweepError::Request(format!("cannot make the table: {error}")))
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -411,7 +208,7 @@ mod tests {
         Snapshot::of(&Arc::new(plan), standings)
     }
 
-    fn written(name: &str, what: &Export) -> String {
+    fn file(name: &str, what: &Export) -> String {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);
         export(&snapshot(), what, &path).unwrap();
@@ -420,7 +217,7 @@ mod tests {
 
     #[test]
     fn every_form_has_means_intervals_and_paired_differences() {
-        let text = written("t.md", &Export::default());
+        let text = file("t.md", &Export::default());
         assert!(
             text.starts_with(
                 "| method | runs | last accuracy | best accuracy | trainable | seconds a run | minus head, points |\n"
@@ -429,19 +226,19 @@ mod tests {
         );
         assert!(text.contains("| aat | 3 of 4 | 0.880 ± 0.179 |"), "{text}");
         assert!(text.contains("| +10.7 (7.8 to 13.5) |") && text.contains("1 of 8 runs are not finished"), "{text}");
-        let tex = written("t.tex", &Export::default());
+        let tex = file("t.tex", &Export::default());
         assert!(tex.contains("\\begin{tabular}{lrrrrrr}") && tex.contains("0.880 $\\pm$ 0.179"), "{tex}");
-        let csv = written("t.csv", &Export { against: Some("aat".into()), tasks: false });
+        let csv = file("t.csv", &Export { against: Some("aat".into()), tasks: false });
         let mut reader = csv::Reader::from_reader(csv.as_bytes());
         let rows: Vec<std::collections::HashMap<String, String>> = reader.deserialize().map(Result::unwrap).collect();
         assert_eq!((rows[0]["compared_with"].as_str(), rows[0]["pairs"].as_str()), ("aat", "3"));
         assert!((rows[0]["last_difference"].parse::<f64>().unwrap() + 0.32 / 3.0).abs() < 1e-12);
-        assert!(written("t.svg", &Export::default()).contains("trainable parameters"));
+        assert!(file("t.svg", &Export::default()).contains("trainable parameters"));
         let tasks = Export { tasks: true, against: None };
-        assert_eq!(written("t.csv", &tasks).lines().count(), 9);
-        assert!(written("t.csv", &tasks).starts_with("id,session,state,method,fold,seed,epochs,"));
+        assert_eq!(file("t.csv", &tasks).lines().count(), 9);
+        assert!(file("t.csv", &tasks).starts_with("id,session,state,method,fold,seed,epochs,"));
         assert!(
-            written("t.jsonl", &tasks)
+            file("t.jsonl", &tasks)
                 .lines()
                 .next()
                 .unwrap()
@@ -460,7 +257,7 @@ mod tests {
 
     #[test]
     fn latex_shows_every_character() {
-        assert_eq!(escaped("a_b & 5 % – $x$"), "a\\_b \\& 5 \\% -- \\$x\\$");
-        assert_eq!(escaped("0.9 $\\pm$ 0.1"), "0.9 $\\pm$ 0.1");
+        assert_eq!(written::escaped("a_b & 5 % – $x$"), "a\\_b \\& 5 \\% -- \\$x\\$");
+        assert_eq!(written::escaped("0.9 $\\pm$ 0.1"), "0.9 $\\pm$ 0.1");
     }
 }

@@ -8,11 +8,11 @@ use std::{
 
 use toml::{Table, Value};
 
-use super::SweepError;
-use crate::{
-    data::nearest,
-    train::{SETTINGS, SWITCHES},
+use super::{
+    Cluster, SweepError,
+    values::{hint, known, scalar, table_of, text_of, whole},
 };
+use crate::train::SETTINGS;
 
 /// Keys of the file.
 const KEYS: [&str; 9] = ["name", "folder", "task", "fixed", "axes", "labels", "exclude", "local", "slurm"];
@@ -46,59 +46,6 @@ pub(super) struct Axis {
 
 /// Tasks to leave out: those that have one of the values of each key.
 pub(super) type Rule = Vec<(String, Vec<String>)>;
-
-/// The settings of a SLURM cluster.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Cluster {
-    /// Partition.
-    pub partition: Option<String>,
-    /// Account that is charged.
-    pub account: Option<String>,
-    /// Quality of service.
-    pub qos: Option<String>,
-    /// Time limit of a task, as sbatch takes it: `4:00:00`.
-    pub time: Option<String>,
-    /// Memory of a task: `8G`.
-    pub memory: Option<String>,
-    /// CPUs of a task.
-    pub cpus: Option<u32>,
-    /// GPUs of a task, as sbatch takes them: `1`, `a100:1`.
-    pub gpus: Option<String>,
-    /// Most tasks at once.
-    pub at_once: Option<u32>,
-    /// Seconds before the time limit at which a task writes its checkpoint and is queued again.
-    pub grace: u32,
-    /// Whether a task that is preempted or out of time goes back into the queue.
-    pub requeue: bool,
-    /// Most tasks of one array, below what the cluster itself allows.
-    pub array_size: Option<u32>,
-    /// Further options of sbatch, each as it is.
-    pub options: Vec<String>,
-    /// Lines of shell that run before a task: `module load cuda`.
-    pub setup: Vec<String>,
-    /// The program on the nodes, where it is not at the path that it has here.
-    pub program: Option<PathBuf>,
-}
-
-/// Seconds before the time limit, unless the file gives another number: a checkpoint is written within one step.
-const GRACE: u32 = 120;
-
-const CLUSTER_KEYS: [&str; 14] = [
-    "partition",
-    "account",
-    "qos",
-    "time",
-    "memory",
-    "cpus",
-    "gpus",
-    "at-once",
-    "grace",
-    "requeue",
-    "array-size",
-    "options",
-    "setup",
-    "program",
-];
 
 /// A sweep's file, read.
 #[derive(Clone, Debug, PartialEq)]
@@ -162,7 +109,7 @@ impl File {
         let mut local = table_of(&mut table, "local")?;
         known("key of [local]", local.keys(), &["workers"])?;
         let workers = whole(&mut local, "workers")?;
-        let cluster = cluster(table_of(&mut table, "slurm")?, beside)?;
+        let cluster = Cluster::of(table_of(&mut table, "slurm")?, beside)?;
         let workers = workers.map(|workers| workers as usize);
         Ok(Self {
             path: path.to_owned(),
@@ -175,60 +122,6 @@ impl File {
             workers,
             cluster,
         })
-    }
-}
-
-/// Refuses keys that are not among these.
-fn known<'a>(what: &str, keys: impl Iterator<Item = &'a String>, valid: &[&str]) -> Result<(), String> {
-    for key in keys {
-        if !valid.contains(&key.as_str()) {
-            return Err(format!("there is no {what} `{key}`{}; there are {}", hint(key, valid), valid.join(", ")));
-        }
-    }
-    Ok(())
-}
-
-/// ` (did you mean `x`?)`, or nothing.
-pub(super) fn hint(given: &str, valid: &[&str]) -> String {
-    nearest(given, valid.iter().copied()).map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"))
-}
-
-fn text_of(table: &mut Table, key: &str) -> Result<Option<String>, String> {
-    match table.remove(key) {
-        None => Ok(None),
-        Some(Value::String(text)) if !text.trim().is_empty() => Ok(Some(text)),
-        Some(other) => Err(format!("`{key}` is {other}; write a text: {key} = \"...\"")),
-    }
-}
-
-fn table_of(table: &mut Table, key: &str) -> Result<Table, String> {
-    match table.remove(key) {
-        None => Ok(Table::new()),
-        Some(Value::Table(inner)) => Ok(inner),
-        Some(other) => Err(format!("`{key}` is {other}; write a table: [{key}]")),
-    }
-}
-
-fn whole(table: &mut Table, key: &str) -> Result<Option<u32>, String> {
-    let wrong = |other: &Value| format!("`{key}` is {other}; write a whole number of at least 1");
-    match table.remove(key) {
-        None => Ok(None),
-        Some(value @ Value::Integer(number)) => match u32::try_from(number) {
-            Ok(number) if number > 0 => Ok(Some(number)),
-            _ => Err(wrong(&value)),
-        },
-        Some(other) => Err(wrong(&other)),
-    }
-}
-
-/// A scalar as the text that a flag takes.
-fn scalar(name: &str, value: &Value) -> Result<String, String> {
-    match value {
-        Value::String(text) => Ok(text.clone()),
-        Value::Integer(number) => Ok(number.to_string()),
-        Value::Float(number) => Ok(number.to_string()),
-        Value::Boolean(yes) if SWITCHES.contains(&name) => Ok(if *yes { "yes" } else { "no" }.to_owned()),
-        other => Err(format!("`{name}` cannot be {other}")),
     }
 }
 
@@ -403,52 +296,6 @@ fn exclusions(value: Option<Value>, axes: &[Axis]) -> Result<Vec<Rule>, String> 
     Ok(out)
 }
 
-fn cluster(mut table: Table, beside: &Path) -> Result<Cluster, String> {
-    known("key of [slurm]", table.keys(), &CLUSTER_KEYS)?;
-    let mut texts = |key: &str| -> Result<Vec<String>, String> {
-        match table.remove(key) {
-            None => Ok(Vec::new()),
-            Some(Value::Array(values)) => values.iter().map(|value| scalar(key, value)).collect(),
-            Some(Value::String(one)) => Ok(vec![one]),
-            Some(other) => Err(format!("`slurm.{key}` is {other}; write a list of texts")),
-        }
-    };
-    let (options, setup) = (texts("options")?, texts("setup")?);
-    if let Some(option) = options.iter().find(|option| !option.starts_with('-') || option.contains(['\n', '\r'])) {
-        return Err(format!("`slurm.options` has `{option}`; write each as one option of sbatch: \"--exclude=node3\""));
-    }
-    let gpus = match table.remove("gpus") {
-        None => None,
-        Some(value) => Some(scalar("gpus", &value)?),
-    };
-    let requeue = match table.remove("requeue") {
-        None => true,
-        Some(Value::Boolean(yes)) => yes,
-        Some(other) => return Err(format!("`slurm.requeue` is {other}; write true or false")),
-    };
-    let cluster = Cluster {
-        cpus: whole(&mut table, "cpus")?,
-        at_once: whole(&mut table, "at-once")?,
-        grace: whole(&mut table, "grace")?.unwrap_or(GRACE),
-        array_size: whole(&mut table, "array-size")?,
-        partition: text_of(&mut table, "partition")?,
-        account: text_of(&mut table, "account")?,
-        qos: text_of(&mut table, "qos")?,
-        time: text_of(&mut table, "time")?,
-        memory: text_of(&mut table, "memory")?,
-        program: text_of(&mut table, "program")?.map(|program| beside.join(program)),
-        gpus,
-        requeue,
-        options,
-        setup,
-    };
-    let words = [&cluster.partition, &cluster.account, &cluster.qos, &cluster.time, &cluster.memory, &cluster.gpus];
-    if let Some(odd) = words.into_iter().flatten().find(|word| word.contains(char::is_whitespace)) {
-        return Err(format!("a value of [slurm] has white space in it: `{odd}`"));
-    }
-    Ok(cluster)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -503,7 +350,7 @@ mod tests {
         let cluster = &file.cluster;
         assert_eq!(
             (cluster.gpus.as_deref(), cluster.at_once, cluster.grace, cluster.requeue),
-            (Some("1"), Some(8), GRACE, true)
+            (Some("1"), Some(8), 120, true)
         );
         assert_eq!(cluster.setup, ["module load cuda"]);
     }

@@ -51,7 +51,7 @@ pub(super) enum What {
 /// When it cannot be written.
 pub(super) fn append(place: &Place, id: &str, what: What) -> Result<(), SweepError> {
     let path = place.journals().join(format!("{id}.jsonl"));
-    let entry = Entry { at_ms: now_ms(), host: super::claim::host(), what };
+    let entry = Entry { at_ms: now_ms(), host: super::holder::host(), what };
     let mut line = serde_json::to_vec(&entry).unwrap_or_default();
     // A line that was cut short by a full disk does not spoil this one.
     line.insert(0, b'\n');

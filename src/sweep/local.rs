@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    path::PathBuf,
+    path::Path,
     sync::{Mutex, PoisonError, mpsc},
     thread,
     time::Duration,
@@ -30,7 +30,7 @@ pub struct Share {
 impl Share {
     /// Shares of `cores` cores, `free` bytes and these GPUs among workers; by default one for each GPU, else one.
     pub fn new(workers: Option<usize>, cores: usize, free: Option<u64>, gpus: Vec<String>) -> Self {
-        let workers = workers.unwrap_or_else(|| gpus.len()).max(1);
+        let workers = workers.unwrap_or(gpus.len()).max(1);
         Self { workers, threads: (cores / workers).max(1), memory: free.map(|free| free / workers as u64), gpus }
     }
 
@@ -78,7 +78,7 @@ pub fn work_off<E: From<SweepError>>(
     plan: &Plan,
     tasks: &[usize],
     share: &Share,
-    program: &PathBuf,
+    program: &Path,
     stop: &Stop,
     tick: &dyn Fn(),
     report: &mut dyn FnMut(Report) -> Result<(), E>,
@@ -90,7 +90,7 @@ pub fn work_off<E: From<SweepError>>(
     thread::scope(|scope| {
         for worker in 0..share.workers.min(tasks.len()) {
             let reports = reports.clone();
-            let program = Program { path: program.clone(), environment: share.environment(worker) };
+            let program = Program { path: program.to_owned(), environment: share.environment(worker) };
             let next = &next;
             scope.spawn(move || {
                 while let Some(index) = next().filter(|_| !stop.is_asked()) {

@@ -8,36 +8,47 @@
 //! Machines share nothing but a folder. A task is held by a claim file ([`Claim`]) while it runs: made with `O_EXCL`,
 //! rewritten every few seconds, judged by the file server's clock alone.
 
+mod child;
 mod claim;
+mod cluster;
 mod digest;
 mod error;
 mod estimate;
+mod expansion;
 mod export;
 mod file;
+mod holder;
 mod journal;
 mod local;
+mod naming;
 mod observe;
 mod place;
 mod plan;
 mod print;
+mod request;
 mod results;
 mod runner;
 mod slurm;
 mod standing;
 mod statistics;
+mod values;
 
-pub use claim::{Claim, Holder, Patience};
+pub use child::{PARENT, Program, Stop};
+pub use claim::{Claim, Patience};
+pub use cluster::Cluster;
 pub use error::SweepError;
 pub use estimate::{Estimate, Source, estimate, probe};
+pub use expansion::MOST;
 pub use export::{Export, export, markdown};
-pub use file::{Cluster, File};
+pub use file::File;
+pub use holder::Holder;
 pub use local::{Report, Share, work_off};
 pub use observe::{Observer, Snapshot};
 pub use place::Place;
-pub use plan::{MOST, Plan, Task};
+pub use plan::{Plan, Task};
 pub use print::lines;
 pub use results::{Group, Paired, groups, pairs};
-pub use runner::{Ended, PARENT, Program, Stop, run_task};
+pub use runner::{Ended, run_task};
 pub use slurm::{Queue, Queued, Submitted, cancel, requeue_this_task, submit};
 pub use standing::{Counts, Standing, State, by_axis};
 pub use statistics::{Interval, interval, t_quantile};

@@ -3,9 +3,7 @@
 use std::{collections::HashMap, fs, path::Path, sync::Arc, time::SystemTime};
 
 use super::{
-    Counts, Group, Patience, Place, Plan, Standing, State, SweepError, by_axis,
-    claim::{self, Holder},
-    groups, journal,
+    Counts, Group, Holder, Patience, Place, Plan, Standing, State, SweepError, by_axis, claim, groups, journal,
     standing::Known,
 };
 use crate::session::{LOG_FILE, Lock, outline};

@@ -1,22 +1,20 @@
 //! A sweep's tasks: its axes multiplied out, exclusions taken away, each with its name, its digest and its settings.
 
-use std::{
-    collections::{HashMap, HashSet},
-    path::{Path, PathBuf},
-};
+use std::{collections::HashMap, path::Path};
 
 use super::{
     Place, SweepError, digest,
-    file::{Axis, AxisValue, File, Rule, Values, hint},
+    expansion::{Draft, Expansion, described, excluded, settings_of, too_many},
+    file::File,
+    naming::{check_pattern, usual_pattern},
+    request::request,
 };
 use crate::{
     digits::thousands,
     session::folder_name,
-    train::{Prospect, Prospects, Request, SETTINGS, SWITCHES, TrainError},
+    train::{Prospect, Prospects, Request, TrainError},
 };
 
-/// Most tasks of a sweep.
-pub const MOST: usize = 100_000;
 /// Most characters of a task's name before its digest.
 const NAME: usize = 64;
 
@@ -74,7 +72,7 @@ impl Plan {
     /// asked for.
     ///
     /// # Errors
-    /// When the file is not one of a sweep, expands to nothing or to more than [`MOST`], or two of its tasks are the same.
+    /// When the file is not one of a sweep, expands to nothing or to more than [`MOST`](super::MOST), or two of its tasks are the same.
     pub fn read(path: &Path) -> Result<Self, SweepError> {
         Self::of(File::read(path)?)
     }
@@ -156,171 +154,6 @@ impl Plan {
     }
 }
 
-/// A combination of values.
-struct Draft {
-    labels: Vec<String>,
-    settings: Vec<(String, String)>,
-}
-
-struct Expansion<'a> {
-    file: &'a File,
-    prospects: Prospects,
-    notes: Vec<String>,
-    out: Vec<Draft>,
-}
-
-impl Expansion<'_> {
-    /// Refuses a setting that is given twice, and a sweep that says no data.
-    fn check_names(&self) -> Result<(), String> {
-        let mut seen: HashSet<&str> = HashSet::new();
-        let mut data = false;
-        for (name, _) in &self.file.fixed {
-            data |= name == "data";
-            seen.insert(name);
-        }
-        for axis in &self.file.axes {
-            let mut own: Vec<&str> = settings_of(axis).collect();
-            own.sort_unstable();
-            own.dedup();
-            for name in own {
-                data |= name == "data";
-                if !seen.insert(name) {
-                    return Err(format!(
-                        "`{name}` is given by the axis `{}` and elsewhere as well; give it once",
-                        axis.name
-                    ));
-                }
-            }
-        }
-        if data {
-            Ok(())
-        } else {
-            Err("it says no data: write data = \"...\" in [fixed], or an axis of them".to_owned())
-        }
-    }
-
-    fn expand(
-        &mut self,
-        depth: usize,
-        labels: &mut Vec<String>,
-        settings: Vec<(String, String)>,
-    ) -> Result<(), SweepError> {
-        let Some(axis) = self.file.axes.get(depth) else {
-            if self.out.len() >= MOST {
-                return Err(SweepError::file(&self.file.path, more_than_most("more than that")));
-            }
-            self.out.push(Draft { labels: labels.clone(), settings });
-            return Ok(());
-        };
-        let values = match &axis.values {
-            Values::These(values) => values.clone(),
-            Values::AllFolds => self.folds(&settings)?,
-        };
-        for AxisValue { label, settings: own } in values {
-            labels.push(label);
-            let mut settings = settings.clone();
-            settings.extend(own);
-            self.expand(depth + 1, labels, settings)?;
-            labels.pop();
-        }
-        Ok(())
-    }
-
-    /// Every fold of the data set that these settings name.
-    fn folds(&mut self, settings: &[(String, String)]) -> Result<Vec<AxisValue>, SweepError> {
-        let beside = self.file.path.parent().unwrap_or(Path::new("/"));
-        let failed = |problem: String| SweepError::file(&self.file.path, problem);
-        let request = request(settings, beside).map_err(failed)?.0;
-        let folds = self.prospects.folds(&request)?;
-        if folds.is_empty() {
-            let note = format!("{} has no folds: one task for all of it", request.data);
-            if !self.notes.contains(&note) {
-                self.notes.push(note);
-            }
-            return Ok(vec![AxisValue { label: "-".to_owned(), settings: Vec::new() }]);
-        }
-        let value =
-            |fold: u32| AxisValue { label: fold.to_string(), settings: vec![("fold".to_owned(), fold.to_string())] };
-        Ok(folds.into_iter().map(value).collect())
-    }
-}
-
-/// The settings that an axis gives.
-fn settings_of(axis: &Axis) -> Box<dyn Iterator<Item = &str> + '_> {
-    match &axis.values {
-        Values::AllFolds => Box::new(std::iter::once("fold")),
-        Values::These(values) => {
-            Box::new(values.iter().flat_map(|value| value.settings.iter().map(|(name, _)| name.as_str())))
-        }
-    }
-}
-
-fn more_than_most(count: &str) -> String {
-    format!("it expands to {count} tasks, and a sweep has at most {}; split it, or shorten an axis", thousands(MOST))
-}
-
-/// Refuses a product that is too large before it is multiplied out. An axis of all folds counts once here.
-fn too_many(file: &File) -> Result<(), String> {
-    let count = file.axes.iter().fold(1_u128, |product, axis| match &axis.values {
-        Values::These(values) => product.saturating_mul(values.len() as u128),
-        Values::AllFolds => product,
-    });
-    if count > MOST as u128 { Err(more_than_most(&thousands(count))) } else { Ok(()) }
-}
-
-/// Whether an exclusion takes a combination away; counts what each exclusion does.
-fn excluded(draft: &Draft, file: &File, used: &mut [usize]) -> bool {
-    let is = |(name, values): &(String, Vec<String>)| {
-        let label = file.axes.iter().position(|axis| axis.name == *name).map(|at| &draft.labels[at]);
-        let value = draft.settings.iter().find(|(known, _)| known == name).map(|(_, value)| value);
-        [label, value].into_iter().flatten().any(|own| values.contains(own))
-    };
-    let mut out = false;
-    for (rule, used) in file.exclude.iter().zip(used) {
-        if rule.iter().all(is) {
-            *used += 1;
-            out = true;
-        }
-    }
-    out
-}
-
-fn described(rule: &Rule) -> String {
-    rule.iter().map(|(name, values)| format!("{name} {}", values.join(" or "))).collect::<Vec<_>>().join(", ")
-}
-
-/// The request of these settings and the flags that say the same to `train`. Paths are relative to the sweep's file.
-#[expect(clippy::type_complexity, reason = "a request and its flags")]
-fn request(settings: &[(String, String)], beside: &Path) -> Result<(Request, Vec<(String, String)>), String> {
-    let mut request = Request::default();
-    let mut flags = Vec::new();
-    for name in SETTINGS {
-        let Some((_, value)) = settings.iter().find(|(known, _)| known == name) else { continue };
-        let value = resolved(name, value, beside);
-        request.set(name, &value)?;
-        if !SWITCHES.contains(&name) {
-            flags.push((name.to_owned(), value));
-        } else if !request.get(name).is_empty() {
-            flags.push((name.to_owned(), String::new()));
-        }
-    }
-    Ok((request, flags))
-}
-
-/// A setting's value with a relative path made absolute, where it is one.
-fn resolved(name: &str, value: &str, beside: &Path) -> String {
-    let joined = || beside.join(value);
-    let path: Option<PathBuf> = match name {
-        _ if Path::new(value).is_absolute() => None,
-        "data" if value != "demo" => Some(joined()),
-        "recipe" if value.ends_with(".toml") || value.contains(['/', '\\']) => Some(joined()),
-        // `box`, `hf:ORG/NAME` and a session's name are no paths, unless there is such a file or folder.
-        "model" if !value.starts_with("hf:") && joined().exists() => Some(joined()),
-        _ => None,
-    };
-    path.map_or_else(|| value.to_owned(), |path| path.display().to_string())
-}
-
 fn task(
     index: usize,
     draft: Draft,
@@ -337,36 +170,6 @@ fn task(
     }
     let name: String = folder_name(&name).chars().take(NAME).collect();
     Ok(Task { index, session: format!("{name}-{id}"), id, labels: draft.labels, request, flags })
-}
-
-/// `{method}-f{fold}-s{seed}`: every axis, numbers with the letter or name of what they are.
-fn usual_pattern(axes: &[String]) -> String {
-    let part = |axis: &String| match axis.as_str() {
-        "fold" => "f{fold}".to_owned(),
-        "seed" => "s{seed}".to_owned(),
-        "data" | "model" | "method" | "recipe" => format!("{{{axis}}}"),
-        name if SETTINGS.contains(&name) => format!("{name}{{{name}}}"),
-        name => format!("{{{name}}}"),
-    };
-    axes.iter().map(part).collect::<Vec<_>>().join("-")
-}
-
-/// Refuses a pattern that names what is no axis.
-fn check_pattern(pattern: &str, axes: &[String]) -> Result<(), String> {
-    let names: Vec<&str> = axes.iter().map(String::as_str).collect();
-    for part in pattern.split('{').skip(1) {
-        let Some((name, _)) = part.split_once('}') else {
-            return Err(format!("the pattern `task = \"{pattern}\"` has a brace that is not closed"));
-        };
-        if !names.contains(&name) {
-            let hint = hint(name, &names);
-            return Err(format!(
-                "the pattern `task = \"{pattern}\"` names no axis with {{{name}}}{hint}; there are {}",
-                names.join(", ")
-            ));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -154,7 +154,7 @@ pub fn cancel(place: &Place, name: &str) -> Result<usize, SweepError> {
 /// # Errors
 /// When SLURM refuses.
 pub fn requeue_this_task() -> Result<(), SweepError> {
-    let Some(job) = super::claim::job() else { return Ok(()) };
+    let Some(job) = super::holder::job() else { return Ok(()) };
     answer("scontrol", &["requeue", &job], None).map(drop)
 }
 

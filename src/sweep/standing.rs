@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{
-    Plan, Task,
-    claim::Holder,
+    Holder, Plan, Task,
     journal::{Entry, What},
 };
 use crate::{

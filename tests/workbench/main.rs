@@ -8,6 +8,7 @@ mod pty;
 mod runs;
 mod sounds;
 mod still;
+mod sweep;
 
 use nix::sys::signal::Signal;
 use pty::{Workbench, session_names};
