@@ -25,7 +25,7 @@ const STOP_FILE: Duration = Duration::from_secs(1);
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Args {
-    /// The sweep's file: TOML with [fixed] values, [axes], exclusions and engines (docs/sweeps.md).
+    /// The sweep's file: TOML with fixed values, axes, exclusions and engines (docs/sweeps.md).
     #[arg(required = true, value_name = "FILE.toml")]
     file: Option<PathBuf>,
     #[command(flatten)]

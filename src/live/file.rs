@@ -25,7 +25,7 @@ const NOWHERE: u64 = u64::MAX;
 
 /// A whole file at a glance.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Overview {
+pub struct FileOverview {
     /// Its length.
     pub seconds: f64,
     /// Least and greatest sample of equal stretches, in order.
@@ -68,8 +68,8 @@ impl Gathered {
         }
     }
 
-    fn overview(self, rate: u32) -> Overview {
-        Overview { seconds: self.frames as f64 / f64::from(rate.max(1)), extremes: self.extremes }
+    fn overview(self, rate: u32) -> FileOverview {
+        FileOverview { seconds: self.frames as f64 / f64::from(rate.max(1)), extremes: self.extremes }
     }
 }
 
@@ -79,7 +79,7 @@ pub struct FileControl(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    overview: Mutex<Option<Arc<Overview>>>,
+    overview: Mutex<Option<Arc<FileOverview>>>,
     /// Microseconds from the beginning of the file: where it is, and where it is to go on.
     position: AtomicU64,
     wanted: AtomicU64,
@@ -93,7 +93,7 @@ impl Default for Shared {
 
 impl FileControl {
     /// All of the file, once it was read.
-    pub fn overview(&self) -> Option<Arc<Overview>> {
+    pub fn overview(&self) -> Option<Arc<FileOverview>> {
         self.0.overview.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

@@ -33,7 +33,7 @@ pub use bookmark::{Bookmark, BookmarkedPrediction};
 pub use classifier::ClassifierListener;
 pub use clip::ClipError;
 pub use detect::{Change, Detection, Detector, Rule, audacity_label};
-pub use file::{FileControl, FileSource, Overview, source};
+pub use file::{FileControl, FileOverview, FileSource, source};
 pub use listener::{Listener, Prediction, Window};
 pub use outbox::Inbox;
 pub use pipeline::{Pipeline, Settings};

@@ -22,8 +22,8 @@ fn long() -> Bench {
 
 /// The folder of the sweep's only session.
 fn session(bench: &Bench) -> PathBuf {
-    let entries = fs::read_dir(bench.path("table-sweep")).unwrap().flatten().map(|entry| entry.path());
-    entries.filter(|path| path.join("events.jsonl").is_file()).next().unwrap()
+    let mut entries = fs::read_dir(bench.path("table-sweep")).unwrap().flatten().map(|entry| entry.path());
+    entries.find(|path| path.join("events.jsonl").is_file()).unwrap()
 }
 
 fn until(what: &str, mut is: impl FnMut() -> bool) {

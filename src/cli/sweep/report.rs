@@ -283,13 +283,21 @@ pub(super) fn dry_run(
         Engine::Slurm => plan.file.cluster.at_once.map(|limit| limit as usize),
     };
     output.line(format!(
-        "{} to run; {}; sessions take about {:.1} GB in {}",
+        "{} to run; {}; sessions take about {} in {}",
         counted(estimate.tasks, "task"),
         hours(&estimate, workers),
-        estimate.disk_bytes as f64 / 1e9,
+        size(estimate.disk_bytes),
         plan.place.folder().display()
     ))?;
     summary(plan, before, 0, output)
+}
+
+/// Bytes for people.
+fn size(bytes: u64) -> String {
+    match bytes as f64 {
+        bytes if bytes < 1e9 => format!("{:.0} MB", bytes / 1e6),
+        bytes => format!("{:.1} GB", bytes / 1e9),
+    }
 }
 
 /// The estimated time, with where it comes from.

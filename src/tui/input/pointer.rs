@@ -3,6 +3,15 @@
 use super::action::Screen;
 use crate::plot::Side;
 
+/// A place in a spectrogram that moves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Frames of 10 ms before the newest.
+    pub frame: usize,
+    /// Mel bin.
+    pub bin: usize,
+}
+
 /// A list with a cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum List {
@@ -39,6 +48,8 @@ pub enum Target {
     Clip(f64),
     /// A file that is listened to, at this share of it.
     File(f64),
+    /// A place of the spectrogram on Live.
+    Waterfall(Place),
     /// The keys, or another panel over the screen.
     Overlay,
 }

@@ -27,14 +27,14 @@ const MOST: usize = 2_000;
 
 /// Decodes every clip of the data until it is asked to stop, and sends what it finds.
 pub(super) fn check(inbox: &Inbox, ticket: Ticket, view: &DataView, stop: &AtomicBool) {
-    let mut found = Found::default();
+    let (mut found, mut shown) = (Found::default(), view.reading.problems.len());
     let mut sent = Instant::now();
     let mut watch = |seen: Seen<'_>| {
         match seen {
             Seen::Progress(done, total) => found.progress = (done, total),
             Seen::Clip(place, facts) => found.facts.push((place as u32, facts)),
-            // Those of the structure are on show already.
-            Seen::Problem(problem) if view.reading.problems.contains(problem) => {}
+            // Those of the structure come first, and are on show already.
+            Seen::Problem(_) if shown > 0 => shown -= 1,
             Seen::Problem(problem) => found.problems.push(problem.clone()),
         }
         let is_last = found.progress.0 == found.progress.1;

@@ -1,9 +1,10 @@
 //! The user's config folder: what is kept for the next start.
 
 use std::{
+    collections::HashSet,
     fs, io,
     io::Write,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -68,12 +69,54 @@ impl Keeper {
         let Some(folder) = folder() else { return Ok(()) };
         let path = folder.join(FILE);
         let write = || -> io::Result<()> {
-            let text = toml::to_string(preferences).map_err(io::Error::other)?;
+            let text = toml::to_string(&from_anywhere(preferences)).map_err(io::Error::other)?;
             fs::create_dir_all(&folder)?;
             atomic::write(&path, |file| file.write_all(text.as_bytes()))
         };
         write().map_err(|error| format!("{}: this choice is not kept for the next start: {error}", path.display()))?;
         *newest = number;
         Ok(())
+    }
+}
+
+/// The same with paths from the root on: the next start may be in another folder. Names, such as `demo`, stay names.
+fn from_anywhere(preferences: &Preferences) -> Preferences {
+    let absolute = |spec: &String| match Path::new(spec) {
+        path if spec != "demo" && path.exists() => {
+            path.canonicalize().map_or_else(|_| spec.clone(), |path| path.to_string_lossy().into_owned())
+        }
+        _ => spec.clone(),
+    };
+    let mut recent: Vec<String> = preferences.recent.iter().map(absolute).collect();
+    let mut seen = HashSet::new();
+    recent.retain(|spec| seen.insert(spec.clone()));
+    Preferences {
+        data: preferences.data.as_ref().map(absolute),
+        model: preferences.model.as_ref().map(absolute),
+        recent,
+        ..preferences.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_path_is_kept_from_the_root_on_and_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let set = folder.path().join("set");
+        fs::create_dir(&set).unwrap();
+        let (whole, roundabout) = (set.canonicalize().unwrap(), set.join("../set"));
+        let mut preferences = Preferences { model: Some("box".into()), ..Preferences::default() };
+        for spec in [&*roundabout.to_string_lossy(), &*whole.to_string_lossy(), "demo", "/gone/set"] {
+            preferences.choose_data(spec);
+        }
+        let kept = from_anywhere(&preferences);
+        let whole = whole.to_string_lossy().into_owned();
+        assert_eq!(kept.recent, ["/gone/set".to_owned(), "demo".to_owned(), whole]);
+        assert_eq!((kept.data.as_deref(), kept.model.as_deref()), (Some("/gone/set"), Some("box")));
     }
 }

@@ -4,22 +4,16 @@ use std::{path::PathBuf, sync::Arc};
 
 use super::{bookmarks::Bookmarks, desk::Desk, teaching::Teaching, ticket::Ticket};
 use crate::{
-    live::{LiveEvent, LiveState, LiveStatus, Overview},
+    live::{FileOverview, LiveEvent, LiveState, LiveStatus},
     plot::Side,
-    tui::input::action::{LivePanel, Move},
+    tui::input::{
+        action::{LivePanel, Move},
+        pointer::Place,
+    },
 };
 
 /// How many frames the moving waterfall may be behind the newest: about two deliveries.
 const LATEST: f64 = 8.0;
-
-/// A place in the waterfall.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Place {
-    /// Frames of 10 ms before the newest.
-    pub frame: usize,
-    /// Mel bin.
-    pub bin: usize,
-}
 
 /// The state of the Live screen.
 #[derive(Clone, Debug, Default)]
@@ -41,7 +35,7 @@ pub struct Listening {
     /// The file that is played instead of the microphone.
     pub file: Option<PathBuf>,
     /// All of that file, once it was read.
-    pub overview: Option<Arc<Overview>>,
+    pub overview: Option<Arc<FileOverview>>,
     /// Seconds from its beginning to what is heard.
     pub position_s: f64,
     /// The panel beneath the sound.
@@ -127,6 +121,17 @@ impl Listening {
             None => Some(Box::new(self.state.clone())),
         };
         self.place = Place { frame: 0, bin: 64 };
+    }
+
+    /// Puts the cursor at a place; that holds the waterfall first.
+    pub fn point(&mut self, place: Place) {
+        if self.held.is_none() {
+            self.freeze();
+        }
+        let Some(held) = &self.held else { return };
+        let bins = held.frames.back().map_or(0, |frame| frame.len());
+        let frame = place.frame.min(held.frames.len().saturating_sub(1));
+        self.place = Place { frame, bin: place.bin.min(bins.saturating_sub(1)) };
     }
 
     /// Moves the cursor; that holds the waterfall first.

@@ -86,6 +86,14 @@ pub enum Part {
     Rows,
 }
 
+impl Part {
+    /// The other list.
+    #[must_use]
+    pub fn other(self) -> Self {
+        if self == Self::Classes { Self::Rows } else { Self::Classes }
+    }
+}
+
 /// The Scan screen.
 #[derive(Clone, Debug)]
 pub struct Scanning {

@@ -11,7 +11,10 @@ use crate::{
     session::Status,
     train::Request,
     tui::{
-        input::action::{Action, LivePanel, Move, Screen},
+        input::{
+            action::{Action, LivePanel, Move, Screen},
+            pointer::Place,
+        },
         state::{
             app::{App, Overlay, Pending},
             bookmarks::Bookmarks,
@@ -116,6 +119,13 @@ fn seek(app: &mut App, to_s: f64) -> Vec<Effect> {
     let to_s = to_s.clamp(0.0, (overview.seconds - 0.1).max(0.0));
     app.live.position_s = to_s;
     vec![Effect::SeekFile(to_s)]
+}
+
+/// Holds the sound, with the cursor at a place of it.
+pub(super) fn hold_at(app: &mut App, place: Place) -> Vec<Effect> {
+    let was_held = app.live.held.is_some();
+    app.live.point(place);
+    if app.live.held.is_some() != was_held { vec![Effect::Hold(true)] } else { Vec::new() }
 }
 
 /// The focus moved to the other side.

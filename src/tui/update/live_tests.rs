@@ -205,7 +205,7 @@ fn a_file_is_gone_through_by_keys_and_by_the_mouse() {
     assert!(update(&mut app, Message::Do(Action::Scrub(1))).is_empty());
     assert!(app.notice.as_ref().unwrap().text.contains(":listen FILE"));
     let ticket = app.live.ticket.unwrap();
-    let overview = crate::live::Overview { seconds: 100.0, extremes: vec![(-0.5, 0.5); 50] };
+    let overview = crate::live::FileOverview { seconds: 100.0, extremes: vec![(-0.5, 0.5); 50] };
     update(&mut app, Message::LiveFile(ticket, Some(std::sync::Arc::new(overview)), 20.0));
     update(&mut app, Message::LiveFile(ticket, None, 21.0));
     assert_eq!((app.live.position_s, app.live.overview.is_some()), (21.0, true));
@@ -221,4 +221,25 @@ fn a_file_is_gone_through_by_keys_and_by_the_mouse() {
     let other = app.tickets.draw();
     update(&mut app, Message::LiveFile(other, None, 5.0));
     assert_eq!(app.live.position_s, 99.9);
+}
+
+#[test]
+fn a_click_holds_the_sound_and_dragging_moves_the_cursor() {
+    let mut app = fixture::training((120, 40), (10, 10));
+    fixture::listening(&mut app);
+    app.screen = Screen::Live;
+    let point = |app: &mut App, column, row, press| {
+        let target = crate::tui::view::hit(app, column, row);
+        update(app, Message::Pointed(target, press))
+    };
+    use crate::tui::input::pointer::Press;
+    assert_eq!(point(&mut app, 117, 12, Press::Click), [Effect::Hold(true)]);
+    assert_eq!(app.live.place.frame, 0);
+    let high = app.live.place.bin;
+    assert!(point(&mut app, 60, 20, Press::Drag).is_empty());
+    assert!(app.live.place.frame > 100 && app.live.place.bin < high, "{:?}", app.live.place);
+    // What is drawn is what was pointed at.
+    let mut buffer = ratatui::buffer::Buffer::empty(ratatui::layout::Rect::new(0, 0, 120, 40));
+    crate::tui::view::draw(&app, &mut buffer);
+    assert_eq!(buffer.cell((60, 20)).unwrap().symbol(), "┼");
 }

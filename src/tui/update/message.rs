@@ -8,7 +8,7 @@ use crate::{
     export::Report,
     findings::{Against, SessionFindings},
     infer::{Mix, Replay},
-    live::{Bookmark, Lesson, LiveEvent, Overview},
+    live::{Bookmark, FileOverview, Lesson, LiveEvent},
     model::ModelConfig,
     sweep::Snapshot,
     train::News,
@@ -58,7 +58,7 @@ pub enum Message {
     /// An event of the live pipeline.
     Live(Ticket, LiveEvent),
     /// The file that is listened to: all of it, once, and the seconds from its beginning to what is heard.
-    LiveFile(Ticket, Option<Arc<Overview>>, f64),
+    LiveFile(Ticket, Option<Arc<FileOverview>>, f64),
     /// A key was released, where the terminal reports that.
     Released(crossterm::event::KeyEvent),
     /// A session's bookmarks were read.

@@ -188,6 +188,7 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
     match action {
         Action::Show(screen) => return show(app, screen),
         Action::NextFocus if app.screen == Screen::Data => app.data.part = app.data.part.next(),
+        Action::NextFocus if app.screen == Screen::Scan => app.scanning.part = app.scanning.part.other(),
         Action::NextFocus => {
             app.focus = app.focus.other();
             app.refresh_parameters();

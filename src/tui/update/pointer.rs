@@ -27,7 +27,18 @@ pub(super) fn pointed(app: &mut App, target: Option<Target>, press: Press) -> Ve
         (Some(Target::List(list, row)), _) => in_list(app, list, row, press),
         (Some(Target::Clip(share)), Press::Click | Press::Drag) => clips::point(app, share),
         (Some(Target::File(share)), Press::Click) => live::point(app, share),
-        (Some(Target::File(_) | Target::Tab(_) | Target::Help | Target::Side(_) | Target::Clip(_)), _) => Vec::new(),
+        (Some(Target::Waterfall(place)), Press::Click | Press::Drag) => live::hold_at(app, place),
+        (
+            Some(
+                Target::Waterfall(_)
+                | Target::File(_)
+                | Target::Tab(_)
+                | Target::Help
+                | Target::Side(_)
+                | Target::Clip(_),
+            ),
+            _,
+        ) => Vec::new(),
     }
 }
 

@@ -90,6 +90,7 @@ pub fn hit(app: &App, column: u16, row: u16) -> Option<Target> {
     header::hit(app, head, place).or_else(|| match app.screen {
         Screen::Train => screens::train::hit(app, body, place),
         Screen::Parameters => screens::parameters::hit(app, body, place),
+        Screen::Sessions if app.sweep.is_some() => None,
         Screen::Sessions => screens::sessions::hit(app, body, place),
         Screen::Data => screens::data::hit(app, body, place),
         Screen::Scan => screens::scan::hit(app, body, place),
@@ -142,8 +143,11 @@ fn footer(app: &App, area: Rect, buffer: &mut Buffer) {
     let mut room = usize::from(area.width).saturating_sub(right.width() + 4);
     let mut x = area.x + 1;
     let resumes = app.focused().can_resume();
-    let word = |(key, action, word): (String, Action, &'static str)| {
-        (key, if action == Action::Start && resumes { "resume" } else { word })
+    let lists = matches!(app.screen, Screen::Data | Screen::Scan);
+    let word = |(key, action, word): (String, Action, &'static str)| match action {
+        Action::Start if resumes => (key, "resume"),
+        Action::NextFocus if lists => (key, "list"),
+        _ => (key, word),
     };
     let hints = contexts.iter().flat_map(|context| app.keys.footer(*context)).map(word).chain(
         // The command line is mentioned at the end of every screen's footer.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::live::Overview;
+use crate::live::FileOverview;
 
 #[test]
 fn live() {
@@ -34,7 +34,7 @@ fn live() {
         let swell = |n: u32| 0.1 + 0.8 * (f64::from(n) / 60.0).sin().powi(8) as f32;
         let extremes = (0..1000).map(|n| (-swell(n), swell(n + 3))).collect();
         app.live.file = Some("recordings/street.flac".into());
-        app.live.overview = Some(Arc::new(Overview { seconds: 3_725.0, extremes }));
+        app.live.overview = Some(Arc::new(FileOverview { seconds: 3_725.0, extremes }));
         app.live.position_s = 1_204.5;
         app
     });

@@ -34,6 +34,8 @@ use crate::{
 /// Columns of a class's name, at most.
 const NAME: usize = 24;
 
+/// The row of all clips.
+const ALL: &str = "all classes";
 /// Below this width panels are short of words.
 const NARROW: u16 = 44;
 
@@ -229,7 +231,7 @@ fn classes(app: &App, view: &DataView, area: Rect, buffer: &mut Buffer) {
     if inner.height < 2 {
         return;
     }
-    let longest = view.rows.iter().map(|row| text::width(&row.name)).max().unwrap_or(0).max(8);
+    let longest = view.rows.iter().map(|row| text::width(&row.name)).max().unwrap_or(0).max(ALL.len());
     // Clips 7, seconds 9, and a bar of at least six columns.
     let name = longest.min(NAME).min(usize::from(inner.width).saturating_sub(7 + 9 + 7).max(6));
     let bar = usize::from(inner.width).saturating_sub(name + 7 + 9 + 1);
@@ -240,7 +242,7 @@ fn classes(app: &App, view: &DataView, area: Rect, buffer: &mut Buffer) {
     for i in rows.shown() {
         let (row, place) = (&view.rows[i], rows.line(i));
         let all = i == 0;
-        let label = if all { "all classes" } else { row.name.as_str() };
+        let label = if all { ALL } else { row.name.as_str() };
         let seconds = app.data.check.seconds.get(i).copied().filter(|seconds| *seconds > 0.0);
         let seconds = seconds.map_or_else(|| "–".to_owned(), |seconds| format!("{seconds:.1}"));
         let mut line = Line::from(vec![

@@ -17,7 +17,10 @@ use ratatui::{
 use crate::{
     live::{LiveState, LiveStatus},
     tui::{
-        input::{action::LivePanel, pointer::Target},
+        input::{
+            action::LivePanel,
+            pointer::{Place, Target},
+        },
         state::app::App,
         text,
         view::{
@@ -44,7 +47,7 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) -> Option<Picture> {
     match app.live.panel {
         LivePanel::Sound | LivePanel::Desk if is_idle => empty(app, area, buffer),
         LivePanel::Sound => {
-            let wave = if area.height >= 30 { 4 } else { 0 };
+            let wave = wave_height(area);
             let [top, bottom] = sound_areas(area);
             picture = sound_panel(app, state, top, wave, buffer);
             predictions::draw(app, state, bottom, buffer);
@@ -132,7 +135,7 @@ fn sound_panel(app: &App, state: &LiveState, area: Rect, wave: u16, buffer: &mut
         return None;
     }
     level(app, state, Rect { height: 1, ..inner }, buffer);
-    let mut rest = Rect { y: inner.y + 1, height: inner.height - 1, ..inner };
+    let rest = Rect { y: inner.y + 1, height: inner.height - 1, ..inner };
     if state.frame_count == 0 {
         match trouble {
             Some(why) => middle(rest, why, theme.bad(), remedy(state), theme, buffer),
@@ -144,25 +147,16 @@ fn sound_panel(app: &App, state: &LiveState, area: Rect, wave: u16, buffer: &mut
         }
         return None;
     }
+    let parts = Parts::of(app, state, inner, wave);
     if let Some(why) = trouble {
-        let used = paragraph(Rect { height: 2, ..rest }, why, theme.bad(), buffer);
-        rest = Rect { y: rest.y + used, height: rest.height - used, ..rest };
+        paragraph(parts.trouble, why, theme.bad(), buffer);
     }
-    let strip = strip_height(app, rest.height);
-    if strip > 0 {
-        self::strip(app, Rect { height: strip, ..rest }, buffer);
-        rest = Rect { y: rest.y + strip, height: rest.height - strip, ..rest };
+    if parts.strip.height > 0 {
+        strip(app, parts.strip, buffer);
     }
-    let timeline = Timeline::new(state.frame_count, app.live.late(), rest.width.saturating_sub(TICKS));
+    let timeline = Timeline::new(state.frame_count, app.live.late(), parts.map.width.saturating_sub(TICKS));
     if wave > 0 {
-        newest_waveform(
-            app,
-            state,
-            timeline,
-            Rect { x: rest.x + TICKS, width: rest.width - TICKS, height: wave, ..rest },
-            buffer,
-        );
-        rest = Rect { y: rest.y + wave, height: rest.height - wave, ..rest };
+        newest_waveform(app, state, timeline, strip_columns(parts.wave), buffer);
     }
     let held = app.live.held.is_some();
     let waterfall = Waterfall {
@@ -171,9 +165,8 @@ fn sound_panel(app: &App, state: &LiveState, area: Rect, wave: u16, buffer: &mut
         cursor: held.then_some((app.live.place.frame, app.live.place.bin)),
         graphics: app.graphics_now(),
     };
-    let map = Rect { height: rest.height - 1, ..rest };
-    let picture = waterfall.draw(map, buffer, theme);
-    time_axis(app, Rect { x: rest.x + TICKS, y: map.bottom(), width: rest.width - TICKS, height: 1 }, timeline, buffer);
+    let picture = waterfall.draw(parts.map, buffer, theme);
+    time_axis(app, strip_columns(parts.axis), timeline, buffer);
     picture
 }
 
@@ -182,7 +175,7 @@ fn strip_height(app: &App, rows: u16) -> u16 {
     if app.live.overview.is_some() && rows >= 8 { 2 } else { 0 }
 }
 
-/// The columns of the overview: right of its words.
+/// The columns of a part: right of its words.
 fn strip_columns(area: Rect) -> Rect {
     Rect { x: area.x + TICKS, width: area.width.saturating_sub(TICKS), ..area }
 }
@@ -206,18 +199,58 @@ fn strip(app: &App, area: Rect, buffer: &mut Buffer) {
     buffer.set_string(area.x, area.y + 1, words(overview.seconds), theme.dim());
 }
 
-/// What the mouse points at: the file at a place of its overview.
+/// What the mouse points at: the file at a place of its overview, or a place of the spectrogram.
 pub fn hit(app: &App, area: Rect, place: Position) -> Option<Target> {
-    let [top, _] = match app.live.panel {
-        LivePanel::Sound => sound_areas(area),
-        _ => return None,
-    };
-    let inner = Panel::inner(top);
-    // Beneath the level.
-    let rest = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
-    let columns = strip_columns(Rect { height: strip_height(app, rest.height), ..rest });
-    let column = f64::from(place.x.checked_sub(columns.x)?);
-    columns.contains(place).then(|| Target::File(column / f64::from(columns.width.saturating_sub(1).max(1))))
+    let state = app.live.shown();
+    if app.live.panel != LivePanel::Sound || state.frame_count == 0 {
+        return None;
+    }
+    let [top, _] = sound_areas(area);
+    let Parts { strip, map, .. } = Parts::of(app, state, Panel::inner(top), wave_height(area));
+    let columns = strip_columns(strip);
+    if columns.contains(place) {
+        let last = f64::from(columns.width.saturating_sub(1).max(1));
+        return Some(Target::File(f64::from(place.x - columns.x) / last));
+    }
+    let map = strip_columns(map);
+    if !map.contains(place) {
+        return None;
+    }
+    let timeline = Timeline::new(state.frame_count, app.live.late(), map.width);
+    let frame = usize::from(map.right() - 1 - place.x) * timeline.per_cell;
+    let bins = state.frames.back().map_or(0, |frame| frame.len());
+    let rows = usize::from(map.height.max(1));
+    let bin = (2 * (rows - 1 - usize::from(place.y - map.y)) + 1) * bins / (2 * rows);
+    Some(Target::Waterfall(Place { frame, bin }))
+}
+
+/// Rows of the waveform.
+fn wave_height(area: Rect) -> u16 {
+    if area.height >= 30 { 4 } else { 0 }
+}
+
+/// The parts of the sound's panel beneath the level.
+struct Parts {
+    trouble: Rect,
+    strip: Rect,
+    wave: Rect,
+    map: Rect,
+    axis: Rect,
+}
+
+impl Parts {
+    fn of(app: &App, state: &LiveState, inner: Rect, wave: u16) -> Self {
+        let trouble = match &state.status {
+            LiveStatus::Trouble(why) | LiveStatus::Failed(why) => {
+                text::wrap(why, usize::from(inner.width)).len().min(2) as u16
+            }
+            _ => 0,
+        };
+        let left = inner.height.saturating_sub(1 + trouble);
+        let heights = [Length(1), Length(trouble), Length(strip_height(app, left)), Length(wave), Fill(1), Length(1)];
+        let [_, trouble, strip, wave, map, axis] = rows(inner, heights);
+        Self { trouble, strip, wave, map, axis }
+    }
 }
 
 /// The sound, and the predictions.
