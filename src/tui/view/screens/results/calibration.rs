@@ -23,6 +23,8 @@ const COUNT: usize = 6;
 pub(super) fn draw(app: &App, found: &SessionFindings, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let state = match &found.calibration {
+        // The error is worth more than the key.
+        _ if area.width < 32 => String::new(),
         Some(calibration) => calibration.scaling.to_string(),
         None => "C calibrates".to_owned(),
     };
