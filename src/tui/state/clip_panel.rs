@@ -2,7 +2,7 @@
 //!
 //! A screen that shows clips owns a [`ClipPanel`] and
 //!
-//! - lists it in [`App::clip_panels`](super::app::App::clip_panels) and [`App::clip_panel`](super::app::App::clip_panel),
+//! - lists it in [`App::clip_panels`](super::app::App::clip_panels) and [`App::clip_panel_mut`](super::app::App::clip_panel_mut),
 //!   so that results reach it and keys mean it;
 //! - calls [`clips::show`](crate::tui::update::clips::show) when another clip is chosen, and returns its effects;
 //! - draws it with [`clip_panel::draw`](crate::tui::view::clip_panel::draw), and returns its picture;
