@@ -2,7 +2,7 @@
 //!
 //! A [`Player`] never waits for a device: a thread of its own opens the speaker when the first sound is played, resamples
 //! sounds to its rate, watches that it takes them, and closes it when it has been silent for a while. The real-time
-//! thread does what `voice` describes. A stop is silent as soon as the driver's buffer, 60 ms, is over.
+//! thread does what `audio/voice.rs` describes. A stop is silent as soon as the driver's buffer, 60 ms, is over.
 
 use std::{
     sync::{

@@ -262,7 +262,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_confident_joint_counts_what_passes_another_classs_threshold() {
+    fn the_confident_joint_counts_what_passes_the_threshold_of_another_class() {
         // Means of their own class: a 0.6, b 0.55.
         let probabilities = [0.9, 0.1, 0.3, 0.7, 0.55, 0.45, 0.2, 0.8, 0.7, 0.3];
         let targets = [1.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0];

@@ -120,8 +120,8 @@ fn what_cannot_be_is_one_sentence_and_nothing_is_begun() {
         assert!(!bench.path("bad-sweep").exists(), "{error}");
         (output.status.code(), error)
     };
-    let (code, error) = said(&TABLE.replace("method =", "methd ="), "");
-    assert!(code == Some(2) && error.contains("no flag --methd (did you mean `method`?)"), "{error}");
+    let (code, error) = said(&TABLE.replace("method =", "methods ="), "");
+    assert!(code == Some(2) && error.contains("no flag --methods (did you mean `method`?)"), "{error}");
     let (code, error) = said(&TABLE.replace("\"all\"", "[1, 7]"), "");
     assert!(code == Some(2) && error.contains("no fold 7 (did you mean 2?)") && error.contains("fold 7"), "{error}");
     assert!(said(&TABLE.replace("[\"head\", \"aat-m\"]", "[]"), "").1.contains("expands to nothing"));
