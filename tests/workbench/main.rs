@@ -27,7 +27,7 @@ fn opens_with_an_empty_home_and_quits_without_asking() {
 fn too_small_a_terminal_says_so_and_recovers() {
     let mut bench = Workbench::open(60, 16, &[]);
     bench.wait_for("the request for space", |text| text.contains("80") && text.contains("24"));
-    bench.resize(100, 30);
+    bench.resize(120, 30);
     bench.wait_for("the workbench", |text| text.contains("Train") && text.contains("Sessions"));
     bench.press("q");
     assert_eq!(bench.wait_for_end(), 0);
@@ -37,7 +37,7 @@ fn too_small_a_terminal_says_so_and_recovers() {
 #[test]
 fn signals_give_the_terminal_back() {
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
-        let mut bench = Workbench::open(100, 30, &[]);
+        let mut bench = Workbench::open(120, 30, &[]);
         bench.wait_for("the first frame", |text| text.contains("Sessions"));
         bench.signal(signal);
         bench.wait_for_end();
@@ -47,7 +47,7 @@ fn signals_give_the_terminal_back() {
 
 #[test]
 fn ctrl_z_gives_the_terminal_to_the_shell_and_fg_takes_it_again() {
-    let mut bench = Workbench::shell(100, 30);
+    let mut bench = Workbench::shell(120, 30);
     bench.press(&format!("{}\r", env!("CARGO_BIN_EXE_aat-tui")));
     bench.wait_for("the workbench", |text| text.contains("Sessions"));
     for _ in 0..2 {

@@ -60,12 +60,17 @@ fn left(area: Rect, line: &Line<'_>) -> usize {
 }
 
 /// The screens in the widest form that leaves room: methods and the status of their runs are worth more than the names of
-/// screens.
+/// screens. The name of the data is worth more than wide gaps, but not than all other screens' names.
 fn fitting(app: &App, area: Rect) -> (Line<'static>, Vec<Tab>) {
-    let least = sides(app, Detail::Signs).iter().map(Span::width).sum::<usize>() + LEAST_MODEL;
-    let mut forms = FORMS.iter().map(|form| tabs(app, *form));
+    let width = |detail| sides(app, detail).iter().map(Span::width).sum::<usize>();
+    let [data, model, _] = names(app);
+    let whole = Span::raw(format!("{data} · {model}")).width() + width(Detail::Spaced);
+    let least = width(Detail::Signs) + LEAST_MODEL;
+    let forms = || FORMS.iter().map(|form| (form.1, tabs(app, *form)));
+    let with_names = forms().filter(|(names, _)| *names != Names::Shown);
+    let mut in_order = with_names.map(|form| (whole, form)).chain(forms().map(|form| (least, form)));
     let narrowest = tabs(app, FORMS[FORMS.len() - 1]);
-    forms.find(|(line, _)| left(area, line) >= least).unwrap_or(narrowest)
+    in_order.find(|(room, (_, (line, _)))| left(area, line) >= *room).map_or(narrowest, |(_, (_, form))| form)
 }
 
 /// What the mouse points at in the header.
@@ -135,6 +140,7 @@ fn about(app: &App, room: usize) -> Line<'static> {
     let lines = [
         whole,
         line(format!("{data} · "), Detail::Words),
+        line(format!("{data} · "), Detail::Spaced),
         line(String::new(), Detail::Words),
         line(String::new(), Detail::Spaced),
         line(String::new(), Detail::Signs),
