@@ -123,7 +123,7 @@ fn bins_below(hz: f64) -> usize {
 fn a_real_recording_at_8_khz_agrees_below_the_band_edge() {
     let Some(path) = shared("digits/seven/george_nohash_7.flac") else { return };
     let (ours, golden) = (Fbank::new().compute(&audio::load(&path).unwrap()), golden("fbank_8k.npy"));
-    // Two resamplers, both flat to here. Quiet bins beside loud ones hear what each leaves of the images above 4 kHz.
+    // Two resamplers, both flat to here. Quiet bins beside loud ones show what each leaves of the images above 4 kHz.
     let bins = bins_below(3_500.0);
     let (mean, worst) = (mean_difference(&ours, &golden, bins), worst(&ours, &golden, bins));
     eprintln!("8 kHz: mean {mean}, worst {worst} over {bins} bins");

@@ -21,7 +21,7 @@ fn base_is_loaded_without_a_second_copy() {
         return;
     };
     let Some(before) = peak() else {
-        eprintln!("skipped: this system does not tell a process its peak memory");
+        eprintln!("skipped: this system does not report a process's peak memory");
         return;
     };
     let source = folder.join("gong-ast/weights.pth");

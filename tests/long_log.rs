@@ -65,7 +65,7 @@ fn a_million_events_open_in_bounded_memory() {
     }
 }
 
-/// Peak resident memory of this process, kB, where the system tells.
+/// Peak resident memory of this process, kB, where the system reports it.
 fn peak() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     status.lines().find(|line| line.starts_with("VmHWM:"))?.split_whitespace().nth(1)?.parse().ok()

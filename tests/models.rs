@@ -58,8 +58,9 @@ fn classify_answers_in_the_labels_of_the_checkpoint() {
     let mut command = Command::cargo_bin("aat-tui").unwrap();
     let output =
         command.arg("classify").arg(golden("hf-ast")).arg(&file).args(["--top", "3", "--json"]).output().unwrap();
-    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    let mut labels: Vec<_> = told["top"].as_array().unwrap().iter().map(|top| top["label"].as_str().unwrap()).collect();
+    let printed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let mut labels: Vec<_> =
+        printed["top"].as_array().unwrap().iter().map(|top| top["label"].as_str().unwrap()).collect();
     labels.sort_unstable();
     assert_eq!(labels, ["clock tick", "dog", "rain"]);
 }

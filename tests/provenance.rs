@@ -1,4 +1,4 @@
-//! What a run is of: the data that it was trained on is told from any other, and what was found and used is said.
+//! What a run is of: the data that it was trained on is distinguished from any other, and what was found and used is reported.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 #[path = "../src/audio/testing.rs"]

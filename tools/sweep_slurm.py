@@ -296,7 +296,7 @@ def run(bench, mounted):
             if name.startswith(method) and bench.steps(folder, name) >= 3
         ]
 
-    # 1. A training is killed without a word.
+    # 1. A training is killed with SIGKILL.
     pid, name = bench.until(lambda: stepping("aat"), 900, "a training of aat under way")[0]
     os.kill(pid, signal.SIGKILL)
     say(f"killed -9: {name} after {bench.steps(folder, name)} steps")

@@ -19,6 +19,7 @@ mod resample;
 pub mod ring;
 pub mod server;
 mod sliding;
+mod speaker;
 mod stream;
 mod streamed;
 mod tables;

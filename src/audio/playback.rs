@@ -13,99 +13,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cpal::{
-    BufferSize, ErrorKind, FromSample, I24, OutputCallbackInfo, SampleFormat, SizedSample, StreamConfig,
-    SupportedStreamConfig, U24,
-    traits::{DeviceTrait, HostTrait, StreamTrait},
-};
-
+pub use super::speaker::PlaybackError;
 use super::{
-    device::{DRIVER_TIMEOUT, id_of, is_usable, name_of, server, system, wished_buffer},
     resample_to,
-    voice::{Controls, Feed, Loaded, Voice, voice},
+    speaker::Speaker,
+    voice::{Controls, Loaded},
 };
 
-/// Callbacks per second requested from the device. Drivers hold two buffers, so 60 ms are on their way: little enough for
-/// a stop, enough for a busy machine.
-const CALLBACKS_PER_S: u32 = 33;
-/// Buffers that a driver holds, and half a one for a callback that is late and yet in time.
-const BUFFERS: f64 = 2.5;
-/// How often the device is looked at while it is open.
+/// How often an open device is checked.
 const WATCH: Duration = Duration::from_millis(100);
 /// How long a device may take no sound before that is an error.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a silent device stays open: the next sound begins at once.
 const LINGER: Duration = Duration::from_secs(15);
-
-/// Why sound cannot be played. Messages say what to do.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PlaybackError {
-    /// The machine has no speaker.
-    #[error("no speaker was found ({0}); connect one, or check that the sound server runs")]
-    Missing(String),
-    /// The system forbids it.
-    #[error("{name}: this program may not play sound ({detail}); {REMEDY_DENIED}")]
-    Denied {
-        /// The device.
-        name: String,
-        /// The system's message.
-        detail: String,
-    },
-    /// Another program uses it.
-    #[error("{name}: the speaker is in use ({detail}); close the program that holds it")]
-    Busy {
-        /// The device.
-        name: String,
-        /// The system's message.
-        detail: String,
-    },
-    /// Its format of sound is not supported.
-    #[error("{name}: {detail}; choose another default speaker")]
-    Unsupported {
-        /// The device.
-        name: String,
-        /// What is wrong with it.
-        detail: String,
-    },
-    /// It went away, or stopped taking sound.
-    #[error("{name}: it went away, or takes no sound any more ({detail}); check the speaker, then play again")]
-    Lost {
-        /// The device.
-        name: String,
-        /// What happened.
-        detail: String,
-    },
-    /// It cannot be opened, for another reason.
-    #[error("{name}: it cannot be opened ({detail}); check that a speaker is connected and that the sound server runs")]
-    Unopened {
-        /// The device.
-        name: String,
-        /// The system's message.
-        detail: String,
-    },
-    /// The system cannot start a thread.
-    #[error("sound cannot be played: {0}")]
-    Thread(String),
-}
-
-#[cfg(target_os = "linux")]
-const REMEDY_DENIED: &str = "join the group that owns /dev/snd (usually audio) and log in again";
-#[cfg(not(target_os = "linux"))]
-const REMEDY_DENIED: &str = "check the system's settings for sound";
-
-impl PlaybackError {
-    fn new(name: &str, error: &cpal::Error) -> Self {
-        let (name, detail) = (name.to_owned(), error.to_string());
-        match error.kind() {
-            ErrorKind::DeviceNotAvailable | ErrorKind::HostUnavailable => Self::Missing(detail),
-            ErrorKind::PermissionDenied => Self::Denied { name, detail },
-            ErrorKind::DeviceBusy => Self::Busy { name, detail },
-            ErrorKind::UnsupportedConfig | ErrorKind::UnsupportedOperation => Self::Unsupported { name, detail },
-            _ => Self::Unopened { name, detail },
-        }
-    }
-}
 
 /// Mono samples to play, at any rate.
 #[derive(Clone, Debug, PartialEq)]
@@ -124,24 +44,24 @@ pub enum State {
     Silent,
     /// The speaker is being opened.
     Opening,
-    /// It is heard.
+    /// It plays.
     Playing,
-    /// It was heard to its end.
+    /// It was played to its end.
     Ended,
-    /// It cannot be played, or not on.
+    /// It cannot be played, or cannot be played on.
     Failed(PlaybackError),
 }
 
-/// How a player stands.
+/// State of a player.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Status {
     /// The number of the newest sound, as [`Player::play`] returned it; 0 before the first.
     pub number: u64,
     /// What becomes of it.
     pub state: State,
-    /// The sample of it that is heard now, as counted by the sound's own rate: a playhead.
+    /// The sample of it that leaves the speaker now, counted at the sound's own rate: a playhead.
     pub position: u64,
-    /// Times the driver ran out of sound while the speaker was open: each is a gap that was heard.
+    /// Times the driver ran out of samples while the speaker was open: each is an audible gap.
     pub gaps: u64,
 }
 
@@ -231,11 +151,11 @@ impl Player {
         self.controls.set_looped(looped);
     }
 
-    /// How it stands now.
+    /// The newest sound's state and position.
     pub fn status(&self) -> Status {
         let newest = lock(&self.newest);
-        let heard = self.controls.heard().filter(|(number, _)| *number == newest.number);
-        let position = match (heard, newest.device_rate) {
+        let playhead = self.controls.playhead().filter(|(number, _)| *number == newest.number);
+        let position = match (playhead, newest.device_rate) {
             (Some((_, frame)), Some(rate)) => scaled(frame as u64, rate, newest.rate).min(newest.length),
             _ => newest.from,
         };
@@ -283,7 +203,7 @@ impl Worker {
     }
 
     fn play(&mut self, order: Order) {
-        // Whoever asks again before the speaker is open wants the newest only.
+        // Of several sounds that were requested before the speaker is open, only the newest is played.
         if lock(&self.newest).number != order.number || self.controls.is_stopped(order.number) {
             return;
         }
@@ -313,19 +233,19 @@ impl Worker {
         if newest.number != number {
             return Ok(());
         }
-        // It may have been sought meanwhile.
+        // The playhead may have been moved meanwhile.
         let from = if newest.from == from { from } else { newest.from };
         let from = scaled(from, sound.rate, speaker.rate) as usize;
         newest.device_rate = Some(speaker.rate);
         if !speaker.feed.play(Loaded { number, samples, from }) {
-            let detail = "it does not fetch what waits".to_owned();
+            let detail = "it takes no further sound".to_owned();
             return Err(PlaybackError::Lost { name: speaker.name.clone(), detail });
         }
         (speaker.moved, speaker.used) = (Instant::now(), Instant::now());
         Ok(())
     }
 
-    /// Looks whether the speaker is still there and takes sound.
+    /// Checks that the speaker is still there and takes samples.
     fn watch(&mut self) {
         let Some(speaker) = &mut self.speaker else { return };
         speaker.feed.tidy();
@@ -335,7 +255,7 @@ impl Worker {
         }
         let newest = lock(&self.newest).number;
         let wanted = !self.controls.is_stopped(newest) && self.controls.ended() < newest;
-        if wanted || self.controls.heard().is_some() {
+        if wanted || self.controls.playhead().is_some() {
             speaker.used = Instant::now();
         }
         let name = speaker.name.clone();
@@ -360,141 +280,4 @@ impl Worker {
             newest.failed = Some(error);
         }
     }
-}
-
-/// An open speaker. Dropping it closes the device, on a thread of its own because drivers may hang.
-struct Speaker {
-    name: String,
-    id: String,
-    rate: u32,
-    feed: Feed,
-    stream: Option<cpal::Stream>,
-    /// Buffers that the driver had taken, and when that last changed.
-    taken: u64,
-    moved: Instant,
-    /// When it last had something to play.
-    used: Instant,
-}
-
-impl Speaker {
-    /// Opens the default speaker: the sound server's where one runs, else the system's. The server is asked itself, since
-    /// ALSA's device for it now and then fails in its first moments ("I/O error" of `snd_pcm_avail_delay`) and says nothing
-    /// when the server runs out of sound.
-    fn open(controls: &Arc<Controls>) -> Result<Self, PlaybackError> {
-        let mut missing = None;
-        for host in [server(), Some(system())].into_iter().flatten() {
-            let Some(device) = host.default_output_device() else {
-                missing.get_or_insert_with(|| PlaybackError::Missing(format!("{} lists none", host.id().name())));
-                continue;
-            };
-            match Self::of(&device, controls) {
-                Ok(speaker) => return Ok(speaker),
-                // The first error is that of the device that was meant.
-                Err(error) => missing = missing.or(Some(error)),
-            }
-        }
-        Err(missing.unwrap_or_else(|| PlaybackError::Missing("there is no sound system".to_owned())))
-    }
-
-    fn of(device: &cpal::Device, controls: &Arc<Controls>) -> Result<Self, PlaybackError> {
-        let name = name_of(device);
-        let failed = |error: cpal::Error| PlaybackError::new(&name, &error);
-        let config = device.default_output_config().map_err(failed)?;
-        if !is_usable(&config) {
-            let (channels, format, rate) = (config.channels(), config.sample_format(), config.sample_rate());
-            let detail = format!("it takes {channels} channels of {format} at {rate} Hz, which are not supported");
-            return Err(PlaybackError::Unsupported { name, detail });
-        }
-        let rate = config.sample_rate();
-        let start = |buffer: BufferSize| {
-            let (voice, feed) = voice(controls, rate);
-            let stream = build(device, &config, buffer, voice, controls)?;
-            stream.play()?;
-            Ok((stream, feed))
-        };
-        let (stream, feed) = match wished_buffer(&config, CALLBACKS_PER_S) {
-            // A device may refuse a size inside the range that it reported.
-            Some(frames) => start(BufferSize::Fixed(frames)).or_else(|_| start(BufferSize::Default)),
-            None => start(BufferSize::Default),
-        }
-        .map_err(failed)?;
-        let (id, now) = (id_of(device), Instant::now());
-        Ok(Self { name, id, rate, feed, stream: Some(stream), taken: controls.taken(), moved: now, used: now })
-    }
-
-    /// Whether another speaker has since become the default.
-    fn is_superseded(&self) -> bool {
-        let default = [server(), Some(system())].into_iter().flatten().find_map(|host| host.default_output_device());
-        default.is_some_and(|device| id_of(&device) != self.id)
-    }
-}
-
-impl Drop for Speaker {
-    fn drop(&mut self) {
-        if let Some(stream) = self.stream.take() {
-            // Without a thread it must be closed here: dropping the closure drops its contents.
-            let _ = thread::Builder::new().name("close-speaker".into()).spawn(move || drop(stream));
-        }
-    }
-}
-
-fn build(
-    device: &cpal::Device,
-    config: &SupportedStreamConfig,
-    buffer_size: BufferSize,
-    voice: Voice,
-    controls: &Arc<Controls>,
-) -> Result<cpal::Stream, cpal::Error> {
-    let stream = StreamConfig { buffer_size, ..config.config() };
-    match config.sample_format() {
-        SampleFormat::I8 => build_as::<i8>(device, stream, voice, controls),
-        SampleFormat::I16 => build_as::<i16>(device, stream, voice, controls),
-        SampleFormat::I24 => build_as::<I24>(device, stream, voice, controls),
-        SampleFormat::I32 => build_as::<i32>(device, stream, voice, controls),
-        SampleFormat::I64 => build_as::<i64>(device, stream, voice, controls),
-        SampleFormat::U8 => build_as::<u8>(device, stream, voice, controls),
-        SampleFormat::U16 => build_as::<u16>(device, stream, voice, controls),
-        SampleFormat::U24 => build_as::<U24>(device, stream, voice, controls),
-        SampleFormat::U32 => build_as::<u32>(device, stream, voice, controls),
-        SampleFormat::U64 => build_as::<u64>(device, stream, voice, controls),
-        SampleFormat::F32 => build_as::<f32>(device, stream, voice, controls),
-        SampleFormat::F64 => build_as::<f64>(device, stream, voice, controls),
-        other => Err(cpal::Error::with_message(ErrorKind::UnsupportedConfig, format!("sample format {other}"))),
-    }
-}
-
-fn build_as<T: SizedSample + FromSample<f32>>(
-    device: &cpal::Device,
-    config: StreamConfig,
-    mut voice: Voice,
-    controls: &Arc<Controls>,
-) -> Result<cpal::Stream, cpal::Error> {
-    let (rate, channels) = (f64::from(config.sample_rate.max(1)), usize::from(config.channels.max(1)));
-    let (controls, late) = (controls.clone(), controls.clone());
-    let mut last: Option<Instant> = None;
-    device.build_output_stream::<T, _, _>(
-        config,
-        move |data, info| {
-            let (now, buffer_s) = (Instant::now(), (data.len() / channels) as f64 / rate);
-            // Sound servers play silence without a word when they run out of sound: so much is in the driver at most.
-            let since_s = last.replace(now).map_or(0.0, |last| now.duration_since(last).as_secs_f64());
-            if since_s > BUFFERS * buffer_s.max(1.0 / f64::from(CALLBACKS_PER_S)) {
-                late.gap();
-            }
-            voice.fill(data, channels, (delay(info).as_secs_f64() * rate) as usize);
-        },
-        // Called by the driver's thread on an error, at worst again and again without pause.
-        move |error| match error.kind() {
-            ErrorKind::Xrun => controls.gap(),
-            ErrorKind::DeviceChanged | ErrorKind::RealtimeDenied => {}
-            _ => controls.fail(|| error.to_string()),
-        },
-        Some(DRIVER_TIMEOUT),
-    )
-}
-
-/// How long until the first frame of a buffer is heard, as far as the driver reports.
-fn delay(info: &OutputCallbackInfo) -> Duration {
-    let stamp = info.timestamp();
-    stamp.playback.duration_since(stamp.callback)
 }

@@ -17,7 +17,7 @@ const WAITING: usize = 8;
 const FADES_PER_S: u32 = 250;
 /// No jump is wanted.
 const NOWHERE: u64 = u64::MAX;
-/// Bits of a frame's number in [`Controls::heard`]; the sound's number is above them.
+/// Bits of a frame's number in [`Controls::playhead`]; the sound's number is above them.
 const FRAME_BITS: u32 = 40;
 
 /// A sound at the speaker's own rate.
@@ -41,13 +41,13 @@ pub(super) struct Controls {
     stopped: AtomicU64,
     /// The frame to go on at.
     jump: AtomicU64,
-    /// The number of the sound that plays and the frame of it that is being heard.
-    heard: AtomicU64,
-    /// The number of the last sound that was heard to its end.
+    /// The number of the sound that plays and the frame of it that leaves the speaker.
+    playhead: AtomicU64,
+    /// The number of the last sound that was played to its end.
     ended: AtomicU64,
     /// Buffers that the driver has taken.
     taken: AtomicU64,
-    /// Times the driver ran out of sound.
+    /// Times the driver ran out of samples.
     gaps: AtomicU64,
     /// Why the driver failed, if it did. Written by its error callback, never by the data callback.
     failure: Mutex<Option<String>>,
@@ -60,7 +60,7 @@ impl Default for Controls {
             looped: AtomicBool::new(false),
             stopped: AtomicU64::new(0),
             jump: AtomicU64::new(NOWHERE),
-            heard: AtomicU64::new(0),
+            playhead: AtomicU64::new(0),
             ended: AtomicU64::new(0),
             taken: AtomicU64::new(0),
             gaps: AtomicU64::new(0),
@@ -95,13 +95,13 @@ impl Controls {
         self.jump.store(frame as u64, Ordering::Relaxed);
     }
 
-    /// The number of the sound that plays, and the frame that is being heard; `None` in silence.
-    pub fn heard(&self) -> Option<(u64, usize)> {
-        let heard = self.heard.load(Ordering::Relaxed);
-        (heard != 0).then_some((heard >> FRAME_BITS, (heard & ((1 << FRAME_BITS) - 1)) as usize))
+    /// The number of the sound that plays, and the frame that leaves the speaker; `None` in silence.
+    pub fn playhead(&self) -> Option<(u64, usize)> {
+        let packed = self.playhead.load(Ordering::Relaxed);
+        (packed != 0).then_some((packed >> FRAME_BITS, (packed & ((1 << FRAME_BITS) - 1)) as usize))
     }
 
-    /// The number of the last sound that was heard to its end.
+    /// The number of the last sound that was played to its end.
     pub fn ended(&self) -> u64 {
         self.ended.load(Ordering::Relaxed)
     }
@@ -111,12 +111,12 @@ impl Controls {
         self.taken.load(Ordering::Relaxed)
     }
 
-    /// Times the driver ran out of sound: each is a gap that was heard.
+    /// Times the driver ran out of samples: each is an audible gap.
     pub fn gaps(&self) -> u64 {
         self.gaps.load(Ordering::Relaxed)
     }
 
-    /// Counts a time when the driver ran out of sound.
+    /// Counts a time when the driver ran out of samples.
     pub fn gap(&self) {
         self.gaps.fetch_add(1, Ordering::Relaxed);
     }
@@ -206,7 +206,7 @@ impl Feed {
 }
 
 impl Voice {
-    /// Fills a buffer of interleaved channels, whose first frame is heard `delay` frames from now.
+    /// Fills a buffer of interleaved channels, whose first frame leaves the speaker `delay` frames from now.
     pub fn fill<T: SizedSample + FromSample<f32>>(&mut self, interleaved: &mut [T], channels: usize, delay: usize) {
         self.controls.taken.fetch_add(1, Ordering::Relaxed);
         let volume = f32::from_bits(self.controls.volume.load(Ordering::Relaxed));
@@ -241,27 +241,27 @@ impl Voice {
         }
     }
 
-    /// Publishes which frame is being heard: those before it are out of the driver's buffer.
+    /// Publishes which frame leaves the speaker: those before it are out of the driver's buffer.
     fn report(&mut self, delay: usize, looped: bool) {
         let Some(playing) = &self.playing else {
-            self.controls.heard.store(0, Ordering::Relaxed);
+            self.controls.playhead.store(0, Ordering::Relaxed);
             return;
         };
         let (number, length) = (playing.number, playing.samples.len() as i64);
-        let mut heard = self.origin + (self.filled - delay as i64).max(0);
-        if looped || heard < 0 {
-            heard = heard.rem_euclid(length.max(1));
+        let mut leaving = self.origin + (self.filled - delay as i64).max(0);
+        if looped || leaving < 0 {
+            leaving = leaving.rem_euclid(length.max(1));
         }
-        if heard >= length && self.at >= playing.samples.len() {
+        if leaving >= length && self.at >= playing.samples.len() {
             self.controls.ended.fetch_max(number, Ordering::Relaxed);
-            self.controls.heard.store(0, Ordering::Relaxed);
+            self.controls.playhead.store(0, Ordering::Relaxed);
             if let Some(playing) = self.playing.take() {
                 self.retire(playing);
             }
             return;
         }
-        let frame = heard.clamp(0, length) as u64;
-        self.controls.heard.store((number << FRAME_BITS) | frame, Ordering::Relaxed);
+        let frame = leaving.clamp(0, length) as u64;
+        self.controls.playhead.store((number << FRAME_BITS) | frame, Ordering::Relaxed);
     }
 
     /// The next sample.
@@ -368,15 +368,15 @@ mod tests {
         assert_eq!(bench.fill(10, 0), [0.0; 10]);
         bench.play(1, 700, 0);
         assert_eq!(bench.fill(500, 480), count(0, 500));
-        assert_eq!(bench.controls.heard(), None, "the buffer before was silent");
+        assert_eq!(bench.controls.playhead(), None, "the buffer before was silent");
         let rest = bench.fill(500, 480).to_vec();
         assert_eq!((&rest[..200], &rest[200..]), (&count(500, 200)[..], &[0.0; 300][..]));
         // 500 frames were filled and 480 of them wait in the driver.
-        assert_eq!(bench.controls.heard(), Some((1, 20)));
+        assert_eq!(bench.controls.playhead(), Some((1, 20)));
         bench.fill(500, 480);
-        assert_eq!((bench.controls.heard(), bench.controls.ended()), (Some((1, 520)), 0));
+        assert_eq!((bench.controls.playhead(), bench.controls.ended()), (Some((1, 520)), 0));
         bench.fill(500, 480);
-        assert_eq!((bench.controls.heard(), bench.controls.ended()), (None, 1));
+        assert_eq!((bench.controls.playhead(), bench.controls.ended()), (None, 1));
     }
 
     #[test]
@@ -387,9 +387,9 @@ mod tests {
         let expected: Vec<f32> = (0..3).flat_map(|_| count(0, 300)).collect();
         assert_eq!(bench.fill(900, 0), expected);
         bench.fill(100, 50);
-        assert_eq!(bench.controls.heard(), Some((1, 250)));
+        assert_eq!(bench.controls.playhead(), Some((1, 250)));
         bench.fill(100, 50);
-        assert_eq!(bench.controls.heard(), Some((1, 50)));
+        assert_eq!(bench.controls.playhead(), Some((1, 50)));
         bench.controls.set_looped(false);
         bench.fill(100, 50);
         assert_eq!(bench.fill(100, 0), [0.0; 100], "it ends with the round that it was in");
@@ -405,7 +405,7 @@ mod tests {
         let last = after.iter().rposition(|sample| *sample != 0.0).unwrap();
         assert!((FADE - 2..=FADE + 1).contains(&last), "{last}");
         bench.fill(10, 0);
-        assert_eq!(bench.controls.heard(), None);
+        assert_eq!(bench.controls.playhead(), None);
         bench.play(2, 100, 0);
         bench.controls.stop(2);
         assert_eq!(bench.fill(100, 0), [0.0; 100]);
@@ -424,8 +424,8 @@ mod tests {
         let filled = 2000 - FADE;
         assert!((after[1999] - (10_000 + filled) as f32 / 1000.0).abs() < 0.003, "{}", after[1999]);
         bench.fill(10, 0);
-        let (number, heard) = bench.controls.heard().unwrap();
-        assert!(number == 1 && heard.abs_diff(10_000 + filled) < 3, "{heard}");
+        let (number, frame) = bench.controls.playhead().unwrap();
+        assert!(number == 1 && frame.abs_diff(10_000 + filled) < 3, "{frame}");
         bench.play(2, 500, 0);
         bench.play(3, 500, 100);
         let after = bench.fill(FADE + 300, 0).to_vec();

@@ -3,6 +3,7 @@
 mod calibrate;
 mod clips;
 mod errors;
+mod figures;
 mod marks;
 mod review;
 mod text;
@@ -14,29 +15,21 @@ use std::{
     sync::Arc,
 };
 
-use serde::Serialize;
-
-use clips::{Chosen, choose, with_labels_of};
-use marks::MarksReport;
+use clips::{choose, with_labels_of};
+use figures::evaluate;
 use review::how;
-use thresholds::{Choice, Goal};
+use thresholds::Goal;
 
 use super::{
     CliError, Interrupt, Output,
     run_args::{Marks, Place},
 };
 use crate::{
-    data::{self, Corrected, DataError, Dataset, FeatureSet, Loader, Loss, Metric, Recipe, marks::Options},
-    findings::{self, ClipRow, Reliability},
-    infer::{Calibration, Classifier, Gains, Mix, Which},
+    data::{self, Corrected, Dataset, FeatureSet, Loss, Metric, Recipe, marks::Options},
+    infer::{Classifier, Gains, Mix, Which},
     model::{Precision, Recompute},
-    scan::measure::Scored,
     session::{OnNan, RunConfig},
-    train::{ClassReport, Criterion, Interval, Predictions},
 };
-
-/// Clips of a batch.
-const BATCH: usize = 16;
 
 /// Evaluate a trained session.
 #[derive(Debug, clap::Args)]
@@ -138,62 +131,6 @@ impl From<Weights> for Which {
     }
 }
 
-#[derive(Serialize)]
-struct Report {
-    session: String,
-    split: String,
-    clips: usize,
-    metric: &'static str,
-    value: f64,
-    loss: f64,
-    mean_auc: Option<f64>,
-    d_prime: Option<f64>,
-    /// Clips among all that were asked for that the session was trained on.
-    trained_clips: usize,
-    /// The same of these clips alone, where there are others.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    trained_on: Option<Apart>,
-    /// What should be known of these figures.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    notes: Vec<String>,
-    per_class: Vec<OfClass>,
-    /// The calibration that these figures are with.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    calibration: Option<Calibration>,
-    /// How often probabilities are right.
-    reliability: Reliability,
-    /// The clips with the highest loss.
-    worst: Vec<ClipRow>,
-    /// Clips by class held (rows) and class answered (columns).
-    confusion: Vec<Vec<usize>>,
-    /// Of recordings with marks: detections against them.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    marks: Option<MarksReport>,
-    /// Thresholds by these clips, where a precision was asked for.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    chosen: Vec<Choice>,
-}
-
-/// A class's figures.
-#[derive(Serialize)]
-struct OfClass {
-    #[serde(flatten)]
-    report: ClassReport,
-    precision: Option<f64>,
-    /// 95 % intervals: Wilson's, and of the average precision a bootstrap's.
-    recall_interval: Option<Interval>,
-    precision_interval: Option<Interval>,
-    average_precision_interval: Option<Interval>,
-}
-
-/// What clips come to that are reported apart.
-#[derive(Serialize)]
-struct Apart {
-    clips: usize,
-    value: f64,
-    loss: f64,
-}
-
 /// Evaluates and prints the result.
 ///
 /// # Errors
@@ -207,7 +144,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     };
     let (mut classifier, folder) = match store.find(&args.session) {
         Ok(folder) => (Classifier::of_session(&folder, args.weights.unwrap_or_default().into(), &args.device)?, folder),
-        // It may be an exported model or an adapter; what it is not is extra by whoever opens it.
+        // It may be an exported model or an adapter; the one who opens it reports what it is not.
         Err(_) if args.weights.is_none() => {
             (Classifier::open(&args.session, &store, &args.device)?, PathBuf::from(&args.session))
         }
@@ -252,7 +189,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
             return Err(CliError::Usage(problem.to_owned()));
         }
         let how = how(args, goal, &format!("{} of {}", report.split, set.dataset().name));
-        extra = thresholds::save(&folder, choices, goal, &how)?.1;
+        extra.extend(thresholds::save(&folder, choices, goal, &how)?.1);
     }
     if let (Some(path), Some(marks)) = (&args.plot, &report.marks) {
         let without = marks.draw(path)?;
@@ -355,97 +292,4 @@ fn gains(given: &str, session: &Path, blocks: usize) -> Result<Gains, CliError> 
     let desk = desk.to_string_lossy();
     let given = if given == "saved" { &desk } else { given };
     Gains::read(given, blocks).map_err(|error| CliError::Usage(error.to_string()))
-}
-
-fn evaluate(
-    classifier: &mut Classifier,
-    config: &RunConfig,
-    set: &Arc<FeatureSet>,
-    chosen: Chosen,
-    goal: Goal,
-    interrupt: &Interrupt,
-) -> Result<(Report, Vec<ClipRow>), CliError> {
-    let go_on = |_, _| if interrupt.is_asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-    let Chosen { name, fresh, trained, mut notes } = chosen;
-    let mut of = |items: &[usize]| -> Result<(Predictions, f64), CliError> {
-        set.prepare(items, &mut { go_on }).map_err(|error| match error {
-            DataError::Cancelled => CliError::Interrupted,
-            other => other.into(),
-        })?;
-        let normalisation = classifier.normalisation();
-        let loader = Loader::evaluation(Arc::clone(set), items.to_vec(), &config.recipe, normalisation, BATCH);
-        let mut answers = Predictions::new(config.labels.len());
-        let (mut loss_sum, mut loss_weight) = (0.0, 0.0);
-        for batch in loader.epoch(1, 0) {
-            interrupt.check()?;
-            let batch = batch?;
-            let logits = classifier.logits(&batch.features)?;
-            let criterion = Criterion::new(config.recipe.loss, &batch.targets);
-            let (loss, _) = criterion.share(0..batch.features.batch, &logits);
-            answers.extend(&logits, &batch.targets);
-            loss_sum += f64::from(loss) * criterion.terms();
-            loss_weight += criterion.terms();
-        }
-        Ok((answers, if loss_weight > 0.0 { loss_sum / loss_weight } else { 0.0 }))
-    };
-    // A window may hold several classes, or none.
-    let metric = if set.dataset().marks.is_some() { Metric::MeanAveragePrecision } else { config.recipe.metric };
-    let items = if fresh.is_empty() { &trained } else { &fresh };
-    let (answers, loss) = of(items)?;
-    let rows = errors::rows(set.dataset(), items, &answers, config.recipe.loss);
-    let trained_on = if fresh.is_empty() || trained.is_empty() {
-        None
-    } else {
-        let (answers, loss) = of(&trained)?;
-        Some(Apart { clips: answers.clips(), value: answers.value(metric), loss })
-    };
-    notes.extend(set.odd(&[fresh.as_slice(), &trained].concat()));
-    let thresholds = goal.precision.is_some() && set.dataset().marks.is_none();
-    let chosen = if thresholds { by_clips(classifier, &answers, goal) } else { Vec::new() };
-    let figures = findings::by_class(&answers, &config.labels);
-    let per_class = answers.per_class(&config.labels).into_iter().zip(figures);
-    let report = Report {
-        session: config.session.clone(),
-        split: name,
-        clips: answers.clips(),
-        metric: metric.name(),
-        value: answers.value(metric),
-        loss,
-        mean_auc: answers.mean_auc(),
-        d_prime: answers.d_prime(),
-        trained_clips: trained.len(),
-        trained_on,
-        notes,
-        per_class: per_class
-            .map(|(report, figures)| OfClass {
-                report,
-                precision: figures.precision,
-                recall_interval: figures.recall_interval,
-                precision_interval: figures.precision_interval,
-                average_precision_interval: figures.average_precision_interval,
-            })
-            .collect(),
-        calibration: classifier.calibration().cloned(),
-        reliability: findings::reliability(&answers, config.recipe.loss),
-        worst: rows.iter().take(errors::WORST).cloned().collect(),
-        confusion: answers.confusion().chunks(config.labels.len().max(1)).map(<[usize]>::to_vec).collect(),
-        marks: None,
-        chosen,
-    };
-    Ok((report, rows))
-}
-
-/// Thresholds by clips: each clip is a detection of every class, with that class's probability.
-fn by_clips(classifier: &Classifier, answers: &Predictions, goal: Goal) -> Vec<Choice> {
-    let labels = classifier.labels();
-    let probabilities = classifier.sure(&answers.scores);
-    let of_class = |class: usize| {
-        let rows = probabilities.chunks(answers.classes).zip(answers.targets.chunks(answers.classes));
-        let known = rows.map(|(scores, targets)| (scores[class], targets[class])).filter(|(_, there)| !there.is_nan());
-        let scored: Vec<Scored> = known.map(|(score, there)| Scored { score, right: there > 0.5 }).collect();
-        let there = scored.iter().filter(|one| one.right).count() as u64;
-        (scored, Some(there))
-    };
-    let by_class: Vec<_> = (0..labels.len()).map(of_class).collect();
-    thresholds::choose_all(labels, &by_class, goal)
 }

@@ -15,7 +15,7 @@ use crate::{
     model::{self, Description, Family, PUBLISHED, hub::Watcher},
 };
 
-/// Tell what models there are, what a checkpoint is, check it, or convert it.
+/// List models, describe a checkpoint, check it, or convert it.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -173,7 +173,7 @@ fn lines(description: &Description) -> Vec<String> {
     lines
 }
 
-/// A watcher of downloads for whoever sits at the terminal.
+/// Prints the progress of downloads on a terminal.
 pub(super) fn bar() -> Box<dyn Watcher> {
     Box::new(Bar(None))
 }

@@ -273,7 +273,7 @@ fn status(file: &Path, json: bool) -> Result<(), CliError> {
     let plan = Arc::new(Plan::read(file)?);
     let mut output = Output::stdout(json);
     let snapshot = look(&plan)?;
-    // Where SLURM does not answer, the folder still tells.
+    // Where SLURM does not answer, the folder still has the states.
     let queue = match sweep::Queue::read(&plan.place, &plan.file.name) {
         Ok(queue) => queue,
         Err(error) => {

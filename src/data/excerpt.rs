@@ -116,10 +116,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.wav");
         stereo(&path, 44_100, 30_000);
-        let heard = excerpt(&Source::File(path.clone())).unwrap();
-        assert_eq!(heard.samples, audio::load(&path).unwrap());
-        assert_eq!(heard.original, audio::decode(&path).unwrap().samples);
-        assert_eq!((heard.rate, heard.channels, heard.is_shortened), (44_100, 2, false));
+        let found = excerpt(&Source::File(path.clone())).unwrap();
+        assert_eq!(found.samples, audio::load(&path).unwrap());
+        assert_eq!(found.original, audio::decode(&path).unwrap().samples);
+        assert_eq!((found.rate, found.channels, found.is_shortened), (44_100, 2, false));
     }
 
     #[test]
@@ -130,11 +130,11 @@ mod tests {
         let (all, original) = (audio::load(&path).unwrap(), audio::decode(&path).unwrap().samples);
         for (start, samples) in [(0, 16_000), (20_000, 16_000), (60_001, 50_000)] {
             let part = Part { path: path.clone(), starts: vec![start], samples };
-            let heard = excerpt(&Source::Part(part)).unwrap();
+            let found = excerpt(&Source::Part(part)).unwrap();
             let end = ((start + samples) as usize).min(all.len());
-            assert_eq!(heard.samples, all[start as usize..end], "{start}");
+            assert_eq!(found.samples, all[start as usize..end], "{start}");
             let from = (start * 44_100 / 16_000) as usize;
-            assert_eq!(heard.original[..1000], original[from..from + 1000], "{start}");
+            assert_eq!(found.original[..1000], original[from..from + 1000], "{start}");
         }
         let behind = Part { path, starts: vec![100_000], samples: 1000 };
         assert!(excerpt(&Source::Part(behind)).unwrap_err().to_string().contains("before the clip at 6.2 s"));
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_synthesised_clip_is_there_too() {
-        let heard = excerpt(&Source::Demo { class: 3, index: 7 }).unwrap();
-        assert!(heard.samples.len() > 20_000 && heard.original == heard.samples);
+        let found = excerpt(&Source::Demo { class: 3, index: 7 }).unwrap();
+        assert!(found.samples.len() > 20_000 && found.original == found.samples);
     }
 }

@@ -135,7 +135,7 @@ pub struct Labels {
 }
 
 impl Labels {
-    /// Batch `number` (from 0), its features empty: for whoever knows already what to make of these clips. Targets
+    /// Batch `number` (from 0), its features empty: for callers that keep what was computed of these clips. Targets
     /// are those of clips as they are, unmixed.
     pub fn batch(&self, number: u64) -> Batch {
         let mut batch = Batch::default();

@@ -28,7 +28,7 @@ pub(super) fn of(source: &str) -> String {
         let text = NAMES.iter().find_map(|name| read(&folder.join(name)));
         text.or_else(|| stated(&read(&folder.join("README.md"))?))
     });
-    found.unwrap_or_else(|| "not stated beside the backbone's file; ask whoever made it".to_owned())
+    found.unwrap_or_else(|| "not stated beside the backbone's file; ask its maker".to_owned())
 }
 
 fn read(path: &Path) -> Option<String> {

@@ -132,7 +132,7 @@ pub enum Stage {
     Verifying(usize, usize),
 }
 
-/// Hears how far an export is, and may break it off.
+/// Gets the progress of an export, and may break it off.
 pub type Watch<'a> = &'a mut dyn FnMut(Stage) -> ControlFlow<()>;
 
 /// Why nothing was written.
@@ -178,7 +178,7 @@ impl ExportError {
 
 impl From<io::Error> for ExportError {
     fn from(source: io::Error) -> Self {
-        // The path is put in by whoever knows it.
+        // The caller, which has the path, adds it.
         Self::Io { path: PathBuf::new(), source }
     }
 }

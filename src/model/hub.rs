@@ -24,7 +24,7 @@ const FORMS: [&str; 2] = [WEIGHTS[0], WEIGHTS[2]];
 /// What says their shape and front end; not every repository has both.
 const SETTINGS: [&str; 2] = ["config.json", "preprocessor_config.json"];
 
-/// Told how a download goes.
+/// Gets the progress of a download.
 pub trait Watcher {
     /// So many bytes of a file are here, of so many.
     fn downloaded(&mut self, file: &str, done: u64, total: u64);

@@ -37,7 +37,7 @@ use super::{Extras, Init, LowRank, Method, ModelConfig, ParamSpec, Part, Positio
 /// Standard deviation of a backbone's random weights (timm) and of an adapter's `down` (AAT's code).
 const WEIGHT_STD: f32 = 0.02;
 /// Standard deviation of random learnt positions: as large as the patches they are added to. At a sound's timm's 0.02
-/// they would drown, and a spectrogram whose rows cannot be told apart says little of what sounds.
+/// they would drown, and a spectrogram whose rows cannot be distinguished says little of what sounds.
 const POSITION_STD: f32 = 0.3;
 /// Standard deviation of the head's random weights (AAT's code).
 const HEAD_STD: f32 = 0.01;

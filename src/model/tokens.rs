@@ -133,7 +133,7 @@ impl<'a> Places<'a> {
 pub(super) type TokenLoss<'l> =
     &'l mut (dyn FnMut(&[f32], &WeightsByName<'_>, &mut GradientsByName<'_>) -> Result<(f32, Vec<f32>)> + Send);
 
-/// Whoever looks at normed tokens, (batch, class tokens + kept, D).
+/// A function of normed tokens, (batch, class tokens + kept, D).
 pub(super) type TokenLook<'l> = &'l mut dyn FnMut(&[f32], &WeightsByName<'_>) -> Result<()>;
 
 /// A backbone that all trains, by its tokens.
@@ -148,7 +148,7 @@ pub(super) trait TokenEngine: Send {
     /// When the store is not of this model, or the device fails.
     fn token_step(&mut self, store: &ParamStore, of: &Places<'_>, loss: TokenLoss<'_>) -> Result<(f32, Vec<Tensor>)>;
 
-    /// The final norm's tokens of the chosen patches, for whoever only looks.
+    /// The final norm's tokens of the chosen patches, where they are only read.
     ///
     /// # Errors
     /// As [`token_step`](Self::token_step).

@@ -16,7 +16,7 @@ use std::{
 use super::Claim;
 use crate::train::SETTINGS;
 
-/// Tells a child that its parent is this process: when that is gone, the child writes a checkpoint and ends.
+/// Makes this process the one that a child watches: when it is gone, the child writes a checkpoint and ends.
 pub const PARENT: &str = "AAT_TUI_PARENT";
 
 /// How often a child is looked at.

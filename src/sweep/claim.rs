@@ -167,7 +167,7 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// Whether the task may be taken: the holder is gone, or has not been heard of for too long.
+    /// Whether the task may be taken: the holder is gone, or has not rewritten its claim for too long.
     pub(super) fn is_free(&self, asking: &Holder, patience: Patience, now: SystemTime) -> bool {
         self.holder.as_ref().is_some_and(|holder| holder.is_gone(asking))
             || now.duration_since(self.beat).is_ok_and(|age| age > patience.stale)

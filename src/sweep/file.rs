@@ -302,7 +302,7 @@ mod tests {
     use super::*;
 
     fn parsed(text: &str) -> Result<File, String> {
-        File::parse(Path::new("/work/table.toml"), text)
+        File::parse(Path::new("/sets/table.toml"), text)
     }
 
     #[test]
@@ -333,7 +333,7 @@ mod tests {
             "#,
         )
         .unwrap();
-        assert_eq!((file.name.as_str(), file.folder.to_str()), ("table", Some("/work/table-sweep")));
+        assert_eq!((file.name.as_str(), file.folder.to_str()), ("table", Some("/sets/table-sweep")));
         let names: Vec<_> = file.axes.iter().map(|axis| axis.name.as_str()).collect();
         assert_eq!(names, ["set", "method", "lr", "fold", "seed"]);
         let labels = |at: usize| match &file.axes[at].values {

@@ -33,7 +33,7 @@ impl Holder {
         if self.job.is_some() && self.job == asking.job && (self.pid, self.began) != (asking.pid, asking.began) {
             return true;
         }
-        // Where the system does not tell, the age decides.
+        // Where the system does not report it, the age decides.
         self.life == asking.life
             && !self.life.is_empty()
             && began(asking.pid).is_some()
@@ -67,7 +67,7 @@ fn life() -> String {
     if boot.is_empty() { String::new() } else { format!("{} {}", boot.trim(), space.display()) }
 }
 
-/// When a process of this machine began; `None` if there is none of that number, or the system does not tell. A process
+/// When a process of this machine began; `None` if there is none of that number, or the system does not report it. A process
 /// that ended and was not waited for counts as gone.
 fn began(pid: u32) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;

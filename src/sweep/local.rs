@@ -21,7 +21,7 @@ pub struct Share {
     pub workers: usize,
     /// Threads of each for arithmetic.
     pub threads: usize,
-    /// Bytes that each may take, where the system tells what is free.
+    /// Bytes that each may take, where the system reports what is free.
     pub memory: Option<u64>,
     /// GPUs, shared out one by one.
     pub gpus: Vec<String>,
@@ -69,7 +69,7 @@ pub enum Report {
     },
 }
 
-/// Works off the tasks at these places of the plan. `report` is told everything as it happens, and `tick` is called
+/// Works off the tasks at these places of the plan. `report` gets every event as it happens, and `tick` is called
 /// between reports: it asks `stop` where a person wants that. Returns when every worker is over.
 ///
 /// # Errors

@@ -130,7 +130,7 @@ impl Plan {
         self.tasks.get(*self.by_id.get(id)?)
     }
 
-    /// What each task would train; tells of folds, models and settings that do not fit before anything runs.
+    /// What each task would train; folds, models and settings that do not fit are errors before anything runs.
     ///
     /// # Errors
     /// The first task whose data, fold, recipe, model and settings do not fit together, with its values.

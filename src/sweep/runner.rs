@@ -33,7 +33,7 @@ pub enum Ended {
     Failed(String),
 }
 
-/// Works on one task until it is over. `begun` is told when a child starts, and whether that resumes a session.
+/// Works on one task until it is over. `begun` is called when a child starts, with whether it resumes a session.
 ///
 /// # Errors
 /// When the sweep's folder cannot be read or written.
@@ -220,7 +220,7 @@ mod tests {
         assert!(calls.lines().all(|line| line.starts_with("train --data demo --seed 1 --name s1-")), "{calls}");
     }
 
-    /// A child that was told to stop is not a failure, whether it had begun or not.
+    /// A child that was stopped on request is not a failure, whether it had begun or not.
     #[test]
     fn a_child_that_is_asked_to_stop_goes_on_later() {
         let folder = tempfile::tempdir().unwrap();

@@ -280,8 +280,8 @@ fn settings_are_obeyed() {
     assert_eq!(of("config.json", "hidden_act", json!("gelu_python")).config.depth, 2);
     assert_eq!(of("config.json", "problem_type", json!("multi_label_classification")).multi_label, Some(true));
     assert_eq!(of("config.json", "problem_type", json!(null)).multi_label, None);
-    let told = of("config.json", "window_attention", json!(true));
-    assert!(told.notes.iter().any(|note| note.contains("not known here: window_attention")), "{:?}", told.notes);
+    let printed = of("config.json", "window_attention", json!(true));
+    assert!(printed.notes.iter().any(|note| note.contains("not known here: window_attention")), "{:?}", printed.notes);
     let twice = of("config.json", "id2label", json!({"0": "dog", "1": "dog", "2": "rain"}));
     assert!(twice.notes.iter().any(|note| note.contains("the same name: dog")), "{:?}", twice.notes);
     // Settings that published models have and that change nothing.

@@ -249,11 +249,11 @@ fn both_forms_of_a_file_are_the_same_model() {
         assert_eq!((checkpoint.format, checkpoint.config.classes), (format, classes), "{file}");
         assert_eq!(checkpoint.config.front_end().unwrap(), FrontEnd::Ced, "{file}");
         assert_eq!(checkpoint.config.class_tokens(), 0, "{file}");
-        let told = checkpoint
+        let printed = checkpoint
             .ignored
             .iter()
             .all(|(name, _)| name.contains("front_end.") || name.ends_with("num_batches_tracked"));
-        assert!(told, "{file}: {:?}", checkpoint.ignored);
+        assert!(printed, "{file}: {:?}", checkpoint.ignored);
         fingerprints.push(opened(file, LENGTHS[1], None).0.fingerprint);
     }
     assert_eq!(fingerprints[0], fingerprints[1]);

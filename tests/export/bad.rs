@@ -69,8 +69,8 @@ fn labels_of_another_maker_arrive_whole_however_long() {
     }
     config.as_object_mut().unwrap().remove("label2id");
     fs::write(&path, config.to_string()).unwrap();
-    let told = bench.export("backbone m.onnx");
-    assert_eq!(told["verified_on"], "synthesised sounds");
+    let printed = bench.export("backbone m.onnx");
+    assert_eq!(printed["verified_on"], "synthesised sounds");
     let runtime = aat_tui::model::export::Runtime::open(&bench.path("m.onnx")).unwrap();
     assert_eq!(serde_json::from_str::<Vec<String>>(runtime.metadata("labels").unwrap()).unwrap(), labels);
 }

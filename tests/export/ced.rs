@@ -32,8 +32,8 @@ fn every_method_trains_on_them_and_goes_out_as_onnx() {
         for method in ["aat", "aat-m", "full", "partial", "prompt", "lora", "bitfit", "head"] {
             let name = format!("{model}-{method}");
             bench.train(&name, &format!("--model {} --method {method} --lr 1e-3", golden(model)));
-            let told = bench.export(&format!("{name} {name}.onnx"));
-            assert!(told["worst_difference"].as_f64().unwrap() < 1e-4, "{told}");
+            let printed = bench.export(&format!("{name} {name}.onnx"));
+            assert!(printed["worst_difference"].as_f64().unwrap() < 1e-4, "{printed}");
         }
     }
 }
@@ -51,9 +51,9 @@ fn their_own_form_is_read_again_and_answers_the_same() {
         let name = format!("{model}-{method}");
         // Shorter than the clips: those that are shorter the session fills with silence and the folder takes as they are.
         bench.train(&name, &format!("--model {} --method {method} --lr 3e-3 --frames 32", golden(model)));
-        let told = bench.export(&format!("{name} out-{name}"));
-        assert_eq!(told["format"], format, "{told}");
-        assert!(told["worst_difference"].as_f64().unwrap() < 1e-4, "{told}");
+        let printed = bench.export(&format!("{name} out-{name}"));
+        assert_eq!(printed["format"], format, "{printed}");
+        assert!(printed["worst_difference"].as_f64().unwrap() < 1e-4, "{printed}");
         assert_eq!(bench.scores(&name, "tones/mid/1.wav").len(), 3);
         for ((a, x), (b, y)) in bench
             .scores(&name, "tones/mid/1.wav")
@@ -77,10 +77,10 @@ fn they_classify_scan_listen_and_are_probed() {
         answer[0]["top"].as_array().unwrap().iter().map(|top| top["label"].as_str().unwrap()).collect();
     labels.sort_unstable();
     assert_eq!(labels, ["clock tick", "dog", "rain"]);
-    let told = bench.export(&format!("{ced} own.onnx --verify none"));
+    let printed = bench.export(&format!("{ced} own.onnx --verify none"));
     assert!(
-        told["notes"].as_array().unwrap().iter().any(|note| note.as_str().unwrap().contains("fills clips shorter")),
-        "{told}"
+        printed["notes"].as_array().unwrap().iter().any(|note| note.as_str().unwrap().contains("fills clips shorter")),
+        "{printed}"
     );
 
     // The last window of a stream is the same sound as the end of the file, cut to the model's frames; a Whisper of 128 bins

@@ -21,9 +21,9 @@ fn exported() -> (Bench, Vec<(PathBuf, Vec<f64>)>) {
         for clip in 0..4 {
             let path = bench.path("tones").join(class).join(format!("{clip}.wav"));
             let line = format!("classify heard {} --top 9 --json", path.display());
-            let told: Value = serde_json::from_slice(&bench.run(&line).stdout).unwrap();
+            let printed: Value = serde_json::from_slice(&bench.run(&line).stdout).unwrap();
             let score = |label: &str| {
-                let found = told["top"].as_array().unwrap().iter().find(|score| score["label"] == label).unwrap();
+                let found = printed["top"].as_array().unwrap().iter().find(|score| score["label"] == label).unwrap();
                 found["score"].as_f64().unwrap()
             };
             // Labels are sorted by name.
@@ -97,11 +97,11 @@ fn web_page() {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", text(&output));
-    let told: Vec<Value> =
+    let printed: Vec<Value> =
         String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(told.len(), clips.len() + 1);
+    assert_eq!(printed.len(), clips.len() + 1);
     let mut worst = 0f64;
-    for (said, (_, expected)) in told.iter().zip(&clips) {
+    for (said, (_, expected)) in printed.iter().zip(&clips) {
         let scores: Vec<f64> = said["scores"].as_array().unwrap().iter().map(|score| score.as_f64().unwrap()).collect();
         assert_eq!(first(&scores), first(expected));
         let apart = scores.iter().zip(expected).map(|(a, b)| (a - b).abs());
@@ -111,5 +111,5 @@ fn web_page() {
     assert!(worst < 1e-3, "{worst}");
     println!("the page's scores of {} clips differ by at most {worst:.1e}", clips.len());
     // The microphone gets the sound at the browser's own rate and loudness: an answer is all that is asked.
-    assert_eq!(told.last().unwrap()["scores"].as_array().unwrap().len(), 3);
+    assert_eq!(printed.last().unwrap()["scores"].as_array().unwrap().len(), 3);
 }

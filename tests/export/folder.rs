@@ -11,8 +11,8 @@ impl Bench {
     fn top(&self, source: &str, clip: &str) -> (String, f64) {
         let output = self.run(&format!("classify {source} {clip} --json"));
         assert!(output.status.success(), "{source}: {}", text(&output));
-        let told: Value = serde_json::from_slice(&output.stdout).unwrap();
-        (told["top"][0]["label"].as_str().unwrap().to_owned(), told["top"][0]["score"].as_f64().unwrap())
+        let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (printed["top"][0]["label"].as_str().unwrap().to_owned(), printed["top"][0]["score"].as_f64().unwrap())
     }
 
     fn same_answers(&self, a: &str, b: &str) {
@@ -44,9 +44,9 @@ fn every_method_becomes_the_folder_that_fits_it_and_answers_the_same() {
             // A recipe that pools class tokens, as Hugging Face's AST does.
             bench.train(method, &format!("--method {method} --lr 3e-3 --recipe esc50"));
         }
-        let told = bench.export(&format!("{method} out{at} {flag}"));
-        assert_eq!(told["format"], format, "{method}");
-        assert!(told["worst_difference"].as_f64().unwrap() < 1e-4, "{told}");
+        let printed = bench.export(&format!("{method} out{at} {flag}"));
+        assert_eq!(printed["format"], format, "{method}");
+        assert!(printed["worst_difference"].as_f64().unwrap() < 1e-4, "{printed}");
         assert_eq!(bench.names(&format!("out{at}")), files, "{method}");
         bench.same_answers(method, &format!("out{at}"));
         let card = fs::read_to_string(bench.path(&format!("out{at}/README.md"))).unwrap();
@@ -89,9 +89,9 @@ fn what_transformers_has_no_model_for_keeps_our_own_form() {
         let line = format!("train --data tones --model {model} --frames 48 --batch 4 --epochs 1 --method {method}");
         let output = bench.run(&format!("{line} --name {model}"));
         assert!(output.status.success(), "{}", text(&output));
-        let told = bench.export(&format!("{model} out-{model}"));
-        assert_eq!(told["format"], format);
-        assert!(told["notes"][0].as_str().unwrap().contains("transformers has no model for"), "{told}");
+        let printed = bench.export(&format!("{model} out-{model}"));
+        assert_eq!(printed["format"], format);
+        assert!(printed["notes"][0].as_str().unwrap().contains("transformers has no model for"), "{printed}");
         bench.same_answers(model, &format!("out-{model}"));
     }
 }
@@ -116,8 +116,8 @@ fn a_session_is_a_model_for_the_next_training() {
     ] {
         let output = again(base, method, name);
         assert!(output.status.success(), "{base} {method}: {}", text(&output));
-        let told = bench.export(&format!("{name} {name}.onnx"));
-        assert!(told["worst_difference"].as_f64().unwrap() < 1e-4, "{told}");
+        let printed = bench.export(&format!("{name} {name}.onnx"));
+        assert!(printed["worst_difference"].as_f64().unwrap() < 1e-4, "{printed}");
         let log = fs::read_to_string(bench.path(&format!("sessions/{name}/events.jsonl"))).unwrap();
         assert!(log.contains("left out for a fresh one"), "{log}");
     }

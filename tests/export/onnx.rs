@@ -10,8 +10,8 @@ use crate::{Bench, text};
 /// A clip's scores by label, as `classify` prints them.
 fn classified(bench: &Bench, session: &str, clip: &str) -> HashMap<String, f64> {
     let output = bench.run(&format!("classify {session} {clip} --top 9 --json"));
-    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let scores = told["top"].as_array().unwrap().iter();
+    let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let scores = printed["top"].as_array().unwrap().iter();
     scores.map(|score| (score["label"].as_str().unwrap().to_owned(), score["score"].as_f64().unwrap())).collect()
 }
 
@@ -20,12 +20,15 @@ fn a_session_becomes_one_file_that_answers_as_classify_does() {
     let bench = Bench::new();
     fs::create_dir(bench.path("out")).unwrap();
     bench.train("aat", "--method aat");
-    let told = bench.export("aat out/model.onnx");
-    assert_eq!((&told["summary"], &told["file"]), (&Value::Bool(true), &Value::from("out/model.onnx")));
-    assert!(told["clips"].as_u64().unwrap() > 0 && told["worst_difference"].as_f64().unwrap() < 1e-4, "{told}");
-    assert_eq!(told["accuracy"]["ours"], told["accuracy"]["file"]);
+    let printed = bench.export("aat out/model.onnx");
+    assert_eq!((&printed["summary"], &printed["file"]), (&Value::Bool(true), &Value::from("out/model.onnx")));
+    assert!(
+        printed["clips"].as_u64().unwrap() > 0 && printed["worst_difference"].as_f64().unwrap() < 1e-4,
+        "{printed}"
+    );
+    assert_eq!(printed["accuracy"]["ours"], printed["accuracy"]["file"]);
     let bytes = fs::read(bench.path("out/model.onnx")).unwrap();
-    assert_eq!(told["bytes"], bytes.len());
+    assert_eq!(printed["bytes"], bytes.len());
 
     let runtime = Runtime::open(&bench.path("out/model.onnx")).unwrap();
     let labels: Vec<String> = serde_json::from_str(runtime.metadata("labels").unwrap()).unwrap();
@@ -65,8 +68,8 @@ fn the_box_becomes_a_file_with_its_makers_licence_in_it() {
     let bench = Bench::new();
     let output = bench.run("train --data tones --model box --frames 40 --batch 4 --epochs 1 --method lora --name w");
     assert!(output.status.success(), "{}", text(&output));
-    let told = bench.export("w w.onnx --logits --embeddings --samples 6000");
-    assert!(told["worst_difference"].as_f64().unwrap() < 1e-4, "{told}");
+    let printed = bench.export("w w.onnx --logits --embeddings --samples 6000");
+    assert!(printed["worst_difference"].as_f64().unwrap() < 1e-4, "{printed}");
     let runtime = Runtime::open(&bench.path("w.onnx")).unwrap();
     assert!(runtime.metadata("base_license").unwrap().contains("Copyright (c) 2022 OpenAI"));
     assert_eq!(runtime.metadata("front_end"), Some("whisper-log-mel-80"));
@@ -82,10 +85,10 @@ fn a_session_without_its_data_is_compared_on_synthesised_sounds() {
     bench.train("gone", "--method head");
     bench.command().args(["export", "gone", "a.onnx", "--verify", "tones", "--json"]).output().unwrap();
     fs::remove_dir_all(bench.path("tones")).unwrap();
-    let told = bench.export("gone b.onnx");
-    assert_eq!(told["verified_on"], "synthesised sounds");
-    assert!(told["accuracy"].is_null());
-    assert!(told["notes"][0].as_str().unwrap().contains("its data cannot be read"), "{told}");
+    let printed = bench.export("gone b.onnx");
+    assert_eq!(printed["verified_on"], "synthesised sounds");
+    assert!(printed["accuracy"].is_null());
+    assert!(printed["notes"][0].as_str().unwrap().contains("its data cannot be read"), "{printed}");
     assert_eq!(fs::read(bench.path("a.onnx")).unwrap(), fs::read(bench.path("b.onnx")).unwrap());
 }
 
@@ -94,9 +97,9 @@ fn clips_of_another_set_are_compared_where_it_is_named() {
     let bench = Bench::new();
     bench.train("aat", "--method aat-m");
     // Its classes are unknown to the session, so that only scores are compared.
-    let told = bench.export("aat model.onnx --verify demo");
-    assert_eq!((&told["clips"], told["accuracy"].is_null()), (&Value::from(40), true), "{told}");
-    assert_eq!(told["verified_on"], "demo");
+    let printed = bench.export("aat model.onnx --verify demo");
+    assert_eq!((&printed["clips"], printed["accuracy"].is_null()), (&Value::from(40), true), "{printed}");
+    assert_eq!(printed["verified_on"], "demo");
 }
 
 /// Classes that occur together are answered one by one, by sigmoid and with a threshold.
@@ -112,8 +115,8 @@ fn a_session_of_several_labels_becomes_a_file_that_answers_by_sigmoid() {
     }
     fs::write(bench.path("several.csv"), table).unwrap();
     bench.train("several", "--data several.csv --method aat");
-    let told = bench.export("several m.onnx --logits");
-    assert!(told["clips"] == 3 && told["worst_difference"].as_f64().unwrap() < 1e-4, "{told}");
+    let printed = bench.export("several m.onnx --logits");
+    assert!(printed["clips"] == 3 && printed["worst_difference"].as_f64().unwrap() < 1e-4, "{printed}");
     let runtime = Runtime::open(&bench.path("m.onnx")).unwrap();
     assert_eq!((runtime.metadata("answers"), runtime.metadata("threshold")), (Some("sigmoid"), Some("0.5")));
     let labels: Vec<String> = serde_json::from_str(runtime.metadata("labels").unwrap()).unwrap();

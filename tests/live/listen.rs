@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::virtual_mic::{Heard, Sound, VirtualMic, signal};
 
-/// A folder in which a tiny model was trained to tell tones from noise.
+/// A folder in which a tiny model was trained to distinguish tones from noise.
 struct Trained(tempfile::TempDir);
 
 impl Trained {
@@ -29,10 +29,10 @@ impl Trained {
                 sound.write(&folder.join(format!("{clip}.wav")), 16_000, 1, 0.6);
             }
         }
-        let told = trained.run(
+        let printed = trained.run(
             "train --data sounds --model tiny --method full --frames 48 --batch 4 --lr 3e-4 --epochs 4 --name ear",
         );
-        assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+        assert!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
         trained
     }
 
@@ -89,9 +89,9 @@ fn a_trained_session_hears_a_file_as_classify_does_and_then_the_microphone() {
     samples[start..end].iter().for_each(|&sample| window.write_sample(sample).unwrap());
     window.finalize().unwrap();
 
-    let told =
+    let printed =
         trained.json("listen ear --input clip.wav --hop 0.1 --threshold 0.5 --debounce 1 --labels labels.txt --json");
-    let answers: Vec<_> = told.iter().filter(|line| line["top"].is_array()).collect();
+    let answers: Vec<_> = printed.iter().filter(|line| line["top"].is_array()).collect();
     let last = answers.last().unwrap();
     for key in ["time", "latency_ms", "dropped"] {
         assert!(last[key].is_number(), "{key}");
@@ -102,7 +102,7 @@ fn a_trained_session_hears_a_file_as_classify_does_and_then_the_microphone() {
         assert!(*heard == expected && (a - b).abs() < 1e-4, "{heard} {a} and {expected} {b}");
     }
     assert_eq!(top(last)[0].0, "tone");
-    assert_eq!(told.last().unwrap()["summary"], true);
+    assert_eq!(printed.last().unwrap()["summary"], true);
     let labels = std::fs::read_to_string(trained.path().join("labels.txt")).unwrap();
     assert!(labels.lines().any(|line| line.ends_with("\ttone") && line.split('\t').count() == 3), "{labels:?}");
 

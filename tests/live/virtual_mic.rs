@@ -77,7 +77,7 @@ impl VirtualMic {
     }
 }
 
-/// Sounds that are easily told apart.
+/// Sounds that are easily distinguished.
 #[derive(Clone, Copy, Debug)]
 pub enum Sound {
     /// A steady tone, Hz.

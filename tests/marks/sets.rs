@@ -1,4 +1,4 @@
-//! From tables to windows: names, times, parts, and what is told.
+//! From tables to windows: names, times, parts, and what is reported.
 
 use std::{fs, ops::ControlFlow, path::Path};
 
@@ -25,7 +25,7 @@ fn digest(dataset: &Dataset) -> String {
 
 /// Three recordings with a track beside each.
 fn field(root: &Path) {
-    // A tone of its own tells the recordings apart.
+    // Each recording has a tone of its own.
     for (hertz, name, marks) in [
         (300.0, "site1/a", "2.0\t3.0\twren\n10.0\t10.5\train\n10.2\t14.0\twren\n"),
         (400.0, "site1/b", "5.0\t6.0\twren\n7.0\t8.0\train\n19.5\t22.0\twren\n25.0\t26.0\twren\n9.0\t9.5\t\n"),

@@ -49,12 +49,12 @@ fn a_model_trained_on_marks_finds_others_and_scan_uses_its_thresholds() {
     field(&at("test"), "other", 0.2);
     // The usual masks hide half of a window this short.
     fs::write(at("plain.toml"), "freq_mask = 0\ntime_mask = 0\ngain = 0.0\n").unwrap();
-    let told = run(
+    let printed = run(
         place.path(),
         "train --data train --marked-in-full --model tiny --method full --frames 48 --batch 4 --lr 3e-4 --epochs 3 --recipe plain.toml --name ear --json",
     );
-    let text = String::from_utf8_lossy(&told.stdout).into_owned();
-    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    let text = String::from_utf8_lossy(&printed.stdout).into_owned();
+    assert!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
     assert!(text.contains("5 recordings of 0.03 h with 35 marks"), "{text}");
 
     // Its own held-out recording, by the options that it was trained with.
@@ -73,7 +73,7 @@ fn a_model_trained_on_marks_finds_others_and_scan_uses_its_thresholds() {
     assert!(marks["windows"]["mAP"].as_f64().unwrap() > 0.8, "{marks}");
     assert!(fs::read_to_string(at("curves.svg")).unwrap().contains("precision and recall, high"));
 
-    // Recordings that trained are told, whatever table they come with; of two one did, since one of five validates.
+    // Recordings that trained are reported, whatever table they come with; of two one did, since one of five validates.
     fs::create_dir(at("again")).unwrap();
     for (from, to) in [("one", "x"), ("two", "y")] {
         fs::copy(at(&format!("train/{from}.wav")), at(&format!("again/{to}.wav"))).unwrap();

@@ -22,11 +22,11 @@ fn a_bad_file_costs_only_itself_and_is_listed() {
 
     let output = trained.run("scan ear in gone.wav --out out --json");
     assert_eq!(output.status.code(), Some(1));
-    let told = lines(&output);
-    let summary = told.last().unwrap();
+    let printed = lines(&output);
+    let summary = printed.last().unwrap();
     assert_eq!((summary["files"].as_u64(), summary["failed"].as_u64()), (Some(2), Some(5)));
     let files: Vec<&str> =
-        told.iter().filter(|line| line["event"] == "file").map(|line| line["file"].as_str().unwrap()).collect();
+        printed.iter().filter(|line| line["event"] == "file").map(|line| line["file"].as_str().unwrap()).collect();
     assert_eq!(files, ["in/a/good.wav", "in/b/Deep/GOOD.WAV"]);
     let sidecar: serde_json::Value =
         serde_json::from_slice(&std::fs::read(place.join("out/scan.json")).unwrap()).unwrap();

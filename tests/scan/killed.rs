@@ -40,7 +40,7 @@ fn killed_at_random_moments_the_tables_are_the_same_bytes() {
         let mut command = trained.command(&line(&whole));
         let output = command.env("RAYON_NUM_THREADS", threads).output().unwrap();
         let lasted = begun.elapsed().as_secs_f64();
-        // One recording cannot be read, and is told.
+        // One recording cannot be read, and is reported.
         assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
         let undisturbed = results(&place.join(&whole));
         assert!(undisturbed.len() > 12 * 5, "{:?}", undisturbed.keys());

@@ -39,7 +39,7 @@ fn scores_and_tables_are_those_of_classify_and_listen() {
     let hop = 12 * audio::FRAME_SHIFT;
     let size = audio::FrontEnd::Kaldi.samples_of(FRAMES);
     let starts: Vec<usize> = (0..).map(|k| k * hop).take_while(|start| start + size <= samples.len()).collect();
-    let told = trained
+    let printed = trained
         .json("scan ear in --out fine --hop 0.12 --scores --embeddings --format csv,raven,audacity,jsonl --json");
     let text = std::fs::read_to_string(place.join("fine/scores/long.tsv")).unwrap();
     let (labels, rows) = table(&text);
@@ -85,7 +85,8 @@ fn scores_and_tables_are_those_of_classify_and_listen() {
     assert!(compared >= 3, "{compared}");
 
     // The tone is found where it is, in every table alike.
-    let tone: Vec<&Value> = told.iter().filter(|line| line["detection"] == true && line["label"] == "tone").collect();
+    let tone: Vec<&Value> =
+        printed.iter().filter(|line| line["detection"] == true && line["label"] == "tone").collect();
     assert_eq!(tone.len(), 1, "{tone:?}");
     let (start, end) = (tone[0]["start"].as_f64().unwrap(), tone[0]["end"].as_f64().unwrap());
     assert!((start - 1.3).abs() < 0.3 && (end - 2.4).abs() < 0.3, "{start} {end}");

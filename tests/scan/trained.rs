@@ -1,4 +1,4 @@
-//! A folder in which a tiny model was trained to tell tones from noise, and recordings of both.
+//! A folder in which a tiny model was trained to distinguish tones from noise, and recordings of both.
 
 use std::{
     collections::BTreeMap,
@@ -68,8 +68,8 @@ impl Trained {
         let line = format!(
             "train --data sounds --model tiny --method full --frames {FRAMES} --batch 4 --lr 3e-4 --epochs 4 --name ear"
         );
-        let told = trained.run(&line);
-        assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+        let printed = trained.run(&line);
+        assert!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
         trained
     }
 

@@ -26,10 +26,10 @@ const READ: &[(&str, usize, bool)] = &[
 fn every_awkward_sound_is_read_whole() {
     let Some(folder) = shared("awkward/sounds") else { return };
     for &(name, expected, noted) in READ {
-        let heard = decode(&folder.join(name)).unwrap_or_else(|error| panic!("{error}"));
-        let at_16_khz = heard.samples.len() as f64 * 16_000.0 / f64::from(heard.rate);
-        assert!((at_16_khz - expected as f64).abs() <= 800.0, "{name}: {at_16_khz} samples; {}", heard.notes);
-        assert_eq!(!heard.notes.is_empty(), noted, "{name}: {}", heard.notes);
+        let decoded = decode(&folder.join(name)).unwrap_or_else(|error| panic!("{error}"));
+        let at_16_khz = decoded.samples.len() as f64 * 16_000.0 / f64::from(decoded.rate);
+        assert!((at_16_khz - expected as f64).abs() <= 800.0, "{name}: {at_16_khz} samples; {}", decoded.notes);
+        assert_eq!(!decoded.notes.is_empty(), noted, "{name}: {}", decoded.notes);
     }
     // Lossless ones, and codecs that say where their sound begins, to the sample.
     for (name, frames) in [("id3v1.flac", 132_300), ("piped.wav", 132_300), ("o.opus", 144_000), ("a.m4a", 132_300)] {

@@ -192,10 +192,10 @@ fn compare(folder: &Path, family: &Family, rate: u32, channels: u16, number: usi
         same_as_ffmpeg: false,
     };
     match decode(&path) {
-        Ok(heard) => {
-            let ours = &heard.samples;
+        Ok(decoded) => {
+            let ours = &decoded.samples;
             // Opus is decoded at 48 kHz, whatever went in.
-            let encoded = (frames as u64 * u64::from(heard.rate)).div_ceil(rate.into()) as usize;
+            let encoded = (frames as u64 * u64::from(decoded.rate)).div_ceil(rate.into()) as usize;
             row.same_as_source = ours.len() == encoded;
             row.same_as_ffmpeg = ours.len() == theirs.len();
             row.difference = ours.iter().zip(&theirs).fold(0.0, |worst, (a, b)| worst.max((a - b).abs()));
@@ -204,8 +204,8 @@ fn compare(folder: &Path, family: &Family, rate: u32, channels: u16, number: usi
                 row.problem = Some(format!("{} frames, not {expected} (ffmpeg {})", ours.len(), theirs.len()));
             } else if row.difference > family.within {
                 row.problem = Some(format!("differs by {}", row.difference));
-            } else if !heard.notes.is_empty() {
-                row.problem = Some(heard.notes);
+            } else if !decoded.notes.is_empty() {
+                row.problem = Some(decoded.notes);
             }
         }
         Err(error) => row.problem = Some(error.to_string()),

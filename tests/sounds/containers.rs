@@ -1,6 +1,6 @@
 //! FLAC, Ogg, MP4, WebM, AIFF, CAF, AU and AAC: all of the sound, and no more than that.
 
-use super::{TONE, data, decode, fidelity, heard, refusal, tone};
+use super::{TONE, data, decode, decoded, fidelity, refusal, tone};
 
 fn id3v1() -> Vec<u8> {
     let mut tag = b"TAGTitle".to_vec();
@@ -11,7 +11,7 @@ fn id3v1() -> Vec<u8> {
 #[test]
 fn flac_keeps_its_last_frame_whatever_follows_it() {
     let flac = data("tone.flac");
-    let whole = heard("tone.flac", &flac);
+    let whole = decoded("tone.flac", &flac);
     assert_eq!((whole.samples.len(), whole.notes.as_str()), (TONE, ""));
     assert!(whole.samples.iter().zip(tone()).all(|(a, b)| (a - b).abs() < 1e-4));
     let mut ape = b"APETAGEX\xd0\x07\0\0\x20\0\0\0\0\0\0\0".to_vec();
@@ -23,13 +23,13 @@ fn flac_keeps_its_last_frame_whatever_follows_it() {
         ("text", b"appended by a tool".to_vec(), true),
         ("one byte", vec![0x0A], true),
     ] {
-        let tagged = heard("tagged.flac", &[flac.clone(), rest].concat());
+        let tagged = decoded("tagged.flac", &[flac.clone(), rest].concat());
         assert_eq!(tagged.samples, whole.samples, "{what}");
         assert_eq!(!tagged.notes.is_empty(), noted, "{what}: {}", tagged.notes);
     }
     let mut lead = b"ID3\x04\0\0\0\0\0\x14".to_vec();
     lead.resize(30, 0);
-    assert_eq!(heard("lead.flac", &[lead, flac].concat()).samples, whole.samples);
+    assert_eq!(decoded("lead.flac", &[lead, flac].concat()).samples, whole.samples);
 }
 
 #[test]
@@ -39,17 +39,17 @@ fn flac_whose_header_counts_nothing_is_read_to_its_end() {
     flac[21] &= 0xF0;
     flac[22..26].fill(0);
     flac[26..42].fill(0);
-    assert_eq!(heard("piped.flac", &flac).samples.len(), TONE);
+    assert_eq!(decoded("piped.flac", &flac).samples.len(), TONE);
 }
 
 #[test]
 fn chained_ogg_is_read_whole() {
     let ogg = data("vorbis.ogg");
-    let one = heard("one.ogg", &ogg);
+    let one = decoded("one.ogg", &ogg);
     assert_eq!((one.samples.len(), one.notes.as_str()), (TONE, ""));
     assert!(fidelity(&one.samples) > 12.0, "{} dB", fidelity(&one.samples));
     for links in [2, 5] {
-        let chain = heard("chain.ogg", &ogg.repeat(links));
+        let chain = decoded("chain.ogg", &ogg.repeat(links));
         assert_eq!(chain.samples.len(), links * TONE);
         assert!(chain.samples.chunks(TONE).all(|link| link == one.samples));
     }
@@ -60,29 +60,29 @@ fn chained_ogg_is_read_whole() {
 
 #[test]
 fn bytes_after_an_ogg_stream_are_told() {
-    let heard = heard("after.ogg", &[data("vorbis.ogg"), vec![0; 100]].concat());
-    assert_eq!(heard.samples.len(), TONE);
-    assert!(heard.notes.contains("100 bytes after"), "{}", heard.notes);
+    let decoded = decoded("after.ogg", &[data("vorbis.ogg"), vec![0; 100]].concat());
+    assert_eq!(decoded.samples.len(), TONE);
+    assert!(decoded.notes.contains("100 bytes after"), "{}", decoded.notes);
 }
 
 #[test]
 fn opus_begins_and_ends_where_it_says() {
     for name in ["opus.opus", "opus.webm"] {
-        let heard = heard(name, &data(name));
-        assert_eq!((heard.samples.len(), heard.rate), (3 * TONE, 48_000), "{name}: {}", heard.notes);
-        let third: Vec<f32> = heard.samples.iter().copied().step_by(3).collect();
+        let decoded = decoded(name, &data(name));
+        assert_eq!((decoded.samples.len(), decoded.rate), (3 * TONE, 48_000), "{name}: {}", decoded.notes);
+        let third: Vec<f32> = decoded.samples.iter().copied().step_by(3).collect();
         assert!(fidelity(&third) > 5.0, "{name}: {} dB", fidelity(&third));
     }
-    let chain = heard("chain.opus", &data("opus.opus").repeat(3));
+    let chain = decoded("chain.opus", &data("opus.opus").repeat(3));
     assert_eq!(chain.samples.len(), 9 * TONE);
 }
 
 #[test]
 fn mp4_obeys_its_edit_list() {
-    let alac = heard("alac.m4a", &data("alac.m4a"));
+    let alac = decoded("alac.m4a", &data("alac.m4a"));
     assert_eq!(alac.samples.len(), TONE);
     assert!(alac.samples.iter().zip(tone()).all(|(a, b)| (a - b).abs() < 1e-4));
-    let aac = heard("aac.m4a", &data("aac.m4a"));
+    let aac = decoded("aac.m4a", &data("aac.m4a"));
     assert_eq!(aac.samples.len(), TONE, "{}", aac.notes);
     assert!(fidelity(&aac.samples) > 12.0, "{} dB", fidelity(&aac.samples));
 }
@@ -90,18 +90,18 @@ fn mp4_obeys_its_edit_list() {
 #[test]
 fn aac_without_a_container_is_read_to_its_last_frame() {
     let aac = data("aac.aac");
-    let one = heard("tone.aac", &aac).samples.len();
+    let one = decoded("tone.aac", &aac).samples.len();
     assert_eq!(one % 1_024, 0);
     assert!((TONE..TONE + 3 * 1_024).contains(&one), "{one}");
-    assert_eq!(heard("two.aac", &aac.repeat(2)).samples.len(), 2 * one);
+    assert_eq!(decoded("two.aac", &aac.repeat(2)).samples.len(), 2 * one);
 }
 
 #[test]
 fn aiff_and_caf_are_lossless() {
     for name in ["tone.aiff", "tone.caf"] {
-        let heard = heard(name, &data(name));
-        assert_eq!((heard.samples.len(), heard.rate), (1_600, 16_000), "{name}");
-        assert!(heard.samples.iter().zip(tone()).all(|(a, b)| (a - b).abs() < 1e-4), "{name}");
+        let decoded = decoded(name, &data(name));
+        assert_eq!((decoded.samples.len(), decoded.rate), (1_600, 16_000), "{name}");
+        assert!(decoded.samples.iter().zip(tone()).all(|(a, b)| (a - b).abs() < 1e-4), "{name}");
     }
 }
 
@@ -114,9 +114,9 @@ fn au_is_read_with_and_without_its_length() {
         [b".snd".as_slice(), &header, b"note", &samples].concat()
     };
     for size in [samples.len() as u32, u32::MAX] {
-        let heard = heard("tone.au", &au(size, 3));
-        assert_eq!(heard.samples.len(), TONE);
-        assert!(heard.samples.iter().zip(tone()).all(|(a, b)| (a - b).abs() < 1e-4));
+        let decoded = decoded("tone.au", &au(size, 3));
+        assert_eq!(decoded.samples.len(), TONE);
+        assert!(decoded.samples.iter().zip(tone()).all(|(a, b)| (a - b).abs() < 1e-4));
     }
     assert!(refusal("tone.au", &au(u32::MAX, 23)).contains("AU file of encoding 23"));
     assert!(refusal("tone.au", &au(40_000, 3)).contains("5280 of 20000 frames"));

@@ -1,6 +1,6 @@
-//! A changed byte or a missing end is told, whatever the codec keeps to know it by.
+//! A changed byte or a missing end is reported, whatever the codec keeps to know it by.
 
-use super::{data, heard, refusal, try_bytes};
+use super::{data, decoded, refusal, try_bytes};
 
 #[test]
 fn every_byte_of_ogg_is_guarded() {
@@ -33,13 +33,13 @@ fn a_missing_repeated_or_swapped_page_of_ogg_is_told() {
 #[test]
 fn every_byte_of_flacs_sound_is_guarded() {
     let flac = data("tone.flac");
-    let sound = heard("tone.flac", &flac).samples;
+    let sound = decoded("tone.flac", &flac).samples;
     let start = (0..flac.len()).rfind(|&at| flac[at..].starts_with(&[0xFF, 0xF8])).unwrap();
     for at in (start.saturating_sub(40)..flac.len()).step_by(7) {
         let mut changed = flac.clone();
         changed[at] ^= 0x04;
-        if let Ok(heard) = try_bytes("tone.flac", &changed) {
-            assert_eq!(heard.samples, sound, "byte {at} of {}: {}", flac.len(), heard.notes);
+        if let Ok(decoded) = try_bytes("tone.flac", &changed) {
+            assert_eq!(decoded.samples, sound, "byte {at} of {}: {}", flac.len(), decoded.notes);
         }
     }
 }

@@ -54,7 +54,7 @@ fn try_bytes(name: &str, bytes: &[u8]) -> Result<Heard, String> {
 }
 
 /// Decodes bytes that must be read.
-fn heard(name: &str, bytes: &[u8]) -> Heard {
+fn decoded(name: &str, bytes: &[u8]) -> Heard {
     try_bytes(name, bytes).unwrap_or_else(|message| panic!("{message}"))
 }
 
@@ -62,7 +62,7 @@ fn heard(name: &str, bytes: &[u8]) -> Heard {
 fn refusal(name: &str, bytes: &[u8]) -> String {
     match try_bytes(name, bytes) {
         Err(message) => message,
-        Ok(heard) => panic!("{name} gave {} samples; {}", heard.samples.len(), heard.notes),
+        Ok(decoded) => panic!("{name} gave {} samples; {}", decoded.samples.len(), decoded.notes),
     }
 }
 

@@ -1,6 +1,6 @@
 //! MPEG audio: estimates are no lengths, joined streams are all read, tags are no sound.
 
-use super::{TONE, data, fidelity, heard, refusal};
+use super::{TONE, data, decoded, fidelity, refusal};
 
 /// Samples of a frame of the tone's MP3 files: MPEG-2, layer III.
 const FRAME: usize = 576;
@@ -34,7 +34,7 @@ fn id3v1() -> Vec<u8> {
 
 #[test]
 fn what_an_encoder_adds_is_taken_out_where_it_says_so() {
-    let whole = heard("lame.mp3", &data("lame.mp3"));
+    let whole = decoded("lame.mp3", &data("lame.mp3"));
     assert_eq!((whole.samples.len(), whole.notes.as_str()), (TONE, ""));
     assert!(fidelity(&whole.samples) > 15.0, "{} dB", fidelity(&whole.samples));
 }
@@ -43,8 +43,8 @@ fn what_an_encoder_adds_is_taken_out_where_it_says_so() {
 fn a_stream_without_a_header_is_read_to_its_last_frame() {
     let bare = data("bare.mp3");
     let count = frames(&bare).len();
-    let heard = heard("bare.mp3", &bare);
-    assert_eq!((heard.samples.len(), heard.notes.as_str()), (count * FRAME, ""));
+    let decoded = decoded("bare.mp3", &bare);
+    assert_eq!((decoded.samples.len(), decoded.notes.as_str()), (count * FRAME, ""));
 }
 
 #[test]
@@ -58,8 +58,8 @@ fn a_change_of_bit_rate_shortens_nothing() {
         let quiet = silent.repeat(low);
         let loud = bare.repeat(high);
         for (name, bytes) in [("lq.mp3", [quiet.clone(), loud.clone()].concat()), ("ql.mp3", [loud, quiet].concat())] {
-            let heard = heard(name, &bytes);
-            assert_eq!(heard.samples.len(), (low + high * count) * FRAME, "{name} {low} {high}: {}", heard.notes);
+            let decoded = decoded(name, &bytes);
+            assert_eq!(decoded.samples.len(), (low + high * count) * FRAME, "{name} {low} {high}: {}", decoded.notes);
         }
     }
 }
@@ -67,11 +67,11 @@ fn a_change_of_bit_rate_shortens_nothing() {
 #[test]
 fn joined_streams_are_read_one_after_the_other() {
     let lame = data("lame.mp3");
-    let one = heard("lame.mp3", &lame).samples;
-    let two = heard("two.mp3", &[lame.clone(), lame.clone()].concat());
+    let one = decoded("lame.mp3", &lame).samples;
+    let two = decoded("two.mp3", &[lame.clone(), lame.clone()].concat());
     assert_eq!((two.samples.len(), two.notes.as_str()), (2 * TONE, ""));
     assert_eq!((&two.samples[..TONE], &two.samples[TONE..]), (one.as_slice(), one.as_slice()));
-    let tagged = heard("tagged.mp3", &[id3v2(300), lame.clone(), id3v1(), id3v2(40), lame, id3v1()].concat());
+    let tagged = decoded("tagged.mp3", &[id3v2(300), lame.clone(), id3v1(), id3v2(40), lame, id3v1()].concat());
     assert_eq!((tagged.samples, tagged.notes.as_str()), (two.samples, ""));
 }
 
@@ -100,18 +100,18 @@ fn frames_that_a_header_promises_must_be_there() {
 #[test]
 fn a_last_frame_that_is_cut_off_is_told() {
     let bare = data("bare.mp3");
-    let heard = heard("cut.mp3", &bare[..bare.len() - 20]);
-    assert_eq!(heard.samples.len(), (frames(&bare).len() - 1) * FRAME);
-    assert!(heard.notes.contains("last frame is cut off"), "{}", heard.notes);
+    let decoded = decoded("cut.mp3", &bare[..bare.len() - 20]);
+    assert_eq!(decoded.samples.len(), (frames(&bare).len() - 1) * FRAME);
+    assert!(decoded.notes.contains("last frame is cut off"), "{}", decoded.notes);
 }
 
 #[test]
 fn a_stream_that_begins_in_the_middle_of_a_frame_is_read_from_the_next_one() {
     let bare = data("bare.mp3");
     let starts = frames(&bare);
-    let heard = heard("radio.mp3", &bare[starts[2] + 30..]);
-    assert_eq!(heard.samples.len(), (starts.len() - 3) * FRAME);
-    assert!(heard.notes.contains("before its first frame"), "{}", heard.notes);
+    let decoded = decoded("radio.mp3", &bare[starts[2] + 30..]);
+    assert_eq!(decoded.samples.len(), (starts.len() - 3) * FRAME);
+    assert!(decoded.notes.contains("before its first frame"), "{}", decoded.notes);
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn bytes_between_frames_are_told_and_many_are_damage() {
     let bare = data("bare.mp3");
     let starts = frames(&bare);
     let (head, tail) = bare.split_at(starts[8]);
-    let some = heard("some.mp3", &[head, &[0x55; 100], tail].concat());
+    let some = decoded("some.mp3", &[head, &[0x55; 100], tail].concat());
     assert_eq!(some.samples.len(), starts.len() * FRAME);
     assert!(some.notes.contains("100 bytes at 0.29 s"), "{}", some.notes);
     let many = refusal("many.mp3", &[head, &[0x55; 20_000], tail].concat());
@@ -129,19 +129,19 @@ fn bytes_between_frames_are_told_and_many_are_damage() {
 #[test]
 fn zeros_after_the_last_frame_are_told() {
     let bare = data("bare.mp3");
-    let heard = heard("padded.mp3", &[bare.clone(), vec![0; 30_000]].concat());
-    assert_eq!(heard.samples.len(), frames(&bare).len() * FRAME);
-    assert!(heard.notes.contains("30000 bytes at its end"), "{}", heard.notes);
+    let decoded = decoded("padded.mp3", &[bare.clone(), vec![0; 30_000]].concat());
+    assert_eq!(decoded.samples.len(), frames(&bare).len() * FRAME);
+    assert!(decoded.notes.contains("30000 bytes at its end"), "{}", decoded.notes);
 }
 
 #[test]
 fn layer_two_is_decoded_and_not_taken_for_noise() {
-    let heard = heard("tone.mp2", &data("layer2.mp2"));
-    assert_eq!(heard.samples.len() % 1_152, 0);
-    assert!((TONE..TONE + 2 * 1_152).contains(&heard.samples.len()), "{}", heard.samples.len());
+    let decoded = decoded("tone.mp2", &data("layer2.mp2"));
+    assert_eq!(decoded.samples.len() % 1_152, 0);
+    assert!((TONE..TONE + 2 * 1_152).contains(&decoded.samples.len()), "{}", decoded.samples.len());
     // Its decoder lags by 481 samples.
     let lag = 481;
-    assert!(fidelity(&heard.samples[lag..]) > 15.0, "{} dB", fidelity(&heard.samples[lag..]));
+    assert!(fidelity(&decoded.samples[lag..]) > 15.0, "{} dB", fidelity(&decoded.samples[lag..]));
 }
 
 #[test]

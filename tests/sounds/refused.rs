@@ -1,6 +1,6 @@
 //! What is not decoded is named, with the command that converts it.
 
-use super::{data, heard, refusal};
+use super::{data, decoded, refusal};
 
 #[test]
 fn sound_formats_that_are_not_decoded_are_named_with_the_command() {
@@ -48,8 +48,8 @@ fn files_that_are_no_sound_are_named() {
 
 #[test]
 fn the_name_does_not_decide_what_a_file_is() {
-    let flac = heard("right.flac", &data("tone.flac")).samples;
+    let flac = decoded("right.flac", &data("tone.flac")).samples;
     for name in ["wrong.wav", "wrong.mp3", "wrong.m4a", "no-ending"] {
-        assert_eq!(heard(name, &data("tone.flac")).samples, flac);
+        assert_eq!(decoded(name, &data("tone.flac")).samples, flac);
     }
 }

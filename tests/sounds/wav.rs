@@ -1,6 +1,6 @@
 //! WAV as pipes, radios, recorders that died and other programs write it.
 
-use super::{heard, refusal};
+use super::{decoded, refusal};
 
 const FRAMES: usize = 1_600;
 
@@ -48,32 +48,32 @@ const BYTES: u32 = FRAMES as u32 * 4;
 
 #[test]
 fn sizes_that_writers_leave_behind_lose_nothing() {
-    let expected = heard("right.wav", &stereo(None, BYTES));
+    let expected = decoded("right.wav", &stereo(None, BYTES));
     assert_eq!((expected.samples.len(), expected.notes.as_str()), (FRAMES, ""));
     for size in [0, u32::MAX, 0x7FFF_FFFF, 0x7FFF_F000, 0x7FFF_FFDB, 0x8000_0000, 0x8000_0024, 0xFFFF_FFDB, 0xFFFF_F000]
     {
         for outer in [None, Some(0), Some(u32::MAX), Some(0x7FFF_FFFF), Some(36)] {
-            let heard = heard("piped.wav", &stereo(outer, size));
-            assert_eq!(heard.samples, expected.samples, "data {size:#x}, RIFF {outer:?}");
-            assert!(heard.notes.contains("gives no length"), "data {size:#x}: {}", heard.notes);
+            let decoded = decoded("piped.wav", &stereo(outer, size));
+            assert_eq!(decoded.samples, expected.samples, "data {size:#x}, RIFF {outer:?}");
+            assert!(decoded.notes.contains("gives no length"), "data {size:#x}: {}", decoded.notes);
         }
     }
     for more in [1, 8, 16, 36, 44] {
-        let heard = heard("more.wav", &stereo(None, BYTES + more));
-        assert_eq!(heard.samples, expected.samples);
-        assert!(heard.notes.contains(&format!("{more} bytes more")), "{}", heard.notes);
+        let decoded = decoded("more.wav", &stereo(None, BYTES + more));
+        assert_eq!(decoded.samples, expected.samples);
+        assert!(decoded.notes.contains(&format!("{more} bytes more")), "{}", decoded.notes);
     }
     for outer in [Some(0), Some(12), Some(u32::MAX), Some(BYTES)] {
-        let heard = heard("outer.wav", &stereo(outer, BYTES));
-        assert_eq!((heard.samples, heard.notes.as_str()), (expected.samples.clone(), ""), "RIFF {outer:?}");
+        let decoded = decoded("outer.wav", &stereo(outer, BYTES));
+        assert_eq!((decoded.samples, decoded.notes.as_str()), (expected.samples.clone(), ""), "RIFF {outer:?}");
     }
 }
 
 #[test]
 fn samples_that_the_header_does_not_count_are_told() {
-    let heard = heard("less.wav", &stereo(None, BYTES - 400));
-    assert_eq!(heard.samples.len(), FRAMES - 100);
-    assert!(heard.notes.contains("400 bytes follow"), "{}", heard.notes);
+    let decoded = decoded("less.wav", &stereo(None, BYTES - 400));
+    assert_eq!(decoded.samples.len(), FRAMES - 100);
+    assert!(decoded.notes.contains("400 bytes follow"), "{}", decoded.notes);
 }
 
 #[test]
@@ -106,8 +106,9 @@ fn odd_chunks_with_and_without_their_padding_are_passed() {
             if padded {
                 list.push(0);
             }
-            let heard = heard("list.wav", &riff(b"RIFF", None, &[list.clone(), format.clone(), list, body.clone()]));
-            assert_eq!((heard.samples.len(), heard.rate), (FRAMES, 8_000), "padded: {padded}");
+            let decoded =
+                decoded("list.wav", &riff(b"RIFF", None, &[list.clone(), format.clone(), list, body.clone()]));
+            assert_eq!((decoded.samples.len(), decoded.rate), (FRAMES, 8_000), "padded: {padded}");
         }
     }
 }
@@ -121,8 +122,8 @@ fn rf64_and_bw64_have_their_sizes_in_a_chunk_of_their_own() {
                 [&size.wrapping_add(72).to_le_bytes()[..], &size.to_le_bytes(), &0u64.to_le_bytes(), &[0; 4]].concat();
             let chunks =
                 [whole(b"ds64", &ds64), whole(b"fmt ", &fmt(1, 2, 48_000, 16)), chunk(b"data", u32::MAX, &samples)];
-            let heard = heard("large.wav", &riff(outer, Some(u32::MAX), &chunks));
-            assert_eq!((heard.samples.len(), heard.channels), (FRAMES, 2), "ds64 {size:#x}");
+            let decoded = decoded("large.wav", &riff(outer, Some(u32::MAX), &chunks));
+            assert_eq!((decoded.samples.len(), decoded.channels), (FRAMES, 2), "ds64 {size:#x}");
         }
     }
 }
@@ -144,13 +145,13 @@ fn wave64_is_read() {
     .concat();
     let riff = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00";
     let bytes = [riff.as_slice(), &(body.len() as u64 + 24).to_le_bytes(), &body].concat();
-    let heard = heard("sony.w64", &bytes);
-    assert_eq!((heard.samples.len(), heard.rate, heard.channels), (FRAMES, 32_000, 2));
+    let decoded = decoded("sony.w64", &bytes);
+    assert_eq!((decoded.samples.len(), decoded.rate, decoded.channels), (FRAMES, 32_000, 2));
 }
 
 #[test]
 fn rifx_is_read_with_its_bytes_the_other_way_round() {
-    let little = heard("little.wav", &stereo(None, BYTES));
+    let little = decoded("little.wav", &stereo(None, BYTES));
     let mut format = fmt(1, 2, 44_100, 16);
     for range in [0..2, 2..4, 4..8, 8..12, 12..14, 14..16] {
         format[range].reverse();
@@ -159,7 +160,7 @@ fn rifx_is_read_with_its_bytes_the_other_way_round() {
     samples.chunks_exact_mut(2).for_each(<[u8]>::reverse);
     let chunk = |id: &[u8; 4], body: &[u8]| [id.as_slice(), &(body.len() as u32).to_be_bytes(), body].concat();
     let body = [b"WAVE".to_vec(), chunk(b"fmt ", &format), chunk(b"data", &samples)].concat();
-    let big = heard("big.wav", &[b"RIFX".as_slice(), &(body.len() as u32).to_be_bytes(), &body].concat());
+    let big = decoded("big.wav", &[b"RIFX".as_slice(), &(body.len() as u32).to_be_bytes(), &body].concat());
     assert_eq!(big.samples, little.samples);
 }
 
@@ -174,14 +175,14 @@ fn extensible_headers_with_any_number_of_channels() {
             format.extend(b"\x01\0\0\0\0\0\x10\0\x80\0\0\xaa\0\x38\x9b\x71");
             let samples = pcm(200, channels.into());
             let bytes = riff(b"RIFF", None, &[whole(b"fmt ", &format), whole(b"data", &samples)]);
-            let heard = heard("many.wav", &bytes);
-            assert_eq!((heard.samples.len(), heard.channels), (200, usize::from(channels)), "mask {mask:#x}");
+            let decoded = decoded("many.wav", &bytes);
+            assert_eq!((decoded.samples.len(), decoded.channels), (200, usize::from(channels)), "mask {mask:#x}");
             let first: f32 = samples
                 .chunks(2)
                 .take(channels.into())
                 .map(|s| f32::from(i16::from_le_bytes([s[0], s[1]])) / 32_768.0)
                 .sum();
-            assert!((heard.samples[0] - first / f32::from(channels)).abs() < 1e-6);
+            assert!((decoded.samples[0] - first / f32::from(channels)).abs() < 1e-6);
         }
     }
 }
@@ -212,9 +213,10 @@ fn every_width_of_pcm_gives_the_same_sound() {
     ] {
         let bytes =
             riff(b"RIFF", None, &[whole(b"fmt ", &fmt(tag, 1, 22_050, bits)), whole(b"data", &encode(tag, bits))]);
-        let heard = heard("width.wav", &bytes);
-        assert_eq!(heard.samples.len(), FRAMES, "{bits} bits");
-        let worst = heard.samples.iter().enumerate().map(|(n, s)| (f64::from(*s) - wide(n)).abs()).fold(0.0, f64::max);
+        let decoded = decoded("width.wav", &bytes);
+        assert_eq!(decoded.samples.len(), FRAMES, "{bits} bits");
+        let worst =
+            decoded.samples.iter().enumerate().map(|(n, s)| (f64::from(*s) - wide(n)).abs()).fold(0.0, f64::max);
         assert!(worst < close, "format {tag}, {bits} bits: {worst}");
     }
 }
@@ -223,9 +225,13 @@ fn every_width_of_pcm_gives_the_same_sound() {
 fn adpcm_is_decoded_to_its_last_partial_block() {
     for name in ["ima.wav", "ms.wav"] {
         let bytes = super::data(name);
-        let heard = heard(name, &bytes);
-        assert!((super::TONE..super::TONE + 2_100).contains(&heard.samples.len()), "{name}: {}", heard.samples.len());
-        assert!(super::fidelity(&heard.samples) > 20.0, "{name}: {} dB", super::fidelity(&heard.samples));
+        let decoded = decoded(name, &bytes);
+        assert!(
+            (super::TONE..super::TONE + 2_100).contains(&decoded.samples.len()),
+            "{name}: {}",
+            decoded.samples.len()
+        );
+        assert!(super::fidelity(&decoded.samples) > 20.0, "{name}: {} dB", super::fidelity(&decoded.samples));
         // Half of the last block: the header still counts it whole, which is a shortage.
         assert!(refusal(name, &bytes[..bytes.len() - 400]).contains("cut short"));
     }
@@ -250,7 +256,7 @@ fn rates_out_of_bounds_are_refused_before_anything_is_allocated() {
     }
     for rate in [1_000, 999_983, 1_000_000] {
         let bytes = riff(b"RIFF", None, &[whole(b"fmt ", &fmt(1, 1, rate, 16)), whole(b"data", &pcm(FRAMES, 1))]);
-        assert_eq!(heard("rate.wav", &bytes).rate, rate);
+        assert_eq!(decoded("rate.wav", &bytes).rate, rate);
     }
     let none = riff(b"RIFF", None, &[whole(b"fmt ", &fmt(1, 0, 8_000, 16)), whole(b"data", &pcm(FRAMES, 1))]);
     assert!(refusal("channels.wav", &none).contains("0 channels"));
@@ -270,5 +276,5 @@ fn encodings_that_are_not_decoded_are_named_with_the_command_that_converts_them(
 fn mp3_in_wav_is_mp3() {
     let mp3 = super::data("bare.mp3");
     let bytes = riff(b"RIFF", None, &[whole(b"fmt ", &fmt(0x55, 1, 16_000, 0)), whole(b"data", &mp3)]);
-    assert_eq!(heard("phone.wav", &bytes).samples, heard("bare.mp3", &mp3).samples);
+    assert_eq!(decoded("phone.wav", &bytes).samples, decoded("bare.mp3", &mp3).samples);
 }

@@ -178,9 +178,9 @@ fn a_task_that_fails_is_told_and_tried_again() {
     fs::write(&clip, b"no sound").unwrap();
     let output = bench.run("sweep table.toml --json");
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
-    let told = lines(&output);
-    assert_eq!(summary(&told), [2, 0, 2, 2]);
-    let reason = tasks(&told, "failed").values().next().unwrap()["note"].as_str().unwrap().to_owned();
+    let printed = lines(&output);
+    assert_eq!(summary(&printed), [2, 0, 2, 2]);
+    let reason = tasks(&printed, "failed").values().next().unwrap()["note"].as_str().unwrap().to_owned();
     assert!(reason.contains("1.wav"), "{reason}");
     let status = bench.json("sweep status table.toml --json");
     assert!(tasks(&status, "failed").values().next().unwrap()["note"].as_str().unwrap().contains("1.wav"));

@@ -37,13 +37,13 @@ fn arrays_are_within_the_clusters_limit_and_nothing_is_submitted_twice() {
     cluster(&bench);
     let output = run(&bench, "sweep table.toml --on slurm --json");
     assert!(output.status.success(), "{}", text(&output));
-    let told = lines(&output);
-    let arrays: Vec<(u64, u64)> = of(&told, "submitted")
+    let printed = lines(&output);
+    let arrays: Vec<(u64, u64)> = of(&printed, "submitted")
         .iter()
         .map(|line| (line["job"].as_u64().unwrap(), line["tasks"].as_u64().unwrap()))
         .collect();
     assert_eq!(arrays, [(100, 3), (101, 1)]);
-    assert_eq!(summary(&told), [4, 0, 0, 4]);
+    assert_eq!(summary(&printed), [4, 0, 0, 4]);
     let script = |n: usize| fs::read_to_string(bench.path("slurm").join(format!("script{n}"))).unwrap();
     assert!(script(0).contains("#SBATCH --array=0-2%2\n") && script(0).contains("#SBATCH --account=lab\n"));
     assert!(script(1).contains("#SBATCH --array=0-0%2\n") && script(1).contains("--dependency=afterany:100\n"));
@@ -58,8 +58,8 @@ fn arrays_are_within_the_clusters_limit_and_nothing_is_submitted_twice() {
     let again = lines(&run(&bench, "sweep table.toml --on slurm --json"));
     assert_eq!(of(&again, "submitted").len(), 1);
     // Cancelled: only arrays that are still in the queue.
-    let told = lines(&run(&bench, "sweep cancel table.toml --json"));
-    assert_eq!(told[0]["queued"], 1);
+    let printed = lines(&run(&bench, "sweep cancel table.toml --json"));
+    assert_eq!(printed[0]["queued"], 1);
     assert_eq!(fs::read_to_string(bench.path("slurm/cancelled")).unwrap(), "101\n");
 }
 

@@ -70,9 +70,9 @@ fn a_sweep_that_was_stopped_or_killed_goes_on_to_the_same_bits() {
     send(&sweep, Signal::SIGINT);
     let output = sweep.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", text(&output));
-    let told = lines(&output);
-    assert_eq!(tasks(&told, "waiting").len(), 1, "{}", text(&output));
-    assert_eq!(summary(&told), [1, 0, 0, 1]);
+    let printed = lines(&output);
+    assert_eq!(tasks(&printed, "waiting").len(), 1, "{}", text(&output));
+    assert_eq!(summary(&printed), [1, 0, 0, 1]);
     let epochs = state(&session(&bench)).epochs.len();
     assert!(epochs < 6, "it was stopped in time");
 
@@ -85,14 +85,14 @@ fn a_sweep_that_was_stopped_or_killed_goes_on_to_the_same_bits() {
     sweep.wait().unwrap();
     until("the child stops by itself", || !in_use(&bench));
 
-    let told = bench.json("sweep table.toml --json");
-    assert_eq!(summary(&told), [1, 1, 0, 1]);
+    let printed = bench.json("sweep table.toml --json");
+    assert_eq!(summary(&printed), [1, 1, 0, 1]);
     let whole = whole(&bench);
     assert_eq!(results(&session(&bench)), results(&whole));
     assert_eq!(bits(&session(&bench)), bits(&whole));
 }
 
-/// A child that is killed is a failure that is told; nothing of it is lost.
+/// A child that is killed is a reported failure; nothing of it is lost.
 #[test]
 fn a_task_that_was_killed_is_told_and_goes_on() {
     let bench = long();
@@ -109,8 +109,8 @@ fn a_task_that_was_killed_is_told_and_goes_on() {
     kill(Pid::from_raw(all[0]), Signal::SIGKILL).unwrap();
     let output = sweep.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
-    let told = lines(&output);
-    assert!(tasks(&told, "failed").values().next().unwrap()["note"].as_str().unwrap().contains("signal 9"));
+    let printed = lines(&output);
+    assert!(tasks(&printed, "failed").values().next().unwrap()["note"].as_str().unwrap().contains("signal 9"));
     assert_eq!(summary(&bench.json("sweep table.toml --json")), [1, 1, 0, 1]);
     assert_eq!(bits(&session(&bench)), bits(&whole(&bench)));
 }
@@ -159,8 +159,8 @@ fn a_sweep_is_cancelled_from_elsewhere() {
     let status = bench.json("sweep status table.toml --json");
     let running = tasks(&status, "running");
     assert!(running.values().next().unwrap()["host"].is_string(), "{status:?}");
-    let told = bench.json("sweep cancel table.toml --json");
-    assert_eq!(told[0]["running"], 1);
+    let printed = bench.json("sweep cancel table.toml --json");
+    assert_eq!(printed[0]["running"], 1);
     let output = sweep.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", text(&output));
     assert!(!bench.path("table-sweep/.sweep/claims").read_dir().unwrap().any(|_| true), "its claim is given back");

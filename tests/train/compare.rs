@@ -10,9 +10,10 @@ use crate::bench::*;
 #[test]
 fn compared_runs_start_alike_and_see_the_same_batches() {
     let bench = Bench::new();
-    let told = bench.json(&format!("compare {SMALL} --epochs 1 --methods aat,full,head --name pair --to c.csv --json"));
-    assert_eq!(told.last().unwrap()["summary"], true);
-    let summaries: Vec<_> = told.iter().filter(|line| line["summary"] == true).collect();
+    let printed =
+        bench.json(&format!("compare {SMALL} --epochs 1 --methods aat,full,head --name pair --to c.csv --json"));
+    assert_eq!(printed.last().unwrap()["summary"], true);
+    let summaries: Vec<_> = printed.iter().filter(|line| line["summary"] == true).collect();
     let methods: Vec<_> = summaries.iter().map(|line| line["method"].as_str().unwrap()).collect();
     assert_eq!(methods, ["aat", "full", "head"]);
     let trainable: Vec<_> = summaries.iter().map(|line| line["trainable"].as_u64().unwrap()).collect();
@@ -25,7 +26,7 @@ fn compared_runs_start_alike_and_see_the_same_batches() {
     assert!((first(&states[0]) - first(&states[2])).abs() < 1e-5);
     assert_eq!(states[1].config.as_ref().unwrap().paired_with.as_deref(), Some("pair-aat"));
 
-    let rows: Vec<_> = told.iter().filter(|line| line["aggregate"] == true).collect();
+    let rows: Vec<_> = printed.iter().filter(|line| line["aggregate"] == true).collect();
     assert_eq!(rows.len(), 3);
     assert!(rows[0]["last_difference"].is_null());
     let difference = &rows[1]["last_difference"];
@@ -44,19 +45,19 @@ fn every_fold_in_one_command() {
     let line = format!(
         "compare {small} --epochs 1 --methods aat-m,head,lora,bitfit --folds all --export c.csv --export c.png"
     );
-    let told = bench.json(&format!("{line} --json"));
-    let summaries: Vec<_> = told.iter().filter(|line| line["summary"] == true).map(|line| &line["fold"]).collect();
+    let printed = bench.json(&format!("{line} --json"));
+    let summaries: Vec<_> = printed.iter().filter(|line| line["summary"] == true).map(|line| &line["fold"]).collect();
     assert_eq!(summaries, [1, 1, 1, 1, 2, 2, 2, 2]);
-    let row = told.iter().find(|line| line["aggregate"] == true).unwrap();
+    let row = printed.iter().find(|line| line["aggregate"] == true).unwrap();
     assert_eq!(row["folds"], serde_json::json!([1, 2]));
     assert!(row["last"]["std"].is_number() && row["best"]["mean"].is_number() && row["share"].is_number());
     assert!(fs::read(bench.path("c.png")).unwrap().starts_with(b"\x89PNG"));
 
-    // The same command again trains nothing, and tells the same; people read it as a table.
+    // The same command again trains nothing, and prints the same; people read it as a table.
     let again = bench.json(&format!("{line} --json"));
     assert_eq!((of(&again, "reused").len(), of(&again, "started").len()), (8, 0));
-    let rows = |told: &[Value]| told.iter().filter(|line| line["aggregate"] == true).cloned().collect::<Vec<_>>();
-    assert_eq!(rows(&again), rows(&told));
+    let rows = |printed: &[Value]| printed.iter().filter(|line| line["aggregate"] == true).cloned().collect::<Vec<_>>();
+    assert_eq!(rows(&again), rows(&printed));
     let table = text(&bench.run(&line));
     let row = table.lines().find(|line| line.starts_with("lora ")).unwrap();
     assert!(row.contains('±') && row.contains('%') && row.contains('['), "{table}");
@@ -95,14 +96,14 @@ fn a_comparison_goes_on_where_it_was_killed() {
     child.kill().unwrap();
     child.wait().unwrap();
 
-    let told = bench.json(&line("broken"));
-    assert_eq!(of(&told, "reused").len(), 3, "the first fold is complete");
-    assert!(!of(&told, "resumed").is_empty());
-    let rows = |told: &[Value]| -> Vec<Value> {
-        let rows = told.iter().filter(|line| line["aggregate"] == true);
+    let printed = bench.json(&line("broken"));
+    assert_eq!(of(&printed, "reused").len(), 3, "the first fold is complete");
+    assert!(!of(&printed, "resumed").is_empty());
+    let rows = |printed: &[Value]| -> Vec<Value> {
+        let rows = printed.iter().filter(|line| line["aggregate"] == true);
         rows.map(|row| serde_json::json!([row["method"], row["best"], row["last"], row["last_difference"]])).collect()
     };
-    assert_eq!(rows(&told), rows(&whole));
+    assert_eq!(rows(&printed), rows(&whole));
     // Two comparisons of six runs; one more, if the kill came before its first checkpoint.
     let listed = bench.json("sessions list --json");
     assert_eq!(listed.iter().filter(|row| row["status"] == "finished").count(), 12, "nothing was trained twice");

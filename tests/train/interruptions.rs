@@ -29,7 +29,7 @@ fn stopped_and_killed_runs_end_with_the_bits_of_one_never_interrupted() {
     assert_eq!(of(&lines(&output), "stopped").len(), 1);
     assert!(state(&folder).step() < 12);
 
-    // Killed without a word, steps after a checkpoint; the log torn as by a power cut.
+    // Killed with SIGKILL, steps after a checkpoint; the log torn as by a power cut.
     let mut child = bench.start("resume broken --json");
     wait_until(&folder, &mut child, |state| {
         state.checkpoint.as_ref().is_some_and(|(at, _)| state.epochs.len() >= 2 && state.step() > *at)
@@ -43,9 +43,9 @@ fn stopped_and_killed_runs_end_with_the_bits_of_one_never_interrupted() {
     let broken = listed.iter().find(|row| row["session"] == "broken").unwrap();
     assert_eq!(broken["status"], "interrupted");
 
-    let told = bench.json("resume last --json");
-    assert_eq!(of(&told, "resumed").len(), 1);
-    assert!(of(&told, "epoch").len() < 4, "what the log held already is not told again");
+    let printed = bench.json("resume last --json");
+    assert_eq!(of(&printed, "resumed").len(), 1);
+    assert!(of(&printed, "epoch").len() < 4, "what the log held already is not reported again");
     assert_eq!(results(&folder), results(&bench.session("whole")));
     assert_eq!(bits(&folder), bits(&bench.session("whole")));
     assert_eq!(fs::read_dir(&folder).unwrap().filter(is_checkpoint).count(), 2);
@@ -86,7 +86,7 @@ fn a_disk_without_room_and_a_checkpoint_cut_short_lose_nothing_that_was_good() {
     let said = text(&limited);
     assert_eq!(limited.status.code(), Some(1), "{said}");
     assert!(said.contains("checkpoint-") && said.contains("make room"), "{said}");
-    assert!(!of(&lines(&limited), "warning").is_empty(), "each failed checkpoint is told: {said}");
+    assert!(!of(&lines(&limited), "warning").is_empty(), "each failed checkpoint is reported: {said}");
     assert!(!of(&lines(&limited), "epoch").is_empty(), "training went on: {said}");
     assert_eq!(names(), before);
     assert_eq!(bits(&folder), good);
@@ -97,10 +97,10 @@ fn a_disk_without_room_and_a_checkpoint_cut_short_lose_nothing_that_was_good() {
     fs::copy(&newest, &older).unwrap();
     let bytes = fs::read(&newest).unwrap();
     fs::write(&newest, &bytes[..bytes.len() / 2]).unwrap();
-    let told = bench.json("resume full --json");
-    let warning = of(&told, "warning")[0]["message"].as_str().unwrap();
+    let printed = bench.json("resume full --json");
+    let warning = of(&printed, "warning")[0]["message"].as_str().unwrap();
     assert!(warning.contains("cut short") && warning.contains(&*before.last().unwrap().to_string_lossy()), "{warning}");
-    assert_eq!(told.last().unwrap()["summary"], true);
+    assert_eq!(printed.last().unwrap()["summary"], true);
 }
 
 /// What is printed decides nothing: a reader that leaves, or a full disk behind it, is named once and training ends as it

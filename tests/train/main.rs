@@ -26,16 +26,16 @@ use bench::*;
 #[test]
 fn a_session_from_its_first_epoch_to_its_removal() {
     let bench = Bench::new();
-    let told = bench.json(&format!("train {SMALL} --epochs 2 --name tones --json"));
-    assert_eq!(of(&told, "started").len(), 1);
-    let epochs = of(&told, "epoch");
+    let printed = bench.json(&format!("train {SMALL} --epochs 2 --name tones --json"));
+    assert_eq!(of(&printed, "started").len(), 1);
+    let epochs = of(&printed, "epoch");
     assert_eq!(epochs.len(), 2);
     for key in
         ["session", "method", "epoch", "train_loss", "val_loss", "metric", "value", "seconds", "data_seconds", "lr"]
     {
         assert!(!epochs[1][key].is_null(), "{key}");
     }
-    let summary = told.last().unwrap();
+    let summary = printed.last().unwrap();
     assert_eq!((summary["summary"].as_bool(), summary["method"].as_str()), (Some(true), Some("aat")));
     assert!(summary["best"]["value"].as_f64().unwrap() >= summary["last"]["value"].as_f64().unwrap());
     assert!(summary["trainable"].as_u64().unwrap() > 100_000 && summary["epoch_seconds"].as_f64().unwrap() > 0.0);
@@ -80,9 +80,9 @@ fn a_recipe_ends_early_when_its_patience_is_over() {
     let bench = Bench::new();
     fs::write(bench.path("patient.toml"), "patience = 2\nclip_norm = 0.5\n").unwrap();
     let small = SMALL.replace("3e-4", "1e-30");
-    let told = bench.json(&format!("train {small} --method head --epochs 9 --recipe patient.toml --json"));
-    assert_eq!(of(&told, "epoch").len(), 3);
-    assert!(of(&told, "warning")[0]["message"].as_str().unwrap().contains("2 epochs without a better metric"));
+    let printed = bench.json(&format!("train {small} --method head --epochs 9 --recipe patient.toml --json"));
+    assert_eq!(of(&printed, "epoch").len(), 3);
+    assert!(of(&printed, "warning")[0]["message"].as_str().unwrap().contains("2 epochs without a better metric"));
 }
 
 /// Averaged weights are the mean of the last epochs', are evaluated by their own name, and survive a stop to the bit.
@@ -130,8 +130,8 @@ fn the_last_epochs_weights_are_averaged_and_resumed_exactly() {
 fn a_shortened_run_ends_low() {
     let bench = Bench::new();
     fs::write(bench.path("short.toml"), "base = \"few\"\n[schedule]\nwarmup_steps = 5\n").unwrap();
-    let told = bench.json(&format!("train {SMALL} --recipe short.toml --epochs 2 --name short --json"));
-    let rates: Vec<f64> = of(&told, "epoch").iter().map(|epoch| epoch["lr"].as_f64().unwrap()).collect();
+    let printed = bench.json(&format!("train {SMALL} --recipe short.toml --epochs 2 --name short --json"));
+    let rates: Vec<f64> = of(&printed, "epoch").iter().map(|epoch| epoch["lr"].as_f64().unwrap()).collect();
     // Ten epochs of `few`: 0.65 of the rate at the end of the fifth, its sixth power at the end.
     let near = |(rate, expected): (&f64, f64)| (rate - expected).abs() < 1e-12;
     assert!(rates.iter().zip([3e-4 * 0.65, 3e-4 * 0.65f64.powi(6)]).all(near), "{rates:?}");

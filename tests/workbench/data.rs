@@ -38,7 +38,7 @@ fn data_is_chosen_with_the_mouse_checked_and_remembered() {
     assert!(text.contains("13 clips in 2 classes") && text.contains("broken.wav"), "{text}");
     // The problem leads to its clip, and the other clips are still there to be looked at.
     click(&mut bench, "hush/broken.wav");
-    bench.wait_for("why it cannot be heard", |text| text.contains("give a sound file"));
+    bench.wait_for("why it cannot be played", |text| text.contains("give a sound file"));
     bench.press("o");
     bench.press(":theme light\r");
     bench.press(":mouse off\r");
@@ -61,7 +61,7 @@ fn data_is_chosen_with_the_mouse_checked_and_remembered() {
 }
 
 #[test]
-fn keys_of_a_file_work_and_its_conflicts_are_told() {
+fn keys_of_a_file_work_and_its_conflicts_are_reported() {
     let home = tempfile::tempdir().unwrap();
     let config = home.path().join("config/aat-tui");
     fs::create_dir_all(&config).unwrap();

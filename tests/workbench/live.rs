@@ -10,7 +10,7 @@ const SECONDS: f64 = 30.0;
 /// How long a class is recorded.
 const RECORDED: Duration = Duration::from_secs(7);
 
-/// Sounds that even a backbone of random weights tells apart.
+/// Sounds that even a backbone of random weights distinguishes.
 const SOUNDS: [&str; 3] = ["background", "hiss", "whistle"];
 
 /// The row of the screen with these words.
@@ -109,8 +109,8 @@ fn a_lesson_is_recorded_learned_and_recognised_then_bookmarked_and_turned() {
     bench.press("w");
     bench.wait_for("the desk to be saved", |text| text.contains("saved with"));
     let session = crate::pty::session_names(&bench.sessions()).pop().unwrap();
-    let told = Workbench::run_in(bench.home(), &format!("eval {session} --gains saved"));
-    assert!(told.contains("accuracy"), "{told}");
+    let printed = Workbench::run_in(bench.home(), &format!("eval {session} --gains saved"));
+    assert!(printed.contains("accuracy"), "{printed}");
     bench.press("0");
     bench.wait_for("the desk as it was", |text| text.contains("as trained"));
 

@@ -57,7 +57,7 @@ fn ctrl_z_gives_the_terminal_to_the_shell_and_fg_takes_it_again() {
         bench.press("fg\r");
         bench.wait_for("the workbench again", |text| text.contains("Sessions") && text.contains("Train"));
         bench.press("2");
-        bench.wait_for("keys to be heard", |text| text.to_lowercase().contains("adapter"));
+        bench.wait_for("keys to work", |text| text.to_lowercase().contains("adapter"));
     }
     bench.press("q");
     bench.wait_for("the shell", |text| !text.contains("Sessions"));

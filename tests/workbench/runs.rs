@@ -12,7 +12,7 @@ const SIZE: (u16, u16) = (120, 40);
 /// Epochs of every run here: more than any of them comes to.
 const EPOCHS: usize = 60;
 
-/// What `sessions show` tells of the only session.
+/// What `sessions show` prints of the only session.
 struct OnDisk {
     /// Steps done.
     steps: u64,
@@ -23,8 +23,8 @@ struct OnDisk {
 fn shown_on_disk(bench: &Workbench) -> OnDisk {
     let names = session_names(&bench.sessions());
     assert_eq!(names.len(), 1, "one run, one session: {names:?}");
-    let told = Workbench::run_in(bench.home(), &format!("sessions show {} --json", names[0]));
-    let whole: Value = serde_json::from_str(&told).unwrap();
+    let printed = Workbench::run_in(bench.home(), &format!("sessions show {} --json", names[0]));
+    let whole: Value = serde_json::from_str(&printed).unwrap();
     let epoch =
         |record: &Value| (record["step"].as_u64().unwrap(), format!("{:.3}", record["value"].as_f64().unwrap()));
     OnDisk {

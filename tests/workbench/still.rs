@@ -36,7 +36,7 @@ fn epochs_on_disk(bench: &Workbench) -> usize {
     log.matches("\"event\":\"epoch\"").count()
 }
 
-/// Resident memory of the process, in bytes; nothing where the system does not tell.
+/// Resident memory of the process, in bytes; nothing where the system does not report it.
 fn resident(bench: &Workbench) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{}/status", bench.pid())).ok()?;
     let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
@@ -75,8 +75,8 @@ fn it_leaves_when_told_though_the_terminal_stands_still() {
     while_it_stands_still(&bench, || epochs_on_disk(&bench) >= before + 4);
     let pid = nix::unistd::Pid::from_raw(bench.pid().try_into().unwrap());
     let still = bench.stand_still();
-    let told = epochs_on_disk(&bench);
-    while epochs_on_disk(&bench) < told + 4 {
+    let printed = epochs_on_disk(&bench);
+    while epochs_on_disk(&bench) < printed + 4 {
         thread::sleep(Duration::from_millis(50));
     }
     nix::sys::signal::kill(pid, Signal::SIGTERM).unwrap();

@@ -134,7 +134,7 @@ fn is_trained_set(
         Ok(ClipList::of(dataset, &dataset.divide(config.fold, config.seed)?, progress)?)
     };
     match (&args.data, &config.dataset) {
-        // Without a word it is the session's own, and another one in its place is refused.
+        // Without --data it is the session's own, and another one in its place is refused.
         (None, Some(_)) => {
             same_clips(config, &clips_of(progress)?, folder)?;
             Ok(true)

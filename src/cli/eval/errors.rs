@@ -2,10 +2,7 @@
 
 use std::path::Path;
 
-use super::{
-    super::{CliError, output::column},
-    Report,
-};
+use super::super::{CliError, output::column};
 use crate::{
     data::{Dataset, Loss},
     findings::{self, ClipRow, Order, Reliability},
@@ -33,13 +30,12 @@ pub(super) fn write(path: &Path, rows: &[ClipRow]) -> Result<String, CliError> {
     Ok(format!("written: {} ({} clips, {wrong} answered wrongly)", path.display(), rows.len()))
 }
 
-/// Which classes are taken for which.
-pub(super) fn confusion(report: &Report) -> Vec<String> {
-    let names: Vec<&str> = report.per_class.iter().map(|class| class.report.label.as_str()).collect();
-    let total = |class: usize| report.confusion.get(class).map_or(0, |row| row.iter().sum::<usize>());
+/// Which of these classes are taken for which: clips by class held (rows) and class answered (columns).
+pub(super) fn confusion(names: &[&str], counts: &[Vec<usize>]) -> Vec<String> {
+    let total = |class: usize| counts.get(class).map_or(0, |row| row.iter().sum::<usize>());
     if names.len() > MATRIX {
         let mut confused: Vec<(usize, usize, usize)> = Vec::new();
-        for (class, row) in report.confusion.iter().enumerate() {
+        for (class, row) in counts.iter().enumerate() {
             let others = row.iter().enumerate().filter(|(answer, count)| *answer != class && **count > 0);
             confused.extend(others.map(|(answer, count)| (*count, class, answer)));
         }
@@ -56,13 +52,13 @@ pub(super) fn confusion(report: &Report) -> Vec<String> {
         return [String::new(), head].into_iter().chain(confused.iter().take(LISTED).map(line)).collect();
     }
     let cell = |count: usize| if count == 0 { ".".to_owned() } else { count.to_string() };
-    let widest = report.confusion.iter().flatten().map(|count| count.to_string().len()).max().unwrap_or(1).max(2) + 1;
+    let widest = counts.iter().flatten().map(|count| count.to_string().len()).max().unwrap_or(1).max(2) + 1;
     let numbers: String = (1..=names.len()).map(|number| format!("{number:>widest$}")).collect();
     let head = format!("{}{numbers}", column("confusion: label down, answer across", 40));
     let row = |(class, name): (usize, &&str)| {
-        let counts = report.confusion.get(class).into_iter().flatten();
-        let counts: String = counts.map(|count| format!("{:>widest$}", cell(*count))).collect();
-        format!("{:>3} {}{counts}", class + 1, column(name, 36))
+        let cells = counts.get(class).into_iter().flatten();
+        let cells: String = cells.map(|count| format!("{:>widest$}", cell(*count))).collect();
+        format!("{:>3} {}{cells}", class + 1, column(name, 36))
     };
     [String::new(), head].into_iter().chain(names.iter().enumerate().map(row)).collect()
 }

@@ -2,7 +2,12 @@
 
 use unicode_width::UnicodeWidthStr;
 
-use super::{super::output::column, Apart, Report, errors, thresholds, thresholds::Goal};
+use super::{
+    super::output::column,
+    errors,
+    figures::{Apart, Report},
+    thresholds::{self, Goal},
+};
 use crate::{
     printable::printable,
     train::{ClassReport, Interval},
@@ -36,7 +41,8 @@ pub(super) fn lines(report: &Report, goal: Goal) -> Vec<String> {
             .map_or_else(String::new, |Interval { low, high }| format!("   {low:.3} to {high:.3}"));
         format!("{}{clips:>10}{}{interval}", column(label, cells), values.concat())
     }));
-    lines.extend(errors::confusion(report));
+    let names: Vec<&str> = report.per_class.iter().map(|class| class.report.label.as_str()).collect();
+    lines.extend(errors::confusion(&names, &report.confusion));
     lines.extend(errors::reliability(&report.reliability));
     lines.extend(errors::worst(&report.worst));
     if !report.chosen.is_empty() {

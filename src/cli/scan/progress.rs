@@ -37,7 +37,7 @@ struct Searching {
     found: usize,
 }
 
-/// Tells how far a scan is.
+/// Prints how far a scan is.
 pub(super) struct Meter {
     json: bool,
     bar: Option<ProgressBar>,

@@ -258,7 +258,7 @@ fn write(
         if kind == ADAPTER { (ADAPTER_TENSORS, ADAPTER_CARD) } else { (MODEL_TENSORS, MODEL_CARD) };
     let (specs, vars): (Vec<_>, Vec<_>) = store.iter().filter(|(spec, _)| wanted(spec)).unzip();
     let table = safetensors::table(specs);
-    // A backbone is a model to whoever reads it.
+    // Its reader calls a backbone a model.
     let (kind, dtype) = if kind == BACKBONE { (MODEL, Dtype::F16) } else { (kind, Dtype::F32) };
     safetensors::write_as(dtype, &folder.join(tensors), &[(KEY, kind)], &table, |i| {
         Ok(vars[i].flatten_all()?.to_dtype(candle_core::DType::F32)?.to_vec1()?)

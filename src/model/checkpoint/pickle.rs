@@ -400,7 +400,7 @@ impl Machine<'_> {
     }
 
     fn pop(&mut self) -> Step<Value> {
-        // What is under an open mark belongs to whoever closes it.
+        // What is under an open mark belongs to the operation that closes it.
         let floor = self.marks.last().copied().unwrap_or(0);
         if self.stack.len() <= floor { Err(EMPTY.into()) } else { self.stack.pop().ok_or_else(|| EMPTY.into()) }
     }

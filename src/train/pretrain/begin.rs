@@ -257,7 +257,7 @@ pub(in crate::train) fn resume(lock: Lock, folder: &Path, journal: &mut Journal)
     })
 }
 
-/// The initial backbone. Random position embeddings tell a new backbone too little about a patch's position; sinusoids
+/// The initial backbone. Random position embeddings contain too little about a patch's position; sinusoids
 /// do from the first step.
 fn open(model: &str, frames: usize, classes: usize, seed: u64, device: &Device) -> Result<model::Opened, TrainError> {
     let mut opened = model::open(&model::Request {

@@ -51,7 +51,7 @@ pub(super) fn check(inbox: &Inbox, ticket: Ticket, view: &DataView, stop: &Atomi
     let checked = data::check_reading(view.reading.clone(), &view.spec, &mut watch);
     let message = match checked {
         Ok(report) => Message::DataChecked(ticket, Ok(report.problems)),
-        // Whoever asked for the stop knows.
+        // A stop that was requested needs no message.
         Err(DataError::Cancelled) => return,
         Err(error) => Message::DataChecked(ticket, Err(error.to_string())),
     };

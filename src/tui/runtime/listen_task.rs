@@ -114,10 +114,10 @@ impl ListenTask {
             .map_err(|error| format!("listening could not begin: {error}"))?;
         let pipeline = Arc::new(pipeline);
         *self.0.pipeline.lock().unwrap_or_else(PoisonError::into_inner) = Some(pipeline.clone());
-        let mut told = false;
+        let mut sent = false;
         while let Some(events) = pipeline.events().wait(PATIENCE) {
             if let Some(overview) = control.overview().filter(|_| file.is_some()) {
-                let overview = (!std::mem::replace(&mut told, true)).then_some(overview);
+                let overview = (!std::mem::replace(&mut sent, true)).then_some(overview);
                 let _ = inbox.send(Message::LiveFile(*ticket, overview, control.position_s()));
             }
             for event in events {

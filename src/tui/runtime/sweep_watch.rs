@@ -43,7 +43,7 @@ impl SweepWatch {
             let mut last: Option<String> = None;
             while !over.load(Ordering::Relaxed) {
                 let mut send = |read: Result<Arc<Snapshot>, String>| {
-                    // The same problem is told once.
+                    // The same problem is reported once.
                     let problem = read.as_ref().err().cloned();
                     let again = problem.is_some() && problem == last;
                     last = problem;

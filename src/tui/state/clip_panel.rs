@@ -149,7 +149,7 @@ impl ClipPanel {
         self.sound.as_ref()?.as_ref().ok()
     }
 
-    /// Whether it is heard, or is about to be.
+    /// Whether it plays, or is about to.
     pub fn is_playing(&self) -> bool {
         let playing =
             |played: &Played| matches!(played.status.state, playback::State::Opening | playback::State::Playing);
@@ -173,7 +173,7 @@ impl ClipPanel {
         self.loaded().map_or(1.0, |loaded| loaded.share_of(cut))
     }
 
-    /// Where the playhead is, seconds from the clip's beginning; `None` while nothing is heard.
+    /// Where the playhead is, seconds from the clip's beginning; `None` while nothing plays.
     pub fn playhead_s(&self) -> Option<f64> {
         let played = self.played.as_ref().filter(|_| self.is_playing())?;
         let loaded = self.loaded()?;
@@ -204,7 +204,7 @@ impl ClipPanel {
         self.quieter = (i32::from(self.quieter) - steps).clamp(0, VOLUMES as i32) as u8;
     }
 
-    /// Why its sound cannot be heard.
+    /// Why its sound cannot be played.
     pub fn playback_problem(&self) -> Option<String> {
         match &self.played.as_ref()?.status.state {
             playback::State::Failed(error) => Some(error.to_string()),

@@ -36,7 +36,7 @@ pub struct Listening {
     pub file: Option<PathBuf>,
     /// All of that file, once it was read.
     pub overview: Option<Arc<FileOverview>>,
-    /// Seconds from its beginning to what is heard.
+    /// The playhead: seconds from its beginning.
     pub position_s: f64,
     /// The panel beneath the sound.
     pub panel: LivePanel,
@@ -79,7 +79,7 @@ impl Listening {
             _ => {}
         }
         self.state.apply(event);
-        // Whoever stopped it knows why there is no sound.
+        // It was stopped on request: no sound is no problem.
         if self.stopping && matches!(self.state.status, LiveStatus::Failed(_)) {
             self.state.status = if self.state.frame_count > 0 { LiveStatus::Ended } else { LiveStatus::Idle };
         }

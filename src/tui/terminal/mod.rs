@@ -1,7 +1,7 @@
 //! The terminal while the workbench uses it: raw mode, the alternate screen, standard error in the log.
 //!
 //! It is restored when the guard is dropped, and before a panic of the drawing thread is printed. A panic in any other
-//! thread goes to the log: the screen stays intact, and whoever waits for that thread reports it. A terminal that does
+//! thread goes to the log: the screen stays intact, and the code that waits for that thread reports it. A terminal that does
 //! not read delays none of this by more than a moment.
 
 pub mod capabilities;
@@ -103,7 +103,7 @@ pub fn reenter(screen: &mut Screen) -> io::Result<()> {
     restore();
     OURS.store(true, Ordering::SeqCst);
     enter()?;
-    // As after a change of size: `clear` would query the cursor's position, and the reply would go to whoever reads the
+    // As after a change of size: `clear` would query the cursor's position, and the reply would go to the thread that reads the
     // keys.
     let size = screen.size()?;
     screen.resize(Rect::new(0, 0, size.width, size.height))

@@ -8,7 +8,7 @@ use std::{
 
 use ratatui::{Terminal, TerminalOptions, Viewport, backend::CrosstermBackend, layout::Rect};
 
-use super::{data_fixture, findings, fixture};
+use super::{data_fixture, findings, fixture, sweep_fixture};
 use crate::tui::{
     input::action::{Action, Move, Screen},
     runtime::frame::Frames,
@@ -121,5 +121,5 @@ pub fn stages(size: (u16, u16), graphics: Graphics) -> io::Result<Vec<Stage>> {
     let others = others.map(|screen| stage(screen.name(), of_screen(screen)));
     let data = CLIPS.map(|(clips, name)| stage(name, of_data(clips)));
     let judged = [stage("Results, 2,000 clips", of_results(2_000)), stage("Review", of_review())];
-    others.chain(data).chain(judged).chain([stage("Sweep", fixture::watching(size, 100))]).collect()
+    others.chain(data).chain(judged).chain([stage("Sweep", sweep_fixture::watching(size, 100))]).collect()
 }

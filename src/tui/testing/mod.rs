@@ -6,3 +6,4 @@ pub mod findings;
 pub mod fixture;
 #[cfg(test)]
 mod snapshots;
+pub mod sweep_fixture;

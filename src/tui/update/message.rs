@@ -57,7 +57,7 @@ pub enum Message {
     Shape(Ticket, Result<Box<ModelConfig>, String>),
     /// An event of the live pipeline.
     Live(Ticket, LiveEvent),
-    /// The file that is listened to: all of it, once, and the seconds from its beginning to what is heard.
+    /// The file that is listened to: all of it, once, and the playhead, in seconds from its beginning.
     LiveFile(Ticket, Option<Arc<FileOverview>>, f64),
     /// A key was released, where the terminal reports that.
     Released(crossterm::event::KeyEvent),

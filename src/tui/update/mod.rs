@@ -49,7 +49,7 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
     let before = app.screen;
     let mut effects = handle(app, message);
     if app.screen != before {
-        // What plays on one screen is not heard on another.
+        // A clip of one screen does not play on another.
         let after = app.screen;
         app.screen = before;
         let silenced: Vec<Effect> = app.clip_panel_mut().map(clips::silence).unwrap_or_default();

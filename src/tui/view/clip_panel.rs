@@ -179,7 +179,7 @@ fn time_axis(app: &App, panel: &ClipPanel, loaded: &Loaded, seconds: f64, row: R
     }
 }
 
-/// `▶ 1.20 s   loop   vol 70 %`, or why nothing is heard.
+/// `▶ 1.20 s   loop   vol 70 %`, or why nothing plays.
 fn state(app: &App, panel: &ClipPanel, seconds: f64, row: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     if let Some(problem) = panel.playback_problem() {

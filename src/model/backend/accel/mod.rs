@@ -72,7 +72,7 @@ impl Accel {
     }
 }
 
-/// Tells the device how exact products of single precision have to be in the passes that follow.
+/// Sets how exact on the device products of single precision have to be in the passes that follow.
 fn products_on(device: &Device, precision: Precision) {
     if device.is_cuda() {
         // For the whole process, since candle has it so; engines of both kinds seldom meet in one.

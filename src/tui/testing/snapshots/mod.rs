@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
-use super::fixture;
+use super::{fixture, sweep_fixture};
 use crate::{
     live::{Lesson, LiveEvent, Prediction},
     model::Method,
@@ -198,12 +198,12 @@ fn sweeps() {
         app
     });
     both_sizes("sweep", |size| {
-        let mut app = fixture::watching(size, 3);
+        let mut app = sweep_fixture::watching(size, 3);
         act(&mut app, [Move::Down, Move::Down].map(Action::Move));
         app
     });
     both_sizes("sweep_failed_only", |size| {
-        let mut app = fixture::watching(size, 30);
+        let mut app = sweep_fixture::watching(size, 30);
         act(&mut app, [Action::NextFilter, Action::NextFilter]);
         app
     });
@@ -212,7 +212,7 @@ fn sweeps() {
 /// Enter opens the session of the task under the cursor; one that has not begun is said to have none; Esc goes back.
 #[test]
 fn a_task_of_a_sweep_is_opened_as_any_session() {
-    let mut app = fixture::watching(LARGE, 3);
+    let mut app = sweep_fixture::watching(LARGE, 3);
     let effects = update(&mut app, Message::Do(Action::OpenSession));
     let [Effect::Open(_, path)] = effects.as_slice() else { unreachable!("{effects:?}") };
     let name = path.file_name().unwrap().to_string_lossy().into_owned();
@@ -223,7 +223,7 @@ fn a_task_of_a_sweep_is_opened_as_any_session() {
     let effects = update(&mut app, Message::Do(Action::LeaveSweep));
     assert!(app.sweep.is_none() && effects.contains(&Effect::LeaveSweep) && effects.contains(&Effect::List));
     // A late reading of the sweep that was left changes nothing.
-    let before = fixture::watching(LARGE, 1).sweep.unwrap();
+    let before = sweep_fixture::watching(LARGE, 1).sweep.unwrap();
     update(&mut app, Message::Sweep(before.ticket, Ok(before.snapshot.unwrap())));
     assert!(app.sweep.is_none());
 }
@@ -295,7 +295,7 @@ fn a_frame_never_panics_at_any_size() {
             update(&mut app, Message::Sessions(Ok(fixture::listings())));
             act(&mut app, [Action::Freeze, Action::Help]);
             frame(&app);
-            frame(&fixture::watching((width, height), 7));
+            frame(&sweep_fixture::watching((width, height), 7));
             if screen == Screen::Scan {
                 super::data_fixture::scanning(&mut app);
                 act(&mut app, [Action::Cancel, Action::Threshold(-3), Action::Choose]);

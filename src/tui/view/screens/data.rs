@@ -130,7 +130,7 @@ fn border(app: &App, part: Part) -> Style {
     if app.data.part == part { app.theme().accent() } else { app.theme().border() }
 }
 
-/// The style and the glyph of a part of the data, so that the three are told apart without colours.
+/// The style and the glyph of a part of the data, so that the three differ without colours.
 fn of_split(split: Split, theme: &Theme) -> (&'static str, Style) {
     match split {
         Split::Train => ("█", theme.accent()),

@@ -83,7 +83,7 @@ pub(super) fn draw(app: &App, found: &SessionFindings, area: Rect, buffer: &mut 
             line.push_span(Span::styled(format!("{} ", other.marker()), theme.side(other)));
             line.push_span(Span::styled(format!("{sign}  "), style));
         }
-        // The end of a name tells clips apart better than its beginning.
+        // Names of clips differ at their ends more than at their beginnings.
         if names > 0 {
             line.push_span(Span::styled(tail(&found.kept.name(row), names), theme.dim()));
         }
