@@ -4,15 +4,9 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::{
-    CliError, Output,
-    comparison::{self, Member},
-    file,
-    grouping::groups,
-    run_args::Place,
-};
+use super::{CliError, Output, comparison_report as report, file, run_args::Place};
 use crate::{
-    clock,
+    clock, comparison,
     digits::thousands,
     model::Method,
     plot::{self, ChartView, Run, Side},
@@ -250,26 +244,10 @@ fn show(info: &SessionInfo, output: &mut Output) -> Result<(), CliError> {
 
 /// The results of several complete sessions, each configuration over its folds.
 fn compare(sessions: &[String], store: &Store, to: &std::path::Path) -> Result<(), CliError> {
-    comparison::check_name(to)?;
-    let mut runs: Vec<Member> = Vec::new();
-    for given in sessions {
-        let folder = store.find(given)?;
-        let state = session::outline(&folder)?;
-        if state.status != Status::Finished || state.config.is_none() {
-            return Err(CliError::Failed(format!("{given} is not complete: aat-tui resume {given} finishes it")));
-        }
-        let run = Member { folder, state };
-        if let Some(other) = runs.first().filter(|first| first.measured() != run.measured()) {
-            let [one, two] = [other, &run].map(Member::measured_in_words);
-            return Err(CliError::Failed(format!(
-                "{} has {one} and {given} has {two}: only sessions of one data set and metric can be compared",
-                sessions[0]
-            )));
-        }
-        runs.push(run);
-    }
-    let entries = groups(runs)?;
-    comparison::write(to, &comparison::rows(&entries), &comparison::about(&entries))
+    report::check_name(to)?;
+    let folders = sessions.iter().map(|given| store.find(given)).collect::<Result<Vec<_>, _>>()?;
+    let entries = comparison::groups(comparison::members(folders)?)?;
+    report::write(to, &comparison::rows(&entries), &comparison::about(&entries))
 }
 
 fn export(folder: &std::path::Path, to: &std::path::Path) -> Result<(), CliError> {
