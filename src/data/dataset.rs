@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     FileCount,
-    corrections::{CorrectionsFile, CorrectionsRecord, Decision},
+    corrections::{CorrectionsFile, CorrectionsPlace, CorrectionsRecord, Decision},
     marks::Marked,
 };
 
@@ -138,6 +138,8 @@ pub struct Item {
 pub struct Corrections {
     /// Their file, which may not exist yet.
     pub file: CorrectionsFile,
+    /// Where that file was, or would be made, when the data set was opened.
+    pub place: Option<CorrectionsPlace>,
     /// The lines that were applied, and their digest.
     pub record: CorrectionsRecord,
     /// Labels of clips as the data set's own files say them, where they are another now, by the clip's index.

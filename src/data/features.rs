@@ -41,6 +41,13 @@ pub struct FeatureSet {
     derived: Kept<LogMel>,
 }
 
+/// A derived table that has to be computed.
+#[derive(Debug)]
+pub struct MissingTable {
+    item: usize,
+    key: Option<cache::Key>,
+}
+
 impl FeatureSet {
     /// A set that has computed nothing yet. Clips are kept up to `frames` frames.
     pub fn new(dataset: Arc<Dataset>, front_end: FrontEnd, frames: usize) -> Self {
@@ -255,8 +262,23 @@ impl FeatureSet {
         name: &str,
         compute: &dyn Fn(&[f32]) -> Result<LogMel, DataError>,
     ) -> Result<Arc<LogMel>, DataError> {
+        match self.kept_derived(item, name)? {
+            Ok(table) => Ok(table),
+            Err(missing) => {
+                let table = compute(&self.load_sound(item)?)?;
+                Ok(self.keep_derived(missing, table))
+            }
+        }
+    }
+
+    /// The same without computing it, so that those of several clips can be computed together: what is missing goes to
+    /// [`keep_derived`](Self::keep_derived).
+    ///
+    /// # Errors
+    /// When the clip's file cannot be read.
+    pub fn kept_derived(&self, item: usize, name: &str) -> Result<Result<Arc<LogMel>, MissingTable>, DataError> {
         if let Some(table) = self.derived.get(item) {
-            return Ok(table);
+            return Ok(Ok(table));
         }
         let key = match (self.dataset.items.get(item).map(|item| &item.source), &self.cache) {
             (Some(Source::File(path)), Some(_)) => {
@@ -271,18 +293,23 @@ impl FeatureSet {
             _ => None,
         };
         let kept = key.as_ref().and_then(|key| self.cache.as_ref()?.read(key));
-        let table = match kept {
-            Some((table, _)) => table,
-            None => {
-                let table = compute(&self.load_sound(item)?)?;
-                if let (Some(key), Some(cache)) = (&key, &self.cache) {
-                    cache.write(key, &table, &[]);
-                }
-                table
-            }
-        };
+        Ok(match kept {
+            Some((table, _)) => Ok(self.remember_derived(item, table)),
+            None => Err(MissingTable { item, key }),
+        })
+    }
+
+    /// Keeps a table that was computed, in memory and on disk.
+    pub fn keep_derived(&self, missing: MissingTable, table: LogMel) -> Arc<LogMel> {
+        if let (Some(key), Some(cache)) = (&missing.key, &self.cache) {
+            cache.write(key, &table, &[]);
+        }
+        self.remember_derived(missing.item, table)
+    }
+
+    fn remember_derived(&self, item: usize, table: LogMel) -> Arc<LogMel> {
         let bytes = 4 * table.data.len();
-        Ok(self.derived.keep(item, table, bytes))
+        self.derived.keep(item, table, bytes)
     }
 
     /// A clip's waveform: mono at 16 kHz.
@@ -298,7 +325,11 @@ impl FeatureSet {
         Ok(self.sounds.keep(item, sound, bytes))
     }
 
-    fn load_sound(&self, item: usize) -> Result<Vec<f32>, AudioError> {
+    /// The same without keeping it in memory.
+    ///
+    /// # Errors
+    /// As [`sound`](Self::sound).
+    pub fn load_sound(&self, item: usize) -> Result<Vec<f32>, AudioError> {
         self.load_clip(item).map(|clip| clip.samples)
     }
 

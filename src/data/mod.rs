@@ -31,12 +31,14 @@ mod split;
 mod synth;
 
 pub use check::{Facts, Report, Seen, check, check_reading, check_with};
-pub use corrections::{CORRECTIONS, Corrected, Correction, CorrectionsFile, CorrectionsRecord, Decision};
+pub use corrections::{
+    CORRECTIONS, Corrected, Correction, CorrectionsFile, CorrectionsPlace, CorrectionsRecord, Decision,
+};
 pub use crops::{Crops, Cut, PATCH, Stream, Teaching, divide_corpus};
 pub use dataset::{Corrections, Dataset, Item, Label, Part, Source, Split};
 pub use error::DataError;
 pub use excerpt::{Excerpt, excerpt};
-pub use features::FeatureSet;
+pub use features::{FeatureSet, MissingTable};
 pub use found::{FileCount, LeftOut, Reason};
 pub use identity::{ClipList, ClipRecord, DataRecord};
 pub use layout::{

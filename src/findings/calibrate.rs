@@ -274,7 +274,7 @@ mod tests {
         assert!(calibration.loss[1] < calibration.loss[0]);
         let scaled = calibration.scaling.scaled(&sure.scores, &labels);
         let after = Predictions { scores: scaled, ..sure.clone() };
-        assert_eq!(after.correct(), sure.correct(), "no first class changes");
+        assert_eq!(after.verdicts(), sure.verdicts(), "no first class changes");
     }
 
     #[test]

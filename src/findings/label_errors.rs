@@ -1,4 +1,4 @@
-//! Labels that are likely wrong: what a small model that did not see a clip makes of it.
+//! Labels that are likely wrong: how a small model that was trained without a clip answers it.
 //!
 //! A penalised logistic regression on the vectors of a frozen backbone answers each clip in turn out of sample; clips are
 //! ranked by the probability of their own label (self-confidence), and those outside of the confident joint's diagonal are
@@ -47,7 +47,7 @@ pub struct Suspect {
 pub struct LabelErrors {
     /// Every clip with a label.
     pub suspects: Vec<Suspect>,
-    /// Probabilities (clips, classes) by models that did not see the clip.
+    /// Probabilities (clips, classes) by models that were trained without the clip.
     pub probabilities: Vec<f32>,
     /// The share of clips that these answer as labelled; of several labels, of clips and classes.
     pub agreement: f64,
@@ -65,7 +65,7 @@ pub fn label_errors(
 ) -> Option<LabelErrors> {
     let dataset = &embeddings.dataset;
     let classes = dataset.classes.len();
-    let loss = if dataset.is_multi_label() { Loss::Binary } else { Loss::CrossEntropy };
+    let loss = dataset.loss();
     let targets: Vec<f32> =
         embeddings.items.iter().flat_map(|&item| targets_of(&dataset.items[item].label, classes)).collect();
     let (folds, by_group) = folds(dataset, &embeddings.items, seed);
@@ -243,9 +243,11 @@ fn agreement(probabilities: &[f32], targets: &[f32], classes: usize, loss: Loss)
 }
 
 impl LabelErrors {
-    /// Clips that the confident joint counts as wrong.
-    pub fn likely(&self) -> usize {
-        self.suspects.iter().filter(|suspect| suspect.likely).count()
+    /// Those that no decision was made about yet, most likely wrong first.
+    pub fn open(&self, embeddings: &Embeddings) -> Vec<&Suspect> {
+        let decided = embeddings.dataset.corrections.as_ref().map(|corrections| &corrections.decided);
+        let is_open = |suspect: &&Suspect| decided.is_none_or(|all| !all.contains_key(&embeddings.items[suspect.row]));
+        self.suspects.iter().filter(is_open).collect()
     }
 
     /// The out-of-sample probabilities as predictions.

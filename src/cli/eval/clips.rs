@@ -73,6 +73,8 @@ pub(super) fn choose(
         let lines = |dataset: &Dataset| dataset.corrections.as_ref().map_or(0, |corrections| corrections.record.lines);
         match lines(dataset).saturating_sub(lines(then)) {
             0 => {}
+            // Another data set has decisions of its own.
+            _ if !is_same => {}
             since => notes.push(format!(
                 "{} made since it was trained; these figures are by the corrected labels",
                 if since == 1 { "one decision was".to_owned() } else { format!("{since} decisions were") }

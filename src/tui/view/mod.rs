@@ -149,7 +149,12 @@ fn footer(app: &App, area: Rect, buffer: &mut Buffer) {
         Action::NextFocus if lists => (key, "list"),
         _ => (key, word),
     };
-    let hints = contexts.iter().flat_map(|context| app.keys.footer(*context)).map(word).chain(
+    // Without a clip under review there is nothing to decide.
+    let decides = app.screen != Screen::Review || app.review.search.is_none() && app.review.item().is_some();
+    let is_shown =
+        |action: &Action| decides || !matches!(action, Action::Decide(_) | Action::TypeClass | Action::PlayAgain);
+    let keys = contexts.iter().flat_map(|context| app.keys.footer(*context)).filter(|(_, action, _)| is_shown(action));
+    let hints = keys.map(word).chain(
         // The command line is mentioned at the end of every screen's footer.
         matches!(contexts[0], Context::On(_) | Context::In(_) | Context::Browser).then(|| (":".to_owned(), "command")),
     );
