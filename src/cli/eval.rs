@@ -154,9 +154,9 @@ pub fn run(args: &Args) -> Result<(), CliError> {
         }
         Err(error) => return Err(error.into()),
     };
-    let config = match classifier.session() {
-        Some((config, _)) => config.clone(),
-        None => of_model(args, &classifier)?,
+    let (config, known) = match classifier.session() {
+        Some((config, _)) => (config.clone(), None),
+        None => of_model(args, &classifier).map(|(config, dataset)| (config, Some(dataset)))?,
     };
     if let Some(given) = &args.gains {
         let gains = gains(given, &folder, config.shape.depth)?;
@@ -168,7 +168,8 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     let interrupt = Interrupt::watch()?;
     let go_on = |_, _| if interrupt.is_asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
     let spec = args.data.clone().unwrap_or_else(|| config.data_spec());
-    let dataset = with_labels_of(&config, data::open_with(&spec, &options(args, &config))?)?;
+    let dataset = known.map_or_else(|| data::open_with(&spec, &options(args, &config)), Ok)?;
+    let dataset = with_labels_of(&config, dataset)?;
     let then = as_trained(&config, &dataset)?;
     let then = then.as_ref().unwrap_or(&dataset);
     let mut chosen = choose(args, &config, &folder, &dataset, then, &mut { go_on })?;
@@ -243,8 +244,9 @@ fn as_trained(config: &RunConfig, dataset: &Dataset) -> Result<Option<Dataset>, 
     Ok(Some(dataset.corrected_as(config.corrected())?))
 }
 
-/// What a model that is no session is evaluated by: the data set's recipe, with the model's own length and loss.
-fn of_model(args: &Args, classifier: &Classifier) -> Result<RunConfig, CliError> {
+/// What a model that is no session is evaluated by: the data set's recipe, with the model's own length and loss; and the
+/// data set.
+fn of_model(args: &Args, classifier: &Classifier) -> Result<(RunConfig, Dataset), CliError> {
     let Some(data) = &args.data else {
         let problem = format!("{} is a model and not a session: name a data set with --data", args.session);
         return Err(CliError::Usage(problem));
@@ -257,11 +259,11 @@ fn of_model(args: &Args, classifier: &Classifier) -> Result<RunConfig, CliError>
         Loss::CrossEntropy => Metric::Accuracy,
         Loss::Binary => Metric::MeanAveragePrecision,
     };
-    Ok(RunConfig {
+    let config = RunConfig {
         session: classifier.name().to_owned(),
         // No data set is known to be the one that it was trained on.
         data: String::new(),
-        data_name: dataset.name,
+        data_name: dataset.name.clone(),
         dataset: None,
         marks: args.marks.options(),
         labels: classifier.labels().to_vec(),
@@ -281,7 +283,8 @@ fn of_model(args: &Args, classifier: &Classifier) -> Result<RunConfig, CliError>
         recompute: Recompute::Nothing,
         on_nan: OnNan::default(),
         pretrain: None,
-    })
+    };
+    Ok((config, dataset))
 }
 
 /// The gains that are meant: the session's own desk, a file, or as they are written.

@@ -105,6 +105,17 @@ pub enum Label {
     Not(Vec<usize>),
 }
 
+impl Label {
+    /// Classes that the clip is known to hold.
+    pub fn present(&self) -> Vec<usize> {
+        match self {
+            Self::One(class) => vec![*class],
+            Self::Many(known) => known.iter().filter(|(_, here)| *here).map(|(class, _)| *class).collect(),
+            Self::Not(_) => Vec::new(),
+        }
+    }
+}
+
 impl Source {
     /// The sound file; none for what the program makes itself.
     pub fn path(&self) -> Option<&Path> {

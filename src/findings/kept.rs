@@ -35,11 +35,11 @@ pub struct KeptAnswers {
 }
 
 impl KeptAnswers {
-    /// Reads them. Nothing is decoded and no model is opened.
+    /// Reads them. Nothing is decoded and no model is opened. The data set of `beside` is used again where it is the same.
     ///
     /// # Errors
     /// For people: when the session has no such predictions.
-    pub fn of_session(folder: &Path, which: Which) -> Result<Self, String> {
+    pub fn of_session(folder: &Path, which: Which, beside: Option<&Self>) -> Result<Self, String> {
         let name = folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         let state = session::outline(folder).map_err(|error| error.to_string())?;
         let config = *state.config.ok_or_else(|| format!("{name}: its log does not say what was trained"))?;
@@ -49,7 +49,7 @@ impl KeptAnswers {
         })?;
         let position = checkpoint.position;
         let (mut items, mut dataset) = (Vec::new(), None);
-        match clips(&config, &predictions) {
+        match clips(&config, &predictions, beside) {
             Ok((set, indices)) => {
                 let classes = predictions.classes;
                 let mut changed = 0;
@@ -66,7 +66,7 @@ impl KeptAnswers {
                     let clips = if changed == 1 { "clip has" } else { "clips have" };
                     notes.push(format!("{changed} validation {clips} another label since it was trained"));
                 }
-                (items, dataset) = (indices, Some(Arc::new(set)));
+                (items, dataset) = (indices, Some(set));
             }
             Err(why) => notes.push(format!("its clips have no names here: {why}")),
         }
@@ -169,10 +169,18 @@ pub fn trained_on_these_labels(model: &str) -> String {
 
 /// The data set as it is now, and the validation clips of a run in the order of its predictions: with the labels that they
 /// had when it was trained they must be the very ones that were predicted.
-fn clips(config: &RunConfig, predictions: &Predictions) -> Result<(Dataset, Vec<usize>), String> {
+fn clips(
+    config: &RunConfig,
+    predictions: &Predictions,
+    beside: Option<&KeptAnswers>,
+) -> Result<(Arc<Dataset>, Vec<usize>), String> {
     let spec = config.data_spec();
     let text = |error: data::DataError| error.to_string();
-    let now = data::open_with(&spec, &config.marks()).map_err(text)?;
+    let is_same = |other: &&KeptAnswers| other.config.data_spec() == spec && other.config.marks() == config.marks();
+    let now = match beside.filter(is_same).and_then(|other| other.dataset.clone()) {
+        Some(known) => known,
+        None => Arc::new(data::open_with(&spec, &config.marks()).map_err(text)?),
+    };
     let then = now.corrected_as(config.corrected()).map_err(text)?;
     let another = || format!("{spec} is not the data that it was trained on any more");
     if then.classes != config.labels || now.items.len() != then.items.len() {

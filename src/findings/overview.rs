@@ -45,13 +45,14 @@ pub struct SessionFindings {
 }
 
 impl SessionFindings {
-    /// Reads and computes everything. Nothing is decoded and no model is opened.
+    /// Reads and computes everything. Nothing is decoded and no model is opened. Of the same data set as that of `beside`
+    /// no file is read again.
     ///
     /// # Errors
     /// For people: when the session keeps no predictions.
-    pub fn of_session(folder: &Path) -> Result<Self, String> {
+    pub fn of_session(folder: &Path, beside: Option<&Self>) -> Result<Self, String> {
         let which = Which::usual(folder).map_err(|error| error.to_string())?;
-        Ok(Self::of(KeptAnswers::of_session(folder, which)?))
+        Ok(Self::of(KeptAnswers::of_session(folder, which, beside.map(|other| &other.kept))?))
     }
 
     /// Computes everything.

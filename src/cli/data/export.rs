@@ -56,11 +56,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         let problem = "it consists of marks in recordings, which are in tables already; correct those";
         return Err(CliError::Failed(format!("{}: {problem}", args.data)));
     }
-    let holds = |item: &Item| match &item.label {
-        Label::One(_) => true,
-        Label::Not(_) => false,
-        Label::Many(known) => known.iter().any(|(_, here)| *here),
-    };
+    let holds = |item: &Item| !item.label.present().is_empty();
     let is_absent = |item: &&Item| matches!(item.label, Label::Many(_)) && !holds(item);
     let kept: Vec<usize> = (0..dataset.items.len()).filter(|&index| holds(&dataset.items[index])).collect();
     let items: Vec<&Item> = kept.iter().map(|&index| &dataset.items[index]).collect();
@@ -85,7 +81,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         ));
     }
     let several =
-        |item: &&Item| matches!(&item.label, Label::Many(known) if known.iter().filter(|one| one.1).count() > 1);
+        |item: &&Item| item.label.present().len() > 1;
     if dataset.is_multi_label() && !items.iter().any(several) {
         notes.push(
             "no clip holds more than one class: the manifest is read as exactly one class for each clip".to_owned(),

@@ -14,7 +14,7 @@ pub(super) fn change(what: Calibrate, folder: &Path, which: Which) -> Result<Vec
     if what == Calibrate::Off {
         return findings::remove_calibration(folder).map_err(CliError::Failed);
     }
-    let kept = KeptAnswers::of_session(folder, which).map_err(CliError::Failed)?;
+    let kept = KeptAnswers::of_session(folder, which, None).map_err(CliError::Failed)?;
     let notes = findings::calibrate(&kept, folder).map_err(CliError::Failed)?;
     Ok(notes.into_iter().chain(kept.notes).collect())
 }

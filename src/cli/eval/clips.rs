@@ -14,7 +14,7 @@ use crate::{
     train::same_clips,
 };
 
-/// The clips to evaluate: what they are called, those that the session did not see in training, and those that it did.
+/// The clips to evaluate: what they are called, those that the session was not trained on, and those that it was.
 pub(super) struct Chosen {
     pub(super) name: String,
     pub(super) fresh: Vec<usize>,
@@ -96,14 +96,14 @@ pub(super) fn choose(
         None if is_same => dataset.divide(config.fold, config.seed)?.train.into_iter().collect(),
         None if config.data.is_empty() => {
             notes.push(format!(
-                "{} is a model that does not say on which clips it was trained; some of these may be among them",
+                "{} is a model without a list of the clips that it was trained on; some of these may be among them",
                 config.session
             ));
             HashSet::new()
         }
         None => {
             notes.push(format!(
-                "{} was trained by an earlier version and does not say on which clips; some of these may be among them",
+                "{} was trained by an earlier version and has no list of the clips that it was trained on; some of these may be among them",
                 config.session
             ));
             HashSet::new()
@@ -112,7 +112,7 @@ pub(super) fn choose(
     let (trained, fresh): (Vec<usize>, Vec<usize>) = items.into_iter().partition(|item| trained.contains(item));
     match (fresh.len(), trained.len()) {
         (_, 0) => {}
-        (0, all) => notes.push(format!("all {all} clips were trained on: this says nothing of others")),
+        (0, all) => notes.push(format!("all {all} clips were trained on: figures of other clips will be lower")),
         (others, some) => {
             notes.push(format!("{some} of {} clips were trained on and are reported apart", others + some))
         }

@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use super::inbox::Inbox;
+use super::{inbox::Inbox, session_files::resolved};
 use crate::{
     clock,
     data::Decision,
@@ -35,12 +35,13 @@ fn folder(store: &Store, session: &Path) -> PathBuf {
 
 /// Computes what a session gets wrong, then compares the other side's.
 pub(super) fn results(store: &Store, inbox: &Inbox, ticket: Ticket, session: &Path, other: Option<&Path>) {
-    let found = SessionFindings::of_session(&folder(store, session)).map(Arc::new);
+    let found = SessionFindings::of_session(&folder(store, session), None).map(Arc::new);
     if inbox.send(Message::Results(ticket, found.clone())).is_err() {
         return;
     }
     if let (Ok(found), Some(other)) = (found, other) {
-        let against = SessionFindings::of_session(&folder(store, other)).map(|other| Against::of(&found, &other));
+        let other = SessionFindings::of_session(&folder(store, other), Some(&found));
+        let against = other.map(|other| Against::of(&found, &other));
         let _ = inbox.send(Message::Against(ticket, against.map(Arc::new)));
     }
 }
@@ -76,9 +77,10 @@ pub(super) fn search(
     again: Request,
     stop: &AtomicBool,
 ) -> Message {
-    let is_trained_on =
-        store.find(&request.model).is_ok_and(|session| findings::is_trained_on(&session, &request.data));
-    let request = Request { model: store.model(&request.model), ..request.clone() };
+    let session = store.find(&request.model).ok();
+    let bias = session.filter(|session| findings::is_trained_on(session, &request.data));
+    let bias = bias.map(|_| findings::trained_on_these_labels(&request.model));
+    let request = resolved(store, request.clone());
     let mut progress = |done: usize, total: usize| {
         // Not a message for each of thousands of clips.
         let is_due = done == total || done.is_multiple_of((total / 100).max(1));
@@ -114,7 +116,7 @@ pub(super) fn search(
         let cut = shape.front_end().ok().map(|front_end| front_end.samples_of(shape.frames()) as u64);
         let title = format!("labels of {} that are likely wrong, by {}", dataset.name, embeddings.config.model);
         let mut notes = dataset.notes.clone();
-        notes.extend(is_trained_on.then(|| findings::trained_on_these_labels(&request.model)));
+        notes.extend(bias);
         if !embeddings.unreadable.is_empty() {
             notes.push(format!("{} clips could not be read", embeddings.unreadable.len()));
         }

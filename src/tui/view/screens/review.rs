@@ -128,6 +128,10 @@ fn decision(app: &App, list: &ReviewList, item: &ReviewItem, area: Rect, buffer:
             choices(app, list, item, Rect { y: inner.y + 3, height: 2, ..inner }, buffer);
         }
     }
+    if !list.notes.is_empty() && inner.height >= 8 {
+        let notes = text::fit(&text::one_line(&list.notes.join("; ")), usize::from(inner.width));
+        buffer.set_string(inner.x, inner.bottom() - 3, notes, theme.warn());
+    }
     let bottom = Rect { y: inner.bottom() - 2, height: 2, ..inner };
     progress(app, list, bottom, buffer);
 }
