@@ -80,8 +80,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
             counted(partly, "clip")
         ));
     }
-    let several =
-        |item: &&Item| item.label.present().len() > 1;
+    let several = |item: &&Item| item.label.present().len() > 1;
     if dataset.is_multi_label() && !items.iter().any(several) {
         notes.push(
             "no clip holds more than one class: the manifest is read as exactly one class for each clip".to_owned(),
