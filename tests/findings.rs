@@ -154,6 +154,24 @@ fn an_evaluation_shows_which_clips_are_wrong_and_is_calibrated_only_when_asked()
 }
 
 #[test]
+fn a_lesson_is_calibrated_and_evaluated_with_the_same_weights() {
+    let place = Place::new();
+    tones(&place.path("set"), 30, true);
+    let args =
+        ["train", "--data", "set", "--model", "tiny", "--frames", "48", "--method", "head", "--recipe", "lesson"];
+    place.text(&[&args[..], &["--epochs", "5", "--lr", "0.02", "--name", "s", "--device", "cpu"]].concat());
+    let fitted = place.text(&["eval", "s", "--calibrate"]);
+    assert!(fitted.contains("temperature"), "{fitted}");
+    let [fitted, after] = [fitted, place.text(&["eval", "s"])];
+    for text in [&fitted, &after] {
+        assert!(text.contains("probabilities are calibrated") && !text.contains("not used"), "{text}");
+    }
+    let step = |name: &str| Checkpoint::read(&place.path("sessions/s").join(name)).unwrap().position.step;
+    let kept: Value = serde_json::from_slice(&fs::read(place.path("sessions/s/calibration.json")).unwrap()).unwrap();
+    assert_ne!(kept["step"], step("best.safetensors"), "the last weights are not the best ones here");
+}
+
+#[test]
 fn a_temperature_that_cannot_be_fitted_is_refused_and_none_is_kept() {
     let place = Place::new();
     tones(&place.path("set"), 30, false);

@@ -8,6 +8,7 @@ use super::{
     bar,
 };
 use crate::{
+    digits::counted,
     findings,
     train::{self, Embeddings, Request},
 };
@@ -48,9 +49,18 @@ impl EmbedArgs {
         Ok(train::embed(&request, &mut bar("vectors")?)?)
     }
 
-    /// A note where the model is a session that was trained on these labels.
-    pub(super) fn is_biased(&self) -> Option<String> {
-        let session = self.place.store().find(&self.model).ok()?;
-        findings::is_trained_on(&session, &self.data).then(|| findings::trained_on_these_labels(&self.model))
+    /// Notes about the vectors: on the data set, on clips that could not be read, and on a model that is a session which was
+    /// trained on these labels.
+    pub(super) fn notes(&self, embeddings: &Embeddings) -> Vec<String> {
+        let mut notes = embeddings.dataset.notes.clone();
+        let session = self.place.store().find(&self.model);
+        if session.is_ok_and(|session| findings::is_trained_on(&session, &self.data)) {
+            notes.push(findings::trained_on_these_labels(&self.model));
+        }
+        if !embeddings.unreadable.is_empty() {
+            let clips = counted(embeddings.unreadable.len(), "clip");
+            notes.push(format!("{clips} could not be read: `data check` lists them"));
+        }
+        notes
     }
 }

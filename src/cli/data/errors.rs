@@ -199,18 +199,14 @@ fn path_of(item: &Item) -> String {
 
 /// What a person should know of these figures.
 fn notes(args: &Args, embeddings: &Embeddings, found: &LabelErrors, left_out: usize) -> Vec<String> {
-    let mut notes = embeddings.dataset.notes.clone();
+    let mut notes = args.embed.notes(embeddings);
     if found.by_group {
         notes.push("clips of one source recording were answered together".to_owned());
     }
-    notes.extend(args.embed.is_biased());
-    let (clips, unread) = (found.suspects.len(), embeddings.unreadable.len());
+    let clips = found.suspects.len();
     let unlabelled = embeddings.items.len().saturating_sub(clips);
     if unlabelled > 0 {
         notes.push(format!("{} without a known label are not ranked", counted(unlabelled, "clip")));
-    }
-    if unread > 0 {
-        notes.push(format!("{} could not be read: `data check` lists them", counted(unread, "clip")));
     }
     if left_out > 0 {
         notes.push(format!(

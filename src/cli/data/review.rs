@@ -53,6 +53,7 @@ struct Summary<'a> {
     test: usize,
     judged_by: &'a str,
     seeds: u64,
+    notes: &'a [String],
 }
 
 /// Simulates and prints.
@@ -84,6 +85,8 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         args.embed.model,
         args.seeds
     ))?;
+    let notes = args.embed.notes(&embeddings);
+    notes.iter().try_for_each(|note| output.line(note))?;
     let curves: Vec<_> = Strategy::ALL
         .into_iter()
         .map(|strategy| simulate(&embeddings, &pool, strategy, args.seeds, Penalty::default()))
@@ -110,6 +113,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         test: pool.test.len(),
         judged_by: &judged_by,
         seeds: args.seeds,
+        notes: &notes,
     })
 }
 

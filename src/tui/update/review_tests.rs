@@ -15,7 +15,7 @@ use crate::{
     model::Method,
     tui::{
         input::action::{Action, Screen},
-        state::app::App,
+        state::{app::App, review::data_to_search},
         testing::{findings, fixture},
     },
 };
@@ -85,6 +85,26 @@ fn while_a_search_runs_no_key_decides_about_the_list_that_it_hides() {
     press(&mut app, KeyCode::Char('e'));
     assert!(app.review.search.is_none());
     assert!(decided(&press(&mut app, KeyCode::Char('a'))).is_some());
+}
+
+#[test]
+fn the_data_set_that_is_offered_is_the_one_that_is_searched() {
+    let mut app = fixture::app((120, 40));
+    let offered = |app: &App| data_to_search(app.results.found().map(AsRef::as_ref), &app.setup);
+    let searched = |app: &mut App| {
+        app.screen = Screen::Review;
+        let effects = update(app, Message::Do(Action::SearchErrors));
+        let [Effect::SearchErrors(_, request, _)] = effects.as_slice() else { unreachable!("{effects:?}") };
+        let data = request.data.clone();
+        update(app, Message::Do(Action::SearchErrors));
+        data
+    };
+    app.setup.data = "birds".into();
+    assert_eq!((offered(&app), searched(&mut app)), ("birds".into(), "birds".into()));
+    findings::show_results(&mut app, 20);
+    let own = app.results.found().unwrap().kept.config.data_spec();
+    assert_ne!(own, "birds");
+    assert_eq!((offered(&app), searched(&mut app)), (own.clone(), own));
 }
 
 #[test]
