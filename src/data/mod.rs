@@ -9,6 +9,7 @@ mod content;
 mod corrections;
 mod crops;
 mod dataset;
+mod derived;
 mod error;
 mod excerpt;
 mod features;
@@ -36,9 +37,10 @@ pub use corrections::{
 };
 pub use crops::{Crops, Cut, PATCH, Stream, Teaching, divide_corpus};
 pub use dataset::{Corrections, Dataset, Item, Label, Part, Source, Split};
+pub use derived::MissingTable;
 pub use error::DataError;
 pub use excerpt::{Excerpt, excerpt};
-pub use features::{FeatureSet, MissingTable};
+pub use features::FeatureSet;
 pub use found::{FileCount, LeftOut, Reason};
 pub use identity::{ClipList, ClipRecord, DataRecord};
 pub use layout::{

@@ -30,7 +30,7 @@ pub(super) fn with_labels_of(config: &RunConfig, mut dataset: Dataset) -> Result
     let place = |class: &String| {
         config.labels.iter().position(|label| label == class).ok_or_else(|| {
             let near = data::nearest(class, config.labels.iter().map(String::as_str));
-            let hint = near.map_or_else(String::new, |near| format!(" (the nearest it knows is \"{near}\")"));
+            let hint = near.map_or_else(String::new, |near| format!(" (the nearest of its classes is \"{near}\")"));
             CliError::Failed(format!(
                 "{} has a class \"{class}\" that {} was not trained on{hint}; leave it out, or rename it",
                 dataset.name, config.session

@@ -13,6 +13,7 @@ use super::{inbox::Inbox, session_files::resolved};
 use crate::{
     clock,
     data::Decision,
+    digits::counted,
     findings::{self, Against, ClipRow, Penalty, SessionFindings},
     session::Store,
     train::{self, Request},
@@ -115,11 +116,12 @@ pub(super) fn search(
         let shape = &embeddings.config.shape;
         let cut = shape.front_end().ok().map(|front_end| front_end.samples_of(shape.frames()) as u64);
         let title = format!("labels of {} that are likely wrong, by {}", dataset.name, embeddings.config.model);
-        let mut notes = dataset.notes.clone();
-        notes.extend(bias);
+        // There is room for one line: what makes the list less useful comes first.
+        let mut notes: Vec<String> = bias.into_iter().collect();
         if !embeddings.unreadable.is_empty() {
-            notes.push(format!("{} clips could not be read", embeddings.unreadable.len()));
+            notes.push(format!("{} could not be read", counted(embeddings.unreadable.len(), "clip")));
         }
+        notes.extend(dataset.notes.iter().cloned());
         Ok(Arc::new(ReviewList { title, dataset, items, again: Some(Box::new(again)), notes, cut }))
     });
     Message::Searched(ticket, list)
