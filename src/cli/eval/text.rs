@@ -8,14 +8,14 @@ use super::{
     figures::{Apart, Report},
     thresholds::{self, Goal},
 };
-use crate::{findings::ClassFigures, printable::printable, train::Interval};
+use crate::{digits::rounded, findings::ClassFigures, printable::printable, train::Interval};
 
 /// Cells of the column of class names: as wide as the widest, within these bounds.
 const NAMES: (usize, usize) = (28, 48);
 
 /// The lines of a report.
 pub(super) fn lines(report: &Report, goal: Goal) -> Vec<String> {
-    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
+    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| rounded(value, 4));
     let mut lines = vec![format!(
         "{}, {}: {} {:.4} over {} clips, loss {:.4}",
         report.session, report.split, report.metric, report.value, report.clips, report.loss
