@@ -1,7 +1,6 @@
 //! Works on one task: claims it, trains or resumes its session in a process of its own, and notes how that ended.
 
 use std::{
-    fs,
     path::Path,
     sync::Arc,
     thread,
@@ -9,15 +8,16 @@ use std::{
 };
 
 use super::{
-    Claim, Holder, Patience, Plan, Program, Standing, State, Stop, SweepError, Task,
+    Claim, Holder, Patience, Place, Plan, Program, Standing, State, Stop, SweepError, Task,
     child::{spawn, watch, why},
     journal::{self, What},
     observe::stands,
 };
-use crate::session::LOG_FILE;
+use crate::session::{LOG_FILE, SessionError, outline};
 
 /// Time between two looks at a claim that another runner seems to hold.
 const PATIENCE: Duration = Duration::from_secs(2);
+
 /// How the work on a task ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ended {
@@ -68,16 +68,22 @@ pub fn run_task(
             return Ok((Ended::Elsewhere(None), now));
         }
     }
-    let folder = place.session(name);
-    let resume = is_begun(&folder)?;
-    if !resume {
-        clear_leftovers(&folder)?;
-    }
     let mut notes = Vec::new();
     let mut note = |what: What| {
         // The session's log is what counts; a full disk here does not stop the work.
         if let Err(error) = journal::append(place, &task.id, what) {
             notes.push(error.to_string());
+        }
+    };
+    let resume = match ready(place, &place.session(name)) {
+        Ok(resume) => resume,
+        Err(SessionError::Busy { .. }) => return Ok((Ended::Elsewhere(None), now)),
+        // One session's folder that cannot be used does not keep the other tasks from running.
+        Err(error) => {
+            let reason = error.to_string();
+            note(What::Failed { reason: reason.clone() });
+            let standing = Standing { state: State::Failed, note: Some(reason.clone()), ..now };
+            return Ok((Ended::Failed(reason), standing));
         }
     };
     note(What::Began { resume, job: super::holder::job() });
@@ -141,41 +147,20 @@ fn wait_for_lock(folder: &Path, stop: &Stop) -> bool {
     false
 }
 
-/// Whether a session's log says what is trained: then it can be resumed.
-fn is_begun(folder: &Path) -> Result<bool, SweepError> {
-    if !folder.join(LOG_FILE).is_file() {
-        return Ok(false);
+/// Makes a session's folder ready: whether its log says what is trained, so that it can be resumed. A folder in which
+/// nothing was begun is removed.
+fn ready(place: &Place, folder: &Path) -> Result<bool, SessionError> {
+    if folder.join(LOG_FILE).is_file() && outline(folder)?.config.is_some() {
+        return Ok(true);
     }
-    Ok(crate::session::outline(folder)?.config.is_some())
-}
-
-/// Removes a session's folder in which nothing was begun: its process ended before the first line of its log.
-fn clear_leftovers(folder: &Path) -> Result<(), SweepError> {
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        other => other.map_err(SweepError::io(folder, "read"))?,
-    };
-    for entry in entries.flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let ours = ["lock", LOG_FILE, crate::session::CLIPS_FILE].contains(&name.as_str())
-            || name.starts_with(".tmp")
-            || name.starts_with(".partial-");
-        if !ours {
-            return Err(SweepError::Request(format!(
-                "{} is no session and holds {name}, which is not this program's; move the folder away, then run the sweep again",
-                folder.display()
-            )));
-        }
-        let path = entry.path();
-        fs::remove_file(&path).map_err(SweepError::io(&path, "remove"))?;
-    }
-    fs::remove_dir(folder).map_err(SweepError::io(folder, "remove"))
+    place.store().discard_unbegun(folder)?;
+    Ok(false)
 }
 
 #[cfg(all(test, unix))]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::os::unix::fs::PermissionsExt;
+    use std::{fs, os::unix::fs::PermissionsExt};
 
     use super::*;
 
@@ -200,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_child_said_last_is_why_it_failed() {
+    fn the_last_line_that_a_child_printed_is_the_reason_of_its_failure() {
         let folder = tempfile::tempdir().unwrap();
         let plan = plan(folder.path());
         for (script, words) in [
@@ -244,21 +229,29 @@ mod tests {
         assert_eq!(run(&plan, &by_itself, &Stop::default()).0, Ended::Stopped);
     }
 
+    /// What someone else put into the folder of a task is that task's failure: the others run, and nothing is deleted.
     #[test]
-    fn a_folder_in_which_nothing_was_begun_is_cleared_and_what_is_someone_elses_is_not() {
+    fn a_folder_that_cannot_be_used_fails_its_task_alone() {
         let folder = tempfile::tempdir().unwrap();
         let plan = plan(folder.path());
+        let program = program(folder.path(), "exit 130");
         let session = plan.place.session(&plan.tasks[0].session);
         fs::create_dir(&session).unwrap();
-        for name in ["lock", "events.jsonl", ".tmp12"] {
-            fs::write(session.join(name), "").unwrap();
+        for (name, text) in [("lock", ""), ("clips.csv", "x"), ("thesis.tex", "x")] {
+            fs::write(session.join(name), text).unwrap();
         }
-        clear_leftovers(&session).unwrap();
-        assert!(!session.exists());
-        fs::create_dir(&session).unwrap();
-        fs::write(session.join("thesis.tex"), "x").unwrap();
-        let said = clear_leftovers(&session).unwrap_err().to_string();
-        assert!(said.contains("thesis.tex") && session.join("thesis.tex").exists(), "{said}");
+        let (ended, standing) = run(&plan, &program, &Stop::default());
+        assert!(matches!(&ended, Ended::Failed(reason) if reason.contains("thesis.tex")), "{ended:?}");
+        assert_eq!(standing.state, State::Failed);
+        assert_eq!(fs::read_dir(&session).unwrap().count(), 3);
+        assert!(!folder.path().join("calls").exists(), "no child was started");
+        // The journal has it as well, for `sweep status`.
+        let name = &plan.tasks[0].session;
+        assert!(stands(&plan.tasks[0], name, &plan.place, None).note.unwrap().contains("thesis.tex"));
+        // Without it, the rest is removed and the task begins.
+        fs::remove_file(session.join("thesis.tex")).unwrap();
+        assert_eq!(run(&plan, &program, &Stop::default()).0, Ended::Stopped);
+        assert!(!session.exists() && folder.path().join("calls").exists());
     }
 
     /// A variable for a flag in the environment of the sweep would change what its tasks train.
