@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{Plan, Program, Standing, State, SweepError};
 use crate::{
-    model::Method,
+    model::{Method, ModelConfig, Precision},
     session::Store,
     train::{Prospect, Request, median},
 };
@@ -19,18 +19,6 @@ const EVALUATION: f64 = 0.4;
 /// Bytes of a step's line in the log, and of one block in a line of norms.
 const STEP_LINE: u64 = 180;
 const BLOCK_OF_NORMS: u64 = 100;
-
-/// Where an estimate of time comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Source {
-    /// Earlier sessions of the same shape and method.
-    Sessions,
-    /// Steps measured just now.
-    Probe,
-    /// Nothing is known.
-    Unknown,
-}
 
 /// What the tasks that are not finished will take.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -59,34 +47,37 @@ struct Pace {
 }
 
 /// What distinguishes configurations by speed.
-fn key(shape: &crate::model::ModelConfig, method: Method) -> String {
-    format!("{method} {shape:?}")
+fn key(shape: &ModelConfig, method: Method, device: &str, dtype: Precision) -> String {
+    // `cuda:0` and `cuda:1` are alike.
+    let device = device.split(':').next().unwrap_or(device);
+    format!("{method} {device} {dtype:?} {shape:?}")
 }
 
-/// Estimates what is not finished. `prospects` are those of [`Plan::check`]; earlier sessions are looked for in the
-/// sweep's folder and in `other`; `probed` holds seconds per training clip by [`Prospect`], from [`probe`].
-///
-/// # Errors
-/// When sessions cannot be listed.
+/// The key of a task, on the device and in the precision that it takes on this machine.
+fn of_task(request: &Request, prospect: &Prospect) -> String {
+    let (device, dtype) =
+        crate::train::arithmetic(request).unwrap_or_else(|_| (request.device.clone(), Precision::F32));
+    key(&prospect.shape, prospect.method, &device, dtype)
+}
+
+/// Estimates what is not finished. `prospects` are those of [`Plan::check`]; `probed` holds seconds per training clip from
+/// [`probe`].
 pub fn estimate(
     plan: &Plan,
     standings: &[Standing],
-    prospects: &[Prospect],
-    other: &Store,
+    prospects: &[Option<Prospect>],
+    paces: &Paces,
     probed: &HashMap<String, f64>,
-) -> Result<Estimate, SweepError> {
-    let paces = paces(&[plan.place.store(), other.clone()])?;
+) -> Estimate {
     let mut estimate = Estimate::default();
-    for (standing, prospect) in standings.iter().zip(prospects) {
-        if standing.state == State::Done {
-            continue;
-        }
+    for ((task, standing), prospect) in plan.tasks.iter().zip(standings).zip(prospects) {
+        let Some(prospect) = prospect.as_ref().filter(|_| standing.state != State::Done) else { continue };
         estimate.tasks += 1;
         estimate.disk_bytes += disk(prospect);
-        let key = key(&prospect.shape, prospect.method);
+        let key = of_task(&task.request, prospect);
         let left = f64::from(prospect.epochs.saturating_sub(standing.epochs.0));
         let clips = prospect.clips.0 as f64;
-        let seconds = if let Some(pace) = paces.get(&key) {
+        let seconds = if let Some(pace) = paces.0.get(&key) {
             estimate.by_sessions += 1;
             clips * (pace.first.min(pace.first * left) + pace.rest * (left - 1.0).max(0.0))
         } else if let Some(per_clip) = probed.get(&key) {
@@ -100,10 +91,23 @@ pub fn estimate(
         };
         estimate.hours += seconds / 3600.0;
     }
-    Ok(estimate)
+    estimate
 }
 
-/// The usual pace of each configuration that sessions of these stores have.
+/// The usual pace of each configuration that earlier sessions have.
+#[derive(Debug, Default)]
+pub struct Paces(HashMap<String, Pace>);
+
+impl Paces {
+    /// Reads it from the sessions of these stores.
+    ///
+    /// # Errors
+    /// When sessions cannot be listed.
+    pub fn of(stores: &[Store]) -> Result<Self, SweepError> {
+        paces(stores).map(Self)
+    }
+}
+
 fn paces(stores: &[Store]) -> Result<HashMap<String, Pace>, SweepError> {
     let mut all: HashMap<String, Vec<Pace>> = HashMap::new();
     for store in stores {
@@ -116,7 +120,7 @@ fn paces(stores: &[Store]) -> Result<HashMap<String, Pace>, SweepError> {
             let Some(first) = epochs.next().filter(|_| clips > 0) else { continue };
             let rest = median(epochs.collect()).unwrap_or(first);
             let pace = Pace { first: first / clips as f64, rest: rest / clips as f64 };
-            all.entry(key(&config.shape, config.method)).or_default().push(pace);
+            all.entry(key(&config.shape, config.method, &config.device, config.dtype)).or_default().push(pace);
         }
     }
     let usual = |paces: Vec<Pace>| {
@@ -142,15 +146,15 @@ fn disk(prospect: &Prospect) -> u64 {
 /// What cannot be measured stays unknown and is described.
 pub fn probe(
     plan: &Plan,
-    prospects: &[Prospect],
-    other: &Store,
+    prospects: &[Option<Prospect>],
+    known: &Paces,
     program: &Program,
-) -> Result<(HashMap<String, f64>, Vec<String>), SweepError> {
-    let known = paces(&[plan.place.store(), other.clone()])?;
+) -> (HashMap<String, f64>, Vec<String>) {
     let (mut measured, mut problems) = (HashMap::new(), Vec::new());
     for (task, prospect) in plan.tasks.iter().zip(prospects) {
-        let key = key(&prospect.shape, prospect.method);
-        if known.contains_key(&key) || measured.contains_key(&key) {
+        let Some(prospect) = prospect else { continue };
+        let key = of_task(&task.request, prospect);
+        if known.0.contains_key(&key) || measured.contains_key(&key) {
             continue;
         }
         match step(&task.request, prospect, program) {
@@ -163,7 +167,7 @@ pub fn probe(
             }
         }
     }
-    Ok((measured, problems))
+    (measured, problems)
 }
 
 /// Seconds of a training step, per clip.

@@ -37,7 +37,7 @@ pub use child::{PARENT, Program, Stop};
 pub use claim::{Claim, Patience};
 pub use cluster::Cluster;
 pub use error::SweepError;
-pub use estimate::{Estimate, Source, estimate, probe};
+pub use estimate::{Estimate, Paces, estimate, probe};
 pub use expansion::MOST;
 pub use export::{Export, export, markdown};
 pub use file::File;

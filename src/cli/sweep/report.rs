@@ -243,19 +243,20 @@ pub(super) fn summary(plan: &Plan, snapshot: &Snapshot, ran: usize, output: &mut
 pub(super) fn dry_run(
     plan: &Plan,
     before: &Snapshot,
-    prospects: &[Prospect],
+    prospects: &[Option<Prospect>],
     how: &How,
     output: &mut Output,
 ) -> Result<(), CliError> {
     let other =
         std::env::var_os("AAT_TUI_SESSIONS").map_or_else(Store::of_user, |folder| Store::at(PathBuf::from(folder)));
+    let paces = sweep::Paces::of(&[plan.place.store(), other])?;
     let mut probed = HashMap::new();
     if how.probe {
         let problems;
-        (probed, problems) = sweep::probe(plan, prospects, &other, &probing()?)?;
+        (probed, problems) = sweep::probe(plan, prospects, &paces, &probing()?);
         problems.iter().try_for_each(|problem| note(problem, output))?;
     }
-    let estimate = sweep::estimate(plan, &before.standings, prospects, &other, &probed)?;
+    let estimate = sweep::estimate(plan, &before.standings, prospects, &paces, &probed);
     for (task, standing) in plan.tasks.iter().zip(&before.standings) {
         output.object(&line(plan, task, standing, standing.state.name()))?;
     }
