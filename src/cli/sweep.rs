@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{CliError, Interrupt, Output};
+use super::{CliError, Interrupt, Output, output::warn};
 use crate::{
     sweep::{self, Counts, Observer, Plan, Program, Share, Snapshot, State, Stop, SweepError},
     train::available_memory,
@@ -159,7 +159,7 @@ fn work(file: &Path, how: &How) -> Result<(), CliError> {
     if how.print {
         return print(&plan, &before, &mut output);
     }
-    let prospects = plan.check()?;
+    let prospects = plan.check(&before.standings)?;
     plan.notes.iter().try_for_each(|note| report::note(note, &mut output))?;
     if how.dry_run {
         let mut output = Output::stdout(how.json);
@@ -179,6 +179,11 @@ fn work(file: &Path, how: &How) -> Result<(), CliError> {
 
 fn print(plan: &Plan, before: &Snapshot, output: &mut Output) -> Result<(), CliError> {
     plan.place.prepare(&plan.file.path)?;
+    if plan.place.is_cancelled() {
+        // To standard error: the lines of standard output are commands.
+        warn("the sweep was cancelled; from now on its tasks may run again");
+        plan.place.withdraw_stop()?;
+    }
     let program = this_program()?.display().to_string();
     for line in sweep::lines(plan, &before.standings, &program) {
         output.object(&serde_json::json!({ "command": line }))?;
@@ -193,13 +198,14 @@ fn local(plan: &Arc<Plan>, before: &Snapshot, open: &[usize], how: &How, output:
     let share = Share::new(workers, cores, available_memory(), gpus());
     let interrupt = Interrupt::watch()?;
     let stop = Stop::default();
+    let cancellations = plan.place.cancellations();
     let looked = Cell::new(Instant::now());
     let tick = || {
         let due = looked.get().elapsed() >= STOP_FILE;
         if due {
             looked.set(Instant::now());
         }
-        if interrupt.is_asked() || (due && plan.place.stop_is_asked()) {
+        if interrupt.is_asked() || (due && plan.place.stop_is_asked(cancellations.as_deref())) {
             stop.ask();
         }
     };
@@ -217,13 +223,22 @@ fn local(plan: &Arc<Plan>, before: &Snapshot, open: &[usize], how: &How, output:
         output.line("stopped; the same command goes on from here")?;
         return Err(CliError::Interrupted);
     }
-    failures(&after.counts)
+    complete(&after.counts)
 }
 
-/// An error when tasks failed.
-fn failures(counts: &Counts) -> Result<(), CliError> {
-    match counts.failed {
-        0 => Ok(()),
+/// An error when tasks failed, or are not finished.
+fn complete(counts: &Counts) -> Result<(), CliError> {
+    let Counts { running, waiting, failed, .. } = *counts;
+    match failed {
+        0 if running + waiting == 0 => Ok(()),
+        0 => Err(CliError::Unfinished(format!(
+            "{} not finished ({running} running elsewhere, {waiting} waiting); the sweep run again runs those that no other \
+             process works on",
+            match running + waiting {
+                1 => "one task is".to_owned(),
+                n => format!("{n} tasks are"),
+            }
+        ))),
         1 => Err(CliError::Failed("one task failed; the sweep run again tries it again".to_owned())),
         n => Err(CliError::Failed(format!("{n} tasks failed; the sweep run again tries them again"))),
     }

@@ -107,7 +107,8 @@ fn held(place: &Place, patience: Patience) -> Result<HashMap<String, Option<Hold
     if claims.is_empty() {
         return Ok(HashMap::new());
     }
-    let (me, now) = (Holder::this(), place.now());
+    // Where nothing can be written, the age of a claim is unknown, and it counts as one that holds.
+    let (me, now) = (Holder::this(), place.now().ok());
     Ok(claims
         .into_iter()
         .filter(|(_, seen)| !seen.is_free(&me, patience, now))
@@ -128,7 +129,8 @@ pub(super) fn stands(task: &super::Task, name: &str, place: &Place, claim: Optio
     };
     // A log whose beginning is not written yet is no session yet.
     let session = session.filter(|session| session.config.is_some());
-    let over = session.as_ref().is_none_or(|session| session.summary.is_some());
+    // A child that has just begun holds the lock before its log has a first line.
+    let over = session.as_ref().is_some_and(|session| session.summary.is_some());
     let locked = !over && claim.is_none() && Lock::is_taken(&folder);
     let journal = journal::last(place, &task.id);
     Standing::of(task, &Known { name, session: session.as_ref(), locked, claim, journal })
@@ -144,6 +146,19 @@ mod tests {
         session::LogWriter,
         sweep::{Claim, standing::testing::task_and_log},
     };
+
+    /// A child locks its folder, reads the model, and only then writes its log's first line.
+    #[test]
+    fn a_session_that_is_locked_and_has_no_log_yet_is_running() {
+        let (mut plan, _) = task_and_log();
+        let folder = tempfile::tempdir().unwrap();
+        plan.place = Place::at(folder.path());
+        let task = &plan.tasks[0];
+        let (name, lock) = plan.place.store().create(&task.session).unwrap();
+        assert_eq!(stands(task, &name, &plan.place, None).state, State::Running);
+        drop(lock);
+        assert_eq!(stands(task, &name, &plan.place, None).state, State::Waiting);
+    }
 
     #[test]
     fn a_sweep_is_followed_as_its_logs_grow() {

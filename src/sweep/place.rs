@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{SweepError, Task, digest};
-use crate::{atomic, session::Store};
+use crate::{atomic, clock::now_ms, session::Store};
 
 /// Names of sessions by the digests of their tasks.
 #[derive(Clone, Debug, Default)]
@@ -91,9 +91,14 @@ impl Place {
         self.folder.join(".sweep").join("slurm")
     }
 
-    /// There while every task shall stop.
-    pub(super) fn stop_file(&self) -> PathBuf {
+    /// There while the sweep is cancelled: no task begins. Holds the time of the cancellation.
+    fn stop_file(&self) -> PathBuf {
         self.folder.join(".sweep").join("stop")
+    }
+
+    /// What the stop file was renamed to when the sweep was run again: the last cancellation that was withdrawn.
+    fn stopped_file(&self) -> PathBuf {
+        self.folder.join(".sweep").join("stopped")
     }
 
     /// Holds the path of the sweep's file.
@@ -129,40 +134,79 @@ impl Place {
     /// When the folder cannot be written.
     pub fn ask_to_stop(&self) -> Result<(), SweepError> {
         let path = self.stop_file();
-        fs::write(&path, "").map_err(SweepError::io(&path, "write"))
+        let text = format!("{} {}", now_ms(), std::process::id());
+        atomic::write(&path, |to| std::io::Write::write_all(to, text.as_bytes()))
+            .map_err(SweepError::io(&path, "write"))
     }
 
-    /// Withdraws that.
+    /// Withdraws that: tasks may begin. A runner that has not noticed the cancellation yet still stops, because the last
+    /// cancellation is not the one that it began with.
     ///
     /// # Errors
-    /// When the file cannot be removed.
+    /// When the file cannot be renamed.
     pub fn withdraw_stop(&self) -> Result<(), SweepError> {
         let path = self.stop_file();
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(SweepError::io(&path, "remove")(error)),
+        match fs::rename(&path, self.stopped_file()) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(SweepError::io(&path, "rename")(error)),
             _ => Ok(()),
         }
     }
 
-    /// Whether every task shall stop.
-    pub fn stop_is_asked(&self) -> bool {
+    /// Whether the sweep is cancelled: no task begins until it is run again.
+    pub fn is_cancelled(&self) -> bool {
         self.stop_file().exists()
     }
 
+    /// The last cancellation that was withdrawn: a runner keeps it for [`stop_is_asked`](Self::stop_is_asked).
+    pub fn cancellations(&self) -> Option<String> {
+        fs::read_to_string(self.stopped_file()).ok()
+    }
+
+    /// Whether every task shall stop that began when the last cancellation was this one: the sweep is cancelled, or was
+    /// since then, and somebody has run it again.
+    pub fn stop_is_asked(&self, since: Option<&str>) -> bool {
+        self.is_cancelled() || self.cancellations().is_some_and(|last| since != Some(last.as_str()))
+    }
+
     /// The time by the clock of the file system that holds the folder: that of a file written just now. Ages of files are
-    /// measured against it, so the clocks of the machines may differ. This machine's own clock where nothing can be
-    /// written.
-    pub(super) fn now(&self) -> SystemTime {
-        let written = || -> std::io::Result<SystemTime> {
-            let mut file = atomic::temporary(&self.claims(), ".clock-")?;
-            std::io::Write::write_all(&mut file, b"x")?;
-            file.as_file().metadata()?.modified()
-        };
-        written().unwrap_or_else(|_| SystemTime::now())
+    /// measured against it, so the clocks of the machines may differ.
+    ///
+    /// # Errors
+    /// When no file can be written there: then the age of a file is unknown.
+    pub(super) fn now(&self) -> std::io::Result<SystemTime> {
+        let mut file = atomic::temporary(&self.claims(), ".clock-")?;
+        std::io::Write::write_all(&mut file, b"x")?;
+        file.as_file().metadata()?.modified()
     }
 }
 
 /// Whether no file can be made in a folder.
 fn is_read_only(folder: &Path) -> bool {
     atomic::temporary(folder, ".probe-").is_err()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// A run right after `cancel` does not keep machines from stopping that have not looked yet.
+    #[test]
+    fn a_cancellation_reaches_a_runner_that_looks_after_it_was_withdrawn() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::at(folder.path());
+        place.prepare(Path::new("/x.toml")).unwrap();
+        let began = place.cancellations();
+        assert!(!place.stop_is_asked(began.as_deref()));
+        place.ask_to_stop().unwrap();
+        assert!(place.stop_is_asked(began.as_deref()) && place.is_cancelled());
+        place.withdraw_stop().unwrap();
+        assert!(place.stop_is_asked(began.as_deref()) && !place.is_cancelled());
+        let again = place.cancellations();
+        assert!(!place.stop_is_asked(again.as_deref()));
+        place.withdraw_stop().unwrap();
+        assert!(!place.stop_is_asked(again.as_deref()));
+        place.ask_to_stop().unwrap();
+        assert!(place.stop_is_asked(again.as_deref()));
+    }
 }
