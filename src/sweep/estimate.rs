@@ -50,7 +50,7 @@ struct Pace {
 fn key(shape: &ModelConfig, method: Method, device: &str, dtype: Precision) -> String {
     // `cuda:0` and `cuda:1` are alike.
     let device = device.split(':').next().unwrap_or(device);
-    format!("{method} {device} {dtype:?} {shape:?}")
+    format!("{method} {device} {dtype} {shape:?}")
 }
 
 /// The key of a task, on the device and in the precision that it takes on this machine.

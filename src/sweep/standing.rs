@@ -9,6 +9,7 @@ use super::{
     journal::{Entry, What},
 };
 use crate::{
+    model::Precision,
     session::{Averaged, Best, RunConfig, RunState, Status},
     train::Request,
 };
@@ -72,6 +73,8 @@ pub struct Standing {
     pub clips: (usize, usize),
     /// The digest of its clips.
     pub data: Option<String>,
+    /// The precision of the backbone's products; `None` before it has begun.
+    pub dtype: Option<Precision>,
     /// The machine that works on it, or worked on it last.
     pub host: Option<String>,
     /// When something last happened to it, ms since the Unix epoch, by the clock of that machine.
@@ -159,6 +162,7 @@ impl Standing {
             parameters: (session.inventory.trainable, session.inventory.total),
             clips: session.clips,
             data: config.and_then(|config| config.dataset.as_deref()).map(|data| data.digest.clone()),
+            dtype: config.map(|config| config.dtype),
             host: None,
             at_ms: session.span_ms.map_or(0, |(_, last)| last),
             note: None,

@@ -202,8 +202,12 @@ pub(super) fn status(plan: &Plan, snapshot: &Snapshot, queue: &Queue, output: &m
 }
 
 fn groups(groups: &[Group], output: &mut Output) -> Result<(), CliError> {
-    let metric = groups.iter().map(|group| group.metric).find(|metric| !metric.is_empty());
-    let Some(metric) = metric else { return Ok(()) };
+    let metrics = sweep::metrics(groups);
+    let metric = match metrics.as_slice() {
+        [] => return Ok(()),
+        [metric] => (*metric).to_owned(),
+        _ => "epoch".to_owned(),
+    };
     output.line(format!("{}{:>9}  last {metric}, mean with its 95 % interval", column("group", 26), "done"))?;
     for group in groups {
         let value = match (group.last.count, group.last.low, group.last.high) {
@@ -212,7 +216,8 @@ fn groups(groups: &[Group], output: &mut Output) -> Result<(), CliError> {
             _ => format!("{:.4}", group.last.mean),
         };
         let done = format!("{}/{}", group.counts.done, group.counts.all());
-        output.line(format!("  {}{done:>9}  {value}", column(&group.name(), 24)))?;
+        let metric = if metrics.len() > 1 { format!(" {}", group.metric) } else { String::new() };
+        output.line(format!("  {}{done:>9}  {value}{metric}", column(&group.name(), 24)))?;
     }
     Ok(())
 }
