@@ -192,10 +192,15 @@ fn print(plan: &Plan, before: &Snapshot, output: &mut Output) -> Result<(), CliE
     output.complete()
 }
 
-fn local(plan: &Arc<Plan>, before: &Snapshot, open: &[usize], how: &How, output: &mut Output) -> Result<(), CliError> {
+/// The share of this machine that each worker gets for so many tasks.
+fn share(plan: &Plan, how: &How, tasks: usize) -> Share {
     let workers = how.workers.map(|workers| workers as usize).or(plan.file.workers);
     let cores = available_parallelism().map_or(1, usize::from);
-    let share = Share::new(workers, cores, available_memory(), gpus());
+    Share::new(workers, tasks, cores, available_memory(), gpus())
+}
+
+fn local(plan: &Arc<Plan>, before: &Snapshot, open: &[usize], how: &How, output: &mut Output) -> Result<(), CliError> {
+    let share = share(plan, how, open.len());
     let interrupt = Interrupt::watch()?;
     let stop = Stop::default();
     let cancellations = plan.place.cancellations();
@@ -210,7 +215,7 @@ fn local(plan: &Arc<Plan>, before: &Snapshot, open: &[usize], how: &How, output:
         }
     };
     if !open.is_empty() {
-        report::share(&share, open.len(), output)?;
+        report::share(&share, output)?;
     }
     let program = this_program()?;
     let mut progress = report::Progress::new(plan, before, output);
@@ -266,7 +271,7 @@ fn slurm(plan: &Arc<Plan>, open: &[usize], output: &mut Output) -> Result<(), Cl
     }
     let arrays = match missing.as_slice() {
         [] => Vec::new(),
-        missing => sweep::submit(plan, missing, &this_program()?)?,
+        missing => sweep::submit(plan, missing, &queue, &this_program()?)?,
     };
     for array in &arrays {
         let (job, count) = (array.job, array.tasks.len());
@@ -339,7 +344,13 @@ fn export(file: &Path, to: &[PathBuf], what: &sweep::Export) -> Result<(), CliEr
     Ok(())
 }
 
-/// The environment of a child that measures.
-fn probing() -> Result<Program, CliError> {
-    Ok(Program { path: this_program()?, environment: Vec::new() })
+/// The program that measures, with the share of a machine that a task will have.
+fn probing(plan: &Plan, how: &How, tasks: usize) -> Result<Program, CliError> {
+    let environment = match how.on {
+        Engine::Local => share(plan, how, tasks).environment(0),
+        Engine::Slurm => {
+            plan.file.cluster.cpus.map(|cpus| ("RAYON_NUM_THREADS".to_owned(), cpus.to_string())).into_iter().collect()
+        }
+    };
+    Ok(Program { path: this_program()?, environment })
 }
