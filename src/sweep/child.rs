@@ -60,13 +60,17 @@ pub(super) fn spawn(program: &Program, arguments: &[String], log: &Path) -> std:
     let _ = writeln!(out, "{ATTEMPT}{}", arguments.join(" "));
     let mut command = Command::new(&program.path);
     command.args(arguments).stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out);
-    // A variable that sets a flag here would change what a task trains.
-    for name in SETTINGS.iter().chain(&["name", "sessions", "json"]) {
+    set_environment(&mut command, program);
+    command.env(PARENT, std::process::id().to_string());
+    command.spawn()
+}
+
+/// Gives a child the program's environment, without variables that set flags: they would change what it trains or measures.
+pub(super) fn set_environment(command: &mut Command, program: &Program) {
+    for name in SETTINGS.iter().chain(&["name", "sessions", "json", "repeats", "warmup"]) {
         command.env_remove(format!("AAT_TUI_{}", name.replace('-', "_").to_uppercase()));
     }
     command.envs(program.environment.iter().map(|(name, value)| (name, value)));
-    command.env(PARENT, std::process::id().to_string());
-    command.spawn()
 }
 
 /// Waits for a child; stops it when that is asked. Returns how it ended, and whether it was asked to.

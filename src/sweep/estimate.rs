@@ -7,9 +7,9 @@ use std::{
 
 use serde::Serialize;
 
-use super::{Plan, Program, Standing, State, SweepError};
+use super::{Plan, Program, Standing, State, SweepError, child::set_environment};
 use crate::{
-    model::{Method, ModelConfig, Precision},
+    model::{self, Method, ModelConfig, Precision, Recompute, Stem},
     session::Store,
     train::{Prospect, Request, median},
 };
@@ -47,17 +47,17 @@ struct Pace {
 }
 
 /// What distinguishes configurations by speed.
-fn key(shape: &ModelConfig, method: Method, device: &str, dtype: Precision) -> String {
+fn key(shape: &ModelConfig, method: Method, device: &str, dtype: Precision, recompute: Recompute) -> String {
     // `cuda:0` and `cuda:1` are alike.
     let device = device.split(':').next().unwrap_or(device);
-    format!("{method} {device} {dtype} {shape:?}")
+    format!("{method} {device} {dtype} {recompute} {shape:?}")
 }
 
 /// The key of a task, on the device and in the precision that it takes on this machine.
 fn of_task(request: &Request, prospect: &Prospect) -> String {
     let (device, dtype) =
         crate::train::arithmetic(request).unwrap_or_else(|_| (request.device.clone(), Precision::F32));
-    key(&prospect.shape, prospect.method, &device, dtype)
+    key(&prospect.shape, prospect.method, &device, dtype, request.recompute)
 }
 
 /// Estimates what is not finished. `prospects` are those of [`Plan::check`]; `probed` holds seconds per training clip from
@@ -120,7 +120,8 @@ fn paces(stores: &[Store]) -> Result<HashMap<String, Pace>, SweepError> {
             let Some(first) = epochs.next().filter(|_| clips > 0) else { continue };
             let rest = median(epochs.collect()).unwrap_or(first);
             let pace = Pace { first: first / clips as f64, rest: rest / clips as f64 };
-            all.entry(key(&config.shape, config.method, &config.device, config.dtype)).or_default().push(pace);
+            let key = key(&config.shape, config.method, &config.device, config.dtype, config.recompute);
+            all.entry(key).or_default().push(pace);
         }
     }
     let usual = |paces: Vec<Pace>| {
@@ -150,6 +151,7 @@ pub fn probe(
     known: &Paces,
     program: &Program,
 ) -> (HashMap<String, f64>, Vec<String>) {
+    let store = plan.place.store();
     let (mut measured, mut problems) = (HashMap::new(), Vec::new());
     for (task, prospect) in plan.tasks.iter().zip(prospects) {
         let Some(prospect) = prospect else { continue };
@@ -157,7 +159,8 @@ pub fn probe(
         if known.0.contains_key(&key) || measured.contains_key(&key) {
             continue;
         }
-        match step(&task.request, prospect, program) {
+        let request = Request { model: store.model(&task.request.model), ..task.request.clone() };
+        match step(&request, prospect, program) {
             Ok(seconds) => drop(measured.insert(key, seconds)),
             Err(problem) => {
                 let problem = format!("no probe of {}: {problem}", plan.described(task));
@@ -173,7 +176,27 @@ pub fn probe(
 /// Seconds of a training step, per clip.
 fn step(request: &Request, prospect: &Prospect, program: &Program) -> Result<f64, String> {
     let batch = prospect.batch.min(8);
-    let arguments = [
+    if let Stem::Patches { stride: [rows, columns], .. } = prospect.shape.stem
+        && rows != columns
+        && model::is_random(&request.model)
+    {
+        return Err(format!("its patches have the strides {rows} and {columns}, and `bench step` has one for both"));
+    }
+    let mut command = Command::new(&program.path);
+    command.args(["bench", "step", "--json"]).args(arguments(request, prospect, batch)).stdin(Stdio::null());
+    set_environment(&mut command, program);
+    let output = command.output().map_err(|error| error.to_string())?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line: Option<serde_json::Value> = text.lines().last().and_then(|line| serde_json::from_str(line).ok());
+    line.and_then(|line| line["ms"].as_f64()).map(|ms| ms / 1e3 / batch as f64).ok_or_else(|| {
+        let error = String::from_utf8_lossy(&output.stderr);
+        error.lines().last().unwrap_or("bench printed nothing").trim_start_matches("aat-tui: ").to_owned()
+    })
+}
+
+/// The flags of `bench step` for what a task trains, in batches of so many clips.
+fn arguments(request: &Request, prospect: &Prospect, batch: usize) -> Vec<String> {
+    let mut arguments = vec![
         ("--model", request.model.clone()),
         ("--method", prospect.method.to_string()),
         ("--frames", prospect.shape.frames().to_string()),
@@ -182,16 +205,52 @@ fn step(request: &Request, prospect: &Prospect, program: &Program) -> Result<f64
         ("--dtype", request.dtype.clone()),
         ("--repeats", "3".to_owned()),
         ("--warmup", "1".to_owned()),
+        ("--recompute", request.recompute.to_string()),
     ];
-    let mut command = Command::new(&program.path);
-    command.args(["bench", "step", "--json"]).stdin(Stdio::null());
-    command.args(arguments.iter().flat_map(|(flag, value)| [(*flag).to_owned(), value.clone()]));
-    command.envs(program.environment.iter().map(|(name, value)| (name, value)));
-    let output = command.output().map_err(|error| error.to_string())?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let line: Option<serde_json::Value> = text.lines().last().and_then(|line| serde_json::from_str(line).ok());
-    line.and_then(|line| line["ms"].as_f64()).map(|ms| ms / 1e3 / batch as f64).ok_or_else(|| {
-        let said = String::from_utf8_lossy(&output.stderr);
-        said.lines().last().unwrap_or("bench said nothing").trim_start_matches("aat-tui: ").to_owned()
-    })
+    // The recipe's, where the flags have none.
+    if let Stem::Patches { stride: [rows, columns], .. } = prospect.shape.stem
+        && rows == columns
+    {
+        arguments.push(("--stride", rows.to_string()));
+    }
+    if let Some(clips) = request.micro_batch {
+        arguments.push(("--micro-batch", clips.min(batch).to_string()));
+    }
+    arguments.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::sweep::File;
+
+    fn of(settings: &str) -> (Vec<String>, String) {
+        let text =
+            format!("[fixed]\ndata = \"demo\"\nmodel = \"tiny\"\ndevice = \"cpu\"\n{settings}\n[axes]\nseed = [1]\n");
+        let plan = Plan::of(File::of(std::path::Path::new("/sweeps/t.toml"), &text).unwrap()).unwrap();
+        let (request, prospect) = (&plan.tasks[0].request, plan.check(&[]).unwrap().remove(0).unwrap());
+        (arguments(request, &prospect, 4), of_task(request, &prospect))
+    }
+
+    /// What changes the time of a step is measured, and told apart.
+    #[test]
+    fn a_probe_has_the_settings_of_its_task() {
+        let (plain, key) = of("");
+        let has = |arguments: &[String], flag: &str, value: &str| arguments.windows(2).any(|two| two == [flag, value]);
+        assert!(has(&plain, "--recompute", "none") || has(&plain, "--recompute", "nothing"), "{plain:?}");
+        for (setting, flag, value) in [
+            ("stride = 8", "--stride", "8"),
+            ("recompute = \"block\"", "--recompute", "block"),
+            ("dtype = \"bf16\"", "--dtype", "bf16"),
+            ("frames = 64", "--frames", "64"),
+            ("method = \"head\"", "--method", "head"),
+        ] {
+            let (arguments, other) = of(setting);
+            assert!(has(&arguments, flag, value), "{setting}: {arguments:?}");
+            assert_ne!(key, other, "{setting}");
+        }
+        let (arguments, same) = of("micro-batch = 9");
+        assert!(has(&arguments, "--micro-batch", "4") && same == key, "{arguments:?}");
+    }
 }

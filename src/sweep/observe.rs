@@ -3,8 +3,8 @@
 use std::{collections::HashMap, fs, path::Path, sync::Arc, time::SystemTime};
 
 use super::{
-    Counts, Group, Holder, Patience, Place, Plan, Standing, State, SweepError, by_axis, claim, groups, journal,
-    standing::Known,
+    Counts, Group, Holder, Patience, Place, Plan, Standing, State, SweepError, Task, by_axis, claim, groups, journal,
+    place::Names, standing::Known,
 };
 use crate::session::{LOG_FILE, Lock, outline};
 
@@ -80,10 +80,11 @@ impl Observer {
             let folder = place.session(name);
             let marks = (mark(&folder.join(LOG_FILE)), mark(&place.journals().join(format!("{}.jsonl", task.id))));
             let claimed = claims.contains_key(&task.id);
-            if marks == (read.log, read.journal) && !claimed && read.standing.state != State::Running {
+            let same = marks == (read.log, read.journal) && names.warning(task) == read.standing.warning.as_deref();
+            if same && !claimed && read.standing.state != State::Running {
                 continue;
             }
-            let standing = stands(task, name, place, claims.get(&task.id).cloned());
+            let standing = stands(task, &names, place, claims.get(&task.id).cloned());
             changed |= standing != read.standing;
             *read = Read { log: marks.0, journal: marks.1, standing };
         }
@@ -117,14 +118,16 @@ fn held(place: &Place, patience: Patience) -> Result<HashMap<String, Option<Hold
 }
 
 /// Where one task stands, read anew; `claim` is the claim that holds.
-pub(super) fn stands(task: &super::Task, name: &str, place: &Place, claim: Option<Option<Holder>>) -> Standing {
+pub(super) fn stands(task: &Task, names: &Names, place: &Place, claim: Option<Option<Holder>>) -> Standing {
+    let name = names.of(task);
+    let warning = names.warning(task).map(str::to_owned);
     let folder = place.session(name);
     let session = match folder.join(LOG_FILE).is_file().then(|| outline(&folder)) {
         None => None,
         Some(Ok(session)) => Some(session),
         // One log that cannot be read does not hide the others.
         Some(Err(error)) => {
-            return Standing { state: State::Failed, note: Some(error.to_string()), ..Standing::default() };
+            return Standing { state: State::Failed, note: Some(error.to_string()), warning, ..Standing::default() };
         }
     };
     // A log whose beginning is not written yet is no session yet.
@@ -133,7 +136,7 @@ pub(super) fn stands(task: &super::Task, name: &str, place: &Place, claim: Optio
     let over = session.as_ref().is_some_and(|session| session.summary.is_some());
     let locked = !over && claim.is_none() && Lock::is_taken(&folder);
     let journal = journal::last(place, &task.id);
-    Standing::of(task, &Known { name, session: session.as_ref(), locked, claim, journal })
+    Standing { warning, ..Standing::of(task, &Known { name, session: session.as_ref(), locked, claim, journal }) }
 }
 
 #[cfg(test)]
@@ -154,10 +157,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         plan.place = Place::at(folder.path());
         let task = &plan.tasks[0];
-        let (name, lock) = plan.place.store().create(&task.session).unwrap();
-        assert_eq!(stands(task, &name, &plan.place, None).state, State::Running);
+        let (_, lock) = plan.place.store().create(&task.session).unwrap();
+        assert_eq!(stands(task, &plan.place.names(), &plan.place, None).state, State::Running);
         drop(lock);
-        assert_eq!(stands(task, &name, &plan.place, None).state, State::Waiting);
+        assert_eq!(stands(task, &plan.place.names(), &plan.place, None).state, State::Waiting);
     }
 
     #[test]

@@ -1,23 +1,36 @@
 //! The folder of a sweep: its sessions, and beside them, in `.sweep`, what the engines write.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::HashMap,
     fs,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     time::SystemTime,
 };
 
 use super::{SweepError, Task, digest};
-use crate::{atomic, clock::now_ms, session::Store};
+use crate::{
+    atomic,
+    clock::now_ms,
+    session::{LOG_FILE, RunState, Status, Store, outline},
+};
 
 /// Names of sessions by the digests of their tasks.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Names(HashMap<String, String>);
+pub(super) struct Names {
+    names: HashMap<String, String>,
+    /// What is wrong where several sessions have one digest.
+    warnings: HashMap<String, String>,
+}
 
 impl Names {
     /// The name of a task's session: the one that is there, else the one that it will have.
     pub(super) fn of<'a>(&'a self, task: &'a Task) -> &'a str {
-        self.0.get(&task.id).map_or(task.session.as_str(), String::as_str)
+        self.names.get(&task.id).map_or(task.session.as_str(), String::as_str)
+    }
+
+    /// That a task has several sessions.
+    pub(super) fn warning(&self, task: &Task) -> Option<&str> {
+        self.warnings.get(&task.id).map(String::as_str)
     }
 }
 
@@ -51,19 +64,51 @@ impl Place {
     /// The names of the sessions of tasks, by digest. The digest is what a session is known by: what stands before it may
     /// have been another pattern when it was made.
     pub(super) fn names(&self) -> Names {
-        let mut names = Names::default();
+        let mut all: HashMap<String, Vec<String>> = HashMap::new();
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             let id = name.rsplit_once('-').map(|(_, id)| id).filter(|id| digest::is_one(id)).map(str::to_owned);
             let Some(id) = id else { continue };
-            // Of two, the first by name, so that every machine takes the same.
-            match names.0.entry(id) {
-                Entry::Vacant(free) => drop(free.insert(name)),
-                Entry::Occupied(mut known) if name < *known.get() => drop(known.insert(name)),
-                Entry::Occupied(_) => {}
-            }
+            all.entry(id).or_default().push(name);
+        }
+        let mut names = Names::default();
+        for (id, mut of) in all {
+            // By name, so that every machine takes the same one.
+            of.sort();
+            let name = if of.len() == 1 {
+                of.swap_remove(0)
+            } else {
+                let (name, warning) = self.one_of(&of);
+                names.warnings.extend(warning.map(|warning| (id.clone(), warning)));
+                name
+            };
+            names.names.insert(id, name);
         }
         names
+    }
+
+    /// Of several sessions of one task the one that counts: a finished one, else the one that has most epochs; and what a
+    /// person should know of it. Folders without a log are none.
+    fn one_of(&self, names: &[String]) -> (String, Option<String>) {
+        let read = |name: &String| {
+            let state = Some(self.session(name))
+                .filter(|folder| folder.join(LOG_FILE).is_file())
+                .and_then(|folder| outline(&folder).ok());
+            state.filter(|state| state.config.is_some()).map(|state| (name.clone(), state))
+        };
+        let mut read: Vec<(String, RunState)> = names.iter().filter_map(read).collect();
+        read.sort_by_key(|(_, state)| std::cmp::Reverse((state.status == Status::Finished, state.epochs.len())));
+        let Some((name, _)) = read.first() else { return (names.first().cloned().unwrap_or_default(), None) };
+        let words: Vec<String> = read
+            .iter()
+            .map(|(name, state)| match (&state.status, state.last()) {
+                (Status::Finished, Some(last)) => format!("{name} (finished with {:.4})", last.value),
+                _ => format!("{name} ({} epochs)", state.epochs.len()),
+            })
+            .collect();
+        let warning =
+            format!("several sessions are of this task: {}; the first one counts, remove the others", words.join(", "));
+        (name.clone(), (read.len() > 1).then_some(warning))
     }
 
     /// Claims of tasks that run.
@@ -101,7 +146,7 @@ impl Place {
         self.folder.join(".sweep").join("stopped")
     }
 
-    /// Holds the path of the sweep's file.
+    /// Holds the path of the sweep's file, relative to the sweep's folder where it is above or in it.
     fn source(&self) -> PathBuf {
         self.folder.join(".sweep").join("file")
     }
@@ -115,7 +160,8 @@ impl Place {
             fs::create_dir_all(&folder).map_err(SweepError::io(&folder, "create"))?;
         }
         let source = self.source();
-        let text = file.as_os_str().as_encoded_bytes();
+        let relative = relative(file, &self.folder);
+        let text = relative.as_os_str().as_encoded_bytes();
         if fs::read(&source).is_ok_and(|known| known == text) && !is_read_only(&self.claims()) {
             return Ok(());
         }
@@ -125,7 +171,16 @@ impl Place {
     /// The sweep's file, as noted by the last `sweep` that worked here.
     pub fn file(&self) -> Option<PathBuf> {
         let text = fs::read_to_string(self.source()).ok()?;
-        Some(PathBuf::from(text))
+        let mut file = std::path::absolute(&self.folder).ok()?;
+        // Step by step: `..` of a link is not the folder that the link is in.
+        for part in Path::new(&text).components() {
+            match part {
+                Component::ParentDir => drop(file.pop()),
+                Component::CurDir => {}
+                part => file.push(part),
+            }
+        }
+        Some(file)
     }
 
     /// Asks every task of the sweep, on whatever machine, to write a checkpoint and stop.
@@ -180,6 +235,23 @@ impl Place {
     }
 }
 
+/// The path of a file from a folder, so that both can be moved together; absolute where the file is neither beside the
+/// folder, above it nor in it.
+fn relative(file: &Path, folder: &Path) -> PathBuf {
+    let plain = |path: &Path| path.components().all(|part| !matches!(part, Component::ParentDir | Component::CurDir));
+    let Ok(folder) = std::path::absolute(folder) else { return file.to_owned() };
+    if !plain(file) || !plain(&folder) {
+        return file.to_owned();
+    }
+    if let Ok(inside) = file.strip_prefix(&folder) {
+        return inside.to_owned();
+    }
+    match (file.parent().and_then(|beside| folder.strip_prefix(beside).ok()), file.file_name()) {
+        (Some(down), Some(name)) => down.components().map(|_| Component::ParentDir).collect::<PathBuf>().join(name),
+        _ => file.to_owned(),
+    }
+}
+
 /// Whether no file can be made in a folder.
 fn is_read_only(folder: &Path) -> bool {
     atomic::temporary(folder, ".probe-").is_err()
@@ -189,6 +261,50 @@ fn is_read_only(folder: &Path) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::{session::LogWriter, sweep::standing::testing::task_and_log};
+
+    /// The pattern of the names has changed since, or someone has copied a session: the finished one counts, and it is said.
+    #[test]
+    fn of_several_sessions_of_a_task_the_finished_one_counts() {
+        let (mut plan, records) = task_and_log();
+        let folder = tempfile::tempdir().unwrap();
+        plan.place = Place::at(folder.path());
+        let (place, task) = (&plan.place, &plan.tasks[0]);
+        let session = |name: &str, count: usize| {
+            let (name, lock) = place.store().create(&format!("{name}-{}", task.id)).unwrap();
+            let mut log = LogWriter::open(lock.folder()).unwrap();
+            records[..count].iter().for_each(|record| log.append(record).unwrap());
+            name
+        };
+        let half = session("a", 8);
+        assert_eq!((place.names().of(task), place.names().warning(task)), (half.as_str(), None));
+        // A folder without a log is no session.
+        fs::create_dir(place.session(&format!("0-{}", task.id))).unwrap();
+        assert_eq!((place.names().of(task), place.names().warning(task)), (half.as_str(), None));
+        let whole = session("b", records.len());
+        let names = place.names();
+        assert_eq!(names.of(task), whole);
+        let warning = names.warning(task).unwrap();
+        assert!(warning.contains(&format!("{whole} (finished with 0.5000), {half} (1 epochs)")), "{warning}");
+    }
+
+    /// A sweep that is moved with its file finds it.
+    #[test]
+    fn the_sweeps_file_is_found_after_both_were_moved() {
+        let folder = tempfile::tempdir().unwrap();
+        let (here, there) = (folder.path().join("here"), folder.path().join("there"));
+        for of in ["a-sweep", "deep/er", "."] {
+            fs::create_dir_all(&here).unwrap();
+            Place::at(here.join(of)).prepare(&here.join("a.toml")).unwrap();
+            fs::rename(&here, &there).unwrap();
+            assert_eq!(Place::at(there.join(of)).file(), Some(there.join("a.toml")), "{of}");
+            fs::remove_dir_all(&there).unwrap();
+        }
+        let place = Place::at(folder.path().join("sessions"));
+        let elsewhere = folder.path().join("files/a.toml");
+        place.prepare(&elsewhere).unwrap();
+        assert_eq!(place.file(), Some(elsewhere));
+    }
 
     /// A run right after `cancel` does not keep machines from stopping that have not looked yet.
     #[test]

@@ -13,7 +13,7 @@ use super::{
     journal::{self, What},
     observe::stands,
 };
-use crate::session::{LOG_FILE, SessionError, outline};
+use crate::session::SessionError;
 
 /// Time between two looks at a claim that another runner seems to hold.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -45,9 +45,7 @@ pub fn run_task(
     begun: &mut dyn FnMut(bool),
 ) -> Result<(Ended, Standing), SweepError> {
     let place = &plan.place;
-    let names = place.names();
-    let name = names.of(task);
-    let before = stands(task, name, place, None);
+    let before = stands(task, &place.names(), place, None);
     if before.state == State::Done {
         return Ok((Ended::WasDone, before));
     }
@@ -57,7 +55,8 @@ pub fn run_task(
         Err(holder) => return Ok((Ended::Elsewhere(holder.as_ref().map(Holder::described)), before)),
     };
     // Another runner may have finished it just now.
-    let now = stands(task, name, place, None);
+    let names = place.names();
+    let (name, now) = (names.of(task), stands(task, &names, place, None));
     if now.state == State::Done {
         return Ok((Ended::WasDone, now));
     }
@@ -75,7 +74,11 @@ pub fn run_task(
             notes.push(error.to_string());
         }
     };
-    let resume = match ready(place, &place.session(name)) {
+    if let (true, Some(reason)) = (now.foreign, now.note.clone()) {
+        note(What::Failed { reason: reason.clone() });
+        return Ok((Ended::Failed(reason), now));
+    }
+    let resume = match ready(place, &place.session(name), &now) {
         Ok(resume) => resume,
         Err(SessionError::Busy { .. }) => return Ok((Ended::Elsewhere(None), now)),
         // One session's folder that cannot be used does not keep the other tasks from running.
@@ -104,7 +107,7 @@ pub fn run_task(
             return Ok((Ended::Failed(reason), now));
         }
     };
-    let after = stands(task, name, place, None);
+    let after = stands(task, &place.names(), place, None);
     let ended = if claim.is_lost() {
         Ended::Elsewhere(None)
     } else if after.state == State::Done {
@@ -121,7 +124,7 @@ pub fn run_task(
         note(What::Failed { reason: reason.clone() });
         Ended::Failed(reason)
     };
-    let mut after = stands(task, name, place, None);
+    let mut after = stands(task, &place.names(), place, None);
     if let (Ended::Failed(reason), true) = (&ended, after.state != State::Failed) {
         (after.state, after.note) = (State::Failed, Some(reason.clone()));
     }
@@ -147,10 +150,9 @@ fn wait_for_lock(folder: &Path, stop: &Stop) -> bool {
     false
 }
 
-/// Makes a session's folder ready: whether its log says what is trained, so that it can be resumed. A folder in which
-/// nothing was begun is removed.
-fn ready(place: &Place, folder: &Path) -> Result<bool, SessionError> {
-    if folder.join(LOG_FILE).is_file() && outline(folder)?.config.is_some() {
+/// Makes a session's folder ready: whether it is resumed. A folder in which nothing was begun is removed.
+fn ready(place: &Place, folder: &Path, now: &Standing) -> Result<bool, SessionError> {
+    if now.begun {
         return Ok(true);
     }
     place.store().discard_unbegun(folder)?;
@@ -229,6 +231,24 @@ mod tests {
         assert_eq!(run(&plan, &by_itself, &Stop::default()).0, Ended::Stopped);
     }
 
+    /// A session of another run under the task's name is not trained on, and it stays.
+    #[test]
+    fn a_session_of_another_run_is_not_resumed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut plan, records) = super::super::standing::testing::task_and_log();
+        plan.place = Place::at(folder.path());
+        plan.place.prepare(Path::new("/x.toml")).unwrap();
+        plan.tasks[0].request.seed = 9;
+        let (_, lock) = plan.place.store().create(&plan.tasks[0].session).unwrap();
+        let mut log = crate::session::LogWriter::open(lock.folder()).unwrap();
+        records[..8].iter().for_each(|record| log.append(record).unwrap());
+        drop((log, lock));
+        let (ended, standing) = run(&plan, &program(folder.path(), "exit 0"), &Stop::default());
+        assert!(matches!(&ended, Ended::Failed(reason) if reason.contains("seed 7, not 9")), "{ended:?}");
+        assert_eq!(standing.state, State::Failed);
+        assert!(!folder.path().join("calls").exists(), "no child was started");
+    }
+
     /// What someone else put into the folder of a task is that task's failure: the others run, and nothing is deleted.
     #[test]
     fn a_folder_that_cannot_be_used_fails_its_task_alone() {
@@ -246,8 +266,7 @@ mod tests {
         assert_eq!(fs::read_dir(&session).unwrap().count(), 3);
         assert!(!folder.path().join("calls").exists(), "no child was started");
         // The journal has it as well, for `sweep status`.
-        let name = &plan.tasks[0].session;
-        assert!(stands(&plan.tasks[0], name, &plan.place, None).note.unwrap().contains("thesis.tex"));
+        assert!(stands(&plan.tasks[0], &plan.place.names(), &plan.place, None).note.unwrap().contains("thesis.tex"));
         // Without it, the rest is removed and the task begins.
         fs::remove_file(session.join("thesis.tex")).unwrap();
         assert_eq!(run(&plan, &program, &Stop::default()).0, Ended::Stopped);

@@ -79,8 +79,14 @@ pub struct Standing {
     pub host: Option<String>,
     /// When something last happened to it, ms since the Unix epoch, by the clock of that machine.
     pub at_ms: u64,
-    /// Why it failed, or what else a person should know.
+    /// Whether its session's log says what is trained.
+    pub begun: bool,
+    /// Whether that session is of another run than the task's.
+    pub foreign: bool,
+    /// Why it failed, or where it will be resumed.
     pub note: Option<String>,
+    /// What is wrong beside that: several sessions of this task.
+    pub warning: Option<String>,
 }
 
 /// What is known of a task.
@@ -115,7 +121,7 @@ impl Standing {
         standing.session = Some(known.name).filter(|name| *name != task.session).map(str::to_owned);
         let finished = known.session.is_some_and(|session| session.status == Status::Finished);
         if let Some(other) = other {
-            standing.state = State::Failed;
+            (standing.state, standing.foreign) = (State::Failed, true);
             standing.note =
                 Some(format!("the session {} is of another run ({other}); remove it or rename it", known.name));
         } else if finished {
@@ -126,19 +132,14 @@ impl Standing {
         } else if known.locked {
             standing.state = State::Running;
         } else {
-            let session = known.session.and_then(|session| match &session.status {
-                Status::Failed(reason) => Some(reason.clone()),
-                _ => None,
-            });
-            let reason = session.or_else(|| match journal.map(|entry| &entry.what) {
-                Some(What::Failed { reason }) => Some(reason.clone()),
-                _ => None,
-            });
-            if let Some(reason) = reason {
+            if let Some(reason) = failure(known.session, journal) {
                 standing.state = State::Failed;
                 standing.note = Some(reason);
-            } else if known.session.is_some() {
-                standing.note = Some("half done".to_owned());
+            } else if let Some(session) = known.session {
+                standing.note = Some(match &session.checkpoint {
+                    Some((step, _)) => format!("half done: resumes after step {step}"),
+                    None => "half done: no checkpoint yet, starts again from its first step".to_owned(),
+                });
             }
         }
         standing
@@ -165,7 +166,10 @@ impl Standing {
             dtype: config.map(|config| config.dtype),
             host: None,
             at_ms: session.span_ms.map_or(0, |(_, last)| last),
+            begun: config.is_some(),
+            foreign: false,
             note: None,
+            warning: None,
         }
     }
 
@@ -176,7 +180,23 @@ impl Standing {
 
     /// Whether it was begun and is not over.
     pub fn is_half_done(&self) -> bool {
-        self.state == State::Waiting && self.note.is_some()
+        self.state == State::Waiting && self.begun
+    }
+}
+
+/// Why the last attempt at a task failed, if it did. A runner writes the journal after its child has ended, so the
+/// journal's last line is what counts, unless the session's log went on after it, in a training that no sweep began.
+fn failure(session: Option<&RunState>, journal: Option<&Entry>) -> Option<String> {
+    let of_session = session.and_then(|session| match &session.status {
+        Status::Failed(reason) => Some(reason.clone()),
+        _ => None,
+    });
+    let Some(entry) = journal else { return of_session };
+    let went_on = session.and_then(|session| session.span_ms).is_some_and(|(_, last)| last > entry.at_ms);
+    match &entry.what {
+        _ if went_on => of_session,
+        What::Failed { reason } => Some(reason.clone()),
+        What::Began { .. } | What::Stopped | What::Finished => None,
     }
 }
 
@@ -322,6 +342,39 @@ mod tests {
         broken.push(Record { at_ms: 9, event: Event::Failed { message: "the loss is no number".into() } });
         let broken = RunState::from_records(&broken);
         assert_eq!(of(Some(&broken), None, None).note.as_deref(), Some("the loss is no number"));
+    }
+
+    #[test]
+    fn a_half_done_task_says_where_it_goes_on_and_an_old_failure_is_over() {
+        let (plan, records) = testing::task_and_log();
+        let task = &plan.tasks[0];
+        let last = records[7].at_ms;
+        let of = |records: &[Record], at_ms, what| {
+            let session = RunState::from_records(records);
+            let journal = Some(Entry { at_ms, host: "node3".into(), what });
+            Standing::of(task, &Known { name: &task.session, session: Some(&session), journal, ..Known::default() })
+        };
+        let half = of(&records[..8], last, What::Stopped);
+        let step = RunState::from_records(&records[..8]).checkpoint.map(|(step, _)| step);
+        let words = step.map_or("no checkpoint yet".to_owned(), |step| format!("resumes after step {step}"));
+        assert!(half.is_half_done() && half.note.as_ref().unwrap().contains(&words), "{half:?}");
+        let first = of(&records[..1], last, What::Stopped);
+        assert!(first.is_half_done() && first.note.unwrap().contains("no checkpoint yet"));
+        // The log's failure is of an attempt before the last one, which was stopped, or killed before it wrote anything.
+        let mut broken = records[..8].to_vec();
+        broken.push(Record { at_ms: last + 1, event: Event::Failed { message: "the disk is full".into() } });
+        for what in [What::Stopped, What::Began { resume: true, job: None }] {
+            let standing = of(&broken, last + 2, what);
+            assert!(standing.is_half_done(), "{standing:?}");
+        }
+        // The last attempt failed before it wrote anything, for another reason.
+        let failed = of(&broken, last + 2, What::Failed { reason: "no such data set".into() });
+        assert_eq!(failed.note.as_deref(), Some("no such data set"));
+        // Someone resumed it without the sweep after the runner's failure, and stopped it.
+        let mut resumed = broken.clone();
+        resumed.push(Record { at_ms: last + 9, event: Event::Resumed { step: 1, epochs: 0 } });
+        resumed.push(Record { at_ms: last + 10, event: Event::Stopped });
+        assert!(of(&resumed, last + 2, What::Failed { reason: "the disk is full".into() }).is_half_done());
     }
 
     #[test]

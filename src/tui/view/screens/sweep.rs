@@ -213,7 +213,7 @@ fn line(task: &Task, standing: &Standing, app: &App, width: usize) -> Line<'stat
     let when =
         if standing.at_ms == 0 { String::new() } else { text::ago(app.now_ms.saturating_sub(standing.at_ms) / 1000) };
     let failed = standing.note.as_ref().filter(|_| standing.state == State::Failed);
-    let more = failed.cloned().or_else(|| standing.host.clone()).unwrap_or_default();
+    let more = failed.or(standing.warning.as_ref()).or(standing.host.as_ref()).cloned().unwrap_or_default();
     let left = width.saturating_sub(2 + name + 1 + 12 + 8 + 8 + 9 + 2);
     Line::from(vec![
         Span::styled(format!("{mark} "), mark_style),
