@@ -1,4 +1,4 @@
-//! `aat-tui sweep`: a table of runs as a file, worked off here, on SLURM, or by any engine that runs command lines.
+//! `aat-tui sweep`: a table of runs as a file, run here, on SLURM, or by any engine that runs command lines.
 
 mod report;
 mod task;
@@ -34,7 +34,7 @@ pub struct Args {
     action: Option<Action>,
 }
 
-/// How a sweep is worked off.
+/// How a sweep is run.
 #[derive(Debug, clap::Args)]
 struct How {
     /// Where: on this machine, or as job arrays of a SLURM cluster.
@@ -57,7 +57,7 @@ struct How {
     json: bool,
 }
 
-/// Where a sweep is worked off.
+/// Where a sweep is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Engine {
     /// This machine.
@@ -68,7 +68,7 @@ enum Engine {
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
-    /// Show where each task stands.
+    /// Show the state of each task.
     Status {
         /// The sweep's file.
         #[arg(value_name = "FILE.toml")]
@@ -77,7 +77,7 @@ enum Action {
         #[arg(long, env = "AAT_TUI_JSON")]
         json: bool,
     },
-    /// Stop every task, wherever it runs, with a checkpoint; the sweep run again goes on from there.
+    /// Stop every task, on every machine, with a checkpoint; run the sweep again to resume.
     Cancel {
         /// The sweep's file.
         #[arg(value_name = "FILE.toml")]
@@ -124,7 +124,7 @@ impl From<SweepError> for CliError {
 /// Runs the subcommand.
 ///
 /// # Errors
-/// When the file is not one of a sweep, a task fails, the engine refuses, or someone interrupts.
+/// When the file is not one of a sweep, a task fails or is not finished, the engine refuses, or someone interrupts.
 pub fn run(args: Args) -> Result<(), CliError> {
     match args.action {
         None => {
@@ -141,8 +141,7 @@ pub fn run(args: Args) -> Result<(), CliError> {
 
 /// This program, for children.
 fn this_program() -> Result<PathBuf, CliError> {
-    std::env::current_exe()
-        .map_err(|error| CliError::Failed(format!("the program does not find its own file: {error}")))
+    std::env::current_exe().map_err(|error| CliError::Failed(format!("the program cannot find its own file: {error}")))
 }
 
 fn look(plan: &Arc<Plan>) -> Result<Snapshot, CliError> {
@@ -151,7 +150,7 @@ fn look(plan: &Arc<Plan>) -> Result<Snapshot, CliError> {
     Ok(observer.snapshot())
 }
 
-/// Works a sweep off, or says what that would be.
+/// Runs a sweep, or prints what would run.
 fn work(file: &Path, how: &How) -> Result<(), CliError> {
     let plan = Arc::new(Plan::read(file)?);
     let mut output = Output::beside_work(how.json);
@@ -225,7 +224,7 @@ fn local(plan: &Arc<Plan>, before: &Snapshot, open: &[usize], how: &How, output:
     let after = look(plan)?;
     report::summary(plan, &after, ran, output)?;
     if stop.is_asked() && after.counts.done < plan.tasks.len() {
-        output.line("stopped; the same command goes on from here")?;
+        output.line("stopped; the same command resumes it")?;
         return Err(CliError::Interrupted);
     }
     complete(&after.counts)
@@ -283,7 +282,7 @@ fn slurm(plan: &Arc<Plan>, open: &[usize], output: &mut Output) -> Result<(), Cl
     if !arrays.is_empty() {
         let file = plan.file.path.display();
         output.line(format!(
-            "aat-tui sweep status {file} shows where it stands, aat-tui sweep watch {file} shows it alive"
+            "aat-tui sweep status {file} prints the state of each task, aat-tui sweep watch {file} follows them in the workbench"
         ))?;
     }
     Ok(())
@@ -293,11 +292,14 @@ fn status(file: &Path, json: bool) -> Result<(), CliError> {
     let plan = Arc::new(Plan::read(file)?);
     let mut output = Output::stdout(json);
     let snapshot = look(&plan)?;
-    // Where SLURM does not answer, the folder still has the states.
+    // Where SLURM does not answer, the sessions still have the states.
     let queue = match sweep::Queue::read(&plan.place, &plan.file.name) {
         Ok(queue) => queue,
         Err(error) => {
-            report::note(&format!("{error}; what follows is from the sessions alone"), &mut output)?;
+            report::note(
+                &format!("{error}; the states below are those of the sessions alone, without the queue"),
+                &mut output,
+            )?;
             sweep::Queue::default()
         }
     };
@@ -310,7 +312,7 @@ fn cancel(file: &Path, json: bool) -> Result<(), CliError> {
     let mut output = Output::stdout(json);
     let folder = plan.place.folder();
     if !folder.exists() {
-        return Err(CliError::Failed(format!("nothing of it was run yet: {} is not there", folder.display())));
+        return Err(CliError::Failed(format!("no task of it has run yet: there is no folder {}", folder.display())));
     }
     plan.place.prepare(&plan.file.path)?;
     let running = look(&plan)?.counts.running;
@@ -318,8 +320,8 @@ fn cancel(file: &Path, json: bool) -> Result<(), CliError> {
     let queued = sweep::cancel(&plan.place, &plan.file.name)?;
     output.object(&serde_json::json!({ "cancelled": true, "running": running, "queued": queued }))?;
     output.line(format!(
-        "asked {running} running tasks to write a checkpoint and stop (they look every few seconds), and cancelled {queued} \
-         in SLURM's queue; the sweep run again goes on"
+        "asked {running} running tasks to write a checkpoint and stop within some seconds, and cancelled {queued} in SLURM's \
+         queue; run the sweep again to resume"
     ))
 }
 

@@ -21,7 +21,7 @@ pub const PARENT: &str = "AAT_TUI_PARENT";
 
 /// How often a child is looked at.
 const LOOK: Duration = Duration::from_millis(50);
-/// What stands before each attempt's command line in a task's log.
+/// The text before each attempt's command line in a task's log.
 const ATTEMPT: &str = "\n> aat-tui ";
 /// Bytes at the end of a log in which the reason of a failure is looked for.
 const TAIL: u64 = 4096;
@@ -35,7 +35,7 @@ pub struct Program {
     pub environment: Vec<(String, String)>,
 }
 
-/// Set when the work shall stop: each task with a checkpoint.
+/// Set when the tasks are to stop, each with a checkpoint.
 #[derive(Clone, Debug, Default)]
 pub struct Stop {
     pub(super) asked: Arc<AtomicBool>,
@@ -113,7 +113,7 @@ fn ask(child: &mut Child) {
     }
 }
 
-/// Why a child failed: the signal that ended it, or the last thing that it said.
+/// Why a child failed: the signal that ended it, or the last message that it printed.
 pub(super) fn why(status: ExitStatus, log: &Path) -> String {
     #[cfg(unix)]
     {

@@ -2,50 +2,36 @@
 //!
 //! A claim is made with `O_EXCL`, which is atomic on local disks and on NFS since version 3. Its owner rewrites it every
 //! few seconds. A claim that was not rewritten for a while is stale: another runner then makes the next generation's file
-//! (`ID.2` after `ID.1`), again with `O_EXCL`, so that one of several wins. A runner removes
-//! a file of another runner only when that one is gone or stale. Each file has a random number in it, and a runner owns only
-//! the file that still has its own text. Ages are measured by the clock of the file system; no clock of a machine counts.
+//! (`ID.2` after `ID.1`), again with `O_EXCL`, so that one of several wins. A runner removes the file of another runner
+//! only when that one has ended or its claim is stale. Each file has a random number in it, and a runner owns only the file
+//! that still has its own text. Ages are measured by the clock of the file system; the clocks of machines are not used.
 //!
 //! Guaranteed: at most one owner of a task, as long as a running owner reaches the folder at least once within
-//! [`Patience::stale`]. An owner that was cut off for longer finds, when it is back, that its file is gone, is another
-//! runner's or has a later generation beside it, and kills its child. The session's own lock is a second barrier wherever `flock` holds across machines.
+//! [`Patience::stale`]. An owner that was cut off for longer finds, when it reaches the folder again, that its file is gone,
+//! is another runner's or has a later generation beside it, and kills its child. The session's own lock is a second barrier
+//! wherever `flock` works across machines.
+
+mod files;
 
 use std::{
-    collections::BTreeMap,
-    fs::{self, File, OpenOptions},
+    fs::{self, OpenOptions},
     hash::{BuildHasher, Hasher, RandomState},
-    io::{ErrorKind, Read, Seek, Write},
-    path::{Path, PathBuf},
+    io::{ErrorKind, Write},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
         mpsc::{self, RecvTimeoutError},
     },
     thread::{self, JoinHandle},
-    time::{Duration, SystemTime},
 };
 
 use serde::Serialize;
 
+pub use self::files::Patience;
+pub(super) use self::files::all;
+use self::files::{generations, newest, path_of, remove_own, rewrite, seen};
 use super::{Holder, Place, SweepError};
-
-/// Bytes of a claim's file that are read: several times a claim's text.
-const LONGEST: u64 = 4096;
-
-/// How often a claim is rewritten, and when it is stale.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
-    /// Time between two rewritings.
-    pub beat: Duration,
-    /// Age at which a claim is stale. NFS may show a file's time up to a minute late.
-    pub stale: Duration,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self { beat: Duration::from_secs(10), stale: Duration::from_secs(120) }
-    }
-}
 
 /// The right to work on a task; given back when dropped.
 #[derive(Debug)]
@@ -123,7 +109,7 @@ impl Claim {
         Ok(Err(newest(place, id)?.and_then(|seen| seen.holder)))
     }
 
-    /// Whether another runner took the task because this one seemed gone, or the claim's file was removed.
+    /// Whether another runner took the task because this one did not rewrite its claim in time, or the claim's file was removed.
     pub fn is_lost(&self) -> bool {
         self.lost.load(Ordering::Relaxed)
     }
@@ -214,105 +200,15 @@ impl Beat {
     }
 }
 
-/// Rewrites a claim in its place, so that the file server notes the time. Returns false when the file is gone or is
-/// another runner's: then the claim is lost. A disk or a server that does not answer is no such sign: the next beat makes
-/// up for it, and the file keeps its size, so a full disk does not matter.
-fn rewrite(path: &Path, text: &[u8]) -> bool {
-    let mut file = match OpenOptions::new().read(true).write(true).open(path) {
-        Ok(file) => file,
-        Err(error) => return error.kind() != ErrorKind::NotFound,
-    };
-    let mut found = Vec::new();
-    if Read::by_ref(&mut file).take(LONGEST).read_to_end(&mut found).is_err() {
-        return true;
-    }
-    if found != text {
-        return false;
-    }
-    let _ = file.rewind().and_then(|()| file.write_all(text)).and_then(|()| file.sync_data());
-    true
-}
-
-/// Removes a claim's file if it still has the text of its maker.
-fn remove_own(path: &Path, text: &[u8]) {
-    if fs::read(path).is_ok_and(|found| found == text) {
-        let _ = fs::remove_file(path);
-    }
-}
-
-/// A claim as another process sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Seen {
-    generation: u32,
-    /// `None` while it is being written.
-    pub(super) holder: Option<Holder>,
-    /// When it was last rewritten, by the file system's clock.
-    beat: SystemTime,
-}
-
-impl Seen {
-    /// Whether the task may be taken: the holder is gone, or has not rewritten its claim for too long.
-    /// Without the file system's time, its age is unknown, and it is not stale.
-    pub(super) fn is_free(&self, asking: &Holder, patience: Patience, now: Option<SystemTime>) -> bool {
-        let age = now.and_then(|now| now.duration_since(self.beat).ok());
-        self.holder.as_ref().is_some_and(|holder| holder.is_gone(asking)) || age.is_some_and(|age| age > patience.stale)
-    }
-}
-
-fn path_of(place: &Place, id: &str, generation: u32) -> PathBuf {
-    place.claims().join(format!("{id}.{generation}"))
-}
-
-/// The newest claim of a task.
-fn newest(place: &Place, id: &str) -> Result<Option<Seen>, SweepError> {
-    let newest = generations(place, Some(id))?.remove(id).and_then(|generations| generations.into_iter().max());
-    Ok(newest.and_then(|generation| seen(place, id, generation)))
-}
-
-/// The newest claim of every task that has one.
-///
-/// # Errors
-/// When the folder is there and cannot be read.
-pub(super) fn all(place: &Place) -> Result<Vec<(String, Seen)>, SweepError> {
-    let newest = |(id, generations): (String, Vec<u32>)| {
-        let seen = seen(place, &id, generations.into_iter().max()?)?;
-        Some((id, seen))
-    };
-    Ok(generations(place, None)?.into_iter().filter_map(newest).collect())
-}
-
-/// A claim, read; `None` when it was given back meanwhile.
-fn seen(place: &Place, id: &str, generation: u32) -> Option<Seen> {
-    // Opened, not only looked up: NFS then asks the server for the file's time.
-    let mut file = File::open(path_of(place, id, generation)).ok()?;
-    let mut text = Vec::new();
-    Read::by_ref(&mut file).take(LONGEST).read_to_end(&mut text).ok()?;
-    let beat = file.metadata().and_then(|metadata| metadata.modified()).ok()?;
-    Some(Seen { generation, holder: serde_json::from_slice(&text).ok(), beat })
-}
-
-/// The generations of the claims of each task, or of one.
-fn generations(place: &Place, only: Option<&str>) -> Result<BTreeMap<String, Vec<u32>>, SweepError> {
-    let folder = place.claims();
-    let entries = match fs::read_dir(&folder) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeMap::new()),
-        other => other.map_err(SweepError::io(&folder, "read"))?,
-    };
-    let mut all: BTreeMap<String, Vec<u32>> = BTreeMap::new();
-    for entry in entries.flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let Some((id, generation)) = name.rsplit_once('.') else { continue };
-        let (false, Ok(generation)) = (id.is_empty(), generation.parse::<u32>()) else { continue };
-        if only.is_none_or(|only| only == id) {
-            all.entry(id.to_owned()).or_default().push(generation);
-        }
-    }
-    Ok(all)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::{
+        fs::File,
+        path::Path,
+        time::{Duration, SystemTime},
+    };
+
     use super::*;
 
     fn place() -> (tempfile::TempDir, Place) {

@@ -1,4 +1,4 @@
-//! Works a sweep off on this machine: a number of workers, each with its share of cores, memory and GPUs.
+//! Runs a sweep on this machine: a number of workers, each with its share of cores, memory and GPUs.
 
 use std::{
     collections::VecDeque,
@@ -65,12 +65,12 @@ pub enum Report {
         task: usize,
         /// How.
         ended: Ended,
-        /// Where it stands now.
+        /// Its state now.
         standing: Box<Standing>,
     },
 }
 
-/// Works off the tasks at these places of the plan. `report` gets every event as it happens, and `tick` is called
+/// Runs the tasks at these places of the plan. `report` gets every event as it happens, and `tick` is called
 /// between reports: it asks `stop` where a person wants that. Returns when every worker is over.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! Reads where the tasks of a sweep stand, again and again, from whatever machine. Finished sessions are read once.
+//! Reads the states of a sweep's tasks again and again, on any machine. Finished sessions are read once.
 
 use std::{collections::HashMap, fs, path::Path, sync::Arc, time::SystemTime};
 
@@ -8,14 +8,14 @@ use super::{
 };
 use crate::session::{LOG_FILE, Lock, outline};
 
-/// What every task of a sweep is at, at one moment.
+/// The states of all tasks of a sweep at one moment.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// The sweep.
     pub plan: Arc<Plan>,
     /// One for each task of the plan.
     pub standings: Vec<Standing>,
-    /// How many stand where.
+    /// How many tasks are in each state.
     pub counts: Counts,
     /// The same for each value of each axis.
     pub by_axis: Vec<(String, Vec<(String, Counts)>)>,
@@ -24,7 +24,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Counts and averages what stands where.
+    /// Counts and averages these states.
     pub fn of(plan: &Arc<Plan>, standings: Vec<Standing>) -> Self {
         Self {
             counts: Counts::of(&standings),
@@ -84,14 +84,14 @@ impl Observer {
             if same && !claimed && read.standing.state != State::Running {
                 continue;
             }
-            let standing = stands(task, &names, place, claims.get(&task.id).cloned());
+            let standing = standing_of(task, &names, place, claims.get(&task.id).cloned());
             changed |= standing != read.standing;
             *read = Read { log: marks.0, journal: marks.1, standing };
         }
         Ok(changed)
     }
 
-    /// Where the tasks stand, as of the last look.
+    /// The states of the tasks, as of the last look.
     pub fn standings(&self) -> Vec<Standing> {
         self.tasks.iter().map(|read| read.standing.clone()).collect()
     }
@@ -117,8 +117,8 @@ fn held(place: &Place, patience: Patience) -> Result<HashMap<String, Option<Hold
         .collect())
 }
 
-/// Where one task stands, read anew; `claim` is the claim that holds.
-pub(super) fn stands(task: &Task, names: &Names, place: &Place, claim: Option<Option<Holder>>) -> Standing {
+/// The state of one task, read anew; `claim` is the claim that holds.
+pub(super) fn standing_of(task: &Task, names: &Names, place: &Place, claim: Option<Option<Holder>>) -> Standing {
     let name = names.of(task);
     let warning = names.warning(task).map(str::to_owned);
     let folder = place.session(name);
@@ -158,9 +158,9 @@ mod tests {
         plan.place = Place::at(folder.path());
         let task = &plan.tasks[0];
         let (_, lock) = plan.place.store().create(&task.session).unwrap();
-        assert_eq!(stands(task, &plan.place.names(), &plan.place, None).state, State::Running);
+        assert_eq!(standing_of(task, &plan.place.names(), &plan.place, None).state, State::Running);
         drop(lock);
-        assert_eq!(stands(task, &plan.place.names(), &plan.place, None).state, State::Waiting);
+        assert_eq!(standing_of(task, &plan.place.names(), &plan.place, None).state, State::Waiting);
     }
 
     #[test]

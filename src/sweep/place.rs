@@ -61,8 +61,8 @@ impl Place {
         self.folder.join(name)
     }
 
-    /// The names of the sessions of tasks, by digest. The digest is what a session is known by: what stands before it may
-    /// have been another pattern when it was made.
+    /// The names of the sessions of tasks, by digest. A session is found by the digest: the
+    /// part before it may have had another pattern when it was made.
     pub(super) fn names(&self) -> Names {
         let mut all: HashMap<String, Vec<String>> = HashMap::new();
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
@@ -217,8 +217,8 @@ impl Place {
         fs::read_to_string(self.stopped_file()).ok()
     }
 
-    /// Whether every task shall stop that began when the last cancellation was this one: the sweep is cancelled, or was
-    /// since then, and somebody has run it again.
+    /// Whether a task is to stop that began when the last cancellation was this one: the sweep is cancelled, or it was
+    /// cancelled and run again since then.
     pub fn stop_is_asked(&self, since: Option<&str>) -> bool {
         self.is_cancelled() || self.cancellations().is_some_and(|last| since != Some(last.as_str()))
     }

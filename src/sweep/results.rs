@@ -11,7 +11,7 @@ use crate::train;
 const FOLD: &str = "fold";
 /// The axes over which results are averaged.
 pub(super) const REPLICATES: [&str; 2] = [FOLD, "seed"];
-/// The column that tells runs of different precision apart.
+/// The column of the precision, where runs differ in it.
 const DTYPE: &str = "dtype";
 /// The precision of tasks that have not begun.
 const UNKNOWN: &str = "-";
@@ -24,7 +24,7 @@ pub struct Group {
     /// Which of these axes decide the clips or the precision: groups that differ in them are not compared.
     #[serde(skip)]
     context: Vec<bool>,
-    /// How many of its tasks stand where.
+    /// How many of its tasks are in each state.
     pub counts: Counts,
     /// The metric's name.
     pub metric: &'static str,
@@ -90,7 +90,7 @@ pub fn groups(plan: &Plan, standings: &[Standing]) -> Vec<Group> {
     let asked = (0..plan.axes.len()).any(|at| sets(at, DTYPE));
     let precisions = precisions(plan, standings, &kept);
     let known: BTreeSet<&String> = precisions.iter().filter(|dtype| *dtype != UNKNOWN).collect();
-    // Where the file varies the precision itself, the axis tells the runs apart, and they may be compared.
+    // Where the file varies the precision itself, its axis separates the runs, and they may be compared.
     let split = !asked && known.len() > 1;
     let mut order: Vec<(Vec<String>, Vec<usize>)> = Vec::new();
     let mut places: BTreeMap<Vec<String>, usize> = BTreeMap::new();

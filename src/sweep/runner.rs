@@ -11,7 +11,7 @@ use super::{
     Claim, Holder, Patience, Place, Plan, Program, Standing, State, Stop, SweepError, Task,
     child::{spawn, watch, why},
     journal::{self, What},
-    observe::stands,
+    observe::standing_of,
 };
 use crate::session::SessionError;
 
@@ -45,7 +45,7 @@ pub fn run_task(
     begun: &mut dyn FnMut(bool),
 ) -> Result<(Ended, Standing), SweepError> {
     let place = &plan.place;
-    let before = stands(task, &place.names(), place, None);
+    let before = standing_of(task, &place.names(), place, None);
     if before.state == State::Done {
         return Ok((Ended::WasDone, before));
     }
@@ -56,7 +56,7 @@ pub fn run_task(
     };
     // Another runner may have finished it just now.
     let names = place.names();
-    let (name, now) = (names.of(task), stands(task, &names, place, None));
+    let (name, now) = (names.of(task), standing_of(task, &names, place, None));
     if now.state == State::Done {
         return Ok((Ended::WasDone, now));
     }
@@ -107,7 +107,7 @@ pub fn run_task(
             return Ok((Ended::Failed(reason), now));
         }
     };
-    let after = stands(task, &place.names(), place, None);
+    let after = standing_of(task, &place.names(), place, None);
     let ended = if claim.is_lost() {
         Ended::Elsewhere(None)
     } else if after.state == State::Done {
@@ -124,7 +124,7 @@ pub fn run_task(
         note(What::Failed { reason: reason.clone() });
         Ended::Failed(reason)
     };
-    let mut after = stands(task, &place.names(), place, None);
+    let mut after = standing_of(task, &place.names(), place, None);
     if let (Ended::Failed(reason), true) = (&ended, after.state != State::Failed) {
         (after.state, after.note) = (State::Failed, Some(reason.clone()));
     }
@@ -266,7 +266,9 @@ mod tests {
         assert_eq!(fs::read_dir(&session).unwrap().count(), 3);
         assert!(!folder.path().join("calls").exists(), "no child was started");
         // The journal has it as well, for `sweep status`.
-        assert!(stands(&plan.tasks[0], &plan.place.names(), &plan.place, None).note.unwrap().contains("thesis.tex"));
+        assert!(
+            standing_of(&plan.tasks[0], &plan.place.names(), &plan.place, None).note.unwrap().contains("thesis.tex")
+        );
         // Without it, the rest is removed and the task begins.
         fs::remove_file(session.join("thesis.tex")).unwrap();
         assert_eq!(run(&plan, &program, &Stop::default()).0, Ended::Stopped);

@@ -20,7 +20,7 @@ use self::command::answer;
 use super::{Cluster, Place, Plan, SweepError};
 use crate::{atomic, clock::now_ms, shell::quoted};
 
-/// The limit on an array's indices where the controller does not say its own: SLURM's default.
+/// The limit on an array's indices where the controller does not report its own: SLURM's default.
 const USUAL_ARRAY: usize = 1001;
 
 /// An array that was submitted.
@@ -42,7 +42,7 @@ pub struct Queued {
     pub id: String,
     /// The number of its array's job.
     pub job: u64,
-    /// SLURM's word: `PENDING`, `RUNNING`, `COMPLETING`, ...
+    /// SLURM's state: `PENDING`, `RUNNING`, `COMPLETING`, ...
     pub state: String,
     /// Why it waits, or the node that it runs on.
     pub detail: String,
@@ -56,7 +56,7 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// Reads the queue; empty where nothing was ever submitted, whatever the cluster is at.
+    /// Reads the queue; empty where nothing was ever submitted, whatever state the cluster is in.
     ///
     /// # Errors
     /// When SLURM does not answer.
@@ -74,7 +74,7 @@ impl Queue {
             let mut next = || fields.next().unwrap_or("").trim();
             let (job, index, state, reason, node, comment) = (next(), next(), next(), next(), next(), next());
             let (Ok(job), Ok(index)) = (job.parse::<u64>(), index.parse::<usize>()) else { continue };
-            // The comment tells an array whose number is unknown, because sbatch did not answer in time.
+            // The comment identifies an array whose number is unknown, because sbatch did not answer in time.
             let of =
                 |array: &&Submission| array.job == Some(job) || (array.job.is_none() && array.comment() == comment);
             let Some(id) = submitted.iter().find(of).and_then(|array| array.tasks.get(index)) else { continue };
@@ -181,7 +181,7 @@ impl Submission {
     }
 }
 
-/// The comment of a job, by which the queue tells it apart: its folder.
+/// The comment of a job, by which it is found in the queue: its submission's folder.
 fn comment(folder: &Path) -> String {
     folder.display().to_string()
 }

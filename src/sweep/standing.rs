@@ -1,11 +1,9 @@
-//! Where each task of a sweep stands: a pure fold over its session's log, its claim and its journal.
-
-use std::collections::BTreeMap;
+//! The state of each task of a sweep: a pure fold over its session's log, its claim and its journal.
 
 use serde::Serialize;
 
 use super::{
-    Holder, Plan, Task,
+    Holder, Task,
     journal::{Entry, What},
 };
 use crate::{
@@ -44,7 +42,7 @@ impl State {
     }
 }
 
-/// Where a task stands. Its size does not depend on the length of the run.
+/// The state of a task. Its size does not depend on the length of the run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Standing {
     /// How far it is.
@@ -79,7 +77,7 @@ pub struct Standing {
     pub host: Option<String>,
     /// When something last happened to it, ms since the Unix epoch, by the clock of that machine.
     pub at_ms: u64,
-    /// Whether its session's log says what is trained.
+    /// Whether its session's log has the configuration, its first event.
     pub begun: bool,
     /// Whether that session is of another run than the task's.
     pub foreign: bool,
@@ -105,7 +103,7 @@ pub(super) struct Known<'a> {
 }
 
 impl Standing {
-    /// Where a task stands.
+    /// The state of a task.
     pub(super) fn of(task: &Task, known: &Known<'_>) -> Self {
         let mut standing = known.session.map_or_else(Self::default, Self::of_session);
         let journal = known.journal.as_ref();
@@ -200,8 +198,8 @@ fn failure(session: Option<&RunState>, journal: Option<&Entry>) -> Option<String
     }
 }
 
-/// What of a session's configuration is not the task's, in words. The digest in the session's name says that they are the
-/// same; a folder that someone renamed or edited is found here.
+/// The first setting of a session that differs from the task's, in words. By the digest in the session's name they are the
+/// same; this finds a folder that was renamed or edited.
 fn disagreement(request: &Request, session: &str, config: &RunConfig) -> Option<String> {
     let asked = |name: &str, asked: Option<String>, is: String| {
         asked.filter(|asked| *asked != is).map(|asked| format!("{name} {is}, not {asked}"))
@@ -223,66 +221,13 @@ fn disagreement(request: &Request, session: &str, config: &RunConfig) -> Option<
     .next()
 }
 
-/// How many tasks stand where.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
-    /// Finished.
-    pub done: usize,
-    /// Being worked on.
-    pub running: usize,
-    /// Not begun, or half done.
-    pub waiting: usize,
-    /// Ended by an error.
-    pub failed: usize,
-}
-
-impl Counts {
-    /// Counts.
-    pub fn of<'a>(standings: impl IntoIterator<Item = &'a Standing>) -> Self {
-        let mut counts = Self::default();
-        standings.into_iter().for_each(|standing| counts.add(&standing.state));
-        counts
-    }
-
-    fn add(&mut self, state: &State) {
-        match state {
-            State::Done => self.done += 1,
-            State::Running => self.running += 1,
-            State::Waiting => self.waiting += 1,
-            State::Failed => self.failed += 1,
-        }
-    }
-
-    /// Tasks in all.
-    pub fn all(&self) -> usize {
-        self.done + self.running + self.waiting + self.failed
-    }
-}
-
-/// How many tasks stand where, for each value of each axis, in the order of the plan.
-pub fn by_axis(plan: &Plan, standings: &[Standing]) -> Vec<(String, Vec<(String, Counts)>)> {
-    let mut out = Vec::with_capacity(plan.axes.len());
-    for (at, axis) in plan.axes.iter().enumerate() {
-        let mut order: Vec<(String, Counts)> = Vec::new();
-        let mut places: BTreeMap<&str, usize> = BTreeMap::new();
-        for (task, standing) in plan.tasks.iter().zip(standings) {
-            let label = task.labels[at].as_str();
-            let place = *places.entry(label).or_insert_with(|| {
-                order.push((label.to_owned(), Counts::default()));
-                order.len() - 1
-            });
-            order[place].1.add(&standing.state);
-        }
-        out.push((axis.clone(), order));
-    }
-    out
-}
-
 #[cfg(test)]
 pub(super) mod testing {
     #![allow(clippy::unwrap_used)]
-    use super::*;
-    use crate::session::{Event, Record, testing};
+    use crate::{
+        session::{Event, Record, testing},
+        sweep::Plan,
+    };
 
     /// A task of two epochs by AAT, and the log of its finished session.
     pub(crate) fn task_and_log() -> (Plan, Vec<Record>) {
@@ -387,19 +332,5 @@ mod tests {
         let standing = Standing::of(&task, &Known { name, session: Some(&whole), ..Known::default() });
         assert_eq!(standing.state, State::Failed);
         assert!(standing.note.unwrap().contains("seed 7, not 9"));
-    }
-
-    #[test]
-    fn counts_are_by_axis() {
-        let (plan, records) = testing::task_and_log();
-        let whole = RunState::from_records(&records);
-        let name = &plan.tasks[0].session;
-        let done = Standing::of(&plan.tasks[0], &Known { name, session: Some(&whole), ..Known::default() });
-        let standings = [done, Standing::default()];
-        let counts = by_axis(&plan, &standings);
-        assert_eq!(counts.len(), 1);
-        assert_eq!(counts[0].1[0], ("7".to_owned(), Counts { done: 1, ..Counts::default() }));
-        assert_eq!(counts[0].1[1], ("8".to_owned(), Counts { waiting: 1, ..Counts::default() }));
-        assert_eq!(Counts::of(&standings).all(), 2);
     }
 }

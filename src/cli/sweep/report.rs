@@ -43,7 +43,7 @@ struct TaskLine<'a> {
     queue: Option<String>,
 }
 
-/// What a sweep is at, as JSON: the last line.
+/// How many tasks are in each state, as JSON: the last line.
 #[derive(Serialize)]
 struct SummaryLine<'a> {
     summary: bool,
@@ -311,7 +311,8 @@ fn hours(estimate: &sweep::Estimate, workers: Option<usize>) -> String {
         return "nothing is left to do".to_owned();
     }
     if known == 0 {
-        return "the time is unknown: no earlier session is like these (--probe measures a few steps)".to_owned();
+        return "the time is unknown: no earlier session has their configuration (--probe measures a few steps)"
+            .to_owned();
     }
     let time = |hours: f64| duration(3600.0 * hours);
     let sources: Vec<String> = [(estimate.by_sessions, "earlier sessions"), (estimate.by_probe, "a probe")]

@@ -38,7 +38,7 @@ fn answer_within(
         _ => SweepError::Slurm(format!("{program} could not be started: {error}")),
     })?;
     if let (Some(input), Some(mut pipe)) = (input, child.stdin.take()) {
-        // A command that does not read on says why itself.
+        // A command that stops reading reports why itself.
         let _ = pipe.write_all(input.as_bytes());
     }
     let id = child.id();
