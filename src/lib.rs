@@ -24,6 +24,7 @@ pub mod atomic;
 pub mod audio;
 pub mod cli;
 pub mod clock;
+pub mod comparison;
 pub mod data;
 pub mod digits;
 pub mod export;
