@@ -1,4 +1,4 @@
-//! Submissions to SLURM, with its commands in place of which scripts answer: what they are called with, and what is said
+//! Submissions to SLURM, with its commands in place of which scripts answer: their arguments, and what is printed
 //! when they refuse. `tools/sweep_slurm.py` does it with a real one.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Output};

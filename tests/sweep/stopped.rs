@@ -29,7 +29,7 @@ fn session(bench: &Bench) -> PathBuf {
 fn until(what: &str, mut is: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(600);
     while !is() {
-        assert!(Instant::now() < deadline, "it never came to that: {what}");
+        assert!(Instant::now() < deadline, "it did not happen in time: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -208,6 +208,25 @@ fn what_another_process_works_on_is_reported_as_not_finished() {
     let output = bench.run(&task);
     assert!(output.status.success(), "{}", text(&output));
     assert_eq!(summary(&bench.json("sweep table.toml --json")), [2, 2, 0, 0]);
+}
+
+/// SLURM ends a job's processes before it restarts the job, so the restarted job need not wait until its old claim is stale.
+/// Another process of the same run of the job does wait.
+#[test]
+fn a_job_that_slurm_restarted_takes_its_task_back_at_once() {
+    let bench = with_table(&TABLE.replace("epochs = 2", "epochs = 1").replace("[\"head\", \"aat-m\"]", "[\"head\"]"));
+    let dry = bench.json("sweep table.toml --dry-run --json");
+    let id = id(tasks(&dry, "waiting").into_keys().next().unwrap()).to_owned();
+    let claim = claim_elsewhere(&bench, &id);
+    for (of_claim, restarts, code) in [(1, "1", 75), (0, "1", 0)] {
+        let text_of_claim =
+            format!(r#"{{"host":"node7","boot":"another","pid":1,"began":1,"job":"12_3","restarts":{of_claim}}}"#);
+        fs::write(&claim, text_of_claim).unwrap();
+        let mut command = bench.command(&format!("sweep task table.toml {id}"));
+        let job = [("SLURM_ARRAY_JOB_ID", "12"), ("SLURM_ARRAY_TASK_ID", "3"), ("SLURM_JOB_ID", "15")];
+        let output = command.envs(job).env("SLURM_RESTART_COUNT", restarts).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{}", text(&output));
+    }
 }
 
 /// Tasks of another engine's queue do not begin after a cancellation; printing their lines again withdraws it.
