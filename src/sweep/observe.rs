@@ -6,7 +6,7 @@ use super::{
     Counts, Group, Holder, Patience, Place, Plan, Standing, State, SweepError, Task, by_axis, claim, groups, journal,
     place::Names, standing::Known,
 };
-use crate::session::{LOG_FILE, Lock, outline};
+use crate::session::{LOG_FILE, Lock, RunState, SessionError, outline};
 
 /// The states of all tasks of a sweep at one moment.
 #[derive(Clone, Debug)]
@@ -119,24 +119,48 @@ fn held(place: &Place, patience: Patience) -> Result<HashMap<String, Option<Hold
 
 /// The state of one task, read anew; `claim` is the claim that holds.
 pub(super) fn standing_of(task: &Task, names: &Names, place: &Place, claim: Option<Option<Holder>>) -> Standing {
-    let name = names.of(task);
-    let warning = names.warning(task).map(str::to_owned);
-    let folder = place.session(name);
-    let session = match folder.join(LOG_FILE).is_file().then(|| outline(&folder)) {
-        None => None,
-        Some(Ok(session)) => Some(session),
-        // One log that cannot be read does not hide the others.
-        Some(Err(error)) => {
-            return Standing { state: State::Failed, note: Some(error.to_string()), warning, ..Standing::default() };
-        }
-    };
-    // A log whose beginning is not written yet is no session yet.
-    let session = session.filter(|session| session.config.is_some());
-    // A child that has just begun holds the lock before its log has a first line.
-    let over = session.as_ref().is_some_and(|session| session.summary.is_some());
-    let locked = !over && claim.is_none() && Lock::is_taken(&folder);
-    let journal = journal::last(place, &task.id);
-    Standing { warning, ..Standing::of(task, &Known { name, session: session.as_ref(), locked, claim, journal }) }
+    Look::at(task, names, place).standing(task, place, claim)
+}
+
+/// A task's session, read once.
+pub(super) struct Look<'a> {
+    name: &'a str,
+    warning: Option<&'a str>,
+    session: Result<Option<RunState>, SessionError>,
+}
+
+impl<'a> Look<'a> {
+    /// Reads a task's session.
+    pub(super) fn at(task: &'a Task, names: &'a Names, place: &Place) -> Self {
+        let name = names.of(task);
+        let folder = place.session(name);
+        let session = if folder.join(LOG_FILE).is_file() { outline(&folder).map(Some) } else { Ok(None) };
+        // A log whose beginning is not written yet is no session yet.
+        let session = session.map(|session| session.filter(|session| session.config.is_some()));
+        Self { name, warning: names.warning(task), session }
+    }
+
+    /// The state of the task with this session; its lock and its journal are read anew.
+    pub(super) fn standing(&self, task: &Task, place: &Place, claim: Option<Option<Holder>>) -> Standing {
+        let warning = self.warning.map(str::to_owned);
+        let session = match &self.session {
+            Ok(session) => session.as_ref(),
+            // One log that cannot be read does not hide the others.
+            Err(error) => {
+                return Standing {
+                    state: State::Failed,
+                    note: Some(error.to_string()),
+                    warning,
+                    ..Standing::default()
+                };
+            }
+        };
+        // A child that has just begun holds the lock before its log has a first line.
+        let over = session.is_some_and(|session| session.summary.is_some());
+        let locked = !over && claim.is_none() && Lock::is_taken(&place.session(self.name));
+        let journal = journal::last(place, &task.id);
+        Standing { warning, ..Standing::of(task, &Known { name: self.name, session, locked, claim, journal }) }
+    }
 }
 
 #[cfg(test)]

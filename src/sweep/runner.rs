@@ -11,7 +11,7 @@ use super::{
     Claim, Holder, Patience, Place, Plan, Program, Standing, State, Stop, SweepError, Task,
     child::{spawn, watch, why},
     journal::{self, What},
-    observe::standing_of,
+    observe::{Look, standing_of},
 };
 use crate::session::SessionError;
 
@@ -104,10 +104,12 @@ pub fn run_task(
         Err(source) => {
             let reason = format!("{} could not be started: {source}", program.path.display());
             note(What::Failed { reason: reason.clone() });
-            return Ok((Ended::Failed(reason), now));
+            let standing = Standing { state: State::Failed, note: Some(reason.clone()), ..now };
+            return Ok((Ended::Failed(reason), standing));
         }
     };
-    let after = standing_of(task, &place.names(), place, None);
+    let look = Look::at(task, &names, place);
+    let after = look.standing(task, place, None);
     let ended = if claim.is_lost() {
         Ended::Elsewhere(None)
     } else if after.state == State::Done {
@@ -124,7 +126,8 @@ pub fn run_task(
         note(What::Failed { reason: reason.clone() });
         Ended::Failed(reason)
     };
-    let mut after = standing_of(task, &place.names(), place, None);
+    // With the journal's new last line.
+    let mut after = look.standing(task, place, None);
     if let (Ended::Failed(reason), true) = (&ended, after.state != State::Failed) {
         (after.state, after.note) = (State::Failed, Some(reason.clone()));
     }

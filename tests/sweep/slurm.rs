@@ -1,5 +1,5 @@
 //! Submissions to SLURM, with its commands in place of which scripts answer: their arguments, and what is printed
-//! when they refuse. `tools/sweep_slurm.py` does it with a real one.
+//! when they refuse. `tools/sweep_slurm.py` uses a real one.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Output};
 
