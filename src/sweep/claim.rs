@@ -244,7 +244,7 @@ mod tests {
         take(&place, QUICK).unwrap();
     }
 
-    /// Of many that try at once, one wins, also where a stale claim stands.
+    /// Of many that try at once, one wins, also where there is a stale claim.
     #[test]
     fn of_many_that_try_at_once_one_wins() {
         for stale in [false, true] {

@@ -233,7 +233,7 @@ mod tests {
         (arguments(request, &prospect, 4), of_task(request, &prospect))
     }
 
-    /// What changes the time of a step is measured, and told apart.
+    /// Every setting that changes the time of a step is measured with its value, and has a key of its own.
     #[test]
     fn a_probe_has_the_settings_of_its_task() {
         let (plain, key) = of("");

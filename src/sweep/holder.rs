@@ -36,7 +36,7 @@ impl Holder {
         Self { host: host(), boot: boot(), pid, began: began(pid).unwrap_or(0), job: job(), restarts: restarts() }
     }
 
-    /// Whether it is known to be over, whatever its claim's age: its process on this machine is gone, or SLURM has
+    /// Whether this holder is known to have ended, whatever the age of its claim: its process on this machine has ended, or SLURM has
     /// restarted its job since then, as the job that asks (SLURM ends all processes of a job before it restarts it).
     /// Several processes of one job may work at the same time, so the job's number alone decides nothing.
     pub(super) fn is_gone(&self, asking: &Self) -> bool {

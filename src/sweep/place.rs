@@ -28,7 +28,7 @@ impl Names {
         self.names.get(&task.id).map_or(task.session.as_str(), String::as_str)
     }
 
-    /// That a task has several sessions.
+    /// A warning where a task has several sessions.
     pub(super) fn warning(&self, task: &Task) -> Option<&str> {
         self.warnings.get(&task.id).map(String::as_str)
     }
@@ -87,8 +87,8 @@ impl Place {
         names
     }
 
-    /// Of several sessions of one task the one that counts: a finished one, else the one that has most epochs; and what a
-    /// person should know of it. Folders without a log are none.
+    /// Of several sessions of one task the one that counts: a finished one, else the one that has most epochs; and a warning
+    /// that names them all. Folders without a log are no sessions.
     fn one_of(&self, names: &[String]) -> (String, Option<String>) {
         let read = |name: &String| {
             let state = Some(self.session(name))
@@ -116,7 +116,7 @@ impl Place {
         self.folder.join(".sweep").join("claims")
     }
 
-    /// What happened to each task, a file for each.
+    /// The journals of tasks, a file for each.
     pub(super) fn journals(&self) -> PathBuf {
         self.folder.join(".sweep").join("tasks")
     }

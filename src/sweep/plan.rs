@@ -62,7 +62,7 @@ pub struct Plan {
     pub axes: Vec<String>,
     /// Its tasks.
     pub tasks: Vec<Task>,
-    /// What a person should know: tasks left out, data without folds.
+    /// Notes for people: tasks left out, data without folds.
     pub notes: Vec<String>,
     by_id: HashMap<String, usize>,
 }

@@ -1,10 +1,10 @@
-//! One command line a task, for whatever engine there is.
+//! One command line for each task, for any engine that runs command lines.
 
 use super::{Plan, Standing, State, Task};
 use crate::shell::quoted;
 
 /// A line for each task that is not finished: it claims the task, trains or resumes it, and ends with 0 when its session is
-/// finished. The remark says which task it is.
+/// finished. The comment at its end describes the task.
 pub fn lines(plan: &Plan, standings: &[Standing], program: &str) -> Vec<String> {
     let line = |task: &Task| {
         let file = plan.file.path.display().to_string();

@@ -25,7 +25,7 @@ pub enum Ended {
     WasDone,
     /// Its session is finished now.
     Done,
-    /// It was stopped with a checkpoint and goes on later.
+    /// It was stopped with a checkpoint, from which it can be resumed.
     Stopped,
     /// Another runner has it: the machine, where it is known.
     Elsewhere(Option<String>),
@@ -61,7 +61,7 @@ pub fn run_task(
         return Ok((Ended::WasDone, now));
     }
     if now.state == State::Running {
-        // Its session's lock is held by a process that no claim speaks for, such as `aat-tui resume` or a child that writes
+        // Its session's lock is held by a process without a claim, such as `aat-tui resume` or a child that writes
         // its last checkpoint.
         if !wait_for_lock(&place.session(name), stop) {
             return Ok((Ended::Elsewhere(None), now));
@@ -169,7 +169,7 @@ mod tests {
 
     use super::*;
 
-    /// A program that writes down what it is called with and ends as `script` says, in place of aat-tui.
+    /// A program in place of aat-tui that records its arguments and then runs `script`.
     fn program(folder: &Path, script: &str) -> Program {
         let path = folder.join("program");
         fs::write(&path, format!("#!/bin/sh\necho \"$@\" >> \"{}/calls\"\n{script}\n", folder.display())).unwrap();

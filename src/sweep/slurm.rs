@@ -1,4 +1,4 @@
-//! Submits a sweep's tasks to SLURM as job arrays, looks at its queue, cancels.
+//! Submits a sweep's tasks to SLURM as job arrays, reads its queue, cancels.
 //!
 //! The array's elements look up their task in a list that is written beside the sessions, so the cluster's limit on an
 //! array's indices does not limit a sweep. An element runs `aat-tui sweep task` in place of its shell, which gets SIGUSR1

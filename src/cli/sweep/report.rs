@@ -82,7 +82,7 @@ pub(super) fn note(text: &str, output: &mut Output) -> Result<(), CliError> {
     output.line(text)
 }
 
-/// What is there before anything runs.
+/// How many tasks are done, running and to run, before anything runs.
 pub(super) fn before(before: &Snapshot, open: usize, output: &mut Output) -> Result<(), CliError> {
     let Counts { done, running, .. } = before.counts;
     let mut parts = vec![format!("{} done", thousands(done))];

@@ -14,7 +14,7 @@ use crate::sweep::SweepError;
 /// Longest time that a command of SLURM is waited for: a controller that restarts needs some of it.
 const LIMIT: Duration = Duration::from_secs(100);
 
-/// What a command of SLURM prints.
+/// Runs a command of SLURM and returns what it prints.
 ///
 /// # Errors
 /// When it is missing, refuses, or does not answer in time: one sentence.
