@@ -63,3 +63,40 @@ pub fn members(folders: impl IntoIterator<Item = PathBuf>) -> Result<Vec<Member>
     }
     Ok(runs)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::path::Path;
+
+    use super::*;
+    use crate::session::{Event, LogWriter, RunConfig, testing};
+
+    fn session(place: &Path, name: &str, complete: bool, change: impl Fn(&mut RunConfig)) -> PathBuf {
+        let folder = place.join(name);
+        std::fs::create_dir(&folder).unwrap();
+        let mut log = LogWriter::open(&folder).unwrap();
+        for mut record in testing::records() {
+            if let Event::Started { config, .. } = &mut record.event {
+                change(config);
+            }
+            if complete || !matches!(record.event, Event::Finished { .. }) {
+                log.append(&record).unwrap();
+            }
+        }
+        folder
+    }
+
+    #[test]
+    fn only_complete_sessions_of_one_data_set_and_metric_are_compared() {
+        let place = tempfile::tempdir().unwrap();
+        let one = session(place.path(), "one", true, |_| ());
+        let other = session(place.path(), "other", true, |config| config.data_name = "another".into());
+        let half = session(place.path(), "half", false, |_| ());
+        assert_eq!(members([one.clone()]).unwrap().len(), 1);
+        let error = members([one.clone(), half]).unwrap_err().to_string();
+        assert!(error.contains("half is not complete") && error.contains("resume"), "{error}");
+        let error = members([one, other]).unwrap_err().to_string();
+        assert!(error.contains("on another") && error.contains("only sessions of one data set"), "{error}");
+    }
+}

@@ -121,6 +121,13 @@ impl EffectRunner {
                     Message::Removed(path, removed)
                 });
             }
+            // In order with the list, so that the next one shows them.
+            Effect::Annotate(folders, change) => {
+                return self.ask(move |_| Message::Annotated(session_files::annotate(&folders, &change)));
+            }
+            Effect::Together(ticket, folders) => {
+                return self.aside(move |_, _| Message::Together(ticket, session_files::together(&folders).into()));
+            }
             Effect::Shape(ticket, request) => {
                 return self.spawn("aside", move |store, inbox| {
                     let request = resolved(store, *request);
