@@ -87,8 +87,9 @@ impl Place {
         names
     }
 
-    /// Of several sessions of one task the one that counts: a finished one, else the one that has most epochs; and a warning
-    /// that names them all. Folders without a log are no sessions.
+    /// Of several sessions of one task the one that counts: a finished one, else the one that has most epochs, and a copied or
+    /// renamed folder, whose log has another name, only where there is nothing else; and a warning that names them all.
+    /// Folders without a log are no sessions.
     fn one_of(&self, names: &[String]) -> (String, Option<String>) {
         let read = |name: &String| {
             let state = Some(self.session(name))
@@ -97,7 +98,11 @@ impl Place {
             state.filter(|state| state.config.is_some()).map(|state| (name.clone(), state))
         };
         let mut read: Vec<(String, RunState)> = names.iter().filter_map(read).collect();
-        read.sort_by_key(|(_, state)| std::cmp::Reverse((state.status == Status::Finished, state.epochs.len())));
+        let rank = |(name, state): &(String, RunState)| {
+            let own = state.config.as_ref().is_some_and(|config| config.session == *name);
+            (own, state.status == Status::Finished, state.epochs.len())
+        };
+        read.sort_by_key(|of| std::cmp::Reverse(rank(of)));
         let Some((name, _)) = read.first() else { return (names.first().cloned().unwrap_or_default(), None) };
         let words: Vec<String> = read
             .iter()
@@ -261,7 +266,10 @@ fn is_read_only(folder: &Path) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::{session::LogWriter, sweep::standing::testing::task_and_log};
+    use crate::{
+        session::{Event, LogWriter},
+        sweep::standing::testing::task_and_log,
+    };
 
     /// The pattern of the names has changed since, or someone has copied a session: the finished one counts, and it is said.
     #[test]
@@ -270,22 +278,29 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         plan.place = Place::at(folder.path());
         let (place, task) = (&plan.place, &plan.tasks[0]);
-        let session = |name: &str, count: usize| {
+        let session = |name: &str, of: &str, count: usize| {
             let (name, lock) = place.store().create(&format!("{name}-{}", task.id)).unwrap();
             let mut log = LogWriter::open(lock.folder()).unwrap();
+            let mut records = records.clone();
+            if let Event::Started { config, .. } = &mut records[0].event {
+                config.session = format!("{of}-{}", task.id);
+            }
             records[..count].iter().for_each(|record| log.append(record).unwrap());
             name
         };
-        let half = session("a", 8);
+        let half = session("a", "a", 8);
         assert_eq!((place.names().of(task), place.names().warning(task)), (half.as_str(), None));
         // A folder without a log is no session.
         fs::create_dir(place.session(&format!("0-{}", task.id))).unwrap();
         assert_eq!((place.names().of(task), place.names().warning(task)), (half.as_str(), None));
-        let whole = session("b", records.len());
+        let whole = session("b", "b", records.len());
         let names = place.names();
         assert_eq!(names.of(task), whole);
         let warning = names.warning(task).unwrap();
         assert!(warning.contains(&format!("{whole} (finished with 0.5000), {half} (1 epochs)")), "{warning}");
+        // A copy of it under another name is the copy.
+        session("a-copy", "b", records.len());
+        assert_eq!(place.names().of(task), whole);
     }
 
     /// A sweep that is moved with its file finds it.
