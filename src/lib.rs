@@ -40,6 +40,7 @@ pub mod printable;
 mod random;
 pub mod scan;
 pub mod session;
+pub mod shell;
 pub mod stderr;
 pub mod sweep;
 pub mod train;

@@ -155,7 +155,7 @@ class Bench:
             result = what()
             if result:
                 return result
-            need(time.time() < deadline, f"it never came to that: {words}")
+            need(time.time() < deadline, f"it did not happen in time: {words}")
             time.sleep(0.3)
 
     def steps(self, folder, name):

@@ -20,6 +20,10 @@ pub enum CliError {
     /// The work failed: exit code 1.
     #[error("{0}")]
     Failed(String),
+    /// Nothing failed, but something is not finished, and the same command may finish it later: exit code 75, the system's
+    /// `EX_TEMPFAIL`.
+    #[error("{0}")]
+    Unfinished(String),
     /// Someone pressed Ctrl-C: exit code 130.
     #[error("interrupted")]
     Interrupted,
@@ -34,6 +38,7 @@ impl CliError {
         match self {
             Self::Usage(_) => 2,
             Self::Failed(_) => 1,
+            Self::Unfinished(_) => 75,
             Self::Interrupted => 130,
             Self::Closed => 0,
         }

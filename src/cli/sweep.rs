@@ -1,4 +1,4 @@
-//! `aat-tui sweep`: a table of runs as a file, worked off here, on SLURM, or by any engine that runs command lines.
+//! `aat-tui sweep`: a table of runs as a file, run here, on SLURM, or by any engine that runs command lines.
 
 mod report;
 mod task;
@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{CliError, Interrupt, Output};
+use super::{CliError, Interrupt, Output, output::warn};
 use crate::{
     sweep::{self, Counts, Observer, Plan, Program, Share, Snapshot, State, Stop, SweepError},
     train::available_memory,
@@ -34,7 +34,7 @@ pub struct Args {
     action: Option<Action>,
 }
 
-/// How a sweep is worked off.
+/// How a sweep is run.
 #[derive(Debug, clap::Args)]
 struct How {
     /// Where: on this machine, or as job arrays of a SLURM cluster.
@@ -57,7 +57,7 @@ struct How {
     json: bool,
 }
 
-/// Where a sweep is worked off.
+/// Where a sweep is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Engine {
     /// This machine.
@@ -68,7 +68,7 @@ enum Engine {
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
-    /// Show where each task stands.
+    /// Show the state of each task.
     Status {
         /// The sweep's file.
         #[arg(value_name = "FILE.toml")]
@@ -77,7 +77,7 @@ enum Action {
         #[arg(long, env = "AAT_TUI_JSON")]
         json: bool,
     },
-    /// Stop every task, wherever it runs, with a checkpoint; the sweep run again goes on from there.
+    /// Stop every task, on every machine, with a checkpoint; run the sweep again to resume.
     Cancel {
         /// The sweep's file.
         #[arg(value_name = "FILE.toml")]
@@ -124,7 +124,7 @@ impl From<SweepError> for CliError {
 /// Runs the subcommand.
 ///
 /// # Errors
-/// When the file is not one of a sweep, a task fails, the engine refuses, or someone interrupts.
+/// When the file is not one of a sweep, a task fails or is not finished, the engine refuses, or someone interrupts.
 pub fn run(args: Args) -> Result<(), CliError> {
     match args.action {
         None => {
@@ -141,8 +141,7 @@ pub fn run(args: Args) -> Result<(), CliError> {
 
 /// This program, for children.
 fn this_program() -> Result<PathBuf, CliError> {
-    std::env::current_exe()
-        .map_err(|error| CliError::Failed(format!("the program does not find its own file: {error}")))
+    std::env::current_exe().map_err(|error| CliError::Failed(format!("the program cannot find its own file: {error}")))
 }
 
 fn look(plan: &Arc<Plan>) -> Result<Snapshot, CliError> {
@@ -151,7 +150,7 @@ fn look(plan: &Arc<Plan>) -> Result<Snapshot, CliError> {
     Ok(observer.snapshot())
 }
 
-/// Works a sweep off, or says what that would be.
+/// Runs a sweep, or prints what would run.
 fn work(file: &Path, how: &How) -> Result<(), CliError> {
     let plan = Arc::new(Plan::read(file)?);
     let mut output = Output::beside_work(how.json);
@@ -159,7 +158,7 @@ fn work(file: &Path, how: &How) -> Result<(), CliError> {
     if how.print {
         return print(&plan, &before, &mut output);
     }
-    let prospects = plan.check()?;
+    let prospects = plan.check(&before.standings)?;
     plan.notes.iter().try_for_each(|note| report::note(note, &mut output))?;
     if how.dry_run {
         let mut output = Output::stdout(how.json);
@@ -179,6 +178,11 @@ fn work(file: &Path, how: &How) -> Result<(), CliError> {
 
 fn print(plan: &Plan, before: &Snapshot, output: &mut Output) -> Result<(), CliError> {
     plan.place.prepare(&plan.file.path)?;
+    if plan.place.is_cancelled() {
+        // To standard error: the lines of standard output are commands.
+        warn("the sweep was cancelled; from now on its tasks may run again");
+        plan.place.withdraw_stop()?;
+    }
     let program = this_program()?.display().to_string();
     for line in sweep::lines(plan, &before.standings, &program) {
         output.object(&serde_json::json!({ "command": line }))?;
@@ -187,24 +191,30 @@ fn print(plan: &Plan, before: &Snapshot, output: &mut Output) -> Result<(), CliE
     output.complete()
 }
 
-fn local(plan: &Arc<Plan>, before: &Snapshot, open: &[usize], how: &How, output: &mut Output) -> Result<(), CliError> {
+/// The share of this machine that each worker gets for so many tasks.
+fn share(plan: &Plan, how: &How, tasks: usize) -> Share {
     let workers = how.workers.map(|workers| workers as usize).or(plan.file.workers);
     let cores = available_parallelism().map_or(1, usize::from);
-    let share = Share::new(workers, cores, available_memory(), gpus());
+    Share::new(workers, tasks, cores, available_memory(), gpus())
+}
+
+fn local(plan: &Arc<Plan>, before: &Snapshot, open: &[usize], how: &How, output: &mut Output) -> Result<(), CliError> {
+    let share = share(plan, how, open.len());
     let interrupt = Interrupt::watch()?;
     let stop = Stop::default();
+    let cancellations = plan.place.cancellations();
     let looked = Cell::new(Instant::now());
     let tick = || {
         let due = looked.get().elapsed() >= STOP_FILE;
         if due {
             looked.set(Instant::now());
         }
-        if interrupt.is_asked() || (due && plan.place.stop_is_asked()) {
+        if interrupt.is_asked() || (due && plan.place.stop_is_asked(cancellations.as_deref())) {
             stop.ask();
         }
     };
     if !open.is_empty() {
-        report::share(&share, open.len(), output)?;
+        report::share(&share, output)?;
     }
     let program = this_program()?;
     let mut progress = report::Progress::new(plan, before, output);
@@ -214,16 +224,25 @@ fn local(plan: &Arc<Plan>, before: &Snapshot, open: &[usize], how: &How, output:
     let after = look(plan)?;
     report::summary(plan, &after, ran, output)?;
     if stop.is_asked() && after.counts.done < plan.tasks.len() {
-        output.line("stopped; the same command goes on from here")?;
+        output.line("stopped; the same command resumes it")?;
         return Err(CliError::Interrupted);
     }
-    failures(&after.counts)
+    complete(&after.counts)
 }
 
-/// An error when tasks failed.
-fn failures(counts: &Counts) -> Result<(), CliError> {
-    match counts.failed {
-        0 => Ok(()),
+/// An error when tasks failed, or are not finished.
+fn complete(counts: &Counts) -> Result<(), CliError> {
+    let Counts { running, waiting, failed, .. } = *counts;
+    match failed {
+        0 if running + waiting == 0 => Ok(()),
+        0 => Err(CliError::Unfinished(format!(
+            "{} not finished ({running} running elsewhere, {waiting} waiting); the sweep run again runs those that no other \
+             process works on",
+            match running + waiting {
+                1 => "one task is".to_owned(),
+                n => format!("{n} tasks are"),
+            }
+        ))),
         1 => Err(CliError::Failed("one task failed; the sweep run again tries it again".to_owned())),
         n => Err(CliError::Failed(format!("{n} tasks failed; the sweep run again tries them again"))),
     }
@@ -251,7 +270,7 @@ fn slurm(plan: &Arc<Plan>, open: &[usize], output: &mut Output) -> Result<(), Cl
     }
     let arrays = match missing.as_slice() {
         [] => Vec::new(),
-        missing => sweep::submit(plan, missing, &this_program()?)?,
+        missing => sweep::submit(plan, missing, &queue, &this_program()?)?,
     };
     for array in &arrays {
         let (job, count) = (array.job, array.tasks.len());
@@ -263,7 +282,7 @@ fn slurm(plan: &Arc<Plan>, open: &[usize], output: &mut Output) -> Result<(), Cl
     if !arrays.is_empty() {
         let file = plan.file.path.display();
         output.line(format!(
-            "aat-tui sweep status {file} shows where it stands, aat-tui sweep watch {file} shows it alive"
+            "aat-tui sweep status {file} prints the state of each task, aat-tui sweep watch {file} follows them in the workbench"
         ))?;
     }
     Ok(())
@@ -273,11 +292,14 @@ fn status(file: &Path, json: bool) -> Result<(), CliError> {
     let plan = Arc::new(Plan::read(file)?);
     let mut output = Output::stdout(json);
     let snapshot = look(&plan)?;
-    // Where SLURM does not answer, the folder still has the states.
+    // Where SLURM does not answer, the sessions still have the states.
     let queue = match sweep::Queue::read(&plan.place, &plan.file.name) {
         Ok(queue) => queue,
         Err(error) => {
-            report::note(&format!("{error}; what follows is from the sessions alone"), &mut output)?;
+            report::note(
+                &format!("{error}; the states below are those of the sessions alone, without the queue"),
+                &mut output,
+            )?;
             sweep::Queue::default()
         }
     };
@@ -290,7 +312,7 @@ fn cancel(file: &Path, json: bool) -> Result<(), CliError> {
     let mut output = Output::stdout(json);
     let folder = plan.place.folder();
     if !folder.exists() {
-        return Err(CliError::Failed(format!("nothing of it was run yet: {} is not there", folder.display())));
+        return Err(CliError::Failed(format!("no task of it has run yet: there is no folder {}", folder.display())));
     }
     plan.place.prepare(&plan.file.path)?;
     let running = look(&plan)?.counts.running;
@@ -298,8 +320,8 @@ fn cancel(file: &Path, json: bool) -> Result<(), CliError> {
     let queued = sweep::cancel(&plan.place, &plan.file.name)?;
     output.object(&serde_json::json!({ "cancelled": true, "running": running, "queued": queued }))?;
     output.line(format!(
-        "asked {running} running tasks to write a checkpoint and stop (they look every few seconds), and cancelled {queued} \
-         in SLURM's queue; the sweep run again goes on"
+        "asked {running} running tasks to write a checkpoint and stop within some seconds, and cancelled {queued} in SLURM's \
+         queue; run the sweep again to resume"
     ))
 }
 
@@ -324,7 +346,13 @@ fn export(file: &Path, to: &[PathBuf], what: &sweep::Export) -> Result<(), CliEr
     Ok(())
 }
 
-/// The environment of a child that measures.
-fn probing() -> Result<Program, CliError> {
-    Ok(Program { path: this_program()?, environment: Vec::new() })
+/// The program that measures, with the share of a machine that a task will have.
+fn probing(plan: &Plan, how: &How, tasks: usize) -> Result<Program, CliError> {
+    let environment = match how.on {
+        Engine::Local => share(plan, how, tasks).environment(0),
+        Engine::Slurm => {
+            plan.file.cluster.cpus.map(|cpus| ("RAYON_NUM_THREADS".to_owned(), cpus.to_string())).into_iter().collect()
+        }
+    };
+    Ok(Program { path: this_program()?, environment })
 }

@@ -3,7 +3,7 @@
 use std::{fmt::Write, path::Path};
 
 use super::form::Form;
-use crate::{infer::Trained, model, session::RunState};
+use crate::{infer::Trained, model, session::RunState, shell::quoted};
 
 /// Letters of a label that a card shows.
 const LETTERS: usize = 80;
@@ -144,16 +144,6 @@ fn plain(text: &str) -> String {
     if left > 0 { format!("{shown}... ({left} more letters)") } else { shown }
 }
 
-/// A word of a command line, in quotes where a shell needs them.
-fn quoted(word: &str) -> String {
-    let safe = |letter: char| letter.is_alphanumeric() || "-_./:@=,".contains(letter);
-    if !word.is_empty() && word.chars().all(safe) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,7 +152,5 @@ mod tests {
     fn other_peoples_text_stays_in_its_line() {
         assert_eq!(plain("a\n# b|`c`"), "a   b  c ");
         assert!(plain(&"x".repeat(10_000)).ends_with("... (9920 more letters)"));
-        assert_eq!(quoted("path/to/ESC-50"), "path/to/ESC-50");
-        assert_eq!(quoted("it's here"), "'it'\\''s here'");
     }
 }

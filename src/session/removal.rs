@@ -15,8 +15,7 @@ fn is_ours(folder: &str, name: &str) -> bool {
         let digits = name.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
         digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
     };
-    // A leftover of an interrupted write.
-    let unfinished = name.starts_with(".tmp") || name.starts_with(".partial-") || name.starts_with(".new-");
+    let unfinished = is_unfinished(name);
     match folder {
         "" => {
             [BEST_FILE, "averaged.safetensors", CLIPS_FILE, NOTES_FILE].contains(&name)
@@ -31,6 +30,52 @@ fn is_ours(folder: &str, name: &str) -> bool {
         "backbone" => ["model.safetensors", "config.json"].contains(&name) || unfinished,
         _ => false,
     }
+}
+
+/// Whether this is the name of a leftover of an interrupted write.
+fn is_unfinished(name: &str) -> bool {
+    [".tmp", ".partial-", ".new-"].iter().any(|start| name.starts_with(start))
+}
+
+/// The files of a session's folder in which nothing was begun, the lock last.
+///
+/// # Errors
+/// When it holds anything else, or its log has a complete line: the message names it.
+pub(super) fn check_unbegun(folder: &Path, lock: &str) -> Result<Vec<PathBuf>, SessionError> {
+    let (mut files, mut last) = (Vec::new(), None);
+    for entry in fs::read_dir(folder).map_err(SessionError::io(folder, "read"))? {
+        let entry = entry.map_err(SessionError::io(folder, "read"))?;
+        let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+        let refused = |problem: String| SessionError::Damaged {
+            path: folder.to_owned(),
+            problem,
+            remedy: "move the folder away, then try again".to_owned(),
+        };
+        if entry.file_type().is_ok_and(|kind| kind.is_dir())
+            || !([lock, LOG_FILE, CLIPS_FILE].contains(&name.as_str()) || is_unfinished(&name))
+        {
+            let problem =
+                format!("it is no session and holds {name}, which is no file of a session that has just begun");
+            return Err(refused(problem));
+        }
+        if name == LOG_FILE && fs::read(&path).map_err(SessionError::io(&path, "read"))?.contains(&b'\n') {
+            return Err(refused(format!("the log {name} has complete lines, but not the first one of a session")));
+        }
+        if name == lock { last = Some(path) } else { files.push(path) }
+    }
+    files.extend(last);
+    Ok(files)
+}
+
+/// Removes such a folder; looks at all of its files before it removes the first one.
+///
+/// # Errors
+/// As [`check_unbegun`], or when a file cannot be removed.
+pub(super) fn discard_unbegun(folder: &Path, lock: &str) -> Result<(), SessionError> {
+    for path in check_unbegun(folder, lock)? {
+        fs::remove_file(&path).map_err(SessionError::io(&path, "remove"))?;
+    }
+    fs::remove_dir(folder).map_err(SessionError::io(folder, "remove"))
 }
 
 /// Refuses a folder whose log does not begin like a session's.
@@ -125,6 +170,35 @@ mod tests {
         fs::create_dir(folder.join("bookmarks")).unwrap();
         fs::write(folder.join("bookmarks/1780000000000.wav"), "x").unwrap();
         folder
+    }
+
+    #[test]
+    fn a_folder_in_which_nothing_was_begun_is_removed_and_any_other_is_left_whole() {
+        let place = tempfile::tempdir().unwrap();
+        let store = Store::at(place.path());
+        let folder = place.path().join("run");
+        store.discard_unbegun(&folder).unwrap();
+        let with = |files: &[(&str, &str)]| {
+            fs::create_dir(&folder).unwrap();
+            for (name, text) in files {
+                fs::write(folder.join(name), text).unwrap();
+            }
+        };
+        // A log whose first line was cut short is no session yet.
+        with(&[("lock", ""), (LOG_FILE, "{\"at_ms\":5,\"ev"), (CLIPS_FILE, "x"), (".tmp12", ""), (".new-1a", "")]);
+        store.discard_unbegun(&folder).unwrap();
+        assert!(!folder.exists());
+        for (name, text, words) in [
+            ("thesis.tex", "x", "thesis.tex"),
+            (BEST_FILE, "x", BEST_FILE),
+            (LOG_FILE, "{\"at_ms\":1,\"event\":\"paused\"}\n", "complete lines"),
+        ] {
+            with(&[("lock", ""), (CLIPS_FILE, "x"), (".tmp12", ""), (name, text)]);
+            let why = store.discard_unbegun(&folder).unwrap_err().to_string();
+            assert!(why.contains(words), "{why}");
+            assert_eq!(fs::read_dir(&folder).unwrap().count(), 4, "nothing is removed");
+            fs::remove_dir_all(&folder).unwrap();
+        }
     }
 
     #[test]

@@ -228,6 +228,20 @@ impl Store {
         removal::remove(folder, LOCK_FILE)
     }
 
+    /// Removes a session's folder in which nothing was begun: its process ended before the first line of its log. Does
+    /// nothing where there is no folder.
+    ///
+    /// # Errors
+    /// When a process holds it, anything else is in it (then nothing is removed), or it cannot be deleted.
+    pub fn discard_unbegun(&self, folder: &Path) -> Result<(), SessionError> {
+        if !folder.exists() {
+            return Ok(());
+        }
+        removal::check_unbegun(folder, LOCK_FILE)?;
+        let _lock = Lock::take(folder)?;
+        removal::discard_unbegun(folder, LOCK_FILE)
+    }
+
     fn folders(&self) -> Result<Vec<PathBuf>, SessionError> {
         let entries = match fs::read_dir(&self.root) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),

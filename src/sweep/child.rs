@@ -21,7 +21,7 @@ pub const PARENT: &str = "AAT_TUI_PARENT";
 
 /// How often a child is looked at.
 const LOOK: Duration = Duration::from_millis(50);
-/// What stands before each attempt's command line in a task's log.
+/// The text before each attempt's command line in a task's log.
 const ATTEMPT: &str = "\n> aat-tui ";
 /// Bytes at the end of a log in which the reason of a failure is looked for.
 const TAIL: u64 = 4096;
@@ -35,7 +35,7 @@ pub struct Program {
     pub environment: Vec<(String, String)>,
 }
 
-/// Set when the work shall stop: each task with a checkpoint.
+/// Set when the tasks are to stop, each with a checkpoint.
 #[derive(Clone, Debug, Default)]
 pub struct Stop {
     pub(super) asked: Arc<AtomicBool>,
@@ -60,13 +60,17 @@ pub(super) fn spawn(program: &Program, arguments: &[String], log: &Path) -> std:
     let _ = writeln!(out, "{ATTEMPT}{}", arguments.join(" "));
     let mut command = Command::new(&program.path);
     command.args(arguments).stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out);
-    // A variable that sets a flag here would change what a task trains.
-    for name in SETTINGS.iter().chain(&["name", "sessions", "json"]) {
+    set_environment(&mut command, program);
+    command.env(PARENT, std::process::id().to_string());
+    command.spawn()
+}
+
+/// Gives a child the program's environment, without variables that set flags: they would change what it trains or measures.
+pub(super) fn set_environment(command: &mut Command, program: &Program) {
+    for name in SETTINGS.iter().chain(&["name", "sessions", "json", "repeats", "warmup"]) {
         command.env_remove(format!("AAT_TUI_{}", name.replace('-', "_").to_uppercase()));
     }
     command.envs(program.environment.iter().map(|(name, value)| (name, value)));
-    command.env(PARENT, std::process::id().to_string());
-    command.spawn()
 }
 
 /// Waits for a child; stops it when that is asked. Returns how it ended, and whether it was asked to.
@@ -109,7 +113,7 @@ fn ask(child: &mut Child) {
     }
 }
 
-/// Why a child failed: the signal that ended it, or the last thing that it said.
+/// Why a child failed: the signal that ended it, or the last message that it printed.
 pub(super) fn why(status: ExitStatus, log: &Path) -> String {
     #[cfg(unix)]
     {

@@ -48,13 +48,13 @@ pub(super) fn is_one(text: &str) -> bool {
     text.len() == DIGITS && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
-/// A recipe's file as JSON; nothing for a recipe inside the program, or a file that cannot be read, which is reported
+/// A recipe's file as JSON, without its name, so that a file that is renamed is the same recipe; nothing for a recipe inside the program, or a file that cannot be read, which is reported
 /// elsewhere.
 fn content(spec: &str) -> Option<String> {
     if Recipe::names().any(|name| name == spec) {
         return None;
     }
-    serde_json::to_string(&Recipe::find(spec).ok()?).ok()
+    serde_json::to_string(&Recipe { name: String::new(), ..Recipe::find(spec).ok()? }).ok()
 }
 
 #[cfg(test)]
@@ -100,5 +100,9 @@ mod tests {
         let one = of("epochs = 3\n");
         assert_eq!(one, of("# the same\nepochs = 3\n"));
         assert_ne!(one, of("epochs = 4\n"));
+        // The same content under another name, of the file and in it.
+        let other = folder.path().join("other.toml");
+        std::fs::write(&other, "name = \"theirs\"\nepochs = 3\n").unwrap();
+        assert_eq!(one, digest(&[("recipe", other.to_str().unwrap())], &[]));
     }
 }

@@ -2,11 +2,11 @@ use std::path::{Path, PathBuf};
 
 use crate::{session::SessionError, train::TrainError};
 
-/// Why a sweep cannot be planned or worked off. Messages say what to do.
+/// Why a sweep cannot be planned or run. Messages say what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SweepError {
-    /// The sweep's file says something that cannot be.
+    /// The sweep's file has a key or a value that it cannot have.
     #[error("{}: {problem}", path.display())]
     File {
         /// The file.
@@ -24,10 +24,10 @@ pub enum SweepError {
         /// The operating system's reason.
         source: std::io::Error,
     },
-    /// SLURM refused, or is not there.
+    /// SLURM refused, did not answer, or is not installed.
     #[error("{0}")]
     Slurm(String),
-    /// What was asked for is not there.
+    /// The request names something that does not exist.
     #[error("{0}")]
     Request(String),
     /// A task's data, recipe, model and settings do not fit together.

@@ -7,9 +7,9 @@ use std::{
 
 use serde::Serialize;
 
-use super::{Plan, Program, Standing, State, SweepError};
+use super::{Plan, Program, Standing, State, SweepError, child::set_environment};
 use crate::{
-    model::Method,
+    model::{self, Method, ModelConfig, Precision, Recompute, Stem},
     session::Store,
     train::{Prospect, Request, median},
 };
@@ -19,18 +19,6 @@ const EVALUATION: f64 = 0.4;
 /// Bytes of a step's line in the log, and of one block in a line of norms.
 const STEP_LINE: u64 = 180;
 const BLOCK_OF_NORMS: u64 = 100;
-
-/// Where an estimate of time comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Source {
-    /// Earlier sessions of the same shape and method.
-    Sessions,
-    /// Steps measured just now.
-    Probe,
-    /// Nothing is known.
-    Unknown,
-}
 
 /// What the tasks that are not finished will take.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -59,34 +47,37 @@ struct Pace {
 }
 
 /// What distinguishes configurations by speed.
-fn key(shape: &crate::model::ModelConfig, method: Method) -> String {
-    format!("{method} {shape:?}")
+fn key(shape: &ModelConfig, method: Method, device: &str, dtype: Precision, recompute: Recompute) -> String {
+    // `cuda:0` and `cuda:1` are alike.
+    let device = device.split(':').next().unwrap_or(device);
+    format!("{method} {device} {dtype} {recompute} {shape:?}")
 }
 
-/// Estimates what is not finished. `prospects` are those of [`Plan::check`]; earlier sessions are looked for in the
-/// sweep's folder and in `other`; `probed` holds seconds per training clip by [`Prospect`], from [`probe`].
-///
-/// # Errors
-/// When sessions cannot be listed.
+/// The key of a task, on the device and in the precision that it takes on this machine.
+fn of_task(request: &Request, prospect: &Prospect) -> String {
+    let (device, dtype) =
+        crate::train::arithmetic(request).unwrap_or_else(|_| (request.device.clone(), Precision::F32));
+    key(&prospect.shape, prospect.method, &device, dtype, request.recompute)
+}
+
+/// Estimates what is not finished. `prospects` are those of [`Plan::check`]; `probed` holds seconds per training clip from
+/// [`probe`].
 pub fn estimate(
     plan: &Plan,
     standings: &[Standing],
-    prospects: &[Prospect],
-    other: &Store,
+    prospects: &[Option<Prospect>],
+    paces: &Paces,
     probed: &HashMap<String, f64>,
-) -> Result<Estimate, SweepError> {
-    let paces = paces(&[plan.place.store(), other.clone()])?;
+) -> Estimate {
     let mut estimate = Estimate::default();
-    for (standing, prospect) in standings.iter().zip(prospects) {
-        if standing.state == State::Done {
-            continue;
-        }
+    for ((task, standing), prospect) in plan.tasks.iter().zip(standings).zip(prospects) {
+        let Some(prospect) = prospect.as_ref().filter(|_| standing.state != State::Done) else { continue };
         estimate.tasks += 1;
         estimate.disk_bytes += disk(prospect);
-        let key = key(&prospect.shape, prospect.method);
+        let key = of_task(&task.request, prospect);
         let left = f64::from(prospect.epochs.saturating_sub(standing.epochs.0));
         let clips = prospect.clips.0 as f64;
-        let seconds = if let Some(pace) = paces.get(&key) {
+        let seconds = if let Some(pace) = paces.0.get(&key) {
             estimate.by_sessions += 1;
             clips * (pace.first.min(pace.first * left) + pace.rest * (left - 1.0).max(0.0))
         } else if let Some(per_clip) = probed.get(&key) {
@@ -100,10 +91,23 @@ pub fn estimate(
         };
         estimate.hours += seconds / 3600.0;
     }
-    Ok(estimate)
+    estimate
 }
 
-/// The usual pace of each configuration that sessions of these stores have.
+/// The usual pace of each configuration that earlier sessions have.
+#[derive(Debug, Default)]
+pub struct Paces(HashMap<String, Pace>);
+
+impl Paces {
+    /// Reads it from the sessions of these stores.
+    ///
+    /// # Errors
+    /// When sessions cannot be listed.
+    pub fn of(stores: &[Store]) -> Result<Self, SweepError> {
+        paces(stores).map(Self)
+    }
+}
+
 fn paces(stores: &[Store]) -> Result<HashMap<String, Pace>, SweepError> {
     let mut all: HashMap<String, Vec<Pace>> = HashMap::new();
     for store in stores {
@@ -116,7 +120,8 @@ fn paces(stores: &[Store]) -> Result<HashMap<String, Pace>, SweepError> {
             let Some(first) = epochs.next().filter(|_| clips > 0) else { continue };
             let rest = median(epochs.collect()).unwrap_or(first);
             let pace = Pace { first: first / clips as f64, rest: rest / clips as f64 };
-            all.entry(key(&config.shape, config.method)).or_default().push(pace);
+            let key = key(&config.shape, config.method, &config.device, config.dtype, config.recompute);
+            all.entry(key).or_default().push(pace);
         }
     }
     let usual = |paces: Vec<Pace>| {
@@ -142,18 +147,20 @@ fn disk(prospect: &Prospect) -> u64 {
 /// What cannot be measured stays unknown and is described.
 pub fn probe(
     plan: &Plan,
-    prospects: &[Prospect],
-    other: &Store,
+    prospects: &[Option<Prospect>],
+    known: &Paces,
     program: &Program,
-) -> Result<(HashMap<String, f64>, Vec<String>), SweepError> {
-    let known = paces(&[plan.place.store(), other.clone()])?;
+) -> (HashMap<String, f64>, Vec<String>) {
+    let store = plan.place.store();
     let (mut measured, mut problems) = (HashMap::new(), Vec::new());
     for (task, prospect) in plan.tasks.iter().zip(prospects) {
-        let key = key(&prospect.shape, prospect.method);
-        if known.contains_key(&key) || measured.contains_key(&key) {
+        let Some(prospect) = prospect else { continue };
+        let key = of_task(&task.request, prospect);
+        if known.0.contains_key(&key) || measured.contains_key(&key) {
             continue;
         }
-        match step(&task.request, prospect, program) {
+        let request = Request { model: store.model(&task.request.model), ..task.request.clone() };
+        match step(&request, prospect, program) {
             Ok(seconds) => drop(measured.insert(key, seconds)),
             Err(problem) => {
                 let problem = format!("no probe of {}: {problem}", plan.described(task));
@@ -163,13 +170,33 @@ pub fn probe(
             }
         }
     }
-    Ok((measured, problems))
+    (measured, problems)
 }
 
 /// Seconds of a training step, per clip.
 fn step(request: &Request, prospect: &Prospect, program: &Program) -> Result<f64, String> {
     let batch = prospect.batch.min(8);
-    let arguments = [
+    if let Stem::Patches { stride: [rows, columns], .. } = prospect.shape.stem
+        && rows != columns
+        && model::is_random(&request.model)
+    {
+        return Err(format!("its patches have the strides {rows} and {columns}, and `bench step` has one for both"));
+    }
+    let mut command = Command::new(&program.path);
+    command.args(["bench", "step", "--json"]).args(arguments(request, prospect, batch)).stdin(Stdio::null());
+    set_environment(&mut command, program);
+    let output = command.output().map_err(|error| error.to_string())?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line: Option<serde_json::Value> = text.lines().last().and_then(|line| serde_json::from_str(line).ok());
+    line.and_then(|line| line["ms"].as_f64()).map(|ms| ms / 1e3 / batch as f64).ok_or_else(|| {
+        let error = String::from_utf8_lossy(&output.stderr);
+        error.lines().last().unwrap_or("bench printed nothing").trim_start_matches("aat-tui: ").to_owned()
+    })
+}
+
+/// The flags of `bench step` for what a task trains, in batches of so many clips.
+fn arguments(request: &Request, prospect: &Prospect, batch: usize) -> Vec<String> {
+    let mut arguments = vec![
         ("--model", request.model.clone()),
         ("--method", prospect.method.to_string()),
         ("--frames", prospect.shape.frames().to_string()),
@@ -178,16 +205,52 @@ fn step(request: &Request, prospect: &Prospect, program: &Program) -> Result<f64
         ("--dtype", request.dtype.clone()),
         ("--repeats", "3".to_owned()),
         ("--warmup", "1".to_owned()),
+        ("--recompute", request.recompute.to_string()),
     ];
-    let mut command = Command::new(&program.path);
-    command.args(["bench", "step", "--json"]).stdin(Stdio::null());
-    command.args(arguments.iter().flat_map(|(flag, value)| [(*flag).to_owned(), value.clone()]));
-    command.envs(program.environment.iter().map(|(name, value)| (name, value)));
-    let output = command.output().map_err(|error| error.to_string())?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let line: Option<serde_json::Value> = text.lines().last().and_then(|line| serde_json::from_str(line).ok());
-    line.and_then(|line| line["ms"].as_f64()).map(|ms| ms / 1e3 / batch as f64).ok_or_else(|| {
-        let said = String::from_utf8_lossy(&output.stderr);
-        said.lines().last().unwrap_or("bench said nothing").trim_start_matches("aat-tui: ").to_owned()
-    })
+    // The recipe's, where the flags have none.
+    if let Stem::Patches { stride: [rows, columns], .. } = prospect.shape.stem
+        && rows == columns
+    {
+        arguments.push(("--stride", rows.to_string()));
+    }
+    if let Some(clips) = request.micro_batch {
+        arguments.push(("--micro-batch", clips.min(batch).to_string()));
+    }
+    arguments.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::sweep::File;
+
+    fn of(settings: &str) -> (Vec<String>, String) {
+        let text =
+            format!("[fixed]\ndata = \"demo\"\nmodel = \"tiny\"\ndevice = \"cpu\"\n{settings}\n[axes]\nseed = [1]\n");
+        let plan = Plan::of(File::of(std::path::Path::new("/sweeps/t.toml"), &text).unwrap()).unwrap();
+        let (request, prospect) = (&plan.tasks[0].request, plan.check(&[]).unwrap().remove(0).unwrap());
+        (arguments(request, &prospect, 4), of_task(request, &prospect))
+    }
+
+    /// Every setting that changes the time of a step is measured with its value, and has a key of its own.
+    #[test]
+    fn a_probe_has_the_settings_of_its_task() {
+        let (plain, key) = of("");
+        let has = |arguments: &[String], flag: &str, value: &str| arguments.windows(2).any(|two| two == [flag, value]);
+        assert!(has(&plain, "--recompute", "none") || has(&plain, "--recompute", "nothing"), "{plain:?}");
+        for (setting, flag, value) in [
+            ("stride = 8", "--stride", "8"),
+            ("recompute = \"block\"", "--recompute", "block"),
+            ("dtype = \"bf16\"", "--dtype", "bf16"),
+            ("frames = 64", "--frames", "64"),
+            ("method = \"head\"", "--method", "head"),
+        ] {
+            let (arguments, other) = of(setting);
+            assert!(has(&arguments, flag, value), "{setting}: {arguments:?}");
+            assert_ne!(key, other, "{setting}");
+        }
+        let (arguments, same) = of("micro-batch = 9");
+        assert!(has(&arguments, "--micro-batch", "4") && same == key, "{arguments:?}");
+    }
 }

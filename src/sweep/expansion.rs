@@ -27,7 +27,7 @@ pub(super) struct Expansion<'a> {
 }
 
 impl Expansion<'_> {
-    /// Refuses a setting that is given twice, and a sweep that says no data.
+    /// Refuses a setting that is given twice, and a sweep without data.
     pub(super) fn check_names(&self) -> Result<(), String> {
         let mut seen: HashSet<&str> = HashSet::new();
         let mut data = false;
@@ -52,7 +52,7 @@ impl Expansion<'_> {
         if data {
             Ok(())
         } else {
-            Err("it says no data: write data = \"...\" in [fixed], or an axis of them".to_owned())
+            Err("it has no data: write data = \"...\" in [fixed], or an axis of them".to_owned())
         }
     }
 

@@ -11,7 +11,7 @@ use self::{
     task_rows::{task_lines, task_table},
     written::{latex, markdown_of},
 };
-use super::{Group, Interval, Paired, Snapshot, SweepError, pairs};
+use super::{Group, Interval, Paired, Snapshot, SweepError, bases, metrics, pairs};
 use crate::{
     atomic,
     digits::{signed, thousands},
@@ -21,7 +21,8 @@ use crate::{
 /// What to write.
 #[derive(Clone, Debug, Default)]
 pub struct Export {
-    /// The group that the others are compared with, by its name; the first where there is none.
+    /// The group that the others of its data set are compared with, by its name, with or without the data set; the first
+    /// where there is none.
     pub against: Option<String>,
     /// A row for each task instead of each group.
     pub tasks: bool,
@@ -30,6 +31,8 @@ pub struct Export {
 /// A row of the table.
 struct Row<'a> {
     group: &'a Group,
+    /// The group that it is compared with: itself, another one of its data set, or none.
+    base: Option<&'a Group>,
     paired: Option<Paired>,
 }
 
@@ -52,7 +55,8 @@ pub fn export(snapshot: &Snapshot, what: &Export, to: &Path) -> Result<(), Sweep
         "md" => write(to, markdown_of(snapshot, &rows)),
         "tex" => write(to, latex(snapshot, &rows)),
         "svg" | "png" => {
-            plot::export_scatter(to, &figure(snapshot, &rows)).map_err(|error| SweepError::Request(error.to_string()))
+            let figure = figure(snapshot, &rows)?;
+            plot::export_scatter(to, &figure).map_err(|error| SweepError::Request(error.to_string()))
         }
         _ => Err(SweepError::Request(format!(
             "{}: the results of a sweep end in .csv, .md, .tex, .svg or .png",
@@ -70,7 +74,7 @@ pub fn markdown(snapshot: &Snapshot, what: &Export) -> Result<String, SweepError
 }
 
 fn finished_rows<'a>(snapshot: &'a Snapshot, what: &Export) -> Result<Vec<Row<'a>>, SweepError> {
-    let rows = rows(snapshot, base(snapshot, what.against.as_deref())?);
+    let rows = rows(snapshot, what.against.as_deref())?;
     if rows.iter().all(|row| row.group.last.count == 0) {
         return Err(SweepError::Request(format!(
             "no task of {} is finished yet, so there is nothing to export",
@@ -84,20 +88,19 @@ fn write(to: &Path, content: impl AsRef<[u8]>) -> Result<(), SweepError> {
     atomic::write(to, |file| file.write_all(content.as_ref())).map_err(SweepError::io(to, "write"))
 }
 
-/// The place of the group that others are compared with.
-fn base(snapshot: &Snapshot, against: Option<&str>) -> Result<usize, SweepError> {
-    let Some(against) = against else { return Ok(0) };
-    let names: Vec<String> = snapshot.groups.iter().map(Group::name).collect();
-    names.iter().position(|name| name == against).ok_or_else(|| {
+fn rows<'a>(snapshot: &'a Snapshot, against: Option<&str>) -> Result<Vec<Row<'a>>, SweepError> {
+    let bases = bases(&snapshot.groups, against).map_err(|names| {
+        let against = against.unwrap_or_default();
         let near = crate::data::nearest(against, names.iter().map(String::as_str));
         let hint = near.map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"));
         SweepError::Request(format!("there is no group `{against}`{hint}; there are: {}", names.join("; ")))
-    })
-}
-
-fn rows(snapshot: &Snapshot, base: usize) -> Vec<Row<'_>> {
-    let paired = pairs(&snapshot.plan, &snapshot.standings, &snapshot.groups, base);
-    snapshot.groups.iter().zip(paired).map(|(group, paired)| Row { group, paired }).collect()
+    })?;
+    let paired = pairs(&snapshot.plan, &snapshot.standings, &snapshot.groups, &bases);
+    let row = |((group, paired), base): ((&'a Group, Option<Paired>), Option<usize>)| {
+        let base = base.and_then(|base| snapshot.groups.get(base));
+        Row { group, base, paired }
+    };
+    Ok(snapshot.groups.iter().zip(paired).zip(bases).map(row).collect())
 }
 
 /// A value with the half width of its interval: `0.925 ± 0.042`.
@@ -123,16 +126,20 @@ fn points(value: &Interval) -> String {
 
 /// The heads of the table for people and its cells, row by row.
 fn cells(rows: &[Row<'_>], sign: &str) -> (Vec<String>, Vec<Vec<String>>) {
-    let metric = rows.iter().map(|row| row.group.metric).find(|metric| !metric.is_empty()).unwrap_or("metric");
-    let minus = rows.iter().find_map(|row| row.paired.as_ref()).map(|paired| paired.minus.clone());
+    let metrics = metrics_of(rows);
+    let minus = rows.iter().find(|row| row.paired.is_some()).and_then(|row| row.base).map(Group::name_within);
     let mut heads: Vec<String> = match rows.first().map(|row| &row.group.axes) {
         Some(axes) if !axes.is_empty() => axes.iter().map(|(axis, _)| axis.clone()).collect(),
         _ => vec!["group".to_owned()],
     };
-    heads.extend(["runs".to_owned(), format!("last {metric}"), format!("best {metric}")]);
+    heads.push("runs".to_owned());
+    match metrics.as_slice() {
+        [metric] => heads.extend([format!("last {metric}"), format!("best {metric}")]),
+        _ => heads.extend(["metric", "last", "best"].map(str::to_owned)),
+    }
     heads.extend(["trainable".to_owned(), "seconds a run".to_owned()]);
     heads.extend(minus.map(|minus| format!("minus {minus}, points")));
-    let body = rows.iter().map(|Row { group, paired }| {
+    let body = rows.iter().map(|Row { group, paired, .. }| {
         let mut row: Vec<String> = match group.axes.as_slice() {
             [] => vec![group.name()],
             axes => axes.iter().map(|(_, label)| label.clone()).collect(),
@@ -141,7 +148,11 @@ fn cells(rows: &[Row<'_>], sign: &str) -> (Vec<String>, Vec<Vec<String>>) {
             all if all == group.counts.done => all.to_string(),
             all => format!("{} of {all}", group.counts.done),
         };
-        row.extend([runs, with_half(&group.last, sign), with_half(&group.best, sign)]);
+        row.push(runs);
+        if metrics.len() != 1 {
+            row.push(group.metric.to_owned());
+        }
+        row.extend([with_half(&group.last, sign), with_half(&group.best, sign)]);
         row.extend([thousands(group.parameters.0), format!("{:.1}", group.seconds)]);
         if row.len() < heads.len() {
             row.push(paired.as_ref().map_or_else(String::new, |paired| points(&paired.last)));
@@ -152,25 +163,38 @@ fn cells(rows: &[Row<'_>], sign: &str) -> (Vec<String>, Vec<Vec<String>>) {
     (heads, body)
 }
 
-/// What the numbers of a table are, in a sentence.
+fn metrics_of(rows: &[Row<'_>]) -> Vec<&'static str> {
+    let groups: Vec<Group> = rows.iter().map(|row| row.group.clone()).collect();
+    metrics(&groups)
+}
+
+/// What the numbers of a table are, in sentences.
 fn legend(snapshot: &Snapshot, rows: &[Row<'_>]) -> String {
-    let over: Vec<&str> =
-        snapshot.plan.axes.iter().map(String::as_str).filter(|axis| ["fold", "seed"].contains(axis)).collect();
-    let over = match over.as_slice() {
-        [] => "Single runs".to_owned(),
-        axes => format!("Mean over {}", axes.iter().map(|axis| format!("{axis}s")).collect::<Vec<_>>().join(" and ")),
+    let has = |axis: &str| snapshot.plan.axes.iter().any(|known| known == axis);
+    let interval = "with the half width of its 95 % interval by Student's t";
+    let shared = "folds share training clips, so the interval is somewhat too narrow.";
+    let mut text = match (has("fold"), has("seed")) {
+        (false, false) => "Single runs.".to_owned(),
+        (false, true) => format!("Mean over seeds {interval}."),
+        (true, false) => format!("Mean over folds {interval}; {shared}"),
+        (true, true) => format!(
+            "Mean over folds {interval}, each fold being the mean over its seeds (where there is one fold: over seeds); {shared}"
+        ),
     };
-    let mut text = format!(
-        "{over} with the half width of its 95 % interval by Student's t; folds share training clips, so it is \
-         somewhat too narrow."
-    );
-    if let Some(paired) = rows.iter().find_map(|row| row.paired.as_ref()) {
-        let last = "after the last epoch, in points, with its 95 % interval";
-        text.push_str(&format!(" Differences: each group minus {}, paired by fold and seed, {last}.", paired.minus));
+    if let Some(row) = rows.iter().find(|row| row.paired.is_some()) {
+        let minus = row.base.map(Group::name_within).unwrap_or_default();
+        let within = if rows.iter().any(|row| row.group.name_within() != row.group.name()) {
+            " of the same data set and precision"
+        } else {
+            ""
+        };
+        text.push_str(&format!(
+            " Differences: each group minus {minus}{within}, paired by fold and seed, after the last epoch, in points, with \
+             the 95 % interval."
+        ));
     }
-    let left_out: usize = rows.iter().filter_map(|row| row.paired.as_ref()).map(|paired| paired.left_out).sum();
-    if left_out > 0 {
-        text.push_str(&format!(" {left_out} pairs are left out because their clips differ."));
+    for row in rows {
+        text.push_str(&left_out(row));
     }
     let open = snapshot.counts.all() - snapshot.counts.done;
     if open > 0 {
@@ -179,12 +203,54 @@ fn legend(snapshot: &Snapshot, rows: &[Row<'_>]) -> String {
     text
 }
 
+/// What a group's difference leaves out, in a sentence.
+fn left_out(row: &Row<'_>) -> String {
+    let name = row.group.name();
+    match (&row.paired, row.base) {
+        (Some(paired), _) if paired.left_out.all() > 0 => {
+            let parts = [
+                (paired.left_out.other_clips, "trained on other clips"),
+                (paired.left_out.unfinished, "not finished"),
+                (paired.left_out.without_partner, "without a run of the same fold and seed there"),
+            ];
+            let parts: Vec<String> =
+                parts.iter().filter(|(count, _)| *count > 0).map(|(count, why)| format!("{count} {why}")).collect();
+            let all = paired.left_out.all() + paired.last.runs;
+            format!(
+                " {name} minus {}: {} of {all} pairs are left out ({}).",
+                paired.minus,
+                paired.left_out.all(),
+                parts.join(", ")
+            )
+        }
+        (None, None) => {
+            format!(" {name} is compared with nothing: there is no such group of its data set and precision.")
+        }
+        (None, Some(base)) if base.metric != row.group.metric => {
+            format!(
+                " {name} is not compared with {}: they report {} and {}.",
+                base.name(),
+                row.group.metric,
+                base.metric
+            )
+        }
+        _ => String::new(),
+    }
+}
+
 /// Score against trainable parameters: the paper's figure.
-fn figure(snapshot: &Snapshot, rows: &[Row<'_>]) -> Scatter {
-    let metric = rows.iter().map(|row| row.group.metric).find(|metric| !metric.is_empty()).unwrap_or("metric");
+fn figure(snapshot: &Snapshot, rows: &[Row<'_>]) -> Result<Scatter, SweepError> {
+    let metrics = metrics_of(rows);
+    let [metric] = metrics.as_slice() else {
+        return Err(SweepError::Request(format!(
+            "a figure shows one metric, and the groups of {} report {}; export a table instead",
+            snapshot.plan.file.name,
+            metrics.join(" and ")
+        )));
+    };
     let point = |(look, Row { group, .. }): (usize, &Row<'_>)| Point {
         name: group.name(),
-        remark: format!("{}, {} runs, {:.1} s each", with_half(&group.last, "±"), group.last.count, group.seconds),
+        remark: format!("{}, {} runs, {:.1} s each", with_half(&group.last, "±"), group.last.runs, group.seconds),
         x: group.parameters.0 as f64,
         y: group.last.mean,
         spread: group.last.high.map(|high| high - group.last.mean),
@@ -192,7 +258,7 @@ fn figure(snapshot: &Snapshot, rows: &[Row<'_>]) -> Scatter {
     };
     let shown = rows.iter().enumerate().filter(|(_, row)| row.group.last.count > 0 && row.group.parameters.0 > 0);
     let title = format!("{}: {metric} after the last epoch, mean and 95 % interval", snapshot.plan.file.name);
-    Scatter::new(title, ("trainable parameters", metric), shown.map(point).collect())
+    Ok(Scatter::new(title, ("trainable parameters", metric), shown.map(point).collect()))
 }
 
 #[cfg(test)]
@@ -201,7 +267,10 @@ mod tests {
     use std::{fs, sync::Arc};
 
     use super::*;
-    use crate::sweep::results::testing::table;
+    use crate::{
+        model::Precision,
+        sweep::results::testing::{finished, plan as of_text, table},
+    };
 
     fn snapshot() -> Snapshot {
         let (plan, standings) = table();
@@ -224,15 +293,16 @@ mod tests {
             ),
             "{text}"
         );
-        assert!(text.contains("| aat | 3 of 4 | 0.880 ± 0.179 |"), "{text}");
-        assert!(text.contains("| +10.7 (7.8 to 13.5) |") && text.contains("1 of 8 runs are not finished"), "{text}");
+        assert!(text.contains("| aat | 3 of 4 | 0.860 ± 0.762 |"), "{text}");
+        assert!(text.contains("| +10.5 (4.1 to 16.9) |") && text.contains("1 of 8 runs are not finished"), "{text}");
+        assert!(text.contains("aat minus head: 1 of 4 pairs are left out (1 not finished)."), "{text}");
         let tex = file("t.tex", &Export::default());
-        assert!(tex.contains("\\begin{tabular}{lrrrrrr}") && tex.contains("0.880 $\\pm$ 0.179"), "{tex}");
+        assert!(tex.contains("\\begin{tabular}{lrrrrrr}") && tex.contains("0.860 $\\pm$ 0.762"), "{tex}");
         let csv = file("t.csv", &Export { against: Some("aat".into()), tasks: false });
         let mut reader = csv::Reader::from_reader(csv.as_bytes());
         let rows: Vec<std::collections::HashMap<String, String>> = reader.deserialize().map(Result::unwrap).collect();
         assert_eq!((rows[0]["compared_with"].as_str(), rows[0]["pairs"].as_str()), ("aat", "3"));
-        assert!((rows[0]["last_difference"].parse::<f64>().unwrap() + 0.32 / 3.0).abs() < 1e-12);
+        assert!((rows[0]["last_difference"].parse::<f64>().unwrap() + 0.105).abs() < 1e-12);
         assert!(file("t.svg", &Export::default()).contains("trainable parameters"));
         let tasks = Export { tasks: true, against: None };
         assert_eq!(file("t.csv", &tasks).lines().count(), 9);
@@ -244,6 +314,24 @@ mod tests {
                 .unwrap()
                 .contains("\"axes\":{\"fold\":\"1\",\"method\":\"head\",\"seed\":\"1\"}")
         );
+    }
+
+    /// Each group has its own metric, and a figure has one.
+    #[test]
+    fn several_data_sets_are_a_table_with_a_column_of_metrics() {
+        let text = "[axes]\ndata = [\"esc\", \"mic\"]\nmethod = [\"head\", \"aat\"]\n";
+        let plan = Arc::new(of_text(text));
+        let value = |metric, value| finished(metric, Precision::F32, value);
+        let standings = vec![value("accuracy", 0.5), value("accuracy", 0.7), value("mAP", 0.25), value("mAP", 0.5)];
+        let snapshot = Snapshot::of(&plan, standings);
+        let table = markdown(&snapshot, &Export::default()).unwrap();
+        let head = "| data | method | runs | metric | last | best | trainable | seconds a run | minus head, points |\n";
+        assert!(table.starts_with(head), "{table}");
+        assert!(table.contains("| esc | aat | 1 | accuracy | 0.700 |") && table.contains("| +20.0 |"), "{table}");
+        assert!(table.contains("| mic | aat | 1 | mAP | 0.500 |") && table.contains("| +25.0 |"), "{table}");
+        let folder = tempfile::tempdir().unwrap();
+        let said = export(&snapshot, &Export::default(), &folder.path().join("t.svg")).unwrap_err().to_string();
+        assert!(said.contains("a figure shows one metric") && said.contains("accuracy and mAP"), "{said}");
     }
 
     #[test]

@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 pub struct Holder {
     /// The machine's name.
     pub host: String,
-    /// Its boot and its process namespace: a process number means something only within these.
-    pub(super) life: String,
+    /// The machine's boot and process namespace: a process number is unique only within these.
+    #[serde(alias = "life")]
+    pub(super) boot: String,
     /// The runner's process.
     pub pid: u32,
     /// When that process began, in ticks since the boot: its number may belong to another one later.
@@ -18,24 +19,33 @@ pub struct Holder {
     /// The SLURM job and its index in the array: `12_3`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<String>,
+    /// How often SLURM has restarted that job.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) restarts: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl Holder {
     /// This process.
     pub fn this() -> Self {
         let pid = std::process::id();
-        Self { host: host(), life: life(), pid, began: began(pid).unwrap_or(0), job: job() }
+        Self { host: host(), boot: boot(), pid, began: began(pid).unwrap_or(0), job: job(), restarts: restarts() }
     }
 
-    /// Whether it is known to be over, whatever its claim's age: its process on this machine is gone, or it was an earlier
-    /// life of the SLURM job that asks (SLURM ends one before it begins the next).
+    /// Whether this holder is known to have ended, whatever the age of its claim: its process on this machine has ended, or SLURM has
+    /// restarted its job since then, as the job that asks (SLURM ends all processes of a job before it restarts it).
+    /// Several processes of one job may work at the same time, so the job's number alone decides nothing.
     pub(super) fn is_gone(&self, asking: &Self) -> bool {
-        if self.job.is_some() && self.job == asking.job && (self.pid, self.began) != (asking.pid, asking.began) {
+        if self.job.is_some() && self.job == asking.job && self.restarts < asking.restarts {
             return true;
         }
         // Where the system does not report it, the age decides.
-        self.life == asking.life
-            && !self.life.is_empty()
+        self.boot == asking.boot
+            && !self.boot.is_empty()
             && began(asking.pid).is_some()
             && began(self.pid) != Some(self.began)
     }
@@ -61,7 +71,7 @@ pub(super) fn host() -> String {
     }
 }
 
-fn life() -> String {
+fn boot() -> String {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let space = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
     if boot.is_empty() { String::new() } else { format!("{} {}", boot.trim(), space.display()) }
@@ -77,6 +87,11 @@ fn began(pid: u32) -> Option<u64> {
         return None;
     }
     fields.nth(18)?.parse().ok()
+}
+
+/// How often SLURM has restarted the job of this process: the variable is missing in a job's first run.
+fn restarts() -> u32 {
+    std::env::var("SLURM_RESTART_COUNT").ok().and_then(|count| count.trim().parse().ok()).unwrap_or(0)
 }
 
 /// The SLURM job of this process and its index in the array.

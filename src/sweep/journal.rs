@@ -36,7 +36,7 @@ pub(super) enum What {
     },
     /// It is complete.
     Finished,
-    /// It was stopped on request and goes on later.
+    /// It was stopped on request and can be resumed.
     Stopped,
     /// It failed.
     Failed {

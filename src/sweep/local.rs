@@ -1,4 +1,4 @@
-//! Works a sweep off on this machine: a number of workers, each with its share of cores, memory and GPUs.
+//! Runs a sweep on this machine: a number of workers, each with its share of cores, memory and GPUs.
 
 use std::{
     collections::VecDeque,
@@ -28,14 +28,15 @@ pub struct Share {
 }
 
 impl Share {
-    /// Shares of `cores` cores, `free` bytes and these GPUs among workers; by default one for each GPU, else one.
-    pub fn new(workers: Option<usize>, cores: usize, free: Option<u64>, gpus: Vec<String>) -> Self {
-        let workers = workers.unwrap_or(gpus.len()).max(1);
+    /// Shares of `cores` cores, `free` bytes and these GPUs among workers; by default one for each GPU, else one. There are
+    /// no more workers than tasks, so that one task alone has the whole machine.
+    pub fn new(workers: Option<usize>, tasks: usize, cores: usize, free: Option<u64>, gpus: Vec<String>) -> Self {
+        let workers = workers.unwrap_or(gpus.len()).min(tasks).max(1);
         Self { workers, threads: (cores / workers).max(1), memory: free.map(|free| free / workers as u64), gpus }
     }
 
     /// The environment of a worker's children.
-    fn environment(&self, worker: usize) -> Vec<(String, String)> {
+    pub fn environment(&self, worker: usize) -> Vec<(String, String)> {
         let mut environment = vec![("RAYON_NUM_THREADS".to_owned(), self.threads.to_string())];
         if let Some(memory) = self.memory {
             environment.push((MEMORY.to_owned(), memory.to_string()));
@@ -64,12 +65,12 @@ pub enum Report {
         task: usize,
         /// How.
         ended: Ended,
-        /// Where it stands now.
+        /// Its state now.
         standing: Box<Standing>,
     },
 }
 
-/// Works off the tasks at these places of the plan. `report` gets every event as it happens, and `tick` is called
+/// Runs the tasks at these places of the plan. `report` gets every event as it happens, and `tick` is called
 /// between reports: it asks `stop` where a person wants that. Returns when every worker is over.
 ///
 /// # Errors
@@ -85,10 +86,11 @@ pub fn work_off<E: From<SweepError>>(
 ) -> Result<(), E> {
     let queue: Mutex<VecDeque<usize>> = Mutex::new(tasks.iter().copied().collect());
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+    debug_assert!(share.workers <= tasks.len().max(1), "a worker without a task has a share of the machine");
     let (reports, inbox) = mpsc::channel::<Result<Report, SweepError>>();
     let mut outcome = Ok(());
     thread::scope(|scope| {
-        for worker in 0..share.workers.min(tasks.len()) {
+        for worker in 0..share.workers {
             let reports = reports.clone();
             let program = Program { path: program.to_owned(), environment: share.environment(worker) };
             let next = &next;
@@ -140,12 +142,16 @@ mod tests {
 
     #[test]
     fn cores_memory_and_gpus_are_shared_out() {
-        let share = Share::new(Some(4), 2, Some(8 << 30), Vec::new());
+        let share = Share::new(Some(4), 9, 2, Some(8 << 30), Vec::new());
         assert_eq!((share.workers, share.threads, share.memory), (4, 1, Some(2 << 30)));
-        assert_eq!(Share::new(None, 16, None, Vec::new()).workers, 1);
-        let gpus = Share::new(None, 16, None, vec!["0".into(), "3".into()]);
+        assert_eq!(Share::new(None, 9, 16, None, Vec::new()).workers, 1);
+        let gpus = Share::new(None, 9, 16, None, vec!["0".into(), "3".into()]);
         assert_eq!((gpus.workers, gpus.threads), (2, 8));
         assert!(gpus.environment(1).contains(&("CUDA_VISIBLE_DEVICES".into(), "3".into())));
+        // A worker without a task takes nothing away from the others.
+        let two = Share::new(Some(8), 2, 16, Some(8 << 30), Vec::new());
+        assert_eq!((two.workers, two.threads, two.memory), (2, 8, Some(4 << 30)));
+        assert_eq!(Share::new(Some(8), 0, 16, None, Vec::new()).workers, 1);
         let more = Share { workers: 3, ..gpus };
         assert!(more.environment(2).contains(&("CUDA_VISIBLE_DEVICES".into(), "0".into())));
     }

@@ -1,21 +1,21 @@
-//! Reads where the tasks of a sweep stand, again and again, from whatever machine. Finished sessions are read once.
+//! Reads the states of a sweep's tasks again and again, on any machine. Finished sessions are read once.
 
 use std::{collections::HashMap, fs, path::Path, sync::Arc, time::SystemTime};
 
 use super::{
-    Counts, Group, Holder, Patience, Place, Plan, Standing, State, SweepError, by_axis, claim, groups, journal,
-    standing::Known,
+    Counts, Group, Holder, Patience, Place, Plan, Standing, State, SweepError, Task, by_axis, claim, groups, journal,
+    place::Names, standing::Known,
 };
-use crate::session::{LOG_FILE, Lock, outline};
+use crate::session::{LOG_FILE, Lock, RunState, SessionError, outline};
 
-/// What every task of a sweep is at, at one moment.
+/// The states of all tasks of a sweep at one moment.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// The sweep.
     pub plan: Arc<Plan>,
     /// One for each task of the plan.
     pub standings: Vec<Standing>,
-    /// How many stand where.
+    /// How many tasks are in each state.
     pub counts: Counts,
     /// The same for each value of each axis.
     pub by_axis: Vec<(String, Vec<(String, Counts)>)>,
@@ -24,7 +24,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Counts and averages what stands where.
+    /// Counts and averages these states.
     pub fn of(plan: &Arc<Plan>, standings: Vec<Standing>) -> Self {
         Self {
             counts: Counts::of(&standings),
@@ -80,17 +80,18 @@ impl Observer {
             let folder = place.session(name);
             let marks = (mark(&folder.join(LOG_FILE)), mark(&place.journals().join(format!("{}.jsonl", task.id))));
             let claimed = claims.contains_key(&task.id);
-            if marks == (read.log, read.journal) && !claimed && read.standing.state != State::Running {
+            let same = marks == (read.log, read.journal) && names.warning(task) == read.standing.warning.as_deref();
+            if same && !claimed && read.standing.state != State::Running {
                 continue;
             }
-            let standing = stands(task, name, place, claims.get(&task.id).cloned());
+            let standing = standing_of(task, &names, place, claims.get(&task.id).cloned());
             changed |= standing != read.standing;
             *read = Read { log: marks.0, journal: marks.1, standing };
         }
         Ok(changed)
     }
 
-    /// Where the tasks stand, as of the last look.
+    /// The states of the tasks, as of the last look.
     pub fn standings(&self) -> Vec<Standing> {
         self.tasks.iter().map(|read| read.standing.clone()).collect()
     }
@@ -107,7 +108,8 @@ fn held(place: &Place, patience: Patience) -> Result<HashMap<String, Option<Hold
     if claims.is_empty() {
         return Ok(HashMap::new());
     }
-    let (me, now) = (Holder::this(), place.now());
+    // Where nothing can be written, the age of a claim is unknown, and it counts as one that holds.
+    let (me, now) = (Holder::this(), place.now().ok());
     Ok(claims
         .into_iter()
         .filter(|(_, seen)| !seen.is_free(&me, patience, now))
@@ -115,23 +117,50 @@ fn held(place: &Place, patience: Patience) -> Result<HashMap<String, Option<Hold
         .collect())
 }
 
-/// Where one task stands, read anew; `claim` is the claim that holds.
-pub(super) fn stands(task: &super::Task, name: &str, place: &Place, claim: Option<Option<Holder>>) -> Standing {
-    let folder = place.session(name);
-    let session = match folder.join(LOG_FILE).is_file().then(|| outline(&folder)) {
-        None => None,
-        Some(Ok(session)) => Some(session),
-        // One log that cannot be read does not hide the others.
-        Some(Err(error)) => {
-            return Standing { state: State::Failed, note: Some(error.to_string()), ..Standing::default() };
-        }
-    };
-    // A log whose beginning is not written yet is no session yet.
-    let session = session.filter(|session| session.config.is_some());
-    let over = session.as_ref().is_none_or(|session| session.summary.is_some());
-    let locked = !over && claim.is_none() && Lock::is_taken(&folder);
-    let journal = journal::last(place, &task.id);
-    Standing::of(task, &Known { name, session: session.as_ref(), locked, claim, journal })
+/// The state of one task, read anew; `claim` is the claim that holds.
+pub(super) fn standing_of(task: &Task, names: &Names, place: &Place, claim: Option<Option<Holder>>) -> Standing {
+    Look::at(task, names, place).standing(task, place, claim)
+}
+
+/// A task's session, read once.
+pub(super) struct Look<'a> {
+    name: &'a str,
+    warning: Option<&'a str>,
+    session: Result<Option<RunState>, SessionError>,
+}
+
+impl<'a> Look<'a> {
+    /// Reads a task's session.
+    pub(super) fn at(task: &'a Task, names: &'a Names, place: &Place) -> Self {
+        let name = names.of(task);
+        let folder = place.session(name);
+        let session = if folder.join(LOG_FILE).is_file() { outline(&folder).map(Some) } else { Ok(None) };
+        // A log whose beginning is not written yet is no session yet.
+        let session = session.map(|session| session.filter(|session| session.config.is_some()));
+        Self { name, warning: names.warning(task), session }
+    }
+
+    /// The state of the task with this session; its lock and its journal are read anew.
+    pub(super) fn standing(&self, task: &Task, place: &Place, claim: Option<Option<Holder>>) -> Standing {
+        let warning = self.warning.map(str::to_owned);
+        let session = match &self.session {
+            Ok(session) => session.as_ref(),
+            // One log that cannot be read does not hide the others.
+            Err(error) => {
+                return Standing {
+                    state: State::Failed,
+                    note: Some(error.to_string()),
+                    warning,
+                    ..Standing::default()
+                };
+            }
+        };
+        // A child that has just begun holds the lock before its log has a first line.
+        let over = session.is_some_and(|session| session.summary.is_some());
+        let locked = !over && claim.is_none() && Lock::is_taken(&place.session(self.name));
+        let journal = journal::last(place, &task.id);
+        Standing { warning, ..Standing::of(task, &Known { name: self.name, session, locked, claim, journal }) }
+    }
 }
 
 #[cfg(test)]
@@ -144,6 +173,19 @@ mod tests {
         session::LogWriter,
         sweep::{Claim, standing::testing::task_and_log},
     };
+
+    /// A child locks its folder, reads the model, and only then writes its log's first line.
+    #[test]
+    fn a_session_that_is_locked_and_has_no_log_yet_is_running() {
+        let (mut plan, _) = task_and_log();
+        let folder = tempfile::tempdir().unwrap();
+        plan.place = Place::at(folder.path());
+        let task = &plan.tasks[0];
+        let (_, lock) = plan.place.store().create(&task.session).unwrap();
+        assert_eq!(standing_of(task, &plan.place.names(), &plan.place, None).state, State::Running);
+        drop(lock);
+        assert_eq!(standing_of(task, &plan.place.names(), &plan.place, None).state, State::Waiting);
+    }
 
     #[test]
     fn a_sweep_is_followed_as_its_logs_grow() {

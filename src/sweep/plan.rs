@@ -3,7 +3,7 @@
 use std::{collections::HashMap, path::Path};
 
 use super::{
-    Place, SweepError, digest,
+    Place, Standing, State, SweepError, digest,
     expansion::{Draft, Expansion, described, excluded, settings_of, too_many},
     file::File,
     naming::{check_pattern, usual_pattern},
@@ -62,7 +62,7 @@ pub struct Plan {
     pub axes: Vec<String>,
     /// Its tasks.
     pub tasks: Vec<Task>,
-    /// What a person should know: tasks left out, data without folds.
+    /// Notes for people: tasks left out, data without folds.
     pub notes: Vec<String>,
     by_id: HashMap<String, usize>,
 }
@@ -130,20 +130,22 @@ impl Plan {
         self.tasks.get(*self.by_id.get(id)?)
     }
 
-    /// What each task would train; folds, models and settings that do not fit are errors before anything runs.
+    /// What each task would train; folds, models and settings that do not fit are errors before anything runs. Nothing for
+    /// tasks that are finished: their data may be gone.
     ///
     /// # Errors
     /// The first task whose data, fold, recipe, model and settings do not fit together, with its values.
-    pub fn check(&self) -> Result<Vec<Prospect>, SweepError> {
+    pub fn check(&self, standings: &[Standing]) -> Result<Vec<Option<Prospect>>, SweepError> {
         let store = self.place.store();
         let mut prospects = Prospects::default();
-        let one = |task: &Task| {
+        let mut one = |task: &Task| {
             let request = Request { model: store.model(&task.request.model), ..task.request.clone() };
             prospects.of(&request).map_err(|error: TrainError| {
                 SweepError::file(&self.file.path, format!("the task {}: {error}", self.described(task)))
             })
         };
-        self.tasks.iter().map(one).collect()
+        let done = |task: &Task| standings.get(task.index).is_some_and(|standing| standing.state == State::Done);
+        self.tasks.iter().map(|task| if done(task) { Ok(None) } else { one(task).map(Some) }).collect()
     }
 
     /// A task by its values: `method aat, fold 1, seed 2`.
@@ -234,7 +236,7 @@ mod tests {
             format!("[fixed]\ndata = \"demo\"\n[axes]\nseed = [{}]\nepochs = [{}]\n", seeds(1000), seeds(1000));
         for (text, words) in [
             (million.as_str(), "it expands to 1,000,000 tasks, and a sweep has at most 100,000"),
-            ("[axes]\nseed = [1]", "it says no data"),
+            ("[axes]\nseed = [1]", "it has no data: write data = "),
             ("[fixed]\ndata = \"demo\"\nseed = 1\n[axes]\nseed = [1]", "given by the axis `seed` and elsewhere"),
             ("[fixed]\ndata = \"demo\"\n[axes]\nlr = [\"1e-4\", 0.0001]", "the same run"),
             ("[fixed]\ndata = \"demo\"\n[axes]\nepochs = [\"many\"]", "epochs cannot be \"many\""),
@@ -250,15 +252,19 @@ mod tests {
     #[test]
     fn a_fold_that_the_data_lacks_is_known_before_anything_runs() {
         let plan = plan("[fixed]\ndata = \"demo\"\n[axes]\nfold = [1, 7]\n").unwrap();
-        let said = plan.check().unwrap_err().to_string();
+        let said = plan.check(&[]).unwrap_err().to_string();
         assert!(said.contains("the task fold") && said.contains("fold"), "{said}");
+        // A finished task needs no data any more.
+        let done = Standing { state: State::Done, ..Standing::default() };
+        assert!(plan.check(&[done.clone(), Standing::default()]).is_err());
+        assert!(plan.check(&[done.clone(), done]).unwrap().iter().all(Option::is_none));
     }
 
     #[test]
-    fn data_without_folds_is_one_task_and_said() {
+    fn data_without_folds_is_one_task_and_a_note() {
         let plan = plan("[fixed]\ndata = \"demo\"\n[axes]\nfold = \"all\"\nseed = [1, 2]\n").unwrap();
         assert_eq!(plan.tasks.len(), 2);
         assert_eq!(plan.notes, ["demo has no folds: one task for all of it"]);
-        assert_eq!(plan.check().unwrap().len(), 2);
+        assert_eq!(plan.check(&[]).unwrap().len(), 2);
     }
 }

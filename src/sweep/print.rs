@@ -1,9 +1,10 @@
-//! One command line a task, for whatever engine there is.
+//! One command line for each task, for any engine that runs command lines.
 
 use super::{Plan, Standing, State, Task};
+use crate::shell::quoted;
 
 /// A line for each task that is not finished: it claims the task, trains or resumes it, and ends with 0 when its session is
-/// finished. The remark says which task it is.
+/// finished. The comment at its end describes the task.
 pub fn lines(plan: &Plan, standings: &[Standing], program: &str) -> Vec<String> {
     let line = |task: &Task| {
         let file = plan.file.path.display().to_string();
@@ -13,15 +14,6 @@ pub fn lines(plan: &Plan, standings: &[Standing], program: &str) -> Vec<String> 
     plan.tasks.iter().filter(open).map(line).collect()
 }
 
-/// A word for a shell.
-pub(super) fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
 /// A text in one line.
 fn remark(text: &str) -> String {
     text.replace(['\n', '\r'], " ")
@@ -29,17 +21,7 @@ fn remark(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
-
-    #[test]
-    fn words_survive_a_shell() {
-        assert_eq!(quoted("/usr/bin/aat-tui"), "/usr/bin/aat-tui");
-        for word in ["a b", "it's", "$HOME", "", "a;b", "é\"`"] {
-            let shown = std::process::Command::new("sh").args(["-c", &format!("printf %s {}", quoted(word))]).output();
-            assert_eq!(String::from_utf8(shown.unwrap().stdout).unwrap(), word);
-        }
-    }
 
     #[test]
     fn there_is_a_line_for_each_task_that_is_not_done() {

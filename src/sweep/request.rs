@@ -1,10 +1,13 @@
-//! The request of a combination of settings, and the flags that say the same to `train`.
+//! The request of a combination of settings, and the flags of `train` for it.
 
 use std::path::{Path, PathBuf};
 
-use crate::train::{Request, SETTINGS, SWITCHES};
+use crate::{
+    model,
+    train::{Request, SETTINGS, SWITCHES},
+};
 
-/// The request of these settings and the flags that say the same to `train`. Paths are relative to the sweep's file.
+/// The request of these settings and the flags of `train` for it. Paths are relative to the sweep's file.
 pub(super) fn request(
     settings: &[(String, String)],
     beside: &Path,
@@ -31,9 +34,35 @@ fn resolved(name: &str, value: &str, beside: &Path) -> String {
         _ if Path::new(value).is_absolute() => None,
         "data" if value != "demo" => Some(joined()),
         "recipe" if value.ends_with(".toml") || value.contains(['/', '\\']) => Some(joined()),
-        // `box`, `hf:ORG/NAME` and a session's name are no paths, unless there is such a file or folder.
-        "model" if !value.starts_with("hf:") && joined().exists() => Some(joined()),
+        // A model that `train` finds by its name is no path, whatever is beside the file. Any other name is one where there
+        // is such a file or folder, else a session's.
+        "model" if !named(value) && joined().exists() => Some(joined()),
         _ => None,
     };
     path.map_or_else(|| value.to_owned(), |path| path.display().to_string())
+}
+
+/// Whether `train` takes this for a model's name: a built-in one, a published one, `hf:ORG/NAME`.
+fn named(value: &str) -> bool {
+    model::names().any(|name| name == value) || model::repository_of(value).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_models_name_is_never_taken_for_a_folder_beside_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["tiny", "box", "ced-tiny", "mine", "hf:org"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        let model = |value: &str| resolved("model", value, folder.path());
+        for name in ["tiny", "box", "ced-tiny", "hf:org", "another"] {
+            assert_eq!(model(name), name);
+        }
+        assert_eq!(model("mine"), folder.path().join("mine").display().to_string());
+        assert_eq!(model("./tiny"), folder.path().join("./tiny").display().to_string());
+    }
 }

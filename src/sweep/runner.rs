@@ -1,7 +1,6 @@
 //! Works on one task: claims it, trains or resumes its session in a process of its own, and notes how that ended.
 
 use std::{
-    fs,
     path::Path,
     sync::Arc,
     thread,
@@ -9,15 +8,16 @@ use std::{
 };
 
 use super::{
-    Claim, Holder, Patience, Plan, Program, Standing, State, Stop, SweepError, Task,
+    Claim, Holder, Patience, Place, Plan, Program, Standing, State, Stop, SweepError, Task,
     child::{spawn, watch, why},
     journal::{self, What},
-    observe::stands,
+    observe::{Look, standing_of},
 };
-use crate::session::LOG_FILE;
+use crate::session::SessionError;
 
 /// Time between two looks at a claim that another runner seems to hold.
 const PATIENCE: Duration = Duration::from_secs(2);
+
 /// How the work on a task ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ended {
@@ -25,7 +25,7 @@ pub enum Ended {
     WasDone,
     /// Its session is finished now.
     Done,
-    /// It was stopped with a checkpoint and goes on later.
+    /// It was stopped with a checkpoint, from which it can be resumed.
     Stopped,
     /// Another runner has it: the machine, where it is known.
     Elsewhere(Option<String>),
@@ -45,9 +45,7 @@ pub fn run_task(
     begun: &mut dyn FnMut(bool),
 ) -> Result<(Ended, Standing), SweepError> {
     let place = &plan.place;
-    let names = place.names();
-    let name = names.of(task);
-    let before = stands(task, name, place, None);
+    let before = standing_of(task, &place.names(), place, None);
     if before.state == State::Done {
         return Ok((Ended::WasDone, before));
     }
@@ -57,27 +55,38 @@ pub fn run_task(
         Err(holder) => return Ok((Ended::Elsewhere(holder.as_ref().map(Holder::described)), before)),
     };
     // Another runner may have finished it just now.
-    let now = stands(task, name, place, None);
+    let names = place.names();
+    let (name, now) = (names.of(task), standing_of(task, &names, place, None));
     if now.state == State::Done {
         return Ok((Ended::WasDone, now));
     }
     if now.state == State::Running {
-        // Its session's lock is held by a process that no claim speaks for, such as `aat-tui resume` or a child that writes
+        // Its session's lock is held by a process without a claim, such as `aat-tui resume` or a child that writes
         // its last checkpoint.
         if !wait_for_lock(&place.session(name), stop) {
             return Ok((Ended::Elsewhere(None), now));
         }
-    }
-    let folder = place.session(name);
-    let resume = is_begun(&folder)?;
-    if !resume {
-        clear_leftovers(&folder)?;
     }
     let mut notes = Vec::new();
     let mut note = |what: What| {
         // The session's log is what counts; a full disk here does not stop the work.
         if let Err(error) = journal::append(place, &task.id, what) {
             notes.push(error.to_string());
+        }
+    };
+    if let (true, Some(reason)) = (now.foreign, now.note.clone()) {
+        note(What::Failed { reason: reason.clone() });
+        return Ok((Ended::Failed(reason), now));
+    }
+    let resume = match ready(place, &place.session(name), &now) {
+        Ok(resume) => resume,
+        Err(SessionError::Busy { .. }) => return Ok((Ended::Elsewhere(None), now)),
+        // One session's folder that cannot be used does not keep the other tasks from running.
+        Err(error) => {
+            let reason = error.to_string();
+            note(What::Failed { reason: reason.clone() });
+            let standing = Standing { state: State::Failed, note: Some(reason.clone()), ..now };
+            return Ok((Ended::Failed(reason), standing));
         }
     };
     note(What::Began { resume, job: super::holder::job() });
@@ -95,10 +104,12 @@ pub fn run_task(
         Err(source) => {
             let reason = format!("{} could not be started: {source}", program.path.display());
             note(What::Failed { reason: reason.clone() });
-            return Ok((Ended::Failed(reason), now));
+            let standing = Standing { state: State::Failed, note: Some(reason.clone()), ..now };
+            return Ok((Ended::Failed(reason), standing));
         }
     };
-    let after = stands(task, name, place, None);
+    let look = Look::at(task, &names, place);
+    let after = look.standing(task, place, None);
     let ended = if claim.is_lost() {
         Ended::Elsewhere(None)
     } else if after.state == State::Done {
@@ -115,7 +126,8 @@ pub fn run_task(
         note(What::Failed { reason: reason.clone() });
         Ended::Failed(reason)
     };
-    let mut after = stands(task, name, place, None);
+    // With the journal's new last line.
+    let mut after = look.standing(task, place, None);
     if let (Ended::Failed(reason), true) = (&ended, after.state != State::Failed) {
         (after.state, after.note) = (State::Failed, Some(reason.clone()));
     }
@@ -141,45 +153,23 @@ fn wait_for_lock(folder: &Path, stop: &Stop) -> bool {
     false
 }
 
-/// Whether a session's log says what is trained: then it can be resumed.
-fn is_begun(folder: &Path) -> Result<bool, SweepError> {
-    if !folder.join(LOG_FILE).is_file() {
-        return Ok(false);
+/// Makes a session's folder ready: whether it is resumed. A folder in which nothing was begun is removed.
+fn ready(place: &Place, folder: &Path, now: &Standing) -> Result<bool, SessionError> {
+    if now.begun {
+        return Ok(true);
     }
-    Ok(crate::session::outline(folder)?.config.is_some())
-}
-
-/// Removes a session's folder in which nothing was begun: its process ended before the first line of its log.
-fn clear_leftovers(folder: &Path) -> Result<(), SweepError> {
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        other => other.map_err(SweepError::io(folder, "read"))?,
-    };
-    for entry in entries.flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let ours = ["lock", LOG_FILE, crate::session::CLIPS_FILE].contains(&name.as_str())
-            || name.starts_with(".tmp")
-            || name.starts_with(".partial-");
-        if !ours {
-            return Err(SweepError::Request(format!(
-                "{} is no session and holds {name}, which is not this program's; move the folder away, then run the sweep again",
-                folder.display()
-            )));
-        }
-        let path = entry.path();
-        fs::remove_file(&path).map_err(SweepError::io(&path, "remove"))?;
-    }
-    fs::remove_dir(folder).map_err(SweepError::io(folder, "remove"))
+    place.store().discard_unbegun(folder)?;
+    Ok(false)
 }
 
 #[cfg(all(test, unix))]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::os::unix::fs::PermissionsExt;
+    use std::{fs, os::unix::fs::PermissionsExt};
 
     use super::*;
 
-    /// A program that writes down what it is called with and ends as `script` says, in place of aat-tui.
+    /// A program in place of aat-tui that records its arguments and then runs `script`.
     fn program(folder: &Path, script: &str) -> Program {
         let path = folder.join("program");
         fs::write(&path, format!("#!/bin/sh\necho \"$@\" >> \"{}/calls\"\n{script}\n", folder.display())).unwrap();
@@ -200,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_child_said_last_is_why_it_failed() {
+    fn the_last_line_that_a_child_printed_is_the_reason_of_its_failure() {
         let folder = tempfile::tempdir().unwrap();
         let plan = plan(folder.path());
         for (script, words) in [
@@ -244,21 +234,48 @@ mod tests {
         assert_eq!(run(&plan, &by_itself, &Stop::default()).0, Ended::Stopped);
     }
 
+    /// A session of another run under the task's name is not trained on, and it stays.
     #[test]
-    fn a_folder_in_which_nothing_was_begun_is_cleared_and_what_is_someone_elses_is_not() {
+    fn a_session_of_another_run_is_not_resumed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut plan, records) = super::super::standing::testing::task_and_log();
+        plan.place = Place::at(folder.path());
+        plan.place.prepare(Path::new("/x.toml")).unwrap();
+        plan.tasks[0].request.seed = 9;
+        let (_, lock) = plan.place.store().create(&plan.tasks[0].session).unwrap();
+        let mut log = crate::session::LogWriter::open(lock.folder()).unwrap();
+        records[..8].iter().for_each(|record| log.append(record).unwrap());
+        drop((log, lock));
+        let (ended, standing) = run(&plan, &program(folder.path(), "exit 0"), &Stop::default());
+        assert!(matches!(&ended, Ended::Failed(reason) if reason.contains("seed 7, not 9")), "{ended:?}");
+        assert_eq!(standing.state, State::Failed);
+        assert!(!folder.path().join("calls").exists(), "no child was started");
+    }
+
+    /// What someone else put into the folder of a task is that task's failure: the others run, and nothing is deleted.
+    #[test]
+    fn a_folder_that_cannot_be_used_fails_its_task_alone() {
         let folder = tempfile::tempdir().unwrap();
         let plan = plan(folder.path());
+        let program = program(folder.path(), "exit 130");
         let session = plan.place.session(&plan.tasks[0].session);
         fs::create_dir(&session).unwrap();
-        for name in ["lock", "events.jsonl", ".tmp12"] {
-            fs::write(session.join(name), "").unwrap();
+        for (name, text) in [("lock", ""), ("clips.csv", "x"), ("thesis.tex", "x")] {
+            fs::write(session.join(name), text).unwrap();
         }
-        clear_leftovers(&session).unwrap();
-        assert!(!session.exists());
-        fs::create_dir(&session).unwrap();
-        fs::write(session.join("thesis.tex"), "x").unwrap();
-        let said = clear_leftovers(&session).unwrap_err().to_string();
-        assert!(said.contains("thesis.tex") && session.join("thesis.tex").exists(), "{said}");
+        let (ended, standing) = run(&plan, &program, &Stop::default());
+        assert!(matches!(&ended, Ended::Failed(reason) if reason.contains("thesis.tex")), "{ended:?}");
+        assert_eq!(standing.state, State::Failed);
+        assert_eq!(fs::read_dir(&session).unwrap().count(), 3);
+        assert!(!folder.path().join("calls").exists(), "no child was started");
+        // The journal has it as well, for `sweep status`.
+        assert!(
+            standing_of(&plan.tasks[0], &plan.place.names(), &plan.place, None).note.unwrap().contains("thesis.tex")
+        );
+        // Without it, the rest is removed and the task begins.
+        fs::remove_file(session.join("thesis.tex")).unwrap();
+        assert_eq!(run(&plan, &program, &Stop::default()).0, Ended::Stopped);
+        assert!(!session.exists() && folder.path().join("calls").exists());
     }
 
     /// A variable for a flag in the environment of the sweep would change what its tasks train.

@@ -1,28 +1,26 @@
-//! Submits a sweep's tasks to SLURM as job arrays, looks at its queue, cancels.
+//! Submits a sweep's tasks to SLURM as job arrays, reads its queue, cancels.
 //!
 //! The array's elements look up their task in a list that is written beside the sessions, so the cluster's limit on an
 //! array's indices does not limit a sweep. An element runs `aat-tui sweep task` in place of its shell, which gets SIGUSR1
 //! before its time is up, has its child write a checkpoint, and puts itself back into the queue.
 
+mod command;
+
 use std::{
+    collections::BTreeSet,
     fmt::Write as _,
     fs,
     io::Write as _,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
-    sync::mpsc,
-    thread,
-    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cluster, Place, Plan, SweepError, print::quoted};
-use crate::{atomic, clock::now_ms};
+use self::command::answer;
+use super::{Cluster, Place, Plan, SweepError};
+use crate::{atomic, clock::now_ms, shell::quoted};
 
-/// Longest time that a command of SLURM is waited for: a controller that restarts needs some of it.
-const LIMIT: Duration = Duration::from_secs(100);
-/// The limit on an array's indices where the controller does not say its own: SLURM's default.
+/// The limit on an array's indices where the controller does not report its own: SLURM's default.
 const USUAL_ARRAY: usize = 1001;
 
 /// An array that was submitted.
@@ -42,7 +40,9 @@ pub struct Submitted {
 pub struct Queued {
     /// The task.
     pub id: String,
-    /// SLURM's word: `PENDING`, `RUNNING`, `COMPLETING`, ...
+    /// The number of its array's job.
+    pub job: u64,
+    /// SLURM's state: `PENDING`, `RUNNING`, `COMPLETING`, ...
     pub state: String,
     /// Why it waits, or the node that it runs on.
     pub detail: String,
@@ -56,7 +56,7 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// Reads the queue; empty where nothing was ever submitted, whatever the cluster is at.
+    /// Reads the queue; empty where nothing was ever submitted, whatever state the cluster is in.
     ///
     /// # Errors
     /// When SLURM does not answer.
@@ -66,22 +66,27 @@ impl Queue {
             return Ok(Self::default());
         }
         let name = format!("--name={}", job_name(name));
-        // By name, not by number: a number that the controller has forgotten is an error to it.
-        let text = answer("squeue", &["-h", "-r", &name, "-o", "%F|%K|%T|%r|%N"], None)?;
+        // By name, not by number: squeue refuses a number that the controller has forgotten.
+        let text = answer("squeue", &["-h", "-r", &name, "-o", "%F|%K|%T|%r|%N|%k"], None)?;
         let mut elements = Vec::new();
         for line in text.lines() {
-            let mut fields = line.trim().split('|');
+            let mut fields = line.trim().splitn(6, '|');
             let mut next = || fields.next().unwrap_or("").trim();
-            let (job, index, state, reason, node) = (next(), next(), next(), next(), next());
+            let (job, index, state, reason, node, comment) = (next(), next(), next(), next(), next(), next());
             let (Ok(job), Ok(index)) = (job.parse::<u64>(), index.parse::<usize>()) else { continue };
-            let Some(id) = submitted.iter().find(|array| array.job == job).and_then(|array| array.tasks.get(index))
-            else {
-                continue;
-            };
+            // The comment identifies an array whose number is unknown, because sbatch did not answer in time.
+            let of =
+                |array: &&Submission| array.job == Some(job) || (array.job.is_none() && array.comment() == comment);
+            let Some(id) = submitted.iter().find(of).and_then(|array| array.tasks.get(index)) else { continue };
             let detail = if node.is_empty() { reason } else { node }.to_owned();
-            elements.push(Queued { id: id.clone(), state: state.to_owned(), detail });
+            elements.push(Queued { id: id.clone(), job, state: state.to_owned(), detail });
         }
         Ok(Self { elements })
+    }
+
+    /// The numbers of the arrays, ascending.
+    fn jobs(&self) -> Vec<u64> {
+        self.elements.iter().map(|element| element.job).collect::<BTreeSet<u64>>().into_iter().collect()
     }
 
     /// The element of a task.
@@ -90,11 +95,12 @@ impl Queue {
     }
 }
 
-/// Submits these tasks of a plan; all of them or none.
+/// Submits these tasks of a plan, which are not in the queue; all of them or none.
 ///
 /// # Errors
-/// When a file cannot be written, SLURM's commands are missing, or it refuses: then nothing stays submitted.
-pub fn submit(plan: &Plan, tasks: &[usize], program: &Path) -> Result<Vec<Submitted>, SweepError> {
+/// When a file cannot be written, SLURM's commands are missing, or it refuses: then nothing stays submitted. Where sbatch
+/// does not answer, whether its array stays is unknown; the next [`Queue::read`] finds it.
+pub fn submit(plan: &Plan, tasks: &[usize], queue: &Queue, program: &Path) -> Result<Vec<Submitted>, SweepError> {
     let cluster = &plan.file.cluster;
     let most = array_limit()?.min(cluster.array_size.map_or(usize::MAX, |size| size as usize)).max(1);
     let mut done: Vec<Submitted> = Vec::new();
@@ -103,9 +109,14 @@ pub fn submit(plan: &Plan, tasks: &[usize], program: &Path) -> Result<Vec<Submit
         let submitted = folder(&plan.place).and_then(|folder| {
             let list = folder.join("tasks");
             write(&list, ids.iter().map(|id| format!("{id}\n")).collect::<String>().as_bytes())?;
-            // One array after another, so that the limit on tasks at once holds over all of them.
-            let after = done.last().filter(|_| cluster.at_once.is_some()).map(|before| before.job);
-            let script = script(plan, program, &list, ids.len(), after);
+            // One array after another, so that the limit on tasks at once holds over all of them, also over those that
+            // an earlier run of the sweep has submitted.
+            let after = match done.last() {
+                _ if cluster.at_once.is_none() => Vec::new(),
+                Some(before) => vec![before.job],
+                None => queue.jobs(),
+            };
+            let script = script(plan, program, &list, ids.len(), &after);
             write(&folder.join("job.sh"), script.as_bytes())?;
             let job = sbatch(&script)?;
             let submitted = Submitted { job, tasks: ids, at_ms: now_ms() };
@@ -139,11 +150,7 @@ pub fn cancel(place: &Place, name: &str) -> Result<usize, SweepError> {
     if queue.elements.is_empty() {
         return Ok(0);
     }
-    let jobs: Vec<String> = submissions(place)?
-        .iter()
-        .filter(|array| array.tasks.iter().any(|id| queue.of(id).is_some()))
-        .map(|array| array.job.to_string())
-        .collect();
+    let jobs: Vec<String> = queue.jobs().iter().map(u64::to_string).collect();
     let jobs: Vec<&str> = jobs.iter().map(String::as_str).collect();
     answer("scancel", &jobs, None)?;
     Ok(queue.elements.len())
@@ -158,20 +165,42 @@ pub fn requeue_this_task() -> Result<(), SweepError> {
     answer("scontrol", &["requeue", &job], None).map(drop)
 }
 
-/// Every array that was submitted for a sweep, the oldest first.
-fn submissions(place: &Place) -> Result<Vec<Submitted>, SweepError> {
+/// An array for which sbatch was called.
+struct Submission {
+    folder: PathBuf,
+    /// The number of the job; `None` where sbatch refused, or did not answer.
+    job: Option<u64>,
+    /// The task of each element, by its digest.
+    tasks: Vec<String>,
+}
+
+impl Submission {
+    /// The comment of its job.
+    fn comment(&self) -> String {
+        comment(&self.folder)
+    }
+}
+
+/// The comment of a job, by which it is found in the queue: its submission's folder.
+fn comment(folder: &Path) -> String {
+    folder.display().to_string()
+}
+
+/// Every array for which sbatch was called, the oldest first.
+fn submissions(place: &Place) -> Result<Vec<Submission>, SweepError> {
     let root = place.slurm();
     let entries = match fs::read_dir(&root) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         other => other.map_err(SweepError::io(&root, "read"))?,
     };
-    let read = |folder: PathBuf| -> Option<Submitted> {
-        let record: Submitted = serde_json::from_slice(&fs::read(folder.join("submitted.json")).ok()?).ok()?;
+    let read = |folder: PathBuf| -> Option<Submission> {
         let tasks = fs::read_to_string(folder.join("tasks")).ok()?.lines().map(str::to_owned).collect();
-        Some(Submitted { tasks, ..record })
+        let record = fs::read(folder.join("submitted.json")).ok();
+        let record: Option<Submitted> = record.and_then(|record| serde_json::from_slice(&record).ok());
+        Some(Submission { job: record.map(|record| record.job), tasks, folder })
     };
-    let mut all: Vec<Submitted> = entries.flatten().filter_map(|entry| read(entry.path())).collect();
-    all.sort_by_key(|array| array.at_ms);
+    let mut all: Vec<Submission> = entries.flatten().filter_map(|entry| read(entry.path())).collect();
+    all.sort_by(|a, b| a.folder.cmp(&b.folder));
     Ok(all)
 }
 
@@ -200,10 +229,11 @@ fn job_name(name: &str) -> String {
 }
 
 /// The script of an array of `count` elements.
-fn script(plan: &Plan, program: &Path, list: &Path, count: usize, after: Option<u64>) -> String {
+fn script(plan: &Plan, program: &Path, list: &Path, count: usize, after: &[u64]) -> String {
     let cluster = &plan.file.cluster;
     let mut text = String::from("#!/bin/bash\n");
-    for option in options(plan, cluster, count, after) {
+    let comment = comment(list.parent().unwrap_or(list));
+    for option in options(plan, cluster, count, after, &comment) {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "#SBATCH {option}");
     }
@@ -218,12 +248,13 @@ fn script(plan: &Plan, program: &Path, list: &Path, count: usize, after: Option<
     text
 }
 
-fn options(plan: &Plan, cluster: &Cluster, count: usize, after: Option<u64>) -> Vec<String> {
+fn options(plan: &Plan, cluster: &Cluster, count: usize, after: &[u64], comment: &str) -> Vec<String> {
     let at_once = cluster.at_once.map_or_else(String::new, |limit| format!("%{limit}"));
     // SLURM takes a doubled per cent sign for one.
     let logs = plan.place.logs().display().to_string().replace('%', "%%");
     let mut options = vec![
         format!("--job-name={}", job_name(&plan.file.name)),
+        format!("--comment={}", quoted_for_sbatch(comment)),
         format!("--array=0-{}{at_once}", count.saturating_sub(1)),
         format!("--output={}", quoted_for_sbatch(&format!("{logs}/slurm-%A_%a.log"))),
         "--open-mode=append".to_owned(),
@@ -238,7 +269,8 @@ fn options(plan: &Plan, cluster: &Cluster, count: usize, after: Option<u64>) -> 
     add("mem", cluster.memory.clone());
     add("cpus-per-task", cluster.cpus.map(|cpus| cpus.to_string()));
     add("gpus", cluster.gpus.clone());
-    add("dependency", after.map(|job| format!("afterany:{job}")));
+    let after: Vec<String> = after.iter().map(u64::to_string).collect();
+    add("dependency", Some(format!("afterany:{}", after.join(":"))).filter(|_| !after.is_empty()));
     options.extend(cluster.options.iter().cloned());
     options
 }
@@ -268,61 +300,6 @@ fn array_limit() -> Result<usize, SweepError> {
     Ok(line.unwrap_or(USUAL_ARRAY))
 }
 
-/// What a command of SLURM prints.
-///
-/// # Errors
-/// When it is missing, refuses, or does not answer in time: one sentence.
-fn answer(program: &str, arguments: &[&str], input: Option<&str>) -> Result<String, SweepError> {
-    let mut command = Command::new(program);
-    command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
-    let mut child = command.spawn().map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => SweepError::Slurm(format!(
-            "there is no {program} on this machine: run this where the cluster's commands are, or give --on local"
-        )),
-        _ => SweepError::Slurm(format!("{program} could not be started: {error}")),
-    })?;
-    if let (Some(input), Some(mut pipe)) = (input, child.stdin.take()) {
-        // A command that does not read on says why itself.
-        let _ = pipe.write_all(input.as_bytes());
-    }
-    let id = child.id();
-    let (send, receive) = mpsc::channel();
-    let waiting = thread::Builder::new().name("slurm".to_owned()).spawn(move || {
-        let _ = send.send(child.wait_with_output());
-    });
-    waiting.map_err(|error| SweepError::Slurm(format!("the system could not start a thread: {error}")))?;
-    let output = match receive.recv_timeout(LIMIT) {
-        Ok(output) => {
-            output.map_err(|error| SweepError::Slurm(format!("{program} could not be waited for: {error}")))?
-        }
-        Err(_) => {
-            end(id);
-            return Err(SweepError::Slurm(format!(
-                "{program} did not answer within {} s; is the SLURM controller running?",
-                LIMIT.as_secs()
-            )));
-        }
-    };
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let said = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ");
-    let said = said.replace(&format!("{program}: error: "), "");
-    Err(SweepError::Slurm(format!("{program} refused: {}", if said.is_empty() { "it gave no reason" } else { &said })))
-}
-
-/// Ends a command that does not answer.
-fn end(id: u32) {
-    #[cfg(unix)]
-    if let Ok(pid) = i32::try_from(id) {
-        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
-    }
-    #[cfg(not(unix))]
-    let _ = id;
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -337,7 +314,7 @@ mod tests {
                     options = [\"--exclude=node3\"]\nsetup = [\"module load cuda\"]\n";
         fs::write(&path, text).unwrap();
         let plan = Plan::read(&path).unwrap();
-        let script = script(&plan, Path::new("/opt/aat tui/aat-tui"), Path::new("/x/tasks"), 3, Some(41));
+        let script = script(&plan, Path::new("/opt/aat tui/aat-tui"), Path::new("/x/0001/tasks"), 3, &[41, 43]);
         let options: Vec<&str> = script.lines().filter_map(|line| line.strip_prefix("#SBATCH --")).collect();
         let logs = plan.place.logs().display().to_string();
         let output = format!("output=\"{logs}/slurm-%A_%a.log\"");
@@ -354,23 +331,16 @@ mod tests {
             "mem=8G",
             "cpus-per-task=4",
             "gpus=1",
-            "dependency=afterany:41",
+            "dependency=afterany:41:43",
+            "comment=/x/0001",
             "exclude=node3",
         ] {
             assert!(options.contains(&option), "{option} in {options:?}");
         }
         let file = plan.file.path.display();
         let last = format!(
-            "module load cuda\nexec '/opt/aat tui/aat-tui' sweep task '{file}' --list /x/tasks --index \"$SLURM_ARRAY_TASK_ID\"\n"
+            "module load cuda\nexec '/opt/aat tui/aat-tui' sweep task '{file}' --list /x/0001/tasks --index \"$SLURM_ARRAY_TASK_ID\"\n"
         );
         assert!(script.ends_with(&last), "{script}");
-    }
-
-    #[test]
-    fn a_command_that_is_not_there_is_one_sentence() {
-        let said = answer("sbatch-that-is-nowhere", &[], None).unwrap_err().to_string();
-        assert!(said.contains("there is no sbatch-that-is-nowhere on this machine") && !said.contains('\n'), "{said}");
-        let said = answer("sh", &["-c", "echo 'sh: error: Invalid account' >&2; echo more >&2; exit 1"], None);
-        assert_eq!(said.unwrap_err().to_string(), "sh refused: Invalid account; more");
     }
 }

@@ -1,14 +1,13 @@
-//! Where each task of a sweep stands: a pure fold over its session's log, its claim and its journal.
-
-use std::collections::BTreeMap;
+//! The state of each task of a sweep: a pure fold over its session's log, its claim and its journal.
 
 use serde::Serialize;
 
 use super::{
-    Holder, Plan, Task,
+    Holder, Task,
     journal::{Entry, What},
 };
 use crate::{
+    model::Precision,
     session::{Averaged, Best, RunConfig, RunState, Status},
     train::Request,
 };
@@ -43,7 +42,7 @@ impl State {
     }
 }
 
-/// Where a task stands. Its size does not depend on the length of the run.
+/// The state of a task. Its size does not depend on the length of the run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Standing {
     /// How far it is.
@@ -72,12 +71,20 @@ pub struct Standing {
     pub clips: (usize, usize),
     /// The digest of its clips.
     pub data: Option<String>,
+    /// The precision of the backbone's products; `None` before it has begun.
+    pub dtype: Option<Precision>,
     /// The machine that works on it, or worked on it last.
     pub host: Option<String>,
     /// When something last happened to it, ms since the Unix epoch, by the clock of that machine.
     pub at_ms: u64,
-    /// Why it failed, or what else a person should know.
+    /// Whether its session's log has the configuration, its first event.
+    pub begun: bool,
+    /// Whether that session is of another run than the task's.
+    pub foreign: bool,
+    /// Why it failed, or where it will be resumed.
     pub note: Option<String>,
+    /// What is wrong beside that: several sessions of this task.
+    pub warning: Option<String>,
 }
 
 /// What is known of a task.
@@ -96,7 +103,7 @@ pub(super) struct Known<'a> {
 }
 
 impl Standing {
-    /// Where a task stands.
+    /// The state of a task.
     pub(super) fn of(task: &Task, known: &Known<'_>) -> Self {
         let mut standing = known.session.map_or_else(Self::default, Self::of_session);
         let journal = known.journal.as_ref();
@@ -112,7 +119,7 @@ impl Standing {
         standing.session = Some(known.name).filter(|name| *name != task.session).map(str::to_owned);
         let finished = known.session.is_some_and(|session| session.status == Status::Finished);
         if let Some(other) = other {
-            standing.state = State::Failed;
+            (standing.state, standing.foreign) = (State::Failed, true);
             standing.note =
                 Some(format!("the session {} is of another run ({other}); remove it or rename it", known.name));
         } else if finished {
@@ -123,19 +130,14 @@ impl Standing {
         } else if known.locked {
             standing.state = State::Running;
         } else {
-            let session = known.session.and_then(|session| match &session.status {
-                Status::Failed(reason) => Some(reason.clone()),
-                _ => None,
-            });
-            let reason = session.or_else(|| match journal.map(|entry| &entry.what) {
-                Some(What::Failed { reason }) => Some(reason.clone()),
-                _ => None,
-            });
-            if let Some(reason) = reason {
+            if let Some(reason) = failure(known.session, journal) {
                 standing.state = State::Failed;
                 standing.note = Some(reason);
-            } else if known.session.is_some() {
-                standing.note = Some("half done".to_owned());
+            } else if let Some(session) = known.session {
+                standing.note = Some(match &session.checkpoint {
+                    Some((step, _)) => format!("half done: resumes after step {step}"),
+                    None => "half done: no checkpoint yet, starts again from its first step".to_owned(),
+                });
             }
         }
         standing
@@ -159,9 +161,13 @@ impl Standing {
             parameters: (session.inventory.trainable, session.inventory.total),
             clips: session.clips,
             data: config.and_then(|config| config.dataset.as_deref()).map(|data| data.digest.clone()),
+            dtype: config.map(|config| config.dtype),
             host: None,
             at_ms: session.span_ms.map_or(0, |(_, last)| last),
+            begun: config.is_some(),
+            foreign: false,
             note: None,
+            warning: None,
         }
     }
 
@@ -172,12 +178,28 @@ impl Standing {
 
     /// Whether it was begun and is not over.
     pub fn is_half_done(&self) -> bool {
-        self.state == State::Waiting && self.note.is_some()
+        self.state == State::Waiting && self.begun
     }
 }
 
-/// What of a session's configuration is not the task's, in words. The digest in the session's name says that they are the
-/// same; a folder that someone renamed or edited is found here.
+/// Why the last attempt at a task failed, if it did. A runner writes the journal after its child has ended, so the
+/// journal's last line is what counts, unless the session's log went on after it, in a training that no sweep began.
+fn failure(session: Option<&RunState>, journal: Option<&Entry>) -> Option<String> {
+    let of_session = session.and_then(|session| match &session.status {
+        Status::Failed(reason) => Some(reason.clone()),
+        _ => None,
+    });
+    let Some(entry) = journal else { return of_session };
+    let went_on = session.and_then(|session| session.span_ms).is_some_and(|(_, last)| last > entry.at_ms);
+    match &entry.what {
+        _ if went_on => of_session,
+        What::Failed { reason } => Some(reason.clone()),
+        What::Began { .. } | What::Stopped | What::Finished => None,
+    }
+}
+
+/// The first setting of a session that differs from the task's, in words. By the digest in the session's name they are the
+/// same; this finds a folder that was renamed or edited.
 fn disagreement(request: &Request, session: &str, config: &RunConfig) -> Option<String> {
     let asked = |name: &str, asked: Option<String>, is: String| {
         asked.filter(|asked| *asked != is).map(|asked| format!("{name} {is}, not {asked}"))
@@ -199,66 +221,13 @@ fn disagreement(request: &Request, session: &str, config: &RunConfig) -> Option<
     .next()
 }
 
-/// How many tasks stand where.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
-    /// Finished.
-    pub done: usize,
-    /// Being worked on.
-    pub running: usize,
-    /// Not begun, or half done.
-    pub waiting: usize,
-    /// Ended by an error.
-    pub failed: usize,
-}
-
-impl Counts {
-    /// Counts.
-    pub fn of<'a>(standings: impl IntoIterator<Item = &'a Standing>) -> Self {
-        let mut counts = Self::default();
-        standings.into_iter().for_each(|standing| counts.add(&standing.state));
-        counts
-    }
-
-    fn add(&mut self, state: &State) {
-        match state {
-            State::Done => self.done += 1,
-            State::Running => self.running += 1,
-            State::Waiting => self.waiting += 1,
-            State::Failed => self.failed += 1,
-        }
-    }
-
-    /// Tasks in all.
-    pub fn all(&self) -> usize {
-        self.done + self.running + self.waiting + self.failed
-    }
-}
-
-/// How many tasks stand where, for each value of each axis, in the order of the plan.
-pub fn by_axis(plan: &Plan, standings: &[Standing]) -> Vec<(String, Vec<(String, Counts)>)> {
-    let mut out = Vec::with_capacity(plan.axes.len());
-    for (at, axis) in plan.axes.iter().enumerate() {
-        let mut order: Vec<(String, Counts)> = Vec::new();
-        let mut places: BTreeMap<&str, usize> = BTreeMap::new();
-        for (task, standing) in plan.tasks.iter().zip(standings) {
-            let label = task.labels[at].as_str();
-            let place = *places.entry(label).or_insert_with(|| {
-                order.push((label.to_owned(), Counts::default()));
-                order.len() - 1
-            });
-            order[place].1.add(&standing.state);
-        }
-        out.push((axis.clone(), order));
-    }
-    out
-}
-
 #[cfg(test)]
 pub(super) mod testing {
     #![allow(clippy::unwrap_used)]
-    use super::*;
-    use crate::session::{Event, Record, testing};
+    use crate::{
+        session::{Event, Record, testing},
+        sweep::Plan,
+    };
 
     /// A task of two epochs by AAT, and the log of its finished session.
     pub(crate) fn task_and_log() -> (Plan, Vec<Record>) {
@@ -321,6 +290,39 @@ mod tests {
     }
 
     #[test]
+    fn a_half_done_task_says_where_it_goes_on_and_an_old_failure_is_over() {
+        let (plan, records) = testing::task_and_log();
+        let task = &plan.tasks[0];
+        let last = records[7].at_ms;
+        let of = |records: &[Record], at_ms, what| {
+            let session = RunState::from_records(records);
+            let journal = Some(Entry { at_ms, host: "node3".into(), what });
+            Standing::of(task, &Known { name: &task.session, session: Some(&session), journal, ..Known::default() })
+        };
+        let half = of(&records[..8], last, What::Stopped);
+        let step = RunState::from_records(&records[..8]).checkpoint.map(|(step, _)| step);
+        let words = step.map_or("no checkpoint yet".to_owned(), |step| format!("resumes after step {step}"));
+        assert!(half.is_half_done() && half.note.as_ref().unwrap().contains(&words), "{half:?}");
+        let first = of(&records[..1], last, What::Stopped);
+        assert!(first.is_half_done() && first.note.unwrap().contains("no checkpoint yet"));
+        // The log's failure is of an attempt before the last one, which was stopped, or killed before it wrote anything.
+        let mut broken = records[..8].to_vec();
+        broken.push(Record { at_ms: last + 1, event: Event::Failed { message: "the disk is full".into() } });
+        for what in [What::Stopped, What::Began { resume: true, job: None }] {
+            let standing = of(&broken, last + 2, what);
+            assert!(standing.is_half_done(), "{standing:?}");
+        }
+        // The last attempt failed before it wrote anything, for another reason.
+        let failed = of(&broken, last + 2, What::Failed { reason: "no such data set".into() });
+        assert_eq!(failed.note.as_deref(), Some("no such data set"));
+        // Someone resumed it without the sweep after the runner's failure, and stopped it.
+        let mut resumed = broken.clone();
+        resumed.push(Record { at_ms: last + 9, event: Event::Resumed { step: 1, epochs: 0 } });
+        resumed.push(Record { at_ms: last + 10, event: Event::Stopped });
+        assert!(of(&resumed, last + 2, What::Failed { reason: "the disk is full".into() }).is_half_done());
+    }
+
+    #[test]
     fn a_session_of_another_run_under_the_tasks_name_is_not_taken_for_it() {
         let (plan, records) = testing::task_and_log();
         let whole = RunState::from_records(&records);
@@ -330,19 +332,5 @@ mod tests {
         let standing = Standing::of(&task, &Known { name, session: Some(&whole), ..Known::default() });
         assert_eq!(standing.state, State::Failed);
         assert!(standing.note.unwrap().contains("seed 7, not 9"));
-    }
-
-    #[test]
-    fn counts_are_by_axis() {
-        let (plan, records) = testing::task_and_log();
-        let whole = RunState::from_records(&records);
-        let name = &plan.tasks[0].session;
-        let done = Standing::of(&plan.tasks[0], &Known { name, session: Some(&whole), ..Known::default() });
-        let standings = [done, Standing::default()];
-        let counts = by_axis(&plan, &standings);
-        assert_eq!(counts.len(), 1);
-        assert_eq!(counts[0].1[0], ("7".to_owned(), Counts { done: 1, ..Counts::default() }));
-        assert_eq!(counts[0].1[1], ("8".to_owned(), Counts { waiting: 1, ..Counts::default() }));
-        assert_eq!(Counts::of(&standings).all(), 2);
     }
 }

@@ -6,6 +6,8 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Interval {
     /// Runs.
+    pub runs: usize,
+    /// Values that count as independent: runs, or the means of folds over their seeds.
     pub count: usize,
     /// Their mean.
     pub mean: f64,
@@ -27,12 +29,12 @@ pub fn interval(values: &[f64]) -> Option<Interval> {
     }
     let mean = values.iter().sum::<f64>() / count as f64;
     if count == 1 {
-        return Some(Interval { count, mean, ..Interval::default() });
+        return Some(Interval { runs: count, count, mean, ..Interval::default() });
     }
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
     let std = (squares / (count - 1) as f64).sqrt();
     let half = t_quantile(0.975, count - 1) * std / (count as f64).sqrt();
-    Some(Interval { count, mean, std: Some(std), low: Some(mean - half), high: Some(mean + half) })
+    Some(Interval { runs: count, count, mean, std: Some(std), low: Some(mean - half), high: Some(mean + half) })
 }
 
 /// The quantile of Student's t with this whole number of degrees of freedom, for a probability above a half.
@@ -95,7 +97,7 @@ mod tests {
     #[test]
     fn an_interval_is_around_the_mean() {
         assert_eq!(interval(&[]), None);
-        assert_eq!(interval(&[0.5]), Some(Interval { count: 1, mean: 0.5, ..Interval::default() }));
+        assert_eq!(interval(&[0.5]), Some(Interval { runs: 1, count: 1, mean: 0.5, ..Interval::default() }));
         let of = interval(&[1.0, 2.0, 3.0]).unwrap();
         assert_eq!((of.mean, of.std), (2.0, Some(1.0)));
         // 4.303 / sqrt(3)

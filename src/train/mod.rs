@@ -48,7 +48,7 @@ pub use loss::Criterion;
 pub use memory::{MEMORY, available as available_memory, peak_rss_bytes};
 pub use metrics::{Predictions, mean, median, normal_quantile, top, verdict};
 pub use optim::AdamW;
-pub use plan::preview;
+pub use plan::{arithmetic, preview};
 pub use pretrain::PretrainRequest;
 pub use probe::{Probe, probe};
 pub use prospect::{Prospect, Prospects};

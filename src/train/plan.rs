@@ -86,6 +86,15 @@ pub(super) fn settle_on(request: &Request, dataset: &Dataset) -> Result<(Divisio
     Ok((division, config))
 }
 
+/// The device and the precision that a request takes on this machine, by the names that a session's log has.
+///
+/// # Errors
+/// When this machine or this build has no such device, or there is no such precision.
+pub fn arithmetic(request: &Request) -> Result<(String, Precision), TrainError> {
+    let device = model::device(&request.device)?;
+    Ok((model::device_name(&device), Precision::named(&request.dtype, &device)?))
+}
+
 /// Plans a run: decodes every clip that trains or validates, so that one that cannot be read is known before anything
 /// else, computes feature statistics where the recipe has none, and records which data these are. `progress` gets the
 /// number of decoded clips (done, in all) and may cancel.

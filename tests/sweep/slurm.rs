@@ -1,5 +1,5 @@
-//! Submissions to SLURM, with its commands in place of which scripts answer: what they are called with, and what is said
-//! when they refuse. `tools/sweep_slurm.py` does it with a real one.
+//! Submissions to SLURM, with its commands in place of which scripts answer: their arguments, and what is printed
+//! when they refuse. `tools/sweep_slurm.py` uses a real one.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Output};
 
@@ -57,6 +57,12 @@ fn arrays_are_within_the_clusters_limit_and_nothing_is_submitted_twice() {
     fs::write(bench.path("slurm/queue"), "101|0|PENDING|Resources|\n").unwrap();
     let again = lines(&run(&bench, "sweep table.toml --on slurm --json"));
     assert_eq!(of(&again, "submitted").len(), 1);
+    // The limit on tasks at once holds over the array of the first submission as well.
+    assert!(
+        script(2).contains("--array=0-2%2\n") && script(2).contains("--dependency=afterany:101\n"),
+        "{}",
+        script(2)
+    );
     // Cancelled: only arrays that are still in the queue.
     let printed = lines(&run(&bench, "sweep cancel table.toml --json"));
     assert_eq!(printed[0]["queued"], 1);
@@ -91,4 +97,28 @@ fn a_refusal_is_one_sentence_and_nothing_stays_submitted() {
     let error = said(&run(&bench, "sweep table.toml --on slurm"));
     assert!(error.contains("QOSMaxSubmitJobPerUserLimit"), "{error}");
     assert_eq!(fs::read_to_string(bench.path("slurm/cancelled")).unwrap(), "200\n");
+}
+
+/// sbatch is ended when it does not answer, and the controller may have taken the array all the same: it is known by its
+/// comment, and its tasks are not submitted again.
+#[test]
+fn an_array_whose_number_is_unknown_is_found_in_the_queue() {
+    let bench = with_table(&format!("{TABLE}{SLURM}"));
+    cluster(&bench);
+    fake(&bench.path("slurm"), "scontrol", "echo 'MaxArraySize            = 1001'");
+    fake(&bench.path("slurm"), "sbatch", "kill -9 $$");
+    let output = run(&bench, "sweep table.toml --on slurm");
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    let folder = bench.path("table-sweep/.sweep/slurm/0001");
+    let script = fs::read_to_string(folder.join("job.sh")).unwrap();
+    let comment = script.lines().find_map(|line| line.strip_prefix("#SBATCH --comment=")).unwrap().trim_matches('"');
+    let line = |index: usize| format!("77|{index}|PENDING|Resources||{comment}\n");
+    fs::write(bench.path("slurm/queue"), (0..3).map(line).collect::<String>()).unwrap();
+    cluster(&bench);
+    let printed = lines(&run(&bench, "sweep table.toml --on slurm --json"));
+    let submitted: Vec<u64> = of(&printed, "submitted").iter().map(|line| line["tasks"].as_u64().unwrap()).collect();
+    assert_eq!(submitted, [1], "{printed:?}");
+    let printed = lines(&run(&bench, "sweep cancel table.toml --json"));
+    assert_eq!(printed[0]["queued"], 3);
+    assert_eq!(fs::read_to_string(bench.path("slurm/cancelled")).unwrap(), "77\n");
 }

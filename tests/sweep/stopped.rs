@@ -29,7 +29,7 @@ fn session(bench: &Bench) -> PathBuf {
 fn until(what: &str, mut is: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(600);
     while !is() {
-        assert!(Instant::now() < deadline, "it never came to that: {what}");
+        assert!(Instant::now() < deadline, "it did not happen in time: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -174,4 +174,78 @@ fn a_sweep_is_cancelled_from_elsewhere() {
     });
     send(&sweep, Signal::SIGTERM);
     assert_eq!(sweep.wait_with_output().unwrap().status.code(), Some(130));
+}
+
+/// Claims a task of a sweep as a process of another machine does, just now.
+fn claim_elsewhere(bench: &Bench, id: &str) -> PathBuf {
+    let path = bench.path("table-sweep/.sweep/claims").join(format!("{id}.1"));
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, r#"{"host":"node7","boot":"another","pid":1,"began":1}"#).unwrap();
+    path
+}
+
+/// The digest of a session's task.
+fn id(name: &str) -> &str {
+    name.rsplit_once('-').unwrap().1
+}
+
+/// What another process works on is not finished: neither a task nor a sweep reports success before it is.
+#[test]
+fn what_another_process_works_on_is_reported_as_not_finished() {
+    let bench = with_table(&TABLE.replace("epochs = 2", "epochs = 1").replace("[\"head\", \"aat-m\"]", "[\"head\"]"));
+    let dry = bench.json("sweep table.toml --dry-run --json");
+    let names: Vec<&str> = tasks(&dry, "waiting").into_keys().collect();
+    let claim = claim_elsewhere(&bench, id(names[0]));
+    let task = format!("sweep task table.toml {}", id(names[0]));
+    let output = bench.run(&task);
+    assert_eq!(output.status.code(), Some(75), "{}", text(&output));
+    assert!(text(&output).contains("another process works on") && text(&output).contains("node7"), "{}", text(&output));
+    let output = bench.run("sweep table.toml --json");
+    assert_eq!(output.status.code(), Some(75), "{}", text(&output));
+    assert_eq!(summary(&lines(&output)), [2, 1, 0, 1]);
+    assert!(text(&output).contains("one task is not finished (1 running elsewhere, 0 waiting)"), "{}", text(&output));
+    fs::remove_file(claim).unwrap();
+    let output = bench.run(&task);
+    assert!(output.status.success(), "{}", text(&output));
+    assert_eq!(summary(&bench.json("sweep table.toml --json")), [2, 2, 0, 0]);
+}
+
+/// SLURM ends a job's processes before it restarts the job, so the restarted job need not wait until its old claim is stale.
+/// Another process of the same run of the job does wait.
+#[test]
+fn a_job_that_slurm_restarted_takes_its_task_back_at_once() {
+    let bench = with_table(&TABLE.replace("epochs = 2", "epochs = 1").replace("[\"head\", \"aat-m\"]", "[\"head\"]"));
+    let dry = bench.json("sweep table.toml --dry-run --json");
+    let id = id(tasks(&dry, "waiting").into_keys().next().unwrap()).to_owned();
+    let claim = claim_elsewhere(&bench, &id);
+    for (of_claim, restarts, code) in [(1, "1", 75), (0, "1", 0)] {
+        let text_of_claim =
+            format!(r#"{{"host":"node7","boot":"another","pid":1,"began":1,"job":"12_3","restarts":{of_claim}}}"#);
+        fs::write(&claim, text_of_claim).unwrap();
+        let mut command = bench.command(&format!("sweep task table.toml {id}"));
+        let job = [("SLURM_ARRAY_JOB_ID", "12"), ("SLURM_ARRAY_TASK_ID", "3"), ("SLURM_JOB_ID", "15")];
+        let output = command.envs(job).env("SLURM_RESTART_COUNT", restarts).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{}", text(&output));
+    }
+}
+
+/// Tasks of another engine's queue do not begin after a cancellation; printing their lines again withdraws it.
+#[test]
+fn a_cancelled_sweep_goes_on_with_printed_lines() {
+    let bench = with_table(&TABLE.replace("epochs = 2", "epochs = 1").replace("[\"head\", \"aat-m\"]", "[\"head\"]"));
+    let ids: Vec<String> = {
+        let printed = text(&bench.run("sweep table.toml --print"));
+        let word = |line: &str| line.split("  # ").next().unwrap().rsplit_once(' ').unwrap().1.to_owned();
+        printed.lines().map(word).collect()
+    };
+    bench.json("sweep cancel table.toml --json");
+    let task = format!("sweep task table.toml {}", ids[0]);
+    let output = bench.run(&task);
+    assert_eq!(output.status.code(), Some(130), "{}", text(&output));
+    assert!(text(&output).contains("the sweep is cancelled") && text(&output).contains("--print"), "{}", text(&output));
+    let output = bench.run("sweep table.toml --print");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 2, "{}", text(&output));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("was cancelled"), "{}", text(&output));
+    let output = bench.run(&task);
+    assert!(output.status.success(), "{}", text(&output));
 }

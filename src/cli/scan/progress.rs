@@ -9,8 +9,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::super::{CliError, Output};
-use crate::digits::thousands;
-use crate::scan::Progress;
+use crate::{
+    digits::{duration, thousands},
+    scan::Progress,
+};
 
 /// Between two lines, and between two objects.
 const LINES: Duration = Duration::from_secs(10);
@@ -137,35 +139,5 @@ impl Meter {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-    }
-}
-
-/// A length of time for people: 12 s, 4:05 min, 10:03 h.
-pub(super) fn duration(seconds: f64) -> String {
-    let whole = seconds.max(0.0).round() as u64;
-    match whole {
-        0..60 => format!("{seconds:.1} s"),
-        60..3_600 => format!("{}:{:02} min", whole / 60, whole % 60),
-        _ => format!("{}:{:02} h", whole / 3_600, whole % 3_600 / 60),
-    }
-}
-
-/// Bytes for people.
-pub(super) fn size(bytes: u64) -> String {
-    match bytes {
-        0..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
-        _ => format!("{:.1} GB", bytes as f64 / 1e9),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_and_sizes_are_for_people() {
-        assert_eq!(["12.3 s", "1:00 min", "59:59 min", "10:03 h"], [12.34, 59.7, 3_599.0, 36_190.0].map(duration));
-        assert_eq!(["1.5 kB", "2.0 MB", "3.1 GB"], [1_500, 2_000_000, 3_100_000_000].map(size));
     }
 }

@@ -6,11 +6,11 @@ use serde::Serialize;
 
 use super::{
     super::{CliError, Output},
-    progress::{self, Meter},
+    progress::Meter,
 };
 use crate::{
     audio::Note,
-    digits::thousands,
+    digits::{duration, size, thousands},
     scan::{Event, Format, Plan, Row, Summary},
     train::peak_rss_bytes,
 };
@@ -58,7 +58,7 @@ pub(super) fn about(plan: &Plan, output: &mut Output) -> Result<(), CliError> {
     output.line(format!(
         "{} recordings, {}, by {}: windows of {} s, one every {} s; results in {}",
         thousands(found.recordings.len()),
-        progress::size(found.bytes()),
+        size(found.bytes()),
         plan.session,
         grid.window_s(),
         grid.hop_s(),
@@ -95,7 +95,7 @@ pub(super) fn report(event: Event<'_>, plan: &Plan, meter: &mut Meter, output: &
             if known || output.is_json() {
                 return Ok(());
             }
-            let length = progress::duration(seconds);
+            let length = duration(seconds);
             let count = thousands(rows.len());
             let line = format!("{file}: {length}, {count} detection{}", if rows.len() == 1 { "" } else { "s" });
             let notes: Vec<String> = notes.iter().map(|note| format!("  {file}: {note}")).collect();
@@ -136,9 +136,9 @@ pub(super) fn end(plan: &Plan, summary: &Summary, meter: &Meter, output: &mut Ou
         "{} detections in {} recordings{again}, {}; scored {} in {} ({speed:.0} x), {} MiB at most",
         thousands(usize::try_from(*detections).unwrap_or(usize::MAX)),
         thousands(*files),
-        progress::duration(hours * 3_600.0),
-        progress::duration(scored_hours * 3_600.0),
-        progress::duration(seconds),
+        duration(hours * 3_600.0),
+        duration(scored_hours * 3_600.0),
+        duration(seconds),
         peak_rss_bytes >> 20
     ))?;
     let paths: Vec<String> = written.iter().map(|path| path.display().to_string()).collect();

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{CliError, Engine, How, Output, probing};
 use crate::{
     cli::output::column,
-    digits::{counted, thousands},
+    digits::{counted, duration, size, thousands},
     session::{Best, Store},
     sweep::{self, Counts, Ended, Group, Plan, Queue, Report, Share, Snapshot, Standing, State, Task},
     train::Prospect,
@@ -38,10 +38,12 @@ struct TaskLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     queue: Option<String>,
 }
 
-/// What a sweep is at, as JSON: the last line.
+/// How many tasks are in each state, as JSON: the last line.
 #[derive(Serialize)]
 struct SummaryLine<'a> {
     summary: bool,
@@ -69,6 +71,7 @@ fn line<'a>(plan: &'a Plan, task: &'a Task, standing: &'a Standing, state: &'sta
         last: standing.last,
         host: standing.host.as_deref(),
         note: standing.note.as_deref(),
+        warning: standing.warning.as_deref(),
         queue: None,
     }
 }
@@ -79,7 +82,7 @@ pub(super) fn note(text: &str, output: &mut Output) -> Result<(), CliError> {
     output.line(text)
 }
 
-/// What is there before anything runs.
+/// How many tasks are done, running and to run, before anything runs.
 pub(super) fn before(before: &Snapshot, open: usize, output: &mut Output) -> Result<(), CliError> {
     let Counts { done, running, .. } = before.counts;
     let mut parts = vec![format!("{} done", thousands(done))];
@@ -92,8 +95,7 @@ pub(super) fn before(before: &Snapshot, open: usize, output: &mut Output) -> Res
 }
 
 /// What each worker gets.
-pub(super) fn share(share: &Share, open: usize, output: &mut Output) -> Result<(), CliError> {
-    let workers = share.workers.min(open);
+pub(super) fn share(share: &Share, output: &mut Output) -> Result<(), CliError> {
     let memory = share.memory.map_or_else(String::new, |bytes| format!(", {:.1} GB of memory", bytes as f64 / 1e9));
     let gpus = match share.gpus.len() {
         0 => String::new(),
@@ -101,7 +103,7 @@ pub(super) fn share(share: &Share, open: usize, output: &mut Output) -> Result<(
         n => format!(", one of {n} GPUs, which workers share"),
     };
     note(
-        &format!("{}, each with {}{memory}{gpus}", counted(workers, "worker"), counted(share.threads, "thread")),
+        &format!("{}, each with {}{memory}{gpus}", counted(share.workers, "worker"), counted(share.threads, "thread")),
         output,
     )
 }
@@ -182,6 +184,9 @@ pub(super) fn status(plan: &Plan, snapshot: &Snapshot, queue: &Queue, output: &m
         }
     }
     groups(&snapshot.groups, output)?;
+    for standing in &snapshot.standings {
+        standing.warning.iter().try_for_each(|warning| output.line(warning))?;
+    }
     let open: Vec<usize> =
         (0..plan.tasks.len()).filter(|index| snapshot.standings[*index].state != State::Done).collect();
     for index in open.iter().take(LISTED) {
@@ -202,8 +207,12 @@ pub(super) fn status(plan: &Plan, snapshot: &Snapshot, queue: &Queue, output: &m
 }
 
 fn groups(groups: &[Group], output: &mut Output) -> Result<(), CliError> {
-    let metric = groups.iter().map(|group| group.metric).find(|metric| !metric.is_empty());
-    let Some(metric) = metric else { return Ok(()) };
+    let metrics = sweep::metrics(groups);
+    let metric = match metrics.as_slice() {
+        [] => return Ok(()),
+        [metric] => (*metric).to_owned(),
+        _ => "epoch".to_owned(),
+    };
     output.line(format!("{}{:>9}  last {metric}, mean with its 95 % interval", column("group", 26), "done"))?;
     for group in groups {
         let value = match (group.last.count, group.last.low, group.last.high) {
@@ -212,7 +221,8 @@ fn groups(groups: &[Group], output: &mut Output) -> Result<(), CliError> {
             _ => format!("{:.4}", group.last.mean),
         };
         let done = format!("{}/{}", group.counts.done, group.counts.all());
-        output.line(format!("  {}{done:>9}  {value}", column(&group.name(), 24)))?;
+        let metric = if metrics.len() > 1 { format!(" {}", group.metric) } else { String::new() };
+        output.line(format!("  {}{done:>9}  {value}{metric}", column(&group.name(), 24)))?;
     }
     Ok(())
 }
@@ -243,19 +253,21 @@ pub(super) fn summary(plan: &Plan, snapshot: &Snapshot, ran: usize, output: &mut
 pub(super) fn dry_run(
     plan: &Plan,
     before: &Snapshot,
-    prospects: &[Prospect],
+    prospects: &[Option<Prospect>],
     how: &How,
     output: &mut Output,
 ) -> Result<(), CliError> {
     let other =
         std::env::var_os("AAT_TUI_SESSIONS").map_or_else(Store::of_user, |folder| Store::at(PathBuf::from(folder)));
+    let paces = sweep::Paces::of(&[plan.place.store(), other])?;
     let mut probed = HashMap::new();
     if how.probe {
         let problems;
-        (probed, problems) = sweep::probe(plan, prospects, &other, &probing()?)?;
+        let tasks = prospects.iter().flatten().count();
+        (probed, problems) = sweep::probe(plan, prospects, &paces, &probing(plan, how, tasks)?);
         problems.iter().try_for_each(|problem| note(problem, output))?;
     }
-    let estimate = sweep::estimate(plan, &before.standings, prospects, &other, &probed)?;
+    let estimate = sweep::estimate(plan, &before.standings, prospects, &paces, &probed);
     for (task, standing) in plan.tasks.iter().zip(&before.standings) {
         output.object(&line(plan, task, standing, standing.state.name()))?;
     }
@@ -292,14 +304,6 @@ pub(super) fn dry_run(
     summary(plan, before, 0, output)
 }
 
-/// Bytes for people.
-fn size(bytes: u64) -> String {
-    match bytes as f64 {
-        bytes if bytes < 1e9 => format!("{:.0} MB", bytes / 1e6),
-        bytes => format!("{:.1} GB", bytes / 1e9),
-    }
-}
-
 /// The estimated time, with where it comes from.
 fn hours(estimate: &sweep::Estimate, workers: Option<usize>) -> String {
     let known = estimate.by_sessions + estimate.by_probe;
@@ -307,10 +311,10 @@ fn hours(estimate: &sweep::Estimate, workers: Option<usize>) -> String {
         return "nothing is left to do".to_owned();
     }
     if known == 0 {
-        return "the time is unknown: no earlier session is like these (--probe measures a few steps)".to_owned();
+        return "the time is unknown: no earlier session has their configuration (--probe measures a few steps)"
+            .to_owned();
     }
-    let time =
-        |hours: f64| if hours < 1.0 { format!("{:.1} minutes", 60.0 * hours) } else { format!("{hours:.1} hours") };
+    let time = |hours: f64| duration(3600.0 * hours);
     let sources: Vec<String> = [(estimate.by_sessions, "earlier sessions"), (estimate.by_probe, "a probe")]
         .iter()
         .filter(|(count, _)| *count > 0)

@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use super::{CliError, Interrupt, Output, this_program};
+use super::{CliError, Interrupt, Output, report, this_program};
 use crate::{
     sweep::{self, Ended, Plan, Program, Stop, Task},
     train::MEMORY,
@@ -28,15 +28,23 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// Works on the task. Exit codes: 0 finished (now or before), or another runner has it; 1 failed; 130 stopped with a
-/// checkpoint.
+/// Works on the task. Exit codes: 0 finished, now or before; 1 failed; 75 not finished, because another process works on
+/// it; 130 stopped with a checkpoint, or not begun because the sweep is cancelled.
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let plan = Plan::read(&args.file)?;
     let task = find(&plan, args)?;
     plan.place.prepare(&plan.file.path)?;
     let mut output = Output::beside_work(args.json);
-    if plan.place.stop_is_asked() {
-        output.line("the sweep is cancelled; run it again to go on")?;
+    if plan.place.is_cancelled() {
+        let file = plan.file.path.display();
+        report::note(
+            &format!(
+                "the sweep is cancelled, and {} does not begin; `aat-tui sweep {file}` (also with --on slurm or --print) \
+                 withdraws that",
+                task.session
+            ),
+            &mut output,
+        )?;
         return Err(CliError::Interrupted);
     }
     let interrupt = Interrupt::watch()?;
@@ -72,8 +80,11 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         Ended::WasDone => output.line(format!("{} is finished already", task.session)),
         Ended::Done => output.line(format!("{} is finished", task.session)),
         Ended::Elsewhere(host) => {
-            let by = host.map_or_else(String::new, |host| format!(" on {host}"));
-            output.line(format!("{} runs elsewhere{by}, or stopped less than two minutes ago", task.session))
+            let by = host.map_or_else(String::new, |host| format!(" ({host})"));
+            Err(CliError::Unfinished(format!(
+                "another process works on {}{by}, or was killed less than two minutes ago; run the command again later",
+                task.session
+            )))
         }
         Ended::Stopped => {
             output.line(format!("{} stopped with a checkpoint", task.session))?;

@@ -15,6 +15,9 @@ struct CsvRow<'a> {
     running: usize,
     waiting: usize,
     failed: usize,
+    /// Finished runs, and the independent values that their means and intervals are over: folds, or runs.
+    runs: usize,
+    values: usize,
     last_mean: Option<f64>,
     last_std: Option<f64>,
     last_low: Option<f64>,
@@ -29,7 +32,9 @@ struct CsvRow<'a> {
     peak_rss_bytes: u64,
     compared_with: Option<&'a str>,
     pairs: Option<usize>,
-    pairs_left_out: Option<usize>,
+    pairs_of_other_clips: Option<usize>,
+    pairs_unfinished: Option<usize>,
+    runs_without_partner: Option<usize>,
     last_difference: Option<f64>,
     last_difference_low: Option<f64>,
     last_difference_high: Option<f64>,
@@ -41,7 +46,7 @@ struct CsvRow<'a> {
 /// The table with a row for each group.
 pub(super) fn csv(rows: &[Row<'_>]) -> Result<Vec<u8>, SweepError> {
     let mut table = csv::Writer::from_writer(Vec::new());
-    for Row { group, paired } in rows {
+    for Row { group, paired, .. } in rows {
         let some = |interval: &Interval| Some(interval.mean).filter(|_| interval.count > 0);
         let paired = paired.as_ref();
         let row = CsvRow {
@@ -52,6 +57,8 @@ pub(super) fn csv(rows: &[Row<'_>]) -> Result<Vec<u8>, SweepError> {
             running: group.counts.running,
             waiting: group.counts.waiting,
             failed: group.counts.failed,
+            runs: group.last.runs,
+            values: group.last.count,
             last_mean: some(&group.last),
             last_std: group.last.std,
             last_low: group.last.low,
@@ -65,12 +72,14 @@ pub(super) fn csv(rows: &[Row<'_>]) -> Result<Vec<u8>, SweepError> {
             seconds: group.seconds,
             peak_rss_bytes: group.peak_rss_bytes,
             compared_with: paired.map(|paired| paired.minus.as_str()),
-            pairs: paired.map(|paired| paired.last.count),
-            pairs_left_out: paired.map(|paired| paired.left_out),
-            last_difference: paired.map(|paired| paired.last.mean),
+            pairs: paired.map(|paired| paired.last.runs),
+            pairs_of_other_clips: paired.map(|paired| paired.left_out.other_clips),
+            pairs_unfinished: paired.map(|paired| paired.left_out.unfinished),
+            runs_without_partner: paired.map(|paired| paired.left_out.without_partner),
+            last_difference: paired.and_then(|paired| some(&paired.last)),
             last_difference_low: paired.and_then(|paired| paired.last.low),
             last_difference_high: paired.and_then(|paired| paired.last.high),
-            best_difference: paired.map(|paired| paired.best.mean),
+            best_difference: paired.and_then(|paired| some(&paired.best)),
             best_difference_low: paired.and_then(|paired| paired.best.low),
             best_difference_high: paired.and_then(|paired| paired.best.high),
         };

@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use crate::sweep::{Snapshot, State, SweepError};
+use crate::{
+    model::Precision,
+    sweep::{Snapshot, State, SweepError},
+};
 
 /// A task in a file.
 #[derive(Serialize)]
@@ -13,6 +16,7 @@ struct TaskLine<'a> {
     axes: serde_json::Map<String, serde_json::Value>,
     epochs: u32,
     of_epochs: u32,
+    dtype: Option<Precision>,
     metric: &'a str,
     best: Option<f64>,
     best_epoch: Option<u32>,
@@ -34,6 +38,7 @@ fn task_line(snapshot: &Snapshot, index: usize) -> TaskLine<'_> {
         axes,
         epochs: standing.epochs.0,
         of_epochs: standing.epochs.1,
+        dtype: standing.dtype,
         metric: standing.metric,
         best: standing.best.map(|best| best.value),
         best_epoch: standing.best.map(|best| best.epoch),
@@ -64,6 +69,7 @@ pub(super) fn task_table(snapshot: &Snapshot) -> Result<Vec<u8>, SweepError> {
     heads.extend(snapshot.plan.axes.iter().map(String::as_str));
     heads.extend([
         "epochs",
+        "dtype",
         "metric",
         "best",
         "best_epoch",
@@ -82,6 +88,7 @@ pub(super) fn task_table(snapshot: &Snapshot) -> Result<Vec<u8>, SweepError> {
         row.extend(snapshot.plan.tasks[index].labels.iter().cloned());
         row.extend([
             line.epochs.to_string(),
+            line.dtype.map_or_else(String::new, |dtype| dtype.to_string()),
             line.metric.to_owned(),
             number(line.best),
             line.best_epoch.map_or_else(String::new, |epoch| epoch.to_string()),

@@ -43,7 +43,7 @@ fn sweep(seeds: usize) -> Result<Snapshot, String> {
         let (state, epochs, note) = match n % 29 {
             7 => (State::Running, (4, 10), None),
             11 => (State::Waiting, (0, 0), None),
-            13 => (State::Waiting, (6, 10), Some("half done".to_owned())),
+            13 => (State::Waiting, (6, 10), Some("half done: resumes after step 300".to_owned())),
             17 => (State::Failed, (2, 10), Some("the disk \u{1b}[2J is full; make room".to_owned())),
             _ => (State::Done, (10, 10), None),
         };
@@ -56,6 +56,7 @@ fn sweep(seeds: usize) -> Result<Snapshot, String> {
             parameters: if aat { (598_282, 8_230_666) } else { (4_618, 7_637_002) },
             host: (epochs.0 > 0).then(|| format!("node{} (job 4711_{n})", n % 4)),
             at_ms: if epochs.0 > 0 { THEN + 600_000 - 1000 * n } else { 0 },
+            begun: epochs.0 > 0,
             state,
             epochs,
             note,

@@ -8,7 +8,7 @@ use ratatui::{
 };
 
 use crate::{
-    sweep::{Counts, Group, Snapshot, Standing, State, Task},
+    sweep::{Counts, Group, Snapshot, Standing, State, Task, metrics},
     tui::{
         state::{app::App, sweep::SweepTable},
         text,
@@ -115,7 +115,8 @@ fn progress(snapshot: &Snapshot, title: String, theme: &Theme, area: Rect, buffe
 
 /// Means with their intervals, by group.
 fn results(snapshot: &Snapshot, rows: usize, theme: &Theme, area: Rect, buffer: &mut Buffer) {
-    let metric = snapshot.groups.iter().map(|group| group.metric).find(|metric| !metric.is_empty()).unwrap_or("metric");
+    let metrics = metrics(&snapshot.groups);
+    let metric = if let [metric] = metrics.as_slice() { metric } else { "metric" };
     let all = snapshot.groups.len();
     let title = match all > rows {
         true => format!("results over folds and seeds, {rows} of {all} groups"),
@@ -134,11 +135,12 @@ fn results(snapshot: &Snapshot, rows: usize, theme: &Theme, area: Rect, buffer: 
     );
     buffer.set_stringn(inner.x, inner.y, head, usize::from(inner.width), theme.dim());
     for (group, y) in snapshot.groups.iter().take(rows).zip(inner.y + 1..inner.bottom()) {
-        buffer.set_line(inner.x, y, &result(group, name, theme), inner.width);
+        buffer.set_line(inner.x, y, &result(group, metrics.len() > 1, name, theme), inner.width);
     }
 }
 
-fn result(group: &Group, name: usize, theme: &Theme) -> Line<'static> {
+/// A group's line, with its metric where the groups report several.
+fn result(group: &Group, with_metric: bool, name: usize, theme: &Theme) -> Line<'static> {
     let last = match (group.last.count, group.last.low, group.last.high) {
         (0, ..) => "–".to_owned(),
         (_, Some(low), Some(high)) => format!("{:.3}  {low:.3} to {high:.3}", group.last.mean),
@@ -152,8 +154,12 @@ fn result(group: &Group, name: usize, theme: &Theme) -> Line<'static> {
         text::right(&known(text::short(group.parameters.0 as u64)), 12),
         text::right(&known(text::value(group.seconds)), 9)
     );
+    let called = match group.metric {
+        metric if with_metric && !metric.is_empty() => format!("{} ({metric})", group.name()),
+        _ => group.name(),
+    };
     Line::from(vec![
-        Span::styled(text::left(&group.name(), name), theme.base()),
+        Span::styled(text::left(&called, name), theme.base()),
         Span::styled(
             format!(" {}", text::right(&format!("{}/{}", group.counts.done, group.counts.all()), 8)),
             theme.dim(),
@@ -207,7 +213,7 @@ fn line(task: &Task, standing: &Standing, app: &App, width: usize) -> Line<'stat
     let when =
         if standing.at_ms == 0 { String::new() } else { text::ago(app.now_ms.saturating_sub(standing.at_ms) / 1000) };
     let failed = standing.note.as_ref().filter(|_| standing.state == State::Failed);
-    let more = failed.cloned().or_else(|| standing.host.clone()).unwrap_or_default();
+    let more = failed.or(standing.warning.as_ref()).or(standing.host.as_ref()).cloned().unwrap_or_default();
     let left = width.saturating_sub(2 + name + 1 + 12 + 8 + 8 + 9 + 2);
     Line::from(vec![
         Span::styled(format!("{mark} "), mark_style),
