@@ -32,6 +32,7 @@ pub mod infer;
 pub mod live;
 pub mod model;
 pub mod ops;
+mod panics;
 pub mod plot;
 pub mod printable;
 mod random;
