@@ -30,7 +30,7 @@ BATCH, BINS = 8, 128
 
 
 def measured(command, threads=2):
-    """Seconds by the clock, CPU seconds and peak bytes of a process."""
+    """Seconds by the clock of a process, and what it prints."""
     env = dict(os.environ, RAYON_NUM_THREADS=str(threads), OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads))
     begun = time.perf_counter()
     process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -41,13 +41,16 @@ def measured(command, threads=2):
     return seconds, out.decode()
 
 
-def usage(function):
-    """Runs in a child, so that its CPU time and peak memory are its own."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    seconds, out = function()
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return seconds, cpu, out
+def children_cpu():
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def peak_bytes():
+    """Peak memory of this process; getrusage would begin with that of the process that started it."""
+    for line in open("/proc/self/status"):
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
 
 
 def recording(path, sounds, minutes, rate):
@@ -75,15 +78,17 @@ def recording(path, sounds, minutes, rate):
 def ours(session, path, window=None, threads=2):
     with tempfile.TemporaryDirectory() as folder:
         command = [PROGRAM, "scan", session, path, "--out", folder, "--json", *(["--window", str(window)] if window else [])]
-        seconds, cpu, out = usage(lambda: measured(command, threads))
+        before = children_cpu()
+        seconds, out = measured(command, threads)
+        cpu = children_cpu() - before
     summary = json.loads(out.splitlines()[-1])
     return seconds, cpu, summary["peak_rss_bytes"]
 
 
-def peer(what, *args):
-    seconds, cpu, out = usage(lambda: measured([sys.executable, __file__, "--as", what, *map(str, args)]))
+def peer(python, threads, what, *args):
+    """Figures that the peer measures itself, without the time that its libraries take to load."""
+    _, out = measured([python, __file__, "--as", what, *map(str, args)], threads)
     found = json.loads(out.splitlines()[-1])
-    # What a peer takes to import its libraries is not the work: it counts from then on.
     return found["seconds"], found["cpu"], found["peak"]
 
 
@@ -175,7 +180,7 @@ def work(what, args):
         begun, cpu = time.perf_counter(), time.process_time()
         run()
         seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu
-    print(json.dumps({"seconds": seconds, "cpu": cpu, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
+    print(json.dumps({"seconds": seconds, "cpu": cpu, "peak": peak_bytes()}))
 
 
 def main():
@@ -208,10 +213,7 @@ def main():
             path = recording(folder / f"{args.minutes:g}min-48k.wav", args.sounds, args.minutes, 48000)
             for _ in range(args.rounds):
                 sides["ours"].append(ours(args.birds, path, window=3, threads=1))
-                out = subprocess.run([args.birdnet, __file__, "--as", "birdnet", path], check=True, stdout=subprocess.PIPE, text=True,
-                                     env=dict(os.environ, OMP_NUM_THREADS="1"))
-                found = json.loads(out.stdout.splitlines()[-1])
-                sides[what].append((found["seconds"], found["cpu"], found["peak"]))
+                sides[what].append(peer(args.birdnet, 1, what, path))
         else:
             path = recording(folder / f"{args.minutes:g}min.wav", args.sounds, args.minutes, 16000)
             if what == "onnx":
@@ -223,7 +225,7 @@ def main():
                 more = [window, frames, config["method"], classes]
             for _ in range(args.rounds):
                 sides["ours"].append(ours(args.session, path))
-                sides[what].append(peer(what, path, *more))
+                sides[what].append(peer(sys.executable, 2, what, path, *more))
         print(f"{what}, {args.minutes:g} min, {args.rounds} rounds:")
         rates = {}
         for side, runs in sides.items():
