@@ -2,18 +2,18 @@
 
 use std::{
     sync::Arc,
-    thread,
     time::{Duration, Instant},
 };
 
 use cpal::{
-    BufferSize, ErrorKind, FromSample, I24, OutputCallbackInfo, SampleFormat, SizedSample, StreamConfig,
-    SupportedStreamConfig, U24,
+    BufferSize, ErrorKind, FromSample, OutputCallbackInfo, SizedSample, StreamConfig, SupportedStreamConfig,
     traits::{DeviceTrait, HostTrait, StreamTrait},
 };
 
 use super::{
-    device::{DRIVER_TIMEOUT, id_of, is_usable, name_of, server, system, wished_buffer},
+    device::{
+        DRIVER_TIMEOUT, OpenStream, Refusal, id_of, is_usable, name_of, server, system, with_buffer, with_samples_of,
+    },
     voice::{Controls, Feed, Reports, Voice, voice},
 };
 
@@ -86,17 +86,17 @@ const REMEDY_DENIED: &str = "check the system's settings for sound";
 impl PlaybackError {
     fn new(name: &str, error: &cpal::Error) -> Self {
         let (name, detail) = (name.to_owned(), error.to_string());
-        match error.kind() {
-            ErrorKind::DeviceNotAvailable | ErrorKind::HostUnavailable => Self::Missing(detail),
-            ErrorKind::PermissionDenied => Self::Denied { name, detail },
-            ErrorKind::DeviceBusy => Self::Busy { name, detail },
-            ErrorKind::UnsupportedConfig | ErrorKind::UnsupportedOperation => Self::Unsupported { name, detail },
-            _ => Self::Unopened { name, detail },
+        match Refusal::of(error) {
+            Refusal::Missing => Self::Missing(detail),
+            Refusal::Denied => Self::Denied { name, detail },
+            Refusal::Busy => Self::Busy { name, detail },
+            Refusal::Unsupported => Self::Unsupported { name, detail },
+            Refusal::Other => Self::Unopened { name, detail },
         }
     }
 }
 
-/// An open speaker. Dropping it closes the device, on a thread of its own because drivers may hang.
+/// An open speaker. Dropping it closes the device without waiting for it.
 pub(super) struct Speaker {
     pub(super) name: String,
     /// The id of the device that was the default when it was opened; another one is open where that one failed.
@@ -106,7 +106,7 @@ pub(super) struct Speaker {
     pub(super) feed: Feed,
     /// What its real-time thread reports.
     pub(super) reports: Arc<Reports>,
-    stream: Option<cpal::Stream>,
+    _stream: OpenStream,
     /// Buffers that the driver had taken, and when that last changed.
     pub(super) taken: u64,
     pub(super) moved: Instant,
@@ -152,29 +152,25 @@ impl Speaker {
             stream.play()?;
             Ok((stream, feed, reports))
         };
-        let (stream, feed, reports) = match wished_buffer(&config, CALLBACKS_PER_S) {
-            // A device may refuse a size inside the range that it reported.
-            Some(frames) => start(BufferSize::Fixed(frames)).or_else(|_| start(BufferSize::Default)),
-            None => start(BufferSize::Default),
-        }
-        .map_err(failed)?;
+        let (stream, feed, reports) = with_buffer(&config, CALLBACKS_PER_S, start).map_err(failed)?;
         let (default_id, now) = (default_id.to_owned(), Instant::now());
-        Ok(Self { name, default_id, rate, feed, reports, stream: Some(stream), taken: 0, moved: now, used: now })
+        Ok(Self {
+            name,
+            default_id,
+            rate,
+            feed,
+            reports,
+            _stream: OpenStream::new(stream),
+            taken: 0,
+            moved: now,
+            used: now,
+        })
     }
 
     /// Whether another speaker has since become the default.
     pub(super) fn is_superseded(&self) -> bool {
         let default = [server(), Some(system())].into_iter().flatten().find_map(|host| host.default_output_device());
         default.is_some_and(|device| id_of(&device) != self.default_id)
-    }
-}
-
-impl Drop for Speaker {
-    fn drop(&mut self) {
-        if let Some(stream) = self.stream.take() {
-            // Without a thread it must be closed here: dropping the closure drops its contents.
-            let _ = thread::Builder::new().name("close-speaker".into()).spawn(move || drop(stream));
-        }
     }
 }
 
@@ -186,21 +182,7 @@ fn build(
     reports: &Arc<Reports>,
 ) -> Result<cpal::Stream, cpal::Error> {
     let stream = StreamConfig { buffer_size, ..config.config() };
-    match config.sample_format() {
-        SampleFormat::I8 => build_as::<i8>(device, stream, voice, reports),
-        SampleFormat::I16 => build_as::<i16>(device, stream, voice, reports),
-        SampleFormat::I24 => build_as::<I24>(device, stream, voice, reports),
-        SampleFormat::I32 => build_as::<i32>(device, stream, voice, reports),
-        SampleFormat::I64 => build_as::<i64>(device, stream, voice, reports),
-        SampleFormat::U8 => build_as::<u8>(device, stream, voice, reports),
-        SampleFormat::U16 => build_as::<u16>(device, stream, voice, reports),
-        SampleFormat::U24 => build_as::<U24>(device, stream, voice, reports),
-        SampleFormat::U32 => build_as::<u32>(device, stream, voice, reports),
-        SampleFormat::U64 => build_as::<u64>(device, stream, voice, reports),
-        SampleFormat::F32 => build_as::<f32>(device, stream, voice, reports),
-        SampleFormat::F64 => build_as::<f64>(device, stream, voice, reports),
-        other => Err(cpal::Error::with_message(ErrorKind::UnsupportedConfig, format!("sample format {other}"))),
-    }
+    with_samples_of!(config.sample_format(), build_as(device, stream, voice, reports))
 }
 
 fn build_as<T: SizedSample + FromSample<f32>>(

@@ -72,7 +72,7 @@ impl Clerk {
         match self.jobs.as_ref().map(|jobs| jobs.send(job)) {
             Some(Ok(())) => Vec::new(),
             _ => {
-                vec![Message::trouble("the thread that reads sessions is gone: leave (q) and open the workbench again")]
+                vec![Message::trouble("the thread that reads sessions is gone: leave and open the workbench again")]
             }
         }
     }

@@ -32,7 +32,7 @@ use crate::{
     session::Store,
     train::{self, Command, Launch, Trainer},
     tui::{
-        state::{data_view::DataView, ticket::Ticket},
+        state::{data_view::DataView, folder_browser::Listed, ticket::Ticket},
         terminal::signals,
         update::{
             effect::{Effect, Playback, Task},
@@ -197,13 +197,14 @@ impl EffectRunner {
             }
             Effect::Suspend => {
                 if !signals::step_aside() {
-                    return vec![Message::Notice("there is no shell to go back to; q quits".into())];
+                    return vec![Message::Notice("there is no shell to go back to".into())];
                 }
             }
             Effect::Quit => {}
             Effect::LoadClip { ticket, source, instead_of } => {
                 return self.clips.load(&self.inbox, ticket, source, instead_of);
             }
+            Effect::ForgetClip(ticket) => self.clips.forget(ticket),
             Effect::Play { ticket, sound, from } => return self.speaker.play(&self.inbox, ticket, sound, from),
             Effect::Playback(order) => self.speaker.order(order),
             Effect::Scan(ticket, request) => return self.jobs.scan(&self.store, &self.inbox, ticket, *request),
@@ -231,7 +232,7 @@ impl EffectRunner {
             }
             Effect::Browse { ticket, place, recent } => {
                 let (newest, number) = (self.browsing.clone(), self.browsing.fetch_add(1, Ordering::Relaxed) + 1);
-                let failed = move |why| Message::Folder(ticket, Err(why));
+                let failed = move |why| Message::Folder(ticket, Listed { entries: Err(why), ..Listed::default() });
                 self.spawn("browse", failed, move |_, inbox| {
                     data_task::browse(inbox, ticket, &place, recent, &newest, number);
                 })

@@ -9,7 +9,10 @@ use ratatui::{
 use crate::{
     session::Status,
     tui::{
-        input::pointer::{List, Target},
+        input::{
+            action::{Action, Screen},
+            pointer::{List, Target},
+        },
         state::{app::App, sessions::Listing},
         text,
         view::widgets::{Panel, Rows, gauge, hint, paragraph},
@@ -30,7 +33,8 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
         return hint(inner, "reading …", &[], theme, buffer);
     };
     if list.is_empty() {
-        let keys = [("1", "Train: start one".to_owned()), ("b", "there: two at once, paired".to_owned())];
+        let (train, both) = (app.key(&Action::Show(Screen::Train)), app.key_on(Screen::Train, &Action::StartBoth));
+        let keys = [(&*train, "Train: start one".to_owned()), (&*both, "there: two at once, paired".to_owned())];
         return hint(inner, "No sessions yet.", &keys, theme, buffer);
     }
     let columns = Columns::fit(inner.width);
