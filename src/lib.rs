@@ -6,6 +6,7 @@
 //! tui  cli                 the workbench; the subcommands
 //!  │    │
 //! scan  export  findings  sweep   detections in recordings; models for other programs; wrong answers; tables of runs
+//!  │    │       │  comparison     complete sessions against each other
 //!  │    │       │         │
 //! live  train ──┴─────────┘       the microphone pipeline; the trainer
 //!  │    │
@@ -24,6 +25,7 @@ pub mod atomic;
 pub mod audio;
 pub mod cli;
 pub mod clock;
+pub mod comparison;
 pub mod data;
 pub mod digits;
 pub mod export;

@@ -51,3 +51,44 @@ fn remove_means_the_store_and_no_folder_here() {
         assert_eq!(std::fs::read_dir(&here).unwrap().count(), 2);
     }
 }
+
+/// Notes are kept beside the log: lists show tags, leave archived sessions out and say so, and removal takes the notes
+/// along.
+#[test]
+fn sessions_have_notes_and_tags_and_can_be_archived() {
+    let place = tempfile::tempdir().unwrap();
+    for name in ["demo-aat", "demo-full"] {
+        let folder = place.path().join(name);
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::copy(std::path::Path::new("sessions").join(name).join("events.jsonl"), folder.join("events.jsonl"))
+            .unwrap();
+    }
+    let run = |line: &[&str]| {
+        let output = aat_tui().env("AAT_TUI_SESSIONS", place.path()).arg("sessions").args(line).assert().success();
+        String::from_utf8(output.get_output().stdout.clone()).unwrap()
+    };
+    let noted = run(&["note", "demo-aat", "--text", "the one\nin the table", "--tag", "paper", "--tag", "best"]);
+    assert_eq!(noted, "note: the one in the table\ntags: best, paper\nnot archived\n");
+    assert!(run(&["note", "demo-aat", "--untag", "best"]).contains("tags: paper\n"));
+    run(&["note", "demo-full", "--archive"]);
+    let listed = run(&["list"]);
+    assert!(listed.contains("#paper") && !listed.contains("demo-full"), "{listed}");
+    assert!(listed.contains("1 archived, not listed"), "{listed}");
+    assert!(run(&["list", "--archived"]).contains("(archived)"));
+    assert!(run(&["list", "--tag", "nothing"]).contains("no session has nothing"));
+    assert!(run(&["show", "demo-aat"]).contains("note: the one in the table"));
+    let json: serde_json::Value = serde_json::from_str(run(&["list", "--json"]).lines().next().unwrap()).unwrap();
+    assert_eq!((&json["session"], &json["tags"][0]), (&"demo-aat".into(), &"paper".into()));
+    run(&["note", "demo-full", "--restore"]);
+    assert!(run(&["list"]).contains("demo-full"));
+    aat_tui()
+        .env("AAT_TUI_SESSIONS", place.path())
+        .args(["sessions", "note", "demo-aat", "--tag", "two words"])
+        .assert()
+        .code(2)
+        .stderr(predicate::str::contains("one word"));
+    run(&["remove", "demo-aat"]);
+    assert!(!place.path().join("demo-aat").exists(), "its notes went with it");
+    std::fs::write(place.path().join("demo-full/notes.json"), "{").unwrap();
+    assert!(run(&["list"]).contains("notes not listed"), "a damaged file is named, and the session listed");
+}

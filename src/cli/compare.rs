@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use super::{
-    CliError, Output,
-    comparison::{self, Entry, Member},
+    CliError, Output, comparison_report as report,
     run_args::{Folds, RunArgs},
     watch::{print_reused, print_warning, summarise, watch},
 };
 use crate::{
+    comparison::{self, Entry, Member},
     model::Method,
     session::{self, RunState, Store},
     train::{ExistingRun, Launch, Request, Trainer},
@@ -50,7 +50,7 @@ fn methods() -> String {
 /// # Errors
 /// When a run cannot start, fails, or is interrupted.
 pub fn run(args: &Args) -> Result<(), CliError> {
-    args.export.iter().try_for_each(|to| comparison::check_name(to))?;
+    args.export.iter().try_for_each(|to| report::check_name(to))?;
     if let Some(twice) = (1..args.methods.len()).find(|i| args.methods[..*i].contains(&args.methods[*i])) {
         return Err(CliError::Usage(format!("--methods names {} twice", args.methods[twice])));
     }
@@ -74,13 +74,13 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     (0..runs)
         .flat_map(|run| entries.iter().map(move |of| &of.runs[run].state))
         .try_for_each(|state| summarise(state, &mut output))?;
-    comparison::table(&rows).into_iter().try_for_each(|line| output.line(line))?;
+    report::table(&rows).into_iter().try_for_each(|line| output.line(line))?;
     if let Err(CliError::Interrupted) = outcome {
         output.line("or all of them: the same command continues where this one stopped")?;
     }
     outcome?;
     let about = comparison::about(&entries);
-    args.export.iter().try_for_each(|to| comparison::write(to, &rows, &about))?;
+    args.export.iter().try_for_each(|to| report::write(to, &rows, &about))?;
     args.export.iter().try_for_each(|to| output.line(format!("written: {}", to.display())))?;
     output.complete()
 }

@@ -3,7 +3,7 @@
 mod bench;
 mod classify;
 mod compare;
-mod comparison;
+mod comparison_report;
 mod completions;
 mod data;
 mod devices;
@@ -11,7 +11,6 @@ mod eval;
 mod export;
 mod features;
 mod file;
-mod grouping;
 mod interrupt;
 mod listen;
 mod models;

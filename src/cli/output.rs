@@ -56,6 +56,7 @@ macro_rules! failed_from {
     )*};
 }
 failed_from!(
+    crate::comparison::ComparisonError,
     crate::audio::AudioError,
     crate::model::ModelError,
     crate::session::SessionError,

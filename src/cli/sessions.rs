@@ -1,25 +1,19 @@
-//! `aat-tui sessions`: lists, shows, exports and removes sessions.
+//! `aat-tui sessions`: lists, shows, exports, annotates and removes sessions.
 
 use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::{
-    CliError, Output,
-    comparison::{self, Member},
-    file,
-    grouping::groups,
-    run_args::Place,
-};
+use super::{CliError, Output, comparison_report as report, file, run_args::Place};
 use crate::{
-    clock,
+    clock, comparison,
     digits::thousands,
     model::Method,
     plot::{self, ChartView, Run, Side},
-    session::{self, Best, EpochRecord, LogReader, RunConfig, SessionInfo, Status, Store, Summary},
+    session::{self, Best, EpochRecord, LogReader, Notes, NotesChange, RunConfig, SessionInfo, Status, Store, Summary},
 };
 
-/// List, show, export or remove sessions.
+/// List, show, export, annotate or remove sessions.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -33,8 +27,15 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
-    /// List every session, the newest first.
-    List,
+    /// List every session, the newest first, except archived ones.
+    List {
+        /// List archived sessions too.
+        #[arg(long)]
+        archived: bool,
+        /// List only sessions with this tag; given several times, with all of them.
+        #[arg(long = "tag", value_name = "TAG")]
+        tags: Vec<String>,
+    },
     /// Show one session: its configuration and results.
     Show {
         /// Its name, its folder, or `last`.
@@ -52,6 +53,26 @@ enum Action {
         #[arg(long, value_name = "FILE")]
         to: PathBuf,
     },
+    /// Show a session's notes, or change them: a text, tags, and whether lists leave the session out.
+    Note {
+        /// Its name, its folder, or `last`.
+        session: String,
+        /// The new text; an empty one removes it.
+        #[arg(long, value_name = "TEXT")]
+        text: Option<String>,
+        /// Add a tag: one word.
+        #[arg(long, value_name = "TAG")]
+        tag: Vec<String>,
+        /// Remove a tag.
+        #[arg(long, value_name = "TAG")]
+        untag: Vec<String>,
+        /// Leave the session out of lists; nothing is moved or deleted.
+        #[arg(long, conflicts_with = "restore")]
+        archive: bool,
+        /// List the session again.
+        #[arg(long)]
+        restore: bool,
+    },
     /// Delete a session with its checkpoints.
     Remove {
         /// Its name, its folder, or `last`.
@@ -67,21 +88,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     let store = args.place.store();
     let mut output = Output::stdout(args.json);
     match &args.action {
-        Action::List => {
-            let (sessions, unreadable) = store.list_all()?;
-            for info in &sessions {
-                output.object(&Row::of(info))?;
-                output.line(line(info))?;
-            }
-            for error in &unreadable {
-                output.object(&serde_json::json!({ "unreadable": error.to_string() }))?;
-                output.line(format!("not listed: {error}"))?;
-            }
-            if sessions.is_empty() && unreadable.is_empty() {
-                output.line(format!("no sessions in {} yet: aat-tui train makes one", store.root().display()))?;
-            }
-            Ok(())
-        }
+        Action::List { archived, tags } => list(&store, *archived, tags, &mut output),
         Action::Show { session } => show(&store.describe(&store.find(session)?)?, &mut output),
         Action::Export { which, to } => {
             match which.as_slice() {
@@ -89,6 +96,15 @@ pub fn run(args: &Args) -> Result<(), CliError> {
                 several => compare(several, &store, to)?,
             }
             output.line(format!("written: {}", to.display()))
+        }
+        Action::Note { session, text, tag, untag, archive, restore } => {
+            let change = NotesChange {
+                note: text.clone(),
+                add: tag.clone(),
+                remove: untag.clone(),
+                archived: archive.then_some(true).or(restore.then_some(false)),
+            };
+            note(&store.find(session)?, &change, &mut output)
         }
         Action::Remove { session } => {
             let folder = store.find(session)?;
@@ -104,6 +120,48 @@ pub fn run(args: &Args) -> Result<(), CliError> {
             left.iter().try_for_each(|path| output.line(format!("  {}", path.display())))
         }
     }
+}
+
+fn list(store: &Store, archived: bool, tags: &[String], output: &mut Output) -> Result<(), CliError> {
+    let (sessions, unreadable) = store.list_all()?;
+    let tagged = |info: &&SessionInfo| tags.iter().all(|tag| info.notes.tags.contains(tag));
+    let (shown, hidden): (Vec<_>, Vec<_>) =
+        sessions.iter().filter(tagged).partition(|info| archived || !info.notes.archived);
+    for info in &shown {
+        output.object(&Row::of(info))?;
+        output.line(line(info))?;
+        if let Some(problem) = &info.notes_problem {
+            output.object(&serde_json::json!({ "unreadable": problem }))?;
+            output.line(format!("notes not listed: {problem}"))?;
+        }
+    }
+    for error in &unreadable {
+        output.object(&serde_json::json!({ "unreadable": error.to_string() }))?;
+        output.line(format!("not listed: {error}"))?;
+    }
+    if !hidden.is_empty() {
+        output.object(&serde_json::json!({ "archived": hidden.len() }))?;
+        output.line(format!("{} archived, not listed: --archived lists them too", hidden.len()))?;
+    } else if sessions.is_empty() && unreadable.is_empty() {
+        output.line(format!("no sessions in {} yet: aat-tui train makes one", store.root().display()))?;
+    } else if shown.is_empty() && !tags.is_empty() {
+        output.line(format!("no session has {}", tags.join(" and ")))?;
+    }
+    Ok(())
+}
+
+/// Changes a session's notes and prints them.
+fn note(folder: &std::path::Path, change: &NotesChange, output: &mut Output) -> Result<(), CliError> {
+    let mut notes = Notes::load(folder)?;
+    if *change != NotesChange::default() {
+        notes = notes.changed(change).map_err(CliError::Usage)?;
+        notes.save(folder)?;
+    }
+    output.object(&notes)?;
+    output.line(format!("note: {}", if notes.note.is_empty() { "none" } else { &notes.note }))?;
+    let tags = notes.tags.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    output.line(format!("tags: {}", if tags.is_empty() { "none" } else { &tags }))?;
+    output.line(if notes.archived { "archived: sessions list --archived lists it" } else { "not archived" })
 }
 
 /// A session in a list, as JSON.
@@ -123,6 +181,8 @@ struct Row<'a> {
     best: Option<Best>,
     last: Option<Best>,
     changed_ms: u64,
+    #[serde(flatten)]
+    notes: &'a Notes,
 }
 
 impl<'a> Row<'a> {
@@ -143,6 +203,7 @@ impl<'a> Row<'a> {
             best: info.state.best(),
             last: info.state.last(),
             changed_ms: clock::unix_ms(info.changed),
+            notes: &info.notes,
         }
     }
 }
@@ -165,7 +226,9 @@ fn line(info: &SessionInfo) -> String {
         format!("{} {:.4} (epoch {})", row.metric.unwrap_or_default(), best.value, best.epoch)
     });
     let planned = info.state.config.as_ref().map_or(0, |config| config.recipe.epochs);
-    format!("{:<32}{:<13}{:>4}/{planned:<5}{best}", row.session, row.status, row.epochs)
+    let tags = info.notes.tags.iter().map(|tag| format!("  #{tag}")).collect::<String>();
+    let archived = if info.notes.archived { "  (archived)" } else { "" };
+    format!("{:<32}{:<13}{:>4}/{planned:<5}{best}{tags}{archived}", row.session, row.status, row.epochs)
 }
 
 /// A whole session but its steps, as JSON.
@@ -226,6 +289,15 @@ fn show(info: &SessionInfo, output: &mut Output) -> Result<(), CliError> {
             output.line(format!("paired with {pair}"))?;
         }
     }
+    if !info.notes.note.is_empty() {
+        output.line(format!("note: {}", info.notes.note))?;
+    }
+    if !info.notes.tags.is_empty() {
+        output.line(format!("tags: {}", info.notes.tags.iter().map(String::as_str).collect::<Vec<_>>().join(", ")))?;
+    }
+    if let Some(problem) = &info.notes_problem {
+        output.line(format!("notes not read: {problem}"))?;
+    }
     if let Status::Failed(message) = &state.status {
         output.line(format!("failed: {message}"))?;
     }
@@ -250,26 +322,10 @@ fn show(info: &SessionInfo, output: &mut Output) -> Result<(), CliError> {
 
 /// The results of several complete sessions, each configuration over its folds.
 fn compare(sessions: &[String], store: &Store, to: &std::path::Path) -> Result<(), CliError> {
-    comparison::check_name(to)?;
-    let mut runs: Vec<Member> = Vec::new();
-    for given in sessions {
-        let folder = store.find(given)?;
-        let state = session::outline(&folder)?;
-        if state.status != Status::Finished || state.config.is_none() {
-            return Err(CliError::Failed(format!("{given} is not complete: aat-tui resume {given} finishes it")));
-        }
-        let run = Member { folder, state };
-        if let Some(other) = runs.first().filter(|first| first.measured() != run.measured()) {
-            let [one, two] = [other, &run].map(Member::measured_in_words);
-            return Err(CliError::Failed(format!(
-                "{} has {one} and {given} has {two}: only sessions of one data set and metric can be compared",
-                sessions[0]
-            )));
-        }
-        runs.push(run);
-    }
-    let entries = groups(runs)?;
-    comparison::write(to, &comparison::rows(&entries), &comparison::about(&entries))
+    report::check_name(to)?;
+    let folders = sessions.iter().map(|given| store.find(given)).collect::<Result<Vec<_>, _>>()?;
+    let entries = comparison::groups(comparison::members(folders)?)?;
+    report::write(to, &comparison::rows(&entries), &comparison::about(&entries))
 }
 
 fn export(folder: &std::path::Path, to: &std::path::Path) -> Result<(), CliError> {

@@ -69,7 +69,7 @@ pub struct Curve {
     pub points: Vec<(f64, f64)>,
     /// A point to emphasise: the best epoch.
     pub best: Option<(f64, f64)>,
-    /// Text at the curve's end, if it fits.
+    /// Text at the curve's end, if it fits: whose curve it is, and its last value.
     pub end_label: Option<String>,
 }
 

@@ -195,7 +195,7 @@ fn end_labels<DB: DrawingBackend>(
             continue;
         };
         let y = context.backend_coord(last).1 - base.1;
-        labels.push((y.clamp(top, bottom), curve.side, format!("{} {text}", curve.side.letter())));
+        labels.push((y.clamp(top, bottom), curve.side, text.clone()));
     }
     labels.sort_by_key(|(y, ..)| *y);
     for i in 1..labels.len() {

@@ -214,7 +214,7 @@ mod tests {
             kind: Kind::Marked,
             points: points.iter().map(|(x, y)| (*x, y + shift)).collect(),
             best: points.last().copied(),
-            end_label: Some("0.125".into()),
+            end_label: Some("B 0.125".into()),
         };
         Chart {
             title: "loss".into(),

@@ -17,5 +17,5 @@ pub use axis::{Axis, Unit};
 pub use chart::{Chart, Curve, Kind, Side};
 pub use draw::{Ink, Look, draw};
 pub use export::{ExportError, Format, export, export_scatter};
-pub use runs::{ChartView, Run, XAxis, loss, metric};
+pub use runs::{ChartView, Run, XAxis, loss, metric, overlay};
 pub use scatter::{Point, Scatter};

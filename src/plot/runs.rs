@@ -84,14 +84,12 @@ impl Run<'_> {
 
     /// Points of a value of each epoch.
     fn by_epoch(&self, x: XAxis, value: impl Fn(&crate::session::EpochRecord) -> f64) -> Vec<(f64, f64)> {
-        let point = |((_, epoch), seconds): (&(u64, crate::session::EpochRecord), f64)| {
-            let x = match x {
-                XAxis::Epoch => f64::from(epoch.epoch),
-                _ => self.x_of_step(x, epoch.step, seconds),
-            };
-            (x, value(epoch))
-        };
-        self.state.epochs.iter().zip(self.state.trace.epoch_seconds()).map(point).collect()
+        let epochs = self.state.epochs.iter();
+        if x == XAxis::Epoch {
+            return epochs.map(|(_, epoch)| (f64::from(epoch.epoch), value(epoch))).collect();
+        }
+        let seconds = self.state.trace.epoch_seconds();
+        epochs.zip(seconds).map(|((_, epoch), s)| (self.x_of_step(x, epoch.step, s), value(epoch))).collect()
     }
 
     /// The training loss: averaged, or from least to greatest of each bucket.
@@ -119,6 +117,10 @@ impl Run<'_> {
         points
     }
 
+    fn end_label(&self, points: &[(f64, f64)]) -> Option<String> {
+        points.last().map(|(_, y)| format!("{} {y:.3}", self.side.letter()))
+    }
+
     fn cursor(&self, view: &ChartView) -> Option<f64> {
         let step = view.cursor?;
         Some(self.x_of_step(view.x, step, self.state.trace.seconds_at(step)?))
@@ -139,7 +141,7 @@ pub fn loss(runs: &[Run<'_>], view: &ChartView) -> Chart {
     }
     for run in runs {
         let points = run.by_epoch(view.x, |epoch| f64::from(epoch.val_loss));
-        let end_label = points.last().map(|(_, y)| format!("{y:.3}"));
+        let end_label = run.end_label(&points);
         curves.push(Curve { side: run.side, kind: Kind::Marked, points, best: None, end_label });
     }
     chart("loss", runs, view, curves, view.log)
@@ -156,11 +158,33 @@ pub fn metric(runs: &[Run<'_>], view: &ChartView) -> Chart {
                 let at = run.state.epochs.iter().position(|(_, epoch)| epoch.epoch == best.epoch)?;
                 points.get(at).copied()
             });
-            let end_label = points.last().map(|(_, y)| format!("{y:.3}"));
+            let end_label = run.end_label(&points);
             Curve { side: run.side, kind: Kind::Marked, points, best, end_label }
         })
         .collect();
     chart(name, runs, view, curves, false)
+}
+
+/// The metric of many runs in one chart: one emphasised, the others faint; at each curve's end its run's number, from 1,
+/// and last value.
+pub fn overlay<'a>(
+    states: impl IntoIterator<Item = &'a RunState>,
+    emphasised: Option<usize>,
+    view: &ChartView,
+) -> Chart {
+    let runs: Vec<Run<'_>> = states.into_iter().map(|state| Run { side: Side::A, state }).collect();
+    let mut chart = metric(&runs, &ChartView { x: XAxis::Epoch, cursor: None, ..*view });
+    for (n, curve) in chart.curves.iter_mut().enumerate() {
+        curve.end_label = curve.points.last().map(|(_, y)| format!("{} {y:.3}", n + 1));
+        if emphasised != Some(n) {
+            (curve.kind, curve.best) = (Kind::Thin, None);
+        }
+    }
+    if let Some(on_top) = emphasised.filter(|n| *n < chart.curves.len()) {
+        let curve = chart.curves.remove(on_top);
+        chart.curves.push(curve);
+    }
+    chart
 }
 
 fn chart(title: &str, runs: &[Run<'_>], view: &ChartView, curves: Vec<Curve>, log: bool) -> Chart {
@@ -184,5 +208,22 @@ fn chart(title: &str, runs: &[Run<'_>], view: &ChartView, curves: Vec<Curve>, lo
         names: names.collect(),
         cursor: runs.iter().find_map(|run| run.cursor(view)),
         curves,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::testing;
+
+    #[test]
+    fn of_many_runs_one_is_emphasised_and_on_top_and_each_has_its_number() {
+        let state = RunState::from_records(&testing::records()).outline();
+        let chart = overlay([&state, &state, &state], Some(1), &ChartView::default());
+        let drawn: Vec<_> = chart.curves.iter().map(|curve| (curve.kind, curve.end_label.clone())).collect();
+        let label = |n: usize| chart.curves[0].points.last().map(|(_, y)| format!("{n} {y:.3}"));
+        assert!(label(1).is_some(), "an outline has its epochs");
+        assert_eq!(drawn, [(Kind::Thin, label(1)), (Kind::Thin, label(3)), (Kind::Marked, label(2))]);
+        assert_eq!(chart.x.name, "epoch");
     }
 }

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{BEST_FILE, CLIPS_FILE, Event, LOG_FILE, Record, SessionError};
+use super::{BEST_FILE, CLIPS_FILE, Event, LOG_FILE, NOTES_FILE, Record, SessionError};
 
 /// The longest first line of a log that is read: ten times a configuration with all of AudioSet's labels.
 const LONGEST_LINE: u64 = 1 << 20;
@@ -21,7 +21,9 @@ fn is_ours(folder: &str, name: &str) -> bool {
     let unfinished = name.starts_with(".tmp") || name.starts_with(".partial-") || name.starts_with(".new-");
     match folder {
         "" => {
-            [BEST_FILE, "averaged.safetensors", "mix.json", CLIPS_FILE].contains(&name)
+            [BEST_FILE, "averaged.safetensors", CLIPS_FILE, NOTES_FILE].contains(&name)
+                // Written by modules above this one: the mixing desk, the calibration, a scan's thresholds.
+                || ["mix.json", "calibration.json", "thresholds.toml", "thresholds.toml.before"].contains(&name)
                 || numbered("checkpoint-", ".safetensors")
                 || numbered("checkpoint-", ".partial")
                 || ["best.partial", "averaged.partial"].contains(&name)
@@ -110,6 +112,10 @@ mod tests {
             "checkpoint-00000004.safetensors",
             "best.safetensors",
             "mix.json",
+            "calibration.json",
+            "thresholds.toml",
+            "thresholds.toml.before",
+            "notes.json",
             "clips.csv",
             "checkpoint-00000008.partial",
             ".new-1a",

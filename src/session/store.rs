@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{LOG_FILE, LogReader, RunState, SessionError, outline, removal};
+use super::{LOG_FILE, LogReader, Notes, RunState, SessionError, outline, removal};
 use crate::model;
 
 /// Name of the lock in a session's folder. The operating system releases it with the process, however that ends.
@@ -34,6 +34,10 @@ pub struct SessionInfo {
     pub in_use: bool,
     /// When its log last changed.
     pub changed: SystemTime,
+    /// A person's notes; none where they cannot be read.
+    pub notes: Notes,
+    /// Why the notes cannot be read.
+    pub notes_problem: Option<String>,
 }
 
 impl SessionInfo {
@@ -260,7 +264,13 @@ pub fn load(folder: &Path) -> Result<RunState, SessionError> {
 }
 
 fn describe(folder: &Path) -> Result<SessionInfo, SessionError> {
+    let (notes, notes_problem) = match Notes::load(folder) {
+        Ok(notes) => (notes, None),
+        Err(error) => (Notes::default(), Some(error.to_string())),
+    };
     Ok(SessionInfo {
+        notes,
+        notes_problem,
         name: name_of(folder),
         path: folder.to_owned(),
         state: outline(folder)?,

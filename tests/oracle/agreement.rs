@@ -54,7 +54,7 @@ struct Bounds {
 impl Bounds {
     fn of(dtype: DType) -> Self {
         match dtype {
-            DType::F32 => Self { values: 1e-5, gradient: 1e-4, norms: 1e-5 },
+            DType::F32 => Self { values: 1e-5, gradient: 5e-5, norms: 1e-5 },
             // Double precision inside; what comes out is single, and so are the head and the gradient that leaves it.
             _ => Self { values: 1e-6, gradient: 1e-5, norms: 1e-6 },
         }

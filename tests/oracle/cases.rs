@@ -5,6 +5,8 @@ use aat_tui::model::{
     initialise, specs,
 };
 use candle_core::{DType, Device, Tensor, Var, backprop::GradStore};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 /// An engine for a model of this shape and method.
 pub type Make = fn(&ModelConfig, Method, MemoryOptions) -> Box<dyn Engine>;
@@ -54,15 +56,21 @@ pub fn features(config: &ModelConfig, batch: usize) -> Features {
     Features { batch, frames, bins, data, valid }
 }
 
-/// Fresh weights, each moved by at most so much, so that nothing is left at zero or one.
+/// Uniform in [0, 1).
+fn unit(rng: &mut ChaCha8Rng) -> f32 {
+    (rng.next_u32() >> 8) as f32 / (1u32 << 24) as f32
+}
+
+/// Fresh weights, each moved by at most so much at random, so that nothing is left at zero or one. A wave instead of
+/// random numbers would repeat with some widths: rows become alike, scores tower and gradients cancel.
 pub fn moved(config: &ModelConfig, method: Method, by: f32) -> ParamStore {
     let specs = specs(config, method);
     let fresh = initialise(specs.clone(), 5, &Device::Cpu).unwrap();
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
     let vars = fresh
         .iter()
         .map(|(spec, var)| {
-            let phase = spec.name.bytes().map(f32::from).sum::<f32>();
-            let noise = (0..spec.count()).map(|i| by * ((i as f32) * 7.77 + phase).sin()).collect::<Vec<_>>();
+            let noise = (0..spec.count()).map(|_| by * (2.0 * unit(&mut rng) - 1.0)).collect::<Vec<_>>();
             let noise = Tensor::from_vec(noise, spec.shape.as_slice(), &Device::Cpu).unwrap();
             Var::from_tensor(&(var.as_detached_tensor() + noise).unwrap()).unwrap()
         })

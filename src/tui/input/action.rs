@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use tui_input::InputRequest;
 
-use crate::{model::Method, plot::Side, tui::graphics::Graphics};
+use crate::{model::Method, plot::Side, session::NotesChange, tui::graphics::Graphics};
 
 /// The screens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -146,6 +146,15 @@ impl Move {
     }
 }
 
+/// What is shown of several sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TogetherView {
+    /// The metric of every epoch, in one chart.
+    Curves,
+    /// A row for each configuration over its folds, with the paired difference to the first.
+    Results,
+}
+
 /// A decision about a clip, as a key means it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -238,6 +247,26 @@ pub enum Action {
     ResumeSession,
     /// Delete the session under the cursor, after a question.
     DeleteSession,
+    /// The next order of the list of sessions.
+    SortSessions,
+    /// List only sessions with these words; all without any.
+    FilterSessions(String),
+    /// Mark the session under the cursor for what concerns several, or not.
+    MarkSession,
+    /// Mark every session on show, or none.
+    MarkAll,
+    /// Show the curves or the results of the marked sessions.
+    Together(TogetherView),
+    /// Change the notes of the marked sessions, or of the one under the cursor.
+    Annotate(NotesChange),
+    /// Begin to type a note, after the one that is there.
+    BeginNote,
+    /// Archive the marked sessions, or the one under the cursor; restore them if all are archived.
+    Archive,
+    /// List archived sessions too, or not.
+    ShowArchived,
+    /// Close the curves, else remove the filter, else the marks.
+    LeaveSessions,
     /// Read the list of sessions again.
     Refresh,
     /// Watch a sweep, by its file; without one, the sweep whose sessions these are.

@@ -4,7 +4,7 @@ use crossterm::event::KeyCode;
 use tui_input::InputRequest as Edit;
 
 use super::{
-    action::{Action, LivePanel, Move, Screen, Verdict},
+    action::{Action, LivePanel, Move, Screen, TogetherView, Verdict},
     keys::{Binding, Context, ctrl, ctrl_key, key, letter},
 };
 use crate::plot::Side;
@@ -146,8 +146,19 @@ pub static BINDINGS: &[Binding] = bindings! {
         [letter('a')] Action::ChooseSession(Side::A), "make it A ●: for comparison, and for Live", "as A";
         [letter('b')] Action::ChooseSession(Side::B), "make it B ▲", "as B";
         [letter('r')] Action::ResumeSession, "resume its training from the last checkpoint", "resume";
-        [letter('d'), key(KeyCode::Delete)] Action::DeleteSession, "delete it, after a question", "delete";
+        [letter('/')] Action::Begin("filter "), "list only sessions with these words, or #tags", "filter";
+        [letter('s')] Action::SortSessions, "newest first, by name, method or data, or the best first", "sort";
+        [letter(' ')] Action::MarkSession, "mark it for what concerns several, or not", "mark";
+        [letter('*')] Action::MarkAll, "mark every session on show, or none";
+        [letter('o')] Action::Together(TogetherView::Curves), "the curves of the marked sessions in one chart", "curves";
+        [letter('c')] Action::Together(TogetherView::Results), "their results over folds, with paired differences", "compare";
+        [letter('n')] Action::BeginNote, "note a text about it, or about the marked ones", "note";
+        [letter('#')] Action::Begin("tag "), "tag it, or the marked ones; -word removes a tag", "tag";
+        [letter('d'), key(KeyCode::Delete)] Action::DeleteSession, "delete it, or the marked ones, after a question", "delete";
+        [letter('z')] Action::Archive, "archive it, or the marked ones: off the list; or restore";
+        [letter('Z')] Action::ShowArchived, "list archived sessions too, or not";
         [letter('E')] Action::ExportSession, "export it: one ONNX file, or a folder", "export";
+        [key(KeyCode::Esc)] Action::LeaveSessions, "close the curves, else remove the filter, else the marks";
         [letter('u')] Action::Refresh, "read the list again";
         [letter('w')] Action::WatchSweep(None), "watch the sweep whose sessions these are";
     }

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use super::action::{Action, Screen};
-use crate::{train::Request, tui::text};
+use crate::{session::NotesChange, train::Request, tui::text};
 
 /// Commands, their arguments, and what they do: for the parser's errors and the help.
-pub const COMMANDS: [(&str, &str, &str); 22] = [
+pub const COMMANDS: [(&str, &str, &str); 25] = [
     ("data", "D", "train on a folder, a manifest, or demo"),
     ("model", "M", "adapt box, ced-tiny or other names, a file, a session"),
     ("method", "X", "aat, full, aat-m, partial, prompt, lora, bitfit or head"),
@@ -25,6 +25,9 @@ pub const COMMANDS: [(&str, &str, &str); 22] = [
     ("graphics", "NAME", "draw the spectrogram with half, octant or kitty"),
     ("mouse", "on|off", "off leaves the mouse to the terminal, to select text"),
     ("sessions", "", "what ran"),
+    ("filter", "[WORDS]", "list only sessions with these words"),
+    ("note", "TEXT", "note a text about the marked sessions, or the selected one"),
+    ("tag", "WORDS", "add tags to them; -word removes one"),
     ("sweep", "[FILE]", "watch a sweep, by its file or the one of these sessions"),
     ("help", "", "keys and commands"),
     ("quit", "", "leave, asking if something would be lost"),
@@ -93,6 +96,9 @@ pub fn parse(line: &str) -> Result<Option<Action>, String> {
             _ => return Err(format!("mouse is on or off, not \"{}\"", text::clean(rest))),
         },
         "sessions" => Action::Show(Screen::Sessions),
+        "filter" => Action::FilterSessions(rest.to_owned()),
+        "note" => Action::Annotate(NotesChange { note: Some(rest.to_owned()), ..NotesChange::default() }),
+        "tag" => Action::Annotate(NotesChange::of_tags(&needed("a word")?)),
         "sweep" => Action::WatchSweep(path()),
         "help" => Action::Help,
         "quit" | "q" => Action::Quit,

@@ -32,7 +32,7 @@ use crate::{
     session::Store,
     train::{self, Command, Launch, Trainer},
     tui::{
-        state::{data_view::DataView, folder_browser::Listed, ticket::Ticket},
+        state::{data_view::DataView, folder_browser::Listed, ticket::Ticket, together::ReadTogether},
         terminal::signals,
         update::{
             effect::{Effect, Playback, Task},
@@ -117,6 +117,19 @@ impl EffectRunner {
                     let removed = store.remove(&path).map(|_left| clock::now_ms()).map_err(|error| error.to_string());
                     Message::Removed(path, removed)
                 });
+            }
+            // In order with the list, so that the next one shows them.
+            Effect::Annotate(folders, change) => {
+                let annotate = move |_: &Store| Message::Annotated(session_files::annotate(&folders, &change));
+                return self.clerk.write(|why| Message::Annotated(Err(why)), annotate);
+            }
+            Effect::Together(ticket, folders) => {
+                let failed = move |why: String| {
+                    let read = ReadTogether { runs: Vec::new(), left_out: Vec::new(), results: Err(why) };
+                    Message::Together(ticket, read.into())
+                };
+                return self
+                    .aside(failed, move |_, _| Message::Together(ticket, session_files::together(&folders).into()));
             }
             Effect::Shape(ticket, request) => {
                 let failed = move |why| Message::Shape(ticket, Err(why));

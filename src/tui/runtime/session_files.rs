@@ -1,13 +1,18 @@
-//! Reads sessions for the list and for the screen.
+//! Reads sessions for the list and for the screen, and changes their notes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::{
     clock,
-    session::{self, SessionInfo, Status, Store},
+    comparison::{self, Facts},
+    session::{self, Notes, NotesChange, SessionInfo, Status, Store},
     train::Request,
     tui::{
-        state::{run_slot::Opened, sessions::Listing},
+        state::{
+            run_slot::Opened,
+            sessions::Listing,
+            together::{CURVES, Overlaid, ReadTogether},
+        },
         text,
     },
 };
@@ -24,7 +29,7 @@ pub(super) fn list(store: &Store) -> Result<Vec<Listing>, String> {
 }
 
 fn listing(info: SessionInfo) -> Listing {
-    let SessionInfo { name, path, state, in_use, changed, .. } = info;
+    let SessionInfo { name, path, state, in_use, changed, notes, notes_problem, .. } = info;
     let config = state.config.as_ref();
     let fold = config.and_then(|config| config.fold).map_or(String::new(), |fold| format!(" fold {fold}"));
     Listing {
@@ -38,6 +43,9 @@ fn listing(info: SessionInfo) -> Listing {
         can_resume: !in_use && state.config.is_some() && state.status != Status::Finished,
         in_use,
         changed_ms: clock::unix_ms(changed),
+        facts: config.and_then(|config| Facts::of(config).ok()).unwrap_or_default(),
+        notes,
+        notes_problem,
         status: state.status,
     }
 }
@@ -49,4 +57,52 @@ pub(super) fn open(path: &Path) -> Result<Opened, String> {
         return Err(format!("{}: its log does not say what was trained; it can only be deleted (d)", path.display()));
     }
     Ok(Opened { name: text::file_name(path), path: path.to_owned(), state })
+}
+
+/// Changes the notes of these sessions. Returns what was done, or why the first that could not be changed was not.
+pub(super) fn annotate(folders: &[PathBuf], change: &NotesChange) -> Result<String, String> {
+    for (done, folder) in folders.iter().enumerate() {
+        let changed = || {
+            let notes = Notes::load(folder).map_err(|error| error.to_string())?.changed(change)?;
+            notes.save(folder).map_err(|error| error.to_string())
+        };
+        changed().map_err(|problem| match done {
+            0 => problem,
+            _ => format!("{problem} ({done} of {} were changed)", folders.len()),
+        })?;
+    }
+    let what = match change {
+        NotesChange { archived: Some(true), .. } => "archived: Z lists it",
+        NotesChange { archived: Some(false), .. } => "restored",
+        NotesChange { note: Some(note), .. } if note.is_empty() => "without a note",
+        NotesChange { note: Some(_), .. } => "noted",
+        _ => "tagged",
+    };
+    match folders {
+        [one] => Ok(format!("{}: {what}", text::file_name(one))),
+        several => Ok(format!("{} sessions: {what}", several.len())),
+    }
+}
+
+/// Reads several sessions for one chart, and compares their results.
+pub(super) fn together(folders: &[PathBuf]) -> ReadTogether {
+    let (mut runs, mut left_out): (Vec<Overlaid>, Vec<String>) = (Vec::new(), Vec::new());
+    for folder in folders {
+        let name = text::file_name(folder);
+        let metric = |state: &session::RunState| state.config.as_ref().map(|config| config.recipe.metric);
+        match session::outline(folder) {
+            Err(error) => left_out.push(error.to_string()),
+            Ok(state) if state.config.is_none() => {
+                left_out.push(format!("{name}: its log does not say what was trained"))
+            }
+            Ok(state) if runs.first().is_some_and(|first| metric(&first.state) != metric(&state)) => {
+                left_out.push(format!("{name}: another metric"));
+            }
+            Ok(_) if runs.len() == CURVES => left_out.push(format!("{name}: a chart has at most {CURVES} curves")),
+            Ok(state) => runs.push(Overlaid { path: folder.clone(), state }),
+        }
+    }
+    let compared = comparison::members(folders.iter().cloned()).and_then(comparison::groups);
+    let results = compared.map(|entries| comparison::rows(&entries)).map_err(|error| error.to_string());
+    ReadTogether { runs, left_out, results }
 }

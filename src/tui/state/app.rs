@@ -44,8 +44,8 @@ pub const SMOOTHING: [u32; 4] = [0, 10, 30, 100];
 pub enum Pending {
     /// Quit; what runs is stopped.
     Quit,
-    /// Delete this session.
-    Delete(std::path::PathBuf),
+    /// Delete these sessions.
+    Delete(Vec<std::path::PathBuf>),
     /// Delete this bookmark of a session.
     DeleteBookmark(std::path::PathBuf, Box<crate::live::Bookmark>),
     /// Remove an example: its class, and its place among the class's.

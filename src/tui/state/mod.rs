@@ -22,3 +22,4 @@ pub mod sessions;
 pub mod sweep;
 pub mod teaching;
 pub mod ticket;
+pub mod together;

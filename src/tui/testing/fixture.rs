@@ -6,20 +6,22 @@ use std::{path::PathBuf, sync::Arc};
 
 use crate::{
     audio::Normalisation,
+    comparison::{Facts, Row, Spread},
     data::{Loss, Metric, Recipe, Schedule},
     export::{Accuracy, Checked, Report},
     infer::{Replay, Score},
     live::{Bookmark, BookmarkedPrediction, Example, Lesson, LiveEvent, Prediction},
     model::{BlockNorms, Inventory, Method, ModelConfig, specs},
     plot::Side,
-    session::{Best, EpochRecord, Event, Record, RunConfig, RunState, Status, StepRecord, Summary},
-    train::{News, Request},
+    session::{Best, EpochRecord, Event, Notes, Record, RunConfig, RunState, Status, StepRecord, Summary},
+    train::{Difference, News, Request},
     tui::{
         state::{
             app::App,
             run_slot::{Opened, Opening, Purpose},
             sessions::Listing,
             ticket::Ticket,
+            together::{Overlaid, ReadTogether},
         },
         theme::Theme,
         update::{effect::Effect, message::Message, update},
@@ -229,6 +231,14 @@ pub fn open(app: &mut App, side: Side, purpose: Purpose, opened: Opened) -> Vec<
 
 /// Some sessions, one with control characters in its name.
 pub fn listings() -> Vec<Listing> {
+    // Old sessions have another seed.
+    let facts = |method, age: u64| {
+        let records = events(method, 0);
+        let Some(Event::Started { config, .. }) = records.first().map(|record| &record.event) else {
+            return Facts::default();
+        };
+        Facts::of(&RunConfig { seed: if age > 50_000 { 2 } else { 1 }, ..config.as_ref().clone() }).unwrap_or_default()
+    };
     let listing = |name: &str, method, best: f64, epochs, status, in_use: bool, age: u64| Listing {
         name: name.into(),
         path: PathBuf::from("/sessions").join(name),
@@ -241,6 +251,9 @@ pub fn listings() -> Vec<Listing> {
         status,
         in_use,
         changed_ms: THEN + 600_000 - age * 1000,
+        facts: facts(method, age),
+        notes: Notes::default(),
+        notes_problem: None,
     };
     vec![
         listing("esc10-f1-aat", Method::aat(), 0.862, (7, 25), Status::Running, true, 3),
@@ -258,6 +271,34 @@ pub fn listings() -> Vec<Listing> {
             1_900_000,
         ),
     ]
+}
+
+/// The first three of those sessions, read together.
+pub fn read_together() -> ReadTogether {
+    let methods = [Method::aat(), Method::full(), Method::head()];
+    let runs = listings().into_iter().zip(methods).map(|(listing, method)| Overlaid {
+        path: listing.path,
+        state: RunState::from_records(&events(method, 480)).outline(),
+    });
+    let row = |(method, last, difference): (Method, f64, Option<f64>)| Row {
+        aggregate: true,
+        method,
+        differs: String::new(),
+        folds: (1..=5).map(Some).collect(),
+        metric: "accuracy",
+        best: Spread { mean: last + 0.012, std: Some(0.018) },
+        last: Spread { mean: last, std: Some(0.021) },
+        averaged: None,
+        trainable: method.id().len() * 61_234,
+        total: 5_700_000,
+        share: 0.08,
+        epoch_seconds: 3.4,
+        best_difference: None,
+        last_difference: difference.map(|d| Difference { difference: d, low: d - 0.02, high: d + 0.02 }),
+    };
+    let rows = [(methods[0], 0.862, None), (methods[1], 0.851, Some(0.011)), (methods[2], 0.792, Some(0.07))];
+    let left_out = vec!["openmic-aat: another metric".to_owned()];
+    ReadTogether { runs: runs.collect(), left_out, results: Ok(rows.map(row).into()) }
 }
 
 /// A mel frame of a siren in the rain.

@@ -10,6 +10,7 @@ use crate::{
     infer::{Gains, Mix},
     live::Bookmark,
     plot::Chart,
+    session::NotesChange,
     train,
     tui::{
         input::completion::Wanted,
@@ -67,6 +68,10 @@ pub enum Effect {
     LeaveSweep,
     /// Delete a session.
     Remove(PathBuf),
+    /// Change the notes of these sessions.
+    Annotate(Vec<PathBuf>, NotesChange),
+    /// Read these sessions for one chart, and compare their results.
+    Together(Ticket, Vec<PathBuf>),
     /// Determine the shape of the model that would be trained.
     Shape(Ticket, Box<train::Request>),
     /// Listen with these sessions to the microphone or a file.

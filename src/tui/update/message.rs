@@ -19,7 +19,7 @@ use crate::{
         },
         state::{
             clip_panel::Loaded, data::Found, data_view::DataView, folder_browser::Listed, review::ReviewList,
-            run_slot::Opened, scanning::ScanNews, sessions::Listing, ticket::Ticket,
+            run_slot::Opened, scanning::ScanNews, sessions::Listing, ticket::Ticket, together::ReadTogether,
         },
     },
 };
@@ -47,6 +47,10 @@ pub enum Message {
     RunOver(Ticket, Option<String>),
     /// The sessions were read.
     Sessions(Result<Vec<Listing>, String>),
+    /// Notes were changed, or not: what happened, as a notice.
+    Annotated(Result<String, String>),
+    /// Several sessions were read.
+    Together(Ticket, Arc<ReadTogether>),
     /// Where the tasks of the watched sweep stand, or why it cannot be read.
     Sweep(Ticket, Result<Arc<Snapshot>, String>),
     /// The requested session was read.

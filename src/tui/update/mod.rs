@@ -15,6 +15,7 @@ mod results;
 mod review;
 mod runs;
 mod scan;
+mod session_list;
 mod sessions;
 mod sweep;
 
@@ -90,6 +91,8 @@ fn handle(app: &mut App, message: Message) -> Vec<Effect> {
             }
             return if app.sessions.was_read() { vec![Effect::List] } else { Vec::new() };
         }
+        Message::Annotated(done) => return session_list::annotated(app, done),
+        Message::Together(ticket, read) => session_list::read_together(app, ticket, read),
         Message::Sweep(ticket, read) => sweep::read(app, ticket, read),
         Message::Opened(ticket, opened) => return sessions::opened(app, ticket, opened.map(|opened| *opened)),
         Message::Removed(path, removed) => return sessions::removed(app, &path, removed),
@@ -246,22 +249,32 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         }
         Action::ExportSession => exporting::ask(app),
         Action::Cancel if matches!(app.overlay, Some(Overlay::Export(_))) => return exporting::cancel(app),
-        Action::Cancel => app.overlay = None,
+        Action::Cancel => {
+            session_list::cancelled(app);
+            app.overlay = None;
+        }
         Action::Confirm => return overlays::confirm(app),
         Action::Type(c) => match &mut app.overlay {
-            Some(Overlay::CommandLine(line)) => line.edit(InputRequest::InsertChar(c)),
+            Some(Overlay::CommandLine(line)) => {
+                line.edit(InputRequest::InsertChar(c));
+                session_list::typed(app);
+            }
             Some(Overlay::Export(exporting)) => exporting.push(c.encode_utf8(&mut [0; 4])),
             _ => {}
         },
         Action::Erase => match &mut app.overlay {
             Some(Overlay::CommandLine(line)) if line.text().is_empty() => app.overlay = None,
-            Some(Overlay::CommandLine(line)) => line.edit(InputRequest::DeletePrevChar),
+            Some(Overlay::CommandLine(line)) => {
+                line.edit(InputRequest::DeletePrevChar);
+                session_list::typed(app);
+            }
             Some(Overlay::Export(exporting)) => exporting.erase(),
             _ => {}
         },
         Action::Edit(request) => {
             if let Some(Overlay::CommandLine(line)) = &mut app.overlay {
                 line.edit(request);
+                session_list::typed(app);
             }
         }
         Action::Complete(back) => return overlays::complete(app, back),
@@ -270,7 +283,17 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         Action::OpenSession => return sessions::open_selected(app, app.focus, Purpose::Look),
         Action::ChooseSession(side) => return sessions::open_selected(app, side, Purpose::Choose),
         Action::ResumeSession => return sessions::resume_selected(app),
-        Action::DeleteSession => sessions::ask_to_delete(app),
+        Action::DeleteSession
+        | Action::SortSessions
+        | Action::FilterSessions(_)
+        | Action::MarkSession
+        | Action::MarkAll
+        | Action::Together(_)
+        | Action::Annotate(_)
+        | Action::BeginNote
+        | Action::Archive
+        | Action::ShowArchived
+        | Action::LeaveSessions => return session_list::act(app, action),
         Action::Refresh if app.screen == Screen::Data => return data::read_again(app),
         Action::Refresh => return list(app),
         Action::Scrub(steps) if app.screen == Screen::Live => return live::scrub(app, steps),

@@ -227,7 +227,7 @@ fn a_session_that_is_opened_and_resumed_continues_its_curve() {
     assert_eq!(values.len(), 2);
     let chart = plot::metric(&app.runs(), &app.view());
     assert_eq!(chart.curves[0].points.iter().map(|point| point.1).collect::<Vec<_>>(), values);
-    assert_eq!(chart.curves[0].end_label, Some(format!("{:.3}", values[1])));
+    assert_eq!(chart.curves[0].end_label, Some(format!("A {:.3}", values[1])));
 }
 
 /// Fault 2: the end of B's trainer reached A, which had been resumed by another trainer since.

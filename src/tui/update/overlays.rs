@@ -53,7 +53,7 @@ pub(super) fn confirm(app: &mut App) -> Vec<Effect> {
     }
     match app.overlay.take() {
         Some(Overlay::Question { then: Pending::Quit, .. }) => act(app, Action::QuitNow),
-        Some(Overlay::Question { then: Pending::Delete(path), .. }) => vec![Effect::Remove(path)],
+        Some(Overlay::Question { then: Pending::Delete(paths), .. }) => paths.into_iter().map(Effect::Remove).collect(),
         Some(Overlay::Question { then: Pending::DeleteBookmark(session, bookmark), .. }) => {
             vec![Effect::RemoveBookmark(session, bookmark)]
         }

@@ -173,7 +173,7 @@ fn ended(app: &mut App, side: Side) -> Vec<Effect> {
         notify(app, text, true);
     }
     let mut effects = live::run_over(app, side);
-    if app.sessions.list.is_some() {
+    if app.sessions.is_read() {
         effects.extend(list(app));
     }
     effects

@@ -1,4 +1,4 @@
-//! Updates of the list of sessions, and results of reading and deleting.
+//! Opening, resuming and deleting sessions: requests and results.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use crate::{
     tui::{
         input::action::Screen,
         state::{
-            app::{App, Overlay, Pending},
+            app::App,
             run_slot::{Opened, Opening, Purpose, RunSlot},
             sweep::SweepTable,
             ticket::Ticket,
@@ -132,17 +132,4 @@ pub(super) fn resume_selected(app: &mut App) -> Vec<Effect> {
         return open_selected(app, app.focus, Purpose::Resume);
     }
     Vec::new()
-}
-
-pub(super) fn ask_to_delete(app: &mut App) {
-    let Some(session) = app.sessions.selected() else { return };
-    if session.in_use {
-        let text = format!("{} is being trained; stop it first", session.name);
-        return notify(app, text, true);
-    }
-    app.overlay = Some(Overlay::Question {
-        question: format!("Delete {}?", session.name),
-        detail: "Its curves, checkpoints and weights are deleted for good.".into(),
-        then: Pending::Delete(session.path.clone()),
-    });
 }

@@ -171,6 +171,9 @@ impl World {
                 status: state.status,
                 in_use,
                 changed_ms: 0,
+                facts: Default::default(),
+                notes: Default::default(),
+                notes_problem: None,
             }
         };
         self.disk.iter().map(listing).collect()

@@ -31,7 +31,7 @@ fn read(effects: &[Effect]) -> PathBuf {
     path.clone()
 }
 
-fn press(app: &mut App, keys: &str) -> Vec<Effect> {
+pub(super) fn press(app: &mut App, keys: &str) -> Vec<Effect> {
     let key = |c| match c {
         '\n' => KeyCode::Enter,
         '\t' => KeyCode::Tab,

@@ -10,7 +10,7 @@ mod findings;
 mod live;
 mod train;
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
@@ -22,7 +22,7 @@ use crate::{
     session::{Event, Summary},
     train::News,
     tui::{
-        input::action::{Action, LivePanel, Move, Screen},
+        input::action::{Action, LivePanel, Move, Screen, TogetherView},
         state::{app::App, run_slot::Purpose, ticket::Ticket},
         terminal::graphics::Graphics,
         theme, update,
@@ -173,6 +173,25 @@ fn sessions() {
         act(&mut app, [Action::Move(Move::Down)]);
         app
     });
+    both_sizes("sessions_filter", |size| {
+        let mut app = on(fixture::app(size), Screen::Sessions);
+        let mut list = fixture::listings();
+        list[1].notes.tags.extend(["paper".to_owned(), "best".to_owned()]);
+        list[1].notes.note = "the one in the table".into();
+        list[3].notes.archived = true;
+        update(&mut app, Message::Sessions(Ok(list)));
+        act(&mut app, [Action::MarkSession, Action::SortSessions, Action::FilterSessions("esc10".into())]);
+        act(&mut app, [Action::Move(Move::End)]);
+        app
+    });
+    both_sizes("sessions_filtered_away", |size| {
+        let mut app = on(fixture::app(size), Screen::Sessions);
+        update(&mut app, Message::Sessions(Ok(fixture::listings())));
+        act(&mut app, [Action::FilterSessions("esc50".into())]);
+        app
+    });
+    both_sizes("sessions_curves", |size| together(size, TogetherView::Curves));
+    both_sizes("sessions_compared", |size| together(size, TogetherView::Results));
     both_sizes("sessions_delete", |size| {
         let mut app = on(fixture::app(size), Screen::Sessions);
         update(&mut app, Message::Sessions(Ok(fixture::listings())));
@@ -180,6 +199,17 @@ fn sessions() {
         act(&mut app, [Action::DeleteSession]);
         app
     });
+}
+
+/// Three marked sessions, read.
+fn together(size: (u16, u16), view: TogetherView) -> App {
+    let mut app = on(fixture::app(size), Screen::Sessions);
+    update(&mut app, Message::Sessions(Ok(fixture::listings())));
+    act(&mut app, [Action::MarkSession, Action::MarkSession, Action::MarkSession, Action::Move(Move::Home)]);
+    act(&mut app, [Action::Together(view)]);
+    let ticket = app.sessions.together.as_ref().map(|together| together.ticket).unwrap();
+    update(&mut app, Message::Together(ticket, Arc::new(fixture::read_together())));
+    app
 }
 
 #[test]

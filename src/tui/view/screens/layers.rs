@@ -222,7 +222,7 @@ fn row_curve(app: &App, side: Side, block: usize, ratio: bool, area: Rect, buffe
             extremes.into_iter().chain([newest]).flatten()
         };
         let points: Vec<_> = app.slot(of).state.norms.buckets().iter().flat_map(stroke).collect();
-        let end_label = points.last().map(|(_, y)| text::value(*y));
+        let end_label = points.last().map(|(_, y)| format!("{} {}", of.letter(), text::value(*y)));
         Curve { side: of, kind: Kind::Line, points, best: None, end_label }
     };
     let curves: Vec<_> = [side.other(), side].map(curve).into_iter().filter(|curve| !curve.points.is_empty()).collect();

@@ -11,6 +11,7 @@ pub mod review;
 pub mod scan;
 pub mod sessions;
 pub mod sweep;
+pub mod together;
 pub mod train;
 
 use ratatui::{
@@ -95,8 +96,9 @@ pub fn footer_right(app: &App) -> Line<'static> {
             Line::styled(format!("{n} task{}", if n == 1 { "" } else { "s" }), theme.dim())
         }
         Screen::Sessions => {
-            let n = app.sessions.list.as_ref().map_or(0, Vec::len);
-            Line::styled(format!("{n} session{}", if n == 1 { "" } else { "s" }), theme.dim())
+            let (shown, n) = (app.sessions.rows().len(), app.sessions.count());
+            let of = if shown == n { String::new() } else { format!("{shown} of ") };
+            Line::styled(format!("{of}{n} session{}", if n == 1 { "" } else { "s" }), theme.dim())
         }
         _ => Line::default(),
     }

@@ -1,165 +1,17 @@
 //! The results of several methods over folds: the table for people, the rows of a file, the figure.
 
-use std::{
-    ffi::OsStr,
-    fmt::Display,
-    path::{Path, PathBuf},
-};
+use std::{fmt::Display, path::Path};
 
 use serde::Serialize;
 
 use super::{CliError, file};
 use crate::{
-    data::Metric,
+    comparison::{Row, Spread},
     digits::thousands,
     model::Method,
     plot::{self, Point, Scatter},
-    session::{Best, RunState},
-    train::{self, Difference, Predictions, mean, median},
+    train::Difference,
 };
-
-/// A complete run and its folder.
-#[derive(Debug)]
-pub(super) struct Member {
-    pub(super) folder: PathBuf,
-    pub(super) state: RunState,
-}
-
-impl Member {
-    /// The fold held out.
-    pub(super) fn fold(&self) -> Option<u32> {
-        self.state.config.as_ref().and_then(|config| config.fold)
-    }
-
-    /// The data set's name and the metric, which must be the same in a comparison.
-    pub(super) fn measured(&self) -> Option<(&str, Metric)> {
-        self.state.config.as_ref().map(|config| (config.data_name.as_str(), config.recipe.metric))
-    }
-
-    /// The same as text.
-    pub(super) fn measured_in_words(&self) -> String {
-        self.measured().map_or_else(String::new, |(data, metric)| format!("{} on {data}", metric.name()))
-    }
-}
-
-/// Runs of one configuration, one for each fold, in the order of folds.
-#[derive(Debug)]
-pub(super) struct Entry {
-    /// What distinguishes it from other configurations of its method; empty where there are none.
-    pub(super) differs: String,
-    pub(super) runs: Vec<Member>,
-}
-
-/// Mean and spread over folds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(super) struct Spread {
-    mean: f64,
-    /// Standard deviation over folds (of a sample); `None` for a single one.
-    std: Option<f64>,
-}
-
-impl Spread {
-    fn of(values: &[f64]) -> Self {
-        let average = mean(values.iter().copied()).unwrap_or(0.0);
-        let squares: f64 = values.iter().map(|value| (value - average).powi(2)).sum();
-        let std = (values.len() > 1).then(|| (squares / (values.len() - 1) as f64).sqrt());
-        Self { mean: average, std }
-    }
-}
-
-/// The result of one method over folds.
-#[derive(Debug, Serialize)]
-pub(super) struct Row {
-    aggregate: bool,
-    method: Method,
-    /// What distinguishes it from other rows of its method.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    differs: String,
-    folds: Vec<Option<u32>>,
-    metric: &'static str,
-    /// The best epoch on the validation split of each fold: the paper's protocol, optimistic.
-    best: Spread,
-    /// The last epoch of each fold.
-    last: Spread,
-    /// The mean of the last epochs' weights, where the recipe asks for it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    averaged: Option<Spread>,
-    trainable: usize,
-    total: usize,
-    /// `trainable / total`.
-    share: f64,
-    epoch_seconds: f64,
-    /// The first method's value minus this one's, by the paired bootstrap over validation clips; `None` for the first.
-    best_difference: Option<Difference>,
-    last_difference: Option<Difference>,
-}
-
-/// A row for each entry; differences are to the first.
-pub(super) fn rows(entries: &[Entry]) -> Vec<Row> {
-    let of = |i: usize| row(&entries[i], (i > 0).then(|| entries[0].runs.as_slice()));
-    (0..entries.len()).filter_map(of).collect()
-}
-
-/// Model and data set, for a title: the data set alone where models differ.
-pub(super) fn about(entries: &[Entry]) -> String {
-    // The location of a checkpoint does not belong in a figure.
-    let name =
-        |model: &str| Path::new(model).file_name().map_or_else(|| model.into(), OsStr::to_string_lossy).into_owned();
-    let mut configs = entries.iter().flat_map(|entry| &entry.runs).filter_map(|run| run.state.config.as_deref());
-    let Some(first) = configs.next() else { return String::new() };
-    match configs.all(|config| config.model == first.model) {
-        true => format!("{} on {}", name(&first.model), first.data_name),
-        false => first.data_name.clone(),
-    }
-}
-
-/// One entry over folds; `first` holds the runs that it is compared with.
-fn row(entry: &Entry, first: Option<&[Member]>) -> Option<Row> {
-    let states = || entry.runs.iter().map(|run| &run.state);
-    let config = states().next()?.config.as_deref()?;
-    let seconds = states().filter_map(|state| Some(state.summary.as_ref()?.epoch_seconds)).collect();
-    let values = |of: fn(&RunState) -> Option<Best>| -> Vec<f64> { states().filter_map(of).map(|b| b.value).collect() };
-    let averaged: Vec<f64> = states().filter_map(|state| Some(state.averaged?.value)).collect();
-    let difference = |answers| difference(first?, &entry.runs, config.recipe.metric, answers);
-    let inventory = &states().next()?.inventory;
-    Some(Row {
-        aggregate: true,
-        method: config.method,
-        differs: entry.differs.clone(),
-        folds: entry.runs.iter().map(Member::fold).collect(),
-        metric: config.recipe.metric.name(),
-        best: Spread::of(&values(RunState::best)),
-        last: Spread::of(&values(RunState::last)),
-        averaged: (averaged.len() == entry.runs.len()).then(|| Spread::of(&averaged)),
-        trainable: inventory.trainable,
-        total: inventory.total,
-        share: inventory.trainable as f64 / inventory.total.max(1) as f64,
-        epoch_seconds: median(seconds)?,
-        best_difference: difference(|folder| train::predictions_of_best(folder).ok().flatten()),
-        last_difference: difference(|folder| train::predictions_of_last(folder).ok().flatten()),
-    })
-}
-
-impl Row {
-    /// The method, with what distinguishes it from others of that method.
-    fn name(&self) -> String {
-        if self.differs.is_empty() { self.method.to_string() } else { format!("{}, {}", self.method, self.differs) }
-    }
-}
-
-/// The paired difference over folds, if both have the same folds and their predictions for each are on disk.
-fn difference(
-    first: &[Member],
-    second: &[Member],
-    metric: Metric,
-    answers: fn(&Path) -> Option<Predictions>,
-) -> Option<Difference> {
-    if !first.iter().map(Member::fold).eq(second.iter().map(Member::fold)) {
-        return None;
-    }
-    let pair = |(a, b): (&Member, &Member)| Some((answers(&a.folder)?, answers(&b.folder)?));
-    train::paired_difference(&first.iter().zip(second).map(pair).collect::<Option<Vec<_>>>()?, metric)
-}
 
 /// The comparison for people, in the paper's order: score, trainable, seconds for an epoch.
 pub(super) fn table(rows: &[Row]) -> Vec<String> {
@@ -332,13 +184,6 @@ fn seconds(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_spread_is_that_of_a_sample() {
-        assert_eq!(Spread::of(&[0.5]), Spread { mean: 0.5, std: None });
-        let spread = Spread::of(&[1.0, 2.0, 3.0]);
-        assert_eq!((spread.mean, spread.std), (2.0, Some(1.0)));
-    }
 
     #[test]
     fn seconds_have_three_digits() {
