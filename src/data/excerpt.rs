@@ -164,7 +164,8 @@ mod tests {
         };
         assert!(super::excerpt(&part, &go_on).unwrap().is_some());
         assert!(asked.get() > 5, "it is asked before each block: {}", asked.get());
-        (asked.set(0), most.set(3));
+        asked.set(0);
+        most.set(3);
         assert_eq!((super::excerpt(&part, &go_on).unwrap(), asked.get()), (None, 3));
     }
 

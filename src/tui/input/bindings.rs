@@ -5,19 +5,21 @@ use tui_input::InputRequest as Edit;
 
 use super::{
     action::{Action, LivePanel, Move, Screen, TogetherView, Verdict},
-    keys::{Binding, Context, ctrl, ctrl_key, key, letter},
+    keys::{Binding, Context, Group, ctrl, ctrl_key, key, letter},
 };
 use crate::plot::Side;
 
 macro_rules! bindings {
     ($($context:expr => { $([$($key:expr),+] $action:expr, $help:literal $(, $footer:literal)?;)* })*) => {
-        &[$($(Binding {
-            keys: &[$($key),+],
+        &[$(Group {
             context: $context,
-            action: || $action,
-            help: $help,
-            footer: bindings!(@footer $($footer)?),
-        }),*),*]
+            rows: &[$(Binding {
+                keys: &[$($key),+],
+                action: || $action,
+                help: $help,
+                footer: bindings!(@footer $($footer)?),
+            }),*],
+        }),*]
     };
     (@footer) => { None };
     (@footer $footer:literal) => { Some($footer) };
@@ -37,8 +39,8 @@ const RESULTS: Context = Context::On(Screen::Results);
 const REVIEW: Context = Context::On(Screen::Review);
 const SCAN: Context = Context::On(Screen::Scan);
 
-/// Every key of the workbench.
-pub static BINDINGS: &[Binding] = bindings! {
+/// Every key of the workbench, by context.
+pub static GROUPS: &[Group] = bindings! {
     TRAIN => {
         [key(KeyCode::Enter), letter('r')] Action::Start, "start the run in focus, or resume it", "start";
         [letter('a')] Action::Anew, "begin a new session on the side in focus";

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 pub use super::keys::{Context, Key};
-use super::{action::Action, bindings::BINDINGS, commands::COMMANDS, keys::Binding};
+use super::{action::Action, bindings::GROUPS, commands::COMMANDS, keys::Binding};
 
 /// Keys as a person has them.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -101,7 +101,7 @@ impl Keymap {
 
     /// Every key of a context with its binding.
     fn pairs(&self, context: Context) -> impl Iterator<Item = (Key, &'static Binding)> + '_ {
-        of(context).flat_map(|binding| self.keys(binding).map(move |key| (key, binding)))
+        of(context).flat_map(move |binding| self.keys(context, binding).map(move |key| (key, binding)))
     }
 
     /// Lines of the help, at least: there is nothing to scroll to behind them.
@@ -122,30 +122,32 @@ impl Keymap {
         keys.iter().find(works).or(keys.first()).map_or_else(String::new, |key| key.text())
     }
 
-    /// The keys of a binding.
-    fn keys<'a>(&'a self, binding: &'a Binding) -> impl Iterator<Item = Key> + 'a {
-        binding.keys.iter().map(|key| {
-            let change = self.changes.iter().find(|(context, from, _)| *context == binding.context && from == key);
+    /// The keys of a binding of a context.
+    fn keys<'a>(&'a self, context: Context, binding: &'a Binding) -> impl Iterator<Item = Key> + 'a {
+        binding.keys.iter().map(move |key| {
+            let change = self.changes.iter().find(|(of, from, _)| *of == context && from == key);
             change.map_or(*key, |(_, _, to)| *to)
         })
     }
 
     /// What a key does: the first of these contexts that knows it decides.
     pub fn lookup(&self, contexts: &[Context], key: Key) -> Option<Action> {
-        let mut bindings = contexts.iter().flat_map(|context| of(*context));
-        bindings.find(|binding| self.keys(binding).any(|own| own == key)).map(|binding| (binding.action)())
+        let mut pairs = contexts.iter().flat_map(|context| self.pairs(*context));
+        pairs.find(|(own, _)| *own == key).map(|(_, binding)| (binding.action)())
     }
 
     /// The keys of a context that its footer shows, what they do, and a word for it.
     pub fn footer(&self, context: Context) -> impl Iterator<Item = (String, Action, &'static str)> {
-        let shown = |binding: &Binding| Some((self.keys(binding).next()?.text(), (binding.action)(), binding.footer?));
+        let shown = move |binding: &Binding| {
+            Some((self.keys(context, binding).next()?.text(), (binding.action)(), binding.footer?))
+        };
         of(context).filter_map(shown)
     }
 
     /// Keys and words of a context, for the help and the documentation.
     pub fn help(&self, context: Context) -> impl Iterator<Item = (String, &'static str)> {
-        of(context).map(|binding| {
-            let keys: Vec<_> = self.keys(binding).map(Key::text).collect();
+        of(context).map(move |binding| {
+            let keys: Vec<_> = self.keys(context, binding).map(Key::text).collect();
             (keys.join(" "), binding.help)
         })
     }
@@ -153,7 +155,7 @@ impl Keymap {
 
 /// The bindings of a context.
 fn of(context: Context) -> impl Iterator<Item = &'static Binding> {
-    BINDINGS.iter().filter(move |binding| binding.context == context)
+    GROUPS.iter().filter(move |group| group.context == context).flat_map(|group| group.rows)
 }
 
 /// A line of a file.
@@ -203,7 +205,7 @@ mod tests {
     fn a_key_means_one_thing_in_a_context() {
         for context in Context::ALL {
             let mut seen = HashSet::new();
-            for binding in BINDINGS.iter().filter(|binding| binding.context == context) {
+            for binding in of(context) {
                 for key in binding.keys {
                     assert!(seen.insert(*key), "{} is bound twice in {context:?}", key.text());
                 }
@@ -224,7 +226,7 @@ mod tests {
 
     #[test]
     fn no_screen_hides_a_key_that_works_everywhere() {
-        let keys = |context| BINDINGS.iter().filter(move |b| b.context == context).flat_map(|b| b.keys);
+        let keys = |context| of(context).flat_map(|binding| binding.keys);
         let contexts = Context::ALL.into_iter().filter(|context| context.behind().contains(&Context::Everywhere));
         assert_eq!(contexts.clone().count(), Screen::ALL.len() + LivePanel::ALL.len() + 3);
         for context in contexts {
@@ -316,7 +318,7 @@ mod tests {
 
     #[test]
     fn every_key_is_read_as_it_is_written() {
-        for key in BINDINGS.iter().flat_map(|binding| binding.keys) {
+        for key in GROUPS.iter().flat_map(|group| group.rows).flat_map(|binding| binding.keys) {
             assert_eq!(Key::parse(&key.text()), Some(*key), "{}", key.text());
         }
         assert_eq!(Key::parse("up"), Key::parse("↑"));

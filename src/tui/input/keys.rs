@@ -192,12 +192,18 @@ impl From<KeyEvent> for Key {
     }
 }
 
+/// The keys of one context.
+pub struct Group {
+    /// The context.
+    pub context: Context,
+    /// Its keys, in the order of the help.
+    pub rows: &'static [Binding],
+}
+
 /// Keys with one meaning in one context.
 pub struct Binding {
     /// The first is the one that footers show.
     pub keys: &'static [Key],
-    /// The context.
-    pub context: Context,
     /// The action.
     pub action: fn() -> Action,
     /// The action in words.

@@ -86,8 +86,8 @@ impl Keeper {
 
     /// Writes a choice soon.
     pub(super) fn save(&self, preferences: Preferences) -> Vec<Message> {
-        match self.choices.as_ref().map(|choices| choices.send(preferences)) {
-            Some(Ok(())) => Vec::new(),
+        match self.choices.as_ref().map(|choices| choices.send(preferences).is_ok()) {
+            Some(true) => Vec::new(),
             _ => {
                 vec![Message::trouble("this choice is not kept for the next start: the thread that writes it is gone")]
             }

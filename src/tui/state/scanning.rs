@@ -59,7 +59,7 @@ pub enum ScanNews {
 /// How far a scan is.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Stage {
-    /// None was asked for.
+    /// No scan was requested.
     #[default]
     Idle,
     /// The model is being opened and recordings are looked for: so many so far.
@@ -99,7 +99,7 @@ impl Part {
 pub struct Scanning {
     /// The ticket of the current or last scan.
     pub ticket: Option<Ticket>,
-    /// What was asked for.
+    /// What was requested.
     pub asked: Option<ScanRequest>,
     /// How far it is.
     pub stage: Stage,

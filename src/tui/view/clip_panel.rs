@@ -75,7 +75,7 @@ pub fn draw(app: &App, panel: &ClipPanel, empty: &str, area: Rect, buffer: &mut 
     }
 }
 
-/// The share of the sound on show that a place of the panel's area stands for: anywhere in its columns.
+/// The share of the sound on show at a place of the panel's area: anywhere in its columns.
 pub fn share_at(panel: &ClipPanel, area: Rect, place: Position) -> Option<f64> {
     panel.loaded()?;
     let inner = Panel::inner(area);
