@@ -31,6 +31,7 @@ pub mod digits;
 pub mod export;
 pub mod findings;
 pub mod infer;
+pub mod limits;
 pub mod live;
 pub mod model;
 pub mod ops;

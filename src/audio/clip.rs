@@ -4,9 +4,11 @@
 
 use std::path::Path;
 
+use crate::limits;
+
 use super::{
     AudioError, FRAME_LENGTH, SAMPLE_RATE,
-    decode::{self, Note, SoundFile},
+    decode::{Note, SoundFile},
     resample::Resampler,
 };
 
@@ -56,8 +58,8 @@ pub fn load_noted(path: &Path) -> Result<Clip, AudioError> {
     while sound.read(&mut block)? {
         resampler.push(&block, &mut samples);
         block.clear();
-        if samples.len() as u64 > decode::HOURS_IN_MEMORY * 3_600 * u64::from(SAMPLE_RATE) {
-            let problem = format!("it is longer than {} hours, and is held whole in memory", decode::HOURS_IN_MEMORY);
+        if samples.len() as u64 > limits::HOURS_IN_MEMORY * 3_600 * u64::from(SAMPLE_RATE) {
+            let problem = format!("it is longer than {} hours, and is held whole in memory", limits::HOURS_IN_MEMORY);
             return Err(unusable(problem, "cut it into pieces: ffmpeg -i FILE -f segment -segment_time 3600 %03d.wav"));
         }
     }

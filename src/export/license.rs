@@ -2,10 +2,8 @@
 
 use std::{fs, io::Read, path::Path};
 
-use crate::model;
+use crate::{limits, model};
 
-/// A licence text is a few kB.
-const LONGEST: u64 = 64 << 10;
 /// Names of files that hold one.
 const NAMES: [&str; 4] = ["LICENSE", "LICENSE.txt", "LICENSE.md", "COPYING"];
 
@@ -33,7 +31,7 @@ pub(super) fn of(source: &str) -> String {
 
 fn read(path: &Path) -> Option<String> {
     let mut text = String::new();
-    fs::File::open(path).ok()?.take(LONGEST).read_to_string(&mut text).ok()?;
+    fs::File::open(path).ok()?.take(limits::LICENSE).read_to_string(&mut text).ok()?;
     Some(text)
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Facts, Family, ModelError};
-use crate::audio::FrontEnd;
+use crate::{audio::FrontEnd, limits};
 
 /// How sound becomes tokens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -187,8 +187,6 @@ impl ModelConfig {
     /// # Errors
     /// A sentence on what does not fit.
     pub fn check_backbone(&self) -> Result<(), ModelError> {
-        /// An hour of sound, and more mel bins than anyone has: sizes beyond come from a broken file.
-        const LONGEST: [usize; 2] = [360_000, 4096];
         let fail = |problem: String| Err(ModelError::Shape(problem));
         if self.hidden == 0 || self.heads == 0 || !self.hidden.is_multiple_of(self.heads) {
             return fail(format!("a hidden size of {} does not divide into {} heads", self.hidden, self.heads));
@@ -196,9 +194,19 @@ impl ModelConfig {
         if self.depth == 0 || self.mlp_hidden == 0 {
             return fail("a model needs at least one block with an MLP".into());
         }
-        if self.frames() > LONGEST[0] || self.mel_bins() > LONGEST[1] {
+        if self.frames() > limits::FRAMES || self.mel_bins() > limits::MEL_BINS {
             let (frames, bins) = (self.frames(), self.mel_bins());
             return fail(format!("{frames} frames of {bins} mel bins are more than a model can take at once"));
+        }
+        let bounded = [
+            ("blocks", self.depth, limits::BLOCKS),
+            ("heads", self.heads, limits::WIDTH),
+            ("dimensions", self.hidden, limits::WIDTH),
+            ("hidden units in an MLP", self.mlp_hidden, limits::MLP_WIDTH),
+            ("classes", self.classes, limits::CLASSES),
+        ];
+        if let Some((what, count, most)) = bounded.into_iter().find(|(_, count, most)| count > most) {
+            return fail(format!("a model of {count} {what} cannot be; at most {most} are read"));
         }
         match &self.stem {
             Stem::Patches { stride: [0, _] | [_, 0], .. } | Stem::Patches { patch: [0, _] | [_, 0], .. } => {

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use serde::Deserialize;
 
 use super::{Event, LOG_FILE, Record, RunState, SessionError, StepRecord};
-use crate::model::BlockNorms;
+use crate::{limits, model::BlockNorms};
 
 /// The beginning of a step's log line after its time; most lines of a log are steps.
 const STEP_MARK: &[u8] = b"\"event\":\"step\"";
@@ -20,8 +20,6 @@ const NORMS_MARK: &[u8] = b"\"event\":\"norms\"";
 const BLOCK: usize = 1 << 20;
 /// Fewest lines that are worth another thread.
 const LINES: usize = 256;
-/// A longer line is not an event: it is counted as damaged and never held in memory whole.
-const LONGEST_LINE: usize = 1 << 24;
 
 /// Reads a log from its start and continues with what is appended to it, by this process or another. It reads line by
 /// line: a log of any length takes the memory of its longest line.
@@ -104,7 +102,7 @@ impl LogReader {
                 return Ok(());
             }
             let Some(last) = text[kept..].iter().rposition(|&byte| byte == b'\n') else {
-                if text.len() > LONGEST_LINE {
+                if text.len() > limits::LOG_LINE {
                     passing_over = true;
                     self.offset += text.len() as u64;
                     text.clear();
@@ -147,7 +145,7 @@ struct NormsLine {
     cost_ms: f32,
 }
 
-/// The event of a line; `None` for an unknown kind.
+/// The event of a line; `None` for an unknown kind, and for the beginning of a run whose model cannot be.
 fn parse(line: &[u8]) -> Option<Record> {
     if has_mark(line, STEP_MARK)
         && let Ok(StepLine { at_ms, step, epoch, loss, lr, data_ms, compute_ms }) = serde_json::from_slice(line)
@@ -160,7 +158,11 @@ fn parse(line: &[u8]) -> Option<Record> {
     {
         return Some(Record { at_ms, event: Event::Norms { step, blocks, cost_ms } });
     }
-    serde_json::from_slice(line).ok()
+    let record: Record = serde_json::from_slice(line).ok()?;
+    match &record.event {
+        Event::Started { config, .. } if config.shape.check_backbone().is_err() => None,
+        _ => Some(record),
+    }
 }
 
 /// The state of a session without its steps and norms ([`RunState::outline`]): what a list shows. Most lines are
@@ -210,7 +212,10 @@ mod tests {
     use super::*;
     use std::{fs::OpenOptions, io::Write};
 
-    use crate::session::{LogWriter, StepRecord, testing};
+    use crate::{
+        model::ModelConfig,
+        session::{LogWriter, StepRecord, testing},
+    };
 
     fn step(step: u64) -> Record {
         Record { at_ms: 1_700_000_000_000 + step, event: Event::Step(StepRecord { step, ..StepRecord::default() }) }
@@ -245,6 +250,24 @@ mod tests {
         let said = |record: &Record| matches!(&record.event, Event::Warning { message } if message.contains("not a number: step"));
         assert!(said(&read[0]) && said(&read[1]), "{read:?}");
         assert_eq!(read[2], step(8));
+    }
+
+    /// A billion blocks froze the workbench: it lists a model's parameters.
+    #[test]
+    fn a_model_that_cannot_be_is_damage() {
+        let changes: [fn(&mut ModelConfig); 2] =
+            [|shape| shape.depth = 1_000_000_000, |shape| shape.classes = 1_000_000_000_000];
+        for change in changes {
+            let folder = tempfile::tempdir().unwrap();
+            let mut writer = LogWriter::open(folder.path()).unwrap();
+            let mut started = testing::records().remove(0);
+            if let Event::Started { config, .. } = &mut started.event {
+                change(&mut config.shape);
+            }
+            [started, step(1)].iter().for_each(|record| writer.append(record).unwrap());
+            let mut reader = LogReader::new(folder.path());
+            assert_eq!((reader.poll().unwrap(), reader.damaged()), (vec![step(1)], 1));
+        }
     }
 
     #[test]
@@ -326,7 +349,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut text = serde_json::to_vec(&step(1)).unwrap();
         text.push(b'\n');
-        text.resize(text.len() + LONGEST_LINE + 3 * BLOCK, b'x');
+        text.resize(text.len() + limits::LOG_LINE + 3 * BLOCK, b'x');
         text.push(b'\n');
         serde_json::to_writer(&mut text, &step(2)).unwrap();
         text.push(b'\n');

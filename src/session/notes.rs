@@ -10,12 +10,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::SessionError;
-use crate::atomic;
+use crate::{atomic, limits};
 
 /// The file's name in a session's folder.
 pub const NOTES_FILE: &str = "notes.json";
-/// The longest file that is read, bytes.
-const LONGEST: u64 = 1 << 16;
 /// The longest text and the longest tag, characters.
 const TEXT: usize = 2000;
 const TAG: usize = 40;
@@ -73,7 +71,7 @@ impl Notes {
             other => other.map_err(SessionError::io(&path, "read"))?,
         };
         let mut text = Vec::new();
-        file.take(LONGEST).read_to_end(&mut text).map_err(SessionError::io(&path, "read"))?;
+        file.take(limits::NOTES).read_to_end(&mut text).map_err(SessionError::io(&path, "read"))?;
         serde_json::from_slice(&text).map_err(|error| SessionError::Damaged {
             path,
             problem: format!("its notes cannot be read ({error})"),

@@ -1,5 +1,6 @@
 //! Deletes a session: only files that this program writes, by name, the log last.
 
+use crate::limits;
 use std::{
     fs,
     io::{BufRead, BufReader, Read},
@@ -7,9 +8,6 @@ use std::{
 };
 
 use super::{BEST_FILE, CLIPS_FILE, Event, LOG_FILE, NOTES_FILE, Record, SessionError};
-
-/// The longest first line of a log that is read: ten times a configuration with all of AudioSet's labels.
-const LONGEST_LINE: u64 = 1 << 20;
 
 /// Whether this program writes a file of this name in this folder of a session (`""` is the session's own folder).
 fn is_ours(folder: &str, name: &str) -> bool {
@@ -43,7 +41,9 @@ pub(super) fn check(folder: &Path) -> Result<(), SessionError> {
     let path = folder.join(LOG_FILE);
     let file = fs::File::open(&path).map_err(SessionError::io(&path, "read"))?;
     let mut line = Vec::new();
-    BufReader::new(file.take(LONGEST_LINE)).read_until(b'\n', &mut line).map_err(SessionError::io(&path, "read"))?;
+    BufReader::new(file.take(limits::FIRST_LOG_LINE))
+        .read_until(b'\n', &mut line)
+        .map_err(SessionError::io(&path, "read"))?;
     match serde_json::from_slice(&line) {
         Ok(Record { event: Event::Started { .. }, .. }) => Ok(()),
         _ => Err(SessionError::Damaged {

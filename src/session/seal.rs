@@ -4,6 +4,7 @@
 //! digits, which count as zeros in the sum: CRC-32, as in zip and PNG, which finds every single error of up to 32
 //! neighbouring bits and misses others one time in four thousand million.
 
+use crate::limits;
 use std::{
     fs::File,
     io::{self, BufReader, Read, Seek, SeekFrom, Write},
@@ -16,8 +17,6 @@ pub(super) const KEY: &str = "aat_tui_checksum";
 pub(super) const OPEN: &str = "crc32:00000000";
 /// The digits alone.
 const DIGITS: &str = "00000000";
-/// The longest header that is searched.
-const LONGEST_HEADER: u64 = 64 << 20;
 
 /// Puts the checksum into a file that was written with [`OPEN`] in its place.
 ///
@@ -27,7 +26,7 @@ pub(super) fn seal(file: &mut File) -> io::Result<()> {
     let mut header = vec![0; 8];
     file.seek(SeekFrom::Start(0))?;
     file.read_exact(&mut header)?;
-    let length = header.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes)).min(LONGEST_HEADER);
+    let length = header.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes)).min(limits::SEALED_HEADER);
     file.take(length).read_to_end(&mut header)?;
     let digits = place(&header).ok_or_else(|| io::Error::other("the file has no place for its checksum"))?;
     file.seek(SeekFrom::Start(0))?;

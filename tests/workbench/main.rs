@@ -4,6 +4,7 @@
 
 mod data;
 mod live;
+mod monkey;
 mod pty;
 mod runs;
 mod sounds;

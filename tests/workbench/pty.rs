@@ -120,6 +120,18 @@ impl Workbench {
         self.keys.flush().unwrap();
     }
 
+    /// Presses keys; a program that has ended gets none.
+    pub fn press_if_alive(&mut self, keys: &str) {
+        let _ = self.keys.write_all(keys.as_bytes()).and_then(|()| self.keys.flush());
+    }
+
+    /// The exit code, once it has ended.
+    pub fn exit_code(&mut self) -> Option<u32> {
+        let status = self.child.try_wait().unwrap()?;
+        thread::sleep(Duration::from_millis(300)); // the reading thread drains what is left
+        Some(status.exit_code())
+    }
+
     pub fn resize(&mut self, columns: u16, rows: u16) {
         self.screen.lock().unwrap().screen_mut().set_size(rows, columns);
         self.master.resize(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 }).unwrap();

@@ -1,5 +1,6 @@
 //! The chunks of RIFF, RIFX, RF64, BW64 and Wave64: finds the format, and where the samples really end.
 
+use crate::limits;
 use std::{
     fs::File,
     io::{Read, Seek, SeekFrom},
@@ -71,8 +72,6 @@ pub(super) const WAVE64: &[u8; 16] = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\
 
 /// The most bytes of a format chunk that are read.
 const FORMAT_BYTES: u64 = 64;
-/// Chunks before the samples; a file with more is not a WAV file.
-const MOST_CHUNKS: usize = 10_000;
 
 /// One chunk's header.
 struct Header {
@@ -129,7 +128,7 @@ impl Reader<'_> {
 
     /// Whether chunks with plausible names fill the file from `at` to its end.
     fn is_tiled_from(&mut self, mut at: u64) -> Result<bool, Fault> {
-        for _ in 0..MOST_CHUNKS {
+        for _ in 0..limits::WAV_CHUNKS {
             if at >= self.length {
                 return Ok(at <= self.length + 1);
             }
@@ -172,7 +171,7 @@ pub(super) fn read(file: &mut File, length: u64) -> Result<(Layout, Dialect), Fa
     let dialect = reader.dialect;
     let (mut format, mut large) = (None, None);
     let mut at = if dialect == Dialect::Wave64 { 40 } else { 12 };
-    for _ in 0..MOST_CHUNKS {
+    for _ in 0..limits::WAV_CHUNKS {
         let Some(header) = reader.header(at)? else { break };
         let body = at + dialect.header();
         match &header.id {
@@ -213,7 +212,7 @@ pub(super) fn all(file: &mut File) -> Option<Vec<([u8; 4], Range<u64>)>> {
         _ => return None,
     }
     let (mut at, mut large, mut chunks) = (if reader.dialect == Dialect::Wave64 { 40 } else { 12 }, None, Vec::new());
-    while chunks.len() < MOST_CHUNKS
+    while chunks.len() < limits::WAV_CHUNKS
         && let Ok(Some(header)) = reader.header(at)
     {
         let body = at + reader.dialect.header();

@@ -1,6 +1,7 @@
 //! Reads what Matroska and WebM declare about encoder padding, which symphonia's reader ignores: the delay of each
 //! track and the padding of its last block.
 
+use crate::limits;
 use std::{
     fs::File,
     io::{BufReader, Read, Seek, SeekFrom},
@@ -17,9 +18,6 @@ const CLUSTER: u32 = 0x1F43_B675;
 const BLOCK_GROUP: u32 = 0xA0;
 const BLOCK: u32 = 0xA1;
 const DISCARD_PADDING: u32 = 0x75A2;
-
-/// Tracks that are looked at.
-const MOST_TRACKS: usize = 1_000;
 
 /// Padding of one track, in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,7 +44,7 @@ pub(super) fn times(file: &mut File, length: u64) -> Result<Vec<Times>, Fault> {
             // Their children come next, whatever their size: streams leave it open.
             SEGMENT | TRACKS | CLUSTER | BLOCK_GROUP => continue,
             TRACK_ENTRY => {
-                if times.len() == MOST_TRACKS {
+                if times.len() == limits::MATROSKA_TRACKS {
                     break;
                 }
                 times.push(Times::default());

@@ -10,7 +10,6 @@ mod fault;
 mod flac;
 mod kinds;
 mod levels;
-mod limits;
 mod matroska;
 mod mp4;
 mod mpeg;
@@ -22,6 +21,7 @@ mod tags;
 mod texts;
 mod wave;
 
+use crate::limits;
 use std::{
     fmt,
     fs::{self, File},
@@ -48,7 +48,6 @@ use super::{AudioError, downmix::downmix};
 pub const VERSION: u32 = 2;
 
 /// Hours of one clip that is held whole in memory.
-pub(super) const HOURS_IN_MEMORY: u64 = limits::HOURS_IN_MEMORY;
 
 const REPLACE: &str = "copy or download it again, or leave it out";
 
@@ -229,8 +228,8 @@ fn guarded<T>(run: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
 
 /// Refuses rates and channels out of bounds.
 fn check_form(rate: u32, channels: usize) -> Result<(), Fault> {
-    if !limits::RATES.contains(&rate) {
-        let (least, most) = (limits::RATES.start(), limits::RATES.end());
+    if !limits::SAMPLE_RATES.contains(&rate) {
+        let (least, most) = (limits::SAMPLE_RATES.start(), limits::SAMPLE_RATES.end());
         return Err(Fault::Refused {
             problem: format!("its header gives {rate} samples a second; {least} to {most} are read"),
             remedy: Remedy::Words("correct the rate in its header, or export it again"),

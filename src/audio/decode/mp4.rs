@@ -2,6 +2,7 @@
 //!
 //! AAC encoders put some thousand samples before the sound; symphonia's reader ignores edits.
 
+use crate::limits;
 use std::{
     fs::File,
     io::{Read, Seek, SeekFrom},
@@ -9,9 +10,6 @@ use std::{
 };
 
 use super::fault::Fault;
-
-/// Bytes of the index that are read.
-const MOST_INDEX: u64 = 256 << 20;
 
 /// One sound track.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,7 +59,7 @@ pub(super) fn sound_tracks(file: &mut File, length: u64) -> Result<Vec<SoundTrac
     while let Some((kind, body)) = atom(file, at, length)? {
         if &kind == b"moov" {
             let size = body.end - body.start;
-            if size > MOST_INDEX {
+            if size > limits::MP4_INDEX {
                 return Ok(Vec::new());
             }
             file.seek(SeekFrom::Start(body.start))?;

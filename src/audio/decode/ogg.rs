@@ -1,6 +1,7 @@
 //! The pages of an Ogg file (RFC 3533): checks each one's checksum, number and position before anything is decoded,
 //! since a decoder alone skips damaged pages, and up to a third of the sound with them.
 
+use crate::limits;
 use std::{
     fs::File,
     io::{BufReader, Read, Seek, SeekFrom},
@@ -17,8 +18,6 @@ pub(super) const CAPTURE_PATTERN: &[u8] = b"OggS";
 const HEADER_BYTES: usize = 27;
 const FIRST: u8 = 0x02;
 const LAST: u8 = 0x04;
-/// Streams that one link of a chain may hold: sound, pictures, subtitles.
-const MOST_STREAMS: usize = 64;
 /// The granule position of a page on which no packet ends.
 const NONE: u64 = u64::MAX;
 
@@ -133,7 +132,7 @@ pub(super) fn check(file: &mut File, length: u64) -> Result<Pages, Fault> {
                 pages.links.push(position..length);
                 streams.clear();
             }
-            if streams.len() >= MOST_STREAMS {
+            if streams.len() >= limits::OGG_STREAMS {
                 return Err(damage(&streams, number, position, "begins one stream more than are read"));
             }
             let codec = codec_of(&page[HEADER_BYTES + segments..]);

@@ -1,14 +1,12 @@
 //! Texts that recorders store in WAV files beside the sound.
 
+use crate::limits;
 use std::{
     fs::File,
     io::{Read, Seek, SeekFrom},
 };
 
 use super::chunks;
-
-/// Most bytes of a text that are read.
-const LONGEST: u64 = 1 << 20;
 
 /// The texts of a recorder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,7 +59,7 @@ fn comment(file: &mut File, start: u64, end: u64) -> Option<String> {
 fn text(file: &mut File, at: u64, size: u64) -> Option<String> {
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(at)).ok()?;
-    file.take(size.min(LONGEST)).read_to_end(&mut bytes).ok()?;
+    file.take(size.min(limits::RECORDER_TEXT)).read_to_end(&mut bytes).ok()?;
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     Some(String::from_utf8_lossy(&bytes[..end]).into_owned())
 }

@@ -4,6 +4,7 @@
 //! as libsndfile, sox and ffmpeg read them: the size of the whole is ignored, the size of the data is used where the
 //! bytes confirm it.
 
+use crate::limits;
 use std::fs::File;
 
 use symphonia::core::{
@@ -22,7 +23,7 @@ use super::{
     blocks::{Blocks, Head, Note, Raw, RawLayout},
     chunks::{self, Data, Dialect},
     fault::Fault,
-    limits, mpeg,
+    mpeg,
     section::Section,
 };
 

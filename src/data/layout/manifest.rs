@@ -17,7 +17,10 @@ use super::{
     table::{Field, Row, Table},
     walk::Listing,
 };
-use crate::data::{DataError, Dataset, FileCount, Item, Label, LeftOut, Problem, Reason, Source, Split};
+use crate::{
+    data::{DataError, Dataset, FileCount, Item, Label, LeftOut, Problem, Reason, Source, Split},
+    limits,
+};
 
 const MANIFEST: &str = "manifest";
 const FOLDER: &str = "audiofolder";
@@ -44,8 +47,6 @@ pub(super) const AUDIOFOLDER: Layout = Layout {
 
 /// Endings of tables.
 const TABLES: &[&str] = &["csv", "tsv", "jsonl", "ndjson"];
-/// Labels longer than this are sentences.
-const LONGEST_LABEL: usize = 500;
 /// Findings of one kind that are listed one by one.
 const LISTED: usize = 100;
 
@@ -253,7 +254,7 @@ fn clip_of(row: &Row, columns: &Columns, file: &Path) -> Result<(String, Clip), 
     if labels.is_empty() {
         return Err(missing("label"));
     }
-    if let Some(long) = labels.iter().find(|label| label.chars().count() > LONGEST_LABEL) {
+    if let Some(long) = labels.iter().find(|label| label.chars().count() > limits::LABEL) {
         let problem = format!("its label has {} characters", long.chars().count());
         return Err((problem, "name a class, or choose another column".to_owned()));
     }

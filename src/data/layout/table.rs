@@ -10,10 +10,11 @@ use std::{
 use csv::StringRecord;
 use serde::de::DeserializeOwned;
 
-use crate::data::{DataError, Problem};
+use crate::{
+    data::{DataError, Problem},
+    limits,
+};
 
-/// Bytes of the largest table that is read; a list of ten million clips is smaller.
-const LARGEST: u64 = 1 << 30;
 /// What may stand between fields; the first is meant where nothing speaks for another.
 const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
@@ -159,8 +160,8 @@ fn text_of(file: &Path) -> Result<String, DataError> {
         remedy: remedy.to_owned(),
     };
     let mut bytes = Vec::new();
-    fs::File::open(file).map_err(io_error)?.take(LARGEST + 1).read_to_end(&mut bytes).map_err(io_error)?;
-    if bytes.len() as u64 > LARGEST {
+    fs::File::open(file).map_err(io_error)?.take(limits::TABLE + 1).read_to_end(&mut bytes).map_err(io_error)?;
+    if bytes.len() as u64 > limits::TABLE {
         return Err(unusable("this table is larger than 1 GiB".into(), "divide the data set"));
     }
     decode(&bytes).map_err(|problem| unusable(problem, "save it as CSV in UTF-8"))

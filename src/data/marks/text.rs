@@ -2,10 +2,7 @@
 
 use std::{fs, path::Path};
 
-use crate::data::DataError;
-
-/// Most bytes of a file of marks; one of ten million lines is smaller.
-const LARGEST: u64 = 1 << 30;
+use crate::{data::DataError, limits};
 
 /// What the bytes 0x80 to 0x9F are in Windows-1252; 0 where they are nothing.
 const WINDOWS: [u16; 32] = [
@@ -21,7 +18,7 @@ pub(super) fn read(file: &Path) -> Result<String, DataError> {
         problem: problem.to_owned(),
         remedy: remedy.to_owned(),
     };
-    if fs::metadata(file).map_err(io_error)?.len() > LARGEST {
+    if fs::metadata(file).map_err(io_error)?.len() > limits::TABLE {
         return Err(refused("this table is larger than 1 GiB", "divide it"));
     }
     let bytes = fs::read(file).map_err(io_error)?;

@@ -9,7 +9,7 @@ use std::{
 use serde::Deserialize;
 
 use super::{foreign, mapping::some_of, peft, tensors::Tensors};
-use crate::model::ModelError;
+use crate::{limits, model::ModelError};
 
 /// What is opened of a folder, the better form first; an index lists the parts of weights in several files.
 pub(super) const WEIGHTS: [&str; 4] =
@@ -23,8 +23,6 @@ const ELSEWHERE: [(&str, &str); 4] = [
     ("model.onnx", "ONNX's"),
     ("rust_model.ot", "rust-bert's"),
 ];
-/// The longest index that is read.
-const LARGEST_INDEX: u64 = 64 << 20;
 
 /// What a path means.
 pub(super) enum Files {
@@ -109,16 +107,17 @@ struct Part {
 }
 
 impl Part {
-    /// More than any model has; a name may claim anything.
-    const MOST: usize = 1000;
-
     fn of(file: &Path) -> Option<Self> {
         let (stem, extension) = (file.file_stem()?.to_str()?, file.extension()?.to_str()?);
         let (rest, of) = stem.rsplit_once("-of-")?;
         let (stem, number) = rest.rsplit_once('-')?;
         let is_number = |text: &str| text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
         let of: usize = (is_number(of) && is_number(number)).then(|| of.parse().ok()).flatten()?;
-        (2..=Self::MOST).contains(&of).then(|| Self { stem: stem.to_owned(), of, extension: extension.to_owned() })
+        (2..=limits::CHECKPOINT_PARTS).contains(&of).then(|| Self {
+            stem: stem.to_owned(),
+            of,
+            extension: extension.to_owned(),
+        })
     }
 }
 
@@ -139,7 +138,7 @@ struct Listed {
 
 impl Index {
     fn read(path: &Path) -> Result<Self, ModelError> {
-        let text = foreign::read_text(path, LARGEST_INDEX)?;
+        let text = foreign::read_text(path, limits::CHECKPOINT_INDEX)?;
         let listed: Listed = serde_json::from_str(&text).map_err(|why| {
             ModelError::checkpoint(path, format!("this is no index of weights ({why})"), "download or copy it again")
         })?;

@@ -50,7 +50,7 @@ pub use session::Session;
 pub use tensors::Tensors;
 
 use super::{Method, ModelConfig, ModelError, Positions};
-use crate::audio::Normalisation;
+use crate::{audio::Normalisation, limits};
 use folder::Files;
 use mapping::Mapping;
 use settings::Settings;
@@ -368,8 +368,6 @@ fn multi_label(settings: Option<&Settings>) -> Result<Option<bool>, ModelError> 
 
 /// A JSON file beside the tensors, if there is one, with its path.
 fn beside<T: serde::de::DeserializeOwned>(tensors: &Tensors, name: &str) -> Result<Option<(PathBuf, T)>, ModelError> {
-    /// Settings are small; AudioSet's labels are the largest.
-    const LARGEST: u64 = 16 << 20;
     let read = |path: PathBuf, text: &str| match serde_json::from_str(text) {
         Ok(value) => Ok(Some((path, value))),
         Err(why) => Err(ModelError::checkpoint(&path, why.to_string(), "download or copy it again")),
@@ -379,7 +377,7 @@ fn beside<T: serde::de::DeserializeOwned>(tensors: &Tensors, name: &str) -> Resu
     }
     let found = tensors.folders().iter().map(|folder| folder.join(name)).find(|path| path.is_file());
     found.map_or(Ok(None), |path| {
-        let text = foreign::read_text(&path, LARGEST)?;
+        let text = foreign::read_text(&path, limits::SETTINGS)?;
         read(path, &text)
     })
 }

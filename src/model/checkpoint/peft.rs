@@ -14,14 +14,12 @@ use super::{
     settings::Settings,
     tensors::{LowRank, Tensors},
 };
-use crate::model::ModelError;
+use crate::{limits, model::ModelError};
 
 /// The settings of an adapter.
 pub(super) const SETTINGS: &str = "adapter_config.json";
 /// Its weights, the better form first.
 pub(super) const WEIGHTS: [&str; 2] = ["adapter_model.safetensors", "adapter_model.bin"];
-/// Settings are small.
-const LARGEST: u64 = 1 << 20;
 
 /// Whether this is a folder that PEFT saved.
 pub(super) fn is_folder(path: &Path) -> bool {
@@ -101,7 +99,7 @@ impl Lora {
 
 fn read(folder: &Path) -> Result<Settings, ModelError> {
     let path = folder.join(SETTINGS);
-    let text = read_text(&path, LARGEST)?;
+    let text = read_text(&path, limits::SETTINGS)?;
     Settings::of(path, SETTINGS, &text, LORA)
 }
 

@@ -5,15 +5,13 @@
 //! index, so that no nesting, however deep or circular, costs stack. The file is long because it is one machine: its
 //! operations share the stack, the memo and the arena.
 
+use crate::limits;
 use std::{
     collections::{HashMap, HashSet},
     rc::Rc,
 };
 
 use super::place::Dtype;
-
-/// The largest pickle that is read: a state dict's is a few hundred kilobytes.
-pub(super) const LARGEST: u64 = 64 << 20;
 
 /// A tensor as the pickle describes it: a view of a storage.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,10 +88,6 @@ pub(super) struct State {
 const DEEPEST: usize = 8;
 /// Whole numbers that are kept.
 const NUMBERS: usize = 256;
-/// Tensors that are kept: more than any model has, and few enough for memory.
-const MOST: usize = 100_000;
-/// The longest name, in bytes.
-const LONGEST_NAME: usize = 1024;
 
 /// A value that is still to be looked at, and where it is.
 struct Inside {
@@ -117,7 +111,7 @@ impl Inside {
             _ => 20,
         };
         let dot = if self.within.is_empty() { "" } else { "." };
-        (self.within.len() + text < LONGEST_NAME).then(|| format!("{}{dot}{key}", self.within))
+        (self.within.len() + text < limits::TENSOR_NAME).then(|| format!("{}{dot}{key}", self.within))
     }
 }
 
@@ -134,8 +128,8 @@ pub(super) fn state(pickle: &[u8]) -> Result<State, String> {
     while let Some(inside) = open.pop() {
         let Some(path) = inside.path() else { continue };
         match &inside.value {
-            Value::Tensor(_) if state.tensors.len() >= MOST => {
-                return Err(format!("it holds more than {MOST} tensors"));
+            Value::Tensor(_) if state.tensors.len() >= limits::PICKLE_TENSORS => {
+                return Err(format!("it holds more than {} tensors", limits::PICKLE_TENSORS));
             }
             Value::Tensor(view) => state.tensors.push((path, View::clone(view))),
             Value::Int(number) if state.numbers.len() < NUMBERS => state.numbers.push((path, *number)),

@@ -20,12 +20,9 @@ use super::{
     tensors::{Bytes, CUT_SHORT, Tensors},
 };
 use crate::{
-    atomic,
+    atomic, limits,
     model::{ModelError, ParamSpec},
 };
-
-/// The longest header that the format allows, in bytes (safetensors' own limit).
-const LONGEST_HEADER: u64 = 100_000_000;
 
 #[derive(Deserialize)]
 struct Entry {
@@ -73,7 +70,7 @@ pub(super) fn recognise(first: &[u8]) -> bool {
 /// Whether the length that these first bytes claim is one that the format allows, so that they are nothing else.
 pub(super) fn is_plausible(first: &[u8]) -> bool {
     let length = first.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
-    recognise(first) && length.is_some_and(|length| length <= LONGEST_HEADER)
+    recognise(first) && length.is_some_and(|length| length <= limits::SAFETENSORS_HEADER)
 }
 
 /// The table of a safetensors file.
@@ -90,7 +87,7 @@ pub(super) fn open(path: &Path, bytes: impl Into<Bytes>) -> Result<Tensors, Mode
     bytes.read_exact_at(&mut prefix, 0).map_err(io)?;
     let header_length = u64::from_le_bytes(prefix);
     let data = header_length.saturating_add(8);
-    if header_length > LONGEST_HEADER || data > length {
+    if header_length > limits::SAFETENSORS_HEADER || data > length {
         return Err(broken(format!("its header claims {header_length} bytes, the file has {length}")));
     }
     // No larger than the file, which was just looked at.

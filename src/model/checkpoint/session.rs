@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::{Card, card::Adapter, open_tensors};
 use crate::{
     audio::Normalisation,
+    limits,
     model::{Method, ModelConfig, ModelError},
 };
 
@@ -28,9 +29,8 @@ const POSITION: &str = "aat_tui";
 const LESSON: &str = "lesson";
 /// The loss of classes that occur together.
 const BINARY: &str = "binary";
-/// Lines among which the beginning is looked for, and their bytes: it holds a configuration with every label.
+/// Lines among which the beginning is looked for.
 const FIRST: usize = 50;
-const LONGEST: u64 = 64 << 20;
 /// What stands in the line of a run's beginning.
 const STARTED: &str = "\"started\"";
 
@@ -83,7 +83,7 @@ impl Session {
         }
         let io = |source| ModelError::Io { path: log.clone(), source };
         let file = File::open(&log).map_err(io)?;
-        let lines = BufReader::new(file.take(LONGEST)).lines().take(FIRST).map_while(Result::ok);
+        let lines = BufReader::new(file.take(limits::LOG_BEGINNING)).lines().take(FIRST).map_while(Result::ok);
         let started = lines.filter(|line| line.contains(STARTED)).find_map(|line| serde_json::from_str(&line).ok());
         let Started { config } = started.ok_or_else(|| {
             ModelError::checkpoint(&log, "it does not say what was trained", "restore the session, or train anew")

@@ -14,7 +14,7 @@ use super::{
     place::Place,
     tensors::{CUT_SHORT, Tensors},
 };
-use crate::model::ModelError;
+use crate::{limits, model::ModelError};
 
 /// Whether these first bytes of a file are a zip archive's.
 pub(super) fn recognise(first: &[u8]) -> bool {
@@ -53,10 +53,10 @@ pub(super) fn open(path: &Path, file: File) -> Result<Tensors, ModelError> {
     let mut bytes = Vec::new();
     {
         let entry = archive.by_name(pickled).map_err(|why| broken(format!("its state dict ({why})")))?;
-        if entry.size() > pickle::LARGEST {
+        if entry.size() > limits::PICKLE {
             return Err(broken(format!("its state dict claims {} bytes", entry.size())));
         }
-        entry.take(pickle::LARGEST).read_to_end(&mut bytes).map_err(io)?;
+        entry.take(limits::PICKLE).read_to_end(&mut bytes).map_err(io)?;
     }
     let remedy = "give the weights alone; in Python: torch.save(torch.load(\"old.pth\", map_location=\"cpu\", \
                   weights_only=False)[\"model\"], \"weights.pth\"), or what the file has for \"model\"";

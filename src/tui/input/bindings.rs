@@ -153,7 +153,7 @@ pub static GROUPS: &[Group] = bindings! {
         [letter(' ')] Action::MarkSession, "mark it for what concerns several, or not", "mark";
         [letter('*')] Action::MarkAll, "mark every session on show, or none";
         [letter('o')] Action::Together(TogetherView::Curves), "the curves of the marked sessions in one chart", "curves";
-        [letter('c')] Action::Together(TogetherView::Results), "their results over folds, with paired differences", "compare";
+        [letter('c')] Action::Together(TogetherView::Results), "their results over folds; paired differences to this one", "compare";
         [letter('n')] Action::BeginNote, "note a text about it, or about the marked ones", "note";
         [letter('#')] Action::Begin("tag "), "tag it, or the marked ones; -word removes a tag", "tag";
         [letter('d'), key(KeyCode::Delete)] Action::DeleteSession, "delete it, or the marked ones, after a question", "delete";

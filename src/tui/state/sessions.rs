@@ -145,8 +145,11 @@ pub struct Sessions {
     differing: Vec<String>,
 }
 
-/// Facts that the list has a column of its own for.
-const OWN_COLUMNS: [&str; 3] = ["method", "data", "recipe.epochs"];
+/// Facts that the list has a column of its own for, or that follow from others: a shape from its backbone, the recipe's
+/// learning rates from the one that is used.
+fn is_shown_elsewhere(fact: &str) -> bool {
+    ["method", "data", "recipe.epochs"].contains(&fact) || fact.starts_with("shape.") || fact.starts_with("recipe.lr")
+}
 
 impl Sessions {
     /// Whether to read the list now. If it is being read already, it is read once more afterwards, however often that
@@ -320,7 +323,7 @@ impl Sessions {
             _ => self.chosen().into_iter().map(|session| &session.facts).collect(),
         };
         let mut names = Facts::differing(&facts);
-        names.retain(|name| !OWN_COLUMNS.contains(&name.as_str()));
+        names.retain(|name| !is_shown_elsewhere(name));
         names
     }
 }

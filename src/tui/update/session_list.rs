@@ -1,6 +1,6 @@
 //! Updates of the list of sessions: its order and filter, what is marked, notes, and several sessions at once.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use super::{Effect, list, notify};
 use crate::{
@@ -109,11 +109,14 @@ pub(super) fn annotated(app: &mut App, done: Result<String, String>) -> Vec<Effe
 
 fn together(app: &mut App, view: TogetherView) -> Vec<Effect> {
     if let Some(together) = app.sessions.together.take_if(|together| together.view == view) {
+        // The same key again closes it, unless others are marked by now, or the differences are to be to another.
+        let first = app.sessions.selected().map(|session| &session.path);
         let same = together.read.is_some_and(|read| {
-            let marked = app.sessions.chosen();
-            read.runs.iter().map(|run| &run.path).eq(marked.iter().map(|session| &session.path))
+            let shown: BTreeSet<_> = read.runs.iter().map(|run| &run.path).collect();
+            let marked = app.sessions.chosen().into_iter().map(|session| &session.path);
+            let based = view == TogetherView::Curves || read.runs.first().map(|run| &run.path) == first;
+            based && marked.take(MOST).filter(|path| shown.contains(path)).count() == shown.len()
         });
-        // The same key again closes it, unless other sessions are marked by now.
         if same || app.sessions.marks() == 0 {
             return Vec::new();
         }
@@ -126,6 +129,11 @@ fn together(app: &mut App, view: TogetherView) -> Vec<Effect> {
     if chosen.is_empty() {
         notify(app, "no sessions are listed".into(), false);
         return Vec::new();
+    }
+    // Differences are to the session under the cursor, if it is among them.
+    let first = app.sessions.selected().and_then(|session| chosen.iter().position(|path| *path == session.path));
+    if let Some(first) = first.filter(|_| view == TogetherView::Results) {
+        chosen[..=first].rotate_right(1);
     }
     let beyond = chosen.len().saturating_sub(MOST);
     chosen.truncate(MOST);
@@ -237,6 +245,7 @@ mod tests {
         let effects = press(&mut app, "c");
         let [Effect::Together(_, all)] = effects.as_slice() else { panic!("{effects:?}") };
         assert_eq!(all.len(), 6, "without marks, all on show");
+        assert_eq!(all[0], path(2), "differences are to the one under the cursor");
         press(&mut app, "c");
         assert!(app.sessions.together.is_none(), "the same key closes it");
     }

@@ -152,12 +152,14 @@ impl<'a> Columns<'a> {
     fn fit(width: u16, differing: &'a [String]) -> Self {
         // side 2, method 8, metric 18, epochs 8, status 13, when 7 and their gaps.
         let rest = usize::from(width).saturating_sub(2 + 9 + 19 + 9 + 14 + 8);
-        let bar = if rest > 60 { 12 } else { 0 };
-        let rest = rest - if bar > 0 { bar + 2 } else { 0 };
-        let data = if rest > 38 { (rest / 3).min(26) } else { 0 };
-        let facts = &differing[..differing.len().min(3).min(rest.saturating_sub(data + 31) / (Self::FACT + 1))];
-        let rest = rest - facts.len() * (Self::FACT + 1);
-        Self { name: rest.saturating_sub(data + 1).min(44), data, bar, facts }
+        let data = if rest > 38 { (rest / 3).min(20) } else { 0 };
+        // A name has 26 columns before a fact gets its own, and 40 before there is a bar.
+        let free = rest.saturating_sub(data + 1);
+        let facts = &differing[..differing.len().min(3).min(free.saturating_sub(26) / (Self::FACT + 1))];
+        let free = free - facts.len() * (Self::FACT + 1);
+        let bar = if free > 40 + 14 { 12 } else { 0 };
+        let name = if bar > 0 { free - bar - 2 } else { free };
+        Self { name: name.min(44), data, bar, facts }
     }
 
     fn header(&self, inner: Rect, app: &App, buffer: &mut Buffer) {
