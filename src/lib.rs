@@ -35,6 +35,7 @@ pub mod limits;
 pub mod live;
 pub mod model;
 pub mod ops;
+mod panics;
 pub mod plot;
 pub mod printable;
 mod random;

@@ -4,16 +4,17 @@
 //! and native libraries may write to standard error meanwhile (see [`stderr`](crate::stderr)): do it on a worker
 //! thread.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use cpal::{
-    BufferSize, ErrorKind, FromSample, I24, InputCallbackInfo, SampleFormat, SizedSample, StreamConfig,
-    SupportedStreamConfig, U24,
+    BufferSize, ErrorKind, FromSample, InputCallbackInfo, SizedSample, StreamConfig, SupportedStreamConfig,
     traits::{DeviceTrait, HostTrait, StreamTrait},
 };
 
 use super::{
-    device::{DRIVER_TIMEOUT, id_of, is_usable, name_of, server, system, wished_buffer},
+    device::{
+        DRIVER_TIMEOUT, OpenStream, Refusal, id_of, is_usable, name_of, server, system, with_buffer, with_samples_of,
+    },
     ring::{Health, RingReader, RingWriter, pair},
 };
 
@@ -61,6 +62,9 @@ pub enum CaptureError {
         /// What is wrong with it.
         detail: String,
     },
+    /// The sound server does not respond.
+    #[error("the microphone has not opened for {0} s; restart the sound server, it is tried again")]
+    Hung(u64),
     /// Anything else that the system reports.
     #[error("{name}: {detail}")]
     System {
@@ -79,12 +83,12 @@ const REMEDY_DENIED: &str = "on Linux, join the group that owns /dev/snd (usuall
 impl CaptureError {
     fn new(name: &str, error: &cpal::Error) -> Self {
         let (name, detail) = (name.to_owned(), error.to_string());
-        match error.kind() {
-            ErrorKind::DeviceNotAvailable | ErrorKind::HostUnavailable => Self::Missing(detail),
-            ErrorKind::PermissionDenied => Self::Denied { name, detail },
-            ErrorKind::DeviceBusy => Self::Busy { name, detail },
-            ErrorKind::UnsupportedConfig | ErrorKind::UnsupportedOperation => Self::Unsupported { name, detail },
-            _ => Self::System { name, detail },
+        match Refusal::of(error) {
+            Refusal::Missing => Self::Missing(detail),
+            Refusal::Denied => Self::Denied { name, detail },
+            Refusal::Busy => Self::Busy { name, detail },
+            Refusal::Unsupported => Self::Unsupported { name, detail },
+            Refusal::Other => Self::System { name, detail },
         }
     }
 }
@@ -155,7 +159,7 @@ fn listed(host: &cpal::Host) -> Result<Vec<Listed>, CaptureError> {
     Ok(listed)
 }
 
-/// An open microphone. Dropping it closes the device, on a thread of its own because drivers may hang.
+/// An open microphone. Dropping it closes the device without waiting for it.
 pub struct Microphone {
     /// Name to show.
     pub name: String,
@@ -163,7 +167,7 @@ pub struct Microphone {
     pub delivery: Delivery,
     id: String,
     follows_default: bool,
-    stream: Option<cpal::Stream>,
+    _stream: OpenStream,
 }
 
 impl Microphone {
@@ -194,30 +198,16 @@ impl Microphone {
             stream.play()?;
             Ok((stream, reader))
         };
-        let (stream, reader) = match wished_buffer(&config, CALLBACKS_PER_S) {
-            // A device may refuse a size inside the range that it reported.
-            Some(frames) => start(BufferSize::Fixed(frames)).or_else(|_| start(BufferSize::Default)),
-            None => start(BufferSize::Default),
-        }
-        .map_err(failed)?;
+        let (stream, reader) = with_buffer(&config, CALLBACKS_PER_S, start).map_err(failed)?;
 
         let delivery = Delivery::from(&config);
         let id = id_of(&device);
-        Ok((Self { name, delivery, id, follows_default: wanted.is_none(), stream: Some(stream) }, reader))
+        Ok((Self { name, delivery, id, follows_default: wanted.is_none(), _stream: OpenStream::new(stream) }, reader))
     }
 
     /// Whether the default was opened and the system has since made another microphone the default.
     pub fn is_superseded(&self) -> bool {
         self.follows_default && system().default_input_device().is_some_and(|device| id_of(&device) != self.id)
-    }
-}
-
-impl Drop for Microphone {
-    fn drop(&mut self) {
-        if let Some(stream) = self.stream.take() {
-            // Without a thread it must be closed here: dropping the closure drops its contents.
-            let _ = thread::Builder::new().name("close-microphone".into()).spawn(move || drop(stream));
-        }
     }
 }
 
@@ -268,21 +258,7 @@ fn build(
     writer: RingWriter,
 ) -> Result<cpal::Stream, cpal::Error> {
     let stream = StreamConfig { buffer_size, ..config.config() };
-    match config.sample_format() {
-        SampleFormat::I8 => build_as::<i8>(device, stream, writer),
-        SampleFormat::I16 => build_as::<i16>(device, stream, writer),
-        SampleFormat::I24 => build_as::<I24>(device, stream, writer),
-        SampleFormat::I32 => build_as::<i32>(device, stream, writer),
-        SampleFormat::I64 => build_as::<i64>(device, stream, writer),
-        SampleFormat::U8 => build_as::<u8>(device, stream, writer),
-        SampleFormat::U16 => build_as::<u16>(device, stream, writer),
-        SampleFormat::U24 => build_as::<U24>(device, stream, writer),
-        SampleFormat::U32 => build_as::<u32>(device, stream, writer),
-        SampleFormat::U64 => build_as::<u64>(device, stream, writer),
-        SampleFormat::F32 => build_as::<f32>(device, stream, writer),
-        SampleFormat::F64 => build_as::<f64>(device, stream, writer),
-        other => Err(cpal::Error::with_message(ErrorKind::UnsupportedConfig, format!("sample format {other}"))),
-    }
+    with_samples_of!(config.sample_format(), build_as(device, stream, writer))
 }
 
 fn build_as<T: SizedSample>(

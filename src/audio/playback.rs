@@ -17,13 +17,15 @@ pub use super::speaker::PlaybackError;
 use super::{
     resample_to,
     speaker::Speaker,
-    voice::{Controls, Loaded},
+    voice::{Controls, Loaded, Reports},
 };
 
 /// How often an open device is checked.
 const WATCH: Duration = Duration::from_millis(100);
 /// How long a device may take no sound before that is an error.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a device may take to open before that is an error: a sound server that hangs never responds.
+const OPENING: Duration = Duration::from_secs(10);
 /// How long a silent device stays open: the next sound begins at once.
 const LINGER: Duration = Duration::from_secs(15);
 
@@ -61,7 +63,7 @@ pub struct Status {
     pub state: State,
     /// The sample of it that leaves the speaker now, counted at the sound's own rate: a playhead.
     pub position: u64,
-    /// Times the driver ran out of samples while the speaker was open: each is an audible gap.
+    /// Times the driver ran out of samples while it played: each is an audible gap.
     pub gaps: u64,
 }
 
@@ -72,11 +74,24 @@ struct Newest {
     /// Samples, samples a second.
     length: u64,
     rate: u32,
-    /// The speaker's rate, once the sound was given to it.
-    device_rate: Option<u32>,
+    /// When it was requested.
+    asked: Option<Instant>,
+    /// The speaker, once the sound was given to it.
+    given: Option<Given>,
     /// The sample that it begins or goes on at, until the speaker reports another.
     from: u64,
     failed: Option<PlaybackError>,
+}
+
+/// The speaker that a sound was given to.
+#[derive(Debug)]
+struct Given {
+    /// Samples a second.
+    rate: u32,
+    /// What its real-time thread reports.
+    reports: Arc<Reports>,
+    /// Gaps before this sound.
+    gaps: u64,
 }
 
 /// Plays one sound at a time. Its methods return at once and may be called from any thread; dropping it closes the
@@ -104,7 +119,7 @@ impl Player {
     pub fn new() -> std::io::Result<Self> {
         let (controls, newest) = (Arc::new(Controls::default()), Arc::<Mutex<Newest>>::default());
         let (orders, inbox) = mpsc::channel();
-        let mut worker = Worker { controls: controls.clone(), newest: newest.clone(), speaker: None };
+        let mut worker = Worker { controls: controls.clone(), newest: newest.clone(), speaker: None, resampled: None };
         thread::Builder::new().name("playback".into()).spawn(move || worker.run(&inbox))?;
         Ok(Self { controls, newest, orders })
     }
@@ -117,6 +132,7 @@ impl Player {
             number,
             length: sound.samples.len() as u64,
             rate: sound.rate,
+            asked: Some(Instant::now()),
             from: from.min(sound.samples.len() as u64),
             ..Newest::default()
         };
@@ -136,8 +152,8 @@ impl Player {
     pub fn seek(&self, sample: u64) {
         let mut newest = lock(&self.newest);
         newest.from = sample.min(newest.length);
-        if let Some(rate) = newest.device_rate {
-            self.controls.jump(scaled(newest.from, newest.rate, rate) as usize);
+        if let Some(given) = &newest.given {
+            self.controls.jump(newest.number, scaled(newest.from, newest.rate, given.rate) as usize);
         }
     }
 
@@ -153,22 +169,49 @@ impl Player {
 
     /// The newest sound's state and position.
     pub fn status(&self) -> Status {
-        let newest = lock(&self.newest);
-        let playhead = self.controls.playhead().filter(|(number, _)| *number == newest.number);
-        let position = match (playhead, newest.device_rate) {
-            (Some((_, frame)), Some(rate)) => scaled(frame as u64, rate, newest.rate).min(newest.length),
+        let mut newest = lock(&self.newest);
+        let number = newest.number;
+        let is_late = newest.asked.is_some_and(|asked| asked.elapsed() > OPENING);
+        if is_late && newest.given.is_none() && !self.controls.is_stopped(number) {
+            newest.failed.get_or_insert(PlaybackError::Hung(OPENING.as_secs()));
+        }
+        let given = newest.given.as_ref();
+        // Until a jump is done, the speaker plays what was before.
+        let is_jumping = self.controls.is_jumping(number);
+        let playhead = given.filter(|_| !is_jumping).and_then(|given| Some((given.reports.playhead()?, given.rate)));
+        let position = match playhead {
+            Some(((of, frame), rate)) if of == number => scaled(frame as u64, rate, newest.rate).min(newest.length),
             _ => newest.from,
         };
         let state = match &newest.failed {
             Some(error) => State::Failed(error.clone()),
-            None if self.controls.is_stopped(newest.number) => State::Silent,
-            None if self.controls.ended() >= newest.number => State::Ended,
-            None if newest.device_rate.is_none() => State::Opening,
-            None => State::Playing,
+            None if self.controls.is_stopped(number) => State::Silent,
+            None => match given {
+                None => State::Opening,
+                Some(given) if given.reports.ended() >= number => State::Ended,
+                Some(_) => State::Playing,
+            },
         };
         let position = if state == State::Ended { newest.length } else { position };
-        Status { number: newest.number, state, position, gaps: self.controls.gaps() }
+        let gaps = given.map_or(0, |given| given.reports.gaps() - given.gaps);
+        Status { number, state, position, gaps }
     }
+}
+
+/// The samples of a sound at this rate; those that were made last are kept.
+fn at_rate(kept: &mut Option<Resampled>, sound: Sound, rate: u32) -> Result<Arc<[f32]>, String> {
+    if sound.rate == rate {
+        return Ok(sound.samples);
+    }
+    let is_same = |kept: &&Resampled| {
+        (kept.of.rate, kept.rate) == (sound.rate, rate) && Arc::ptr_eq(&kept.of.samples, &sound.samples)
+    };
+    if let Some(kept) = kept.as_ref().filter(is_same) {
+        return Ok(kept.samples.clone());
+    }
+    let samples: Arc<[f32]> = resample_to(&sound.samples, sound.rate, rate)?.into();
+    *kept = Some(Resampled { of: sound, rate, samples: samples.clone() });
+    Ok(samples)
 }
 
 /// A number of samples at one rate as samples at another.
@@ -185,6 +228,15 @@ struct Worker {
     controls: Arc<Controls>,
     newest: Arc<Mutex<Newest>>,
     speaker: Option<Speaker>,
+    /// The last sound that was resampled, while the speaker is open: it is often played again.
+    resampled: Option<Resampled>,
+}
+
+/// A sound at another rate.
+struct Resampled {
+    of: Sound,
+    rate: u32,
+    samples: Arc<[f32]>,
 }
 
 impl Worker {
@@ -214,9 +266,9 @@ impl Worker {
     }
 
     fn begin(&mut self, order: Order) -> Result<(), PlaybackError> {
-        if self.speaker.as_ref().is_some_and(|speaker| speaker.is_superseded() || self.controls.has_failed()) {
-            self.speaker = None;
-            let _ = self.controls.take_failure();
+        let is_over = |speaker: &Speaker| speaker.is_superseded() || speaker.reports.failure().is_some();
+        if self.speaker.as_ref().is_some_and(is_over) {
+            self.close();
         }
         let speaker = match self.speaker.take() {
             Some(speaker) => speaker,
@@ -225,18 +277,17 @@ impl Worker {
         let speaker = self.speaker.insert(speaker);
         let Order { number, sound, from } = order;
         let unplayable = |detail: String| PlaybackError::Unsupported { name: speaker.name.clone(), detail };
-        let samples = match sound.rate == speaker.rate {
-            true => sound.samples,
-            false => resample_to(&sound.samples, sound.rate, speaker.rate).map_err(unplayable)?.into(),
-        };
+        let rate = sound.rate;
+        let samples = at_rate(&mut self.resampled, sound, speaker.rate).map_err(unplayable)?;
         let mut newest = lock(&self.newest);
-        if newest.number != number {
+        if newest.number != number || newest.failed.is_some() {
             return Ok(());
         }
         // The playhead may have been moved meanwhile.
         let from = if newest.from == from { from } else { newest.from };
-        let from = scaled(from, sound.rate, speaker.rate) as usize;
-        newest.device_rate = Some(speaker.rate);
+        let from = scaled(from, rate, speaker.rate) as usize;
+        let reports = speaker.reports.clone();
+        newest.given = Some(Given { rate: speaker.rate, gaps: reports.gaps(), reports });
         if !speaker.feed.play(Loaded { number, samples, from }) {
             let detail = "it takes no further sound".to_owned();
             return Err(PlaybackError::Lost { name: speaker.name.clone(), detail });
@@ -249,28 +300,32 @@ impl Worker {
     fn watch(&mut self) {
         let Some(speaker) = &mut self.speaker else { return };
         speaker.feed.tidy();
-        let taken = self.controls.taken();
+        let taken = speaker.reports.taken();
         if taken != speaker.taken {
             (speaker.taken, speaker.moved) = (taken, Instant::now());
         }
         let newest = lock(&self.newest).number;
-        let wanted = !self.controls.is_stopped(newest) && self.controls.ended() < newest;
-        if wanted || self.controls.playhead().is_some() {
+        let wanted = !self.controls.is_stopped(newest) && speaker.reports.ended() < newest;
+        if wanted || speaker.reports.playhead().is_some() {
             speaker.used = Instant::now();
         }
         let name = speaker.name.clone();
-        if let Some(detail) = self.controls.take_failure() {
-            self.speaker = None;
+        if let Some(detail) = speaker.reports.failure() {
+            self.close();
             if wanted {
                 self.fail(newest, PlaybackError::Lost { name, detail });
             }
         } else if wanted && speaker.moved.elapsed() > PATIENCE {
             let detail = format!("none for {} s", PATIENCE.as_secs());
-            self.speaker = None;
+            self.close();
             self.fail(newest, PlaybackError::Lost { name, detail });
         } else if speaker.used.elapsed() > LINGER {
-            self.speaker = None;
+            self.close();
         }
+    }
+
+    fn close(&mut self) {
+        (self.speaker, self.resampled) = (None, None);
     }
 
     fn fail(&self, number: u64, error: PlaybackError) {
@@ -279,5 +334,64 @@ impl Worker {
         if newest.number == number {
             newest.failed = Some(error);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_sound_is_resampled_once_and_another_one_anew() {
+        let sound = Sound { samples: vec![0.25; 1600].into(), rate: 16_000 };
+        let mut kept = None;
+        let first = at_rate(&mut kept, sound.clone(), 48_000).unwrap();
+        assert_eq!(first.len(), 4800);
+        assert!(Arc::ptr_eq(&first, &at_rate(&mut kept, sound.clone(), 48_000).unwrap()));
+        assert!(Arc::ptr_eq(&sound.samples, &at_rate(&mut kept, sound.clone(), 16_000).unwrap()));
+        let other = Sound { samples: vec![0.25; 1600].into(), rate: 16_000 };
+        assert!(!Arc::ptr_eq(&first, &at_rate(&mut kept, other, 48_000).unwrap()));
+        assert_eq!(at_rate(&mut kept, sound, 44_100).unwrap().len(), 4410);
+    }
+
+    /// A player whose thread hangs.
+    fn hung() -> (Player, Receiver<Order>) {
+        let (orders, inbox) = mpsc::channel();
+        (Player { controls: Arc::default(), newest: Arc::default(), orders }, inbox)
+    }
+
+    #[test]
+    fn a_speaker_that_never_opens_is_a_failure_and_a_stopped_sound_is_none() {
+        let (player, _inbox) = hung();
+        assert_eq!(player.status().state, State::Silent);
+        player.play(Sound { samples: vec![0.0; 10].into(), rate: 16_000 }, 0);
+        assert_eq!(player.status().state, State::Opening);
+        lock(&player.newest).asked = Instant::now().checked_sub(OPENING + WATCH);
+        let State::Failed(error) = player.status().state else { unreachable!() };
+        assert!(error.to_string().contains("has not opened for 10 s"), "{error}");
+        player.play(Sound { samples: vec![0.0; 10].into(), rate: 16_000 }, 0);
+        player.stop();
+        lock(&player.newest).asked = Instant::now().checked_sub(OPENING + WATCH);
+        assert_eq!(player.status().state, State::Silent);
+    }
+
+    #[test]
+    fn the_playhead_is_where_it_jumps_to_until_that_is_done() {
+        let (player, _inbox) = hung();
+        let number = player.play(Sound { samples: vec![0.0; 16_000].into(), rate: 16_000 }, 0);
+        let reports = Arc::<Reports>::default();
+        let (mut voice, mut feed) = crate::audio::voice::voice(&player.controls, &reports, 48_000);
+        lock(&player.newest).given = Some(Given { rate: 48_000, reports, gaps: 0 });
+        feed.play(Loaded { number, samples: vec![0.0; 48_000].into(), from: 0 });
+        let mut out = [0.0f32; 2400];
+        voice.fill(&mut out, 1, 0);
+        voice.fill(&mut out, 1, 0);
+        assert_eq!(player.status().position, 800);
+        player.seek(8_000);
+        assert_eq!(player.status().position, 8_000, "not back to where it plays for a moment more");
+        voice.fill(&mut out, 1, 0);
+        assert!((8_000..9_000).contains(&player.status().position));
     }
 }

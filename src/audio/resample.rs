@@ -60,7 +60,7 @@ impl Resampler {
             let unit = 2 * from / gcd(from, to).max(1);
             let block = (BLOCK * from).div_ceil(SAMPLE_RATE as usize).max(1).next_multiple_of(unit.max(1));
             let fft = Fft::<f32>::new_custom(from, to, block, 1, 1, WindowFunction::BlackmanHarris2, FixedSync::Both)
-                .map_err(|error| format!("a sample rate of {rate} Hz cannot be resampled ({error})"))?;
+                .map_err(|error| format!("sound at {rate} Hz cannot be resampled to {target} Hz ({error})"))?;
             Some(fft)
         };
         let skip = fft.as_ref().map_or(0, |fft| fft.output_delay());

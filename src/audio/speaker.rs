@@ -2,19 +2,19 @@
 
 use std::{
     sync::Arc,
-    thread,
     time::{Duration, Instant},
 };
 
 use cpal::{
-    BufferSize, ErrorKind, FromSample, I24, OutputCallbackInfo, SampleFormat, SizedSample, StreamConfig,
-    SupportedStreamConfig, U24,
+    BufferSize, ErrorKind, FromSample, OutputCallbackInfo, SizedSample, StreamConfig, SupportedStreamConfig,
     traits::{DeviceTrait, HostTrait, StreamTrait},
 };
 
 use super::{
-    device::{DRIVER_TIMEOUT, id_of, is_usable, name_of, server, system, wished_buffer},
-    voice::{Controls, Feed, Voice, voice},
+    device::{
+        DRIVER_TIMEOUT, OpenStream, Refusal, id_of, is_usable, name_of, server, system, with_buffer, with_samples_of,
+    },
+    voice::{Controls, Feed, Reports, Voice, voice},
 };
 
 /// Callbacks per second requested from the device. Drivers hold two buffers, so 60 ms are on their way: little enough for
@@ -22,6 +22,7 @@ use super::{
 const CALLBACKS_PER_S: u32 = 33;
 /// Buffers that a driver holds, and half a one for a callback that is late and yet in time.
 const BUFFERS: f64 = 2.5;
+
 /// Why sound cannot be played. Messages say what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -69,6 +70,9 @@ pub enum PlaybackError {
         /// The system's message.
         detail: String,
     },
+    /// The sound server does not respond.
+    #[error("the speaker has not opened for {0} s; restart the sound server, then play again")]
+    Hung(u64),
     /// The system cannot start a thread.
     #[error("sound cannot be played: {0}")]
     Thread(String),
@@ -82,24 +86,27 @@ const REMEDY_DENIED: &str = "check the system's settings for sound";
 impl PlaybackError {
     fn new(name: &str, error: &cpal::Error) -> Self {
         let (name, detail) = (name.to_owned(), error.to_string());
-        match error.kind() {
-            ErrorKind::DeviceNotAvailable | ErrorKind::HostUnavailable => Self::Missing(detail),
-            ErrorKind::PermissionDenied => Self::Denied { name, detail },
-            ErrorKind::DeviceBusy => Self::Busy { name, detail },
-            ErrorKind::UnsupportedConfig | ErrorKind::UnsupportedOperation => Self::Unsupported { name, detail },
-            _ => Self::Unopened { name, detail },
+        match Refusal::of(error) {
+            Refusal::Missing => Self::Missing(detail),
+            Refusal::Denied => Self::Denied { name, detail },
+            Refusal::Busy => Self::Busy { name, detail },
+            Refusal::Unsupported => Self::Unsupported { name, detail },
+            Refusal::Other => Self::Unopened { name, detail },
         }
     }
 }
 
-/// An open speaker. Dropping it closes the device, on a thread of its own because drivers may hang.
+/// An open speaker. Dropping it closes the device without waiting for it.
 pub(super) struct Speaker {
     pub(super) name: String,
-    id: String,
+    /// The id of the device that was the default when it was opened; another one is open where that one failed.
+    default_id: String,
     /// Samples a second.
     pub(super) rate: u32,
     pub(super) feed: Feed,
-    stream: Option<cpal::Stream>,
+    /// What its real-time thread reports.
+    pub(super) reports: Arc<Reports>,
+    _stream: OpenStream,
     /// Buffers that the driver had taken, and when that last changed.
     pub(super) taken: u64,
     pub(super) moved: Instant,
@@ -108,17 +115,18 @@ pub(super) struct Speaker {
 }
 
 impl Speaker {
-    /// Opens the default speaker: the sound server's where one runs, else the system's. The server is asked itself, since
+    /// Opens the default speaker: the sound server's where one runs, else the system's. The server is used directly, since
     /// ALSA's device for it now and then fails in its first moments ("I/O error" of `snd_pcm_avail_delay`) and says nothing
     /// when the server runs out of samples.
     pub(super) fn open(controls: &Arc<Controls>) -> Result<Self, PlaybackError> {
-        let mut missing = None;
+        let (mut missing, mut default_id) = (None, None);
         for host in [server(), Some(system())].into_iter().flatten() {
             let Some(device) = host.default_output_device() else {
                 missing.get_or_insert_with(|| PlaybackError::Missing(format!("{} lists none", host.id().name())));
                 continue;
             };
-            match Self::of(&device, controls) {
+            let default_id = default_id.get_or_insert_with(|| id_of(&device));
+            match Self::of(&device, default_id, controls) {
                 Ok(speaker) => return Ok(speaker),
                 // The first error is that of the device that was meant.
                 Err(error) => missing = missing.or(Some(error)),
@@ -127,7 +135,7 @@ impl Speaker {
         Err(missing.unwrap_or_else(|| PlaybackError::Missing("there is no sound system".to_owned())))
     }
 
-    fn of(device: &cpal::Device, controls: &Arc<Controls>) -> Result<Self, PlaybackError> {
+    fn of(device: &cpal::Device, default_id: &str, controls: &Arc<Controls>) -> Result<Self, PlaybackError> {
         let name = name_of(device);
         let failed = |error: cpal::Error| PlaybackError::new(&name, &error);
         let config = device.default_output_config().map_err(failed)?;
@@ -138,34 +146,31 @@ impl Speaker {
         }
         let rate = config.sample_rate();
         let start = |buffer: BufferSize| {
-            let (voice, feed) = voice(controls, rate);
-            let stream = build(device, &config, buffer, voice, controls)?;
+            let reports = Arc::<Reports>::default();
+            let (voice, feed) = voice(controls, &reports, rate);
+            let stream = build(device, &config, buffer, voice, &reports)?;
             stream.play()?;
-            Ok((stream, feed))
+            Ok((stream, feed, reports))
         };
-        let (stream, feed) = match wished_buffer(&config, CALLBACKS_PER_S) {
-            // A device may refuse a size inside the range that it reported.
-            Some(frames) => start(BufferSize::Fixed(frames)).or_else(|_| start(BufferSize::Default)),
-            None => start(BufferSize::Default),
-        }
-        .map_err(failed)?;
-        let (id, now) = (id_of(device), Instant::now());
-        Ok(Self { name, id, rate, feed, stream: Some(stream), taken: controls.taken(), moved: now, used: now })
+        let (stream, feed, reports) = with_buffer(&config, CALLBACKS_PER_S, start).map_err(failed)?;
+        let (default_id, now) = (default_id.to_owned(), Instant::now());
+        Ok(Self {
+            name,
+            default_id,
+            rate,
+            feed,
+            reports,
+            _stream: OpenStream::new(stream),
+            taken: 0,
+            moved: now,
+            used: now,
+        })
     }
 
     /// Whether another speaker has since become the default.
     pub(super) fn is_superseded(&self) -> bool {
         let default = [server(), Some(system())].into_iter().flatten().find_map(|host| host.default_output_device());
-        default.is_some_and(|device| id_of(&device) != self.id)
-    }
-}
-
-impl Drop for Speaker {
-    fn drop(&mut self) {
-        if let Some(stream) = self.stream.take() {
-            // Without a thread it must be closed here: dropping the closure drops its contents.
-            let _ = thread::Builder::new().name("close-speaker".into()).spawn(move || drop(stream));
-        }
+        default.is_some_and(|device| id_of(&device) != self.default_id)
     }
 }
 
@@ -174,34 +179,20 @@ fn build(
     config: &SupportedStreamConfig,
     buffer_size: BufferSize,
     voice: Voice,
-    controls: &Arc<Controls>,
+    reports: &Arc<Reports>,
 ) -> Result<cpal::Stream, cpal::Error> {
     let stream = StreamConfig { buffer_size, ..config.config() };
-    match config.sample_format() {
-        SampleFormat::I8 => build_as::<i8>(device, stream, voice, controls),
-        SampleFormat::I16 => build_as::<i16>(device, stream, voice, controls),
-        SampleFormat::I24 => build_as::<I24>(device, stream, voice, controls),
-        SampleFormat::I32 => build_as::<i32>(device, stream, voice, controls),
-        SampleFormat::I64 => build_as::<i64>(device, stream, voice, controls),
-        SampleFormat::U8 => build_as::<u8>(device, stream, voice, controls),
-        SampleFormat::U16 => build_as::<u16>(device, stream, voice, controls),
-        SampleFormat::U24 => build_as::<U24>(device, stream, voice, controls),
-        SampleFormat::U32 => build_as::<u32>(device, stream, voice, controls),
-        SampleFormat::U64 => build_as::<u64>(device, stream, voice, controls),
-        SampleFormat::F32 => build_as::<f32>(device, stream, voice, controls),
-        SampleFormat::F64 => build_as::<f64>(device, stream, voice, controls),
-        other => Err(cpal::Error::with_message(ErrorKind::UnsupportedConfig, format!("sample format {other}"))),
-    }
+    with_samples_of!(config.sample_format(), build_as(device, stream, voice, reports))
 }
 
 fn build_as<T: SizedSample + FromSample<f32>>(
     device: &cpal::Device,
     config: StreamConfig,
     mut voice: Voice,
-    controls: &Arc<Controls>,
+    reports: &Arc<Reports>,
 ) -> Result<cpal::Stream, cpal::Error> {
     let (rate, channels) = (f64::from(config.sample_rate.max(1)), usize::from(config.channels.max(1)));
-    let (controls, late) = (controls.clone(), controls.clone());
+    let (reports, late) = (reports.clone(), reports.clone());
     let mut last: Option<Instant> = None;
     device.build_output_stream::<T, _, _>(
         config,
@@ -216,9 +207,9 @@ fn build_as<T: SizedSample + FromSample<f32>>(
         },
         // Called by the driver's thread on an error, at worst again and again without pause.
         move |error| match error.kind() {
-            ErrorKind::Xrun => controls.gap(),
+            ErrorKind::Xrun => reports.gap(),
             ErrorKind::DeviceChanged | ErrorKind::RealtimeDenied => {}
-            _ => controls.fail(|| error.to_string()),
+            _ => reports.fail(|| error.to_string()),
         },
         Some(DRIVER_TIMEOUT),
     )

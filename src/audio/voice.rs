@@ -17,7 +17,7 @@ const WAITING: usize = 8;
 const FADES_PER_S: u32 = 250;
 /// No jump is wanted.
 const NOWHERE: u64 = u64::MAX;
-/// Bits of a frame's number in [`Controls::playhead`]; the sound's number is above them.
+/// Bits of a frame's number in one atomic; the sound's number is above them.
 const FRAME_BITS: u32 = 40;
 
 /// A sound at the speaker's own rate.
@@ -31,7 +31,7 @@ pub(super) struct Loaded {
     pub from: usize,
 }
 
-/// Orders to the real-time thread, and what it reports.
+/// Orders to the real-time thread, whichever speaker it fills.
 #[derive(Debug)]
 pub(super) struct Controls {
     /// Bits of an `f32`.
@@ -39,18 +39,8 @@ pub(super) struct Controls {
     looped: AtomicBool,
     /// Sounds up to this number are stopped.
     stopped: AtomicU64,
-    /// The frame to go on at.
+    /// The number of a sound and the frame of it to go on at, until that is done.
     jump: AtomicU64,
-    /// The number of the sound that plays and the frame of it that leaves the speaker.
-    playhead: AtomicU64,
-    /// The number of the last sound that was played to its end.
-    ended: AtomicU64,
-    /// Buffers that the driver has taken.
-    taken: AtomicU64,
-    /// Times the driver ran out of samples.
-    gaps: AtomicU64,
-    /// Why the driver failed, if it did. Written by its error callback, never by the data callback.
-    failure: Mutex<Option<String>>,
 }
 
 impl Default for Controls {
@@ -60,11 +50,6 @@ impl Default for Controls {
             looped: AtomicBool::new(false),
             stopped: AtomicU64::new(0),
             jump: AtomicU64::new(NOWHERE),
-            playhead: AtomicU64::new(0),
-            ended: AtomicU64::new(0),
-            taken: AtomicU64::new(0),
-            gaps: AtomicU64::new(0),
-            failure: Mutex::new(None),
         }
     }
 }
@@ -90,15 +75,47 @@ impl Controls {
         self.stopped.load(Ordering::Relaxed) >= number
     }
 
-    /// Goes on at this frame of the sound that plays.
-    pub fn jump(&self, frame: usize) {
-        self.jump.store(frame as u64, Ordering::Relaxed);
+    /// Goes on at this frame of this sound.
+    pub fn jump(&self, number: u64, frame: usize) {
+        self.jump.store(packed(number, frame as u64), Ordering::Release);
     }
 
+    /// Whether a jump in this sound is not done yet.
+    pub fn is_jumping(&self, number: u64) -> bool {
+        self.wished_jump().is_some_and(|jump| unpacked(jump).0 == number)
+    }
+
+    fn wished_jump(&self) -> Option<u64> {
+        let jump = self.jump.load(Ordering::Acquire);
+        (jump != NOWHERE).then_some(jump)
+    }
+
+    /// Removes a jump that is done, unless another one is wanted meanwhile.
+    fn was_jumped(&self, jump: u64) {
+        let _ = self.jump.compare_exchange(jump, NOWHERE, Ordering::AcqRel, Ordering::Relaxed);
+    }
+}
+
+/// What the real-time thread of one speaker reports. Each speaker has its own: one that is being closed may still write.
+#[derive(Debug, Default)]
+pub(super) struct Reports {
+    /// The number of the sound that plays and the frame of it that leaves the speaker.
+    playhead: AtomicU64,
+    /// The number of the last sound that was played to its end.
+    ended: AtomicU64,
+    /// Buffers that the driver has taken.
+    taken: AtomicU64,
+    /// Times the driver ran out of samples while a sound played.
+    gaps: AtomicU64,
+    /// Why the driver failed, if it did. Written by its error callback, never by the data callback.
+    failure: Mutex<Option<String>>,
+}
+
+impl Reports {
     /// The number of the sound that plays, and the frame that leaves the speaker; `None` in silence.
     pub fn playhead(&self) -> Option<(u64, usize)> {
-        let packed = self.playhead.load(Ordering::Relaxed);
-        (packed != 0).then_some((packed >> FRAME_BITS, (packed & ((1 << FRAME_BITS) - 1)) as usize))
+        let playhead = self.playhead.load(Ordering::Relaxed);
+        (playhead != 0).then(|| unpacked(playhead)).map(|(number, frame)| (number, frame as usize))
     }
 
     /// The number of the last sound that was played to its end.
@@ -111,14 +128,16 @@ impl Controls {
         self.taken.load(Ordering::Relaxed)
     }
 
-    /// Times the driver ran out of samples: each is an audible gap.
+    /// Times the driver ran out of samples while a sound played: each is an audible gap.
     pub fn gaps(&self) -> u64 {
         self.gaps.load(Ordering::Relaxed)
     }
 
-    /// Counts a time when the driver ran out of samples.
+    /// Counts a time when the driver ran out of samples, unless there was silence.
     pub fn gap(&self) {
-        self.gaps.fetch_add(1, Ordering::Relaxed);
+        if self.playhead.load(Ordering::Relaxed) != 0 {
+            self.gaps.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Records the first failure of the driver.
@@ -126,21 +145,26 @@ impl Controls {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(reason);
     }
 
-    /// Whether the driver failed and nobody took its failure yet.
-    pub fn has_failed(&self) -> bool {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    /// Why the driver failed, if it did.
+    pub fn failure(&self) -> Option<String> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
 
-    /// Takes the failure of the driver, if there was one.
-    pub fn take_failure(&self) -> Option<String> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
+/// A sound's number and a frame in one atomic.
+fn packed(number: u64, frame: u64) -> u64 {
+    (number << FRAME_BITS) | frame.min((1 << FRAME_BITS) - 1)
+}
+
+fn unpacked(packed: u64) -> (u64, u64) {
+    (packed >> FRAME_BITS, packed & ((1 << FRAME_BITS) - 1))
 }
 
 /// What the real-time thread does at the end of a fade.
 #[derive(Debug)]
 enum Turn {
-    Jump(usize),
+    /// As [`Controls`] has it.
+    Jump(u64),
     Begin(Loaded),
     Stop,
 }
@@ -149,10 +173,13 @@ enum Turn {
 #[derive(Debug)]
 pub(super) struct Voice {
     controls: Arc<Controls>,
+    reports: Arc<Reports>,
     waiting: Consumer<Loaded>,
     /// Sounds that are done: their memory is freed elsewhere.
     done: Producer<Loaded>,
     playing: Option<Loaded>,
+    /// The number of the newest sound that was given.
+    newest: u64,
     /// The next frame of the sound.
     at: usize,
     /// The frame that would have been first if it had played without an end; negative after the first round of a loop.
@@ -173,15 +200,17 @@ pub(super) struct Feed {
 }
 
 /// Both ends, for a speaker of this rate.
-pub(super) fn voice(controls: &Arc<Controls>, rate: u32) -> (Voice, Feed) {
+pub(super) fn voice(controls: &Arc<Controls>, reports: &Arc<Reports>, rate: u32) -> (Voice, Feed) {
     let (waiting_in, waiting) = RingBuffer::new(WAITING);
     // Those that wait, the one that plays and the one that is next: there is always room.
     let (done, done_out) = RingBuffer::new(WAITING + 2);
     let voice = Voice {
         controls: controls.clone(),
+        reports: reports.clone(),
         waiting,
         done,
         playing: None,
+        newest: 0,
         at: 0,
         origin: 0,
         filled: 0,
@@ -208,10 +237,10 @@ impl Feed {
 impl Voice {
     /// Fills a buffer of interleaved channels, whose first frame leaves the speaker `delay` frames from now.
     pub fn fill<T: SizedSample + FromSample<f32>>(&mut self, interleaved: &mut [T], channels: usize, delay: usize) {
-        self.controls.taken.fetch_add(1, Ordering::Relaxed);
+        self.reports.taken.fetch_add(1, Ordering::Relaxed);
         let volume = f32::from_bits(self.controls.volume.load(Ordering::Relaxed));
         let looped = self.controls.looped.load(Ordering::Relaxed);
-        self.orders();
+        self.read_orders();
         self.report(delay, looped);
         for frame in interleaved.chunks_mut(channels.max(1)) {
             frame.fill(T::from_sample(self.next(volume, looped)));
@@ -219,15 +248,28 @@ impl Voice {
     }
 
     /// Reads what is wanted now.
-    fn orders(&mut self) {
+    fn read_orders(&mut self) {
         while let Ok(sound) = self.waiting.pop() {
+            self.newest = sound.number;
             if let Some(Turn::Begin(before)) = self.turn.replace(Turn::Begin(sound)) {
                 self.retire(before);
             }
         }
-        let jump = self.controls.jump.swap(NOWHERE, Ordering::Relaxed);
-        if let (true, Some(_), None | Some(Turn::Jump(_))) = (jump != NOWHERE, &self.playing, &self.turn) {
-            self.turn = Some(Turn::Jump(jump as usize));
+        if let Some(jump) = self.controls.wished_jump() {
+            let (number, frame) = unpacked(jump);
+            match (&mut self.turn, &self.playing) {
+                // It has not begun yet: it begins there.
+                (Some(Turn::Begin(next)), _) if next.number == number => {
+                    next.from = frame as usize;
+                    self.controls.was_jumped(jump);
+                }
+                (None | Some(Turn::Jump(_)), Some(playing)) if playing.number == number => {
+                    self.turn = Some(Turn::Jump(jump));
+                }
+                // A sound of before; one that is newer waits in the ring.
+                _ if number <= self.newest => self.controls.was_jumped(jump),
+                _ => {}
+            }
         }
         if let Some(Turn::Begin(next)) = &self.turn
             && self.controls.is_stopped(next.number)
@@ -244,7 +286,7 @@ impl Voice {
     /// Publishes which frame leaves the speaker: those before it are out of the driver's buffer.
     fn report(&mut self, delay: usize, looped: bool) {
         let Some(playing) = &self.playing else {
-            self.controls.playhead.store(0, Ordering::Relaxed);
+            self.reports.playhead.store(0, Ordering::Relaxed);
             return;
         };
         let (number, length) = (playing.number, playing.samples.len() as i64);
@@ -252,16 +294,17 @@ impl Voice {
         if looped || leaving < 0 {
             leaving = leaving.rem_euclid(length.max(1));
         }
-        if leaving >= length && self.at >= playing.samples.len() {
-            self.controls.ended.fetch_max(number, Ordering::Relaxed);
-            self.controls.playhead.store(0, Ordering::Relaxed);
+        let is_left = matches!(self.turn, Some(Turn::Jump(_)));
+        if leaving >= length && self.at >= playing.samples.len() && !is_left {
+            self.reports.ended.fetch_max(number, Ordering::Relaxed);
+            self.reports.playhead.store(0, Ordering::Relaxed);
             if let Some(playing) = self.playing.take() {
                 self.retire(playing);
             }
             return;
         }
         let frame = leaving.clamp(0, length) as u64;
-        self.controls.playhead.store((number << FRAME_BITS) | frame, Ordering::Relaxed);
+        self.reports.playhead.store(packed(number, frame), Ordering::Relaxed);
     }
 
     /// The next sample.
@@ -290,7 +333,9 @@ impl Voice {
     }
 
     fn take_turn(&mut self, volume: f32) {
-        let from = match self.turn.take() {
+        let turn = self.turn.take();
+        let jump = if let Some(Turn::Jump(jump)) = &turn { Some(*jump) } else { None };
+        let from = match turn {
             None => return,
             Some(Turn::Stop) => {
                 if let Some(playing) = self.playing.take() {
@@ -298,7 +343,7 @@ impl Voice {
                 }
                 return;
             }
-            Some(Turn::Jump(to)) => to,
+            Some(Turn::Jump(jump)) => unpacked(jump).1 as usize,
             Some(Turn::Begin(sound)) => {
                 let from = sound.from;
                 if let Some(before) = self.playing.replace(sound) {
@@ -310,6 +355,11 @@ impl Voice {
         let length = self.playing.as_ref().map_or(0, |playing| playing.samples.len());
         self.at = from.min(length);
         (self.origin, self.filled) = (self.at as i64, 0);
+        if let (Some(jump), Some(playing)) = (jump, &self.playing) {
+            // Whoever finds the jump done finds the playhead there.
+            self.reports.playhead.store(packed(playing.number, self.at as u64), Ordering::Relaxed);
+            self.controls.was_jumped(jump);
+        }
         // A sound begins as it is; from its middle it fades in.
         self.gain = if self.at == 0 { volume } else { 0.0 };
     }
@@ -321,131 +371,5 @@ impl Voice {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-
-    const RATE: u32 = 48_000;
-    /// Frames of a fade.
-    const FADE: usize = (RATE / FADES_PER_S) as usize;
-
-    struct Bench {
-        controls: Arc<Controls>,
-        voice: Voice,
-        feed: Feed,
-        out: Vec<f32>,
-    }
-
-    fn bench() -> Bench {
-        let controls = Arc::new(Controls::default());
-        let (voice, feed) = voice(&controls, RATE);
-        Bench { controls, voice, feed, out: Vec::new() }
-    }
-
-    impl Bench {
-        /// Plays samples 1, 2, 3, ... of a thousandth each.
-        fn play(&mut self, number: u64, length: usize, from: usize) {
-            let samples = (1..=length).map(|n| n as f32 / 1000.0).collect();
-            assert!(self.feed.play(Loaded { number, samples, from }));
-        }
-
-        fn fill(&mut self, frames: usize, delay: usize) -> &[f32] {
-            let begin = self.out.len();
-            self.out.resize(begin + frames, -1.0);
-            self.voice.fill(&mut self.out[begin..], 1, delay);
-            &self.out[begin..]
-        }
-    }
-
-    fn count(from: usize, frames: usize) -> Vec<f32> {
-        (from + 1..=from + frames).map(|n| n as f32 / 1000.0).collect()
-    }
-
-    #[test]
-    fn a_sound_is_played_once_as_it_is_then_there_is_silence() {
-        let mut bench = bench();
-        assert_eq!(bench.fill(10, 0), [0.0; 10]);
-        bench.play(1, 700, 0);
-        assert_eq!(bench.fill(500, 480), count(0, 500));
-        assert_eq!(bench.controls.playhead(), None, "the buffer before was silent");
-        let rest = bench.fill(500, 480).to_vec();
-        assert_eq!((&rest[..200], &rest[200..]), (&count(500, 200)[..], &[0.0; 300][..]));
-        // 500 frames were filled and 480 of them wait in the driver.
-        assert_eq!(bench.controls.playhead(), Some((1, 20)));
-        bench.fill(500, 480);
-        assert_eq!((bench.controls.playhead(), bench.controls.ended()), (Some((1, 520)), 0));
-        bench.fill(500, 480);
-        assert_eq!((bench.controls.playhead(), bench.controls.ended()), (None, 1));
-    }
-
-    #[test]
-    fn a_loop_has_no_gap_and_its_playhead_wraps() {
-        let mut bench = bench();
-        bench.controls.set_looped(true);
-        bench.play(1, 300, 0);
-        let expected: Vec<f32> = (0..3).flat_map(|_| count(0, 300)).collect();
-        assert_eq!(bench.fill(900, 0), expected);
-        bench.fill(100, 50);
-        assert_eq!(bench.controls.playhead(), Some((1, 250)));
-        bench.fill(100, 50);
-        assert_eq!(bench.controls.playhead(), Some((1, 50)));
-        bench.controls.set_looped(false);
-        bench.fill(100, 50);
-        assert_eq!(bench.fill(100, 0), [0.0; 100], "it ends with the round that it was in");
-    }
-
-    #[test]
-    fn a_stop_is_silent_after_one_fade_and_also_stops_what_waits() {
-        let mut bench = bench();
-        bench.play(1, 10_000, 0);
-        bench.fill(1000, 0);
-        bench.controls.stop(1);
-        let after = bench.fill(1000, 0).to_vec();
-        let last = after.iter().rposition(|sample| *sample != 0.0).unwrap();
-        assert!((FADE - 2..=FADE + 1).contains(&last), "{last}");
-        bench.fill(10, 0);
-        assert_eq!(bench.controls.playhead(), None);
-        bench.play(2, 100, 0);
-        bench.controls.stop(2);
-        assert_eq!(bench.fill(100, 0), [0.0; 100]);
-        bench.play(3, 100, 0);
-        assert_eq!(bench.fill(100, 0), count(0, 100));
-    }
-
-    #[test]
-    fn a_jump_and_another_sound_fade_over() {
-        let mut bench = bench();
-        bench.play(1, 20_000, 0);
-        bench.fill(100, 0);
-        bench.controls.jump(10_000);
-        let after = bench.fill(2000, 0).to_vec();
-        // The gain reaches 0 in one fade and 1 in another; then the samples are those behind the jump.
-        let filled = 2000 - FADE;
-        assert!((after[1999] - (10_000 + filled) as f32 / 1000.0).abs() < 0.003, "{}", after[1999]);
-        bench.fill(10, 0);
-        let (number, frame) = bench.controls.playhead().unwrap();
-        assert!(number == 1 && frame.abs_diff(10_000 + filled) < 3, "{frame}");
-        bench.play(2, 500, 0);
-        bench.play(3, 500, 100);
-        let after = bench.fill(FADE + 300, 0).to_vec();
-        assert!((after[FADE + 299] - 0.4).abs() < 0.003, "only the newest is played: {}", after[FADE + 299]);
-        bench.controls.jump(99_999);
-        bench.fill(2 * FADE, 0);
-        bench.fill(10, 0);
-        assert_eq!(bench.controls.ended(), 3, "a jump behind the end ends it");
-    }
-
-    #[test]
-    fn the_volume_scales_and_every_channel_gets_the_sound() {
-        let mut bench = bench();
-        bench.controls.set_volume(0.5);
-        bench.play(1, 1000, 0);
-        let mut stereo = [0i16; 400];
-        bench.voice.fill(&mut stereo, 2, 0);
-        assert_eq!(stereo[398], stereo[399]);
-        assert!((f32::from(stereo[398]) / 32_768.0 - 0.1).abs() < 1e-3, "{}", stereo[398]);
-        bench.controls.set_volume(0.0);
-        assert_eq!(bench.fill(1000, 0)[FADE..], vec![0.0; 1000 - FADE]);
-    }
-}
+#[path = "voice_tests.rs"]
+mod tests;

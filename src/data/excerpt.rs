@@ -26,23 +26,25 @@ pub struct Excerpt {
     pub is_shortened: bool,
 }
 
-/// Decodes a clip. A stretch of a recording is decoded from the recording's beginning, without holding it.
+/// Decodes a clip. A stretch of a recording is decoded from the recording's beginning, without holding it, which takes long
+/// far inside a long one: `go_on` is called before each block, and `None` is returned as soon as it returns `false`.
 ///
 /// # Errors
 /// When the file cannot be read, is damaged up to the clip's end, or has nothing at the clip's place.
-pub fn excerpt(source: &Source) -> Result<Excerpt, AudioError> {
+pub fn excerpt(source: &Source, go_on: &dyn Fn() -> bool) -> Result<Option<Excerpt>, AudioError> {
     match source {
         Source::Demo { class, index } => {
             let samples = synth::clip(*class, *index);
-            Ok(Excerpt { original: samples.clone(), rate: SAMPLE_RATE, channels: 1, samples, ..Excerpt::default() })
+            let original = samples.clone();
+            Ok(Some(Excerpt { original, rate: SAMPLE_RATE, channels: 1, samples, ..Excerpt::default() }))
         }
-        Source::File(path) => read(path, 0, None),
-        Source::Part(part) => read(&part.path, part.start(), Some(part.samples)),
+        Source::File(path) => read(path, 0, None, go_on),
+        Source::Part(part) => read(&part.path, part.start(), Some(part.samples), go_on),
     }
 }
 
 /// Samples `from..from + length` at 16 kHz of a file.
-fn read(path: &Path, from: u64, length: Option<u64>) -> Result<Excerpt, AudioError> {
+fn read(path: &Path, from: u64, length: Option<u64>, go_on: &dyn Fn() -> bool) -> Result<Option<Excerpt>, AudioError> {
     let unusable = |problem: String, remedy: &str| AudioError::Unusable {
         path: path.to_owned(),
         problem,
@@ -61,6 +63,9 @@ fn read(path: &Path, from: u64, length: Option<u64>) -> Result<Excerpt, AudioErr
     let (mut decoded, mut resampled, mut more) = (0u64, 0u64, true);
     // One block beyond the end says whether the file goes on.
     while more && resampled <= end {
+        if !go_on() {
+            return Ok(None);
+        }
         block.clear();
         out.clear();
         more = sound.read(&mut block)?;
@@ -79,7 +84,7 @@ fn read(path: &Path, from: u64, length: Option<u64>) -> Result<Excerpt, AudioErr
     }
     excerpt.is_shortened = length.is_none_or(|length| length > most) && resampled > end;
     excerpt.notes = sound.notes().to_vec();
-    Ok(excerpt)
+    Ok(Some(excerpt))
 }
 
 /// The part of a block, whose first sample is number `first` of its stream, that is inside this range.
@@ -92,8 +97,14 @@ fn within(block: &[f32], first: u64, range: Range<u64>) -> &[f32] {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::cell::Cell;
+
     use super::*;
     use crate::{audio, data::Part};
+
+    fn excerpt(source: &Source) -> Result<Excerpt, AudioError> {
+        super::excerpt(source, &|| true).map(Option::unwrap)
+    }
 
     /// Writes so many frames of two different channels.
     fn stereo(path: &Path, rate: u32, frames: u32) {
@@ -138,6 +149,24 @@ mod tests {
         }
         let behind = Part { path, starts: vec![100_000], samples: 1000 };
         assert!(excerpt(&Source::Part(behind)).unwrap_err().to_string().contains("before the clip at 6.2 s"));
+    }
+
+    #[test]
+    fn a_clip_far_inside_a_recording_is_not_decoded_to_its_end_once_nobody_wants_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.wav");
+        stereo(&path, 16_000, 400_000);
+        let part = Source::Part(Part { path, starts: vec![390_000], samples: 1000 });
+        let (asked, most) = (Cell::new(0), Cell::new(u32::MAX));
+        let go_on = || {
+            asked.set(asked.get() + 1);
+            asked.get() < most.get()
+        };
+        assert!(super::excerpt(&part, &go_on).unwrap().is_some());
+        assert!(asked.get() > 5, "it is asked before each block: {}", asked.get());
+        asked.set(0);
+        most.set(3);
+        assert_eq!((super::excerpt(&part, &go_on).unwrap(), asked.get()), (None, 3));
     }
 
     #[test]

@@ -97,19 +97,28 @@ impl FileControl {
         self.0.overview.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Seconds from the beginning of the file to what was delivered last.
+    /// Seconds from the beginning of the file to what was delivered last, or to where it jumps.
     pub fn position_s(&self) -> f64 {
-        self.0.position.load(Ordering::Relaxed) as f64 / 1e6
+        let position = self.wanted().unwrap_or_else(|| self.0.position.load(Ordering::Acquire));
+        position as f64 / 1e6
     }
 
     /// Goes on at so many seconds from the beginning. The windows that are scored next hold sound from before and after.
+    /// Until that is done the position is where it jumps to.
     pub fn seek(&self, seconds: f64) {
-        self.0.wanted.store((seconds.max(0.0) * 1e6) as u64, Ordering::Relaxed);
+        self.0.wanted.store((seconds.max(0.0) * 1e6) as u64, Ordering::Release);
     }
 
-    fn wanted_s(&self) -> Option<f64> {
-        let wanted = self.0.wanted.swap(NOWHERE, Ordering::Relaxed);
-        (wanted != NOWHERE).then_some(wanted as f64 / 1e6)
+    /// Where it is to go on, microseconds from the beginning.
+    fn wanted(&self) -> Option<u64> {
+        let wanted = self.0.wanted.load(Ordering::Acquire);
+        (wanted != NOWHERE).then_some(wanted)
+    }
+
+    /// A jump is done, unless another one is wanted meanwhile.
+    fn was_done(&self, wanted: u64, position_s: f64) {
+        self.0.position.store((position_s * 1e6) as u64, Ordering::Release);
+        let _ = self.0.wanted.compare_exchange(wanted, NOWHERE, Ordering::AcqRel, Ordering::Relaxed);
     }
 }
 
@@ -180,15 +189,24 @@ fn deliver(mut sound: SoundFile, path: &Path, control: &FileControl, writer: &mu
     let piece = (rate * PIECE.as_secs_f64()).ceil().max(1.0) as usize;
     let (mut done, mut pending, mut more) = (0, Vec::new(), true);
     while more || !pending.is_empty() {
-        if let Some(seconds) = control.wanted_s() {
-            match opened_at(path, seconds, stop) {
-                Some(there) => {
-                    (sound, start, from_s) = (there, Instant::now(), seconds);
-                    (done, more) = (0, true);
-                    pending.clear();
+        if let Some(wanted) = control.wanted() {
+            let seconds = wanted as f64 / 1e6;
+            // Far inside a long file this takes a while: a jump that is wanted meanwhile is done in its place.
+            let go_on = || !stop.load(Ordering::Relaxed) && control.wanted() == Some(wanted);
+            let position_s = match opened_at(path, seconds, &go_on) {
+                Ok(Some(there)) => {
+                    (sound, pending) = there;
+                    (start, from_s, done, more) = (Instant::now(), seconds, 0, true);
+                    seconds
                 }
-                None => tracing::warn!("{}: it ends before {seconds:.1} s", path.display()),
-            }
+                Ok(None) if stop.load(Ordering::Relaxed) => return,
+                Ok(None) => continue,
+                Err(problem) => {
+                    tracing::warn!("{problem}: it goes on where it was");
+                    from_s + done as f64 / rate
+                }
+            };
+            control.was_done(wanted, position_s);
         }
         while more && pending.len() < piece {
             more = sound.read(&mut pending).unwrap_or_else(|error| {
@@ -205,26 +223,30 @@ fn deliver(mut sound: SoundFile, path: &Path, control: &FileControl, writer: &mu
             return;
         }
         writer.take(samples, start.elapsed().saturating_sub(due));
-        control.0.position.store(((from_s + due.as_secs_f64()) * 1e6) as u64, Ordering::Relaxed);
+        control.0.position.store(((from_s + due.as_secs_f64()) * 1e6) as u64, Ordering::Release);
         let count = samples.len();
         pending.drain(..count);
     }
 }
 
-/// The file, decoded up to so many seconds; `None` where it ends before.
-fn opened_at(path: &Path, seconds: f64, stop: &AtomicBool) -> Option<SoundFile> {
-    let mut sound = SoundFile::open(path).ok()?;
-    let wanted = (seconds * f64::from(sound.rate())) as u64;
+/// The file, decoded up to so many seconds, with the samples behind them that are decoded already; `None` once `go_on`
+/// returns `false`.
+fn opened_at(path: &Path, seconds: f64, go_on: &dyn Fn() -> bool) -> Result<Option<(SoundFile, Vec<f32>)>, String> {
+    let mut sound = SoundFile::open(path).map_err(|error| error.to_string())?;
+    let wanted = (seconds * f64::from(sound.rate())).round() as u64;
     let (mut block, mut passed) = (Vec::new(), 0);
-    // To the block that holds it: the first samples are up to a block early.
-    while passed < wanted && !stop.load(Ordering::Relaxed) {
+    while go_on() {
         block.clear();
-        if !sound.read(&mut block).ok()? {
-            return None;
+        if !sound.read(&mut block).map_err(|error| error.to_string())? {
+            return Err(format!("{}: it ends before {seconds:.1} s", path.display()));
         }
         passed += block.len() as u64;
+        if let Some(behind) = passed.checked_sub(wanted).filter(|behind| *behind > 0) {
+            let samples = block.split_off(block.len() - (behind as usize).min(block.len()));
+            return Ok(Some((sound, samples)));
+        }
     }
-    Some(sound)
+    Ok(None)
 }
 
 /// A microphone's name or a file's path, as a person gives it: an existing file is played.
@@ -257,6 +279,37 @@ mod tests {
                 assert!((frames / 2 / size.next_power_of_two().max(256)).abs_diff(loudest) <= 1, "{frames}");
             }
         }
+    }
+
+    #[test]
+    fn a_jump_goes_on_at_that_very_sample() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.wav");
+        wav(&path, 40_000, |n| (n % 30_000) as i16);
+        for wanted in [0u32, 1, 4095, 4096, 5000, 29_999, 39_999] {
+            let found = opened_at(&path, f64::from(wanted) / 16_000.0, &|| true).unwrap();
+            let (mut sound, mut samples) = found.unwrap();
+            while sound.read(&mut samples).unwrap() {}
+            assert_eq!(samples.len(), 40_000 - wanted as usize);
+            assert_eq!((samples[0] * 32_768.0).round() as u32, wanted % 30_000);
+        }
+        assert!(opened_at(&path, 2.5, &|| true).unwrap_err().contains("it ends before 2.5 s"));
+        assert!(opened_at(&path, 2.0, &|| false).unwrap().is_none(), "another jump is wanted");
+    }
+
+    #[test]
+    fn until_a_jump_is_done_the_position_is_where_it_leads() {
+        let control = FileControl::default();
+        control.seek(5.0);
+        assert_eq!(control.position_s(), 5.0);
+        // The piece of before was just delivered.
+        control.0.position.store(1_000_000, Ordering::Release);
+        assert_eq!(control.position_s(), 5.0);
+        control.seek(7.0);
+        control.was_done(5_000_000, 5.0);
+        assert_eq!((control.position_s(), control.wanted()), (7.0, Some(7_000_000)), "the second one is not lost");
+        control.was_done(7_000_000, 7.0);
+        assert_eq!((control.position_s(), control.wanted()), (7.0, None));
     }
 
     #[test]

@@ -5,7 +5,6 @@
 
 use std::{
     io,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -16,7 +15,7 @@ use super::{
     listener::{Listener, Prediction, Window},
     outbox::Outbox,
 };
-use crate::infer::Gains;
+use crate::{infer::Gains, panics};
 
 /// How often a waiting thread checks that the scoring thread is alive.
 const LOOK: Duration = Duration::from_millis(100);
@@ -224,10 +223,7 @@ fn answer(
 /// Runs a model and turns a panic into an error message: the other models continue, and so does this one with the next
 /// window.
 fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
-        let message = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        let message = message.or_else(|| payload.downcast_ref::<String>().cloned());
-        let message = message.unwrap_or_else(|| "no message".to_owned());
+    panics::caught(work).unwrap_or_else(|message| {
         tracing::error!(message, "a model panicked while it scored");
         Err(format!("a fault in this program stopped its prediction ({message}); please report it"))
     })

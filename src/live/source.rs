@@ -1,13 +1,22 @@
 //! Where the sound comes from, read through a [`RingReader`]; here, a microphone.
 
-use std::any::Any;
+use std::{
+    any::Any,
+    fmt,
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
+    thread,
+    time::Duration,
+};
 
 use crate::audio::{
     Note,
-    capture::Microphone,
+    capture::{CaptureError, Microphone},
     ring::RingReader,
     server::{Standing, Watch},
 };
+
+/// How long a microphone may take to open before that is an error: a sound server that hangs never responds.
+const OPENING: Duration = Duration::from_secs(10);
 
 /// An open source.
 pub struct Line {
@@ -44,7 +53,7 @@ pub trait Source: Send {
 }
 
 /// A microphone by name, or the default one.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct MicrophoneSource {
     /// A name or an id from [`capture::list`](crate::audio::capture::list); `None` for the default.
     device: Option<String>,
@@ -52,13 +61,14 @@ pub struct MicrophoneSource {
     server: Option<Watch>,
     /// The server's default microphone when it was opened.
     behind: Option<Standing>,
+    opening: Opening<Result<(Microphone, RingReader), CaptureError>>,
 }
 
 impl MicrophoneSource {
     /// This microphone, or the default one.
     pub fn new(device: Option<String>) -> Self {
         let server = device.is_none().then(Watch::start);
-        Self { device, server, behind: None }
+        Self { device, server, behind: None, opening: Opening(None) }
     }
 
     /// The message that the microphone in use is gone, while there is no other.
@@ -74,13 +84,49 @@ impl MicrophoneSource {
     }
 }
 
+/// Something that opens on a thread of its own. One that takes too long is waited for again the next time, so that
+/// threads that hang do not add up.
+struct Opening<T>(Option<Receiver<T>>);
+
+impl<T> fmt::Debug for Opening<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Opening").field(&self.0.is_some()).finish()
+    }
+}
+
+impl<T: Send + 'static> Opening<T> {
+    /// What `open` returns, or what the call before has begun to open.
+    fn wait(&mut self, limit: Duration, open: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+        let answer = match self.0.take() {
+            Some(answer) => answer,
+            None => {
+                let (sender, answer) = mpsc::channel();
+                let work = move || drop(sender.send(open()));
+                let started = thread::Builder::new().name("open-microphone".into()).spawn(work);
+                started.map_err(|error| format!("the system could not start a thread: {error}"))?;
+                answer
+            }
+        };
+        match answer.recv_timeout(limit) {
+            Ok(opened) => Ok(opened),
+            Err(RecvTimeoutError::Timeout) => {
+                self.0 = Some(answer);
+                Err(CaptureError::Hung(limit.as_secs()).to_string())
+            }
+            Err(RecvTimeoutError::Disconnected) => Err("the microphone's driver ended without an answer".to_owned()),
+        }
+    }
+}
+
 impl Source for MicrophoneSource {
     fn open(&mut self) -> Result<Line, String> {
         let standing = self.standing();
         if let Some(reason) = standing.as_ref().and_then(|now| self.unplugged(now)) {
             return Err(reason);
         }
-        let (microphone, reader) = Microphone::open(self.device.as_deref()).map_err(|error| error.to_string())?;
+        let device = self.device.clone();
+        let opened = self.opening.wait(OPENING, move || Microphone::open(device.as_deref()))?;
+        let (microphone, reader) = opened.map_err(|error| error.to_string())?;
         let name = standing.as_ref().map_or_else(|| microphone.name.clone(), |now| now.description.clone());
         self.behind = standing;
         Ok(Line {
@@ -112,5 +158,25 @@ impl Source for MicrophoneSource {
             Some(_) => {}
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use super::*;
+
+    #[test]
+    fn a_microphone_that_hangs_is_reported_and_opened_once() {
+        let (answer, hang) = mpsc::channel::<u32>();
+        let mut opening = Opening(None);
+        let problem = opening.wait(Duration::from_millis(20), move || hang.recv().unwrap()).unwrap_err();
+        assert!(problem.contains("has not opened for"), "{problem}");
+        answer.send(7).unwrap();
+        let again = opening.wait(Duration::from_secs(60), || unreachable!("it is being opened already"));
+        assert_eq!(again, Ok(7));
+        assert_eq!(opening.wait(Duration::from_secs(60), || 8), Ok(8));
+        assert!(opening.wait(Duration::from_secs(60), || panic!("in the driver")).is_err());
     }
 }

@@ -17,7 +17,7 @@ pub struct Windows {
 /// Everything between the ring and the listeners for one uninterrupted stretch of sound.
 ///
 /// The resampler and the filter bank are those of clips, so a window's frames equal the filter bank of the same sound
-/// read from a file, to the bit. Sample n stands for the time n / 16000 s: the resampler's delay shows only as latency.
+/// read from a file, to the bit. Sample n is at n / 16000 s: the resampler's delay shows only as latency.
 pub struct Windower {
     windows: Windows,
     rate: u32,

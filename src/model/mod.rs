@@ -54,6 +54,6 @@ pub use open::{Opened, Request, open, open_random, shape, shape_by_name, takes_r
 pub use param::{Init, ParamSpec, Part};
 pub use precision::Precision;
 pub use select::{Compute, engine, engine_by};
-pub use source::{SIZES, fetch, is_random, names, origin, repository_of};
+pub use source::{SIZES, fetch, is_name, is_random, names, origin, repository_of};
 pub use spec::specs;
 pub use store::ParamStore;

@@ -112,6 +112,12 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     BUILT_IN.iter().map(|built_in| built_in.name).chain(SIZES)
 }
 
+/// Whether what `--model` names is a name, of this program or of the hub, rather than a path: names come first, even where a
+/// file is called the same.
+pub fn is_name(given: &str) -> bool {
+    names().any(|name| name == given) || repository_of(given).is_some()
+}
+
 /// Whether what `--model` names starts from random weights, where no training is to be preserved.
 pub fn is_random(given: &str) -> bool {
     SIZES.contains(&given)

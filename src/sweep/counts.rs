@@ -36,9 +36,19 @@ impl Counts {
         }
     }
 
+    /// Tasks in one state.
+    pub fn of_state(&self, state: &State) -> usize {
+        match state {
+            State::Done => self.done,
+            State::Running => self.running,
+            State::Waiting => self.waiting,
+            State::Failed => self.failed,
+        }
+    }
+
     /// Tasks in all.
     pub fn all(&self) -> usize {
-        self.done + self.running + self.waiting + self.failed
+        State::ALL.iter().map(|state| self.of_state(state)).sum()
     }
 }
 

@@ -1,7 +1,6 @@
 //! The trainer's thread: alternates steps between its runs, obeys commands between two steps, survives their panics.
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -18,6 +17,7 @@ use super::{
 };
 use crate::{
     data::DataError,
+    panics,
     session::{Event, Store},
 };
 
@@ -232,12 +232,7 @@ fn next_command(inbox: &Receiver<(Option<usize>, Command)>, busy: bool) -> Optio
 
 /// Runs `work` and turns a panic into an error with its message.
 fn guarded<T>(work: impl FnOnce() -> Result<T, TrainError>) -> Result<T, TrainError> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
-        let message = payload
-            .downcast_ref::<&str>()
-            .map(|text| (*text).to_owned())
-            .or_else(|| payload.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "no message".to_owned());
+    panics::caught(work).unwrap_or_else(|message| {
         tracing::error!(message, "a run panicked");
         Err(TrainError::Panicked(message))
     })

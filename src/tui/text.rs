@@ -163,6 +163,12 @@ pub fn value(value: f64) -> String {
     }
 }
 
+/// A level in whole decibels, without its unit: -18, 0, -∞ for silence.
+pub fn decibels(level: f32) -> String {
+    // Adding 0 turns -0 into 0.
+    if level == f32::NEG_INFINITY { "-∞".into() } else { format!("{:.0}", level.round() + 0.0) }
+}
+
 /// How long ago: now, 3 min, 5 h, 12 d.
 pub fn ago(seconds: u64) -> String {
     match seconds {
@@ -217,6 +223,7 @@ mod tests {
         assert_eq!((percent(0.075), percent(1.0), percent(0.0004)), ("7.5 %".into(), "100 %".into(), "0.04 %".into()));
         assert_eq!((clock(72.4), clock(7391.0)), ("1:12".into(), "2:03:11".into()));
         assert_eq!((rate(8.5e-5), rate(1e-4)), ("8.5e-5".into(), "1e-4".into()));
+        assert_eq!([-18.4, -0.2, 0.3, f32::NEG_INFINITY].map(decibels), ["-18", "0", "0", "-∞"]);
         assert_eq!((value(0.4123), value(12.345), value(f64::NAN)), ("0.412".into(), "12.35".into(), "–".into()));
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     f64::consts::TAU,
     fs::File,
+    ops::Range,
     path::Path,
     process::{Child, Command, Stdio},
     thread,
@@ -22,6 +23,9 @@ const RATE: u32 = 16_000;
 const RECORDED: u32 = 48_000;
 /// Samples beyond this are sound.
 const LOUD: f32 = 1e-3;
+/// When the last sound may be recorded, ms behind where the playhead was at the stop: no sooner, since nothing is cut off, and
+/// no later than the driver's buffer and a fade.
+const LATE_MS: Range<f64> = -50.0..100.0;
 /// Attempts on a machine that is too busy for the driver.
 const ATTEMPTS: u32 = 5;
 
@@ -196,6 +200,9 @@ fn attempt(mic: &VirtualMic, reference: &[f32]) -> Result<(f64, f64), String> {
     if recording.len() - last < RECORDED as usize / 4 {
         return Err("no silence was recorded".to_owned());
     }
+    if !LATE_MS.contains(&late_ms) {
+        return Err(format!("silent {late_ms:.1} ms behind the stop"));
+    }
     Ok((once, late_ms))
 }
 
@@ -210,7 +217,6 @@ fn a_clip_is_heard_as_it_is_without_a_gap_and_a_stop_is_silent_at_once() {
             Ok((once, late_ms)) => {
                 println!("correlation {once:.6}, silent {late_ms:.1} ms behind the stop; before: {problems:?}");
                 assert!(once > 0.99, "{once}");
-                assert!(late_ms < 100.0, "{late_ms} ms");
                 return;
             }
             Err(problem) => problems.push(problem),

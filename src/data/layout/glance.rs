@@ -17,10 +17,14 @@ pub struct Glance {
     pub layout: Option<&'static str>,
     /// Folders directly in it.
     pub folders: usize,
-    /// How many of them hold sounds directly, of those looked into.
+    /// How many of them were looked into, the first ones.
+    pub looked_into: usize,
+    /// How many of those hold sounds directly.
     pub with_sounds: usize,
     /// Sounds directly in it.
     pub sounds: usize,
+    /// Whether it cannot be read, or is not there.
+    pub is_unread: bool,
 }
 
 /// Looks at a path: a folder, or a table. Bounded: it reads the folder and some of those in it, and nothing deeper, so
@@ -28,13 +32,15 @@ pub struct Glance {
 pub fn glance(path: &Path) -> Glance {
     let Ok(listing) = Listing::of(path) else {
         let layout = LAYOUTS.iter().find(|layout| (layout.recognise)(path)).filter(|_| path.is_file());
-        return Glance { layout: layout.map(|layout| layout.name), ..Glance::default() };
+        let is_unread = !path.is_file();
+        return Glance { layout: layout.map(|layout| layout.name), is_unread, ..Glance::default() };
     };
     // These two walk whole trees to know.
     let walks = [marked::LAYOUT.name, folders::LAYOUT.name];
     let particular = LAYOUTS.iter().find(|layout| !walks.contains(&layout.name) && (layout.recognise)(path));
     let has_sounds = |folder: &&std::path::PathBuf| Listing::of(folder).is_ok_and(|below| !below.sounds.is_empty());
-    let with_sounds = listing.folders.iter().take(LOOKED_INTO).filter(has_sounds).count();
+    let looked_into = listing.folders.len().min(LOOKED_INTO);
+    let with_sounds = listing.folders.iter().take(looked_into).filter(has_sounds).count();
     let tables = listing.left_out.iter().filter(|one| one.reason == Reason::Document).take(LOOKED_AT);
     let has_marks =
         || !listing.sounds.is_empty() && tables.into_iter().any(|one| (marked::LAYOUT.recognise)(&one.path));
@@ -44,7 +50,8 @@ pub fn glance(path: &Path) -> Glance {
         None if with_sounds > 1 => Some(folders::LAYOUT.name),
         None => None,
     };
-    Glance { layout, folders: listing.folders.len(), with_sounds, sounds: listing.sounds.len() }
+    let (folders, sounds) = (listing.folders.len(), listing.sounds.len());
+    Glance { layout, folders, looked_into, with_sounds, sounds, is_unread: false }
 }
 
 #[cfg(test)]
@@ -78,7 +85,12 @@ mod tests {
         assert_eq!(layout("field"), Some("marks"));
         assert_eq!((layout("one"), layout("wrapped"), layout("nowhere")), (None, None, None));
         let set = glance(&root.path().join("set"));
-        assert_eq!((set.folders, set.with_sounds, set.sounds), (2, 2, 0));
+        assert_eq!((set.folders, set.with_sounds, set.sounds, set.is_unread), (2, 2, 0, false));
+        let unread = |name: &str| glance(&root.path().join(name)).is_unread;
+        assert_eq!((unread("nowhere"), unread("table.csv"), unread("one/a.wav")), (true, false, false));
+        (0..70).for_each(|n| touch(&format!("many/{n:02}/a.wav"), "x"));
+        let many = glance(&root.path().join("many"));
+        assert_eq!((many.folders, many.looked_into, many.with_sounds), (70, LOOKED_INTO, LOOKED_INTO));
         assert_eq!(glance(&root.path().join("one")).sounds, 1);
     }
 }

@@ -5,19 +5,21 @@ use tui_input::InputRequest as Edit;
 
 use super::{
     action::{Action, LivePanel, Move, Screen, TogetherView, Verdict},
-    keys::{Binding, Context, ctrl, ctrl_key, key, letter},
+    keys::{Binding, Context, Group, ctrl, ctrl_key, key, letter},
 };
 use crate::plot::Side;
 
 macro_rules! bindings {
     ($($context:expr => { $([$($key:expr),+] $action:expr, $help:literal $(, $footer:literal)?;)* })*) => {
-        &[$($(Binding {
-            keys: &[$($key),+],
+        &[$(Group {
             context: $context,
-            action: || $action,
-            help: $help,
-            footer: bindings!(@footer $($footer)?),
-        }),*),*]
+            rows: &[$(Binding {
+                keys: &[$($key),+],
+                action: || $action,
+                help: $help,
+                footer: bindings!(@footer $($footer)?),
+            }),*],
+        }),*]
     };
     (@footer) => { None };
     (@footer $footer:literal) => { Some($footer) };
@@ -37,8 +39,8 @@ const RESULTS: Context = Context::On(Screen::Results);
 const REVIEW: Context = Context::On(Screen::Review);
 const SCAN: Context = Context::On(Screen::Scan);
 
-/// Every key of the workbench.
-pub static BINDINGS: &[Binding] = bindings! {
+/// Every key of the workbench, by context.
+pub static GROUPS: &[Group] = bindings! {
     TRAIN => {
         [key(KeyCode::Enter), letter('r')] Action::Start, "start the run in focus, or resume it", "start";
         [letter('a')] Action::Anew, "begin a new session on the side in focus";
@@ -124,7 +126,7 @@ pub static BINDINGS: &[Binding] = bindings! {
         [letter('x'), key(KeyCode::Delete)] Action::DeleteBookmark, "delete it, after a question", "delete";
     }
     TEACH => {
-        [letter(' ')] Action::Record, "record examples of this class: press, or hold, while it sounds", "record";
+        [letter(' ')] Action::Record, "record examples of this class: press or hold the key", "record";
         [letter('a')] Action::Begin("class "), "add a class", "class";
         [key(KeyCode::Up), letter('k')] Action::Move(Move::Up), "the class above";
         [key(KeyCode::Down), letter('j')] Action::Move(Move::Down), "the class below";
@@ -133,7 +135,7 @@ pub static BINDINGS: &[Binding] = bindings! {
         [key(KeyCode::Home), letter('g')] Action::Move(Move::Home), "the first example";
         [key(KeyCode::End), letter('G')] Action::Move(Move::End), "the last example";
         [letter('x'), key(KeyCode::Delete)] Action::RemoveExample, "remove this example, after a question", "remove";
-        [key(KeyCode::Enter)] Action::Learn, "train AAT on them in the side in focus, then listen with it", "learn";
+        [key(KeyCode::Enter)] Action::Learn, "train AAT on them in this side, then listen with it", "learn";
     }
     SESSIONS => {
         [key(KeyCode::Up), letter('k')] Action::Move(Move::Up), "the session above";
@@ -169,10 +171,10 @@ pub static BINDINGS: &[Binding] = bindings! {
         [key(KeyCode::PageDown)] Action::Move(Move::PageDown), "a page down";
         [key(KeyCode::Home), letter('g')] Action::Move(Move::Home), "the first task";
         [key(KeyCode::End), letter('G')] Action::Move(Move::End), "the last task";
-        [key(KeyCode::Enter)] Action::OpenSession, "open its session in the side in focus and look at its curves on Train", "curves";
+        [key(KeyCode::Enter)] Action::OpenSession, "open its session in this side: its curves on Train", "curves";
         [letter('a')] Action::ChooseSession(Side::A), "make its session A ●", "as A";
         [letter('b')] Action::ChooseSession(Side::B), "make its session B ▲", "as B";
-        [letter('f')] Action::NextFilter, "list running, failed, waiting or finished tasks only, or all", "only";
+        [letter('f')] Action::NextFilter, "list only tasks in one state, or all", "only";
         [key(KeyCode::Esc), letter('w')] Action::LeaveSweep, "back to the list of sessions", "sessions";
     }
     DATA => {
@@ -296,8 +298,12 @@ pub static BINDINGS: &[Binding] = bindings! {
     }
     Context::Help => {
         [key(KeyCode::Esc), letter('?'), letter('q'), key(KeyCode::Enter)] Action::Cancel, "close", "close";
-        [key(KeyCode::Down), letter('j'), key(KeyCode::PageDown)] Action::Move(Move::Down), "further down", "scroll";
-        [key(KeyCode::Up), letter('k'), key(KeyCode::PageUp)] Action::Move(Move::Up), "further up";
+        [key(KeyCode::Down), letter('j')] Action::Move(Move::Down), "a line down", "scroll";
+        [key(KeyCode::Up), letter('k')] Action::Move(Move::Up), "a line up";
+        [key(KeyCode::PageDown), letter(' ')] Action::Move(Move::PageDown), "a page down", "page";
+        [key(KeyCode::PageUp)] Action::Move(Move::PageUp), "a page up";
+        [key(KeyCode::Home), letter('g')] Action::Move(Move::Home), "the first line";
+        [key(KeyCode::End), letter('G')] Action::Move(Move::End), "the last line";
         [ctrl('c')] Action::Quit, "quit";
     }
     Context::Question => {

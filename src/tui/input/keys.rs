@@ -58,6 +58,26 @@ impl Context {
         Self::Export,
     ];
 
+    /// The contexts that are asked after this one, in order.
+    pub fn behind(self) -> &'static [Self] {
+        match self {
+            Self::In(_) => &[Self::On(Screen::Live), Self::Everywhere],
+            Self::On(Screen::Data | Screen::Results | Screen::Review | Screen::Scan) => &[Self::Clip, Self::Everywhere],
+            Self::On(_) | Self::Clip | Self::Browser | Self::Sweep => &[Self::Everywhere],
+            Self::Everywhere | Self::Naming | Self::Help | Self::Question | Self::CommandLine | Self::Export => &[],
+        }
+    }
+
+    /// Whether the help lists its keys.
+    pub fn is_in_help(self) -> bool {
+        self == Self::Everywhere || !self.behind().is_empty()
+    }
+
+    /// Whether letters are typed there.
+    pub fn is_typing(self) -> bool {
+        matches!(self, Self::CommandLine | Self::Export | Self::Naming)
+    }
+
     /// Its heading.
     pub fn title(self) -> &'static str {
         match self {
@@ -172,12 +192,18 @@ impl From<KeyEvent> for Key {
     }
 }
 
+/// The keys of one context.
+pub struct Group {
+    /// The context.
+    pub context: Context,
+    /// Its keys, in the order of the help.
+    pub rows: &'static [Binding],
+}
+
 /// Keys with one meaning in one context.
 pub struct Binding {
     /// The first is the one that footers show.
     pub keys: &'static [Key],
-    /// The context.
-    pub context: Context,
     /// The action.
     pub action: fn() -> Action,
     /// The action in words.

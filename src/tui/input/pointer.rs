@@ -52,6 +52,8 @@ pub enum Target {
     Waterfall(Place),
     /// The keys, or another panel over the screen.
     Overlay,
+    /// A message over the screen's lowest rows.
+    Notice,
 }
 
 /// What is done with the mouse.

@@ -2,18 +2,22 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Condvar, Mutex, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::Duration,
 };
 
-use super::inbox::Inbox;
+use super::{inbox::Inbox, jobs::fault};
 use crate::{
     audio::{
         Fbank, LogMel,
         playback::{self, Player, State},
     },
     data::{self, Excerpt, Source},
+    panics,
     tui::{
         state::{clip_panel::Loaded, ticket::Ticket},
         update::{effect::Playback, message::Message},
@@ -27,12 +31,13 @@ const STRETCHES: usize = 4096;
 /// How often the playhead moves: as often as frames are drawn.
 const PLAYHEAD: Duration = Duration::from_millis(33);
 
-/// Decodes a clip and computes what is drawn of it.
+/// Decodes a clip and computes what is drawn of it; `None` once `stop` is set.
 ///
 /// # Errors
 /// A message to show.
-pub(super) fn load(source: &Source) -> Result<Arc<Loaded>, String> {
-    let excerpt = data::excerpt(source).map_err(|error| error.to_string())?;
+fn load(source: &Source, stop: &AtomicBool) -> Result<Option<Arc<Loaded>>, String> {
+    let go_on = || !stop.load(Ordering::Relaxed);
+    let Some(excerpt) = data::excerpt(source, &go_on).map_err(|error| error.to_string())? else { return Ok(None) };
     let mut mel = Fbank::new().compute_wide(&excerpt.samples);
     if mel.frames > FRAMES {
         mel = fewer(&mel, FRAMES);
@@ -46,7 +51,7 @@ pub(super) fn load(source: &Source) -> Result<Arc<Loaded>, String> {
     let least_and_greatest = |part: &[f32]| {
         part.iter().fold((f32::MAX, f32::MIN), |(low, high), sample| (low.min(*sample), high.max(*sample)))
     };
-    Ok(Arc::new(Loaded {
+    Ok(Some(Arc::new(Loaded {
         extremes: samples.chunks(size).map(least_and_greatest).collect(),
         peak: samples.iter().fold(0.0, |peak, sample| sample.abs().max(peak)),
         original: playback::Sound { samples: original.into(), rate },
@@ -54,7 +59,7 @@ pub(super) fn load(source: &Source) -> Result<Arc<Loaded>, String> {
         model: playback::Sound { samples: samples.into(), rate: crate::audio::SAMPLE_RATE },
         mel,
         notes,
-    }))
+    })))
 }
 
 /// So many frames, each the mean of as many neighbours.
@@ -68,11 +73,29 @@ fn fewer(mel: &LogMel, frames: usize) -> LogMel {
     LogMel { frames, bins: mel.bins, data }
 }
 
-/// Clips that wait to be decoded: the newest first.
+/// Clips that wait to be decoded, and the one that is being decoded.
 #[derive(Debug, Default)]
 struct Queue {
-    wanted: Mutex<VecDeque<(Ticket, Source)>>,
+    clips: Mutex<Clips>,
     changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Clips {
+    /// The newest first.
+    waiting: VecDeque<(Ticket, Source)>,
+    /// With the flag that stops it.
+    current: Option<(Ticket, Arc<AtomicBool>)>,
+}
+
+impl Clips {
+    /// A clip that is not wanted any more: it is not decoded, or no further.
+    fn forget(&mut self, ticket: Ticket) {
+        self.waiting.retain(|(waiting, _)| *waiting != ticket);
+        if let Some((_, stop)) = self.current.as_ref().filter(|(current, _)| *current == ticket) {
+            stop.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 /// Decodes clips on a thread of its own, one after the other.
@@ -105,24 +128,42 @@ impl ClipLoader {
         queue.push(ticket, source, instead_of);
         Vec::new()
     }
+
+    /// A clip is not wanted any more.
+    pub(super) fn forget(&self, ticket: Ticket) {
+        if let Some(queue) = &self.queue {
+            queue.lock().forget(ticket);
+        }
+    }
 }
 
 impl Queue {
-    /// Adds a clip in front, and removes the one that it replaces.
+    fn lock(&self) -> MutexGuard<'_, Clips> {
+        self.clips.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a clip in front, and removes or stops the one that it replaces.
     fn push(&self, ticket: Ticket, source: Source, instead_of: Option<Ticket>) {
-        let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
-        wanted.retain(|(waiting, _)| Some(*waiting) != instead_of);
-        wanted.push_front((ticket, source));
+        let mut clips = self.lock();
+        instead_of.into_iter().for_each(|before| clips.forget(before));
+        clips.waiting.push_front((ticket, source));
         self.changed.notify_one();
     }
 
-    /// Waits for the next clip.
-    fn next(&self) -> (Ticket, Source) {
-        let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Waits for the next clip, and returns the flag that stops its decoding.
+    fn next(&self) -> (Ticket, Source, Arc<AtomicBool>) {
+        let mut clips = self.lock();
         loop {
-            match wanted.pop_front() {
-                Some(next) => return next,
-                None => wanted = self.changed.wait(wanted).unwrap_or_else(PoisonError::into_inner),
+            match clips.waiting.pop_front() {
+                Some((ticket, source)) => {
+                    let stop = Arc::<AtomicBool>::default();
+                    clips.current = Some((ticket, stop.clone()));
+                    return (ticket, source, stop);
+                }
+                None => {
+                    clips.current = None;
+                    clips = self.changed.wait(clips).unwrap_or_else(PoisonError::into_inner);
+                }
             }
         }
     }
@@ -130,11 +171,18 @@ impl Queue {
 
 fn work(queue: &Queue, inbox: &Inbox) {
     loop {
-        let (ticket, source) = queue.next();
-        if inbox.send(Message::Clip(ticket, load(&source))).is_err() {
+        let (ticket, source, stop) = queue.next();
+        if !decode(inbox, ticket, || load(&source, &stop)) {
             return;
         }
     }
+}
+
+/// Decodes one clip and sends it, unless it is stopped. Returns whether anybody still reads what is sent.
+fn decode(inbox: &Inbox, ticket: Ticket, load: impl FnOnce() -> Result<Option<Arc<Loaded>>, String>) -> bool {
+    let loaded = panics::caught(load).unwrap_or_else(|words| Err(fault(&words)));
+    let Some(loaded) = loaded.transpose() else { return true };
+    inbox.send(Message::Clip(ticket, loaded)).is_ok()
 }
 
 /// The workbench's player.
@@ -177,7 +225,16 @@ impl Speaker {
                 thread::sleep(PLAYHEAD);
             }
         });
-        spawned.map_or_else(failed, |_| Vec::new())
+        match spawned {
+            Ok(_) => Vec::new(),
+            Err(error) => {
+                // Nobody could see that it plays.
+                if let Some(player) = &self.player {
+                    player.stop();
+                }
+                failed(error)
+            }
+        }
     }
 
     /// Performs an order to whatever plays.
@@ -202,7 +259,7 @@ impl Speaker {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
 
     use super::*;
     use crate::{audio::testing::wav, tui::runtime::inbox, tui::state::ticket::Tickets};
@@ -212,13 +269,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.wav");
         wav(&path, 50 * 16_000, |n| if n == 400_000 { -16_384 } else { (n % 100) as i16 });
-        let loaded = load(&Source::File(path)).unwrap();
+        let go_on = AtomicBool::new(false);
+        let loaded = load(&Source::File(path), &go_on).unwrap().unwrap();
         assert_eq!((loaded.mel.frames, loaded.model.samples.len()), (FRAMES, 800_000));
         assert_eq!(loaded.peak, 0.5);
         assert!(loaded.extremes.len() <= STRETCHES);
         let lowest = loaded.extremes.iter().position(|(low, _)| *low == -0.5).unwrap();
         assert!(lowest.abs_diff(loaded.extremes.len() / 2) < 2, "{lowest}");
-        assert!(load(&Source::File(folder.path().join("b.wav"))).unwrap_err().contains("b.wav"));
+        assert!(load(&Source::File(folder.path().join("b.wav")), &go_on).unwrap_err().contains("b.wav"));
     }
 
     #[test]
@@ -232,8 +290,43 @@ mod tests {
             let ticket = tickets.draw();
             queue.push(ticket, source(n), before.replace(ticket));
         }
-        assert_eq!(queue.next(), (before.unwrap(), source(49)));
-        assert_eq!(queue.next(), (other, source(99)), "another panel's clip still waits");
+        let next = || {
+            let (ticket, source, _) = queue.next();
+            (ticket, source)
+        };
+        assert_eq!(next(), (before.unwrap(), source(49)));
+        assert_eq!(next(), (other, source(99)), "another panel's clip still waits");
+    }
+
+    #[test]
+    fn a_clip_that_is_being_decoded_stops_when_another_one_takes_its_place_or_none() {
+        let (queue, mut tickets) = (Queue::default(), Tickets::default());
+        let source = Source::Demo { class: 0, index: 1 };
+        let (first, second, other) = (tickets.draw(), tickets.draw(), tickets.draw());
+        queue.push(first, source.clone(), None);
+        let (_, _, stop) = queue.next();
+        queue.lock().forget(other);
+        assert!(!stop.load(Ordering::Relaxed), "another panel's clip does not stop it");
+        queue.push(second, source.clone(), Some(first));
+        assert!(stop.load(Ordering::Relaxed));
+        let (_, _, stop) = queue.next();
+        queue.lock().forget(second);
+        assert!(stop.load(Ordering::Relaxed));
+        let (sender, mut answers) = inbox::channel();
+        assert!(decode(&sender, second, || load(&Source::File("none.wav".into()), &AtomicBool::new(false))));
+        assert!(decode(&sender, first, || Ok(None)), "a stopped one is not answered");
+        drop(sender);
+        let Some(Message::Clip(of, Err(_))) = answers.blocking_recv() else { unreachable!() };
+        assert_eq!((of, answers.blocking_recv().is_none()), (second, true));
+    }
+
+    #[test]
+    fn a_decoder_that_panics_is_reported_and_the_next_clip_is_decoded() {
+        let (sender, mut answers) = inbox::channel();
+        let ticket = Tickets::default().draw();
+        assert!(decode(&sender, ticket, || panic!("at frame {}", 7)));
+        let Some(Message::Clip(_, Err(why))) = answers.blocking_recv() else { unreachable!() };
+        assert!(why.contains("at frame 7") && why.contains("please report it"), "{why}");
     }
 
     #[test]

@@ -14,8 +14,14 @@ use std::{
 use super::inbox::Inbox;
 use crate::{
     data::{self, DataError, Listing, Reason, Seen},
+    digits::counted,
     tui::{
-        state::{data::Found, data_view::DataView, folder_browser::Entry, ticket::Ticket},
+        state::{
+            data::Found,
+            data_view::DataView,
+            folder_browser::{Entry, Listed},
+            ticket::Ticket,
+        },
         update::{effect::Place, message::Message},
     },
 };
@@ -68,7 +74,7 @@ pub(super) fn browse(
     number: u64,
 ) {
     let listed = list(place);
-    let entries = listed.as_ref().map_or_else(|_| Vec::new(), |(_, entries)| entries.clone());
+    let entries = listed.entries.clone().unwrap_or_default();
     if inbox.send(Message::Folder(ticket, listed)).is_err() {
         return;
     }
@@ -85,7 +91,7 @@ pub(super) fn browse(
 }
 
 /// A folder's path from the root on, and the folders and tables in it.
-fn list(place: &Place) -> Result<(PathBuf, Vec<Entry>), String> {
+fn list(place: &Place) -> Listed {
     let folder = match place {
         Place::In(folder) => folder.clone(),
         Place::Around(data) => {
@@ -94,12 +100,34 @@ fn list(place: &Place) -> Result<(PathBuf, Vec<Entry>), String> {
             above.unwrap_or_else(|| PathBuf::from("."))
         }
     };
-    let folder = folder.canonicalize().map_err(|error| format!("{}: {error}", folder.display()))?;
-    let listing = Listing::of(&folder).map_err(|error| error.to_string())?;
+    let folder = match folder.canonicalize() {
+        Ok(folder) => folder,
+        Err(error) => {
+            let problem = format!("{}: {error}", folder.display());
+            return Listed { folder: Some(folder), entries: Err(problem), left_out: None };
+        }
+    };
+    let listing = match Listing::of(&folder) {
+        Ok(listing) => listing,
+        Err(error) => return Listed { folder: Some(folder), entries: Err(error.to_string()), left_out: None },
+    };
     let tables = listing.left_out.iter().filter(|one| one.reason == Reason::Document && is_table(&one.path));
-    let folders = listing.folders.iter().map(|path| Entry::found(path, true));
-    let entries = folders.chain(tables.map(|one| Entry::found(&one.path, false))).take(MOST).collect();
-    Ok((folder, entries))
+    let folders = listing.folders.iter().map(|path| (path, true));
+    let (named, unnamed): (Vec<_>, Vec<_>) = folders
+        .chain(tables.map(|one| (&one.path, false)))
+        // Data is given as text.
+        .partition(|(path, _)| path.to_str().is_some());
+    let mut left_out = Vec::new();
+    if named.len() > MOST {
+        left_out.push(format!("{} more are not listed: type :data and the path", named.len() - MOST));
+    }
+    if !unnamed.is_empty() {
+        let names = counted(unnamed.len(), "name");
+        left_out.push(format!("{names} that cannot be typed (not UTF-8) left out: rename them"));
+    }
+    let entries = named.into_iter().take(MOST).map(|(path, is_folder)| Entry::found(path, is_folder)).collect();
+    let left_out = (!left_out.is_empty()).then(|| left_out.join("; "));
+    Listed { folder: Some(folder), entries: Ok(entries), left_out }
 }
 
 /// Whether a file may be a table that is data.
@@ -165,8 +193,9 @@ mod tests {
         let around = Place::Around(format!("{spec}/dog"));
         browse(&sender, ticket, &around, vec![spec.clone(), "demo".into()], &Arc::default(), 0);
         drop(sender);
-        let Some(Message::Folder(_, Ok((at, entries)))) = answers.blocking_recv() else { unreachable!() };
-        assert_eq!((at, entries.len()), (folder.path().canonicalize().unwrap(), 3));
+        let Some(Message::Folder(_, listed)) = answers.blocking_recv() else { unreachable!() };
+        assert_eq!(listed.folder, Some(folder.path().canonicalize().unwrap()));
+        assert_eq!((listed.entries.unwrap().len(), listed.left_out), (3, None));
         let mut layouts = Vec::new();
         while let Some(Message::Glanced(_, spec, glance)) = answers.blocking_recv() {
             layouts.push((text_of(&spec), glance.layout));
@@ -175,6 +204,28 @@ mod tests {
         assert_eq!(layouts[..3], expected.map(|(name, layout)| (name.to_owned(), layout)));
         assert_eq!(layouts[3].1, Some("folders"));
         assert_eq!(layouts.len(), 4, "demo needs no look");
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_named_and_names_that_cannot_be_typed_are_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let gone = folder.path().join("gone");
+        let listed = list(&Place::In(gone.clone()));
+        assert_eq!(listed.folder, Some(gone.clone()));
+        assert!(listed.entries.unwrap_err().contains("gone"));
+        #[cfg(unix)]
+        {
+            use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+            std::fs::create_dir(folder.path().join(OsStr::from_bytes(b"d\xf6gs"))).unwrap();
+            std::fs::create_dir(folder.path().join("cats")).unwrap();
+            std::os::unix::fs::symlink(&gone, folder.path().join("dangling")).unwrap();
+            std::os::unix::fs::symlink("around", folder.path().join("around")).unwrap();
+            let listed = list(&Place::In(folder.path().to_owned()));
+            let left_out = listed.left_out.unwrap();
+            assert!(left_out.contains("1 name that cannot be typed"), "{left_out}");
+            let entries = listed.entries.unwrap();
+            assert!(entries.len() == 1 && entries[0].spec.ends_with("cats"), "{entries:?}");
+        }
     }
 
     fn text_of(spec: &str) -> String {

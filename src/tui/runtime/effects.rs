@@ -5,19 +5,19 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
-        mpsc,
     },
-    thread,
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
 use super::{
+    clerk::Clerk,
     clips::{ClipLoader, Speaker},
     data_task,
     downloads::Downloads,
     findings,
     inbox::Inbox,
-    jobs::Jobs,
+    jobs::{self, Jobs},
     listen_task::{Asked, ListenTask},
     live_files::{self, Taught},
     names,
@@ -26,11 +26,13 @@ use super::{
     sweep_watch::SweepWatch,
 };
 use crate::{
-    clock, model, plot,
+    clock,
+    live::LiveEvent,
+    model, plot,
     session::Store,
     train::{self, Command, Launch, Trainer},
     tui::{
-        state::{data_view::DataView, ticket::Ticket},
+        state::{data_view::DataView, folder_browser::Listed, ticket::Ticket, together::ReadTogether},
         terminal::signals,
         update::{
             effect::{Effect, Playback, Task},
@@ -42,9 +44,6 @@ use crate::{
 /// How long a thread that forwards events waits before it checks whether they are still wanted.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// A job on the sessions on disk; returns messages.
-type Job = Box<dyn FnOnce(&Store) -> Message + Send>;
-
 /// Performs effects, and owns everything outside the state.
 pub struct EffectRunner {
     store: Store,
@@ -52,7 +51,9 @@ pub struct EffectRunner {
     /// Running trainers, each with the tickets of its runs in order.
     trainers: Vec<(Trainer, Vec<Ticket>)>,
     /// The thread that reads and deletes sessions, one job after the other, in order.
-    clerk: mpsc::Sender<Job>,
+    clerk: Clerk,
+    /// Threads that write files: a leave waits for them.
+    writers: Vec<JoinHandle<()>>,
     /// The current listen task.
     listen_task: Option<ListenTask>,
     taught: Taught,
@@ -64,8 +65,6 @@ pub struct EffectRunner {
     /// The number of the newest request to look at a folder: older ones end.
     browsing: Arc<AtomicU64>,
     keeper: Keeper,
-    /// Choices that were to be kept so far.
-    kept: u64,
 }
 
 impl EffectRunner {
@@ -74,20 +73,13 @@ impl EffectRunner {
     /// # Errors
     /// When the system cannot start a thread.
     pub fn new(store: Store, inbox: Inbox) -> std::io::Result<Self> {
-        let (clerk, jobs) = mpsc::channel::<Job>();
-        let (its_store, its_inbox) = (store.clone(), inbox.clone());
-        thread::Builder::new().name("clerk".into()).spawn(move || {
-            for job in jobs {
-                if its_inbox.send(job(&its_store)).is_err() {
-                    return;
-                }
-            }
-        })?;
         Ok(Self {
+            clerk: Clerk::start(store.clone(), inbox.clone())?,
+            keeper: Keeper::start(inbox.clone())?,
             store,
             inbox,
             trainers: Vec::new(),
-            clerk,
+            writers: Vec::new(),
             listen_task: None,
             taught: Taught::default(),
             sweep: None,
@@ -95,8 +87,6 @@ impl EffectRunner {
             clips: ClipLoader::default(),
             speaker: Speaker::default(),
             browsing: Arc::default(),
-            keeper: Keeper::default(),
-            kept: 0,
         })
     }
 
@@ -106,30 +96,44 @@ impl EffectRunner {
         match effect {
             Effect::Train(runs) => return self.train(runs),
             Effect::Command(run, command) => self.command(run, command),
-            Effect::List => return self.ask(|store| Message::Sessions(session_files::list(store))),
+            Effect::List => {
+                let failed = |why| Message::Sessions(Err(why));
+                return self.clerk.read(failed, |store| Message::Sessions(session_files::list(store)));
+            }
             Effect::Open(ticket, path) => {
-                return self.ask(move |_| Message::Opened(ticket, session_files::open(&path).map(Box::new)));
+                let failed = move |why| Message::Opened(ticket, Err(why));
+                let open = move |_: &Store| Message::Opened(ticket, session_files::open(&path).map(Box::new));
+                return self.clerk.read(failed, open);
             }
             Effect::WatchSweep(ticket, file) => {
                 let work = self.sweep.insert(SweepWatch::default()).work(ticket, file);
-                return self.spawn("sweep", work);
+                return self.spawn("sweep", move |why| Message::Sweep(ticket, Err(why)), work);
             }
             Effect::LeaveSweep => self.sweep = None,
             Effect::Remove(path) => {
-                return self.ask(move |store| {
+                let place = path.clone();
+                let failed = move |why| Message::Removed(place, Err(why));
+                return self.clerk.write(failed, move |store| {
                     let removed = store.remove(&path).map(|_left| clock::now_ms()).map_err(|error| error.to_string());
                     Message::Removed(path, removed)
                 });
             }
             // In order with the list, so that the next one shows them.
             Effect::Annotate(folders, change) => {
-                return self.ask(move |_| Message::Annotated(session_files::annotate(&folders, &change)));
+                let annotate = move |_: &Store| Message::Annotated(session_files::annotate(&folders, &change));
+                return self.clerk.write(|why| Message::Annotated(Err(why)), annotate);
             }
             Effect::Together(ticket, folders) => {
-                return self.aside(move |_, _| Message::Together(ticket, session_files::together(&folders).into()));
+                let failed = move |why: String| {
+                    let read = ReadTogether { runs: Vec::new(), left_out: Vec::new(), results: Err(why) };
+                    Message::Together(ticket, read.into())
+                };
+                return self
+                    .aside(failed, move |_, _| Message::Together(ticket, session_files::together(&folders).into()));
             }
             Effect::Shape(ticket, request) => {
-                return self.spawn("aside", move |store, inbox| {
+                let failed = move |why| Message::Shape(ticket, Err(why));
+                return self.spawn("shape", failed, move |store, inbox| {
                     let request = resolved(store, *request);
                     let shape = train::preview(&request).map(Box::new).map_err(|error| error.to_string());
                     let is_known = shape.is_ok();
@@ -154,53 +158,66 @@ impl EffectRunner {
                 let task = ListenTask::default();
                 self.listen_task = Some(task.clone());
                 let asked = Asked { ticket, file, sessions: listeners, setup: *setup };
-                return self.spawn("live", move |store, inbox| task.run(&asked, store, inbox));
+                let failed = move |why| Message::Live(ticket, LiveEvent::Problem(why));
+                let mut messages = self.spawn("live", failed, move |store, inbox| task.run(&asked, store, inbox));
+                // Without its thread it is over.
+                messages.extend((!messages.is_empty()).then_some(Message::Live(ticket, LiveEvent::Closed)));
+                messages.reverse();
+                return messages;
             }
             Effect::StopListening => self.stop_listening(),
             Effect::Export(path, charts) => {
-                return self.aside(move |_, _| match plot::export(&path, &charts) {
+                return self.write(move |_, _| match plot::export(&path, &charts) {
                     Ok(()) => Message::Notice(format!("curves are in {}", path.display()).into()),
                     Err(error) => Message::Trouble(error.to_string().into()),
                 });
             }
             Effect::Complete(ticket, wanted) => {
-                return self.aside(move |store, _| Message::Completed(ticket, names::fitting(&wanted, store.root())));
+                return self.aside(Message::trouble, move |store, _| {
+                    Message::Completed(ticket, names::fitting(&wanted, store.root()))
+                });
             }
             Effect::ExportSession(ticket, request) => {
                 return self.jobs.export(&self.store, &self.inbox, ticket, *request);
             }
             Effect::StopExport => self.jobs.stop_export(),
             Effect::Results(ticket, session, other) => {
-                return self.spawn("results", move |store, inbox| {
+                let failed = move |why| Message::Results(ticket, Err(why));
+                return self.spawn("results", failed, move |store, inbox| {
                     findings::results(store, inbox, ticket, &session, other.as_deref());
                 });
             }
             Effect::Calibrate { ticket, session, other, found } => {
-                return self.spawn("results", move |store, inbox| {
+                return self.writer("calibrate", move |store, inbox| {
                     findings::calibrate(store, inbox, ticket, &session, other.as_deref(), &found);
                 });
             }
             Effect::WriteErrors(path, found) => {
-                return self.aside(move |_, _| findings::write_errors(&path, &found));
+                return self.write(move |_, _| findings::write_errors(&path, &found));
             }
             Effect::SearchErrors(ticket, request, again) => {
                 let stop = self.jobs.begin_search();
-                return self.aside(move |store, inbox| findings::search(store, inbox, ticket, &request, *again, &stop));
+                let failed = move |why| Message::Searched(ticket, Err(why));
+                return self.aside(failed, move |store, inbox| {
+                    findings::search(store, inbox, ticket, &request, *again, &stop)
+                });
             }
             Effect::StopSearch => self.jobs.stop_search(),
             // In order, on one thread: an undo must not overtake what it undoes.
             Effect::Decide { ticket, list, index, decision } => {
-                return self.ask(move |_| findings::decide(ticket, &list, index, decision));
+                let failed = move |why| Message::Saved(ticket, Err(why));
+                return self.clerk.write(failed, move |_| findings::decide(ticket, &list, index, decision));
             }
             Effect::Suspend => {
                 if !signals::step_aside() {
-                    return vec![Message::Notice("there is no shell to go back to; q quits".into())];
+                    return vec![Message::Notice("there is no shell to go back to".into())];
                 }
             }
             Effect::Quit => {}
             Effect::LoadClip { ticket, source, instead_of } => {
                 return self.clips.load(&self.inbox, ticket, source, instead_of);
             }
+            Effect::ForgetClip(ticket) => self.clips.forget(ticket),
             Effect::Play { ticket, sound, from } => return self.speaker.play(&self.inbox, ticket, sound, from),
             Effect::Playback(order) => self.speaker.order(order),
             Effect::Scan(ticket, request) => return self.jobs.scan(&self.store, &self.inbox, ticket, *request),
@@ -208,15 +225,7 @@ impl EffectRunner {
             Effect::ReadData(..) | Effect::CheckData(..) | Effect::StopCheck | Effect::Browse { .. } => {
                 return self.data(effect);
             }
-            Effect::SavePreferences(preferences) => {
-                self.kept += 1;
-                let (keeper, number) = (self.keeper.clone(), self.kept);
-                return self.spawn("preferences", move |_, inbox| {
-                    if let Err(problem) = keeper.save(number, &preferences) {
-                        let _ = inbox.send(Message::trouble(problem));
-                    }
-                });
-            }
+            Effect::SavePreferences(preferences) => return self.keeper.save(*preferences),
             other => return self.live(other),
         }
         Vec::new()
@@ -226,15 +235,18 @@ impl EffectRunner {
     fn data(&mut self, effect: Effect) -> Vec<Message> {
         match effect {
             Effect::ReadData(ticket, setup) => {
-                self.aside(move |_, _| Message::DataRead(ticket, DataView::read(&setup).map(Arc::new)))
+                let failed = move |why| Message::DataRead(ticket, Err(why));
+                self.aside(failed, move |_, _| Message::DataRead(ticket, DataView::read(&setup).map(Arc::new)))
             }
             Effect::CheckData(ticket, view) => {
                 let stop = self.jobs.begin_check();
-                self.spawn("check", move |_, inbox| data_task::check(inbox, ticket, &view, &stop))
+                let failed = move |why| Message::DataChecked(ticket, Err(why));
+                self.spawn("check", failed, move |_, inbox| data_task::check(inbox, ticket, &view, &stop))
             }
             Effect::Browse { ticket, place, recent } => {
                 let (newest, number) = (self.browsing.clone(), self.browsing.fetch_add(1, Ordering::Relaxed) + 1);
-                self.spawn("browse", move |_, inbox| {
+                let failed = move |why| Message::Folder(ticket, Listed { entries: Err(why), ..Listed::default() });
+                self.spawn("browse", failed, move |_, inbox| {
                     data_task::browse(inbox, ticket, &place, recent, &newest, number);
                 })
             }
@@ -262,39 +274,45 @@ impl EffectRunner {
             Effect::Recorded(class, without_ms) => {
                 // Cloned at once: a moment later the pipeline may be another one.
                 let samples = pipeline().map(|pipeline| pipeline.recorded()).unwrap_or_default();
-                return self.aside(move |store, inbox| taught.keep(store, inbox, &class, samples, without_ms));
+                return self.write(move |store, inbox| taught.keep(store, inbox, &class, samples, without_ms));
             }
             Effect::SaveDesk(session, mix) => {
-                return self.aside(move |store, _| live_files::save_desk(store, &session, &mix));
+                return self.write(move |store, _| live_files::save_desk(store, &session, &mix));
             }
             Effect::LoadDesk(session, name) => {
-                return self.aside(move |store, _| live_files::load_desk(store, &session, name));
+                return self.aside(Message::trouble, move |store, _| live_files::load_desk(store, &session, name));
             }
             Effect::Bookmark(session, source, gains) => {
-                return self.aside(move |store, inbox| {
+                return self.write(move |store, inbox| {
                     live_files::bookmark(store, inbox, task.as_ref(), session, &source, &gains)
                 });
             }
-            Effect::Bookmarks(session) => return self.aside(move |store, _| live_files::bookmarks(store, session)),
+            Effect::Bookmarks(session) => {
+                return self.aside(Message::trouble, move |store, _| live_files::bookmarks(store, session));
+            }
             Effect::Replay(session, bookmark, device) => {
-                return self.aside(move |store, _| live_files::replay(store, &session, &bookmark, &device));
+                let of = bookmark.at_ms;
+                let failed = move |why| Message::Replayed(of, Err(why));
+                return self.aside(failed, move |store, _| live_files::replay(store, &session, &bookmark, &device));
             }
             Effect::RemoveBookmark(session, bookmark) => {
-                return self.aside(move |store, inbox| live_files::remove_bookmark(store, inbox, session, *bookmark));
+                return self.write(move |store, inbox| live_files::remove_bookmark(store, inbox, session, *bookmark));
             }
-            Effect::OpenLesson(folder) => return self.aside(move |store, _| taught.open(store, folder)),
+            Effect::OpenLesson(folder) => {
+                return self.aside(Message::trouble, move |store, _| taught.open(store, folder));
+            }
             Effect::NameClass(name) => {
-                return self.aside(move |store, _| taught.change(store, |lesson| lesson.name(&name)));
+                return self.write(move |store, _| taught.change(store, |lesson| lesson.name(&name)));
             }
             Effect::RemoveExample(class, place) => {
-                return self.aside(move |store, _| taught.change(store, |lesson| lesson.remove(&class, place)));
+                return self.write(move |store, _| taught.change(store, |lesson| lesson.remove(&class, place)));
             }
             _ => {}
         }
         Vec::new()
     }
 
-    /// Stops training, each run with a checkpoint, and exports, and waits for them.
+    /// Stops training, each run with a checkpoint, and exports, and waits for them and for whatever else writes files.
     pub fn stop(&mut self) {
         self.stop_listening();
         self.jobs.stop();
@@ -304,6 +322,11 @@ impl EffectRunner {
         }
         self.trainers.clear();
         self.jobs.wait();
+        self.clerk.stop();
+        self.keeper.stop();
+        for writer in self.writers.drain(..) {
+            let _ = writer.join();
+        }
     }
 
     /// Whether some trainer is still running.
@@ -318,32 +341,55 @@ impl EffectRunner {
         }
     }
 
-    /// Sends a job to the thread that reads sessions.
-    fn ask(&self, job: impl FnOnce(&Store) -> Message + Send + 'static) -> Vec<Message> {
-        match self.clerk.send(Box::new(job)) {
-            Ok(()) => Vec::new(),
-            Err(_) => {
-                vec![Message::trouble("the thread that reads sessions is gone: leave (q) and open the workbench again")]
-            }
-        }
-    }
-
-    /// Runs a job on its own thread and sends the result.
-    fn aside(&self, work: impl FnOnce(&Store, &Inbox) -> Message + Send + 'static) -> Vec<Message> {
-        self.spawn("aside", move |store, inbox| {
+    /// Runs a job on its own thread and sends the result. `failed` is the message when it panics or cannot begin.
+    fn aside(
+        &self,
+        failed: impl FnOnce(String) -> Message + Clone + Send + 'static,
+        work: impl FnOnce(&Store, &Inbox) -> Message + Send + 'static,
+    ) -> Vec<Message> {
+        self.spawn("aside", failed, move |store, inbox| {
             let message = work(store, inbox);
             let _ = inbox.send(message);
         })
     }
 
-    fn spawn(&self, name: &str, work: impl FnOnce(&Store, &Inbox) + Send + 'static) -> Vec<Message> {
+    /// Runs a job that writes files on its own thread, and sends the result. [`Self::stop`] waits for it.
+    fn write(&mut self, work: impl FnOnce(&Store, &Inbox) -> Message + Send + 'static) -> Vec<Message> {
+        self.writer("write", move |store, inbox| {
+            let message = work(store, inbox);
+            let _ = inbox.send(message);
+        })
+    }
+
+    /// Runs work that writes files on its own thread. [`Self::stop`] waits for it.
+    fn writer(&mut self, name: &str, work: impl FnOnce(&Store, &Inbox) + Send + 'static) -> Vec<Message> {
+        self.writers.retain(|writer| !writer.is_finished());
+        match self.start(name, Message::trouble, work) {
+            Ok(thread) => {
+                self.writers.push(thread);
+                Vec::new()
+            }
+            Err(message) => vec![message],
+        }
+    }
+
+    fn spawn(
+        &self,
+        name: &str,
+        failed: impl FnOnce(String) -> Message + Clone + Send + 'static,
+        work: impl FnOnce(&Store, &Inbox) + Send + 'static,
+    ) -> Vec<Message> {
+        self.start(name, failed, work).err().into_iter().collect()
+    }
+
+    fn start(
+        &self,
+        name: &str,
+        failed: impl FnOnce(String) -> Message + Clone + Send + 'static,
+        work: impl FnOnce(&Store, &Inbox) + Send + 'static,
+    ) -> Result<JoinHandle<()>, Message> {
         let (store, inbox) = (self.store.clone(), self.inbox.clone());
-        let spawned = thread::Builder::new().name(name.into()).spawn(move || work(&store, &inbox));
-        spawned
-            .err()
-            .map(|error| Message::trouble(format!("the system could not start a thread: {error}")))
-            .into_iter()
-            .collect()
+        jobs::start(name, &self.inbox, failed, move || work(&store, &inbox))
     }
 
     fn train(&mut self, runs: Vec<(Ticket, Task)>) -> Vec<Message> {

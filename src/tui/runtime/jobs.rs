@@ -12,6 +12,7 @@ use std::{
 use super::{inbox::Inbox, scan_task};
 use crate::{
     export::{self, ExportError, Stage},
+    panics,
     session::Store,
     tui::{
         state::{
@@ -21,6 +22,37 @@ use crate::{
         update::message::Message,
     },
 };
+
+/// Runs some work; when it panics, `failed` makes the message of it.
+pub(super) fn guarded(failed: impl FnOnce(String) -> Message, work: impl FnOnce() -> Message) -> Message {
+    panics::caught(work).unwrap_or_else(|words| failed(fault(&words)))
+}
+
+/// Starts a thread for some work. `failed` makes the message when the work panics, and when the system cannot start the
+/// thread: then it is returned.
+pub(super) fn start(
+    name: &str,
+    inbox: &Inbox,
+    failed: impl FnOnce(String) -> Message + Clone + Send + 'static,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, Message> {
+    let (inbox, of_panic) = (inbox.clone(), failed.clone());
+    let guarded = move || {
+        if let Err(words) = panics::caught(work) {
+            let _ = inbox.send(of_panic(fault(&words)));
+        }
+    };
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(guarded)
+        .map_err(|error| failed(format!("the system could not start a thread: {error}")))
+}
+
+/// The message of a panic.
+pub(super) fn fault(words: &str) -> String {
+    tracing::error!(words, "a job panicked");
+    format!("a fault in this program stopped it ({words}); please report it")
+}
 
 /// The running jobs: the stop flag of each, and the thread of those that are waited for.
 #[derive(Debug, Default)]
@@ -40,13 +72,14 @@ impl Jobs {
         ticket: Ticket,
         request: export::Request,
     ) -> Vec<Message> {
-        let (store, inbox, stop) = (store.clone(), inbox.clone(), Arc::new(AtomicBool::new(false)));
+        let (store, sender, stop) = (store.clone(), inbox.clone(), Arc::new(AtomicBool::new(false)));
         let asked = stop.clone();
-        let spawned = thread::Builder::new().name("export".into()).spawn(move || {
+        let failed = move |why| Message::Exported(ticket, Err(why));
+        let started = start("export", inbox, failed, move || {
             let mut watch = |stage: Stage| {
                 let sent = match stage {
                     Stage::Writing(_) => Ok(()),
-                    Stage::Verifying(done, total) => inbox.send(Message::Exporting(ticket, done, total)),
+                    Stage::Verifying(done, total) => sender.send(Message::Exporting(ticket, done, total)),
                 };
                 // Nobody watches any more once the workbench is closed.
                 if sent.is_err() || asked.load(Ordering::Relaxed) {
@@ -59,14 +92,14 @@ impl Jobs {
                 ExportError::Interrupted => "stopped: nothing was written".to_owned(),
                 error => error.to_string(),
             });
-            let _ = inbox.send(Message::Exported(ticket, result));
+            let _ = sender.send(Message::Exported(ticket, result));
         });
-        match spawned {
+        match started {
             Ok(thread) => {
                 self.exporting = Some((stop, thread));
                 Vec::new()
             }
-            Err(error) => vec![Message::Exported(ticket, Err(format!("the system could not start a thread: {error}")))],
+            Err(message) => vec![message],
         }
     }
 
@@ -79,20 +112,16 @@ impl Jobs {
 
     /// Scans recordings.
     pub(super) fn scan(&mut self, store: &Store, inbox: &Inbox, ticket: Ticket, request: ScanRequest) -> Vec<Message> {
-        let (store, inbox, stop) = (store.clone(), inbox.clone(), Arc::new(AtomicBool::new(false)));
+        let (store, sender, stop) = (store.clone(), inbox.clone(), Arc::new(AtomicBool::new(false)));
         let asked = stop.clone();
-        let spawned = thread::Builder::new()
-            .name("scan".into())
-            .spawn(move || scan_task::scan(&inbox, ticket, &store, &request, &asked));
-        match spawned {
+        let failed = move |why| Message::Scan(ticket, Box::new(ScanNews::Over(Err(why))));
+        let work = move || scan_task::scan(&sender, ticket, &store, &request, &asked);
+        match start("scan", inbox, failed, work) {
             Ok(thread) => {
                 self.scanning = Some((stop, thread));
                 Vec::new()
             }
-            Err(error) => {
-                let problem = format!("the system could not start a thread: {error}");
-                vec![Message::Scan(ticket, Box::new(ScanNews::Over(Err(problem))))]
-            }
+            Err(message) => vec![message],
         }
     }
 
@@ -142,5 +171,24 @@ impl Jobs {
         for (_, thread) in self.exporting.take().into_iter().chain(self.scanning.take()) {
             let _ = thread.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use super::*;
+    use crate::tui::{runtime::inbox, state::ticket::Tickets};
+
+    #[test]
+    fn a_job_that_panics_ends_as_failed_and_not_as_running_for_ever() {
+        let (sender, mut answers) = inbox::channel();
+        let ticket = Tickets::default().draw();
+        let failed = move |why| Message::DataRead(ticket, Err(why));
+        start("reader", &sender, failed, || panic!("no such {}", "column")).unwrap().join().unwrap();
+        let Some(Message::DataRead(of, Err(why))) = answers.blocking_recv() else { unreachable!() };
+        assert_eq!(of, ticket);
+        assert!(why.contains("(no such column); please report it"), "{why}");
     }
 }

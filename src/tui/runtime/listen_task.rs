@@ -9,10 +9,11 @@ use std::{
     time::Duration,
 };
 
-use super::inbox::Inbox;
+use super::{inbox::Inbox, jobs};
 use crate::{
     infer::Classifier,
     live::{self, ClassifierListener, FileControl, FileSource, Listener, LiveEvent, Pipeline, Settings, Source},
+    panics,
     session::Store,
     train::Request,
     tui::{state::ticket::Ticket, text, update::message::Message},
@@ -75,7 +76,8 @@ impl ListenTask {
     /// Listens until it is stopped, and sends the pipeline's events under this ticket. Blocks; sends `Closed` last.
     pub fn run(&self, asked: &Asked, store: &Store, inbox: &Inbox) {
         let send = |event| inbox.send(Message::Live(asked.ticket, event));
-        if let Err(problem) = self.listen(asked, store, inbox) {
+        let listened = panics::caught(|| self.listen(asked, store, inbox));
+        if let Err(problem) = listened.unwrap_or_else(|words| Err(jobs::fault(&words))) {
             let _ = send(LiveEvent::Problem(problem));
         }
         *self.0.pipeline.lock().unwrap_or_else(PoisonError::into_inner) = None;

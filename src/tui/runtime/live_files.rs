@@ -53,8 +53,7 @@ pub fn bookmark(
     match keep() {
         Ok(None) => Message::Notice("there is no prediction yet".into()),
         Ok(Some(kept)) => {
-            let notice =
-                format!("bookmarked {:.1} s of {source} in {}: B lists", kept.time_s, text::file_name(&session));
+            let notice = format!("bookmarked {:.1} s of {source} in {}", kept.time_s, text::file_name(&session));
             let _ = inbox.send(Message::Notice(notice.into()));
             bookmarks(store, session)
         }

@@ -2,6 +2,7 @@
 //! something changed. It never waits for the terminal: while that does not read, everything but drawing continues, and
 //! the next frame shows the state at its time.
 
+mod clerk;
 mod clips;
 mod data_task;
 mod downloads;
@@ -165,7 +166,11 @@ pub fn run(options: Options) -> Result<(), TuiError> {
     first.extend(options.sweep.map(|file| Message::Do(Action::WatchSweep(Some(file)))));
     first.into_iter().for_each(|message| handle(&mut app, &mut runner, message));
     let ended = match app.quitting {
-        true => Ok(()),
+        // Without a reader, what other threads still send is dropped at once.
+        true => {
+            drop(answers);
+            Ok(())
+        }
         false => runtime.block_on(events(&mut app, &mut runner, answers, signals, &mut frames, &mut screen, &outlet)),
     };
     let _ = frames.pictures.show(None, screen.backend_mut());

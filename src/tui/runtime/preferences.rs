@@ -5,12 +5,14 @@ use std::{
     fs, io,
     io::Write,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::mpsc::{self, Sender},
+    thread::{self, JoinHandle},
 };
 
+use super::inbox::Inbox;
 use crate::{
-    atomic,
-    tui::{input::keymap::Keymap, state::preferences::Preferences},
+    atomic, model,
+    tui::{input::keymap::Keymap, state::preferences::Preferences, update::message::Message},
 };
 
 /// The name of the file of what is kept, and of that of keys.
@@ -52,47 +54,82 @@ pub(super) fn keys() -> (Keymap, Vec<String>) {
     (keymap, problems.into_iter().map(|problem| format!("{}: {problem}", path.display())).collect())
 }
 
-/// Writes what is kept, the newest last, whichever thread comes first.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Keeper(Arc<Mutex<u64>>);
+/// Writes what is kept, on a thread of its own: of several choices that wait, the newest.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    choices: Option<Sender<Preferences>>,
+    thread: Option<JoinHandle<()>>,
+}
 
 impl Keeper {
-    /// Writes choice number `number`, unless a newer one was written already.
+    /// Starts the thread, which writes into the user's config folder.
     ///
     /// # Errors
-    /// A message to show.
-    pub(super) fn save(&self, number: u64, preferences: &Preferences) -> Result<(), String> {
-        let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if *newest >= number {
-            return Ok(());
+    /// When the system cannot start a thread.
+    pub(super) fn start(inbox: Inbox) -> io::Result<Self> {
+        Self::into(folder(), inbox)
+    }
+
+    fn into(folder: Option<PathBuf>, inbox: Inbox) -> io::Result<Self> {
+        let (choices, queue) = mpsc::channel::<Preferences>();
+        let thread = thread::Builder::new().name("preferences".into()).spawn(move || {
+            while let Ok(choice) = queue.recv() {
+                let newest = queue.try_iter().last().unwrap_or(choice);
+                if let Err(problem) = folder.as_deref().map_or(Ok(()), |folder| write(folder, &newest)) {
+                    // After the last message of all there is nobody to read it; the next choice is written all the same.
+                    let _ = inbox.send(Message::trouble(problem));
+                }
+            }
+        })?;
+        Ok(Self { choices: Some(choices), thread: Some(thread) })
+    }
+
+    /// Writes a choice soon.
+    pub(super) fn save(&self, preferences: Preferences) -> Vec<Message> {
+        match self.choices.as_ref().map(|choices| choices.send(preferences).is_ok()) {
+            Some(true) => Vec::new(),
+            _ => {
+                vec![Message::trouble("this choice is not kept for the next start: the thread that writes it is gone")]
+            }
         }
-        let Some(folder) = folder() else { return Ok(()) };
-        let path = folder.join(FILE);
-        let write = || -> io::Result<()> {
-            let text = toml::to_string(&from_anywhere(preferences)).map_err(io::Error::other)?;
-            fs::create_dir_all(&folder)?;
-            atomic::write(&path, |file| file.write_all(text.as_bytes()))
-        };
-        write().map_err(|error| format!("{}: this choice is not kept for the next start: {error}", path.display()))?;
-        *newest = number;
-        Ok(())
+    }
+
+    /// Waits until the last choice is written.
+    pub(super) fn stop(&mut self) {
+        self.choices = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 }
 
-/// The same with paths from the root on: the next start may be in another folder. Names, such as `demo`, stay names.
+fn write(folder: &Path, preferences: &Preferences) -> Result<(), String> {
+    let path = folder.join(FILE);
+    let write = || -> io::Result<()> {
+        let text = toml::to_string(&from_anywhere(preferences)).map_err(io::Error::other)?;
+        fs::create_dir_all(folder)?;
+        atomic::write(&path, |file| file.write_all(text.as_bytes()))
+    };
+    write().map_err(|error| format!("{}: this choice is not kept for the next start: {error}", path.display()))
+}
+
+/// The same with paths from the root on: the next start may be in another folder. Names, such as `demo` and those of
+/// models, stay names, as where they are read, even if a folder is called the same.
 fn from_anywhere(preferences: &Preferences) -> Preferences {
     let absolute = |spec: &String| match Path::new(spec) {
-        path if spec != "demo" && path.exists() => {
+        path if path.exists() => {
             path.canonicalize().map_or_else(|_| spec.clone(), |path| path.to_string_lossy().into_owned())
         }
         _ => spec.clone(),
     };
-    let mut recent: Vec<String> = preferences.recent.iter().map(absolute).collect();
+    let data = |spec: &String| if spec == "demo" { spec.clone() } else { absolute(spec) };
+    let model = |spec: &String| if model::is_name(spec) { spec.clone() } else { absolute(spec) };
+    let mut recent: Vec<String> = preferences.recent.iter().map(data).collect();
     let mut seen = HashSet::new();
     recent.retain(|spec| seen.insert(spec.clone()));
     Preferences {
-        data: preferences.data.as_ref().map(absolute),
-        model: preferences.model.as_ref().map(absolute),
+        data: preferences.data.as_ref().map(data),
+        model: preferences.model.as_ref().map(model),
         recent,
         ..preferences.clone()
     }
@@ -103,6 +140,32 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::tui::runtime::inbox;
+
+    #[test]
+    fn the_last_choice_before_leaving_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let (sender, answers) = inbox::channel();
+        let mut keeper = Keeper::into(Some(folder.path().join("config")), sender).unwrap();
+        drop(answers);
+        for theme in ["dark", "light", "mono"] {
+            keeper.save(Preferences { theme: Some(theme.into()), ..Preferences::default() });
+        }
+        keeper.stop();
+        let text = fs::read_to_string(folder.path().join("config").join(FILE)).unwrap();
+        assert_eq!(toml::from_str::<Preferences>(&text).unwrap().theme.as_deref(), Some("mono"));
+    }
+
+    #[test]
+    fn a_models_name_stays_a_name_even_if_a_folder_is_called_so() {
+        // Each of these is looked up as a name before a folder is; `src` is a folder here, and no name.
+        for name in ["box", "tiny", "hf:MIT/ast", model::PUBLISHED[0].name] {
+            assert!(model::is_name(name), "{name}");
+        }
+        assert!(!model::is_name("src"));
+        let kept = from_anywhere(&Preferences { model: Some("src".into()), ..Preferences::default() });
+        assert!(Path::new(&kept.model.unwrap()).is_absolute());
+    }
 
     #[test]
     fn a_path_is_kept_from_the_root_on_and_once() {

@@ -1,5 +1,7 @@
 //! Everything the screen depends on. Views read it, [`update`](crate::tui::update()) alone changes it.
 
+use std::mem::Discriminant;
+
 use super::{
     clip_panel::ClipPanel,
     command_line::CommandLine,
@@ -24,8 +26,9 @@ use crate::{
     train::Request,
     tui::{
         input::{
-            action::Screen,
+            action::{Action, Screen},
             keymap::{Context, Keymap},
+            pointer::Target,
         },
         terminal::graphics::Graphics,
         text,
@@ -149,6 +152,8 @@ pub struct App {
     pub preferences: Preferences,
     /// What keys mean.
     pub keys: Keymap,
+    /// What the left button of the mouse was pressed on: a drag acts on nothing else.
+    pub grabbed: Option<Discriminant<Target>>,
 }
 
 impl App {
@@ -188,6 +193,7 @@ impl App {
             tickets: Tickets::default(),
             preferences: Preferences::default(),
             keys: Keymap::default(),
+            grabbed: None,
         }
     }
 
@@ -277,26 +283,35 @@ impl App {
 
     /// The contexts that a key is looked up in, in order.
     pub fn contexts(&self) -> Vec<Context> {
-        match self.overlay {
-            Some(Overlay::Help(_)) => vec![Context::Help],
-            Some(Overlay::Question { .. }) => vec![Context::Question],
-            Some(Overlay::CommandLine(..)) => vec![Context::CommandLine],
-            Some(Overlay::Export(_)) => vec![Context::Export],
-            None if self.screen == Screen::Live => {
-                vec![Context::In(self.live.panel), Context::On(self.screen), Context::Everywhere]
-            }
-            None if self.screen == Screen::Sessions && self.sweep.is_some() => {
-                vec![Context::Sweep, Context::Everywhere]
-            }
-            None if self.screen == Screen::Data && self.data.browser.is_some() => {
-                vec![Context::Browser, Context::Everywhere]
-            }
-            None if self.screen == Screen::Review && self.review.typing.is_some() => vec![Context::Naming],
-            None if matches!(self.screen, Screen::Data | Screen::Results | Screen::Review | Screen::Scan) => {
-                vec![Context::On(self.screen), Context::Clip, Context::Everywhere]
-            }
-            None => vec![Context::On(self.screen), Context::Everywhere],
+        let first = match self.overlay {
+            Some(Overlay::Help(_)) => Context::Help,
+            Some(Overlay::Question { .. }) => Context::Question,
+            Some(Overlay::CommandLine(..)) => Context::CommandLine,
+            Some(Overlay::Export(_)) => Context::Export,
+            None => self.context(),
+        };
+        [first].into_iter().chain(first.behind().iter().copied()).collect()
+    }
+
+    /// The first context of the screen on show.
+    pub fn context(&self) -> Context {
+        match self.screen {
+            Screen::Live => Context::In(self.live.panel),
+            Screen::Sessions if self.sweep.is_some() => Context::Sweep,
+            Screen::Data if self.data.browser.is_some() => Context::Browser,
+            Screen::Review if self.review.typing.is_some() => Context::Naming,
+            screen => Context::On(screen),
         }
+    }
+
+    /// The key of an action on the screen on show, for hints.
+    pub fn key(&self, action: &Action) -> String {
+        self.keys.name(self.context(), action)
+    }
+
+    /// The key of an action on another screen.
+    pub fn key_on(&self, screen: Screen, action: &Action) -> String {
+        self.keys.name(Context::On(screen), action)
     }
 
     /// Every clip panel: results find theirs by its ticket.
@@ -306,7 +321,12 @@ impl App {
 
     /// The clip panel of the screen on show, which its keys mean.
     pub fn clip_panel_mut(&mut self) -> Option<&mut ClipPanel> {
-        match self.screen {
+        self.clip_panel_of(self.screen)
+    }
+
+    /// The clip panel of a screen.
+    pub fn clip_panel_of(&mut self, screen: Screen) -> Option<&mut ClipPanel> {
+        match screen {
             Screen::Data if self.data.browser.is_none() => Some(&mut self.data.clip),
             Screen::Results => Some(&mut self.results.clip),
             Screen::Review => Some(&mut self.review.clip),

@@ -118,7 +118,7 @@ pub struct Played {
     pub ticket: Ticket,
     /// Whether it is what a model gets.
     pub as_model: bool,
-    /// How the player stands.
+    /// The state of the player.
     pub status: playback::Status,
 }
 

@@ -1,6 +1,6 @@
 //! The Data screen: the set before training, and what a check of it has found so far.
 
-use std::sync::Arc;
+use std::{cmp::Ordering, collections::HashSet, sync::Arc};
 
 use super::{clip_panel::ClipPanel, data_view::DataView, folder_browser::FolderBrowser, ticket::Ticket};
 use crate::{
@@ -110,13 +110,15 @@ impl Check {
         self.problems.iter().filter(|problem| problem.severity == severity).count()
     }
 
-    /// Adds what was found, with the classes of each clip from `view`.
-    pub fn add(&mut self, view: &DataView, found: Found) {
+    /// Adds what was found, with the classes of each clip from `view`. Returns the clips that were not known before.
+    pub fn add(&mut self, view: &DataView, found: Found) -> Vec<u32> {
+        let mut new = Vec::with_capacity(found.facts.len());
         self.progress = found.progress;
         self.problems.extend(found.problems);
         for (place, facts) in found.facts {
             let Some(known) = self.facts.get_mut(place as usize) else { continue };
             if known.replace(facts).is_none() {
+                new.push(place);
                 for row in [0].into_iter().chain(view.rows_of(place)) {
                     if let Some(seconds) = self.seconds.get_mut(row) {
                         *seconds += f64::from(facts.seconds);
@@ -124,6 +126,7 @@ impl Check {
                 }
             }
         }
+        new
     }
 }
 
@@ -201,23 +204,46 @@ impl DataScreen {
         let selected = self.selected();
         let rows = self.read().map(|view| view.rows.get(self.class).map_or(&[][..], |row| &row.clips));
         let mut order = rows.unwrap_or_default().to_vec();
-        let facts = &self.check.facts;
-        let known = |place: &u32| facts.get(*place as usize).copied().flatten();
-        // What is not known yet comes last.
-        match self.sort {
-            Sort::Data => {}
-            Sort::Length => order.sort_by(|a, b| {
-                let seconds = |place| known(place).map_or(f32::INFINITY, |facts| facts.seconds);
-                seconds(a).total_cmp(&seconds(b))
-            }),
-            Sort::Level => order.sort_by(|a, b| {
-                let level = |place| known(place).map_or(f32::INFINITY, |facts| facts.rms_dbfs);
-                level(a).total_cmp(&level(b))
-            }),
+        if self.sort != Sort::Data {
+            order.sort_by(|a, b| self.compared(*a, *b));
         }
-        let place = selected.and_then(|selected| order.iter().position(|place| *place == selected));
-        self.row = place.unwrap_or(0);
         self.order = order;
+        self.select(selected);
+    }
+
+    /// Moves clips whose facts are known now to their places in the order; the others keep theirs.
+    pub fn move_up(&mut self, known: &[u32]) {
+        let known: HashSet<u32> = known.iter().copied().collect();
+        let (mut new, old): (Vec<u32>, Vec<u32>) = self.order.iter().partition(|place| known.contains(place));
+        if self.sort == Sort::Data || new.is_empty() {
+            return;
+        }
+        let selected = self.selected();
+        new.sort_by(|a, b| self.compared(*a, *b));
+        let mut order = Vec::with_capacity(self.order.len());
+        let mut new = new.into_iter().peekable();
+        for place in old {
+            order.extend(std::iter::from_fn(|| new.next_if(|next| self.compared(*next, place).is_lt())));
+            order.push(place);
+        }
+        order.extend(new);
+        self.order = order;
+        self.select(selected);
+    }
+
+    /// How two clips of a class are ordered: what is not known yet comes last, and what is equal is in the data's order.
+    fn compared(&self, a: u32, b: u32) -> Ordering {
+        let value = |place: u32| {
+            let facts = self.check.facts.get(place as usize).copied().flatten();
+            facts.map_or(f32::INFINITY, |facts| if self.sort == Sort::Length { facts.seconds } else { facts.rms_dbfs })
+        };
+        value(a).total_cmp(&value(b)).then(a.cmp(&b))
+    }
+
+    /// Puts the cursor on this clip, on the first one where it is not listed.
+    fn select(&mut self, clip: Option<u32>) {
+        let place = clip.and_then(|clip| self.order.iter().position(|place| *place == clip));
+        self.row = place.unwrap_or(0);
     }
 
     /// Puts the cursor on a clip, in the list of all where its class is not on show.
@@ -249,5 +275,52 @@ impl DataScreen {
                 self.problem = to.row(self.problem, self.check.problems.len().saturating_sub(1), page);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// The screen while a check goes on: of `clips` clips it knows the length and level of none.
+    fn screen(clips: u32, sort: Sort) -> DataScreen {
+        let check = Check { facts: vec![None; clips as usize], ..Check::default() };
+        DataScreen { sort, check, order: (0..clips).collect(), ..DataScreen::default() }
+    }
+
+    fn find(screen: &mut DataScreen, clips: &[u32]) {
+        for place in clips {
+            // Several are equal.
+            let value = (place * 37 % 11) as f32;
+            let facts = Facts { seconds: value, rms_dbfs: -value, ..Facts::default() };
+            screen.check.facts[*place as usize] = Some(facts);
+        }
+        screen.move_up(clips);
+    }
+
+    #[test]
+    fn clips_are_moved_to_their_places_as_sorting_all_of_them_would() {
+        for sort in [Sort::Length, Sort::Level] {
+            let mut screen = screen(60, sort);
+            screen.row = 30;
+            let mut left: Vec<u32> = (0..60).map(|n| n * 7 % 60).collect();
+            while !left.is_empty() {
+                let found = left.split_off(left.len().saturating_sub(9));
+                find(&mut screen, &found);
+                let mut sorted: Vec<u32> = (0..60).collect();
+                sorted.sort_by(|a, b| screen.compared(*a, *b));
+                assert_eq!(screen.order, sorted, "{sort:?}");
+                assert_eq!(screen.selected(), Some(30), "the cursor stays on its clip");
+            }
+        }
+    }
+
+    #[test]
+    fn the_order_of_the_data_stays_while_a_check_goes_on() {
+        let mut screen = screen(20, Sort::Data);
+        find(&mut screen, &[3, 4, 19]);
+        assert_eq!(screen.order, (0..20).collect::<Vec<_>>());
     }
 }

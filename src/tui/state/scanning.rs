@@ -59,7 +59,7 @@ pub enum ScanNews {
 /// How far a scan is.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Stage {
-    /// None was asked for.
+    /// No scan was requested.
     #[default]
     Idle,
     /// The model is being opened and recordings are looked for: so many so far.
@@ -99,7 +99,7 @@ impl Part {
 pub struct Scanning {
     /// The ticket of the current or last scan.
     pub ticket: Option<Ticket>,
-    /// What was asked for.
+    /// What was requested.
     pub asked: Option<ScanRequest>,
     /// How far it is.
     pub stage: Stage,
@@ -127,6 +127,8 @@ pub struct Scanning {
     pub row: usize,
     /// The clip of the detection under the cursor.
     pub clip: ClipPanel,
+    /// Whether the current scan only writes tables of what is listed already.
+    is_listed: bool,
     rows: Vec<Row>,
     /// Detections that are not listed, because there are too many.
     unlisted: u64,
@@ -152,6 +154,7 @@ impl Default for Scanning {
             class: 0,
             row: 0,
             clip: ClipPanel::default(),
+            is_listed: false,
             rows: Vec::new(),
             unlisted: 0,
             by_class: vec![Vec::new()],
@@ -167,6 +170,15 @@ impl Scanning {
         self.stage = Stage::Searching(0);
     }
 
+    /// The same scan again, once it is complete, to write its tables at another threshold: what is listed stays, down to
+    /// the lowest score.
+    pub fn write(&mut self, ticket: Ticket, asked: ScanRequest) {
+        (self.ticket, self.asked, self.stage) = (Some(ticket), Some(asked), Stage::Searching(0));
+        (self.progress, self.is_listed) = (Progress::default(), true);
+        self.failed.clear();
+        self.notes.clear();
+    }
+
     /// Whether it goes on.
     pub fn is_on(&self) -> bool {
         matches!(self.stage, Stage::Searching(_) | Stage::Running | Stage::Stopping)
@@ -177,14 +189,17 @@ impl Scanning {
         match news {
             ScanNews::Searching(found) => self.stage = Stage::Searching(found),
             ScanNews::Begun { labels, files, out } => {
-                self.by_class = vec![Vec::new(); labels.len() + 1];
+                if !self.is_listed {
+                    self.by_class = vec![Vec::new(); labels.len() + 1];
+                }
                 (self.labels, self.files, self.out, self.begun_ms) = (labels, files, out, now_ms);
                 if self.stage != Stage::Stopping {
                     self.stage = Stage::Running;
                 }
             }
             ScanNews::Progress(progress) => self.progress = progress,
-            ScanNews::Found(rows) => self.add(rows),
+            ScanNews::Found(rows) if !self.is_listed => self.add(rows),
+            ScanNews::Found(_) => {}
             ScanNews::Failed(unread) => self.failed.push(unread),
             ScanNews::Note(note) => self.notes.push(note),
             ScanNews::Over(Ok((hours, tables))) => self.stage = Stage::Done(hours, tables),

@@ -11,6 +11,9 @@ use crate::{
     tui::{input::action::Move, text},
 };
 
+/// States that can be listed alone, in the order of the key.
+const FILTERS: [State; 4] = [State::Running, State::Failed, State::Waiting, State::Done];
+
 /// A sweep on the Sessions screen.
 #[derive(Clone, Debug)]
 pub struct SweepTable {
@@ -46,13 +49,9 @@ impl SweepTable {
 
     /// Lists tasks in the next state only, around the end all of them.
     pub fn next_filter(&mut self) {
-        self.only = match &self.only {
-            None => Some(State::Running),
-            Some(State::Running) => Some(State::Failed),
-            Some(State::Failed) => Some(State::Waiting),
-            Some(State::Waiting) => Some(State::Done),
-            Some(State::Done) => None,
-        };
+        let place = |only: &State| FILTERS.iter().position(|state| state == only);
+        let next = self.only.as_ref().and_then(place).map_or(0, |place| place + 1);
+        self.only = FILTERS.get(next).cloned();
         self.list();
     }
 

@@ -13,8 +13,14 @@ use crate::{
     tui::{
         input::action::{Action, Screen},
         state::{
-            app::App, clip_panel::Loaded, data::Found, data_view::DataView, folder_browser::Entry, run_slot::Purpose,
-            scanning::ScanNews, ticket::Ticket,
+            app::App,
+            clip_panel::Loaded,
+            data::Found,
+            data_view::DataView,
+            folder_browser::{Entry, Listed},
+            run_slot::Purpose,
+            scanning::ScanNews,
+            ticket::Ticket,
         },
         update,
         update::{effect::Effect, message::Message},
@@ -169,15 +175,22 @@ fn listed(app: &mut App, effects: Vec<Effect>) {
     let folders = ["bats 2025", "digits", "music", "openmic-mini"].map(|name| format!("/data/{name}"));
     let entries = folders.iter().map(|path| Entry::found(path.as_ref(), true));
     let entries = entries.chain([Entry::found("/data/labels.csv".as_ref(), false)]).collect();
-    update(app, Message::Folder(ticket, Ok(("/data".into(), entries))));
+    let listed = Listed { folder: Some("/data".into()), entries: Ok(entries), left_out: None };
+    update(app, Message::Folder(ticket, listed));
     let looks = [
-        ("../ESC-50", Glance { layout: Some("esc50"), folders: 2, with_sounds: 1, sounds: 0 }),
-        ("/data/old set", Glance::default()),
-        ("/data/bats 2025", Glance { layout: Some("marks"), folders: 0, with_sounds: 0, sounds: 48 }),
-        ("/data/digits", Glance { layout: Some("folders"), folders: 10, with_sounds: 10, sounds: 0 }),
+        (
+            "../ESC-50",
+            Glance { layout: Some("esc50"), folders: 2, looked_into: 2, with_sounds: 1, ..Glance::default() },
+        ),
+        ("/data/old set", Glance { is_unread: true, ..Glance::default() }),
+        ("/data/bats 2025", Glance { layout: Some("marks"), sounds: 48, ..Glance::default() }),
+        (
+            "/data/digits",
+            Glance { layout: Some("folders"), folders: 10, looked_into: 10, with_sounds: 10, ..Glance::default() },
+        ),
         ("/data/labels.csv", Glance { layout: Some("manifest"), ..Glance::default() }),
-        ("/data/music", Glance { layout: None, folders: 31, with_sounds: 1, sounds: 2 }),
-        ("/data/openmic-mini", Glance { layout: Some("openmic"), folders: 3, with_sounds: 0, sounds: 0 }),
+        ("/data/music", Glance { folders: 31, looked_into: 31, with_sounds: 1, sounds: 2, ..Glance::default() }),
+        ("/data/openmic-mini", Glance { layout: Some("openmic"), folders: 3, looked_into: 3, ..Glance::default() }),
     ];
     for (spec, glance) in looks {
         update(app, Message::Glanced(ticket, spec.to_owned(), glance));

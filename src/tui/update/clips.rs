@@ -33,8 +33,9 @@ pub fn show(panel: &mut ClipPanel, tickets: &mut Tickets, clip: Clip, play: bool
 
 /// Shows nothing any more, and stops what plays.
 pub fn clear(panel: &mut ClipPanel) -> Vec<Effect> {
-    let effects = silence(panel);
-    (panel.clip, panel.asked, panel.sound, panel.play_next) = (None, None, None, false);
+    let mut effects = silence(panel);
+    effects.extend(panel.asked.take().map(Effect::ForgetClip));
+    (panel.clip, panel.sound, panel.play_next) = (None, None, false);
     effects
 }
 
@@ -218,6 +219,13 @@ mod tests {
         assert!(act(&mut app, &Action::PlayClip).is_empty());
         // Asked for again, it is tried again: the file may have been replaced.
         assert!(!show(&mut app.data.clip, &mut app.tickets, clip("b"), false).is_empty());
+    }
+
+    #[test]
+    fn a_panel_that_shows_nothing_any_more_has_nothing_decoded() {
+        let (mut app, ticket) = asked(true);
+        assert_eq!(clear(&mut app.data.clip), [Effect::ForgetClip(ticket)]);
+        assert!(clear(&mut app.data.clip).is_empty());
     }
 
     #[test]

@@ -8,13 +8,13 @@ use crate::{
     data::{Glance, Problem, Source},
     train::Request,
     tui::{
-        input::action::Move,
+        input::action::{Action, Move},
         state::{
             app::App,
             clip_panel::Clip,
             data::{Check, Found, Part, Stage},
             data_view::DataView,
-            folder_browser::{Entry, FolderBrowser},
+            folder_browser::{FolderBrowser, Landing, Listed},
             ticket::Ticket,
         },
         text,
@@ -59,6 +59,13 @@ pub(super) fn read(app: &mut App) -> Vec<Effect> {
     effects
 }
 
+/// Reads the data again, and the clip on show: files may have changed.
+pub(super) fn read_again(app: &mut App) -> Vec<Effect> {
+    let mut effects = clips::clear(&mut app.data.clip);
+    effects.extend(read(app));
+    effects
+}
+
 /// The data was read; its check begins.
 pub(super) fn was_read(app: &mut App, ticket: Ticket, read: Result<Arc<DataView>, String>) -> Vec<Effect> {
     if app.data.asked != Some(ticket) {
@@ -93,6 +100,7 @@ pub(super) fn check(app: &mut App) -> Vec<Effect> {
         problems: view.reading.problems.clone(),
         progress: (0, view.dataset().items.len()),
     };
+    app.data.arrange();
     vec![Effect::CheckData(ticket, view)]
 }
 
@@ -110,10 +118,8 @@ pub(super) fn found(app: &mut App, ticket: Ticket, found: Found) {
         return;
     }
     let Some(view) = app.data.read().cloned() else { return };
-    app.data.check.add(&view, found);
-    if app.data.sort != crate::tui::state::data::Sort::Data {
-        app.data.arrange();
-    }
+    let known = app.data.check.add(&view, found);
+    app.data.move_up(&known);
 }
 
 /// The check is complete: every problem, errors first.
@@ -188,7 +194,10 @@ pub(super) fn choose(app: &mut App) -> Vec<Effect> {
     if let Some(browser) = &app.data.browser {
         let Some(entry) = browser.selected().cloned() else { return Vec::new() };
         if entry.is_data() || (!entry.is_folder && entry.glance.is_none()) {
-            return super::act(app, crate::tui::input::action::Action::SetData(entry.spec));
+            return super::act(app, Action::SetData(entry.spec));
+        }
+        if !entry.is_folder {
+            notify(app, format!("{}: it is not recognised as a table of clips", text::last_part(&entry.spec)), true);
         }
         return enter(app);
     }
@@ -237,33 +246,38 @@ pub(super) fn chosen(app: &mut App) -> Vec<Effect> {
 pub(super) fn browse(app: &mut App) -> Vec<Effect> {
     let mut effects = clips::silence(&mut app.data.clip);
     let place = Place::Around(app.setup.data.clone());
-    effects.extend(browse_in(app, place));
+    effects.extend(browse_in(app, place, Landing::Recent));
     effects
 }
 
-fn browse_in(app: &mut App, place: Place) -> Vec<Effect> {
+fn browse_in(app: &mut App, place: Place, landing: Landing) -> Vec<Effect> {
+    let folder = match &place {
+        Place::In(folder) => Some(folder.clone()),
+        Place::Around(_) => None,
+    };
     let ticket = app.tickets.draw();
     let mut recent = app.preferences.recent.clone();
     recent.retain(|spec| spec != DEMO);
     recent.push(DEMO.to_owned());
-    app.data.browser = Some(FolderBrowser::new(ticket, recent.clone()));
+    app.data.browser = Some(FolderBrowser::new(ticket, recent.clone(), folder, landing));
     vec![Effect::Browse { ticket, place, recent }]
 }
 
 /// The folder above.
 fn up(app: &mut App) -> Vec<Effect> {
     let folder = app.data.browser.as_ref().and_then(|browser| browser.folder.clone());
-    folder.and_then(|folder| Some(browse_in(app, Place::In(folder.parent()?.to_owned())))).unwrap_or_default()
+    let up = |folder: PathBuf| Some(browse_in(app, Place::In(folder.parent()?.to_owned()), Landing::Below(folder)));
+    folder.and_then(up).unwrap_or_default()
 }
 
 /// Opens the folder under the cursor.
 fn enter(app: &mut App) -> Vec<Effect> {
     let entry = app.data.browser.as_ref().and_then(FolderBrowser::selected).filter(|entry| entry.is_folder).cloned();
-    entry.map_or_else(Vec::new, |entry| browse_in(app, Place::In(PathBuf::from(entry.spec))))
+    entry.map_or_else(Vec::new, |entry| browse_in(app, Place::In(PathBuf::from(entry.spec)), Landing::First))
 }
 
 /// A folder was listed.
-pub(super) fn listed(app: &mut App, ticket: Ticket, listed: Result<(PathBuf, Vec<Entry>), String>) {
+pub(super) fn listed(app: &mut App, ticket: Ticket, listed: Listed) {
     if let Some(browser) = app.data.browser.as_mut().filter(|browser| browser.ticket == ticket) {
         browser.list(listed);
     }

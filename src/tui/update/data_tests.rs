@@ -5,7 +5,7 @@ use crate::{
     data::{Facts, Severity},
     tui::{
         input::action::{Action, Screen},
-        state::data::Sort,
+        state::{data::Sort, folder_browser::Entry},
         testing::{data_fixture, fixture},
         update,
         update::message::Message,
@@ -37,6 +37,19 @@ fn data_is_read_and_checked_and_its_first_clip_is_decoded() {
     let effects = press(&mut app, Action::Show(Screen::Data));
     assert!(matches!(&effects[..], [Effect::StopCheck, Effect::ReadData(..)]), "{effects:?}");
     assert!(app.data.read().is_some(), "the data stays on show while it is read again");
+}
+
+#[test]
+fn data_that_is_read_again_is_decoded_again() {
+    let mut app = shown(100, 100);
+    data_fixture::decoded(&mut app);
+    let name = app.data.clip.clip.clone().unwrap().name;
+    let effects = press(&mut app, Action::Refresh);
+    let Some(Effect::ReadData(ticket, _)) = effects.last() else { panic!("{effects:?}") };
+    let view = app.data.read().unwrap().clone();
+    let effects = update(&mut app, Message::DataRead(*ticket, Ok(view)));
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::LoadClip { .. })), "{effects:?}");
+    assert_eq!(app.data.clip.clip.as_ref().unwrap().name, name);
 }
 
 #[test]
@@ -133,9 +146,53 @@ fn late_news_of_another_folder_is_not_listed() {
     data_fixture::browse(&mut app);
     let before = app.data.browser.clone().unwrap();
     press(&mut app, Action::Move(Move::Left));
-    update(&mut app, Message::Folder(before.ticket, Ok(("/other".into(), Vec::new()))));
+    update(&mut app, Message::Folder(before.ticket, Listed { folder: Some("/other".into()), ..Listed::default() }));
     update(&mut app, Message::Glanced(before.ticket, "demo".into(), Glance::default()));
     let browser = app.data.browser.as_ref().unwrap();
-    assert_eq!(browser.folder, None);
+    assert_eq!((browser.folder.as_deref(), browser.is_listed), (Some("/".as_ref()), false));
     assert!(browser.entries.iter().all(|entry| entry.spec != "demo" || entry.is_data()));
+}
+
+#[test]
+fn a_folder_that_cannot_be_read_is_left_upward_and_the_cursor_is_where_one_came_from() {
+    let mut app = fixture::app((120, 40));
+    data_fixture::browse(&mut app);
+    let answer = |app: &mut App, effects: &[Effect], entries: Result<Vec<Entry>, String>| {
+        let [Effect::Browse { ticket, place: Place::In(folder), .. }] = effects else { panic!("{effects:?}") };
+        update(app, Message::Folder(*ticket, Listed { folder: Some(folder.clone()), entries, left_out: None }));
+        folder.clone()
+    };
+    while app.data.browser.as_ref().unwrap().selected().unwrap().spec != "/data/music" {
+        press(&mut app, Action::Move(Move::Down));
+    }
+    let effects = press(&mut app, Action::Choose);
+    assert_eq!(answer(&mut app, &effects, Err("/data/music: permission denied".into())), PathBuf::from("/data/music"));
+    assert!(app.data.browser.as_ref().unwrap().problem.is_some());
+    let effects = press(&mut app, Action::Move(Move::Left));
+    let entries = ["digits", "music", "noise"].map(|name| Entry::found(format!("/data/{name}").as_ref(), true));
+    assert_eq!(answer(&mut app, &effects, Ok(entries.into())), PathBuf::from("/data"));
+    let browser = app.data.browser.as_ref().unwrap();
+    assert_eq!((browser.selected().unwrap().spec.as_str(), &browser.problem), ("/data/music", &None));
+    // Into a folder the cursor goes to what is in it.
+    let effects = press(&mut app, Action::Move(Move::Right));
+    answer(&mut app, &effects, Ok(vec![Entry::found("/data/music/loud".as_ref(), true)]));
+    assert_eq!(app.data.browser.as_ref().unwrap().selected().unwrap().spec, "/data/music/loud");
+}
+
+#[test]
+fn a_table_that_is_not_recognised_is_not_chosen_in_silence() {
+    let mut app = fixture::app((120, 40));
+    data_fixture::browse(&mut app);
+    press(&mut app, Action::Move(Move::End));
+    let browser = app.data.browser.as_mut().unwrap();
+    let ticket = browser.ticket;
+    update(&mut app, Message::Glanced(ticket, "/data/labels.csv".into(), Glance::default()));
+    let data = app.setup.data.clone();
+    assert!(press(&mut app, Action::Choose).is_empty());
+    assert!(app.notice.as_ref().unwrap().text.contains("labels.csv: it is not recognised"));
+    assert_eq!(app.setup.data, data);
+    // Tab moves between the lists behind the browser, not in it.
+    let part = app.data.part;
+    press(&mut app, Action::NextFocus);
+    assert_eq!(app.data.part, part);
 }

@@ -117,6 +117,8 @@ pub enum Effect {
         /// A request that this one replaces.
         instead_of: Option<Ticket>,
     },
+    /// A clip is not wanted any more: it is not decoded, or no further.
+    ForgetClip(Ticket),
     /// Play a sound in place of whatever plays.
     Play {
         /// The ticket of its news.

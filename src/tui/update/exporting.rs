@@ -4,7 +4,7 @@ use super::{Effect, notify};
 use crate::{
     export::Report,
     tui::{
-        input::action::Screen,
+        input::action::{Action, Screen},
         state::{
             app::{App, Overlay},
             exporting::{Exporting, Stage},
@@ -24,7 +24,10 @@ pub(super) fn ask(app: &mut App) {
             let name = session.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
             app.overlay = Some(Overlay::Export(Box::new(Exporting::new(session, name))));
         }
-        None => notify(app, "there is no session to export yet: Enter starts a run on Train".into(), false),
+        None => {
+            let key = app.key_on(Screen::Train, &Action::Start);
+            notify(app, format!("there is no session to export yet: {key} starts a run on Train"), false);
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Effect, PAGE, Task, notify};
+use super::{Effect, PAGE, Task, notify, still_trains};
 use crate::{
     data,
     live::{Lesson, LiveEvent, LiveStatus},
@@ -346,7 +346,8 @@ fn record(app: &mut App) -> Vec<Effect> {
         return if app.live.teaching.press_ends(app.now_ms) { end_recording(app, 0) } else { Vec::new() };
     }
     if app.live.state.status != LiveStatus::Listening {
-        notify(app, "not listening: r listens to the microphone, :listen FILE to a recording".to_owned(), false);
+        let key = app.key(&Action::Listen(None));
+        notify(app, format!("not listening: {key} listens to the microphone, :listen FILE to a recording"), false);
         return Vec::new();
     }
     app.live.teaching.begin(app.live.state.time_s, app.now_ms);
@@ -380,11 +381,7 @@ fn learn(app: &mut App) -> Vec<Effect> {
         Some(lesson) => lesson.missing(EXAMPLES),
     };
     if app.slot(focus).is_busy() {
-        notify(
-            app,
-            format!("{} still trains: stop it first (S on Train), or Tab to the other side", focus.letter()),
-            true,
-        );
+        notify(app, still_trains(app, focus), true);
         return effects;
     }
     if let Some(missing) = missing {

@@ -18,7 +18,7 @@ use crate::{
             pointer::{Press, Target},
         },
         state::{
-            clip_panel::Loaded, data::Found, data_view::DataView, folder_browser::Entry, review::ReviewList,
+            clip_panel::Loaded, data::Found, data_view::DataView, folder_browser::Listed, review::ReviewList,
             run_slot::Opened, scanning::ScanNews, sessions::Listing, ticket::Ticket, together::ReadTogether,
         },
     },
@@ -88,7 +88,7 @@ pub enum Message {
     /// A check is complete: every problem; or why it ended.
     DataChecked(Ticket, Result<Vec<Problem>, String>),
     /// A folder was listed: its path from the root on, and what is in it.
-    Folder(Ticket, Result<(PathBuf, Vec<Entry>), String>),
+    Folder(Ticket, Listed),
     /// What something in a browser looks like.
     Glanced(Ticket, String, Glance),
     /// Something happened in a scan.

@@ -28,6 +28,7 @@ use self::{
     message::Message,
 };
 use crate::{
+    plot::Side,
     train::Command,
     tui::{
         input::action::{Action, Move, Screen},
@@ -51,10 +52,7 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
     let mut effects = handle(app, message);
     if app.screen != before {
         // A clip of one screen does not play on another.
-        let after = app.screen;
-        app.screen = before;
-        let silenced: Vec<Effect> = app.clip_panel_mut().map(clips::silence).unwrap_or_default();
-        app.screen = after;
+        let silenced = app.clip_panel_of(before).map(clips::silence).unwrap_or_default();
         effects.splice(..0, silenced);
     }
     effects
@@ -166,6 +164,12 @@ fn notify(app: &mut App, text: String, trouble: bool) {
     app.notice = Some(Notice { text, trouble, until_ms: app.now_ms + stay });
 }
 
+/// What to do when a side still trains, in words.
+fn still_trains(app: &App, side: Side) -> String {
+    let (stop, other) = (app.key_on(Screen::Train, &Action::Stop), app.key(&Action::NextFocus));
+    format!("{} still trains: stop it first ({stop} on Train), or {other} to the other side", side.letter())
+}
+
 fn pressed(app: &mut App, event: crossterm::event::KeyEvent) -> Vec<Effect> {
     use crossterm::event::{KeyCode, KeyEventKind, KeyModifiers};
     match app.keys.lookup(&app.contexts(), event.into()) {
@@ -190,6 +194,8 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
     }
     match action {
         Action::Show(screen) => return show(app, screen),
+        // The browser has one list.
+        Action::NextFocus if app.screen == Screen::Data && app.data.browser.is_some() => {}
         Action::NextFocus if app.screen == Screen::Data => app.data.part = app.data.part.next(),
         Action::NextFocus if app.screen == Screen::Scan => app.scanning.part = app.scanning.part.other(),
         Action::NextFocus => {
@@ -288,7 +294,7 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         | Action::Archive
         | Action::ShowArchived
         | Action::LeaveSessions => return session_list::act(app, action),
-        Action::Refresh if app.screen == Screen::Data => return data::read(app),
+        Action::Refresh if app.screen == Screen::Data => return data::read_again(app),
         Action::Refresh => return list(app),
         Action::Scrub(steps) if app.screen == Screen::Live => return live::scrub(app, steps),
         Action::WatchSweep(file) => return sweep::watch(app, file),
@@ -323,6 +329,7 @@ fn show(app: &mut App, screen: Screen) -> Vec<Effect> {
         Screen::Sessions => list(app),
         Screen::Parameters => ask_shape(app),
         Screen::Data => data::show(app),
+        Screen::Scan => scan::show(app),
         Screen::Results => results::ask(app),
         Screen::Review => review::follow(app, false),
         _ => Vec::new(),

@@ -9,13 +9,14 @@ use crate::tui::{
     },
 };
 
+/// Rows of the screen that the help does not fill: the header, the footer and its frame.
+const HELP_FRAME: u16 = 4;
+
 pub(super) fn go(app: &mut App, to: Move) -> Vec<Effect> {
     match (&mut app.overlay, app.screen) {
         (Some(Overlay::Help(scroll)), _) => {
-            *scroll = match to {
-                Move::Up | Move::PageUp => scroll.saturating_sub(1),
-                _ => scroll.saturating_add(1).min(200),
-            };
+            let last = app.keys.help_lines().saturating_sub(app.size.1.saturating_sub(HELP_FRAME));
+            *scroll = to.row(usize::from(*scroll), usize::from(last), PAGE) as u16;
         }
         (Some(Overlay::Export(exporting)), _) => exporting.go(to),
         (Some(Overlay::CommandLine(line)), _) => line.recall(&app.history, to == Move::Up),

@@ -1,5 +1,7 @@
 //! Updates by the mouse.
 
+use std::mem::discriminant;
+
 use super::{Effect, act, clips, data, live, scan};
 use crate::tui::{
     input::{
@@ -15,8 +17,19 @@ use crate::tui::{
 
 /// Something was clicked, dragged over, or scrolled.
 pub(super) fn pointed(app: &mut App, target: Option<Target>, press: Press) -> Vec<Effect> {
+    let kind = target.as_ref().map(discriminant);
+    match press {
+        Press::Click => app.grabbed = kind,
+        // A drag that began elsewhere and comes across this means nothing here.
+        Press::Drag if kind != app.grabbed => return Vec::new(),
+        _ => {}
+    }
     match (target, press) {
         (None, _) => Vec::new(),
+        (Some(Target::Notice), Press::Click) => {
+            app.notice = None;
+            Vec::new()
+        }
         (Some(Target::Overlay), Press::Wheel(rows)) if matches!(app.overlay, Some(Overlay::Help(_))) => {
             scroll(app, rows)
         }
@@ -35,21 +48,36 @@ pub(super) fn pointed(app: &mut App, target: Option<Target>, press: Press) -> Ve
                 | Target::Tab(_)
                 | Target::Help
                 | Target::Side(_)
-                | Target::Clip(_),
+                | Target::Clip(_)
+                | Target::Notice,
             ),
             _,
         ) => Vec::new(),
     }
 }
 
-/// Moves by rows as the wheel does: the cursor of whatever has the focus.
+/// Scrolls a panel over the screen by rows.
 fn scroll(app: &mut App, rows: i32) -> Vec<Effect> {
     let to = if rows < 0 { Move::Up } else { Move::Down };
     (0..rows.unsigned_abs()).flat_map(|_| act(app, Action::Move(to))).collect()
 }
 
+/// Moves the cursor of a list at once, so that of the clips in between none is decoded.
+fn go_by(app: &mut App, list: List, to: Move, rows: usize) -> Vec<Effect> {
+    match list {
+        List::Modules => app.parameters.go(to, rows),
+        List::Sessions => app.sessions.go(to, rows),
+        List::ScanClasses | List::Detections => return scan::go_by(app, to, rows),
+        List::Classes | List::Clips | List::Problems | List::Folders => return data::go_by(app, to, rows),
+    }
+    Vec::new()
+}
+
 /// A click moves the cursor to a row; on the row under the cursor it does what Enter does. The wheel moves the cursor.
 fn in_list(app: &mut App, list: List, row: Option<usize>, press: Press) -> Vec<Effect> {
+    if press == Press::Drag {
+        return Vec::new();
+    }
     let focused = match list {
         List::Classes => Some(Part::Classes),
         List::Clips => Some(Part::Clips),
@@ -66,7 +94,9 @@ fn in_list(app: &mut App, list: List, row: Option<usize>, press: Press) -> Vec<E
     app.data.part = focused.unwrap_or(app.data.part);
     app.scanning.part = of_scan.unwrap_or(app.scanning.part);
     let (Some(row), Press::Click) = (row, press) else {
-        return if let Press::Wheel(rows) = press { scroll(app, rows) } else { Vec::new() };
+        let Press::Wheel(rows) = press else { return Vec::new() };
+        let to = if rows < 0 { Move::PageUp } else { Move::PageDown };
+        return go_by(app, list, to, rows.unsigned_abs() as usize);
     };
     let cursor = match list {
         List::Modules => app.parameters.cursor(),
@@ -86,13 +116,7 @@ fn in_list(app: &mut App, list: List, row: Option<usize>, press: Press) -> Vec<E
         };
     }
     let (to, rows) = if row < cursor { (Move::PageUp, cursor - row) } else { (Move::PageDown, row - cursor) };
-    match list {
-        List::Modules => app.parameters.go(to, rows),
-        List::Sessions => app.sessions.go(to, rows),
-        List::ScanClasses | List::Detections => return scan::go_by(app, to, rows),
-        _ => return data::go_by(app, to, rows),
-    }
-    Vec::new()
+    go_by(app, list, to, rows)
 }
 
 #[cfg(test)]

@@ -96,6 +96,53 @@ fn every_list_of_data_is_clicked_and_scrolled() {
 }
 
 #[test]
+fn a_notch_of_the_wheel_decodes_the_clip_that_it_comes_to_and_none_in_between() {
+    let mut app = fixture::app((120, 40));
+    data_fixture::show(&mut app, 400, 400);
+    let view = app.data.read().unwrap().clone();
+    let name = view.item(app.data.clips()[0]).unwrap().id.clone();
+    let effects = at(&mut app, &name[name.len() - 8..], Press::Wheel(3));
+    assert_eq!((app.data.row, effects.len()), (3, 1), "{effects:?}");
+    let effects = at(&mut app, "sea_w", Press::Wheel(3));
+    let loads = effects.iter().filter(|effect| matches!(effect, Effect::LoadClip { .. })).count();
+    assert_eq!((app.data.class, loads), (3, 1), "{effects:?}");
+}
+
+#[test]
+fn a_drag_acts_only_on_what_it_began_on() {
+    let mut app = fixture::app((120, 40));
+    data_fixture::show(&mut app, 400, 400);
+    data_fixture::decoded(&mut app);
+    let (part, class) = (app.data.part, app.data.class);
+    at(&mut app, "old.amr", Press::Click);
+    (app.data.part, app.data.clip.asked) = (part, None);
+    assert!(at(&mut app, "sea_w", Press::Drag).is_empty());
+    assert_eq!((app.data.part, app.data.class), (part, class), "a drag over a list changes nothing");
+    at(&mut app, "sea_w", Press::Click);
+    data_fixture::decoded(&mut app);
+    let (left, row) = find(&app, "◦ Space plays it");
+    let target = view::hit(&app, left + 20, row - 2);
+    assert!(update(&mut app, Message::Pointed(target, Press::Drag)).is_empty(), "it came from a list");
+    assert!(!update(&mut app, Message::Pointed(target, Press::Click)).is_empty());
+    assert!(!update(&mut app, Message::Pointed(target, Press::Drag)).is_empty());
+}
+
+#[test]
+fn a_click_on_a_message_removes_it_and_nothing_beneath() {
+    let mut app = fixture::app((80, 24));
+    data_fixture::show(&mut app, 400, 400);
+    data_fixture::decoded(&mut app);
+    let before = (app.data.part, app.data.class, app.data.row, app.data.problem);
+    update(&mut app, Message::trouble("no speaker was found; ".repeat(10)));
+    for (column, row) in [(4, 21), (40, 22), (60, 23)] {
+        assert_eq!(view::hit(&app, column, row), Some(Target::Notice));
+    }
+    assert!(at(&mut app, "✗ no speaker", Press::Click).is_empty());
+    assert!(app.notice.is_none());
+    assert_eq!((app.data.part, app.data.class, app.data.row, app.data.problem), before);
+}
+
+#[test]
 fn a_click_in_the_browser_chooses_data() {
     let mut app = fixture::app((120, 40));
     data_fixture::browse(&mut app);

@@ -9,7 +9,7 @@ use crate::{
     session::Status,
     train::{Command, News, Request},
     tui::{
-        input::action::{Move, Screen},
+        input::action::{Action, Move, Screen},
         state::{
             app::{App, Overlay, Pending},
             run_slot::{RunSlot, Turn},
@@ -99,7 +99,8 @@ pub(super) fn resume(app: &mut App, sides: &[Side]) -> Vec<Effect> {
 fn is_taken(app: &mut App, sides: &[Side]) -> bool {
     let busy = sides.iter().find(|side| app.slot(**side).is_busy());
     if let Some(busy) = busy {
-        notify(app, format!("{} already trains: Space pauses it, S stops it", busy.letter()), false);
+        let [pause, stop] = [Action::Pause, Action::Stop].map(|action| app.key_on(Screen::Train, &action));
+        notify(app, format!("{} already trains: {pause} pauses it, {stop} stops it", busy.letter()), false);
     }
     busy.is_some()
 }
@@ -193,7 +194,8 @@ fn ended(app: &mut App, side: Side) -> Vec<Effect> {
 pub(super) fn pause(app: &mut App) -> Vec<Effect> {
     let busy = app.busy_sides();
     if busy.is_empty() {
-        notify(app, "nothing runs: Enter starts this side, b both".into(), false);
+        let [start, both] = [Action::Start, Action::StartBoth].map(|action| app.key_on(Screen::Train, &action));
+        notify(app, format!("nothing runs: {start} starts this side, {both} both"), false);
         return Vec::new();
     }
     let all_paused = busy.iter().all(|side| app.slot(*side).is_paused());
@@ -204,16 +206,19 @@ pub(super) fn pause(app: &mut App) -> Vec<Effect> {
 
 pub(super) fn set_method(app: &mut App, method: Method) -> Vec<Effect> {
     if app.focused().is_busy() && app.screen != Screen::Parameters {
-        let text = format!("{} trains: stop it first (S), or look at methods on 3 Parameters", app.focus.letter());
+        let (stop, look) = (app.key_on(Screen::Train, &Action::Stop), app.key(&Action::Show(Screen::Parameters)));
+        let side = app.focus.letter();
+        let text = format!("{side} trains: stop it first ({stop}), or look at methods on {look} Parameters");
         notify(app, text, false);
         return Vec::new();
     }
     let focus = app.focus;
-    let slot = app.slot_mut(focus);
-    slot.method = method;
+    app.slot_mut(focus).method = method;
+    let slot = app.slot(focus);
     let mut text = format!("{} {} {}: {} trains", focus.letter(), focus.marker(), method.title(), method.trains_what());
     if slot.can_resume() {
-        text += "; a starts a new run, Enter resumes the stopped one";
+        let [anew, start] = [Action::Anew, Action::Start].map(|action| app.key_on(Screen::Train, &action));
+        text += &format!("; {anew} starts a new run, {start} resumes the stopped one");
     }
     app.refresh_parameters();
     notify(app, text, false);
@@ -272,7 +277,8 @@ pub(super) fn move_cursor(app: &mut App, to: Move) {
 pub(super) fn export(app: &mut App, path: Option<PathBuf>) -> Vec<Effect> {
     let runs = app.runs();
     if runs.is_empty() {
-        notify(app, "there are no curves to export yet: Enter starts a run".into(), false);
+        let key = app.key_on(Screen::Train, &Action::Start);
+        notify(app, format!("there are no curves to export yet: {key} starts a run"), false);
         return Vec::new();
     }
     let view = plot::ChartView { ticks: (8, 6), ..app.view() };

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use super::{Effect, PAGE, clips, notify};
 use crate::tui::{
-    input::action::{Move, Screen},
+    input::action::{Action, Move, Screen},
     state::{
         app::App,
         clip_panel::Clip,
         run_slot::RunSlot,
-        scanning::{LEAST, Part, ScanNews, ScanRequest},
+        scanning::{LEAST, Part, ScanNews, ScanRequest, Stage},
         ticket::Ticket,
     },
     text,
@@ -23,12 +23,14 @@ const LONGEST_S: f64 = 60.0;
 /// Scans recordings with the session in focus.
 pub(super) fn begin(app: &mut App, path: PathBuf) -> Vec<Effect> {
     if app.scanning.is_on() {
-        notify(app, "a scan goes on: S on its screen stops it first".to_owned(), true);
+        let key = app.key_on(Screen::Scan, &Action::StopScan);
+        notify(app, format!("a scan goes on: {key} on its screen stops it first"), true);
         return Vec::new();
     }
     let session = |slot: &RunSlot| slot.session.clone();
     let Some(session) = session(app.focused()).or_else(|| session(app.slot(app.focus.other()))) else {
-        notify(app, "no model scans yet: open a session first (5)".to_owned(), true);
+        let key = app.key(&Action::Show(Screen::Sessions));
+        notify(app, format!("no model scans yet: open a session first ({key})"), true);
         return Vec::new();
     };
     let device = app.setup.device.clone();
@@ -51,8 +53,15 @@ pub(super) fn write(app: &mut App) -> Vec<Effect> {
         notify(app, "the tables are written when the scan is complete".to_owned(), false);
         return Vec::new();
     }
-    let threshold = app.scanning.threshold;
-    start(app, ScanRequest { threshold, ..request })
+    if !matches!(app.scanning.stage, Stage::Done(..)) {
+        let key = app.key_on(Screen::Scan, &Action::WriteScan);
+        notify(app, format!("the scan goes on where it ended; {key} writes the tables when it is complete"), false);
+        return start(app, ScanRequest { threshold: LEAST, ..request });
+    }
+    let ticket = app.tickets.draw();
+    let request = ScanRequest { threshold: app.scanning.threshold, ..request };
+    app.scanning.write(ticket, request.clone());
+    vec![Effect::Scan(ticket, Box::new(request))]
 }
 
 /// Stops the scan; what is done is kept.
@@ -61,7 +70,7 @@ pub(super) fn stop(app: &mut App) -> Vec<Effect> {
         notify(app, "no scan goes on".to_owned(), false);
         return Vec::new();
     }
-    app.scanning.stage = crate::tui::state::scanning::Stage::Stopping;
+    app.scanning.stage = Stage::Stopping;
     vec![Effect::StopScan]
 }
 
@@ -74,6 +83,11 @@ pub(super) fn received(app: &mut App, ticket: Ticket, news: ScanNews) -> Vec<Eff
     let now_ms = app.now_ms;
     app.scanning.apply(news, now_ms);
     if had_none && app.screen == Screen::Scan { choose_clip(app, false) } else { Vec::new() }
+}
+
+/// The screen is shown: with the detection under the cursor, which may have been found while another screen was.
+pub(super) fn show(app: &mut App) -> Vec<Effect> {
+    choose_clip(app, false)
 }
 
 /// Moves the threshold of what is listed.

@@ -71,4 +71,38 @@ fn tables_are_written_again_at_the_threshold_on_show() {
     let Some(Effect::Scan(again, request)) = effects.last() else { panic!("{effects:?}") };
     assert!(*again != ticket && (request.threshold - 0.65).abs() < 1e-6, "{request:?}");
     assert_eq!(app.scanning.threshold, request.threshold, "what is listed stays as it was");
+    let (again, found) = (*again, app.scanning.listed().cloned().collect());
+    let rain = app.scanning.labels.clone();
+    update(&mut app, Message::Scan(again, Box::new(ScanNews::Begun { labels: rain, files: 2, out: "scan".into() })));
+    update(&mut app, Message::Scan(again, Box::new(ScanNews::Found(found))));
+    update(&mut app, Message::Scan(again, Box::new(ScanNews::Over(Ok((2.0, vec!["scan.csv".into()]))))));
+    press(&mut app, Action::Threshold(-3));
+    assert_eq!(app.scanning.count(0), 7, "each once");
+    press(&mut app, Action::Threshold(-4));
+    assert_eq!(app.scanning.count(0), 10, "those below the threshold of the tables are still listed");
+}
+
+#[test]
+fn a_scan_that_was_stopped_goes_on_before_its_tables_are_written() {
+    let mut app = fixture::app((120, 40));
+    let ticket = data_fixture::scanning(&mut app);
+    press(&mut app, Action::StopScan);
+    update(&mut app, Message::Scan(ticket, Box::new(ScanNews::Over(Err("stopped".into())))));
+    let effects = press(&mut app, Action::WriteScan);
+    let Some(Effect::Scan(_, request)) = effects.last() else { panic!("{effects:?}") };
+    assert_eq!((request.threshold, app.scanning.count(0)), (LEAST, 0));
+    assert!(app.notice.as_ref().unwrap().text.contains("goes on"));
+}
+
+#[test]
+fn what_was_found_on_another_screen_has_its_sound_on_return() {
+    let mut app = fixture::app((120, 40));
+    let ticket = data_fixture::scanning(&mut app);
+    press(&mut app, Action::Show(Screen::Train));
+    clips::clear(&mut app.scanning.clip);
+    let row = Row { file: "x".into(), start: 5.0, end: 6.0, label: "dog".into(), score: 1.0, time: None };
+    assert!(update(&mut app, Message::Scan(ticket, Box::new(ScanNews::Found(vec![row])))).is_empty());
+    let effects = press(&mut app, Action::Show(Screen::Scan));
+    assert!(matches!(&effects[..], [Effect::LoadClip { .. }]), "{effects:?}");
+    assert!(press(&mut app, Action::Show(Screen::Scan)).is_empty(), "it is awaited already");
 }

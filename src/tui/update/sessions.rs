@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Effect, list, live, notify, runs};
+use super::{Effect, list, live, notify, runs, still_trains};
 use crate::{
     plot::Side,
     tui::{
@@ -36,11 +36,7 @@ pub(super) fn open_selected(app: &mut App, side: Side, purpose: Purpose) -> Vec<
     let Some(path) = selected(app) else { return Vec::new() };
     let other = side.other();
     if app.slot(side).is_busy() {
-        notify(
-            app,
-            format!("{} still trains: stop it first (S on Train), or Tab to the other side", side.letter()),
-            true,
-        );
+        notify(app, still_trains(app, side), true);
         return Vec::new();
     }
     if app.slot(other).is_busy() && app.slot(other).holds(&path) {

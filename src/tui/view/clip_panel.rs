@@ -8,9 +8,8 @@ use ratatui::{
 
 use crate::{
     audio::playback::State,
-    digits::rounded,
     tui::{
-        input::action::Screen,
+        input::action::{Action, Screen},
         state::{
             app::App,
             clip_panel::{Clip, ClipPanel, Loaded},
@@ -76,7 +75,7 @@ pub fn draw(app: &App, panel: &ClipPanel, empty: &str, area: Rect, buffer: &mut 
     }
 }
 
-/// The share of the sound on show that a place of the panel's area stands for: anywhere in its columns.
+/// The share of the sound on show at a place of the panel's area: anywhere in its columns.
 pub fn share_at(panel: &ClipPanel, area: Rect, place: Position) -> Option<f64> {
     panel.loaded()?;
     let inner = Panel::inner(area);
@@ -89,14 +88,10 @@ pub fn share_at(panel: &ClipPanel, area: Rect, place: Position) -> Option<f64> {
 fn about(clip: &Clip, loaded: &Loaded) -> String {
     let kilohertz = f64::from(loaded.original.rate) / 1e3;
     let channels = if loaded.channels == 1 { "mono".to_owned() } else { format!("{} channels", loaded.channels) };
-    let peak = if loaded.peak > 0.0 {
-        format!("{} dBFS", rounded(20.0 * f64::from(loaded.peak.log10()), 0))
-    } else {
-        "-∞ dBFS".to_owned()
-    };
+    let peak = text::decibels(20.0 * loaded.peak.log10());
     let start = clip.start_s();
     let place = if start > 0.0 { format!("from {} on, ", text::clock(start)) } else { String::new() };
-    format!("{place}{:.2} s, {kilohertz} kHz {channels}, peak {peak}", loaded.seconds())
+    format!("{place}{:.2} s, {kilohertz} kHz {channels}, peak {peak} dBFS", loaded.seconds())
 }
 
 /// Which sound is shown and played, at the right of the label's row.
@@ -196,8 +191,8 @@ fn state(app: &App, panel: &ClipPanel, seconds: f64, row: Rect, buffer: &mut Buf
         Some(_) if opening => ("▶ opening the speaker …".to_owned(), theme.dim()),
         Some(at) => (format!("▶ {at:.2} s of {seconds:.2} s"), theme.good()),
         // On Review, Space is a decision.
-        None if app.screen == Screen::Review => ("◦ r plays it".to_owned(), theme.dim()),
-        None => ("◦ Space plays it".to_owned(), theme.dim()),
+        None if app.screen == Screen::Review => (format!("◦ {} plays it", app.key(&Action::PlayAgain)), theme.dim()),
+        None => (format!("◦ {} plays it", app.key(&Action::PlayClip)), theme.dim()),
     };
     let mut line = Line::from(Span::styled(words, style));
     if panel.looped {

@@ -40,7 +40,7 @@ pub fn draw(app: &App, buffer: &mut Buffer) -> Option<Picture> {
     let theme = app.theme();
     buffer.set_style(area, theme.base());
     if area.width < LEAST.0 || area.height < LEAST.1 {
-        too_small(area, theme, buffer);
+        too_small(app, area, buffer);
         return None;
     }
     let [head, body, foot] = areas(area);
@@ -86,7 +86,10 @@ pub fn hit(app: &App, column: u16, row: u16) -> Option<Target> {
         return Some(Target::Overlay);
     }
     let place = Position::new(column, row);
-    let [head, body, _] = areas(area);
+    let [head, body, foot] = areas(area);
+    if app.notice.as_ref().is_some_and(|message| notice_area(message, foot).contains(place)) {
+        return Some(Target::Notice);
+    }
     header::hit(app, head, place).or_else(|| match app.screen {
         Screen::Train => screens::train::hit(app, body, place),
         Screen::Parameters => screens::parameters::hit(app, body, place),
@@ -99,10 +102,14 @@ pub fn hit(app: &App, column: u16, row: u16) -> Option<Target> {
     })
 }
 
-fn too_small(area: Rect, theme: &Theme, buffer: &mut Buffer) {
+fn too_small(app: &App, area: Rect, buffer: &mut Buffer) {
     let words = format!(
-        "This window is {} x {}; aat-tui needs {} x {}. Make it larger, or the letters smaller. q quits.",
-        area.width, area.height, LEAST.0, LEAST.1
+        "This window is {} x {}; aat-tui needs {} x {}. Make it larger, or the letters smaller. {} quits.",
+        area.width,
+        area.height,
+        LEAST.0,
+        LEAST.1,
+        app.key(&Action::Quit)
     );
     let wide = area.width.min(46);
     let inner = Rect {
@@ -111,18 +118,28 @@ fn too_small(area: Rect, theme: &Theme, buffer: &mut Buffer) {
         y: area.y + area.height / 3,
         height: area.height - area.height / 3,
     };
-    paragraph(inner, &words, theme.base(), buffer);
+    paragraph(inner, &words, app.theme().base(), buffer);
 }
 
-/// A notice above everything; an error takes as many rows as it needs, up to a few.
-fn notice(notice: &Notice, area: Rect, theme: &Theme, buffer: &mut Buffer) {
+/// The rows of a notice above the footer: an error takes as many as it needs, up to a few.
+fn notice_area(notice: &Notice, foot: Rect) -> Rect {
     /// Most rows of a long one.
     const MOST: u16 = 4;
+    let rows = text::wrap(&notice.text, usize::from(notice_room(foot))).len() as u16;
+    let shown = rows.clamp(1, if notice.trouble { MOST } else { 1 });
+    Rect { y: foot.bottom().saturating_sub(shown), height: shown, ..foot }
+}
+
+/// Columns of a notice's words.
+fn notice_room(foot: Rect) -> u16 {
+    foot.width.saturating_sub(4)
+}
+
+/// A notice above everything.
+fn notice(notice: &Notice, foot: Rect, theme: &Theme, buffer: &mut Buffer) {
     let (sign, style) = if notice.trouble { ("✗", theme.bad()) } else { ("·", theme.accent()) };
-    let room = area.width.saturating_sub(4);
-    let rows = text::wrap(&notice.text, usize::from(room));
-    let shown = (rows.len() as u16).clamp(1, if notice.trouble { MOST } else { 1 });
-    let area = Rect { y: area.bottom().saturating_sub(shown), height: shown, ..area };
+    let (area, room) = (notice_area(notice, foot), notice_room(foot));
+    let (rows, shown) = (text::wrap(&notice.text, usize::from(room)), area.height);
     Clear.render(area, buffer);
     buffer.set_style(area, theme.base());
     buffer.set_string(area.x + 1, area.y, sign, style);
@@ -155,12 +172,12 @@ fn footer(app: &App, area: Rect, buffer: &mut Buffer) {
     let hints = contexts.iter().flat_map(|context| app.keys.footer(*context)).map(word).chain(
         // The command line is mentioned at the end of every screen's footer.
         matches!(contexts[0], Context::On(_) | Context::In(_) | Context::Browser)
-            .then(|| (":".to_owned(), Some("command"))),
+            .then(|| (app.key(&Action::CommandLine), Some("command"))),
     );
     let mut named: Vec<String> = Vec::new();
     for (key, word) in hints {
-        // The first context that has a key decides what it does.
-        if named.contains(&key) {
+        // The first context that has a key decides what it does; the browser has one list.
+        if named.contains(&key) || (word == Some("list") && contexts[0] == Context::Browser) {
             continue;
         }
         named.push(key.clone());

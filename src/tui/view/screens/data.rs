@@ -15,7 +15,10 @@ use crate::{
     data::{Severity, Split},
     digits::counted,
     tui::{
-        input::pointer::{List, Target},
+        input::{
+            action::Action,
+            pointer::{List, Target},
+        },
         state::{
             app::App,
             data::{Part, Stage},
@@ -33,6 +36,8 @@ use crate::{
 
 /// Columns of a class's name, at most.
 const NAME: usize = 24;
+/// Columns of the bar of a class, at least: without room for them there is none.
+const BAR: usize = 4;
 
 /// The row of all clips.
 const ALL: &str = "all classes";
@@ -56,7 +61,11 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) -> Option<Picture> {
                 inner,
                 &text::one_line(problem),
                 theme.bad(),
-                "b chooses other data; u reads it again",
+                &format!(
+                    "{} chooses other data; {} reads it again",
+                    app.key(&Action::Browse),
+                    app.key(&Action::Refresh)
+                ),
                 theme,
                 buffer,
             );
@@ -109,7 +118,7 @@ impl Areas {
             Layout::vertical([above, beneath]).areas(area)
         };
         let [head, body] = rows(area, Constraint::Length(2), Constraint::Fill(1));
-        let left = (area.width * 2 / 5).clamp(34, 76);
+        let left = (area.width * 2 / 5).clamp(36, 76);
         let [left, right] = Layout::horizontal([Constraint::Length(left), Constraint::Fill(1)]).areas(body);
         let low = Constraint::Length((body.height / 3).clamp(6, 14));
         let [classes, problems] = rows(left, Constraint::Fill(1), low);
@@ -186,9 +195,13 @@ fn progress(app: &App, view: &DataView, row: Rect, buffer: &mut Buffer) {
             line.spans.extend(gauge(done as f64 / total.max(1) as f64, BAR, theme.accent(), theme).spans);
             line.push_span(Span::styled(format!("  {numbers}"), theme.dim()));
         }
-        Stage::Waiting => line.push_span(Span::styled("not checked: c decodes every clip", theme.dim())),
+        Stage::Waiting => {
+            let words = format!("not checked: {} decodes every clip", app.key(&Action::CheckData));
+            line.push_span(Span::styled(words, theme.dim()));
+        }
         Stage::Stopped => {
-            line.push_span(Span::styled(format!("stopped after {numbers}: c checks from the beginning"), theme.warn()));
+            let words = format!("stopped after {numbers}: {} checks from the beginning", app.key(&Action::CheckData));
+            line.push_span(Span::styled(words, theme.warn()));
         }
         Stage::Failed(problem) => line.push_span(Span::styled(format!("✗ {}", text::one_line(problem)), theme.bad())),
         Stage::Done => {
@@ -232,10 +245,12 @@ fn classes(app: &App, view: &DataView, area: Rect, buffer: &mut Buffer) {
         return;
     }
     let longest = view.rows.iter().map(|row| text::width(&row.name)).max().unwrap_or(0).max(ALL.len());
-    // Clips 7, seconds 9, and a bar of at least six columns.
-    let name = longest.min(NAME).min(usize::from(inner.width).saturating_sub(7 + 9 + 7).max(6));
-    let bar = usize::from(inner.width).saturating_sub(name + 7 + 9 + 1);
-    let head = format!("{}{}{}", text::left("class", name), text::right("clips", 7), text::right("seconds", 9));
+    let (clips, seconds, heading) = if area.width < NARROW { (6, 7, "s") } else { (7, 9, "seconds") };
+    // Names come before bars.
+    let room = usize::from(inner.width).saturating_sub(clips + seconds);
+    let name = longest.min(NAME).min(room);
+    let bar = Some(room.saturating_sub(name + 1)).filter(|bar| *bar >= BAR).unwrap_or(0);
+    let head = format!("{}{}{}", text::left("class", name), text::right("clips", clips), text::right(heading, seconds));
     buffer.set_stringn(inner.x, inner.y, head, usize::from(inner.width), theme.dim());
     let most = view.rows.iter().skip(1).map(|row| row.clips.len()).max().unwrap_or(1).max(1);
     let rows = class_rows(app, inner);
@@ -243,15 +258,15 @@ fn classes(app: &App, view: &DataView, area: Rect, buffer: &mut Buffer) {
         let (row, place) = (&view.rows[i], rows.line(i));
         let all = i == 0;
         let label = if all { ALL } else { row.name.as_str() };
-        let seconds = app.data.check.seconds.get(i).copied().filter(|seconds| *seconds > 0.0);
-        let seconds = seconds.map_or_else(|| "–".to_owned(), |seconds| format!("{seconds:.1}"));
+        let length = app.data.check.seconds.get(i).copied().filter(|length| *length > 0.0);
+        let length = length.map_or_else(|| "–".to_owned(), |length| format!("{length:.1}"));
         let mut line = Line::from(vec![
             Span::styled(text::left(label, name), if all { theme.dim() } else { theme.base() }),
-            Span::styled(text::right(&text::count(row.clips.len() as u64), 7), theme.strong()),
-            Span::styled(text::right(&seconds, 9), theme.dim()),
+            Span::styled(text::right(&text::count(row.clips.len() as u64), clips), theme.strong()),
+            Span::styled(text::right(&length, seconds), theme.dim()),
             Span::raw(" "),
         ]);
-        if !all {
+        if !all && bar > 0 {
             line.spans.extend(parts(row, row.clips.len() as f64 / most as f64, bar, theme));
         }
         buffer.set_line(inner.x, place.y, &line, inner.width);

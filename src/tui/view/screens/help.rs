@@ -53,9 +53,7 @@ fn lines(keys: &Keymap, theme: &Theme) -> Vec<Line<'static>> {
         ])
     };
     // The overlays' own keys are in the footer while they are open.
-    for context in
-        Context::ALL.into_iter().filter(|c| matches!(c, Context::Everywhere | Context::On(_) | Context::Clip))
-    {
+    for context in Context::ALL.into_iter().filter(|context| context.is_in_help()) {
         heading(&mut lines, context.title());
         lines.extend(keys.help(context).map(|(keys, words)| row(keys, words)));
     }
@@ -67,6 +65,13 @@ fn lines(keys: &Keymap, theme: &Theme) -> Vec<Line<'static>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_help_is_as_long_as_its_keys_scroll() {
+        let theme = Theme::all(None, false).0.remove(0);
+        let keys = Keymap::default();
+        assert_eq!(usize::from(keys.help_lines()), lines(&keys, &theme).len());
+    }
 
     #[test]
     fn no_line_is_cut_at_80_columns() {

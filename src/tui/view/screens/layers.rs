@@ -12,6 +12,7 @@ use crate::{
     plot::{Axis, Chart, Curve, Kind, Side, Unit},
     session::{Norms, NormsBucket},
     tui::{
+        input::action::{Action, Screen},
         state::{
             app::App,
             layers::{Adapter, Layers},
@@ -63,12 +64,17 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
 fn empty(app: &App, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let inner = Panel::new("adapters, |Δ|/|x| by block and step", theme).draw(area, buffer);
+    let [train, sessions] = [Screen::Train, Screen::Sessions].map(|screen| app.key(&Action::Show(screen)));
     let running = app.slots.iter().any(|slot| !slot.is_empty());
     if running {
-        let keys = [("1", "back to Train".to_owned()), ("5", "open a session that was trained with AAT".to_owned())];
+        let keys = [
+            (&*train, "back to Train".to_owned()),
+            (&*sessions, "open a session that was trained with AAT".to_owned()),
+        ];
         hint(inner, "These runs have no adapters to measure, or have not been measured yet.", &keys, theme, buffer);
     } else {
-        let keys = [("1", "Train: start a run with AAT ●".to_owned()), ("5", "open an earlier run".to_owned())];
+        let keys =
+            [(&*train, "Train: start a run with AAT ●".to_owned()), (&*sessions, "open an earlier run".to_owned())];
         hint(inner, "What each block's adapters add to what passes through it, step by step.", &keys, theme, buffer);
     }
 }

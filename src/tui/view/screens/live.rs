@@ -16,9 +16,10 @@ use ratatui::{
 
 use crate::{
     live::{LiveState, LiveStatus},
+    plot::Side,
     tui::{
         input::{
-            action::LivePanel,
+            action::{Action, LivePanel, Screen},
             pointer::{Place, Target},
         },
         state::app::App,
@@ -96,18 +97,20 @@ fn empty(app: &App, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let inner = Panel::new("live", theme).draw(area, buffer);
     let trained = app.slots.iter().any(|slot| !slot.is_empty());
+    let [listen, teach] = [Action::Listen(None), Action::Panel(LivePanel::Teach)].map(|action| app.key(&action));
+    let [train, sessions] = [Screen::Train, Screen::Sessions].map(|screen| app.key(&Action::Show(screen)));
+    let [a, b] = Side::BOTH.map(|side| app.key_on(Screen::Sessions, &Action::ChooseSession(side)));
     let keys = [
-        ("Enter", "listen to the microphone".to_owned()),
+        (&*listen, "listen to the microphone".to_owned()),
         (":listen FILE", "classify a recording, played in real time".to_owned()),
-        ("5", "Sessions: a and b there choose the models, A ● and B ▲".to_owned()),
-        ("T", "teach: classes of your own, from this microphone".to_owned()),
+        (&*sessions, format!("Sessions: {a} and {b} there choose the models, A ● and B ▲")),
+        (&*teach, "teach: classes of your own, from this microphone".to_owned()),
     ];
-    let heading = if trained {
-        "Classify the microphone with the chosen sessions."
-    } else {
-        "No model yet: train one (1), or open an earlier run (5)."
+    let heading = match trained {
+        true => "Classify the microphone with the chosen sessions.".to_owned(),
+        false => format!("No model yet: train one ({train}), or open an earlier run ({sessions})."),
     };
-    hint(inner, heading, &keys, theme, buffer);
+    hint(inner, &heading, &keys, theme, buffer);
 }
 
 /// Source, level, waveform and waterfall.
@@ -138,7 +141,7 @@ fn sound_panel(app: &App, state: &LiveState, area: Rect, wave: u16, buffer: &mut
     let rest = Rect { y: inner.y + 1, height: inner.height - 1, ..inner };
     if state.frame_count == 0 {
         match trouble {
-            Some(why) => middle(rest, why, theme.bad(), remedy(state), theme, buffer),
+            Some(why) => middle(rest, why, theme.bad(), &remedy(app, state), theme, buffer),
             None if app.live.starting => {
                 let what = app.live.file.as_ref().map_or("the microphone".into(), |file| file.display().to_string());
                 middle(rest, &format!("opening {what} …"), theme.dim(), "", theme, buffer);
@@ -268,10 +271,13 @@ fn source_name(app: &App, state: &LiveState) -> String {
 }
 
 /// What a user can do when there is no sound.
-fn remedy(state: &LiveState) -> &'static str {
+fn remedy(app: &App, state: &LiveState) -> String {
     match state.status {
-        LiveStatus::Failed(_) => "r listens to the microphone; :listen FILE plays another recording",
-        _ => "it is retried automatically; :listen FILE plays a recording instead",
+        LiveStatus::Failed(_) => {
+            let key = app.key(&Action::Listen(None));
+            format!("{key} listens to the microphone; :listen FILE plays another recording")
+        }
+        _ => "it is retried automatically; :listen FILE plays a recording instead".to_owned(),
     }
 }
 
@@ -305,10 +311,10 @@ fn level(app: &App, state: &LiveState, row: Rect, buffer: &mut Buffer) {
         buffer.set_string(row.x + TICKS, row.y, "–", theme.dim());
         return;
     }
-    let decibels = |value: f32| if value.is_finite() { format!("{value:>4.0}") } else { "  -∞".to_owned() };
+    let decibels = |level: f32| text::right(&text::decibels(level), 4);
     let numbers = format!("{} dBFS   peak {}", decibels(state.rms_dbfs), decibels(state.peak_dbfs));
     let share = |value: f32| f64::from(((value - FLOOR_DBFS) / -FLOOR_DBFS).clamp(0.0, 1.0));
-    let room = usize::from(row.width.saturating_sub(TICKS)).saturating_sub(numbers.len() + 3);
+    let room = usize::from(row.width.saturating_sub(TICKS)).saturating_sub(text::width(&numbers) + 3);
     let style = match state.peak_dbfs {
         peak if peak > -1.0 => theme.bad(),
         peak if peak > -3.0 => theme.warn(),
@@ -374,9 +380,10 @@ fn time_axis(app: &App, row: Rect, timeline: Timeline, buffer: &mut Buffer) {
         // The filter bank's energies are natural logarithms.
         let level = frame.get(place.bin).map_or(f32::NAN, |value| value * 10.0 / std::f32::consts::LN_10);
         let words = format!(
-            " cursor: {:.2} s ago, {:.0} Hz, {level:.0} dB ",
+            " cursor: {:.2} s ago, {:.0} Hz, {} dB ",
             place.frame as f64 / 100.0,
             hz_of_bin(place.bin, frame.len()),
+            text::decibels(level),
         );
         buffer.set_string(row.x, row.y, words, theme.accent());
     }

@@ -11,7 +11,10 @@ use crate::{
     digits::counted,
     scan::Row,
     tui::{
-        input::pointer::{List, Target},
+        input::{
+            action::{Action, Screen},
+            pointer::{List, Target},
+        },
         state::{
             app::App,
             scanning::{Part, Stage},
@@ -35,9 +38,10 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) -> Option<Picture> {
     let theme = app.theme();
     if app.scanning.stage == Stage::Idle {
         let inner = Panel::new("scan", theme).draw(area, buffer);
+        let sessions = app.key(&Action::Show(Screen::Sessions));
         let keys = [
             (":scan PATH", "a recording, or a folder of them at any depth".to_owned()),
-            ("5", "Sessions: choose the model that scans, A ● or B ▲ in focus".to_owned()),
+            (&*sessions, "Sessions: choose the model that scans, A ● or B ▲ in focus".to_owned()),
         ];
         hint(inner, "Find a model's classes in recordings of any length.", &keys, theme, buffer);
         return None;
@@ -145,7 +149,8 @@ fn progress(app: &App, area: Rect, buffer: &mut Buffer) {
         }
         (None, Stage::Done(_, tables), _) if !tables.is_empty() => {
             let tables: Vec<_> = tables.iter().map(|table| table.display().to_string()).collect();
-            (format!("tables: {}; w writes them at another threshold", tables.join(", ")), theme.dim())
+            let key = app.key(&Action::WriteScan);
+            (format!("tables: {}; {key} writes them at another threshold", tables.join(", ")), theme.dim())
         }
         (None, _, Some(note)) => (format!("· {}", text::one_line(note)), theme.dim()),
         _ => (format!("results go to {}", scanning.out.display()), theme.dim()),
@@ -158,7 +163,8 @@ fn classes(app: &App, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let scanning = &app.scanning;
     let words = if area.width < NARROW { "≥" } else { "score ≥" };
-    let right = Line::styled(format!("{words} {:.2}  - +", scanning.threshold), theme.accent());
+    let [lower, raise] = [-1, 1].map(|steps| app.key(&Action::Threshold(steps)));
+    let right = Line::styled(format!("{words} {:.2}  {lower} {raise}", scanning.threshold), theme.accent());
     let inner = Panel::new("classes", theme).border(border(app, Part::Classes)).right(right).draw(area, buffer);
     let counts: Vec<usize> = (0..=scanning.labels.len()).map(|class| scanning.count(class)).collect();
     let most = counts.iter().skip(1).max().copied().unwrap_or(0).max(1);
@@ -204,10 +210,13 @@ fn rows(app: &App, area: Rect, buffer: &mut Buffer) {
     let listed = scanning.listed();
     if listed.len() == 0 {
         let words = match scanning.stage {
-            Stage::Done(..) => "nothing scores as high as the threshold: - lowers it",
-            _ => "nothing so far",
+            Stage::Done(..) => {
+                let key = app.key(&Action::Threshold(-1));
+                format!("nothing scores as high as the threshold: {key} lowers it")
+            }
+            _ => "nothing so far".to_owned(),
         };
-        return hint(inner, words, &[], theme, buffer);
+        return hint(inner, &words, &[], theme, buffer);
     }
     if inner.height < 2 {
         return;

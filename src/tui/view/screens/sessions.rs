@@ -7,7 +7,10 @@ use ratatui::{
 };
 
 use crate::tui::{
-    input::pointer::{List, Target},
+    input::{
+        action::{Action, Screen},
+        pointer::{List, Target},
+    },
     state::{
         app::App,
         sessions::{Listing, Sessions},
@@ -30,7 +33,7 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
     if let (Some(beneath), Some(shown)) = (beneath, &sessions.together) {
         together::draw(app, shown, beneath, buffer);
     }
-    let inner = Panel::new(title(sessions), theme).right(aside(sessions)).draw(area, buffer);
+    let inner = Panel::new(title(sessions), theme).right(aside(app)).draw(area, buffer);
     if let Some(problem) = &sessions.problem {
         let room = Rect { y: inner.y + 1, ..inner };
         paragraph(room, problem, theme.bad(), buffer);
@@ -40,18 +43,22 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
         return hint(inner, "reading …", &[], theme, buffer);
     }
     if sessions.count() == 0 {
-        let keys = [("1", "Train: start one".to_owned()), ("b", "there: two at once, paired".to_owned())];
+        let (train, both) = (app.key(&Action::Show(Screen::Train)), app.key_on(Screen::Train, &Action::StartBoth));
+        let keys = [(&*train, "Train: start one".to_owned()), (&*both, "there: two at once, paired".to_owned())];
         return hint(inner, "No sessions yet.", &keys, theme, buffer);
     }
     if sessions.rows().len() == 0 {
-        let (why, keys) = match sessions.filter().is_empty() {
-            true => ("Every session is archived.".to_owned(), [("Z", "list archived sessions too".to_owned())]),
+        let (why, (key, what)) = match sessions.filter().is_empty() {
+            true => {
+                let keys = (app.key(&Action::ShowArchived), "list archived sessions too".to_owned());
+                ("Every session is archived.".to_owned(), keys)
+            }
             false => {
                 let why = format!("No session matches \"{}\".", text::clean(sessions.filter()));
-                (why, [("Esc", "remove the filter".to_owned())])
+                (why, (app.key(&Action::LeaveSessions), "remove the filter".to_owned()))
             }
         };
-        return hint(inner, &why, &keys, theme, buffer);
+        return hint(inner, &why, &[(&*key, what)], theme, buffer);
     }
     let columns = Columns::fit(inner.width, sessions.differing());
     columns.header(inner, app, buffer);
@@ -91,9 +98,10 @@ fn title(sessions: &Sessions) -> String {
 }
 
 /// What the rows do not say: how many are marked, and how many are not on show.
-fn aside(sessions: &Sessions) -> String {
+fn aside(app: &App) -> String {
+    let (sessions, key) = (&app.sessions, app.key(&Action::ShowArchived));
     let marked = Some(sessions.marks()).filter(|n| *n > 0).map(|n| format!("{n} marked"));
-    let hidden = Some(sessions.hidden()).filter(|n| *n > 0).map(|n| format!("{n} archived (Z)"));
+    let hidden = Some(sessions.hidden()).filter(|n| *n > 0).map(|n| format!("{n} archived ({key})"));
     marked.into_iter().chain(hidden).collect::<Vec<_>>().join(" · ")
 }
 

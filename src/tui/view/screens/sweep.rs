@@ -10,6 +10,7 @@ use ratatui::{
 use crate::{
     sweep::{Counts, Group, Snapshot, Standing, State, Task, metrics},
     tui::{
+        input::action::Action,
         state::{app::App, sweep::SweepTable},
         text,
         theme::Theme,
@@ -26,10 +27,17 @@ const WHY: usize = 3;
 /// Draws the screen.
 pub fn draw(table: &SweepTable, app: &App, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
-    let title = format!("sweep {}", table.title);
+    let title = format!("sweep {}", text::clean(&table.title));
     if let Some(problem) = &table.problem {
         let inner = Panel::new(title, theme).draw(area, buffer);
-        return middle(inner, problem, theme.bad(), "Esc: back to the sessions", theme, buffer);
+        return middle(
+            inner,
+            problem,
+            theme.bad(),
+            &format!("{}: back to the sessions", app.key(&Action::LeaveSweep)),
+            theme,
+            buffer,
+        );
     }
     let Some(snapshot) = &table.snapshot else {
         let inner = Panel::new(title, theme).draw(area, buffer);
@@ -58,16 +66,10 @@ fn shown(state: &State, theme: &Theme) -> (&'static str, Style) {
 
 /// The numbers that are not 0, each with its sign.
 fn counted(counts: &Counts, theme: &Theme) -> Vec<Span<'static>> {
-    let of = |state: &State| match state {
-        State::Done => counts.done,
-        State::Running => counts.running,
-        State::Waiting => counts.waiting,
-        State::Failed => counts.failed,
-    };
     let mut spans = Vec::new();
-    for state in State::ALL.iter().filter(|state| of(state) > 0) {
+    for state in State::ALL.iter().filter(|state| counts.of_state(state) > 0) {
         let (sign, style) = shown(state, theme);
-        spans.push(Span::styled(format!("{sign}{} ", text::count(of(state) as u64)), style));
+        spans.push(Span::styled(format!("{sign}{} ", text::count(counts.of_state(state) as u64)), style));
     }
     spans
 }
@@ -82,13 +84,8 @@ fn progress(snapshot: &Snapshot, title: String, theme: &Theme, area: Rect, buffe
     line.push_span(Span::raw("  "));
     for state in &State::ALL {
         let (sign, style) = shown(state, theme);
-        let count = match state {
-            State::Done => counts.done,
-            State::Running => counts.running,
-            State::Waiting => counts.waiting,
-            State::Failed => counts.failed,
-        };
-        line.push_span(Span::styled(format!("{sign} {} {}  ", text::count(count as u64), state.name()), style));
+        let count = text::count(counts.of_state(state) as u64);
+        line.push_span(Span::styled(format!("{sign} {count} {}  ", state.name()), style));
     }
     buffer.set_line(inner.x, inner.y, &line, inner.width);
     let name = snapshot.by_axis.iter().map(|(axis, _)| text::width(axis)).max().unwrap_or(0).min(16);
@@ -175,7 +172,8 @@ fn tasks(table: &SweepTable, app: &App, area: Rect, buffer: &mut Buffer) {
     let title = table.only.as_ref().map_or_else(|| "tasks".to_owned(), |only| format!("tasks, {} only", only.name()));
     let inner = Panel::new(title, theme).draw(area, buffer);
     if table.is_empty() {
-        return hint(inner, "None.", &[("f", "list others".to_owned())], theme, buffer);
+        let key = app.key(&Action::NextFilter);
+        return hint(inner, "None.", &[(&key, "list others".to_owned())], theme, buffer);
     }
     // Why the task under the cursor failed, in full.
     let selected = table.row(table.cursor()).map(|(_, standing)| standing);

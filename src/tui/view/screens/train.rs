@@ -15,7 +15,10 @@ use crate::{
     plot::{self, Side},
     session::Status,
     tui::{
-        input::pointer::Target,
+        input::{
+            action::{Action, Screen},
+            pointer::Target,
+        },
         state::{
             app::{App, SMOOTHING},
             run_slot::RunSlot,
@@ -227,14 +230,17 @@ fn welcome(app: &App, area: Rect, buffer: &mut Buffer) {
     if a.is_busy() || b.is_busy() {
         return hint(inner, "The data is being read; curves begin with the first step.", &[], theme, buffer);
     }
+    let actions = [Action::StartBoth, Action::Start, Action::NextMethod, Action::Versus];
+    let [both, start, method, versus] = actions.map(|action| app.key(&action));
+    let [live, sessions] = [Screen::Live, Screen::Sessions].map(|screen| app.key(&Action::Show(screen)));
     let keys = [
-        ("b", format!("train {} ● and {} ▲ side by side on {data}", a.method.title(), b.method.title())),
-        ("Enter", format!("train {} alone", app.focused().method.title())),
-        ("m", "choose another method for this side".to_owned()),
-        ("v", format!("train {} on two backbones: {}", app.focused().method.title(), built_in.join(" and "))),
+        (&*both, format!("train {} ● and {} ▲ side by side on {data}", a.method.title(), b.method.title())),
+        (&*start, format!("train {} alone", app.focused().method.title())),
+        (&*method, "choose another method for this side".to_owned()),
+        (&*versus, format!("train {} on two backbones: {}", app.focused().method.title(), built_in.join(" and "))),
         (":data", "train on a folder of your own sounds".to_owned()),
-        ("4", "listen".to_owned()),
-        ("5", "open an earlier run".to_owned()),
+        (&*live, "listen".to_owned()),
+        (&*sessions, "open an earlier run".to_owned()),
     ];
     hint(inner, "Adapt a pretrained audio transformer to new sounds.", &keys, theme, buffer);
 }

@@ -4,6 +4,7 @@ pub mod bars;
 pub mod cells;
 pub mod chart;
 pub mod heat_map;
+mod paint;
 pub mod panel;
 pub mod raster;
 pub mod rows;
@@ -13,5 +14,6 @@ pub mod waterfall;
 pub mod waveform;
 
 pub use bars::{bar, columns, gauge};
+pub use paint::paint;
 pub use panel::{Panel, fields, hint, middle, paragraph};
 pub use rows::{Rows, scrolled};

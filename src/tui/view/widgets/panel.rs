@@ -46,7 +46,8 @@ impl<'a> Panel<'a> {
             let room = usize::from(area.width) - 4;
             let right = self.right.filter(|right| right.width() > 0 && right.width() + 2 < room);
             let taken = right.as_ref().map_or(0, |right| right.width() + 3);
-            let title = pad(truncate(self.title, room.saturating_sub(taken + 2)));
+            // Names in a title come from files.
+            let title = pad(truncate(cleaned(self.title), room.saturating_sub(taken + 2)));
             buffer.set_line(area.x + 2, area.y, &title, title.width() as u16);
             if let Some(right) = right {
                 let right = pad(right);
@@ -62,6 +63,14 @@ impl<'a> Panel<'a> {
         let inner = Block::bordered().inner(area);
         Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner }
     }
+}
+
+/// The line with its control characters made visible.
+fn cleaned(mut line: Line<'_>) -> Line<'_> {
+    for span in &mut line.spans {
+        span.content = text::clean(&span.content).into();
+    }
+    line
 }
 
 fn pad(mut line: Line<'_>) -> Line<'_> {

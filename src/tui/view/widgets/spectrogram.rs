@@ -3,6 +3,7 @@
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use super::{
+    paint,
     raster::Raster,
     waterfall::{TICKS, ticks},
 };
@@ -35,31 +36,13 @@ impl Spectrogram<'_> {
         }
         let (wide, bins) = (usize::from(area.width), self.mel.bins);
         ticks(area, bins, theme, buffer);
-        let halves = 2 * usize::from(area.height);
-        let raster = |across: usize, rows: usize| Raster::whole(self.mel, self.frames, across * wide, rows);
-        let picture = match (theme.ramp(), self.graphics) {
-            (None, _) => {
-                raster(1, halves).shades(area, theme, buffer);
-                None
-            }
-            (Some(ramp), Graphics::Half) => {
-                raster(1, halves).halves(area, &ramp, buffer);
-                None
-            }
-            (Some(ramp), Graphics::Octant) => {
-                raster(2, 2 * halves).octants(area, &ramp, buffer);
-                None
-            }
-            (Some(ramp), Graphics::Kitty) => {
-                let across = self.frames.div_ceil(wide).clamp(1, FINEST);
-                let mut picture = Picture::new(area, &raster(across, bins), bins, across, &ramp);
-                if let (Some(picture), Some(share)) = (&mut picture, self.playhead) {
-                    let back = ((1.0 - share.clamp(0.0, 1.0)) * (across * wide - 1) as f64) as usize;
-                    picture.mark(back, usize::MAX);
-                }
-                picture
-            }
-        };
+        let across = self.frames.div_ceil(wide).clamp(1, FINEST);
+        let grid = |across: usize, rows: usize| Raster::whole(self.mel, self.frames, across * wide, rows);
+        let mut picture = paint(grid, [across, bins], self.graphics, area, theme, buffer);
+        if let (Some(picture), Some(share)) = (&mut picture, self.playhead) {
+            let back = ((1.0 - share.clamp(0.0, 1.0)) * (across * wide - 1) as f64) as usize;
+            picture.mark(back, usize::MAX);
+        }
         self.playhead(area, theme, buffer);
         picture
     }

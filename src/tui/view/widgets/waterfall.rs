@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
-use super::{raster::Raster, timeline::Timeline};
+use super::{paint, raster::Raster, timeline::Timeline};
 use crate::tui::{terminal::graphics::Graphics, theme::Theme, view::picture::Picture};
 
 /// Columns left of the waterfall for the frequencies.
@@ -69,32 +69,13 @@ impl Waterfall<'_> {
         }
         let bins = self.frames.back().map_or(128, |frame| frame.len());
         ticks(area, bins, theme, buffer);
-        let raster = |across: usize, rows: usize| {
+        let grid = |across: usize, rows: usize| {
             Raster::new(self.frames, &self.timeline, across, across * usize::from(area.width), rows)
         };
-        let halves = 2 * usize::from(area.height);
-        let picture = match (theme.ramp(), self.graphics) {
-            (None, _) => {
-                raster(1, halves).shades(area, theme, buffer);
-                None
-            }
-            (Some(ramp), Graphics::Half) => {
-                raster(1, halves).halves(area, &ramp, buffer);
-                None
-            }
-            (Some(ramp), Graphics::Octant) => {
-                raster(2, 2 * halves).octants(area, &ramp, buffer);
-                None
-            }
-            (Some(ramp), Graphics::Kitty) => {
-                let raster = raster(self.timeline.per_cell, bins);
-                let mut picture = Picture::new(area, &raster, bins, self.timeline.per_cell, &ramp);
-                if let (Some(picture), Some((frame, bin))) = (&mut picture, self.cursor) {
-                    picture.mark(frame, bins - 1 - bin.min(bins - 1));
-                }
-                picture
-            }
-        };
+        let mut picture = paint(grid, [self.timeline.per_cell, bins], self.graphics, area, theme, buffer);
+        if let (Some(picture), Some((frame, bin))) = (&mut picture, self.cursor) {
+            picture.mark(frame, bins - 1 - bin.min(bins - 1));
+        }
         self.crosshair(area, bins, theme, buffer);
         picture
     }

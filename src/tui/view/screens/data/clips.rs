@@ -62,7 +62,7 @@ pub(super) fn draw(app: &App, view: &DataView, area: Rect, buffer: &mut Buffer) 
         let facts = data.check.facts.get(*place as usize).copied().flatten();
         let seconds = facts.map(|facts| facts.seconds).or_else(|| view.seconds_of(*place));
         let unknown = || "–".to_owned();
-        let decibels = |value: f32| if value.is_finite() { format!("{value:.0} dB") } else { "silent".to_owned() };
+        let decibels = |value: f32| if value.is_finite() { text::decibels(value) + " dB" } else { "silent".to_owned() };
         let (split, style) = view
             .parts
             .get(*place as usize)

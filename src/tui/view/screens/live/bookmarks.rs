@@ -11,6 +11,7 @@ use crate::{
     infer::Replay,
     live::{Bookmark, BookmarkedPrediction},
     tui::{
+        input::action::{Action, Screen},
         state::app::App,
         text,
         view::widgets::{Panel, hint, paragraph},
@@ -34,17 +35,15 @@ pub(super) fn draw(app: &App, list: Rect, replays: Rect, buffer: &mut Buffer) {
     let inner = Panel::new(title, theme).border(theme.accent()).right(right).draw(list, buffer);
     match &bookmarks.list {
         _ if app.focused().is_empty() => {
-            hint(
-                inner,
-                "No session on this side: bookmarks are saved in one.",
-                &[("5", "Sessions".into())],
-                theme,
-                buffer,
-            );
+            let key = app.key(&Action::Show(Screen::Sessions));
+            let keys = [(&*key, "Sessions".to_owned())];
+            hint(inner, "No session on this side: bookmarks are saved in one.", &keys, theme, buffer);
         }
         None => hint(inner, "reading …", &[], theme, buffer),
         Some(list) if list.is_empty() => {
-            let keys = [("b", "while listening: saves the last seconds, with the predictions of each side".to_owned())];
+            let key = app.key(&Action::Bookmark);
+            let keys =
+                [(&*key, "while listening: saves the last seconds, with the predictions of each side".to_owned())];
             hint(inner, "No bookmarks yet.", &keys, theme, buffer);
         }
         Some(list) => rows(app, list, inner, buffer),

@@ -9,6 +9,7 @@ use ratatui::{
 use crate::{
     live::{BACKGROUND, Example, Lesson},
     tui::{
+        input::action::Action,
         state::app::App,
         text,
         view::widgets::{Panel, columns, gauge, hint},
@@ -29,7 +30,10 @@ pub(super) fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
         return hint(inner, "opening the lesson …", &[], theme, buffer);
     };
     let folder = lesson.root().display().to_string();
-    let title = Line::from(vec![Span::raw("teach  "), Span::styled(tail(&folder, 44), theme.dim())]);
+    let title = Line::from(vec![
+        Span::raw("teach  "),
+        Span::styled(text::ending(&folder, 44).trim_end().to_owned(), theme.dim()),
+    ]);
     let right = match &teaching.recording {
         Some(recording) => {
             let seconds = (app.live.state.time_s - recording.since_s).max(0.0);
@@ -45,11 +49,13 @@ pub(super) fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
     if lesson.classes().all(|(_, examples)| examples.is_empty()) {
         let used = (lesson.classes().count() as u16 + 1).min(table.height);
         let rest = Rect { y: table.y + used, height: table.height - used, ..table };
+        let actions = [Action::Listen(None), Action::Begin("class "), Action::Record, Action::Learn];
+        let [listen, name, record, learn] = actions.map(|action| app.key(&action));
         let keys = [
-            ("r", "listen to the microphone; :listen FILE plays a recording".to_owned()),
-            ("a", "name a class; the background is the room itself".to_owned()),
-            ("Space", "record the class under ▸: press, or hold, while it sounds".to_owned()),
-            ("Enter", "train, then listen with the result".to_owned()),
+            (&*listen, "listen to the microphone; :listen FILE plays a recording".to_owned()),
+            (&*name, "name a class; the background is the room itself".to_owned()),
+            (&*record, "record the class under ▸: press, or hold, while it sounds".to_owned()),
+            (&*learn, "train, then listen with the result".to_owned()),
         ];
         if rest.height >= 6 {
             hint(rest, "A few seconds of each class, a minute of training:", &keys, theme, buffer);
@@ -60,12 +66,6 @@ pub(super) fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
 }
 
 /// The end of a path, its most useful part.
-fn tail(path: &str, columns: usize) -> String {
-    let path = text::clean(path);
-    let skip = path.chars().count().saturating_sub(columns);
-    if skip == 0 { path } else { format!("…{}", path.chars().skip(skip + 1).collect::<String>()) }
-}
-
 fn goal(lesson: &Lesson) -> String {
     let clips: usize = lesson.classes().map(|(_, examples)| examples.len()).sum();
     let taught = lesson.classes().filter(|(_, examples)| !examples.is_empty()).count();
@@ -107,7 +107,8 @@ fn classes(app: &App, lesson: &Lesson, area: Rect, buffer: &mut Buffer) {
             Span::styled(format!("{seconds:>9.1}"), theme.base()),
         ]);
         if examples.is_empty() {
-            let what = if name == BACKGROUND { "Space records the room itself" } else { "Space records it" };
+            let what = if name == BACKGROUND { "records the room itself" } else { "records it" };
+            let what = format!("{} {what}", app.key(&Action::Record));
             line.push_span(Span::styled(format!("{:>11}   {what}", "–"), theme.dim()));
             buffer.set_line(area.x, y, &line, area.width);
             continue;
@@ -142,17 +143,20 @@ fn detail(app: &App, row: Rect, buffer: &mut Buffer) {
     let Some((class, examples)) = teaching.selected() else { return };
     let Some(example) = examples.get(teaching.example) else { return };
     let file = example.path.file_name().unwrap_or_default().to_string_lossy();
-    let quiet = example.rms_dbfs < QUIET_DBFS;
+    let remark = match example.rms_dbfs < QUIET_DBFS {
+        true => format!("   ◇ nearly silent: {} removes it", app.key(&Action::RemoveExample)),
+        false => String::new(),
+    };
     let line = Line::from(vec![
         Span::styled(
             format!("  {} {} of {}: ", text::fit(class, 20), teaching.example + 1, examples.len()),
             theme.dim(),
         ),
         Span::styled(
-            format!("{:.1} s, {:.0} dBFS, {}", example.seconds, level(example), text::clean(&file)),
+            format!("{:.1} s, {} dBFS, {}", example.seconds, text::decibels(level(example)), text::clean(&file)),
             theme.base(),
         ),
-        Span::styled(if quiet { "   ◇ nearly silent: x removes it" } else { "" }, theme.warn()),
+        Span::styled(remark, theme.warn()),
     ]);
     buffer.set_line(row.x, row.y, &line, row.width);
 }
@@ -163,7 +167,10 @@ fn progress(app: &App, lesson: &Lesson, row: Rect, buffer: &mut Buffer) {
     let Some(side) = app.live.teaching.learning else {
         let words = match lesson.missing(2) {
             Some(missing) => Span::styled(format!("  {missing}"), theme.warn()),
-            None => Span::styled("  Enter trains AAT on these and listens with the result", theme.accent()),
+            None => {
+                let key = app.key(&Action::Learn);
+                Span::styled(format!("  {key} trains AAT on these and listens with the result"), theme.accent())
+            }
         };
         buffer.set_line(row.x, row.y, &Line::from(words), row.width);
         return;
