@@ -6,6 +6,7 @@ mod data;
 mod live;
 mod monkey;
 mod pty;
+mod review;
 mod runs;
 mod sounds;
 mod still;

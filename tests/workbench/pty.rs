@@ -144,6 +144,11 @@ impl Workbench {
 
     /// Waits until the screen's text satisfies `holds`; panics with the screen when it never does.
     pub fn wait_for(&mut self, what: &str, holds: impl Fn(&str) -> bool) -> String {
+        self.wait_long(what, PATIENCE, holds)
+    }
+
+    /// The same for what takes longer.
+    pub fn wait_long(&mut self, what: &str, patience: Duration, holds: impl Fn(&str) -> bool) -> String {
         let started = Instant::now();
         loop {
             let text = self.text();
@@ -153,7 +158,7 @@ impl Workbench {
             if let Some(status) = self.child.try_wait().unwrap() {
                 panic!("the workbench ended ({status:?}) before {what}:\n{text}");
             }
-            assert!(started.elapsed() < PATIENCE, "waited in vain for {what}:\n{text}");
+            assert!(started.elapsed() < patience, "waited in vain for {what}:\n{text}");
             thread::sleep(Duration::from_millis(50));
         }
     }
