@@ -22,6 +22,25 @@ pub fn counted(number: usize, word: &str) -> String {
     format!("{} {word}{plural}", thousands(number))
 }
 
+/// A number with so many decimals; what rounds to nothing has no sign.
+pub fn rounded(number: f64, decimals: usize) -> String {
+    let text = format!("{number:.decimals$}");
+    match text.strip_prefix('-') {
+        Some(digits) if is_zero(digits) => digits.to_owned(),
+        _ => text,
+    }
+}
+
+/// A number with its sign and so many decimals: `+0.112`, `-0.020`; what rounds to nothing has no sign.
+pub fn signed(number: f64, decimals: usize) -> String {
+    let text = format!("{number:+.decimals$}");
+    if is_zero(&text) { text[1..].to_owned() } else { text }
+}
+
+fn is_zero(text: &str) -> bool {
+    !text.contains(|c: char| matches!(c, '1'..='9') || c.is_alphabetic())
+}
+
 /// Bytes as hexadecimal digits.
 pub fn hex(bytes: impl AsRef<[u8]>) -> String {
     let bytes = bytes.as_ref();
@@ -62,6 +81,17 @@ mod tests {
         for (number, text) in cases {
             assert_eq!(thousands(number), text);
         }
+    }
+
+    #[test]
+    fn nothing_has_no_sign() {
+        let cases =
+            [(0.1124, 3, "+0.112"), (-0.02, 3, "-0.020"), (-0.0004, 3, "0.000"), (0.0, 1, "0.0"), (-0.5, 0, "0")];
+        for (number, decimals, text) in cases {
+            assert_eq!(signed(number, decimals), text);
+            assert_eq!(rounded(number, decimals), text.trim_start_matches('+'));
+        }
+        assert_eq!(signed(f64::NAN, 2).trim_start_matches('+'), "NaN");
     }
 
     #[test]

@@ -63,6 +63,20 @@ impl KeyedRng {
         (0..12).map(|_| self.unit()).sum::<f32>() - 6.0
     }
 
+    /// Poisson with this mean: by inversion of the distribution, and above 30 by a normal of the same mean and variance.
+    pub(crate) fn poisson(&mut self, mean: f64) -> u32 {
+        if mean > 30.0 {
+            return (mean + mean.sqrt() * f64::from(self.normal())).round().max(0.0) as u32;
+        }
+        let (mut left, mut share, mut count) = (f64::from(self.unit()), (-mean).exp(), 0);
+        while left >= share && count < 1000 {
+            left -= share;
+            count += 1;
+            share *= mean / f64::from(count);
+        }
+        count
+    }
+
     /// Beta(10, 10): the middle one of 19 uniforms.
     pub(crate) fn beta_10_10(&mut self) -> f32 {
         let mut draws: [f32; 19] = std::array::from_fn(|_| self.unit());
@@ -90,6 +104,21 @@ mod tests {
         let variance = draws.iter().map(|draw| (draw - mean).powi(2)).sum::<f64>() / 20_000.0;
         // Beta(a, b): a b / ((a + b)^2 (a + b + 1)).
         assert!((mean - 0.5).abs() < 3e-3 && (variance - 100.0 / (400.0 * 21.0)).abs() < 5e-4, "{mean} {variance}");
+    }
+
+    #[test]
+    fn poisson_has_its_mean_as_its_variance() {
+        const DRAWS: usize = 100_000;
+        let mut rng = KeyedRng::new(2, "test", 0, 0);
+        for mean in [0.5, 4.0, 25.0, 400.0] {
+            let draws: Vec<f64> = (0..DRAWS).map(|_| f64::from(rng.poisson(mean))).collect();
+            let found = draws.iter().sum::<f64>() / DRAWS as f64;
+            let variance = draws.iter().map(|draw| (draw - found).powi(2)).sum::<f64>() / DRAWS as f64;
+            // Four standard errors of the least mean.
+            assert!((found / mean - 1.0).abs() < 0.02, "{mean}: {found}");
+            assert!((variance / mean - 1.0).abs() < 0.025, "{mean}: {variance}");
+        }
+        assert_eq!(rng.poisson(0.0), 0);
     }
 
     #[test]

@@ -10,7 +10,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use aat_tui::data::{self, Decision, Label};
+use aat_tui::{
+    data::{self, Decision, Label},
+    infer::{Classifier, Which},
+    session::Checkpoint,
+};
 use assert_cmd::Command;
 use serde_json::Value;
 
@@ -66,7 +70,11 @@ impl Place {
     }
 
     fn decide(&self, clip: &str, decision: Decision) {
-        let dataset = data::open(self.path("set").to_str().unwrap()).unwrap();
+        self.decide_in("set", clip, decision);
+    }
+
+    fn decide_in(&self, set: &str, clip: &str, decision: Decision) {
+        let dataset = data::open(self.path(set).to_str().unwrap()).unwrap();
         let index = dataset.items.iter().position(|item| item.id == clip).unwrap();
         let correction = dataset.decide(index, decision, "a test", 1).unwrap();
         dataset.corrections.as_ref().unwrap().file.append(&correction).unwrap();
@@ -119,11 +127,48 @@ fn an_evaluation_shows_which_clips_are_wrong_and_is_calibrated_only_when_asked()
     };
     let calibrated = logit(classified);
     place.text(&["export", "s", "s.onnx"]);
+    // Other weights of the session are not calibrated by it, and whatever uses them says so.
+    let session = place.path("sessions/s");
+    let mut classifier = Classifier::of_session(&session, Which::Best, "cpu").unwrap();
+    let best = Checkpoint::read(&session.join("best.safetensors")).unwrap();
+    let mut other = best.clone();
+    other.position.step += 1;
+    assert!(classifier.calibration().is_some());
+    classifier.restore(&other).unwrap();
+    assert!(classifier.calibration().is_none());
+    classifier.restore(&best).unwrap();
+    assert!(classifier.calibration().is_some());
+    let kept = fs::read_to_string(session.join("calibration.json")).unwrap();
+    let mut of_other: Value = serde_json::from_str(&kept).unwrap();
+    of_other["step"] = 1.into();
+    fs::write(session.join("calibration.json"), of_other.to_string()).unwrap();
+    assert!(place.text(&["classify", "s", file]).contains("not used with these"));
+    let classified = &place.objects(&["classify", "s", file])[0];
+    assert!(classified.get("calibration").is_none() && classified["model_notes"].to_string().contains("step 1"));
+    fs::write(session.join("calibration.json"), kept).unwrap();
     assert!(place.text(&["eval", "s", "--calibrate=off"]).contains("was removed"));
     let plain_again = &place.objects(&["classify", "s", file])[0];
     assert!(plain_again.get("calibration").is_none());
     let ratio = logit(plain_again) / calibrated;
     assert!((ratio / temperature - 1.0).abs() < 0.02, "{ratio} {temperature}");
+}
+
+#[test]
+fn a_lesson_is_calibrated_and_evaluated_with_the_same_weights() {
+    let place = Place::new();
+    tones(&place.path("set"), 30, true);
+    let args =
+        ["train", "--data", "set", "--model", "tiny", "--frames", "48", "--method", "head", "--recipe", "lesson"];
+    place.text(&[&args[..], &["--epochs", "5", "--lr", "0.02", "--name", "s", "--device", "cpu"]].concat());
+    let fitted = place.text(&["eval", "s", "--calibrate"]);
+    assert!(fitted.contains("temperature"), "{fitted}");
+    let [fitted, after] = [fitted, place.text(&["eval", "s"])];
+    for text in [&fitted, &after] {
+        assert!(text.contains("probabilities are calibrated") && !text.contains("not used"), "{text}");
+    }
+    let step = |name: &str| Checkpoint::read(&place.path("sessions/s").join(name)).unwrap().position.step;
+    let kept: Value = serde_json::from_slice(&fs::read(place.path("sessions/s/calibration.json")).unwrap()).unwrap();
+    assert_ne!(kept["step"], step("best.safetensors"), "the last weights are not the best ones here");
 }
 
 #[test]
@@ -168,6 +213,16 @@ fn likely_wrong_labels_come_first_and_corrections_are_trained_with_recorded_and_
     // A session from before is evaluated on the same clips, by the labels of now.
     let evaluated = &place.objects(&["eval", "before"])[0];
     assert!(evaluated["notes"].to_string().contains("made since it was trained"), "{evaluated}");
+    // Decisions about another data set have nothing to do with it.
+    fs::create_dir(place.path("other")).unwrap();
+    for clip in ["low/low00.wav", "low/low01.wav", "high/high00.wav", "high/high01.wav"] {
+        fs::create_dir_all(place.path("other").join(clip).parent().unwrap()).unwrap();
+        fs::copy(place.path("set").join(clip), place.path("other").join(clip)).unwrap();
+    }
+    place.decide_in("other", "low/low00.wav", Decision::Unsure);
+    let elsewhere = &place.objects(&["eval", "before", "--data", "other"])[0]["notes"];
+    assert!(elsewhere.to_string().contains("left as they were"), "{elsewhere}");
+    assert!(!elsewhere.to_string().contains("made since it was trained"), "{elsewhere}");
     // One from now records them, and its digest differs.
     place.train("after");
     let started = |name: &str| -> Value {
@@ -206,6 +261,31 @@ fn likely_wrong_labels_come_first_and_corrections_are_trained_with_recorded_and_
     let again = place.text(&["data", "errors", "set", "--model", "tiny"]);
     let clip = ranked[0]["clip"].as_str().unwrap();
     assert!(!again.contains(clip), "{again}");
+}
+
+#[test]
+fn what_is_exported_is_read_again() {
+    let place = Place::new();
+    tones(&place.path("set"), 3, false);
+    let manifest = "path,label\nset/low/low00.wav,low;high\nset/low/low01.wav,low\nset/low/low02.wav,low\n\
+                    set/high/high00.wav,\"hum, high\"\nset/high/high01.wav,high\n";
+    fs::write(place.path("birds.csv"), manifest).unwrap();
+    place.decide_in("birds.csv", "set/low/low01.wav", Decision::Not { label: "low".into() });
+    place.decide_in("birds.csv", "set/low/low02.wav", Decision::Label { label: "high".into() });
+    let written = place.objects(&["data", "export", "birds.csv", "--to", "out.csv"]);
+    let summary = written.last().unwrap();
+    assert_eq!((&summary["clips"], &summary["left_out"], &summary["changed"]), (&4.into(), &1.into(), &1.into()));
+    assert!(summary["notes"].to_string().contains("without any of the classes are left out"), "{summary}");
+    let label_of = |dataset: &data::Dataset, id: &str| {
+        let item = dataset.items.iter().find(|item| item.id == id).unwrap();
+        dataset.label_of(item)
+    };
+    let [corrected, read] =
+        ["birds.csv", "out.csv"].map(|name| data::open(place.path(name).to_str().unwrap()).unwrap());
+    assert_eq!((read.items.len(), &read.classes), (4, &corrected.classes));
+    for item in &read.items {
+        assert_eq!(label_of(&read, &item.id), label_of(&corrected, &item.id));
+    }
 }
 
 #[test]

@@ -251,7 +251,7 @@ fn a_log_of_an_earlier_version_is_read_resumed_and_evaluated() {
         fs::create_dir_all(bench.path(&format!("copy/{class}"))).unwrap();
         fs::copy(bench.path(&format!("tones/{class}/0.wav")), bench.path(&format!("copy/{class}/0.wav"))).unwrap();
     }
-    assert!(bench.good("eval mine --data copy").contains("does not say on which clips"));
+    assert!(bench.good("eval mine --data copy").contains("has no list of the clips"));
     bench.cut("mine");
     bench.good("resume mine");
     let records = LogReader::new(&folder).poll().unwrap();

@@ -48,6 +48,9 @@ struct Answer<'a> {
     /// The calibration that the scores are with.
     #[serde(skip_serializing_if = "Option::is_none")]
     calibration: Option<&'a str>,
+    /// Notes about the model's weights: other ones than usual, or a calibration that is used or is not.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    model_notes: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -64,10 +67,9 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     let mut classifier = Classifier::open(&args.source, &args.place.store(), &args.device)?;
     let mut output = Output::stdout(args.json);
     let calibration = classifier.calibration().map(ToString::to_string);
-    if let Some(calibration) = &calibration {
-        output.line(calibration)?;
-    }
-    let calibration = calibration.as_deref();
+    let (calibration, model_notes) = (calibration.as_deref(), classifier.notes().to_vec());
+    let model_notes = model_notes.as_slice();
+    model_notes.iter().try_for_each(|note| output.line(note))?;
     let mut unread = 0;
     for path in &args.files {
         let file = path.display().to_string();
@@ -84,7 +86,15 @@ pub fn run(args: &Args) -> Result<(), CliError> {
                 for note in &notes {
                     output.line(format!("  {file}: {note}"))?;
                 }
-                output.object(&Answer { file, heard: span_s, windows, top, notes: &notes, calibration })?;
+                output.object(&Answer {
+                    file,
+                    heard: span_s,
+                    windows,
+                    top,
+                    notes: &notes,
+                    calibration,
+                    model_notes,
+                })?;
             }
             Err(error) => {
                 unread += 1;

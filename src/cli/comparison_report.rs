@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{CliError, file};
 use crate::{
     comparison::{Row, Spread},
-    digits::thousands,
+    digits::{signed, thousands},
     model::Method,
     plot::{self, Point, Scatter},
     train::Difference,
@@ -21,7 +21,9 @@ pub(super) fn table(rows: &[Row]) -> Vec<String> {
         None => format!("{:.4}", spread.mean),
     };
     let interval = |difference: Option<Difference>| {
-        difference.map_or_else(String::new, |d| format!("{:+.4} [{:+.4}, {:+.4}]", d.difference, d.low, d.high))
+        difference.map_or_else(String::new, |d| {
+            format!("{} [{}, {}]", signed(d.difference, 4), signed(d.low, 4), signed(d.high, 4))
+        })
     };
     let over = match first.folds.len() {
         0 | 1 => String::new(),

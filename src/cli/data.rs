@@ -1,5 +1,6 @@
 //! `aat-tui data`: lists layouts and recipes, checks a data set, measures it, finds likely wrong labels.
 
+mod embed_args;
 mod errors;
 mod export;
 mod review;
@@ -45,7 +46,8 @@ enum Command {
     Errors(errors::Args),
     /// Write the labels with a person's corrections as a manifest; the data set's own files are never changed.
     Export(export::Args),
-    /// Measure how many labels a review needs: labels are hidden and asked for a few at a time, by several strategies.
+    /// Measure how many labels a review needs: labels are hidden and asked for a few at a time, by several strategies. Clips
+    /// need exactly one class.
     Review(review::Args),
     /// Print clips of each class, the split, and mean and standard deviation of the features.
     Stats {

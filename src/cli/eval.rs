@@ -49,8 +49,8 @@ pub struct Args {
     /// trained on, all clips.
     #[arg(long, env = "AAT_TUI_SPLIT", value_enum)]
     split: Option<Part>,
-    /// Which of a session's weights: those of the best epoch (the default), of the last checkpoint, or the
-    /// mean of the last epochs'.
+    /// Which of a session's weights: those of the best epoch (the default; of a lesson those of its last checkpoint), of the
+    /// last checkpoint, or the mean of the last epochs'.
     #[arg(long, env = "AAT_TUI_WEIGHTS", value_enum)]
     weights: Option<Weights>,
     /// Multiply adapters' outputs: `3.spatial=0,7.mlp=0.5` (blocks counted from 0), `spatial=0` for every block, a file
@@ -138,21 +138,25 @@ impl From<Weights> for Which {
 pub fn run(args: &Args) -> Result<(), CliError> {
     let goal = goal(args)?;
     let store = args.place.store();
-    let calibrated = match args.calibrate {
-        Some(what) => calibrate::change(what, &store.find(&args.session)?, args.weights)?,
-        None => Vec::new(),
-    };
-    let (mut classifier, folder) = match store.find(&args.session) {
-        Ok(folder) => (Classifier::of_session(&folder, args.weights.unwrap_or_default().into(), &args.device)?, folder),
+    let (calibrated, (mut classifier, folder)) = match store.find(&args.session) {
+        Ok(folder) => {
+            // One choice for both: a calibration of other weights would not be used.
+            let which = args.weights.map_or_else(|| Which::usual(&folder), |weights| Ok(weights.into()))?;
+            let calibrated = match args.calibrate {
+                Some(what) => calibrate::change(what, &folder, which)?,
+                None => Vec::new(),
+            };
+            (calibrated, (Classifier::of_session(&folder, which, &args.device)?, folder))
+        }
         // It may be an exported model or an adapter; the one who opens it reports what it is not.
-        Err(_) if args.weights.is_none() => {
-            (Classifier::open(&args.session, &store, &args.device)?, PathBuf::from(&args.session))
+        Err(_) if args.weights.is_none() && args.calibrate.is_none() => {
+            (Vec::new(), (Classifier::open(&args.session, &store, &args.device)?, PathBuf::from(&args.session)))
         }
         Err(error) => return Err(error.into()),
     };
-    let config = match classifier.session() {
-        Some((config, _)) => config.clone(),
-        None => of_model(args, &classifier)?,
+    let (config, known) = match classifier.session() {
+        Some((config, _)) => (config.clone(), None),
+        None => of_model(args, &classifier).map(|(config, dataset)| (config, Some(dataset)))?,
     };
     if let Some(given) = &args.gains {
         let gains = gains(given, &folder, config.shape.depth)?;
@@ -164,8 +168,9 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     let interrupt = Interrupt::watch()?;
     let go_on = |_, _| if interrupt.is_asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
     let spec = args.data.clone().unwrap_or_else(|| config.data_spec());
-    let dataset = with_labels_of(&config, data::open_with(&spec, &options(args, &config))?)?;
-    let then = as_trained(&spec, args, &config, &dataset)?;
+    let dataset = known.map_or_else(|| data::open_with(&spec, &options(args, &config)), Ok)?;
+    let dataset = with_labels_of(&config, dataset)?;
+    let then = as_trained(&config, &dataset)?;
     let then = then.as_ref().unwrap_or(&dataset);
     let mut chosen = choose(args, &config, &folder, &dataset, then, &mut { go_on })?;
     chosen.notes.splice(0..0, calibrated.into_iter().chain(classifier.notes().iter().cloned()));
@@ -231,17 +236,17 @@ fn options(args: &Args, config: &RunConfig) -> Options {
 }
 
 /// The data set with the labels that it had when the session was trained, if a person corrected some since.
-fn as_trained(spec: &str, args: &Args, config: &RunConfig, dataset: &Dataset) -> Result<Option<Dataset>, CliError> {
+fn as_trained(config: &RunConfig, dataset: &Dataset) -> Result<Option<Dataset>, CliError> {
     let now = dataset.corrections.as_ref().map_or(0, |corrections| corrections.record.lines);
     if config.data.is_empty() || config.corrected() == Corrected::First(now) {
         return Ok(None);
     }
-    let then = data::open_corrected(spec, &options(args, config), config.corrected())?;
-    with_labels_of(config, then).map(Some)
+    Ok(Some(dataset.corrected_as(config.corrected())?))
 }
 
-/// What a model that is no session is evaluated by: the data set's recipe, with the model's own length and loss.
-fn of_model(args: &Args, classifier: &Classifier) -> Result<RunConfig, CliError> {
+/// What a model that is no session is evaluated by: the data set's recipe, with the model's own length and loss; and the
+/// data set.
+fn of_model(args: &Args, classifier: &Classifier) -> Result<(RunConfig, Dataset), CliError> {
     let Some(data) = &args.data else {
         let problem = format!("{} is a model and not a session: name a data set with --data", args.session);
         return Err(CliError::Usage(problem));
@@ -254,11 +259,11 @@ fn of_model(args: &Args, classifier: &Classifier) -> Result<RunConfig, CliError>
         Loss::CrossEntropy => Metric::Accuracy,
         Loss::Binary => Metric::MeanAveragePrecision,
     };
-    Ok(RunConfig {
+    let config = RunConfig {
         session: classifier.name().to_owned(),
         // No data set is known to be the one that it was trained on.
         data: String::new(),
-        data_name: dataset.name,
+        data_name: dataset.name.clone(),
         dataset: None,
         marks: args.marks.options(),
         labels: classifier.labels().to_vec(),
@@ -278,7 +283,8 @@ fn of_model(args: &Args, classifier: &Classifier) -> Result<RunConfig, CliError>
         recompute: Recompute::Nothing,
         on_nan: OnNan::default(),
         pretrain: None,
-    })
+    };
+    Ok((config, dataset))
 }
 
 /// The gains that are meant: the session's own desk, a file, or as they are written.

@@ -34,7 +34,7 @@ pub struct Args {
     /// The log-mel of CED and Dasheng instead: 64 bins, in decibels.
     #[arg(long, env = "AAT_TUI_CED", conflicts_with = "whisper")]
     ced: bool,
-    /// What a session or a model makes of the sounds instead, before its head: embeddings.npy, float32 (windows, width),
+    /// The vectors that a session or a model computes of the sounds, before its head, instead: embeddings.npy, float32 (windows, width),
     /// and embeddings.csv with the file and the seconds of each row.
     #[arg(long, value_name = "SESSION", env = "AAT_TUI_EMBEDDINGS", conflicts_with_all = ["whisper", "ced"])]
     embeddings: Option<String>,

@@ -132,7 +132,7 @@ pub fn run(args: Args) -> Result<(), CliError> {
     let (mut listeners, mut notes): (Vec<Box<dyn Listener>>, Vec<String>) = Default::default();
     for name in &args.listeners {
         let classifier = Classifier::open(name, &store, &args.device)?;
-        notes.extend(classifier.calibration().map(|calibration| format!("{name}: {calibration}")));
+        notes.extend(classifier.notes().iter().map(|note| format!("{name}: {note}")));
         listeners.push(Box::new(ClassifierListener::new(name, classifier)));
     }
     let interrupt = Interrupt::watch()?;

@@ -8,6 +8,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::{
     data::DataError,
     printable::{printable, printable_json},
+    train::TrainError,
 };
 
 /// Why a subcommand ended without its result.
@@ -65,7 +66,6 @@ failed_from!(
     crate::audio::AudioError,
     crate::model::ModelError,
     crate::session::SessionError,
-    crate::train::TrainError,
     crate::infer::InferError,
     serde_json::Error,
 );
@@ -74,6 +74,15 @@ impl From<DataError> for CliError {
     fn from(error: DataError) -> Self {
         match error {
             DataError::Cancelled => Self::Interrupted,
+            error => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<TrainError> for CliError {
+    fn from(error: TrainError) -> Self {
+        match error {
+            TrainError::Data(error) => error.into(),
             error => Self::Failed(error.to_string()),
         }
     }

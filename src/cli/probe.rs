@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     model::Method,
-    train::{self, Probe, Request, TrainError, mean},
+    train::{self, Probe, Request, mean},
 };
 
 /// Measure a frozen backbone on a data set by ridge regression, beside the log-mel's own statistics: how well the
@@ -46,12 +46,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     for fold in Folds::each(args.folds.as_ref(), args.run.fold, &args.run.data, &args.run.marks.options())? {
         let request = Request { fold, ..args.run.request(Method::head()) };
         let mut go_on = |_, _| if interrupt.is_asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-        let found = train::probe(&request, &mut go_on).map_err(|error| -> CliError {
-            match error {
-                TrainError::Data(error) => error.into(),
-                other => other.into(),
-            }
-        })?;
+        let found = train::probe(&request, &mut go_on)?;
         output.object(&found)?;
         let name = found.fold.map_or_else(|| "-".to_owned(), |fold| fold.to_string());
         let Probe { train_clips, clips, backbone, log_mel, .. } = found;

@@ -15,7 +15,6 @@ use super::{
     marks::{Options, Recording},
     parallel,
     parallel::Progress,
-    split::present,
 };
 use crate::audio::{self, Note, SAMPLE_RATE, SoundFile};
 
@@ -275,7 +274,7 @@ fn classes(dataset: &Dataset, spec: &str) -> Vec<Problem> {
 /// Clips that hold each class.
 pub(super) fn counts(dataset: &Dataset) -> Vec<usize> {
     let mut counts = vec![0; dataset.classes.len()];
-    for class in dataset.items.iter().flat_map(|item| present(&item.label)) {
+    for class in dataset.items.iter().flat_map(|item| item.label.present()) {
         if let Some(count) = counts.get_mut(class) {
             *count += 1;
         }
@@ -343,7 +342,7 @@ fn twins(dataset: &Dataset, usable: &[(usize, Decoded)]) -> Vec<Problem> {
 
 fn label_name(dataset: &Dataset, label: &Label) -> String {
     let names: Vec<&str> =
-        present(label).into_iter().filter_map(|class| dataset.classes.get(class)).map(String::as_str).collect();
+        label.present().into_iter().filter_map(|class| dataset.classes.get(class)).map(String::as_str).collect();
     names.join(";")
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     FileCount,
-    corrections::{CorrectionsFile, CorrectionsRecord, Decision},
+    corrections::{CorrectionsFile, CorrectionsPlace, CorrectionsRecord, Decision},
     marks::Marked,
 };
 
@@ -105,6 +105,17 @@ pub enum Label {
     Not(Vec<usize>),
 }
 
+impl Label {
+    /// Classes that the clip is known to hold.
+    pub fn present(&self) -> Vec<usize> {
+        match self {
+            Self::One(class) => vec![*class],
+            Self::Many(known) => known.iter().filter(|(_, here)| *here).map(|(class, _)| *class).collect(),
+            Self::Not(_) => Vec::new(),
+        }
+    }
+}
+
 impl Source {
     /// The sound file; none for what the program makes itself.
     pub fn path(&self) -> Option<&Path> {
@@ -138,6 +149,8 @@ pub struct Item {
 pub struct Corrections {
     /// Their file, which may not exist yet.
     pub file: CorrectionsFile,
+    /// Where that file was, or would be made, when the data set was opened.
+    pub place: Option<CorrectionsPlace>,
     /// The lines that were applied, and their digest.
     pub record: CorrectionsRecord,
     /// Labels of clips as the data set's own files say them, where they are another now, by the clip's index.

@@ -25,7 +25,7 @@ pub struct FeatureSet {
     front_end: FrontEnd,
     /// Frames kept of each clip: a batch never holds more.
     frames: usize,
-    cache: Option<Cache>,
+    pub(super) cache: Option<Cache>,
     /// Clips that were prepared without a fault, and are not looked at again.
     prepared: Vec<AtomicBool>,
     /// What is odd about each clip's sound, once it was read.
@@ -38,7 +38,7 @@ pub struct FeatureSet {
     /// Waveforms, for mixup only.
     sounds: Kept<Vec<f32>>,
     /// What else was computed of the waveforms, for one purpose at a time.
-    derived: Kept<LogMel>,
+    pub(super) derived: Kept<LogMel>,
 }
 
 impl FeatureSet {
@@ -244,47 +244,6 @@ impl FeatureSet {
         })
     }
 
-    /// A table of something else than log-mel that a clip's waveform decides, such as a teacher's features: from
-    /// memory, from disk, or computed now. `name` says everything else that decides it; a set is asked for one only.
-    ///
-    /// # Errors
-    /// When the clip cannot be read, or `compute` fails.
-    pub fn derived(
-        &self,
-        item: usize,
-        name: &str,
-        compute: &dyn Fn(&[f32]) -> Result<LogMel, DataError>,
-    ) -> Result<Arc<LogMel>, DataError> {
-        if let Some(table) = self.derived.get(item) {
-            return Ok(table);
-        }
-        let key = match (self.dataset.items.get(item).map(|item| &item.source), &self.cache) {
-            (Some(Source::File(path)), Some(_)) => {
-                let content = content::digest(path).map_err(|source| AudioError::Io { path: path.clone(), source })?;
-                Some(cache::key(&content, name))
-            }
-            (Some(Source::Part(part)), Some(_)) => {
-                let path = part.path.clone();
-                let content = content::digest(&path).map_err(|source| AudioError::Io { path, source })?;
-                Some(cache::part_key(&content, name, part.start(), part.samples))
-            }
-            _ => None,
-        };
-        let kept = key.as_ref().and_then(|key| self.cache.as_ref()?.read(key));
-        let table = match kept {
-            Some((table, _)) => table,
-            None => {
-                let table = compute(&self.load_sound(item)?)?;
-                if let (Some(key), Some(cache)) = (&key, &self.cache) {
-                    cache.write(key, &table, &[]);
-                }
-                table
-            }
-        };
-        let bytes = 4 * table.data.len();
-        Ok(self.derived.keep(item, table, bytes))
-    }
-
     /// A clip's waveform: mono at 16 kHz.
     ///
     /// # Errors
@@ -298,7 +257,11 @@ impl FeatureSet {
         Ok(self.sounds.keep(item, sound, bytes))
     }
 
-    fn load_sound(&self, item: usize) -> Result<Vec<f32>, AudioError> {
+    /// The same without keeping it in memory.
+    ///
+    /// # Errors
+    /// As [`sound`](Self::sound).
+    pub fn load_sound(&self, item: usize) -> Result<Vec<f32>, AudioError> {
         self.load_clip(item).map(|clip| clip.samples)
     }
 

@@ -12,7 +12,6 @@ use sha2::{Digest, Sha256};
 use super::{
     CorrectionsRecord, DataError, Dataset, Division, FileCount, Item, Label, Source, Split, content,
     parallel::{self, Progress},
-    split::present,
 };
 use crate::{audio::AudioError, digits::hex};
 
@@ -170,7 +169,7 @@ impl Dataset {
         };
         match &item.label {
             Label::Not(classes) => format!("not {}", names(classes)),
-            label => names(&present(label)),
+            label => names(&label.present()),
         }
     }
 }

@@ -11,7 +11,6 @@ use std::{
 use super::{
     DataError, FeatureSet, Label, Recipe,
     augment::{self, Masks},
-    split::present,
 };
 use crate::{
     audio::{Extractor, Normalisation},
@@ -208,7 +207,7 @@ impl Job {
         let dataset = self.set.dataset();
         let mut by_class: Vec<Vec<usize>> = vec![Vec::new(); dataset.classes.len()];
         for &place in order {
-            for class in present(&dataset.items[self.items[place]].label) {
+            for class in dataset.items[self.items[place]].label.present() {
                 by_class[class].push(place);
             }
         }

@@ -9,6 +9,7 @@ mod content;
 mod corrections;
 mod crops;
 mod dataset;
+mod derived;
 mod error;
 mod excerpt;
 mod features;
@@ -31,9 +32,12 @@ mod split;
 mod synth;
 
 pub use check::{Facts, Report, Seen, check, check_reading, check_with};
-pub use corrections::{CORRECTIONS, Corrected, Correction, CorrectionsFile, CorrectionsRecord, Decision};
+pub use corrections::{
+    CORRECTIONS, Corrected, Correction, CorrectionsFile, CorrectionsPlace, CorrectionsRecord, Decision,
+};
 pub use crops::{Crops, Cut, PATCH, Stream, Teaching, divide_corpus};
 pub use dataset::{Corrections, Dataset, Item, Label, Part, Source, Split};
+pub use derived::MissingTable;
 pub use error::DataError;
 pub use excerpt::{Excerpt, excerpt};
 pub use features::FeatureSet;

@@ -20,6 +20,14 @@ pub enum Loss {
     Binary,
 }
 
+impl Dataset {
+    /// The loss that fits the labels, and with it how logits become probabilities: cross entropy where clips have exactly
+    /// one class, binary cross entropy where they have several.
+    pub fn loss(&self) -> Loss {
+        if self.is_multi_label() { Loss::Binary } else { Loss::CrossEntropy }
+    }
+}
+
 /// What is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -92,7 +92,7 @@ impl Dataset {
     pub fn untrained(&self, division: &Division) -> Vec<&str> {
         let mut has = vec![false; self.classes.len()];
         for class in
-            division.train.iter().filter_map(|&index| self.items.get(index)).flat_map(|item| present(&item.label))
+            division.train.iter().filter_map(|&index| self.items.get(index)).flat_map(|item| item.label.present())
         {
             if let Some(has) = has.get_mut(class) {
                 *has = true;
@@ -166,15 +166,6 @@ impl Dataset {
 
     /// Classes that a clip holds by the data set's own files.
     fn filed(&self, index: usize) -> Vec<usize> {
-        self.filed_label(index).map(present).unwrap_or_default()
-    }
-}
-
-/// Classes that a clip is known to hold.
-pub(super) fn present(label: &Label) -> Vec<usize> {
-    match label {
-        Label::One(class) => vec![*class],
-        Label::Many(known) => known.iter().filter(|(_, here)| *here).map(|(class, _)| *class).collect(),
-        Label::Not(_) => Vec::new(),
+        self.filed_label(index).map(Label::present).unwrap_or_default()
     }
 }

@@ -1,4 +1,4 @@
-//! Whether probabilities are as often right as they say, and the scaling that makes them so.
+//! How often answers of each probability are right, and the scaling that brings both together.
 
 use std::collections::BTreeMap;
 
@@ -170,7 +170,7 @@ fn temperature(predictions: &Predictions) -> Result<f64, String> {
         return Err(format!(
             "no temperature fits {} validation clips: {}; validate on more clips",
             rows.len(),
-            if found < 1.0 { "all are answered rightly" } else { "the answers have nothing to do with the labels" }
+            if found < 1.0 { "all are answered rightly" } else { "the answers are no better than chance" }
         ));
     }
     Ok(found)
@@ -274,7 +274,7 @@ mod tests {
         assert!(calibration.loss[1] < calibration.loss[0]);
         let scaled = calibration.scaling.scaled(&sure.scores, &labels);
         let after = Predictions { scores: scaled, ..sure.clone() };
-        assert_eq!(after.correct(), sure.correct(), "no first class changes");
+        assert_eq!(after.verdicts(), sure.verdicts(), "no first class changes");
     }
 
     #[test]

@@ -5,11 +5,14 @@ use serde::Serialize;
 
 use crate::{
     random::KeyedRng,
-    train::{Interval, Predictions, top, wilson},
+    train::{Interval, Predictions, normal_quantile, top, wilson},
 };
 
 /// Standard deviations of a 95 % interval.
-const Z: f64 = 1.959_963_985;
+fn z() -> f64 {
+    normal_quantile(0.975)
+}
+
 /// Resamples of an average precision's interval (Efron and Tibshirani, 1993, advise at least 1000 for percentiles).
 const RESAMPLES: usize = 1000;
 /// Seed of the resamples: the same predictions always give the same interval.
@@ -36,20 +39,22 @@ pub struct ClassFigures {
     pub average_precision: Option<f64>,
     /// Its interval.
     pub average_precision_interval: Option<Interval>,
+    /// Area under the receiver operating characteristic.
+    pub auc: Option<f64>,
 }
 
 /// Every class's figures.
 pub fn by_class(predictions: &Predictions, labels: &[String]) -> Vec<ClassFigures> {
     let classes = predictions.classes.max(1);
-    let answers: Vec<Option<usize>> = predictions.scores.chunks_exact(classes).map(top).collect();
+    let z = z();
+    let answers: Vec<(Option<usize>, Option<bool>)> =
+        predictions.scores.chunks_exact(classes).map(top).zip(predictions.verdicts()).collect();
     let figures = |(class, label): (usize, &String)| {
-        let targets = || predictions.targets.iter().skip(class).step_by(classes);
-        let pairs = || targets().zip(&answers);
-        let clips = targets().filter(|target| **target > 0.5).count();
-        let answered = pairs().filter(|(target, answer)| **answer == Some(class) && !target.is_nan()).count();
-        let right = pairs().filter(|(target, answer)| **answer == Some(class) && **target > 0.5).count();
+        let clips = predictions.targets.iter().skip(class).step_by(classes).filter(|target| **target > 0.5).count();
+        let own = || answers.iter().filter(|(answer, _)| *answer == Some(class)).filter_map(|(_, right)| *right);
+        let (answered, right) = (own().count(), own().filter(|right| *right).count());
         let share = |of: usize| (of > 0).then(|| right as f64 / of as f64);
-        let interval = |of: usize| (of > 0).then(|| wilson(right as u64, of as u64, Z));
+        let interval = |of: usize| (of > 0).then(|| wilson(right as u64, of as u64, z));
         ClassFigures {
             label: label.clone(),
             clips,
@@ -60,44 +65,51 @@ pub fn by_class(predictions: &Predictions, labels: &[String]) -> Vec<ClassFigure
             precision_interval: interval(answered),
             average_precision: predictions.average_precision(class),
             average_precision_interval: resampled(predictions, class),
+            auc: predictions.auc(class),
         }
     };
     // Each class draws from numbers of its own, so that threads change nothing.
     labels.par_iter().enumerate().map(figures).collect()
 }
 
-/// The share of clips that are answered rightly, and its interval. Clips whose class is not known do not count.
+/// The share of clips that are answered rightly, and its interval. Answers of which that is not known do not count.
 pub fn accuracy(predictions: &Predictions) -> Option<(f64, Interval)> {
-    let classes = predictions.classes.max(1);
-    let judged = predictions.correct().into_iter().zip(predictions.targets.chunks_exact(classes));
-    let judged: Vec<bool> = judged
-        .filter(|(_, targets)| targets.iter().any(|target| *target > 0.5) || !targets.iter().any(|one| one.is_nan()))
-        .map(|(right, _)| right)
-        .collect();
+    let judged: Vec<bool> = predictions.verdicts().into_iter().flatten().collect();
     let right = judged.iter().filter(|right| **right).count();
-    (!judged.is_empty()).then(|| (right as f64 / judged.len() as f64, wilson(right as u64, judged.len() as u64, Z)))
+    (!judged.is_empty()).then(|| (right as f64 / judged.len() as f64, wilson(right as u64, judged.len() as u64, z())))
 }
 
-/// The percentile interval of a class's average precision. The clips are sorted once; a resample is how often each is drawn.
-fn resampled(predictions: &Predictions, class: usize) -> Option<Interval> {
-    let classes = predictions.classes.max(1);
-    let column = |values: &[f32]| -> Vec<f32> { values.iter().skip(class).step_by(classes).copied().collect() };
-    let (scores, targets) = (column(&predictions.scores), column(&predictions.targets));
-    let mut known: Vec<(f32, bool)> =
-        scores.into_iter().zip(targets).filter(|(_, target)| !target.is_nan()).map(|(s, t)| (s, t > 0.5)).collect();
-    let positives = known.iter().filter(|(_, here)| *here).count();
-    if positives == 0 {
-        return None;
+/// Clips of one score, of which some hold the class.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Step {
+    /// Clips with a higher score, down to the step before; none of them holds the class.
+    above: usize,
+    /// Clips of this score that hold the class.
+    here: usize,
+    /// Clips of this score that do not.
+    absent: usize,
+}
+
+/// The steps of a class from the highest score down. Clips below the last one that holds it change nothing.
+fn steps(predictions: &Predictions, class: usize) -> Vec<Step> {
+    let (mut steps, mut above) = (Vec::new(), 0);
+    for (here, absent) in predictions.by_score(class) {
+        match here {
+            0 => above += absent,
+            _ => steps.push(Step { above: std::mem::take(&mut above), here, absent }),
+        }
     }
-    known.sort_by(|a, b| b.0.total_cmp(&a.0));
+    steps
+}
+
+/// The percentile interval of a class's average precision, by a bootstrap that draws each clip a Poisson number of times
+/// (Chamandy et al., 2012): clips that stand together in the order are then drawn as one, so that a resample costs as much
+/// as there are clips that hold the class, and all classes together as much as there are labels.
+fn resampled(predictions: &Predictions, class: usize) -> Option<Interval> {
+    let steps = steps(predictions, class);
     let mut rng = KeyedRng::new(SEED, "average precision", 0, class as u64);
-    let mut drawn = vec![0u32; known.len()];
     let mut values: Vec<f64> = (0..RESAMPLES)
-        .filter_map(|_| {
-            drawn.fill(0);
-            (0..known.len()).for_each(|_| drawn[rng.below(known.len())] += 1);
-            average_precision(&known, &drawn)
-        })
+        .filter_map(|_| average_precision(&steps, &mut |count| if count == 0 { 0 } else { rng.poisson(count as f64) }))
         .collect();
     if values.is_empty() {
         return None;
@@ -107,21 +119,18 @@ fn resampled(predictions: &Predictions, class: usize) -> Option<Interval> {
     Some(Interval { low: at(0.025), high: at(0.975) })
 }
 
-/// Average precision of clips that are sorted by score, highest first, each drawn so often; `None` without positives.
-fn average_precision(sorted: &[(f32, bool)], drawn: &[u32]) -> Option<f64> {
-    let positives: u32 = sorted.iter().zip(drawn).filter(|((_, here), _)| *here).map(|(_, times)| times).sum();
-    let (mut found, mut seen, mut area, mut at) = (0u32, 0u32, 0.0, 0);
-    for group in sorted.chunk_by(|a, b| a.0 == b.0) {
-        let times = &drawn[at..at + group.len()];
-        at += group.len();
-        let here: u32 = group.iter().zip(times).filter(|((_, here), _)| *here).map(|(_, times)| times).sum();
+/// Average precision where so many of some clips are drawn as `draw` says; `None` where no clip that holds the class is.
+fn average_precision(steps: &[Step], draw: &mut dyn FnMut(usize) -> u32) -> Option<f64> {
+    let (mut found, mut seen, mut area) = (0u32, 0u32, 0.0);
+    for step in steps {
+        let here = draw(step.here);
         found += here;
-        seen += times.iter().sum::<u32>();
+        seen += here + draw(step.above) + draw(step.absent);
         if here > 0 {
-            area += f64::from(here) / f64::from(positives) * (f64::from(found) / f64::from(seen));
+            area += f64::from(here) * f64::from(found) / f64::from(seen);
         }
     }
-    (positives > 0).then_some(area)
+    (found > 0).then(|| area / f64::from(found))
 }
 
 #[cfg(test)]
@@ -152,7 +161,7 @@ mod tests {
             }
         }
         let (value, interval) = accuracy(&predictions).unwrap();
-        assert_eq!((value, interval), (0.8, wilson(4, 5, Z)));
+        assert_eq!((value, interval), (0.8, wilson(4, 5, z())));
     }
 
     #[test]
@@ -163,13 +172,33 @@ mod tests {
             predictions.scores.push((rng.unit() * 20.0).round());
             predictions.targets.push(f32::from(u8::from(rng.chance(0.3))));
         }
-        let mut sorted: Vec<(f32, bool)> =
-            predictions.scores.iter().zip(&predictions.targets).map(|(s, t)| (*s, *t > 0.5)).collect();
-        sorted.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let ours = average_precision(&sorted, &[1; 60]).unwrap();
+        let steps = steps(&predictions, 0);
+        let ours = average_precision(&steps, &mut |count| count as u32).unwrap();
         assert!((ours - predictions.average_precision(0).unwrap()).abs() < 1e-12);
         // The spread of a bootstrap over 60 clips with some 18 positives.
         let Interval { low, high } = resampled(&predictions, 0).unwrap();
         assert!(low < ours && ours < high && high - low > 0.05 && high - low < 0.6, "{low} {ours} {high}");
+        // The same as from drawing 60 of the clips again and again.
+        let mut drawn: Vec<f64> = (0..2000)
+            .filter_map(|_| {
+                let clips: Vec<usize> = (0..60).map(|_| rng.below(60)).collect();
+                predictions.of_clips(&clips).average_precision(0)
+            })
+            .collect();
+        drawn.sort_by(f64::total_cmp);
+        assert!((low - drawn[50]).abs() < 0.04 && (high - drawn[1949]).abs() < 0.04, "{low} {high} {drawn:?}");
+    }
+
+    #[test]
+    fn a_resample_costs_no_more_than_the_class_has_clips() {
+        let mut rng = KeyedRng::of_seed(5);
+        let mut predictions = Predictions::new(1);
+        for clip in 0..3000 {
+            predictions.scores.push(rng.normal());
+            predictions.targets.push(f32::from(u8::from(clip % 100 == 0)));
+        }
+        let steps = steps(&predictions, 0);
+        assert!(steps.len() <= 30, "{}", steps.len());
+        assert_eq!(steps.iter().map(|step| step.here).sum::<usize>(), 30);
     }
 }

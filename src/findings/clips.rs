@@ -1,9 +1,10 @@
-//! Clips one by one: what the model answered, and how far that is from the label.
+//! Clips one by one: the model's answer, and how far it is from the label.
 
 use crate::{
     data::Loss,
     infer,
-    train::{Predictions, top},
+    ops::softmax::log_sum_exp,
+    train::{Predictions, mean, top, verdict},
 };
 
 /// Whether an answer is right.
@@ -11,9 +12,9 @@ use crate::{
 pub enum Outcome {
     /// Its first class is one that the clip holds.
     Right,
-    /// It is not.
+    /// It is one that the clip does not hold.
     Wrong,
-    /// What the clip holds is not known.
+    /// Whether the clip holds it is not known.
     Unknown,
 }
 
@@ -32,7 +33,7 @@ pub struct ClipFinding {
     pub of_truth: Option<f32>,
     /// Loss over what is known of it.
     pub loss: f64,
-    /// Difference of the two highest probabilities: small where the model is torn.
+    /// Difference of the two highest probabilities: small where the model is unsure.
     pub margin: f32,
     /// Whether the answer is right.
     pub outcome: Outcome,
@@ -69,36 +70,35 @@ pub(super) fn probabilities(scores: &[f32], classes: usize, loss: Loss) -> Vec<f
 /// Each clip's finding, in the order of the predictions.
 pub fn findings(predictions: &Predictions, loss: Loss) -> Vec<ClipFinding> {
     let classes = predictions.classes.max(1);
-    let all = probabilities(&predictions.scores, classes, loss);
-    let rows = all.chunks_exact(classes).zip(predictions.targets.chunks_exact(classes)).enumerate();
-    rows.map(|(row, (probabilities, targets))| finding(row, probabilities, targets, loss)).collect()
+    let rows = predictions.scores.chunks_exact(classes).zip(predictions.targets.chunks_exact(classes)).enumerate();
+    rows.map(|(row, (logits, targets))| finding(row, logits, targets, loss)).collect()
 }
 
-fn finding(row: usize, probabilities: &[f32], targets: &[f32], loss: Loss) -> ClipFinding {
-    /// Keeps a probability of 0 from an endless loss.
-    const LEAST: f32 = 1e-30;
+fn finding(row: usize, logits: &[f32], targets: &[f32], loss: Loss) -> ClipFinding {
+    let probabilities = infer::probabilities(loss, logits);
     let truth: Vec<usize> = (0..targets.len()).filter(|&class| targets[class] > 0.5).collect();
-    let answer = top(probabilities).unwrap_or(0);
+    // By logits, as every metric: of two high ones both probabilities may be 1.
+    let answer = top(logits).unwrap_or(0);
     let confidence = probabilities.get(answer).copied().unwrap_or(0.0);
     let second = (0..probabilities.len()).filter(|&class| class != answer).map(|class| probabilities[class]);
     let margin = confidence - second.fold(0.0, f32::max);
-    let of_truth = truth
-        .iter()
-        .map(|&class| probabilities[class])
-        .fold(None, |least: Option<f32>, p| Some(least.map_or(p, |least| least.min(p))));
-    let log = |p: f32| f64::from(p.max(LEAST)).ln();
+    let of_truth = truth.iter().map(|&class| probabilities[class]).reduce(f32::min);
     let cost = match loss {
-        Loss::CrossEntropy => truth.iter().map(|&class| -log(probabilities[class])).sum(),
+        Loss::CrossEntropy => {
+            let total = log_sum_exp(logits);
+            truth.iter().map(|&class| total - f64::from(logits[class])).sum()
+        }
         Loss::Binary => {
-            let known = targets.iter().zip(probabilities).filter(|(target, _)| !target.is_nan());
-            let costs: Vec<f64> = known.map(|(target, p)| -log(if *target > 0.5 { *p } else { 1.0 - p })).collect();
-            costs.iter().sum::<f64>() / costs.len().max(1) as f64
+            let known = targets.iter().zip(logits).filter(|(target, _)| !target.is_nan());
+            // ln(1 + exp(-x)) of a class that is there, ln(1 + exp(x)) of one that is not.
+            let signed = known.map(|(target, x)| f64::from(if *target > 0.5 { -*x } else { *x }));
+            mean(signed.map(|x| x.max(0.0) + (-x.abs()).exp().ln_1p())).unwrap_or(0.0)
         }
     };
-    let outcome = match targets.get(answer) {
-        Some(target) if *target > 0.5 => Outcome::Right,
-        Some(target) if target.is_nan() => Outcome::Unknown,
-        _ => Outcome::Wrong,
+    let outcome = match verdict(targets, answer) {
+        Some(true) => Outcome::Right,
+        Some(false) => Outcome::Wrong,
+        None => Outcome::Unknown,
     };
     ClipFinding { row, truth, answer, confidence, of_truth, loss: cost, margin, outcome }
 }
@@ -162,6 +162,32 @@ mod tests {
         assert!((apart[1] - 1.05).abs() < 1e-6 && (apart[2] - 0.2).abs() < 1e-6, "{apart:?}");
         assert_eq!(ordered(&found, Order::Disagreement, &apart), [1, 2, 0]);
         assert!(disagreement(&a, &Predictions::new(3), Loss::CrossEntropy).is_empty());
+    }
+
+    #[test]
+    fn a_sure_answer_is_the_same_as_in_the_matrix_and_its_loss_is_that_of_training() {
+        // In single precision both probabilities are 1.
+        let predictions = Predictions { classes: 2, scores: vec![40.0, 60.0], targets: vec![1.0, 0.0] };
+        let found = &findings(&predictions, Loss::Binary)[0];
+        assert_eq!((found.answer, found.outcome, predictions.confusion()[1]), (1, Outcome::Wrong, 1));
+        assert!((found.loss - 30.0).abs() < 1e-9, "{}", found.loss);
+        let found = &findings(&predictions, Loss::CrossEntropy)[0];
+        assert!((found.loss - 20.0).abs() < 1e-6, "{}", found.loss);
+    }
+
+    #[test]
+    fn an_answer_of_which_nothing_is_known_is_neither_right_nor_wrong_anywhere() {
+        let predictions = Predictions {
+            classes: 2,
+            scores: vec![1.0, 0.0, 0.0, 1.0, 0.0, 1.0],
+            targets: vec![1.0, 0.0, 1.0, f32::NAN, f32::NAN, 0.0],
+        };
+        let found = findings(&predictions, Loss::Binary);
+        assert_eq!([0, 1, 2].map(|row| found[row].outcome), [Outcome::Right, Outcome::Unknown, Outcome::Wrong]);
+        assert_eq!(predictions.value(crate::data::Metric::Accuracy), 0.5);
+        assert_eq!(crate::findings::accuracy(&predictions).map(|found| found.0), Some(0.5));
+        let figures = crate::findings::by_class(&predictions, &["a".into(), "b".into()]);
+        assert_eq!((figures[1].answered, figures[1].precision), (1, Some(0.0)));
     }
 
     #[test]

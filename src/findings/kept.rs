@@ -2,22 +2,14 @@
 
 use std::{collections::HashMap, path::Path, sync::Arc};
 
-use super::label_errors::targets_of;
+use super::{calibrate::calibration_of, label_errors::targets_of};
 use crate::{
     data::{self, Dataset},
     infer::{Calibration, Which},
-    session::{self, Checkpoint, Checkpoints, RunConfig, SessionError},
+    scan::THRESHOLDS,
+    session::{self, RunConfig},
     train::{Predictions, predictions_in},
 };
-
-/// Where a clip is.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Source {
-    /// Its name within the data set.
-    pub id: String,
-    /// Its index there.
-    pub index: usize,
-}
 
 /// A session's predictions of its validation clips.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,8 +18,8 @@ pub struct KeptAnswers {
     pub config: RunConfig,
     /// The predictions, with the labels as they are now. Scores are logits as trained, without a calibration.
     pub predictions: Predictions,
-    /// Each row's clip; empty where the data set is not there any more.
-    pub sources: Vec<Source>,
+    /// The index of each row's clip in the data set; empty where that is not there any more.
+    pub items: Vec<usize>,
     /// The data set, where it is there.
     pub dataset: Option<Arc<Dataset>>,
     /// The step of the weights, and whether they are the averaged ones.
@@ -43,29 +35,21 @@ pub struct KeptAnswers {
 }
 
 impl KeptAnswers {
-    /// Reads them. Nothing is decoded and no model is opened.
+    /// Reads them. Nothing is decoded and no model is opened. The data set of `beside` is used again where it is the same.
     ///
     /// # Errors
     /// For people: when the session has no such predictions.
-    pub fn of_session(folder: &Path, which: Which) -> Result<Self, String> {
-        let text = |error: SessionError| error.to_string();
+    pub fn of_session(folder: &Path, which: Which, beside: Option<&Self>) -> Result<Self, String> {
         let name = folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        let state = session::outline(folder).map_err(text)?;
+        let state = session::outline(folder).map_err(|error| error.to_string())?;
         let config = *state.config.ok_or_else(|| format!("{name}: its log does not say what was trained"))?;
-        let checkpoints = Checkpoints::of(folder);
-        // As `Classifier` does: before its first complete epoch a session has no best weights.
-        let checkpoint = match which {
-            Which::Best if checkpoints.best_path().exists() => Checkpoint::read(&checkpoints.best_path()),
-            Which::Averaged => Checkpoint::read(&checkpoints.averaged_path()),
-            _ => checkpoints.latest().map(|(checkpoint, _)| checkpoint),
-        };
-        let checkpoint = checkpoint.map_err(text)?;
+        let (checkpoint, mut notes) = which.checkpoint(folder).map_err(|error| error.to_string())?;
         let mut predictions = predictions_in(&checkpoint).filter(|kept| kept.clips() > 0).ok_or_else(|| {
             format!("{name} keeps no predictions of its validation clips yet: they come with its first complete epoch")
         })?;
         let position = checkpoint.position;
-        let (mut notes, mut sources, mut dataset) = (Vec::new(), Vec::new(), None);
-        match clips(&config, &predictions) {
+        let (mut items, mut dataset) = (Vec::new(), None);
+        match clips(&config, &predictions, beside) {
             Ok((set, indices)) => {
                 let classes = predictions.classes;
                 let mut changed = 0;
@@ -77,13 +61,12 @@ impl KeptAnswers {
                         targets.copy_from_slice(&now);
                         changed += 1;
                     }
-                    sources.push(Source { id: set.items[index].id.clone(), index });
                 }
                 if changed > 0 {
                     let clips = if changed == 1 { "clip has" } else { "clips have" };
                     notes.push(format!("{changed} validation {clips} another label since it was trained"));
                 }
-                dataset = Some(Arc::new(set));
+                (items, dataset) = (indices, Some(set));
             }
             Err(why) => notes.push(format!("its clips have no names here: {why}")),
         }
@@ -93,7 +76,7 @@ impl KeptAnswers {
         Ok(Self {
             config,
             predictions,
-            sources,
+            items,
             dataset,
             step: position.step,
             averaged,
@@ -116,17 +99,89 @@ impl KeptAnswers {
 
     /// The name of a row's clip.
     pub fn name(&self, row: usize) -> String {
-        self.sources.get(row).map_or_else(|| format!("clip {}", row + 1), |source| source.id.clone())
+        self.id(row).map_or_else(|| format!("clip {}", row + 1), str::to_owned)
     }
+
+    /// The name of a row's clip in the data set, where that is there.
+    fn id(&self, row: usize) -> Option<&str> {
+        self.dataset.as_ref()?.items.get(*self.items.get(row)?).map(|item| item.id.as_str())
+    }
+}
+
+/// Fits a calibration to a session's kept predictions, and keeps it beside the session. Returns what to tell the user.
+///
+/// # Errors
+/// For people: when none can be fitted to these predictions, or the folder cannot be written.
+pub fn calibrate(kept: &KeptAnswers, folder: &Path) -> Result<Vec<String>, String> {
+    if kept.between_epochs {
+        return Err(
+            "its last checkpoint is within an epoch, and its predictions are of the epoch before: resume it to the \
+                    end of that epoch, or calibrate its best weights"
+                .to_owned(),
+        );
+    }
+    let (labels, loss) = (&kept.config.labels, kept.config.recipe.loss);
+    let found = calibration_of(&kept.predictions, labels, loss, kept.step, kept.averaged)?;
+    let path = found.save(folder).map_err(|error| error.to_string())?;
+    let [[before, after], [loss_before, loss_after]] = [found.ece, found.loss];
+    let line = format!(
+        "{} fitted on {} validation clips: calibration error {before:.4} to {after:.4}, loss {loss_before:.4} to \
+         {loss_after:.4}, on the clips that it was fitted on; kept in {}",
+        found.scaling,
+        found.clips,
+        path.display()
+    );
+    Ok(std::iter::once(line).chain(old_thresholds(folder)).collect())
+}
+
+/// Removes a session's calibration. Returns what to tell the user.
+///
+/// # Errors
+/// For people: when it cannot be removed.
+pub fn remove_calibration(folder: &Path) -> Result<Vec<String>, String> {
+    Ok(match Calibration::remove(folder).map_err(|error| error.to_string())? {
+        true => std::iter::once("the calibration was removed".to_owned()).chain(old_thresholds(folder)).collect(),
+        false => vec!["there was no calibration to remove".to_owned()],
+    })
+}
+
+/// That a session's thresholds are of other scores than it has from now on.
+fn old_thresholds(folder: &Path) -> Option<String> {
+    let path = folder.join(THRESHOLDS);
+    path.exists().then(|| {
+        format!("{} was chosen for other scores: choose again with --precision P --save-thresholds", path.display())
+    })
+}
+
+/// Whether this session was trained on this data set: then its vectors are no fair judges of the set's labels.
+pub fn is_trained_on(session: &Path, data: &str) -> bool {
+    let config = session::outline(session).ok().and_then(|state| state.config);
+    config.is_some_and(|config| {
+        let real = |path: &str| Path::new(path).canonicalize().ok();
+        config.data == data || real(data).is_some_and(|path| real(&config.data_spec()) == Some(path))
+    })
+}
+
+/// That a model was trained on the labels that it judges.
+pub fn trained_on_these_labels(model: &str) -> String {
+    format!("{model} was trained on these labels, so wrong ones may not be found; use a backbone")
 }
 
 /// The data set as it is now, and the validation clips of a run in the order of its predictions: with the labels that they
 /// had when it was trained they must be the very ones that were predicted.
-fn clips(config: &RunConfig, predictions: &Predictions) -> Result<(Dataset, Vec<usize>), String> {
+fn clips(
+    config: &RunConfig,
+    predictions: &Predictions,
+    beside: Option<&KeptAnswers>,
+) -> Result<(Arc<Dataset>, Vec<usize>), String> {
     let spec = config.data_spec();
     let text = |error: data::DataError| error.to_string();
-    let then = data::open_corrected(&spec, &config.marks(), config.corrected()).map_err(text)?;
-    let now = data::open_with(&spec, &config.marks()).map_err(text)?;
+    let is_same = |other: &&KeptAnswers| other.config.data_spec() == spec && other.config.marks() == config.marks();
+    let now = match beside.filter(is_same).and_then(|other| other.dataset.clone()) {
+        Some(known) => known,
+        None => Arc::new(data::open_with(&spec, &config.marks()).map_err(text)?),
+    };
+    let then = now.corrected_as(config.corrected()).map_err(text)?;
     let another = || format!("{spec} is not the data that it was trained on any more");
     if then.classes != config.labels || now.items.len() != then.items.len() {
         return Err(another());
@@ -145,13 +200,11 @@ fn clips(config: &RunConfig, predictions: &Predictions) -> Result<(Dataset, Vec<
 
 /// Rows of two sessions' predictions that are of the same clips, in the order of the first; none where either has no names.
 pub fn same_clips(a: &KeptAnswers, b: &KeptAnswers) -> Vec<(usize, usize)> {
-    let rows: HashMap<&str, usize> =
-        b.sources.iter().enumerate().map(|(row, source)| (source.id.as_str(), row)).collect();
+    let rows: HashMap<&str, usize> = (0..b.items.len()).filter_map(|row| Some((b.id(row)?, row))).collect();
     let same_set = a.config.labels == b.config.labels
         && match (&a.dataset, &b.dataset) {
             (Some(a), Some(b)) => a.root == b.root && a.name == b.name,
             _ => false,
         };
-    let pairs = a.sources.iter().enumerate().filter(|_| same_set);
-    pairs.filter_map(|(row, source)| Some((row, *rows.get(source.id.as_str())?))).collect()
+    (0..a.items.len()).filter(|_| same_set).filter_map(|row| Some((row, *rows.get(a.id(row)?)?))).collect()
 }

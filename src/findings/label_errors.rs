@@ -1,4 +1,4 @@
-//! Labels that are likely wrong: what a small model that did not see a clip makes of it.
+//! Labels that are likely wrong: how a small model that was trained without a clip answers it.
 //!
 //! A penalised logistic regression on the vectors of a frozen backbone answers each clip in turn out of sample; clips are
 //! ranked by the probability of their own label (self-confidence), and those outside of the confident joint's diagonal are
@@ -14,25 +14,25 @@ use super::{
 use crate::{
     data::{Dataset, Label, Loss},
     random::KeyedRng,
-    train::{Embeddings, Predictions, top},
+    train::{Embeddings, top},
 };
 
 /// Parts of the clips that are answered in turn, each by a model of the others.
 pub const FOLDS: usize = 5;
 /// With at least so many groups, the clips of one (a source recording) are never on both sides. Fewer are speakers or
-/// places, and leaving one out would ask how the model does on a new one.
+/// places, and leaving one out would measure a new speaker or place instead.
 const GROUPS: usize = 50;
 
-/// A clip and how its label fares.
+/// A clip and how well its label fits the model's answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Suspect {
     /// Its row in the vectors.
     pub row: usize,
-    /// The class in question: the label; of several labels the one that fares worst.
+    /// The class that is judged: the label; of several labels the one with the least probability.
     pub class: usize,
     /// Whether the label says that the clip holds it.
     pub held: bool,
-    /// The class that the model prefers: another one. Of several labels the class in question, whose label would turn.
+    /// The class that the model prefers: another one. Of several labels the judged class, whose presence would change.
     pub proposed: usize,
     /// The probability of what the label says.
     pub self_confidence: f32,
@@ -47,7 +47,7 @@ pub struct Suspect {
 pub struct LabelErrors {
     /// Every clip with a label.
     pub suspects: Vec<Suspect>,
-    /// Probabilities (clips, classes) by models that did not see the clip.
+    /// Probabilities (clips, classes) by models that were trained without the clip.
     pub probabilities: Vec<f32>,
     /// The share of clips that these answer as labelled; of several labels, of clips and classes.
     pub agreement: f64,
@@ -65,7 +65,7 @@ pub fn label_errors(
 ) -> Option<LabelErrors> {
     let dataset = &embeddings.dataset;
     let classes = dataset.classes.len();
-    let loss = if dataset.is_multi_label() { Loss::Binary } else { Loss::CrossEntropy };
+    let loss = dataset.loss();
     let targets: Vec<f32> =
         embeddings.items.iter().flat_map(|&item| targets_of(&dataset.items[item].label, classes)).collect();
     let (folds, by_group) = folds(dataset, &embeddings.items, seed);
@@ -80,7 +80,7 @@ pub fn label_errors(
     Some(LabelErrors { suspects: found, probabilities, agreement, by_group })
 }
 
-/// What a label says of each class: 1, 0, or `NaN` where that is not known.
+/// A label as a target for each class: 1, 0, or `NaN` where that is not known.
 pub(super) fn targets_of(label: &Label, classes: usize) -> Vec<f32> {
     match label {
         Label::One(class) => (0..classes).map(|other| f32::from(u8::from(other == *class))).collect(),
@@ -113,13 +113,8 @@ fn folds(dataset: &Dataset, items: &[usize], seed: u64) -> (Vec<usize>, bool) {
     let mut of_row = vec![0; items.len()];
     for unit in units {
         // By the unit's first class; clips without any are a class of their own.
-        let class = match unit.first().map(|&row| &dataset.items[items[row]].label) {
-            Some(Label::One(class)) => *class,
-            Some(Label::Many(known)) => {
-                known.iter().find(|(_, here)| *here).map_or(dataset.classes.len(), |(class, _)| *class)
-            }
-            _ => dataset.classes.len(),
-        };
+        let first = unit.first().and_then(|&row| dataset.items[items[row]].label.present().first().copied());
+        let class = first.unwrap_or(dataset.classes.len());
         let fold = (0..FOLDS).min_by_key(|&fold| counts[class][fold]).unwrap_or(0);
         counts[class][fold] += unit.len();
         unit.into_iter().for_each(|row| of_row[row] = fold);
@@ -243,17 +238,11 @@ fn agreement(probabilities: &[f32], targets: &[f32], classes: usize, loss: Loss)
 }
 
 impl LabelErrors {
-    /// Clips that the confident joint counts as wrong.
-    pub fn likely(&self) -> usize {
-        self.suspects.iter().filter(|suspect| suspect.likely).count()
-    }
-
-    /// The out-of-sample probabilities as predictions.
-    pub fn predictions(&self, embeddings: &Embeddings) -> Predictions {
-        let classes = embeddings.dataset.classes.len();
-        let labels = embeddings.items.iter().map(|&item| &embeddings.dataset.items[item].label);
-        let targets = labels.flat_map(|label| targets_of(label, classes)).collect();
-        Predictions { classes, scores: self.probabilities.clone(), targets }
+    /// Those that no decision was made about yet, most likely wrong first.
+    pub fn open(&self, embeddings: &Embeddings) -> Vec<&Suspect> {
+        let decided = embeddings.dataset.corrections.as_ref().map(|corrections| &corrections.decided);
+        let is_open = |suspect: &&Suspect| decided.is_none_or(|all| !all.contains_key(&embeddings.items[suspect.row]));
+        self.suspects.iter().filter(is_open).collect()
     }
 }
 

@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn clouds_are_told_apart_and_probabilities_are_not_too_sure() {
+    fn clouds_are_separated_and_probabilities_are_not_too_sure() {
         let (rows, classes) = clouds(300, 1);
         let head = Logistic::fit(&rows, 3, &one_hot(&classes), 3, Loss::CrossEntropy, Penalty(1.0));
         let (rows, classes) = clouds(300, 2);

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::{
-    ClassFigures, ClipFinding, KeptAnswers, Order, Reliability, accuracy, by_class, clips::probabilities, disagreement,
-    findings, ordered, reliability, same_clips,
+    ClassFigures, ClipFinding, KeptAnswers, Order, Outcome, Reliability, accuracy, by_class, clips::probabilities,
+    disagreement, findings, ordered, reliability, same_clips,
 };
 use crate::{
     data::{Loss, Metric, Recipe},
@@ -45,13 +45,14 @@ pub struct SessionFindings {
 }
 
 impl SessionFindings {
-    /// Reads and computes everything. Nothing is decoded and no model is opened.
+    /// Reads and computes everything. Nothing is decoded and no model is opened. Of the same data set as that of `beside`
+    /// no file is read again.
     ///
     /// # Errors
     /// For people: when the session keeps no predictions.
-    pub fn of_session(folder: &Path) -> Result<Self, String> {
+    pub fn of_session(folder: &Path, beside: Option<&Self>) -> Result<Self, String> {
         let which = Which::usual(folder).map_err(|error| error.to_string())?;
-        Ok(Self::of(KeptAnswers::of_session(folder, which)?))
+        Ok(Self::of(KeptAnswers::of_session(folder, which, beside.map(|other| &other.kept))?))
     }
 
     /// Computes everything.
@@ -100,25 +101,19 @@ impl SessionFindings {
     }
 
     /// The request that would train this session again on the same data, held-out clips included, with the corrections that
-    /// there are now.
-    pub fn again(&self, method: Method) -> Request {
+    /// there are now; and a note where its recipe is not found any more.
+    pub fn again(&self, method: Method) -> (Request, Option<String>) {
         let config = &self.kept.config;
-        let recipe = &config.recipe;
-        Request {
-            data: config.data_spec(),
-            marks: config.marks.clone(),
-            model: config.model.clone(),
-            method,
-            // A recipe from a file may not be there any more; the one that fits the data is then used.
-            recipe: Some(recipe.name.clone()).filter(|name| Recipe::find(name).is_ok()),
-            fold: config.fold,
-            epochs: Some(recipe.epochs),
-            batch: Some(recipe.batch),
-            frames: Some(recipe.frames).filter(|frames| *frames > 0),
-            lr: Some(config.lr).filter(|_| method == config.method),
-            seed: config.seed,
-            ..Request::default()
+        let mut request = Request::from(config);
+        if method != config.method {
+            (request.method, request.lr) = (method, None);
         }
+        let name = config.recipe.name.clone();
+        let note = Recipe::find(&name).err().map(|_| {
+            request.recipe = None;
+            format!("the recipe {name} of {} is not found any more: the one that fits the data is used", self.name)
+        });
+        (request, note)
     }
 }
 
@@ -127,9 +122,8 @@ impl SessionFindings {
 pub struct Against {
     /// The other session's name.
     pub name: String,
-    /// Its answer to each clip of the first: class, probability, and whether it is right; none for a clip that it did not
-    /// validate on.
-    pub answers: Vec<Option<(usize, f32, bool)>>,
+    /// Whether its answer to each clip of the first is right; none for a clip that it did not validate on.
+    pub answers: Vec<Option<Outcome>>,
     /// How far apart both answers are, by the first's rows.
     pub disagreement: Vec<f32>,
     /// Rows by disagreement, the greatest first.
@@ -152,9 +146,7 @@ impl Against {
         let mut answers = vec![None; a.clips.len()];
         let mut disagreement = vec![0.0; a.clips.len()];
         for (place, &(row, other)) in pairs.iter().enumerate() {
-            let clip = &b.clips[other];
-            let right = clip.truth.contains(&clip.answer);
-            answers[row] = Some((clip.answer, clip.confidence, right));
+            answers[row] = Some(b.clips[other].outcome);
             disagreement[row] = apart.get(place).copied().unwrap_or(0.0);
         }
         // The labels of both are those of now, so that only the answers differ.

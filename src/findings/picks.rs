@@ -1,4 +1,4 @@
-//! Which clips a person is asked about next.
+//! Chooses the clips that a person is asked about next.
 
 use std::collections::HashMap;
 

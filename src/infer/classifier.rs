@@ -8,7 +8,7 @@ use super::{
     probabilities::probabilities,
     short_clips::Short,
     trained::{Trained, Which},
-    weights::restore,
+    weights::{calibrate, restore},
 };
 use crate::{
     audio::{Extractor, FrontEnd, LogMel, Normalisation},
@@ -37,8 +37,10 @@ pub struct Classifier {
     pub(super) session: Option<(RunConfig, Option<Best>)>,
     /// Notes for the user about the weights in use.
     notes: Vec<String>,
-    /// The session's calibration, as far as it is of the weights in use.
+    /// The session's calibration, of the weights in use or of others.
     calibration: Option<Calibration>,
+    /// Whether it is of the weights in use.
+    is_calibrated: bool,
 }
 
 impl Classifier {
@@ -72,11 +74,11 @@ impl Classifier {
     /// # Errors
     /// When no front end here fits the model.
     pub fn of_trained(trained: Trained) -> Result<Self, InferError> {
-        let Trained { opened, config, reached, notes, calibration } = trained;
+        let Trained { opened, config, reached, notes, calibration, is_calibrated } = trained;
         let ready =
             Ready { labels: config.labels.clone(), loss: config.recipe.loss, normalisation: config.normalisation };
         let mut classifier = Self::assemble(config.session.clone(), opened, ready, Some((config, reached)))?;
-        (classifier.notes, classifier.calibration) = (notes, calibration);
+        (classifier.notes, classifier.calibration, classifier.is_calibrated) = (notes, calibration, is_calibrated);
         Ok(classifier)
     }
 
@@ -116,6 +118,7 @@ impl Classifier {
             session,
             notes: Vec::new(),
             calibration: None,
+            is_calibrated: false,
         })
     }
 
@@ -131,7 +134,7 @@ impl Classifier {
 
     /// The calibration that is in its head's weights.
     pub fn calibration(&self) -> Option<&Calibration> {
-        self.calibration.as_ref()
+        self.calibration.as_ref().filter(|_| self.is_calibrated)
     }
 
     /// Class names, in label order.
@@ -171,9 +174,8 @@ impl Classifier {
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), InferError> {
         restore(&self.store, checkpoint)?;
         (self.trained_adapters, self.short) = (None, None);
-        if let Some(calibration) = self.calibration.as_ref().filter(|known| known.is_of(&checkpoint.position, false)) {
-            calibration.apply(&self.store, &self.labels)?;
-        }
+        let known = self.calibration.as_ref();
+        self.is_calibrated = calibrate(&self.store, &self.labels, known, checkpoint, false)?;
         if let Some((_, reached)) = &mut self.session {
             *reached = checkpoint.position.last;
         }

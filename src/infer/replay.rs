@@ -24,7 +24,7 @@ pub struct Replay {
 /// # Errors
 /// When the session has no weights, or its model cannot be opened.
 pub fn replay(session: &Path, device: &str, samples: &[f32]) -> Result<Vec<Replay>, InferError> {
-    let mut classifier = Classifier::of_session(session, Which::Best, device)?;
+    let mut classifier = Classifier::of_session(session, Which::usual(session)?, device)?;
     let mel = classifier.log_mel_of_end(samples);
     let mut through = |checkpoint: &Checkpoint| {
         classifier.restore(checkpoint)?;

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use super::{Calibration, InferError, weights::restore};
+use super::{
+    Calibration, InferError,
+    weights::{calibrate, restore},
+};
 use crate::{
     data,
     model::{self, ModelError, Opened, Precision},
@@ -32,42 +35,20 @@ impl Which {
         let is_lesson = state.config.is_some_and(|config| config.recipe.name == data::LESSON);
         Ok(if is_lesson { Self::Last } else { Self::Best })
     }
-}
 
-/// A session's model with its trained weights.
-pub struct Trained {
-    /// The model.
-    pub opened: Opened,
-    /// What was trained.
-    pub config: RunConfig,
-    /// The epoch that the weights are of, and its metric.
-    pub reached: Option<Best>,
-    /// Notes for the user about the weights in use.
-    pub notes: Vec<String>,
-    /// The session's calibration, should it be of these weights: it is in the head's weights already.
-    pub calibration: Option<Calibration>,
-}
-
-impl Trained {
-    /// Opens a session's model. `device` as in [`model::device`].
+    /// The checkpoint of these weights in a session's folder, and notes for the user where it is another one.
     ///
     /// # Errors
-    /// When the session has no such weights, or they do not fit its model.
-    pub fn open(folder: &Path, which: Which, device: &str) -> Result<Self, InferError> {
-        let state = session::outline(folder)?;
-        let unusable = |problem: &str| InferError::Unusable(format!("{}: {problem}", folder.display()));
-        let config = *state.config.ok_or_else(|| unusable("the log does not say what was trained; train anew"))?;
-        if config.pretrain.is_some() {
-            return Err(unusable("it was pretrained and has no classes; train its backbone/ on labelled sounds first"));
-        }
+    /// When there is none, or it cannot be read.
+    pub fn checkpoint(self, folder: &Path) -> Result<(Checkpoint, Vec<String>), InferError> {
         let checkpoints = Checkpoints::of(folder);
         let mut notes = Vec::new();
-        let checkpoint = match which {
-            Which::Best if checkpoints.best_path().exists() => Checkpoint::read(&checkpoints.best_path())?,
-            Which::Best | Which::Last => {
+        let checkpoint = match self {
+            Self::Best if checkpoints.best_path().exists() => Checkpoint::read(&checkpoints.best_path())?,
+            Self::Best | Self::Last => {
                 let (checkpoint, passed_over) = checkpoints.latest()?;
                 let step = checkpoint.position.step;
-                if which == Which::Best {
+                if self == Self::Best {
                     notes.push(match checkpoint.position.best {
                         // Before its first epoch is complete a session has no best weights.
                         None => format!("it has no best weights yet: those of step {step} are used"),
@@ -82,32 +63,60 @@ impl Trained {
                 notes.extend(passed_over.iter().map(|error| format!("{error}; the weights of step {step} are used")));
                 checkpoint
             }
-            Which::Averaged if checkpoints.averaged_path().exists() => Checkpoint::read(&checkpoints.averaged_path())?,
-            Which::Averaged => {
-                return Err(unusable("it has no averaged weights; train with average_last in the recipe, to its end"));
+            Self::Averaged if checkpoints.averaged_path().exists() => Checkpoint::read(&checkpoints.averaged_path())?,
+            Self::Averaged => {
+                let problem = "it has no averaged weights; train with average_last in the recipe, to its end";
+                return Err(InferError::Unusable(format!("{}: {problem}", folder.display())));
             }
         };
+        Ok((checkpoint, notes))
+    }
+}
+
+/// A session's model with its trained weights.
+pub struct Trained {
+    /// The model.
+    pub opened: Opened,
+    /// What was trained.
+    pub config: RunConfig,
+    /// The epoch that the weights are of, and its metric.
+    pub reached: Option<Best>,
+    /// Notes for the user about the weights in use.
+    pub notes: Vec<String>,
+    /// The session's calibration, of these weights or of others.
+    pub calibration: Option<Calibration>,
+    /// Whether it is of these weights: then it is in the head's weights already.
+    pub is_calibrated: bool,
+}
+
+impl Trained {
+    /// Opens a session's model. `device` as in [`model::device`].
+    ///
+    /// # Errors
+    /// When the session has no such weights, or they do not fit its model.
+    pub fn open(folder: &Path, which: Which, device: &str) -> Result<Self, InferError> {
+        let state = session::outline(folder)?;
+        let unusable = |problem: &str| InferError::Unusable(format!("{}: {problem}", folder.display()));
+        let config = *state.config.ok_or_else(|| unusable("the log does not say what was trained; train anew"))?;
+        if config.pretrain.is_some() {
+            return Err(unusable("it was pretrained and has no classes; train its backbone/ on labelled sounds first"));
+        }
+        let (checkpoint, mut notes) = which.checkpoint(folder)?;
         let opened = backbone(&config, device, None)?;
         if opened.fingerprint != checkpoint.position.backbone {
             let changed = format!("its backbone {} is not the one it was trained on; restore that file", config.model);
             return Err(unusable(&changed));
         }
         restore(&opened.store, &checkpoint)?;
+        let calibration = Calibration::of_session(folder)?;
         let averaged = which == Which::Averaged;
-        let known = Calibration::of_session(folder)?;
-        let calibration = known.filter(|known| {
-            let fits = known.is_of(&checkpoint.position, averaged);
-            if !fits {
-                let step = known.step;
-                notes.push(format!("its calibration is of the weights of step {step} and is not used with these"));
-            }
-            fits
-        });
-        if let Some(calibration) = &calibration {
-            calibration.apply(&opened.store, &config.labels)?;
-            notes.push(calibration.to_string());
-        }
-        Ok(Self { opened, config, reached: checkpoint.position.last, notes, calibration })
+        let is_calibrated = calibrate(&opened.store, &config.labels, calibration.as_ref(), &checkpoint, averaged)?;
+        notes.extend(calibration.as_ref().map(|known| match is_calibrated {
+            true => known.to_string(),
+            false => format!("its calibration is of the weights of step {} and is not used with these", known.step),
+        }));
+        let reached = checkpoint.position.last;
+        Ok(Self { opened, config, reached, notes, calibration, is_calibrated })
     }
 }
 

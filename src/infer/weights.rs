@@ -2,6 +2,7 @@
 
 use candle_core::Tensor;
 
+use super::Calibration;
 use crate::{
     model::{ModelError, ParamStore},
     session::{self, Checkpoint},
@@ -17,6 +18,23 @@ pub fn restore(store: &ParamStore, checkpoint: &Checkpoint) -> Result<(), ModelE
         var.set(&Tensor::from_slice(&kept.data, spec.shape.as_slice(), store.device())?)?;
     }
     Ok(())
+}
+
+/// Scales the head's weights, just loaded from a checkpoint, by a session's calibration if it is of that checkpoint. Returns
+/// whether it is.
+///
+/// # Errors
+/// When the device fails, or the model has no linear head.
+pub(super) fn calibrate(
+    store: &ParamStore,
+    labels: &[String],
+    calibration: Option<&Calibration>,
+    checkpoint: &Checkpoint,
+    averaged: bool,
+) -> Result<bool, ModelError> {
+    let fitting = calibration.filter(|known| known.is_of(&checkpoint.position, averaged));
+    fitting.map_or(Ok(()), |calibration| calibration.apply(store, labels))?;
+    Ok(fitting.is_some())
 }
 
 /// A checkpoint's tensor of this name and shape.

@@ -41,6 +41,14 @@ impl Precision {
         }
     }
 
+    /// Its name: `f32`, `bf16`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+        }
+    }
+
     /// Whether this is single precision throughout.
     pub fn is_single(&self) -> bool {
         *self == Self::F32

@@ -14,7 +14,7 @@ use self::{
 use super::{Group, Interval, Paired, Snapshot, SweepError, bases, metrics, pairs};
 use crate::{
     atomic,
-    digits::thousands,
+    digits::{signed, thousands},
     plot::{self, Point, Scatter},
 };
 
@@ -118,9 +118,9 @@ fn points(value: &Interval) -> String {
     match (value.count, value.low, value.high) {
         (0, ..) => "–".to_owned(),
         (_, Some(low), Some(high)) => {
-            format!("{:+.1} ({} to {})", 100.0 * value.mean, points(low), points(high))
+            format!("{} ({} to {})", signed(100.0 * value.mean, 1), points(low), points(high))
         }
-        _ => format!("{:+.1}", 100.0 * value.mean),
+        _ => signed(100.0 * value.mean, 1),
     }
 }
 

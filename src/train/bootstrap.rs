@@ -31,19 +31,46 @@ pub fn paired_difference(pairs: &[(Predictions, Predictions)], metric: Metric) -
     if pairs.is_empty() || !pairs.iter().all(matches) {
         return None;
     }
+    let judged: Vec<_> = pairs.iter().map(|(a, b)| [Judged::of(a, metric), Judged::of(b, metric)]).collect();
     let difference = mean(pairs.iter().map(|(a, b)| a.value(metric) - b.value(metric)))?;
     let mut rng = KeyedRng::of_seed(SEED);
     let mut differences: Vec<f64> = (0..RESAMPLES)
         .filter_map(|_| {
-            mean(pairs.iter().map(|(a, b)| {
+            mean(pairs.iter().zip(&judged).map(|((a, _), [of_a, of_b])| {
                 let drawn: Vec<usize> = (0..a.clips()).map(|_| rng.below(a.clips())).collect();
-                a.of_clips(&drawn).value(metric) - b.of_clips(&drawn).value(metric)
+                of_a.value(&drawn) - of_b.value(&drawn)
             }))
         })
         .collect();
     differences.sort_by(f64::total_cmp);
     let at = |share: f64| differences[((RESAMPLES - 1) as f64 * share).round() as usize];
     Some(Difference { difference, low: at(0.025), high: at(0.975) })
+}
+
+/// What a metric's value of some clips is computed from.
+enum Judged<'a> {
+    /// Accuracy: whether each clip is answered rightly does not depend on which others are drawn.
+    Clips(Vec<Option<bool>>),
+    /// A metric of all clips together.
+    Whole(&'a Predictions, Metric),
+}
+
+impl<'a> Judged<'a> {
+    fn of(predictions: &'a Predictions, metric: Metric) -> Self {
+        match metric {
+            Metric::Accuracy => Self::Clips(predictions.verdicts()),
+            other => Self::Whole(predictions, other),
+        }
+    }
+
+    fn value(&self, drawn: &[usize]) -> f64 {
+        match self {
+            Self::Clips(verdicts) => {
+                mean(drawn.iter().filter_map(|&clip| verdicts[clip]).map(|hit| f64::from(u8::from(hit)))).unwrap_or(0.0)
+            }
+            Self::Whole(predictions, metric) => predictions.of_clips(drawn).value(*metric),
+        }
+    }
 }
 
 fn same_targets(a: &Predictions, b: &Predictions) -> bool {

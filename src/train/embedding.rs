@@ -1,17 +1,19 @@
-//! What a frozen backbone makes of every clip of a data set: one vector each, kept on disk beside the log-mels.
+//! The vectors that a frozen backbone computes of the clips of a data set: one each, kept on disk beside the log-mels.
 
-use std::{
-    ops::ControlFlow,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{ops::ControlFlow, sync::Arc};
+
+use rayon::prelude::*;
 
 use super::{Request, TrainError, launch, plan::to_embed};
 use crate::{
     audio::{FrontEnd, LogMel, Normalisation},
-    data::{DataError, Dataset},
+    data::{DataError, Dataset, MissingTable},
     model::{Features, Method},
     session::RunConfig,
 };
+
+/// Clips that are decoded, and pass through the backbone, together.
+const BATCH: usize = 8;
 
 /// The vectors of a data set's clips.
 pub struct Embeddings {
@@ -55,29 +57,46 @@ pub fn embed(
         "embedding {} {front_end:?} {frames} {:?} {:?} {:?}",
         opened.fingerprint, config.normalisation, config.shape.pooling, config.dtype
     );
-    let engine = Mutex::new(opened.engine());
-    let compute = |samples: &[f32]| -> Result<LogMel, DataError> {
-        let mel = front_end.extractor().compute(samples);
-        let input = input(&mel, front_end, frames, config.normalisation);
-        let mut engine = engine.lock().unwrap_or_else(PoisonError::into_inner);
-        let vector = engine.pooled(&opened.store, &input).map_err(|error| DataError::Request(error.to_string()))?;
-        Ok(LogMel { frames: 1, bins: vector.len(), data: vector })
-    };
+    let mut engine = opened.engine();
     let dataset = Arc::clone(set.dataset());
     let (mut items, mut vectors, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
-    for index in 0..dataset.items.len() {
-        match set.derived(index, &name, &compute) {
-            Ok(vector) => {
-                items.push(index);
-                vectors.extend_from_slice(&vector.data);
+    let all: Vec<usize> = (0..dataset.items.len()).collect();
+    for block in all.chunks(BATCH) {
+        let look = |&index: &usize| -> Result<Looked, DataError> {
+            match set.kept_derived(index, &name).and_then(|kept| match kept {
+                Ok(vector) => Ok(Looked::Kept(vector)),
+                Err(missing) => Ok(Looked::Missing(missing, front_end.extractor().compute(&set.load_sound(index)?))),
+            }) {
+                Err(DataError::Audio(error)) => {
+                    tracing::debug!("{error}");
+                    Ok(Looked::Unreadable)
+                }
+                other => other,
             }
-            Err(DataError::Audio(error)) => {
-                tracing::debug!("{error}");
-                unreadable.push(index);
-            }
-            Err(error) => return Err(error.into()),
+        };
+        let looked: Vec<Looked> = block.par_iter().map(look).collect::<Result<_, _>>()?;
+        let mut computed = {
+            let mels = looked.iter().filter_map(Looked::mel);
+            let input = input(mels, front_end, frames, config.normalisation);
+            if input.batch == 0 { Vec::new() } else { engine.pooled(&opened.store, &input)? }.into_iter()
+        };
+        for (&index, looked) in block.iter().zip(looked) {
+            let vector = match looked {
+                Looked::Unreadable => {
+                    unreadable.push(index);
+                    continue;
+                }
+                Looked::Kept(vector) => vector,
+                Looked::Missing(missing, _) => {
+                    let data: Vec<f32> = computed.by_ref().take(config.shape.hidden).collect();
+                    set.keep_derived(missing, LogMel { frames: 1, bins: data.len(), data })
+                }
+            };
+            items.push(index);
+            vectors.extend_from_slice(&vector.data);
         }
-        if progress(index + 1, dataset.items.len()).is_break() {
+        let done = block.last().map_or(0, |last| last + 1);
+        if progress(done, dataset.items.len()).is_break() {
             return Err(DataError::Cancelled.into());
         }
     }
@@ -85,13 +104,56 @@ pub fn embed(
     Ok(Embeddings { dataset, config, items, width, vectors, unreadable })
 }
 
-/// One clip as a model's input: cut or padded, then normalised as (x - mean) / (2 std).
-fn input(mel: &LogMel, front_end: FrontEnd, frames: usize, normalisation: Normalisation) -> Features {
+/// What is known of a clip's vector.
+enum Looked {
+    /// It was computed before.
+    Kept(Arc<LogMel>),
+    /// It is to be computed from this log-mel.
+    Missing(MissingTable, LogMel),
+    /// The clip cannot be read.
+    Unreadable,
+}
+
+impl Looked {
+    fn mel(&self) -> Option<&LogMel> {
+        if let Self::Missing(_, mel) = self { Some(mel) } else { None }
+    }
+}
+
+/// Clips as a model's input: cut or padded, then normalised as (x - mean) / (2 std).
+fn input<'a>(
+    mels: impl Iterator<Item = &'a LogMel>,
+    front_end: FrontEnd,
+    frames: usize,
+    normalisation: Normalisation,
+) -> Features {
     let bins = front_end.bins();
-    let kept = mel.frames.min(frames);
-    let mut data = vec![front_end.padding(mel); frames * bins];
-    data[..kept * bins].copy_from_slice(&mel.data[..kept * bins]);
     let Normalisation { mean, std } = normalisation;
-    data.iter_mut().for_each(|value| *value = (*value - mean) / (2.0 * std));
-    Features { batch: 1, frames, bins, data, valid: vec![kept] }
+    let mut all = Features { frames, bins, ..Features::default() };
+    for mel in mels {
+        let kept = mel.frames.min(frames);
+        let mut data = vec![front_end.padding(mel); frames * bins];
+        data[..kept * bins].copy_from_slice(&mel.data[..kept * bins]);
+        all.data.extend(data.into_iter().map(|value| (value - mean) / (2.0 * std)));
+        all.valid.push(kept);
+        all.batch += 1;
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clips_of_a_batch_are_what_each_is_alone() {
+        let mel =
+            |frames: usize| LogMel { frames, bins: 128, data: (0..frames * 128).map(|i| i as f32 / 64.0).collect() };
+        let clips = [mel(3), mel(8), mel(5)];
+        let of = |some: &[LogMel]| input(some.iter(), FrontEnd::default(), 5, Normalisation::AUDIOSET);
+        let all = of(&clips);
+        assert_eq!((all.batch, all.frames, all.bins, all.valid.as_slice()), (3, 5, 128, &[3, 5, 5][..]));
+        let alone: Vec<f32> = clips.iter().flat_map(|clip| of(std::slice::from_ref(clip)).data).collect();
+        assert_eq!(all.data, alone);
+    }
 }

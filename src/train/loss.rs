@@ -82,21 +82,21 @@ fn is_ruled_out(targets: &[f32], known: &[f32]) -> bool {
 
 /// The loss of one clip that holds exactly one class and none of the known ones: `-log(1 - P)`, where P is the sum of their
 /// probabilities. Which of the others it holds is not said, and makes no difference (learning from complementary labels,
-/// Ishida et al., arXiv 1705.07541, with the likelihood as loss). Writes `p` of a known class, `-p P / (1 - P)` of another.
+/// Ishida et al., arXiv 1705.07541, with the likelihood as loss). Writes `p` for a known class, `-p P / (1 - P)` for another.
 fn ruled_out(logits: &[f32], known: &[f32], gradient: &mut [f32]) -> f64 {
-    let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let exps: Vec<f64> = logits.iter().map(|&x| f64::from(x - top).exp()).collect();
-    let total: f64 = exps.iter().sum();
-    let sum_of = |ruled_out: bool| -> f64 {
-        exps.iter().zip(known).filter(|(_, weight)| (**weight > 0.0) == ruled_out).map(|(exp, _)| exp).sum()
+    let is_out = |weight: &f32| *weight > 0.0;
+    let of = |ruled_out: bool| -> f64 {
+        let own = logits.iter().zip(known).filter(|(_, weight)| is_out(weight) == ruled_out);
+        log_sum_exp(&own.map(|(x, _)| *x).collect::<Vec<f32>>())
     };
-    // Summed by themselves, so that nothing is lost where nearly all probability is ruled out.
-    let (out, rest) = (sum_of(true), sum_of(false).max(f64::MIN_POSITIVE));
-    for ((exp, weight), g) in exps.iter().zip(known).zip(gradient) {
-        let p = exp / total;
-        *g = (if *weight > 0.0 { p } else { -exp / total * out / rest }) as f32;
+    // Each summed by itself: where nearly all probability is ruled out, that of the others is too small for a number.
+    let (total, out, rest) = (log_sum_exp(logits), of(true), of(false));
+    let mass = (out - total).exp();
+    for ((&x, weight), g) in logits.iter().zip(known).zip(gradient) {
+        let x = f64::from(x);
+        *g = (if is_out(weight) { (x - total).exp() } else { -(x - rest).exp() * mass }) as f32;
     }
-    total.ln() - rest.ln()
+    total - rest
 }
 
 /// Sigmoid binary cross entropy summed over one clip's classes, each times its weight; writes `w (sigmoid(x) - t)`.
@@ -164,6 +164,26 @@ mod tests {
         assert!((whole(Loss::CrossEntropy, &targets, &LOGITS) - (first + second) / 2.0).abs() < 1e-6);
         let (loss, gradient) = Criterion::new(Loss::CrossEntropy, &targets).share(0..1, &[1e4, 0.0, 0.0]);
         assert!(loss.is_finite() && gradient.iter().all(|g| g.is_finite()));
+    }
+
+    #[test]
+    fn a_clip_that_is_surely_of_the_class_it_is_not_still_moves_the_others() {
+        // exp(-1000) is no number above 0: the share of the others has to come from their own sum.
+        let (known, mut gradient) = ([1.0, 0.0, 0.0], [0.0; 3]);
+        for logits in [[1000.0f32, 0.0, 0.5], [60.0, 0.0, 0.5], [1.0, 0.0, 0.5]] {
+            ruled_out(&logits, &known, &mut gradient);
+            for i in 0..3 {
+                let mut nothing = [0.0; 3];
+                let [before, after] = [-1.0f32, 1.0].map(|sign| {
+                    let mut moved = logits;
+                    moved[i] += sign / 64.0;
+                    ruled_out(&moved, &known, &mut nothing)
+                });
+                let slope = (after - before) * 32.0;
+                assert!((slope - f64::from(gradient[i])).abs() < 1e-4, "{logits:?} {i}: {slope} {gradient:?}");
+            }
+            assert!(gradient[1] < -0.05 && gradient[2] < gradient[1], "{logits:?}: {gradient:?}");
+        }
     }
 
     #[test]

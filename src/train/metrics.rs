@@ -5,8 +5,6 @@
 
 use std::cmp::Ordering;
 
-use serde::Serialize;
-
 use crate::data::{Metric, Targets};
 
 /// The predictions for a whole split: scores and targets, (clips, classes), row-major.
@@ -18,21 +16,6 @@ pub struct Predictions {
     pub scores: Vec<f32>,
     /// 1 where the class is present, 0 where absent, `NaN` where it is not annotated.
     pub targets: Vec<f32>,
-}
-
-/// One class's metrics.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ClassReport {
-    /// Class name.
-    pub label: String,
-    /// Clips that are annotated as holding it.
-    pub clips: usize,
-    /// Share of them whose highest score is this class.
-    pub recall: Option<f64>,
-    /// Area under the precision-recall steps.
-    pub average_precision: Option<f64>,
-    /// Area under the receiver operating characteristic.
-    pub auc: Option<f64>,
 }
 
 impl Predictions {
@@ -71,11 +54,7 @@ impl Predictions {
         match metric {
             // Pretraining has no class predictions; its score is computed elsewhere.
             Metric::Accuracy | Metric::Score => {
-                // A clip of which nobody knows what it holds is neither right nor wrong.
-                let judged = self.correct().into_iter().zip(self.rows()).filter(|(_, (_, targets))| {
-                    targets.iter().any(|target| *target > 0.5) || !targets.iter().any(|target| target.is_nan())
-                });
-                mean(judged.map(|(hit, _)| f64::from(u8::from(hit)))).unwrap_or(0.0)
+                mean(self.verdicts().into_iter().flatten().map(|hit| f64::from(u8::from(hit)))).unwrap_or(0.0)
             }
             Metric::MeanAveragePrecision => {
                 mean((0..self.classes).filter_map(|class| self.average_precision(class))).unwrap_or(0.0)
@@ -83,9 +62,10 @@ impl Predictions {
         }
     }
 
-    /// For each clip, whether its highest score (the first of equals) is a class it holds.
-    pub fn correct(&self) -> Vec<bool> {
-        self.rows().map(|(scores, targets)| top(scores).is_some_and(|class| targets[class] > 0.5)).collect()
+    /// For each clip, whether its answer, the class with the highest score (the first of equals), is one that it holds;
+    /// `None` where that is not known, so that the answer is neither right nor wrong.
+    pub fn verdicts(&self) -> Vec<Option<bool>> {
+        self.rows().map(|(scores, targets)| verdict(targets, top(scores)?)).collect()
     }
 
     /// Average precision of one class: the sum of precision times the gain in recall over the distinct
@@ -131,24 +111,6 @@ impl Predictions {
         self.mean_auc().map(|auc| std::f64::consts::SQRT_2 * normal_quantile(auc))
     }
 
-    /// Each class's metrics.
-    pub fn per_class(&self, labels: &[String]) -> Vec<ClassReport> {
-        let confusion = self.confusion();
-        (0..self.classes)
-            .map(|class| {
-                let row = &confusion[class * self.classes..(class + 1) * self.classes];
-                let clips: usize = row.iter().sum();
-                ClassReport {
-                    label: labels.get(class).cloned().unwrap_or_default(),
-                    clips,
-                    recall: (clips > 0).then(|| row[class] as f64 / clips as f64),
-                    average_precision: self.average_precision(class),
-                    auc: self.auc(class),
-                }
-            })
-            .collect()
-    }
-
     /// Clips by class held (rows) and class scored highest (columns), (classes, classes). A clip that holds
     /// several classes counts once in each of their rows.
     pub fn confusion(&self) -> Vec<usize> {
@@ -168,7 +130,7 @@ impl Predictions {
     }
 
     /// Numbers of known positives and negatives at each distinct score of a class, highest first.
-    fn by_score(&self, class: usize) -> Vec<(usize, usize)> {
+    pub fn by_score(&self, class: usize) -> Vec<(usize, usize)> {
         let known = |(scores, targets): (&[f32], &[f32])| {
             (!targets[class].is_nan()).then(|| (scores[class], targets[class] > 0.5))
         };
@@ -182,6 +144,11 @@ impl Predictions {
             })
             .collect()
     }
+}
+
+/// Whether an answer is a class that the clip holds; `None` where that is not known.
+pub fn verdict(targets: &[f32], answer: usize) -> Option<bool> {
+    targets.get(answer).filter(|target| !target.is_nan()).map(|target| *target > 0.5)
 }
 
 /// The first of the highest scores.
@@ -322,14 +289,16 @@ mod tests {
         for case in cases {
             let targets = case.targets.iter().map(|target| target.unwrap_or(f32::NAN)).collect();
             let predictions = Predictions { classes: case.classes, scores: case.scores, targets };
-            let labels = vec![String::new(); case.classes];
-            let reports = predictions.per_class(&labels);
+            let confusion = predictions.confusion();
             for class in 0..case.classes {
                 let name = format!("{} class {class}", case.name);
-                assert!(close(reports[class].average_precision, case.average_precision[class]), "{name}");
-                assert!(close(reports[class].auc, case.auc[class]), "{name}");
+                assert!(close(predictions.average_precision(class), case.average_precision[class]), "{name}");
+                assert!(close(predictions.auc(class), case.auc[class]), "{name}");
                 if let Some(recall) = &case.recall {
-                    assert!(close(reports[class].recall, recall[class]), "{name}");
+                    let row = &confusion[class * case.classes..(class + 1) * case.classes];
+                    let clips: usize = row.iter().sum();
+                    let found = (clips > 0).then(|| row[class] as f64 / clips as f64);
+                    assert!(close(found, recall[class]), "{name}");
                 }
             }
             assert!(close(Some(predictions.value(Metric::MeanAveragePrecision)), Some(case.map)), "{}", case.name);

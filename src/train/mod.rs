@@ -46,7 +46,7 @@ pub use existing_run::ExistingRun;
 pub use feed::{Feed, News, Update};
 pub use loss::Criterion;
 pub use memory::{MEMORY, available as available_memory, peak_rss_bytes};
-pub use metrics::{ClassReport, Predictions, mean, median, normal_quantile, top};
+pub use metrics::{Predictions, mean, median, normal_quantile, top, verdict};
 pub use optim::AdamW;
 pub use plan::{arithmetic, preview};
 pub use pretrain::PretrainRequest;

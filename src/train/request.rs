@@ -6,7 +6,7 @@ use super::PretrainRequest;
 use crate::{
     data::marks,
     model::{Method, Recompute},
-    session::OnNan,
+    session::{OnNan, RunConfig},
 };
 
 /// Everything that can be set. `None` leaves it to the recipe, the data set or the machine.
@@ -81,6 +81,38 @@ impl Default for Request {
     }
 }
 
+/// The request that begins the run of a configuration again, from new weights: the same data set, held-out clips, settings
+/// and machine. The recipe is named as it was; one from a file may not be found any more.
+impl From<&RunConfig> for Request {
+    fn from(config: &RunConfig) -> Self {
+        let recipe = &config.recipe;
+        let [bins, frames] = recipe.stride;
+        Self {
+            data: config.data_spec(),
+            marks: config.marks.clone(),
+            model: config.model.clone(),
+            method: config.method,
+            recipe: Some(recipe.name.clone()),
+            fold: config.fold,
+            epochs: Some(recipe.epochs),
+            batch: Some(recipe.batch),
+            micro_batch: Some(config.micro_batch),
+            lr: Some(config.lr),
+            frames: Some(recipe.frames).filter(|frames| *frames > 0),
+            // A setting has one stride for both directions; two are those of the recipe.
+            stride: Some(bins).filter(|_| bins == frames),
+            seed: config.seed,
+            device: config.device.clone(),
+            dtype: config.dtype.name().to_owned(),
+            norms_every: config.norms_every,
+            recompute: config.recompute,
+            on_nan: config.on_nan,
+            name: None,
+            paired_with: None,
+        }
+    }
+}
+
 /// A run to start: a new one, or one to resume.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Launch {
@@ -96,4 +128,25 @@ pub enum Launch {
         /// session.
         began_ms: Option<u64>,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{model::Precision, session};
+
+    #[test]
+    fn a_configuration_becomes_the_request_of_the_same_run() {
+        let mut config = session::testing::config();
+        (config.recipe.stride, config.micro_batch, config.dtype) = ([6, 6], 3, Precision::Bf16);
+        (config.device, config.norms_every) = ("cuda:1".to_owned(), 77);
+        (config.recompute, config.on_nan) = (Recompute::Block, OnNan::Skip);
+        let request = Request::from(&config);
+        assert_eq!((request.stride, request.micro_batch, request.norms_every), (Some(6), Some(3), 77));
+        assert_eq!((request.device.as_str(), request.dtype.as_str()), ("cuda:1", "bf16"));
+        assert_eq!((request.recompute, request.on_nan), (Recompute::Block, OnNan::Skip));
+        assert_eq!((request.lr, request.recipe.as_deref()), (Some(config.lr), Some(config.recipe.name.as_str())));
+        config.recipe.stride = [10, 6];
+        assert_eq!(Request::from(&config).stride, None);
+    }
 }

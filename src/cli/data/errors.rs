@@ -3,19 +3,15 @@
 use serde::Serialize;
 
 use super::{
-    super::{
-        CliError, Output,
-        output::column,
-        run_args::{Marks, Place},
-    },
+    super::{CliError, Output, output::column},
     bar,
+    embed_args::EmbedArgs,
 };
 use crate::{
     data::{Decision, Item},
     digits::{counted, thousands},
     findings::{self, FOLDS, LabelErrors, Penalty, Suspect},
-    session,
-    train::{self, Embeddings, Request, TrainError},
+    train::Embeddings,
 };
 
 /// The cosine from which on two clips are nearly the same.
@@ -26,26 +22,14 @@ const LISTED: usize = 10;
 /// Flags of `data errors`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A folder, a CSV manifest, or `demo`.
-    #[arg(value_name = "DATA")]
-    data: String,
     #[command(flatten)]
-    marks: Marks,
-    /// The backbone whose vectors are compared: box, ced-tiny or another name of `models list`, a checkpoint, or a session
-    /// that was trained on other clips.
-    #[arg(long, value_name = "M", env = "AAT_TUI_MODEL", default_value_t = Request::default().model)]
-    model: String,
+    embed: EmbedArgs,
     /// Labels to print, most likely wrong first; --json prints all.
     #[arg(long, value_name = "N", env = "AAT_TUI_TOP", default_value_t = 40)]
     top: usize,
     /// Seed of the parts that clips are answered in.
     #[arg(long, env = "AAT_TUI_SEED", default_value_t = 1)]
     seed: u64,
-    /// Where the arithmetic is done: auto, cpu, cuda, cuda:N, metal.
-    #[arg(long, env = "AAT_TUI_DEVICE", default_value = "auto")]
-    device: String,
-    #[command(flatten)]
-    place: Place,
     /// Print one JSON object per line instead of text: one for each clip, most likely wrong first.
     #[arg(long, env = "AAT_TUI_JSON")]
     json: bool,
@@ -58,7 +42,7 @@ struct Row<'a> {
     clip: &'a str,
     label: String,
     proposed: String,
-    /// The probability of the label, and of what is proposed, by a model that did not see the clip.
+    /// The probability of the label, and of what is proposed, by a model that was trained without the clip.
     self_confidence: f32,
     of_proposed: f32,
     /// Whether the confident joint counts the label as wrong.
@@ -89,6 +73,7 @@ struct Summary<'a> {
     data: &'a str,
     model: &'a str,
     clips: usize,
+    /// Labels that are likely wrong, without those that a person decided about.
     likely: usize,
     /// Share of labels that the model agrees with.
     agreement: f64,
@@ -103,20 +88,7 @@ struct Summary<'a> {
 /// # Errors
 /// When data and model do not fit together.
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
-    let model = args.place.model(&args.model);
-    let request = Request {
-        data: args.data.clone(),
-        marks: args.marks.options(),
-        model: model.clone(),
-        device: args.device.clone(),
-        ..Request::default()
-    };
-    let embeddings = train::embed(&request, &mut bar("vectors")?).map_err(|error| -> CliError {
-        match error {
-            TrainError::Data(error) => error.into(),
-            other => other.into(),
-        }
-    })?;
+    let embeddings = args.embed.embed(None)?;
     let mut progress = bar("answering")?;
     let found = findings::label_errors(&embeddings, Penalty::default(), args.seed, &mut progress)
         .ok_or(CliError::Interrupted)?;
@@ -126,20 +98,21 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let (dataset, mut output) = (&embeddings.dataset, Output::stdout(args.json));
     let item = |row: usize| &dataset.items[embeddings.items[row]];
     output.line(format!(
-        "{}: {} answered in {FOLDS} parts, each by a head on {} that did not see them: {:.3} as labelled",
+        "{}: {} answered in {FOLDS} parts, each by a head on {} that was trained without them: {:.3} as labelled",
         dataset.name,
         counted(embeddings.items.len(), "clip"),
-        args.model,
+        args.embed.model,
         found.agreement
     ))?;
     notes.iter().try_for_each(|note| output.line(note))?;
     let decided = |suspect: &Suspect| {
         dataset.corrections.as_ref().and_then(|corrections| corrections.decided.get(&embeddings.items[suspect.row]))
     };
-    let open: Vec<&Suspect> = found.suspects.iter().filter(|suspect| decided(suspect).is_none()).collect();
+    let open = found.open(&embeddings);
+    let likely = open.iter().filter(|suspect| suspect.likely).count();
     output.line(format!(
         "{} likely wrong (*); the {} to look at first:",
-        labels_are(found.likely()),
+        labels_are(likely),
         args.top.min(open.len())
     ))?;
     output.line(format!(
@@ -194,10 +167,10 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     }
     output.object(&Summary {
         summary: true,
-        data: &args.data,
-        model: &args.model,
+        data: &args.embed.data,
+        model: &args.embed.model,
         clips: embeddings.items.len(),
-        likely: found.likely(),
+        likely,
         agreement: found.agreement,
         near_duplicates: near.pairs.len(),
         outliers: near.outliers.len(),
@@ -226,29 +199,14 @@ fn path_of(item: &Item) -> String {
 
 /// What a person should know of these figures.
 fn notes(args: &Args, embeddings: &Embeddings, found: &LabelErrors, left_out: usize) -> Vec<String> {
-    let mut notes = embeddings.dataset.notes.clone();
+    let mut notes = args.embed.notes(embeddings);
     if found.by_group {
         notes.push("clips of one source recording were answered together".to_owned());
     }
-    if let Ok(folder) = args.place.store().find(&args.model)
-        && let Ok(state) = session::outline(&folder)
-        && state.config.is_some_and(|config| {
-            let real = |path: &str| std::path::PathBuf::from(path).canonicalize().ok();
-            config.data == args.data || real(&args.data).is_some_and(|path| real(&config.data_spec()) == Some(path))
-        })
-    {
-        notes.push(format!(
-            "{} was trained on this data: its vectors have seen these labels, and wrong ones may look right; use a backbone",
-            args.model
-        ));
-    }
-    let (clips, unread) = (found.suspects.len(), embeddings.unreadable.len());
+    let clips = found.suspects.len();
     let unlabelled = embeddings.items.len().saturating_sub(clips);
     if unlabelled > 0 {
         notes.push(format!("{} without a known label are not ranked", counted(unlabelled, "clip")));
-    }
-    if unread > 0 {
-        notes.push(format!("{} could not be read: `data check` lists them", counted(unread, "clip")));
     }
     if left_out > 0 {
         notes.push(format!(

@@ -38,7 +38,7 @@ struct Summary<'a> {
     clips: usize,
     /// Clips with another label than in the data set's own files.
     changed: usize,
-    /// Clips of which no class is known.
+    /// Clips that are not known to hold any class.
     left_out: usize,
     notes: &'a [String],
 }
@@ -56,12 +56,22 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         let problem = "it consists of marks in recordings, which are in tables already; correct those";
         return Err(CliError::Failed(format!("{}: {problem}", args.data)));
     }
-    let is_open = |item: &&Item| !matches!(item.label, Label::Not(_));
-    let items: Vec<&Item> = dataset.items.iter().filter(is_open).collect();
+    let holds = |item: &Item| !item.label.present().is_empty();
+    let is_absent = |item: &&Item| matches!(item.label, Label::Many(_)) && !holds(item);
+    let kept: Vec<usize> = (0..dataset.items.len()).filter(|&index| holds(&dataset.items[index])).collect();
+    let items: Vec<&Item> = kept.iter().map(|&index| &dataset.items[index]).collect();
+    if items.is_empty() {
+        return Err(CliError::Failed(format!("{}: no clip of it is known to hold a class", args.data)));
+    }
     let mut notes = dataset.notes.clone();
     let left_out = dataset.items.len() - items.len();
-    if left_out > 0 {
-        notes.push(format!("{} of which no class is known are left out", counted(left_out, "clip")));
+    let absent = dataset.items.iter().filter(is_absent).count();
+    if left_out > absent {
+        notes.push(format!("{} of which no class is known are left out", counted(left_out - absent, "clip")));
+    }
+    if absent > 0 {
+        let clips = counted(absent, "clip");
+        notes.push(format!("{clips} without any of the classes are left out: a manifest has no label for them"));
     }
     let partly = items.iter().filter(|item| is_partly_known(item, dataset.classes.len())).count();
     if partly > 0 {
@@ -69,6 +79,12 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
             "{} with classes that are not known: a manifest counts every class that it does not name as absent",
             counted(partly, "clip")
         ));
+    }
+    let several = |item: &&Item| item.label.present().len() > 1;
+    if dataset.is_multi_label() && !items.iter().any(several) {
+        notes.push(
+            "no clip holds more than one class: the manifest is read as exactly one class for each clip".to_owned(),
+        );
     }
     if let Some(class) = dataset.classes.iter().find(|class| class.contains(';')) {
         return Err(CliError::Failed(format!(
@@ -78,16 +94,15 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let folder = args.to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let folder = folder.canonicalize().map_err(|error| CliError::Failed(format!("{}: {error}", folder.display())))?;
     write(&args.to, &folder, &dataset, &items).map_err(|error| failed(&args.to, &error))?;
-    let changed = dataset.corrections.as_ref().map_or(0, |corrections| corrections.filed.len());
+    let filed = dataset.corrections.as_ref().map(|corrections| &corrections.filed);
+    let changed = kept.iter().filter(|index| filed.is_some_and(|filed| filed.contains_key(index))).count();
     let mut output = Output::stdout(args.json);
     notes.iter().try_for_each(|note| output.line(note))?;
     output.line(format!(
-        "{}: {}, {} with another label than before",
+        "{}: {}, {changed} with another label than before",
         args.to.display(),
-        counted(items.len(), "clip"),
-        changed.saturating_sub(left_out)
+        counted(items.len(), "clip")
     ))?;
-    let changed = changed.saturating_sub(left_out);
     output.object(&Summary { summary: true, file: &args.to, clips: items.len(), changed, left_out, notes: &notes })
 }
 
@@ -103,10 +118,11 @@ fn write(path: &Path, folder: &Path, dataset: &Dataset, items: &[&Item]) -> io::
     let has = |of: fn(&Item) -> bool| items.iter().any(|item| of(item));
     let (fold, split, group) =
         (has(|item| item.fold.is_some()), has(|item| item.split.is_some()), has(|item| item.group.is_some()));
-    let several = dataset.is_multi_label();
+    // In a column of that name, commas and bars separate classes as well.
+    let plural = dataset.is_multi_label() && !dataset.classes.iter().any(|class| class.contains([',', '|']));
     atomic::write(path, |file| -> io::Result<()> {
         let mut table = csv::Writer::from_writer(file);
-        let mut head = vec!["path", if several { "labels" } else { "label" }];
+        let mut head = vec!["path", if plural { "labels" } else { "label" }];
         head.extend([(fold, "fold"), (split, "split"), (group, "group")].iter().filter(|one| one.0).map(|one| one.1));
         table.write_record(&head).map_err(io::Error::other)?;
         for item in items {

@@ -3,30 +3,21 @@
 use serde::Serialize;
 
 use super::{
-    super::{
-        CliError, Output,
-        run_args::{Marks, Place},
-    },
-    bar,
+    super::{CliError, Output},
+    embed_args::EmbedArgs,
 };
 use crate::{
     data::{Dataset, Label},
     findings::{Penalty, Point, Pool, Strategy, simulate},
     random::KeyedRng,
-    train::{self, Embeddings, Request, TrainError},
+    train::Embeddings,
 };
 
 /// Flags of `data review`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A folder or a CSV manifest whose clips have exactly one class, or `demo`.
-    #[arg(value_name = "DATA")]
-    data: String,
     #[command(flatten)]
-    marks: Marks,
-    /// The backbone whose vectors a small head is trained on.
-    #[arg(long, value_name = "M", env = "AAT_TUI_MODEL", default_value_t = Request::default().model)]
-    model: String,
+    embed: EmbedArgs,
     /// The fold that judges [default: the lowest; of official parts, test].
     #[arg(long, value_name = "K", env = "AAT_TUI_FOLD")]
     fold: Option<u32>,
@@ -42,11 +33,6 @@ pub(super) struct Args {
     /// Runs of each strategy, with seeds from 1 on.
     #[arg(long, value_name = "N", env = "AAT_TUI_SEEDS", default_value_t = 5)]
     seeds: u64,
-    /// Where the arithmetic is done: auto, cpu, cuda, cuda:N, metal.
-    #[arg(long, env = "AAT_TUI_DEVICE", default_value = "auto")]
-    device: String,
-    #[command(flatten)]
-    place: Place,
     /// One JSON object for each strategy, then a summary.
     #[arg(long, env = "AAT_TUI_JSON")]
     json: bool,
@@ -67,6 +53,7 @@ struct Summary<'a> {
     test: usize,
     judged_by: &'a str,
     seeds: u64,
+    notes: &'a [String],
 }
 
 /// Simulates and prints.
@@ -77,29 +64,17 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     if args.round == 0 || args.seeds == 0 {
         return Err(CliError::Usage("--round and --seeds are at least 1".to_owned()));
     }
-    let request = Request {
-        data: args.data.clone(),
-        marks: args.marks.options(),
-        model: args.place.model(&args.model),
-        fold: args.fold,
-        device: args.device.clone(),
-        ..Request::default()
-    };
-    let embeddings = train::embed(&request, &mut bar("vectors")?).map_err(|error| -> CliError {
-        match error {
-            TrainError::Data(error) => error.into(),
-            other => other.into(),
-        }
-    })?;
+    let embeddings = args.embed.embed(args.fold)?;
     let dataset = &embeddings.dataset;
     if dataset.is_multi_label() {
         let problem = "clips have several labels; this measure needs exactly one for each";
-        return Err(CliError::Failed(format!("{}: {problem}", args.data)));
+        return Err(CliError::Failed(format!("{}: {problem}", args.embed.data)));
     }
     let (test, judged_by) = judges(args, dataset, &embeddings)?;
     let is_test = |row: &usize| test.binary_search(row).is_ok();
     let is_known = |row: &usize| matches!(dataset.items[embeddings.items[*row]].label, Label::One(_));
     let rest: Vec<usize> = (0..embeddings.items.len()).filter(|row| !is_test(row) && is_known(row)).collect();
+    let test = test.iter().copied().filter(is_known).collect();
     let pool = Pool { pool: rest, test, round: args.round, most: args.labels };
     let mut output = Output::stdout(args.json);
     output.line(format!(
@@ -107,9 +82,11 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         dataset.name,
         pool.pool.len(),
         pool.test.len(),
-        args.model,
+        args.embed.model,
         args.seeds
     ))?;
+    let notes = args.embed.notes(&embeddings);
+    notes.iter().try_for_each(|note| output.line(note))?;
     let curves: Vec<_> = Strategy::ALL
         .into_iter()
         .map(|strategy| simulate(&embeddings, &pool, strategy, args.seeds, Penalty::default()))
@@ -130,12 +107,13 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     }
     output.object(&Summary {
         summary: true,
-        data: &args.data,
-        model: &args.model,
+        data: &args.embed.data,
+        model: &args.embed.model,
         pool: pool.pool.len(),
         test: pool.test.len(),
         judged_by: &judged_by,
         seeds: args.seeds,
+        notes: &notes,
     })
 }
 

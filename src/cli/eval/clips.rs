@@ -14,7 +14,7 @@ use crate::{
     train::same_clips,
 };
 
-/// The clips to evaluate: what they are called, those that the session did not see in training, and those that it did.
+/// The clips to evaluate: what they are called, those that the session was not trained on, and those that it was.
 pub(super) struct Chosen {
     pub(super) name: String,
     pub(super) fresh: Vec<usize>,
@@ -30,7 +30,7 @@ pub(super) fn with_labels_of(config: &RunConfig, mut dataset: Dataset) -> Result
     let place = |class: &String| {
         config.labels.iter().position(|label| label == class).ok_or_else(|| {
             let near = data::nearest(class, config.labels.iter().map(String::as_str));
-            let hint = near.map_or_else(String::new, |near| format!(" (the nearest it knows is \"{near}\")"));
+            let hint = near.map_or_else(String::new, |near| format!(" (the nearest of its classes is \"{near}\")"));
             CliError::Failed(format!(
                 "{} has a class \"{class}\" that {} was not trained on{hint}; leave it out, or rename it",
                 dataset.name, config.session
@@ -73,6 +73,8 @@ pub(super) fn choose(
         let lines = |dataset: &Dataset| dataset.corrections.as_ref().map_or(0, |corrections| corrections.record.lines);
         match lines(dataset).saturating_sub(lines(then)) {
             0 => {}
+            // Another data set has decisions of its own.
+            _ if !is_same => {}
             since => notes.push(format!(
                 "{} made since it was trained; these figures are by the corrected labels",
                 if since == 1 { "one decision was".to_owned() } else { format!("{since} decisions were") }
@@ -94,14 +96,14 @@ pub(super) fn choose(
         None if is_same => dataset.divide(config.fold, config.seed)?.train.into_iter().collect(),
         None if config.data.is_empty() => {
             notes.push(format!(
-                "{} is a model that does not say on which clips it was trained; some of these may be among them",
+                "{} is a model without a list of the clips that it was trained on; some of these may be among them",
                 config.session
             ));
             HashSet::new()
         }
         None => {
             notes.push(format!(
-                "{} was trained by an earlier version and does not say on which clips; some of these may be among them",
+                "{} was trained by an earlier version and has no list of the clips that it was trained on; some of these may be among them",
                 config.session
             ));
             HashSet::new()
@@ -110,7 +112,7 @@ pub(super) fn choose(
     let (trained, fresh): (Vec<usize>, Vec<usize>) = items.into_iter().partition(|item| trained.contains(item));
     match (fresh.len(), trained.len()) {
         (_, 0) => {}
-        (0, all) => notes.push(format!("all {all} clips were trained on: this says nothing of others")),
+        (0, all) => notes.push(format!("all {all} clips were trained on: figures of other clips will be lower")),
         (others, some) => {
             notes.push(format!("{some} of {} clips were trained on and are reported apart", others + some))
         }

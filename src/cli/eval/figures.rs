@@ -13,11 +13,11 @@ use super::{
 use crate::{
     cli::{CliError, Interrupt},
     data::{DataError, FeatureSet, Loader, Metric},
-    findings::{self, ClipRow, Reliability},
+    findings::{self, ClassFigures, ClipRow, Reliability},
     infer::{Calibration, Classifier},
     scan::measure::Scored,
     session::RunConfig,
-    train::{ClassReport, Criterion, Interval, Predictions},
+    train::{Criterion, Predictions},
 };
 
 /// Clips of a batch.
@@ -41,7 +41,7 @@ pub(super) struct Report {
     /// What should be known of these figures.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) notes: Vec<String>,
-    pub(super) per_class: Vec<OfClass>,
+    pub(super) per_class: Vec<ClassFigures>,
     /// The calibration that these figures are with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) calibration: Option<Calibration>,
@@ -57,18 +57,6 @@ pub(super) struct Report {
     /// Thresholds by these clips, where a precision was asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) chosen: Vec<Choice>,
-}
-
-/// A class's figures.
-#[derive(Serialize)]
-pub(super) struct OfClass {
-    #[serde(flatten)]
-    pub(super) report: ClassReport,
-    pub(super) precision: Option<f64>,
-    /// 95 % intervals: Wilson's, and of the average precision a bootstrap's.
-    pub(super) recall_interval: Option<Interval>,
-    pub(super) precision_interval: Option<Interval>,
-    pub(super) average_precision_interval: Option<Interval>,
 }
 
 /// What clips come to that are reported apart.
@@ -128,8 +116,6 @@ pub(super) fn evaluate(
     notes.extend(set.odd(&[fresh.as_slice(), &trained].concat()));
     let thresholds = goal.precision.is_some() && set.dataset().marks.is_none();
     let chosen = if thresholds { by_clips(classifier, &answers, goal) } else { Vec::new() };
-    let figures = findings::by_class(&answers, &config.labels);
-    let per_class = answers.per_class(&config.labels).into_iter().zip(figures);
     let report = Report {
         session: config.session.clone(),
         split: name,
@@ -142,15 +128,7 @@ pub(super) fn evaluate(
         trained_clips: trained.len(),
         trained_on,
         notes,
-        per_class: per_class
-            .map(|(report, figures)| OfClass {
-                report,
-                precision: figures.precision,
-                recall_interval: figures.recall_interval,
-                precision_interval: figures.precision_interval,
-                average_precision_interval: figures.average_precision_interval,
-            })
-            .collect(),
+        per_class: findings::by_class(&answers, &config.labels),
         calibration: classifier.calibration().cloned(),
         reliability: findings::reliability(&answers, config.recipe.loss),
         worst: rows.iter().take(errors::WORST).cloned().collect(),

@@ -1,4 +1,4 @@
-//! `aat-tui features --embeddings`: the vectors that a model makes of sound files, before its head.
+//! `aat-tui features --embeddings`: the vectors that a model computes of sound files, before its head.
 
 use std::{
     io,
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     atomic,
-    audio::{self, FRAME_SHIFT, Note, SAMPLE_RATE},
+    audio::{FRAME_SHIFT, LogMel, Note, SAMPLE_RATE, Streamed, Window},
     infer::{Classifier, InferError},
 };
 
@@ -55,21 +55,12 @@ pub(super) fn run(
     let path = out.join("embeddings.npy");
     let (mut vectors, mut names, mut failed): (Vec<f32>, Vec<Name>, Vec<String>) = Default::default();
     for file in files {
-        let made = audio::load_noted(file).map_err(InferError::from).and_then(|clip| {
-            let spans = spans(&classifier, clip.samples.len());
-            let mut rows = Vec::with_capacity(spans.len() * width);
-            for some in spans.chunks(BATCH) {
-                let mels: Vec<_> =
-                    some.iter().map(|[from, to]| classifier.log_mel(&clip.samples[*from..*to])).collect();
-                rows.extend(classifier.embed(&mels)?.0);
-            }
-            Ok((spans, rows, clip.notes))
-        });
+        let made = vectors_of(&mut classifier, file);
         let file = file.display().to_string();
         match made {
-            Ok((spans, rows, notes)) => {
+            Ok(Vectors { spans, rows, notes }) => {
                 let (row, count) = (names.len(), spans.len());
-                let seconds = |sample: usize| sample as f64 / f64::from(SAMPLE_RATE);
+                let seconds = |sample: u64| sample as f64 / f64::from(SAMPLE_RATE);
                 names.extend(spans.into_iter().enumerate().map(|(at, [from, to])| Name {
                     row: row + at,
                     file: file.clone(),
@@ -101,22 +92,35 @@ pub(super) fn run(
     faults(&failed, files.len())
 }
 
-/// Where windows begin and end, in samples: one after another, the last one ending with the sound.
-fn spans(classifier: &Classifier, samples: usize) -> Vec<[usize; 2]> {
-    let window = classifier.frames() * FRAME_SHIFT;
-    let size = classifier.front_end().samples_of(classifier.frames());
-    if samples <= size {
-        return vec![[0, samples]];
+/// The vectors of a sound file.
+struct Vectors {
+    /// Where windows begin and end, in samples at 16 kHz: one after another, the last one ending with the sound.
+    spans: Vec<[u64; 2]>,
+    /// (windows, width).
+    rows: Vec<f32>,
+    notes: Vec<Note>,
+}
+
+/// Computes the vectors of a sound file, which is decoded block by block: memory does not depend on its length.
+fn vectors_of(classifier: &mut Classifier, file: &Path) -> Result<Vectors, InferError> {
+    let frames = classifier.frames();
+    let (hop, size) = ((frames * FRAME_SHIFT) as u64, classifier.front_end().samples_of(frames) as u64);
+    let mut streamed = Streamed::open(file, classifier.front_end(), frames, hop)?;
+    let (mut waiting, mut spans, mut rows): (Vec<Window>, Vec<[u64; 2]>, Vec<f32>) = Default::default();
+    loop {
+        let more = streamed.next(&mut waiting)?;
+        while waiting.len() >= BATCH || !more && !waiting.is_empty() {
+            let some: Vec<Window> = waiting.drain(..BATCH.min(waiting.len())).collect();
+            spans.extend(some.iter().map(|window| [window.start, window.start + size]));
+            let mels: Vec<LogMel> = some.into_iter().map(|window| window.mel).collect();
+            rows.extend(classifier.embed(&mels)?.0);
+        }
+        if !more {
+            // A sound shorter than a window ends before it.
+            spans.iter_mut().for_each(|span| span[1] = span[1].min(streamed.samples()));
+            return Ok(Vectors { spans, rows, notes: streamed.notes().to_vec() });
+        }
     }
-    let count = samples.div_ceil(window.max(1));
-    let mut spans: Vec<[usize; 2]> = (0..count)
-        .map(|at| {
-            let from = (at * window).min(samples - size);
-            [from, from + size]
-        })
-        .collect();
-    spans.dedup();
-    spans
 }
 
 /// Writes vectors whole or not at all.

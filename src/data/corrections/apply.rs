@@ -23,8 +23,10 @@ pub(in crate::data) fn apply(
     which: Corrected,
 ) -> Result<Vec<Problem>, DataError> {
     let Lines { corrections, record, mut problems } = file.read(which)?;
-    let mut applied = Corrections { file, record, filed: BTreeMap::new(), decided: BTreeMap::new(), summary: None };
-    let path = applied.file.path().map(ToOwned::to_owned).unwrap_or_default();
+    let place = file.place();
+    let path = place.as_ref().map(|place| place.path.clone()).unwrap_or_default();
+    let (filed, decided) = (BTreeMap::new(), BTreeMap::new());
+    let mut applied = Corrections { file, place, record, filed, decided, summary: None };
     let places: HashMap<&str, usize> = if corrections.is_empty() { HashMap::new() } else { places(&dataset.items) };
     let mut counts = Counts::default();
     let mut labels = Vec::new();
@@ -179,6 +181,21 @@ impl Dataset {
     pub fn filed_label(&self, index: usize) -> Option<&Label> {
         let filed = self.corrections.as_ref().and_then(|corrections| corrections.filed.get(&index));
         filed.or_else(|| Some(&self.items.get(index)?.label))
+    }
+
+    /// The data set with other of its corrections, such as those that there were when a run began; its files are not read
+    /// again. Notes are not about these corrections.
+    ///
+    /// # Errors
+    /// When the file of the corrections cannot be read.
+    pub fn corrected_as(&self, which: Corrected) -> Result<Self, DataError> {
+        let mut other = self.clone();
+        if let Some(corrections) = other.corrections.take() {
+            let Corrections { file, filed, .. } = *corrections;
+            filed.into_iter().for_each(|(place, label)| other.items[place].label = label);
+            apply(&mut other, file, which)?;
+        }
+        Ok(other)
     }
 
     /// The decision about a clip that `decision` would be, with its label before and after.

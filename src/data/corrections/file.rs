@@ -28,9 +28,18 @@ pub(in crate::data) fn is_corrections(name: &str) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CorrectionsFile {
     /// Beside the data; none for what the program synthesises.
-    beside: Option<PathBuf>,
+    pub(super) beside: Option<PathBuf>,
     /// In the user's own folder, for data that cannot be written to.
-    own: Option<PathBuf>,
+    pub(super) own: Option<PathBuf>,
+}
+
+/// The file that decisions are in, or that the first one makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CorrectionsPlace {
+    /// The file.
+    pub path: PathBuf,
+    /// Whether it is in the user's own folder and not beside the data.
+    pub apart: bool,
 }
 
 /// What the file holds.
@@ -81,9 +90,19 @@ impl CorrectionsFile {
         candidates().find(|path| path.exists()).or_else(|| candidates().next()).map(PathBuf::as_path)
     }
 
-    /// Whether the corrections are in the user's own folder and not beside the data.
-    pub fn is_apart(&self) -> bool {
-        self.path().is_some() && self.path() == self.own.as_deref()
+    /// The same with whether it is in the user's own folder and not beside the data.
+    pub fn place(&self) -> Option<CorrectionsPlace> {
+        self.path().map(|path| self.place_of(path))
+    }
+
+    fn place_of(&self, path: &Path) -> CorrectionsPlace {
+        CorrectionsPlace { path: path.to_owned(), apart: Some(path) == self.own.as_deref() }
+    }
+
+    /// The file in the user's folder, where it is there and does not count: there is one beside the data as well.
+    pub(super) fn ignored(&self) -> Option<&Path> {
+        let own = self.own.as_deref().filter(|own| own.exists())?;
+        (self.path() != Some(own)).then_some(own)
     }
 
     /// Reads the lines that count.
@@ -97,6 +116,11 @@ impl CorrectionsFile {
         };
         let most = if let Corrected::First(lines) = which { lines } else { usize::MAX };
         let mut lines = none();
+        if let Some(ignored) = self.ignored() {
+            let problem = format!("these decisions are not applied, because {} is there as well", path.display());
+            let remedy = "append its lines to that file, or remove this one";
+            lines.problems.push(Problem::warning(ignored, problem, remedy));
+        }
         let mut hash = Sha256::new();
         for (number, line) in text.split_inclusive('\n').enumerate().take(most) {
             let parsed: Result<Correction, _> = serde_json::from_str(line);
@@ -124,11 +148,11 @@ impl CorrectionsFile {
         Ok(lines)
     }
 
-    /// Appends a decision, on the disk when this returns. Returns the file.
+    /// Appends a decision, on the disk when this returns. Returns where it is.
     ///
     /// # Errors
     /// When neither the data set's folder nor the user's can be written.
-    pub fn append(&self, correction: &Correction) -> Result<PathBuf, DataError> {
+    pub fn append(&self, correction: &Correction) -> Result<CorrectionsPlace, DataError> {
         let failed = |path: &Path| {
             let path = path.to_owned();
             move |source| DataError::Io { path, source }
@@ -138,11 +162,11 @@ impl CorrectionsFile {
             .map_err(|error| DataError::Request(format!("this decision cannot be written: {error}")))?;
         let first = self.path().ok_or_else(nowhere)?;
         match append(first, &line) {
-            Ok(()) => Ok(first.to_owned()),
+            Ok(()) => Ok(self.place_of(first)),
             Err(error) if is_closed(&error) && !first.exists() => {
                 let own = self.own.as_deref().filter(|own| *own != first).ok_or_else(nowhere)?;
                 append(own, &line).map_err(failed(own))?;
-                Ok(own.to_owned())
+                Ok(self.place_of(own))
             }
             Err(error) => Err(failed(first)(error)),
         }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub(super) use apply::apply;
-pub use file::{CORRECTIONS, CorrectionsFile};
+pub use file::{CORRECTIONS, CorrectionsFile, CorrectionsPlace};
 pub(super) use file::{folder_of_user, is_corrections};
 
 /// One decision about one clip, a line of `corrections.jsonl`.

@@ -143,11 +143,12 @@ fn data_that_cannot_be_written_to_is_corrected_in_the_users_folder() {
     let folder = tempfile::tempdir().unwrap();
     let own = folder.path().join("own");
     let file = CorrectionsFile::of("demo", None, Some(own.clone()));
-    assert!(file.is_apart() && file.path() == Some(own.join("demo.jsonl").as_path()));
+    let place = CorrectionsPlace { path: own.join("demo.jsonl"), apart: true };
+    assert_eq!(file.place(), Some(place.clone()));
     let mut dataset = data::read("demo").unwrap().dataset;
     apply(&mut dataset, file.clone(), Corrected::Now).unwrap();
     let correction = dataset.decide(0, not(&dataset.classes[0].clone()), "", 1).unwrap();
-    assert_eq!(file.append(&correction).unwrap(), own.join("demo.jsonl"));
+    assert_eq!(file.append(&correction).unwrap(), place);
     apply(&mut dataset, file, Corrected::Now).unwrap();
     assert_eq!(dataset.items[0].label, Label::Not(vec![0]));
     assert_eq!(dataset.filed_label(0), Some(&Label::One(0)));
@@ -160,8 +161,42 @@ fn data_that_cannot_be_written_to_is_corrected_in_the_users_folder() {
         // The superuser may write anywhere.
         if fs::write(root.join("try"), "").is_err() {
             let file = CorrectionsFile::of("closed", Some(&root), Some(own.clone()));
-            assert!(file.append(&correction).unwrap().starts_with(&own));
+            let place = file.append(&correction).unwrap();
+            assert!(place.apart && place.path.starts_with(&own));
         }
         fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
+#[test]
+fn decisions_in_the_users_folder_that_do_not_count_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (root, own) = (folder.path().join("set"), folder.path().join("own"));
+    let spec = set(&root);
+    let mut dataset = data::open(&spec).unwrap();
+    let file = CorrectionsFile::of("set", Some(&root), Some(own.clone()));
+    let apart = CorrectionsFile { beside: None, ..file.clone() };
+    let correction = dataset.decide(0, label("owl"), "", 1).unwrap();
+    let place = apart.append(&correction).unwrap();
+    let is_ignored =
+        |problem: &data::Problem| problem.path == place.path && problem.to_string().contains("not applied");
+    assert!(!apply(&mut dataset, file.clone(), Corrected::Now).unwrap().iter().any(is_ignored));
+    assert_eq!(dataset.items[0].label, Label::One(2));
+    fs::write(root.join(CORRECTIONS), "").unwrap();
+    assert!(apply(&mut dataset, file, Corrected::Now).unwrap().iter().any(is_ignored));
+}
+
+#[test]
+fn labels_of_then_come_from_the_corrections_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let spec = set(&folder.path().join("set"));
+    for (clip, class) in [("dog/1.wav", "owl"), ("dog/2.wav", "cat"), ("dog/1.wav", "cat")] {
+        decide(&spec, clip, label(class));
+    }
+    let now = data::open(&spec).unwrap();
+    for lines in 0..4 {
+        let then = now.corrected_as(Corrected::First(lines)).unwrap();
+        let opened = data::open_corrected(&spec, &Options::default(), Corrected::First(lines)).unwrap();
+        assert_eq!((&then.items, &then.corrections), (&opened.items, &opened.corrections), "{lines} lines");
     }
 }

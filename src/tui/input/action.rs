@@ -362,7 +362,7 @@ pub enum Action {
     /// Look for labels that are likely wrong, or stop that.
     SearchErrors,
     /// Train again with the decisions made on Review.
-    TeachAgain,
+    TrainAgain,
     /// Train on this data.
     SetData(String),
     /// Adapt this backbone.

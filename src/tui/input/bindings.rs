@@ -227,9 +227,8 @@ pub static BINDINGS: &[Binding] = bindings! {
         [letter('u')] Action::Refresh, "read it again";
     }
     REVIEW => {
-        [letter('a')] Action::Decide(Verdict::Yes), "yes: the proposed label", "yes";
-        [letter('x')] Action::Decide(Verdict::No), "not this class; which one it is stays open", "no";
-        [letter('1')] Action::Decide(Verdict::Class(0)), "the first class offered: the label as it is";
+        [key(KeyCode::Esc)] Action::Back, "back to Results", "back";
+        [letter('1')] Action::Decide(Verdict::Class(0)), "the first class offered: the label as it is", "…9 decide";
         [letter('2')] Action::Decide(Verdict::Class(1)), "the second class offered, and so on";
         [letter('3')] Action::Decide(Verdict::Class(2)), "the third";
         [letter('4')] Action::Decide(Verdict::Class(3)), "the fourth";
@@ -237,19 +236,20 @@ pub static BINDINGS: &[Binding] = bindings! {
         [letter('6')] Action::Decide(Verdict::Class(5)), "the sixth";
         [letter('7')] Action::Decide(Verdict::Class(6)), "the seventh";
         [letter('8')] Action::Decide(Verdict::Class(7)), "the eighth";
-        [letter('9')] Action::Decide(Verdict::Class(8)), "the ninth";
+        [letter('9')] Action::Decide(Verdict::Class(8)), "the ninth; without a clip, digits lead to screens";
+        [key(KeyCode::Backspace)] Action::UndoDecision, "take the last decision back", "undo";
+        [letter('a')] Action::Decide(Verdict::Yes), "yes: what is proposed", "yes";
+        [letter('x')] Action::Decide(Verdict::No), "not this class; of several, not what is proposed", "no";
         [letter('/')] Action::TypeClass, "type the name of a class", "type";
         [letter('-')] Action::Decide(Verdict::Background), "none of the classes", "none";
         [letter(' ')] Action::Decide(Verdict::Unsure), "unsure: the label stays", "unsure";
-        [key(KeyCode::Backspace)] Action::UndoDecision, "take the last decision back", "undo";
         [letter('r')] Action::PlayAgain, "play it again", "again";
         [key(KeyCode::Right), letter('n')] Action::Skip, "the next clip, without a decision";
         [key(KeyCode::Left)] Action::Move(Move::Left), "the clip before";
         [key(KeyCode::Home)] Action::Move(Move::Home), "the first clip";
         [key(KeyCode::End)] Action::Move(Move::End), "the end of the list";
-        [letter('T')] Action::TeachAgain, "train again with these decisions, on the other side", "teach";
+        [letter('T')] Action::TrainAgain, "train again with these decisions, on the other side", "train";
         [letter('e')] Action::SearchErrors, "look for labels that are likely wrong, or stop that", "search";
-        [key(KeyCode::Esc)] Action::Back, "back to Results";
     }
     Context::Naming => {
         [key(KeyCode::Enter)] Action::Confirm, "take the first class that fits", "take";

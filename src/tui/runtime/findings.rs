@@ -9,12 +9,12 @@ use std::{
     },
 };
 
-use super::inbox::Inbox;
+use super::{inbox::Inbox, session_files::resolved};
 use crate::{
     clock,
-    data::{Decision, Loss},
+    data::Decision,
+    digits::counted,
     findings::{self, Against, ClipRow, Penalty, SessionFindings},
-    infer::Calibration,
     session::Store,
     train::{self, Request},
     tui::{
@@ -36,13 +36,14 @@ fn folder(store: &Store, session: &Path) -> PathBuf {
 
 /// Computes what a session gets wrong, then compares the other side's.
 pub(super) fn results(store: &Store, inbox: &Inbox, ticket: Ticket, session: &Path, other: Option<&Path>) {
-    let found = SessionFindings::of_session(&folder(store, session)).map(Arc::new);
+    let found = SessionFindings::of_session(&folder(store, session), None).map(Arc::new);
     if inbox.send(Message::Results(ticket, found.clone())).is_err() {
         return;
     }
-    if let (Ok(found), Some(Ok(other))) = (found, other.map(|other| SessionFindings::of_session(&folder(store, other))))
-    {
-        let _ = inbox.send(Message::Against(ticket, Arc::new(Against::of(&found, &other))));
+    if let (Ok(found), Some(other)) = (found, other) {
+        let other = SessionFindings::of_session(&folder(store, other), Some(&found));
+        let against = other.map(|other| Against::of(&found, &other));
+        let _ = inbox.send(Message::Against(ticket, against.map(Arc::new)));
     }
 }
 
@@ -57,29 +58,15 @@ pub(super) fn calibrate(
 ) {
     let at = folder(store, session);
     let done = match &found.calibration {
-        Some(_) => Calibration::remove(&at).map(|_| "the calibration is removed".to_owned()).map_err(|e| e.to_string()),
-        None => fit(&at, found),
+        Some(_) => findings::remove_calibration(&at),
+        None => findings::calibrate(&found.kept, &at),
     };
-    let (message, changed) = match done {
-        Ok(words) => (Message::Notice(words.into()), true),
-        Err(problem) => (Message::trouble(problem), false),
-    };
-    let _ = inbox.send(message);
-    if changed {
-        results(store, inbox, ticket, session, other);
-    }
-}
-
-fn fit(folder: &Path, found: &SessionFindings) -> Result<String, String> {
-    let kept = &found.kept;
-    if kept.between_epochs {
-        return Err("its last checkpoint is within an epoch: let it end that first".to_owned());
-    }
-    let (labels, loss) = (&kept.config.labels, kept.config.recipe.loss);
-    let calibration = findings::calibration_of(&kept.predictions, labels, loss, kept.step, kept.averaged)?;
-    calibration.save(folder).map_err(|error| error.to_string())?;
-    let [before, after] = calibration.ece;
-    Ok(format!("{}: ECE {before:.3} to {after:.3}; Live, scan and export use it", calibration.scaling))
+    let _ = inbox.send(match done {
+        Ok(notes) => Message::Notice(notes.join("; ").into()),
+        Err(problem) => Message::trouble(problem),
+    });
+    // The request for what was on show before was replaced by this one, which is answered either way.
+    results(store, inbox, ticket, session, other);
 }
 
 /// Ranks the labels of a data set, and makes a list of those to look at first.
@@ -91,7 +78,10 @@ pub(super) fn search(
     again: Request,
     stop: &AtomicBool,
 ) -> Message {
-    let request = Request { model: store.model(&request.model), ..request.clone() };
+    let session = store.find(&request.model).ok();
+    let bias = session.filter(|session| findings::is_trained_on(session, &request.data));
+    let bias = bias.map(|_| findings::trained_on_these_labels(&request.model));
+    let request = resolved(store, request.clone());
     let mut progress = |done: usize, total: usize| {
         // Not a message for each of thousands of clips.
         let is_due = done == total || done.is_multiple_of((total / 100).max(1));
@@ -108,18 +98,15 @@ pub(super) fn search(
         .ok_or("stopped")?;
         let dataset = Arc::clone(&embeddings.dataset);
         let classes = dataset.classes.len().max(1);
-        let is_decided = |row: usize| {
-            let index = embeddings.items[row];
-            dataset.corrections.as_ref().is_some_and(|corrections| corrections.decided.contains_key(&index))
-        };
-        let open = found.suspects.iter().filter(|suspect| !is_decided(suspect.row));
-        let most = LEAST.max(2 * found.likely());
+        let open = found.open(&embeddings);
+        let most = LEAST.max(2 * open.iter().filter(|suspect| suspect.likely).count());
         let items: Vec<ReviewItem> = open
+            .into_iter()
             .take(most)
             .map(|suspect| ReviewItem {
                 index: embeddings.items[suspect.row],
                 proposed: suspect.proposed,
-                holds: loss_of(&dataset) == Loss::CrossEntropy || !suspect.held,
+                holds: !dataset.is_multi_label() || !suspect.held,
                 of_proposed: suspect.of_proposed,
                 of_label: suspect.self_confidence,
                 also: ranked(&found.probabilities[suspect.row * classes..(suspect.row + 1) * classes]),
@@ -129,17 +116,15 @@ pub(super) fn search(
         let shape = &embeddings.config.shape;
         let cut = shape.front_end().ok().map(|front_end| front_end.samples_of(shape.frames()) as u64);
         let title = format!("labels of {} that are likely wrong, by {}", dataset.name, embeddings.config.model);
-        let mut notes = dataset.notes.clone();
+        // There is room for one line: what makes the list less useful comes first.
+        let mut notes: Vec<String> = bias.into_iter().collect();
         if !embeddings.unreadable.is_empty() {
-            notes.push(format!("{} clips could not be read", embeddings.unreadable.len()));
+            notes.push(format!("{} could not be read", counted(embeddings.unreadable.len(), "clip")));
         }
+        notes.extend(dataset.notes.iter().cloned());
         Ok(Arc::new(ReviewList { title, dataset, items, again: Some(Box::new(again)), notes, cut }))
     });
     Message::Searched(ticket, list)
-}
-
-fn loss_of(dataset: &crate::data::Dataset) -> Loss {
-    if dataset.is_multi_label() { Loss::Binary } else { Loss::CrossEntropy }
 }
 
 /// Puts a decision on the disk.
@@ -147,7 +132,7 @@ pub(super) fn decide(ticket: Ticket, list: &ReviewList, index: usize, decision: 
     let made = list.dataset.decide(index, decision, &list.title, clock::now_ms()).and_then(|correction| {
         let file = list.dataset.corrections.as_ref().map(|corrections| corrections.file.clone());
         match file {
-            Some(file) => file.append(&correction).map(|_| ()),
+            Some(file) => file.append(&correction),
             None => Err(crate::data::DataError::Request("this data set has no place for corrections".to_owned())),
         }
     });

@@ -93,8 +93,8 @@ impl ListenTask {
         for session in sessions {
             match Classifier::open(&session.to_string_lossy(), store, &setup.device) {
                 Ok(classifier) => {
-                    if let Some(calibration) = classifier.calibration() {
-                        let notice = format!("{}: {calibration}", text::file_name(session));
+                    if !classifier.notes().is_empty() {
+                        let notice = format!("{}: {}", text::file_name(session), classifier.notes().join("; "));
                         let _ = inbox.send(Message::Notice(notice.into()));
                     }
                     listeners.push(Box::new(ClassifierListener::new(text::file_name(session), classifier)))

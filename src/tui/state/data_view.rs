@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     audio::FrontEnd,
-    data::{self, Dataset, Item, Label, Reading, Recipe, Source, Split},
+    data::{self, Dataset, Item, Reading, Recipe, Source, Split},
     train::Request,
 };
 
@@ -120,7 +120,7 @@ impl DataView {
 
     /// The rows that a clip is in, beside that of all.
     pub fn rows_of(&self, place: u32) -> impl Iterator<Item = usize> {
-        let classes: Vec<usize> = self.item(place).map_or_else(Vec::new, |item| present(&item.label));
+        let classes: Vec<usize> = self.item(place).map_or_else(Vec::new, |item| item.label.present());
         classes.into_iter().map(|class| class + 1)
     }
 }
@@ -136,19 +136,11 @@ fn recipe(setup: &Request, dataset: &Dataset) -> Result<(String, usize), String>
     Ok((recipe.name.clone(), setup.frames.unwrap_or(recipe.frames)))
 }
 
-fn present(label: &Label) -> Vec<usize> {
-    match label {
-        Label::One(class) => vec![*class],
-        Label::Many(known) => known.iter().filter(|(_, here)| *here).map(|(class, _)| *class).collect(),
-        Label::Not(_) => Vec::new(),
-    }
-}
-
 fn rows(dataset: &Dataset, parts: &[Split]) -> Vec<ClassRow> {
     let named = |name: &String| ClassRow { name: name.clone(), ..ClassRow::default() };
     let mut rows: Vec<ClassRow> = [ClassRow::default()].into_iter().chain(dataset.classes.iter().map(named)).collect();
     for ((item, part), place) in dataset.items.iter().zip(parts).zip(0u32..) {
-        let of = present(&item.label).into_iter().map(|class| class + 1);
+        let of = item.label.present().into_iter().map(|class| class + 1);
         for row in [0].into_iter().chain(of) {
             if let Some(row) = rows.get_mut(row) {
                 row.clips.push(place);

@@ -35,8 +35,8 @@ pub struct Results {
     pub cell: (usize, usize),
     /// The cell whose clips are listed; none lists all.
     pub opened: Option<(usize, usize)>,
-    /// The order of clips.
-    pub order: Order,
+    /// The order of clips that was chosen.
+    order: Order,
     /// The row under the cursor of the list.
     pub row: usize,
     /// Rows of the overview that are listed, in order.
@@ -65,13 +65,24 @@ impl Results {
         self.list();
     }
 
-    /// Takes the other side's session beside it.
-    pub fn compare(&mut self, against: Option<Arc<Against>>) {
-        self.against = against;
-        if self.against.is_none() && self.order == Order::Disagreement {
-            self.order = Order::Loss;
+    /// Forgets what was computed, unless it is of this session: figures of one session are not shown under another's name.
+    pub fn keep_only(&mut self, session: Option<&PathBuf>) {
+        if self.session.as_ref() != session || session.is_none() {
+            (self.overview, self.against) = (None, None);
+            self.list();
         }
+    }
+
+    /// Takes the other side's session beside it.
+    pub fn compare(&mut self, against: Arc<Against>) {
+        self.against = Some(against);
         self.list();
+    }
+
+    /// The order of clips: without clips that both sides validated on, nothing can be ordered by disagreement.
+    pub fn order(&self) -> Order {
+        let has_common = self.against.as_ref().is_some_and(|against| against.common > 0);
+        if self.order == Order::Disagreement && !has_common { Order::Margin } else { self.order }
     }
 
     /// Rows of the overview that are listed.
@@ -127,7 +138,8 @@ impl Results {
 
     /// Lists clips in the next order.
     pub fn next_order(&mut self) {
-        self.order = match (self.order, self.against.is_some()) {
+        let has_common = self.against.as_ref().is_some_and(|against| against.common > 0);
+        self.order = match (self.order(), has_common) {
             (Order::Loss, _) => Order::Margin,
             (Order::Margin, true) => Order::Disagreement,
             (Order::Margin, false) | (Order::Disagreement, _) => Order::Loss,
@@ -142,7 +154,7 @@ impl Results {
             self.listed.clear();
             return;
         };
-        let order = match (self.order, &self.against) {
+        let order = match (self.order(), &self.against) {
             (Order::Disagreement, Some(against)) => &against.order,
             (Order::Margin | Order::Disagreement, _) => &found.by_margin,
             (Order::Loss, _) => &found.by_loss,

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{clip_panel::ClipPanel, ticket::Ticket};
 use crate::{
-    data::{Dataset, Decision, Label},
+    data::{CorrectionsPlace, Dataset, Decision, Label},
     findings::SessionFindings,
     train::Request,
 };
@@ -55,8 +55,26 @@ pub struct Made {
     pub at: usize,
     /// The decision.
     pub decision: Decision,
+    /// What it does to the label.
+    pub kind: Kind,
     /// The ticket of its writing, while it is not on the disk yet.
     pub saving: Option<Ticket>,
+    /// The ticket of its removal, while that is not on the disk yet. It does not count any more, and counts again where
+    /// the removal cannot be written.
+    pub undoing: Option<Ticket>,
+}
+
+/// What a decision does to a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The clip gets another class.
+    Changed,
+    /// The class that it has is confirmed.
+    Kept,
+    /// A class is ruled out, or all are.
+    RuledOut,
+    /// The label stays, and is not confirmed.
+    Unsure,
 }
 
 /// How far a search for likely wrong labels is.
@@ -79,6 +97,8 @@ pub struct Review {
     pub at: usize,
     /// The decisions made here, in order.
     pub made: Vec<Made>,
+    /// The file that decisions are in, or that the first one makes.
+    pub file: Option<CorrectionsPlace>,
     /// Letters of a class's name, while one is typed.
     pub typing: Option<String>,
     /// The clip on show.
@@ -98,39 +118,34 @@ impl Review {
 
     /// Shows a list from its beginning.
     pub fn show(&mut self, list: Result<Arc<ReviewList>, String>) {
+        let corrections = list.as_ref().ok().and_then(|list| list.dataset.corrections.as_ref());
+        self.file = corrections.and_then(|corrections| corrections.place.clone());
         (self.list, self.at, self.typing) = (Some(list), 0, None);
         self.made.clear();
     }
 
+    /// The decisions that count, in order: those that are not being taken back.
+    pub fn standing(&self) -> impl Iterator<Item = &Made> {
+        self.made.iter().filter(|made| made.undoing.is_none())
+    }
+
     /// The last decision about each place.
-    pub fn decided(&self) -> BTreeMap<usize, &Decision> {
-        self.made.iter().map(|made| (made.at, &made.decision)).collect()
+    pub fn decided(&self) -> BTreeMap<usize, &Made> {
+        self.standing().map(|made| (made.at, made)).collect()
     }
 
-    /// Clips without a decision.
-    pub fn remaining(&self) -> usize {
-        self.current().map_or(0, |list| list.items.len()).saturating_sub(self.decided().len())
+    /// Decisions that are not on the disk yet, and removals that are not.
+    pub fn unwritten(&self) -> usize {
+        self.made.iter().filter(|made| made.saving.is_some() || made.undoing.is_some()).count()
     }
 
-    /// Changed, kept, ruled out or background, and unsure decisions.
-    pub fn counts(&self) -> [usize; 4] {
+    /// Clips with a decision, clips without one, and how many were changed, kept, ruled out and left unsure.
+    pub fn counts(&self) -> (usize, usize, [usize; 4]) {
+        let decided = self.decided();
         let mut counts = [0; 4];
-        let Some(list) = self.current() else { return counts };
-        for (at, decision) in self.decided() {
-            let held = list.items.get(at).and_then(|item| list.dataset.items.get(item.index)).map(|item| &item.label);
-            let class = |name: &str| list.dataset.classes.iter().position(|class| class == name);
-            let kind = match (decision, held) {
-                (Decision::Unsure | Decision::Undo, _) => 3,
-                (Decision::Not { .. } | Decision::Background, _) => 2,
-                (Decision::Label { label }, Some(Label::One(held))) if class(label) == Some(*held) => 1,
-                (Decision::Label { label }, Some(Label::Many(known))) => {
-                    usize::from(known.iter().any(|(held, here)| *here && class(label) == Some(*held)))
-                }
-                (Decision::Label { .. }, _) => 0,
-            };
-            counts[kind] += 1;
-        }
-        counts
+        decided.values().for_each(|made| counts[made.kind as usize] += 1);
+        let all = self.current().map_or(0, |list| list.items.len());
+        (decided.len(), all.saturating_sub(decided.len()), counts)
     }
 
     /// Classes that the digits choose: the label's own, then the likeliest others, then the rest in their order.
@@ -141,32 +156,56 @@ impl Review {
             _ => None,
         };
         let all = held.into_iter().chain(item.also.iter().map(|one| one.0)).chain(0..list.dataset.classes.len());
-        let mut choices: Vec<usize> = Vec::new();
-        for class in all {
-            if !choices.contains(&class) {
-                choices.push(class);
-            }
-        }
-        choices
+        let mut is_taken = vec![false; list.dataset.classes.len()];
+        all.filter(|class| is_taken.get_mut(*class).is_some_and(|taken| !std::mem::replace(taken, true))).collect()
     }
 
     /// Classes whose names fit what is typed: those that begin with it first.
     pub fn fitting(&self) -> Vec<usize> {
         let (Some(list), Some(typed)) = (self.current(), &self.typing) else { return Vec::new() };
         let typed = typed.to_lowercase();
-        let name = |class: usize| list.dataset.classes.get(class).map_or_else(String::new, |name| name.to_lowercase());
-        let all = || self.choices().into_iter();
-        let begins = all().filter(|class| name(*class).starts_with(&typed));
-        let holds = all().filter(|class| !name(*class).starts_with(&typed) && name(*class).contains(&typed));
-        begins.chain(holds).collect()
+        let name =
+            |class: &usize| list.dataset.classes.get(*class).map_or_else(String::new, |name| name.to_lowercase());
+        let (begin, others): (Vec<usize>, Vec<usize>) =
+            self.choices().into_iter().partition(|class| name(class).starts_with(&typed));
+        begin.into_iter().chain(others.into_iter().filter(|class| name(class).contains(&typed))).collect()
     }
+}
+
+impl ReviewList {
+    /// What a decision about a clip of the list does to its label.
+    pub fn kind(&self, item: &ReviewItem, decision: &Decision) -> Kind {
+        let held = self.dataset.items.get(item.index).map(|item| &item.label);
+        let is_named = |class: usize, name: &str| self.dataset.classes.get(class).is_some_and(|class| class == name);
+        match (decision, held) {
+            (Decision::Unsure | Decision::Undo, _) => Kind::Unsure,
+            (Decision::Not { label }, Some(Label::Many(known)))
+                if known.iter().any(|(absent, here)| !*here && is_named(*absent, label)) =>
+            {
+                Kind::Kept
+            }
+            (Decision::Not { .. } | Decision::Background, _) => Kind::RuledOut,
+            (Decision::Label { label }, Some(Label::One(held))) if is_named(*held, label) => Kind::Kept,
+            (Decision::Label { label }, Some(Label::Many(known)))
+                if known.iter().any(|(held, here)| *here && is_named(*held, label)) =>
+            {
+                Kind::Kept
+            }
+            (Decision::Label { .. }, _) => Kind::Changed,
+        }
+    }
+}
+
+/// The data set whose labels a search goes through: that of the session on Results, else that of the next run.
+pub fn data_to_search(found: Option<&SessionFindings>, setup: &Request) -> String {
+    found.map_or_else(|| setup.data.clone(), |found| found.kept.config.data_spec())
 }
 
 impl ReviewItem {
     /// What is proposed for a clip of an overview: the answer, in place of the label.
     pub fn of_row(found: &SessionFindings, row: usize) -> Option<Self> {
         let clip = found.clips.get(row)?;
-        let index = found.kept.sources.get(row)?.index;
+        let index = *found.kept.items.get(row)?;
         Some(Self {
             index,
             proposed: clip.answer,

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{data_fixture, fixture};
 use crate::{
-    data::{Corrections, CorrectionsFile, CorrectionsRecord, Dataset, Item, Label, Source},
-    findings::{Against, KeptAnswers, SessionFindings, Source as Place},
+    data::{Corrections, CorrectionsFile, CorrectionsPlace, CorrectionsRecord, Dataset, Item, Label, Source},
+    findings::{Against, KeptAnswers, SessionFindings},
     model::Method,
     session::Event,
     train::{Predictions, Request},
@@ -54,6 +54,7 @@ pub fn dataset(clips: usize) -> Dataset {
         items: (0..clips).map(item).collect(),
         corrections: Some(Box::new(Corrections {
             file: CorrectionsFile::at("../data/esc10/corrections.jsonl"),
+            place: Some(CorrectionsPlace { path: "../data/esc10/corrections.jsonl".into(), apart: false }),
             record: CorrectionsRecord::default(),
             filed: Default::default(),
             decided: Default::default(),
@@ -88,11 +89,11 @@ pub fn overview(method: Method, clips: usize, seed: u64) -> SessionFindings {
         }
     }
     let set = dataset(clips);
-    let sources = set.items.iter().enumerate().map(|(index, item)| Place { id: item.id.clone(), index }).collect();
+    let items = (0..set.items.len()).collect();
     SessionFindings::of(KeptAnswers {
         config,
         predictions,
-        sources,
+        items,
         dataset: Some(Arc::new(set)),
         step: 840,
         averaged: false,
@@ -127,7 +128,7 @@ pub fn review_list() -> ReviewList {
 pub fn show_results(app: &mut App, clips: usize) {
     let found = Arc::new(overview(Method::aat(), clips, 1));
     app.results.show(None, Ok(found.clone()));
-    app.results.compare(Some(Arc::new(against(&found))));
+    app.results.compare(Arc::new(against(&found)));
     app.results.clip = played();
 }
 

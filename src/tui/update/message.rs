@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use crate::{
     audio::playback,
-    data::{Glance, Problem},
+    data::{CorrectionsPlace, Glance, Problem},
     export::Report,
     findings::{Against, SessionFindings},
     infer::{Mix, Replay},
@@ -96,13 +96,13 @@ pub enum Message {
     /// What a session gets wrong was computed, or cannot be.
     Results(Ticket, Result<Arc<SessionFindings>, String>),
     /// The other side's session was compared with it.
-    Against(Ticket, Arc<Against>),
+    Against(Ticket, Result<Arc<Against>, String>),
     /// A search for likely wrong labels has come so far: clips done, and clips in all.
     Searching(Ticket, usize, usize),
     /// It has made a list, or could not.
     Searched(Ticket, Result<Arc<ReviewList>, String>),
     /// A decision is on the disk, or is not.
-    Saved(Ticket, Result<(), String>),
+    Saved(Ticket, Result<CorrectionsPlace, String>),
     /// The current lesson.
     Lesson(Box<Lesson>),
     /// A notice.

@@ -347,6 +347,8 @@ fn ask_shape(app: &mut App) -> Vec<Effect> {
 #[cfg(test)]
 mod order_tests;
 #[cfg(test)]
+mod results_tests;
+#[cfg(test)]
 mod review_tests;
 #[cfg(test)]
 mod simulated;

@@ -20,14 +20,17 @@ pub(super) fn ask(app: &mut App) -> Vec<Effect> {
     let side = app.results_side();
     let session = |side: Side| app.slot(side).session.clone();
     let sessions = [session(side), session(side.other())];
+    app.results.keep_only(sessions[0].as_ref());
     let [Some(first), second] = &sessions else {
-        (app.results.overview, app.results.session, app.results.asked) = (None, None, None);
+        (app.results.session, app.results.asked) = (None, None);
         return clips::clear(&mut app.results.clip);
     };
     let (first, second) = (first.clone(), second.clone());
     let ticket = app.tickets.draw();
     app.results.asked = Some((ticket, sessions));
-    vec![Effect::Results(ticket, first, second)]
+    let mut effects = if app.results.overview.is_none() { clips::clear(&mut app.results.clip) } else { Vec::new() };
+    effects.push(Effect::Results(ticket, first, second));
+    effects
 }
 
 /// What a session gets wrong was computed, or cannot be.
@@ -40,10 +43,14 @@ pub(super) fn received(app: &mut App, ticket: Ticket, overview: Result<Arc<Sessi
     follow(app)
 }
 
-/// The other side's session was compared with it.
-pub(super) fn compared(app: &mut App, ticket: Ticket, against: Arc<Against>) {
-    if app.results.asked.as_ref().is_some_and(|(asked, _)| *asked == ticket) {
-        app.results.compare(Some(against));
+/// The other side's session was compared with it, or cannot be.
+pub(super) fn compared(app: &mut App, ticket: Ticket, against: Result<Arc<Against>, String>) {
+    if app.results.asked.as_ref().is_none_or(|(asked, _)| *asked != ticket) {
+        return;
+    }
+    match against {
+        Ok(against) => app.results.compare(against),
+        Err(problem) => notify(app, format!("nothing to compare with: {problem}"), false),
     }
 }
 
@@ -108,8 +115,8 @@ fn follow(app: &mut App) -> Vec<Effect> {
 
 /// A row's clip for the panel; none where the data set is not there.
 pub(super) fn clip_of(found: &SessionFindings, row: usize) -> Option<Clip> {
-    let (dataset, source) = (found.kept.dataset.as_ref()?, found.kept.sources.get(row)?);
-    let item = dataset.items.get(source.index)?;
+    let (dataset, index) = (found.kept.dataset.as_ref()?, found.kept.items.get(row)?);
+    let item = dataset.items.get(*index)?;
     let clip = found.clips.get(row)?;
     let answer = found.labels().get(clip.answer).map_or("", String::as_str);
     let label = format!("{} → {answer}", dataset.label_of(item));

@@ -1,10 +1,11 @@
-//! Updates of the Review screen: one decision, one key, on the disk, next sound.
+//! Updates of the Review screen: one key makes one decision, which is written to the disk, and the next sound plays.
 
 use std::sync::Arc;
 
 use super::{Effect, clips, notify, runs};
 use crate::{
-    data::Decision,
+    data::{CorrectionsPlace, Decision, Label},
+    findings::Outcome,
     model::Method,
     plot::Side,
     train::Request,
@@ -13,7 +14,7 @@ use crate::{
         state::{
             app::App,
             clip_panel::Clip,
-            review::{Made, ReviewItem, ReviewList, Search},
+            review::{Made, ReviewItem, ReviewList, Search, data_to_search},
             ticket::Ticket,
         },
     },
@@ -30,50 +31,66 @@ pub(super) fn of_results(app: &mut App) -> Vec<Effect> {
         notify(app, "its clips are not there any more, so their labels cannot be reviewed".to_owned(), true);
         return Vec::new();
     };
+    let is_wrong = |row: &usize| found.clips.get(*row).is_some_and(|clip| clip.outcome == Outcome::Wrong);
+    let title = match rows.iter().any(is_wrong) {
+        true => format!("clips that {} answers wrongly", found.name),
+        false => format!("clips that {} validates on", found.name),
+    };
     let items: Vec<ReviewItem> = rows.iter().filter_map(|row| ReviewItem::of_row(&found, *row)).collect();
     if items.is_empty() {
         notify(app, "no clip is listed".to_owned(), false);
         return Vec::new();
     }
-    let method = found.kept.config.method;
+    let (again, note) = found.again(found.kept.config.method);
     let list = ReviewList {
-        title: format!("clips that {} answers otherwise", found.name),
+        title,
         dataset,
         items,
-        again: Some(Box::new(found.again(method))),
-        notes: found.kept.notes.clone(),
+        again: Some(Box::new(again)),
+        notes: found.kept.notes.iter().cloned().chain(note).collect(),
         cut: found.samples(),
     };
-    open(app, Ok(Arc::new(list)))
+    let mut effects = stop_search(app);
+    effects.extend(open(app, Ok(Arc::new(list))));
+    effects
 }
 
 /// Shows a list, its first sound playing.
 fn open(app: &mut App, list: Result<Arc<ReviewList>, String>) -> Vec<Effect> {
-    let mut effects = clips::silence(&mut app.results.clip);
     app.review.show(list);
     app.screen = Screen::Review;
-    effects.extend(follow(app, true));
-    effects
+    follow(app, true)
+}
+
+/// Stops the search that is running, if one is.
+fn stop_search(app: &mut App) -> Vec<Effect> {
+    app.review.search.take().map(|_| Effect::StopSearch).into_iter().collect()
 }
 
 /// Looks for likely wrong labels in the data of the session on Results, else in those of the next run.
 fn search(app: &mut App) -> Vec<Effect> {
     if app.review.search.is_some() {
-        app.review.search = None;
-        return vec![Effect::StopSearch];
+        return stop_search(app);
+    }
+    if is_writing(app) {
+        return Vec::new();
     }
     let found = app.results.found().cloned();
-    let (request, again) = match &found {
-        Some(found) => {
-            let again = found.again(found.kept.config.method);
-            let model = Request::default().model;
-            (Request { model, recipe: again.recipe.clone(), ..again.clone() }, again)
-        }
-        None => (app.setup.clone(), app.setup_of(app.focus)),
+    let (again, note) = match &found {
+        Some(found) => found.again(found.kept.config.method),
+        None => (app.setup_of(app.focus), None),
     };
+    let model = if found.is_some() { Request::default().model } else { app.setup.model.clone() };
+    let data = data_to_search(found.as_deref(), &app.setup);
+    let request = Request { data, model, device: app.setup.device.clone(), ..again.clone() };
+    if let Some(note) = note {
+        notify(app, note, false);
+    }
     let ticket = app.tickets.draw();
     app.review.search = Some(Search { ticket, progress: (0, 0) });
-    vec![Effect::SearchErrors(ticket, Box::new(request), Box::new(again))]
+    let mut effects = clips::silence(&mut app.review.clip);
+    effects.push(Effect::SearchErrors(ticket, Box::new(request), Box::new(again)));
+    effects
 }
 
 /// A search has gone on.
@@ -92,7 +109,7 @@ pub(super) fn searched(app: &mut App, ticket: Ticket, list: Result<Arc<ReviewLis
     if app.screen == Screen::Review {
         return open(app, list);
     }
-    // The person went on elsewhere: the list waits, silent.
+    // Another screen is shown: the list waits there without a sound.
     let words = list.as_ref().map_or_else(
         |problem| format!("no list of likely wrong labels: {problem}"),
         |list| format!("{} clips may be labelled wrongly: 8 Review", list.items.len()),
@@ -109,6 +126,21 @@ pub(super) fn act(app: &mut App, action: &Action) -> Option<Vec<Effect>> {
     }
     if app.review.typing.is_some() {
         return Some(typed(app, action));
+    }
+    // Without a clip to decide about, digits lead to screens as they do elsewhere.
+    if let Action::Decide(Verdict::Class(class)) = action
+        && (app.review.search.is_some() || app.review.item().is_none())
+    {
+        let screen = Screen::ALL.into_iter().find(|screen| screen.digit().to_digit(10) == Some(*class as u32 + 1));
+        return screen.map(|screen| super::show(app, screen));
+    }
+    // While a search runs no clip is on show.
+    let is_about_a_clip = matches!(
+        action,
+        Action::Decide(_) | Action::UndoDecision | Action::Skip | Action::PlayAgain | Action::TypeClass
+    );
+    if app.review.search.is_some() && is_about_a_clip {
+        return Some(Vec::new());
     }
     Some(match action {
         Action::Decide(verdict) => decide(app, *verdict),
@@ -128,12 +160,8 @@ pub(super) fn act(app: &mut App, action: &Action) -> Option<Vec<Effect>> {
             Vec::new()
         }
         Action::SearchErrors => search(app),
-        Action::TeachAgain => teach_again(app),
-        Action::Back => {
-            let effects = clips::silence(&mut app.review.clip);
-            app.screen = Screen::Results;
-            effects
-        }
+        Action::TrainAgain => train_again(app),
+        Action::Back => super::show(app, Screen::Results),
         _ => return None,
     })
 }
@@ -167,13 +195,13 @@ fn decide(app: &mut App, verdict: Verdict) -> Vec<Effect> {
         Some(match verdict {
             Verdict::Yes if item.holds => Decision::Label { label: name(item.proposed)? },
             Verdict::Yes => Decision::Not { label: name(item.proposed)? },
+            Verdict::No if several && !item.holds => Decision::Label { label: name(item.proposed)? },
             Verdict::No if several => Decision::Not { label: name(item.proposed)? },
             // The label as it stands; where none is known, what is proposed.
-            Verdict::No => {
-                let held = list.dataset.items.get(item.index).map(|clip| list.dataset.label_of(clip))?;
-                let known = list.dataset.classes.contains(&held);
-                Decision::Not { label: if known { held } else { name(item.proposed)? } }
-            }
+            Verdict::No => match list.dataset.items.get(item.index)?.label {
+                Label::One(held) => Decision::Not { label: name(held)? },
+                _ => Decision::Not { label: name(item.proposed)? },
+            },
             Verdict::Class(digit) => Decision::Label { label: name(*choices.get(digit)?)? },
             Verdict::Background => Decision::Background,
             Verdict::Unsure => Decision::Unsure,
@@ -191,48 +219,101 @@ fn decided(app: &mut App, decision: impl FnOnce(&ReviewList, &ReviewItem) -> Opt
         notify(app, "there is no such class".to_owned(), false);
         return Vec::new();
     };
+    let at = app.review.at;
+    if app.review.made.iter().any(|made| made.at == at && (made.saving.is_some() || made.undoing.is_some())) {
+        notify(app, "the decision about this clip is still being written".to_owned(), false);
+        return Vec::new();
+    }
+    // A second decision replaces the first: without its removal both would change the label, one after the other.
+    let before = app.review.made.iter().rposition(|made| made.at == at);
+    let mut effects: Vec<Effect> = before.and_then(|place| take_back(app, place)).into_iter().collect();
     let ticket = app.tickets.draw();
-    app.review.made.push(Made { at: app.review.at, decision: decision.clone(), saving: Some(ticket) });
+    let kind = list.kind(&item, &decision);
+    let made = Made { at, decision: decision.clone(), kind, saving: Some(ticket), undoing: None };
+    app.review.made.push(made);
     app.review.at += 1;
-    let mut effects = vec![Effect::Decide { ticket, list, index: item.index, decision }];
+    effects.push(Effect::Decide { ticket, list, index: item.index, decision });
     effects.extend(follow(app, true));
     effects
+}
+
+/// Takes back the decision at this place among those made: it counts again if that cannot be written.
+fn take_back(app: &mut App, place: usize) -> Option<Effect> {
+    let list = app.review.current()?.clone();
+    let index = list.items.get(app.review.made.get(place)?.at)?.index;
+    let ticket = app.tickets.draw();
+    app.review.made[place].undoing = Some(ticket);
+    Some(Effect::Decide { ticket, list, index, decision: Decision::Undo })
 }
 
 /// Takes the last decision back, without a question.
 fn undo(app: &mut App) -> Vec<Effect> {
-    let (Some(list), Some(last)) = (app.review.current().cloned(), app.review.made.pop()) else {
+    let Some(place) = app.review.made.iter().rposition(|made| made.undoing.is_none()) else {
         notify(app, "there is no decision to take back here".to_owned(), false);
         return Vec::new();
     };
-    let Some(item) = list.items.get(last.at) else { return Vec::new() };
-    app.review.at = last.at;
-    let (ticket, index) = (app.tickets.draw(), item.index);
-    let mut effects = vec![Effect::Decide { ticket, list, index, decision: Decision::Undo }];
+    // If the decision cannot be written, its removal would remove the one before it.
+    if app.review.made[place].saving.is_some() {
+        notify(app, "the last decision is still being written: take it back afterwards".to_owned(), false);
+        return Vec::new();
+    }
+    let at = app.review.made[place].at;
+    let Some(effect) = take_back(app, place) else { return Vec::new() };
+    app.review.at = at;
+    let mut effects = vec![effect];
     effects.extend(follow(app, true));
     effects
 }
 
-/// A decision is on the disk, or could not be written: then it is taken back, so that the screen says what is true.
-pub(super) fn saved(app: &mut App, ticket: Ticket, saved: Result<(), String>) -> Vec<Effect> {
-    let place = app.review.made.iter().position(|made| made.saving == Some(ticket));
-    match (saved, place) {
-        (Ok(()), Some(place)) => app.review.made[place].saving = None,
-        (Ok(()), None) => {}
-        (Err(problem), place) => {
-            notify(app, format!("this decision is not on the disk: {problem}"), true);
-            if let Some(place) = place {
-                app.review.at = app.review.made.remove(place).at;
-                return follow(app, false);
+/// Whether decisions are still being written, so that what reads them has to wait; then a notice says so.
+fn is_writing(app: &mut App) -> bool {
+    let writes = app.review.unwritten() > 0;
+    if writes {
+        notify(app, "decisions are still being written: press this key again".to_owned(), false);
+    }
+    writes
+}
+
+/// A decision or its removal is on the disk, or could not be written: then the list shows what is on the disk.
+pub(super) fn saved(app: &mut App, ticket: Ticket, saved: Result<CorrectionsPlace, String>) -> Vec<Effect> {
+    let review = &mut app.review;
+    let decision = review.made.iter().position(|made| made.saving == Some(ticket));
+    let removal = review.made.iter().position(|made| made.undoing == Some(ticket));
+    match saved {
+        Ok(place) => {
+            if let Some(decision) = decision {
+                review.made[decision].saving = None;
+            } else if let Some(removal) = removal {
+                review.made.remove(removal);
             }
+            if decision.or(removal).is_some() {
+                review.file = Some(place);
+            }
+            Vec::new()
+        }
+        Err(problem) => {
+            let what = match (decision, removal) {
+                (None, Some(removal)) => {
+                    review.made[removal].undoing = None;
+                    "the decision is not taken back"
+                }
+                _ => "this decision is not on the disk",
+            };
+            let at = decision.map(|decision| review.made.remove(decision).at);
+            notify(app, format!("{what}: {problem}"), true);
+            let Some(at) = at else { return Vec::new() };
+            app.review.at = at;
+            follow(app, false)
         }
     }
-    Vec::new()
 }
 
 /// Moves in the list.
 pub(super) fn go(app: &mut App, to: Move) -> Vec<Effect> {
     const PAGE: usize = 10;
+    if app.review.search.is_some() {
+        return Vec::new();
+    }
     let last = app.review.current().map_or(0, |list| list.items.len());
     let at = match to {
         Move::Left => Move::Up.row(app.review.at, last, PAGE),
@@ -261,11 +342,14 @@ pub(super) fn follow(app: &mut App, play: bool) -> Vec<Effect> {
 
 /// Trains again on the same data with the decisions: on the side that the session on show is not on, so that both can be
 /// compared.
-fn teach_again(app: &mut App) -> Vec<Effect> {
+fn train_again(app: &mut App) -> Vec<Effect> {
     let Some(list) = app.review.current().cloned() else {
-        notify(app, "there is no list to teach with".to_owned(), false);
+        notify(app, "there is no list to train with".to_owned(), false);
         return Vec::new();
     };
+    if is_writing(app) {
+        return Vec::new();
+    }
     let made = app.review.decided().len();
     let shown = app.results_side();
     let side = if app.slot(shown).session.is_some() { shown.other() } else { shown };
@@ -274,13 +358,11 @@ fn teach_again(app: &mut App) -> Vec<Effect> {
         return Vec::new();
     }
     let request =
-        list.again.as_deref().cloned().unwrap_or_else(|| Request { method: Method::aat(), ..app.setup.clone() });
-    let method = request.method;
-    app.setup = request;
+        list.again.as_deref().cloned().unwrap_or_else(|| Request { method: Method::aat(), ..app.setup_of(side) });
+    let own = (request.model != app.setup.model).then(|| request.model.clone());
     let slot = app.slot_mut(side);
-    (slot.method, slot.backbone) = (method, None);
-    let mut effects = clips::silence(&mut app.review.clip);
-    effects.extend(runs::anew(app, &[side]));
+    (slot.method, slot.backbone) = (request.method, own);
+    let effects = runs::begin(app, side, request);
     app.screen = Screen::Train;
     let compare = if side == Side::B { "A" } else { "B" };
     let words = format!(

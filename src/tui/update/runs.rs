@@ -7,7 +7,7 @@ use crate::{
     model::{self, Method},
     plot::{self, Side},
     session::Status,
-    train::{Command, News},
+    train::{Command, News, Request},
     tui::{
         input::action::{Move, Screen},
         state::{
@@ -64,6 +64,17 @@ pub(super) fn anew(app: &mut App, sides: &[Side]) -> Vec<Effect> {
         (ticket, Task::New(Box::new(app.setup_of(*side))))
     };
     vec![Effect::Train(sides.iter().map(begin).collect())]
+}
+
+/// Begins a session on a side with this request, which need not be that of the next run there.
+pub(super) fn begin(app: &mut App, side: Side, request: Request) -> Vec<Effect> {
+    if is_taken(app, &[side]) {
+        return Vec::new();
+    }
+    app.cursor = None;
+    let ticket = app.tickets.draw();
+    app.slot_mut(side).start(ticket);
+    vec![Effect::Train(vec![(ticket, Task::New(Box::new(request)))])]
 }
 
 /// Resumes the runs of these sides.

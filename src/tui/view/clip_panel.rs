@@ -8,6 +8,7 @@ use ratatui::{
 
 use crate::{
     audio::playback::State,
+    digits::rounded,
     tui::{
         input::action::Screen,
         state::{
@@ -88,8 +89,11 @@ pub fn share_at(panel: &ClipPanel, area: Rect, place: Position) -> Option<f64> {
 fn about(clip: &Clip, loaded: &Loaded) -> String {
     let kilohertz = f64::from(loaded.original.rate) / 1e3;
     let channels = if loaded.channels == 1 { "mono".to_owned() } else { format!("{} channels", loaded.channels) };
-    let peak =
-        if loaded.peak > 0.0 { format!("{:.0} dBFS", 20.0 * loaded.peak.log10()) } else { "-∞ dBFS".to_owned() };
+    let peak = if loaded.peak > 0.0 {
+        format!("{} dBFS", rounded(20.0 * f64::from(loaded.peak.log10()), 0))
+    } else {
+        "-∞ dBFS".to_owned()
+    };
     let start = clip.start_s();
     let place = if start > 0.0 { format!("from {} on, ", text::clock(start)) } else { String::new() };
     format!("{place}{:.2} s, {kilohertz} kHz {channels}, peak {peak}", loaded.seconds())

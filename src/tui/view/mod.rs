@@ -144,14 +144,18 @@ fn footer(app: &App, area: Rect, buffer: &mut Buffer) {
     let mut x = area.x + 1;
     let resumes = app.focused().can_resume();
     let lists = matches!(app.screen, Screen::Data | Screen::Scan);
+    // Without a clip under review there is nothing to decide.
+    let decides = app.screen != Screen::Review || app.review.search.is_none() && app.review.item().is_some();
     let word = |(key, action, word): (String, Action, &'static str)| match action {
-        Action::Start if resumes => (key, "resume"),
-        Action::NextFocus if lists => (key, "list"),
-        _ => (key, word),
+        Action::Start if resumes => (key, Some("resume")),
+        Action::NextFocus if lists => (key, Some("list")),
+        Action::Decide(_) | Action::TypeClass | Action::PlayAgain if !decides => (key, None),
+        _ => (key, Some(word)),
     };
     let hints = contexts.iter().flat_map(|context| app.keys.footer(*context)).map(word).chain(
         // The command line is mentioned at the end of every screen's footer.
-        matches!(contexts[0], Context::On(_) | Context::In(_) | Context::Browser).then(|| (":".to_owned(), "command")),
+        matches!(contexts[0], Context::On(_) | Context::In(_) | Context::Browser)
+            .then(|| (":".to_owned(), Some("command"))),
     );
     let mut named: Vec<String> = Vec::new();
     for (key, word) in hints {
@@ -160,6 +164,7 @@ fn footer(app: &App, area: Rect, buffer: &mut Buffer) {
             continue;
         }
         named.push(key.clone());
+        let Some(word) = word else { continue };
         let line = Line::from(vec![
             Span::styled(key, theme.accent()),
             Span::raw(" "),

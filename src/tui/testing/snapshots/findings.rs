@@ -34,7 +34,7 @@ pub(super) fn results(size: (u16, u16), clips: usize, both: bool) -> App {
     let found = Arc::new(findings::overview(Method::aat(), clips, 1));
     update(&mut app, Message::Results(ticket, Ok(found.clone())));
     if both {
-        update(&mut app, Message::Against(ticket, Arc::new(findings::against(&found))));
+        update(&mut app, Message::Against(ticket, Ok(Arc::new(findings::against(&found)))));
     }
     with_sound(&mut app);
     app

@@ -106,7 +106,11 @@ fn title(app: &App, found: &SessionFindings, width: u16) -> Line<'static> {
     };
     line.push_span(Span::styled(format!("  {value}"), theme.base()));
     let clips = if narrow { "clip" } else { "validation clip" };
-    line.push_span(Span::styled(format!("  {}", counted(found.clips.len(), clips)), theme.dim()));
+    let clips = format!("  {}", counted(found.clips.len(), clips));
+    // Whole or not at all: the list beside it counts clips as well.
+    if line.width() + text::width(&clips) + 4 <= usize::from(width) {
+        line.push_span(Span::styled(clips, theme.dim()));
+    }
     line
 }
 

@@ -8,11 +8,11 @@ use ratatui::{
 };
 
 use crate::{
-    data::Decision,
+    data::{Decision, Label},
     tui::{
         state::{
             app::App,
-            review::{DIGITS, ReviewItem, ReviewList},
+            review::{DIGITS, ReviewItem, ReviewList, data_to_search},
         },
         text,
         view::{
@@ -43,7 +43,7 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) -> Option<Picture> {
         }
         None => {
             let inner = Panel::new("review", theme).draw(area, buffer);
-            let data = text::clean(&app.setup.data);
+            let data = text::clean(&data_to_search(app.results.found().map(AsRef::as_ref), &app.setup));
             let keys = [
                 ("e", format!("look for labels of {data} that are likely wrong")),
                 ("7", "Results: R there reviews the clips that a session answers wrongly".to_owned()),
@@ -66,7 +66,7 @@ fn searching(app: &App, (done, total): (usize, usize), area: Rect, buffer: &mut 
     let theme = app.theme();
     let words = match (done, total) {
         (_, 0) => "reading the data set …".to_owned(),
-        (done, total) if done == total => "a small model answers every clip without having seen it …".to_owned(),
+        (done, total) if done == total => "small models answer every clip, each trained without it …".to_owned(),
         (done, total) => {
             format!("{} of {} clips through the frozen backbone", text::count(done as u64), text::count(total as u64))
         }
@@ -92,8 +92,8 @@ fn decision(app: &App, list: &ReviewList, item: &ReviewItem, area: Rect, buffer:
         Span::styled(format!("{} of {}", review.at + 1, list.items.len()), theme.strong()),
         Span::styled(format!("  {}", text::clean(&list.title)), theme.dim()),
     ]);
-    let before = review.decided().get(&review.at).map(|decision| format!("decided: {}", words(decision)));
-    let right = Line::styled(before.unwrap_or_default(), theme.good());
+    let decided = review.decided().get(&review.at).map(|made| format!("decided: {}", words(&made.decision)));
+    let right = Line::styled(decided.unwrap_or_default(), theme.good());
     let inner = Panel::new(title, theme).border(theme.accent()).right(right).draw(area, buffer);
     if inner.height < 6 {
         return;
@@ -115,13 +115,22 @@ fn decision(app: &App, list: &ReviewList, item: &ReviewItem, area: Rect, buffer:
         line.push_span(Span::styled("   ◆ likely wrong", theme.warn()));
     }
     buffer.set_line(inner.x, inner.y, &line, inner.width);
+    last_decision(app, Rect { y: inner.y + 1, height: 1, ..inner }, buffer);
     match &review.typing {
         Some(typed) => typing(app, list, typed, Rect { y: inner.y + 2, height: 3, ..inner }, buffer),
         None => {
-            let not = if several { name(item.proposed) } else { held };
-            keys(app, &proposed, &not, Rect { y: inner.y + 2, height: 1, ..inner }, buffer);
+            let no = match (several, item.holds) {
+                (true, false) => format!("holds {}", name(item.proposed)),
+                (true, true) => format!("not {}", name(item.proposed)),
+                (false, _) => format!("not {held}"),
+            };
+            keys(app, &proposed, &no, Rect { y: inner.y + 2, height: 1, ..inner }, buffer);
             choices(app, list, item, Rect { y: inner.y + 3, height: 2, ..inner }, buffer);
         }
+    }
+    if !list.notes.is_empty() && inner.height >= 8 {
+        let notes = text::fit(&text::one_line(&list.notes.join("; ")), usize::from(inner.width));
+        buffer.set_string(inner.x, inner.bottom() - 3, notes, theme.warn());
     }
     let bottom = Rect { y: inner.bottom() - 2, height: 2, ..inner };
     progress(app, list, bottom, buffer);
@@ -142,27 +151,42 @@ fn row_of(pairs: &[(String, String)], style: [Style; 2], area: Rect, buffer: &mu
     pairs.len()
 }
 
-fn keys(app: &App, proposed: &str, not: &str, area: Rect, buffer: &mut Buffer) {
+fn keys(app: &App, proposed: &str, no: &str, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let pairs = [
         ("a".to_owned(), format!("yes, {proposed}")),
-        ("x".to_owned(), format!("not {not}")),
+        ("x".to_owned(), no.to_owned()),
         ("-".to_owned(), "none of the classes".to_owned()),
         ("Space".to_owned(), "unsure".to_owned()),
-        ("Backspace".to_owned(), "undo".to_owned()),
         ("r".to_owned(), "again".to_owned()),
     ];
     row_of(&pairs, [theme.accent(), theme.base()], area, buffer);
+}
+
+/// The decision that was made last, and the key that takes it back: a key that was meant for something else, such as a
+/// digit for a screen, is noticed here.
+fn last_decision(app: &App, area: Rect, buffer: &mut Buffer) {
+    let theme = app.theme();
+    let Some(made) = app.review.standing().last() else { return };
+    let line = Line::from(vec![
+        Span::styled(format!("clip {} decided: {}", made.at + 1, words(&made.decision)), theme.good()),
+        Span::styled("   Backspace", theme.accent()),
+        Span::styled(" takes it back", theme.dim()),
+    ]);
+    buffer.set_line(area.x, area.y, &line, area.width);
 }
 
 /// The classes that digits choose.
 fn choices(app: &App, list: &ReviewList, item: &ReviewItem, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let probability = |class: usize| item.also.iter().find(|one| one.0 == class).map(|one| one.1);
+    let label = list.dataset.items.get(item.index).map(|clip| &clip.label);
+    let is_held = |class: usize| matches!(label, Some(Label::Many(known)) if known.contains(&(class, true)));
     let pair = |(digit, class): (usize, usize)| {
         let name = text::fit(list.dataset.classes.get(class).map_or("", String::as_str), 20);
+        let held = if is_held(class) { " ✓" } else { "" };
         let of = probability(class).filter(|p| *p >= 0.005).map_or_else(String::new, |p| format!(" {p:.2}"));
-        ((digit + 1).to_string(), format!("{name}{of}"))
+        ((digit + 1).to_string(), format!("{name}{held}{of}"))
     };
     let all = app.review.choices();
     let pairs: Vec<(String, String)> = all.iter().copied().take(DIGITS).enumerate().map(pair).collect();
@@ -208,34 +232,26 @@ fn typing(app: &App, list: &ReviewList, typed: &str, area: Rect, buffer: &mut Bu
 fn progress(app: &App, list: &ReviewList, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let review = &app.review;
-    let decided = review.decided().len();
+    let (decided, open, [changed, kept, ruled_out, unsure]) = review.counts();
     let bar = gauge(decided as f64 / list.items.len().max(1) as f64, 20, theme.accent(), theme);
     buffer.set_line(area.x, area.y, &bar, 20);
-    let [changed, kept, ruled_out, unsure] = review.counts();
-    let text = format!(
-        "{} remain   {changed} changed  {kept} kept  {ruled_out} ruled out  {unsure} unsure",
-        review.remaining()
-    );
+    let text = format!("{open} remain   {changed} changed  {kept} kept  {ruled_out} ruled out  {unsure} unsure");
     buffer.set_stringn(area.x + 22, area.y, text, usize::from(area.width.saturating_sub(22)), theme.base());
-    let file =
-        list.dataset.corrections.as_ref().and_then(|one| one.file.path().map(|path| (path, one.file.is_apart())));
-    let mut line = match file {
-        Some((path, apart)) => {
-            let unsaved = review.made.iter().filter(|made| made.saving.is_some()).count();
-            let state = if unsaved > 0 { "writing " } else { "on disk: " };
-            let why = if apart { " (the data cannot be written to)" } else { "" };
-            Line::styled(format!("{state}{}{why}", text::clean(&path.display().to_string())), theme.faint())
-        }
-        None => Line::default(),
-    };
-    let teach =
-        Line::from(vec![Span::styled("T ", theme.accent()), Span::styled("teach again with these", theme.dim())]);
-    let room = area.width.saturating_sub(teach.width() as u16 + 2);
-    if line.width() > usize::from(room) {
-        line = Line::styled(text::fit(&line.to_string(), usize::from(room)), theme.faint());
-    }
-    buffer.set_line(area.x, area.y + 1, &line, room);
-    buffer.set_line(area.right().saturating_sub(teach.width() as u16), area.y + 1, &teach, teach.width() as u16);
+    let file = review.file.as_ref().map(|file| {
+        let state = match (review.unwritten(), review.made.is_empty()) {
+            (0, true) => "decisions go to ",
+            (0, false) => "on disk: ",
+            _ => "writing ",
+        };
+        let why = if file.apart { " (the data cannot be written to)" } else { "" };
+        format!("{state}{}{why}", text::clean(&file.path.display().to_string()))
+    });
+    let file = file.unwrap_or_default();
+    let train =
+        Line::from(vec![Span::styled("T ", theme.accent()), Span::styled("train again with these", theme.dim())]);
+    let room = area.width.saturating_sub(train.width() as u16 + 2);
+    buffer.set_string(area.x, area.y + 1, text::fit(&file, usize::from(room)), theme.faint());
+    buffer.set_line(area.right().saturating_sub(train.width() as u16), area.y + 1, &train, train.width() as u16);
 }
 
 /// What a list came to.
@@ -243,15 +259,13 @@ fn end(app: &App, list: &ReviewList, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let title = Line::from(vec![Span::styled(text::clean(&list.title), theme.strong())]);
     let inner = Panel::new(title, theme).border(theme.accent()).draw(area, buffer);
-    let [changed, kept, ruled_out, unsure] = app.review.counts();
-    let open = app.review.remaining();
+    let (decided, open, [changed, kept, ruled_out, unsure]) = app.review.counts();
     let heading = format!(
-        "{} decided: {changed} changed, {kept} kept, {ruled_out} ruled out, {unsure} unsure{}",
-        app.review.decided().len(),
+        "{decided} decided: {changed} changed, {kept} kept, {ruled_out} ruled out, {unsure} unsure{}",
         if open > 0 { format!("; {open} left open") } else { String::new() }
     );
     let keys = [
-        ("T", "teach again with these decisions, and compare on the same clips".to_owned()),
+        ("T", "train again with these decisions, and compare on the same clips".to_owned()),
         ("Backspace", "take the last decision back".to_owned()),
         ("e", "look for likely wrong labels, with these decisions applied".to_owned()),
         ("Esc", "back to Results".to_owned()),

@@ -8,6 +8,7 @@ use ratatui::{
 
 use crate::{
     comparison::{Row, Spread},
+    digits::signed,
     plot,
     tui::{
         input::action::TogetherView,
@@ -104,9 +105,10 @@ fn table(app: &App, rows: &[Row], inner: Rect, buffer: &mut Buffer) {
     let room = usize::from(inner.height).saturating_sub(1);
     let shown = if rows.len() > room { room.saturating_sub(1) } else { rows.len() };
     let lines = rows.iter().take(shown).zip(inner.y + 1..).map(|(row, y)| {
-        let difference = row
-            .last_difference
-            .map_or_else(String::new, |d| format!("{:+.3} [{:+.3}, {:+.3}]", d.difference, d.low, d.high));
+        let difference = row.last_difference.map_or_else(String::new, |d| {
+            let [difference, low, high] = [d.difference, d.low, d.high].map(|value| signed(value, 3));
+            format!("{difference} [{low}, {high}]")
+        });
         let trainable = text::count(row.trainable as u64);
         let seconds = format!("{:.1}", row.epoch_seconds);
         put(y, [&row.name(), &spread(row.best), &spread(row.last), &difference, &trainable, &seconds], theme.base())

@@ -39,8 +39,9 @@ pub(super) fn draw(app: &App, found: &SessionFindings, area: Rect, buffer: &mut 
     if width < 6 {
         return;
     }
-    let head = text::left("said", LOWER) + "right ▉ said │";
-    buffer.set_stringn(inner.x, inner.y, head, LOWER + width, theme.dim());
+    let heads = ["right ▉ mean p │", "right ▉ p│", "right"];
+    let head = heads.into_iter().find(|head| text::width(head) <= width).unwrap_or_default();
+    buffer.set_string(inner.x, inner.y, text::left("p", LOWER) + head, theme.dim());
     let right = |words: &str| text::right(words, COUNT);
     let counts = inner.x + (LOWER + width) as u16;
     buffer.set_string(counts, inner.y, right("n"), theme.dim());

@@ -8,6 +8,7 @@ use ratatui::{
 
 use super::border;
 use crate::{
+    digits::{counted, signed},
     findings::{Order, Outcome, SessionFindings},
     plot::Side,
     tui::{
@@ -29,7 +30,7 @@ pub(super) fn draw(app: &App, found: &SessionFindings, area: Rect, buffer: &mut 
     };
     let title = Line::from(vec![
         Span::styled(what, theme.strong()),
-        Span::styled(format!("  by {}", results.order.name()), theme.dim()),
+        Span::styled(format!("  by {}", results.order().name()), theme.dim()),
     ]);
     let count = results.rows().len();
     let at = if count == 0 { 0 } else { results.row + 1 };
@@ -46,14 +47,16 @@ pub(super) fn draw(app: &App, found: &SessionFindings, area: Rect, buffer: &mut 
         buffer.set_string(inner.x, inner.y, note, theme.warn());
         rows = Rect { y: inner.y + 1, height: inner.height - 1, ..inner };
     }
-    if let Some(line) = against.map(|against| compared(app, found, against.common)).filter(|_| rows.height > 5) {
+    if let Some(line) =
+        against.map(|against| compared(app, found, against.common, rows.width)).filter(|_| rows.height > 5)
+    {
         buffer.set_line(rows.x, rows.y, &line, rows.width);
         rows = Rect { y: rows.y + 1, height: rows.height - 1, ..rows };
     }
     let first = scrolled(results.row, count, usize::from(rows.height));
     let answers = if rows.width > 60 { 30 } else { 22 };
     let fixed = 2 + answers + 1 + 6 + if against.is_some() { 5 } else { 0 };
-    // A few letters of a name say nothing.
+    // A few letters of a name do not name a clip.
     let names = Some(usize::from(rows.width).saturating_sub(fixed + 1)).filter(|names| *names >= 8).unwrap_or(0);
     for (place, &row) in results.rows().iter().enumerate().skip(first).take(usize::from(rows.height)) {
         let Some(clip) = found.clips.get(row) else { continue };
@@ -62,7 +65,7 @@ pub(super) fn draw(app: &App, found: &SessionFindings, area: Rect, buffer: &mut 
         let held: Vec<String> = clip.truth.iter().map(|class| name(*class)).collect();
         let half = (answers - 3) / 2;
         let said = format!("{} → {}", text::left(&held.join(";"), half), text::left(&name(clip.answer), half));
-        let value = match results.order {
+        let value = match results.order() {
             Order::Loss => clip.of_truth.unwrap_or(0.0),
             Order::Margin => clip.margin,
             Order::Disagreement => against.and_then(|one| one.disagreement.get(row)).copied().unwrap_or(0.0),
@@ -75,11 +78,8 @@ pub(super) fn draw(app: &App, found: &SessionFindings, area: Rect, buffer: &mut 
         ]);
         if let Some(against) = against {
             let other = side.other();
-            let (sign, style) = match against.answers.get(row).copied().flatten() {
-                Some((_, _, true)) => ("✓", theme.good()),
-                Some((_, _, false)) => ("✗", theme.bad()),
-                None => ("–", theme.dim()),
-            };
+            let answer = against.answers.get(row).copied().flatten();
+            let (sign, style) = answer.map_or((" ", theme.dim()), |right| outcome(app, right));
             line.push_span(Span::styled(format!("{} ", other.marker()), theme.side(other)));
             line.push_span(Span::styled(format!("{sign}  "), style));
         }
@@ -105,7 +105,7 @@ fn outcome(app: &App, outcome: Outcome) -> (&'static str, ratatui::style::Style)
 }
 
 /// The difference of both sides on the clips that both validated on.
-fn compared(app: &App, found: &SessionFindings, common: usize) -> Line<'static> {
+fn compared(app: &App, found: &SessionFindings, common: usize, width: u16) -> Line<'static> {
     let theme = app.theme();
     let [this, that] = [app.results_side(), app.results_side().other()];
     let Some(difference) = app.results.against.as_ref().and_then(|against| against.difference) else {
@@ -113,10 +113,26 @@ fn compared(app: &App, found: &SessionFindings, common: usize) -> Line<'static> 
         return Line::styled(words, theme.dim());
     };
     let sides = |side: Side| format!("{} {}", side.letter(), side.marker());
+    let [value, low, high] = [difference.difference, difference.low, difference.high].map(|value| signed(value, 3));
+    let sides = format!("{} − {}", sides(this), sides(that));
+    let letters = format!("{} − {}", this.letter(), that.letter());
+    let interval = format!("({low} to {high})");
+    // Whole words and numbers: the first form that fits.
+    let forms = [
+        (format!("{sides}  {} ", found.metric.name()), format!("  {interval}  {}", counted(common, "clip"))),
+        (format!("{sides}  {} ", found.metric.name()), format!("  {interval}")),
+        (format!("{sides}  "), format!("  {interval}")),
+        (format!("{letters} "), format!(" {interval}")),
+        (format!("{sides}  {} ", found.metric.name()), String::new()),
+    ];
+    let fits = |(before, after): &(String, String)| {
+        text::width(before) + text::width(&value) + text::width(after) <= usize::from(width)
+    };
+    let (before, after) = forms.into_iter().find(fits).unwrap_or((format!("{letters} "), String::new()));
     Line::from(vec![
-        Span::styled(format!("{} − {}  {} ", sides(this), sides(that), found.metric.name()), theme.base()),
-        Span::styled(format!("{:+.3}", difference.difference), theme.strong()),
-        Span::styled(format!("  ({:+.3} to {:+.3})  {common} clips", difference.low, difference.high), theme.dim()),
+        Span::styled(before, theme.base()),
+        Span::styled(value, theme.strong()),
+        Span::styled(after, theme.dim()),
     ])
 }
 

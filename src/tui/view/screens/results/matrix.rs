@@ -9,6 +9,7 @@ use ratatui::{
 
 use super::border;
 use crate::{
+    digits::counted,
     findings::SessionFindings,
     tui::{
         state::{app::App, results::Part},
@@ -45,7 +46,7 @@ pub(super) fn draw(app: &App, found: &SessionFindings, title: Line<'static>, are
     buffer.set_string(inner.x, inner.y, text::left(corner, names + 1), theme.faint());
     for column in first_answer..first_answer + across {
         let style = if column == answer { theme.accent() } else { theme.dim() };
-        // Three letters say more than two and a sign that there are others.
+        // Three letters distinguish more classes than two letters and an ellipsis.
         let name: String = text::clean(&found.labels()[column]).chars().take(cell - 1).collect();
         buffer.set_string(x(column), inner.y, text::right(&name, cell), style);
     }
@@ -66,16 +67,25 @@ pub(super) fn draw(app: &App, found: &SessionFindings, title: Line<'static>, are
     let count = found.confusion[label * classes + answer];
     let total: usize = found.confusion[label * classes..(label + 1) * classes].iter().sum();
     let name = |class: usize| text::clean(&found.labels()[class]);
-    let said = if label == answer { "answered rightly".to_owned() } else { format!("answered as {}", name(answer)) };
-    let mut line = Line::from(vec![
-        Span::styled(format!("{count} of {total} "), theme.strong()),
-        Span::styled(format!("{} {said}", name(label)), theme.base()),
+    let said = match label == answer {
+        true => [format!("{} answered rightly", name(label)), format!("{} rightly", name(label))],
+        false => ["answered as", "as"].map(|how| format!("{} {how} {}", name(label), name(answer))),
+    };
+    let share = format!("{count} of {total} ");
+    let more: Vec<String> = [(classes - across, "answer"), (classes - down, "label")]
+        .into_iter()
+        .filter(|(hidden, _)| *hidden > 0)
+        .map(|(hidden, what)| format!("+{}", counted(hidden, what)))
+        .collect();
+    let more = if more.is_empty() { String::new() } else { format!("   {}", more.join(", ")) };
+    // Whole words where they fit; else the names are shortened and the numbers stay.
+    let room = usize::from(inner.width).saturating_sub(text::width(&share) + text::width(&more));
+    let said = said.iter().find(|said| text::width(said) <= room).cloned().unwrap_or_else(|| text::fit(&said[1], room));
+    let line = Line::from(vec![
+        Span::styled(share, theme.strong()),
+        Span::styled(said, theme.base()),
+        Span::styled(more, theme.faint()),
     ]);
-    let hidden = (classes - across) + (classes - down);
-    if hidden > 0 {
-        let shown = format!("   {across} of {classes} answers, {down} of {classes} labels fit here");
-        line.push_span(Span::styled(shown, theme.faint()));
-    }
     buffer.set_line(inner.x, inner.bottom() - 1, &line, inner.width);
 }
 

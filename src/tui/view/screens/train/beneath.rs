@@ -7,6 +7,7 @@ use ratatui::{
 };
 
 use crate::{
+    digits::signed,
     plot::Side,
     session::RunConfig,
     tui::{
@@ -177,7 +178,7 @@ pub(super) fn compare(app: &App, area: Rect, buffer: &mut Buffer) {
         row(0),
         stops,
         &[
-            (metric, Span::styled(format!("{difference:+.3}"), style.bold()), none.clone()),
+            (metric, Span::styled(signed(difference, 3), style.bold()), none.clone()),
             ("", Span::styled(values, theme.dim()), none.clone()),
         ],
         theme,
