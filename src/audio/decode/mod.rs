@@ -47,8 +47,6 @@ use super::{AudioError, downmix::downmix};
 /// Version of the decoder's output for the same bytes: part of the key of cached features.
 pub const VERSION: u32 = 2;
 
-/// Hours of one clip that is held whole in memory.
-
 const REPLACE: &str = "copy or download it again, or leave it out";
 
 /// A sound file being decoded: the mean of its channels, block by block.
