@@ -153,9 +153,10 @@ impl Store {
         Err(self.unknown(given, &names))
     }
 
-    /// The session's folder that a model's name refers to, if it names a session and neither a model nor a path.
+    /// The session's folder that a model's name refers to, if it names a session and neither a model (built in, published or
+    /// on the hub) nor a path.
     pub fn model(&self, given: &str) -> String {
-        let taken = given.starts_with("hf:") || model::names().any(|name| name == given) || Path::new(given).exists();
+        let taken = model::is_name(given) || Path::new(given).exists();
         let session = if taken { None } else { self.find(given).ok() };
         let session = session.and_then(|folder| std::path::absolute(folder).ok());
         session.map_or_else(|| given.to_owned(), |folder| folder.to_string_lossy().into_owned())
@@ -413,6 +414,18 @@ mod tests {
         assert_eq!(store.find("mine").unwrap(), own);
         assert_eq!(store.find(elsewhere.to_str().unwrap()).unwrap(), elsewhere);
         assert!(store.find("").is_err());
+    }
+
+    #[test]
+    fn a_session_called_like_a_model_does_not_hide_the_model() {
+        let (_folder, store) = store();
+        let own = with_log(&store, "mine");
+        assert_eq!(Path::new(&store.model("mine")), std::path::absolute(own).unwrap());
+        for name in model::names().chain(model::PUBLISHED.iter().map(|published| published.name)) {
+            with_log(&store, name);
+            assert_eq!(store.model(name), name);
+        }
+        assert_eq!(store.model("hf:mine"), "hf:mine");
     }
 
     #[test]
