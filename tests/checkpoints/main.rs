@@ -8,6 +8,6 @@ mod golden;
 mod made;
 mod mutation;
 #[path = "../oracle/model.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "shared with the tests of gradients")]
 mod oracle;
 mod own;
