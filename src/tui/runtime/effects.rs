@@ -6,8 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    thread::{self, JoinHandle},
-    time::Duration,
+    thread::JoinHandle,
 };
 
 use super::{
@@ -24,32 +23,29 @@ use super::{
     preferences::Keeper,
     session_files::{self, resolved},
     sweep_watch::SweepWatch,
+    trainers::Trainers,
 };
 use crate::{
     clock,
     live::LiveEvent,
     model, plot,
     session::Store,
-    train::{self, Command, Launch, Trainer},
+    train,
     tui::{
-        state::{data_view::DataView, folder_browser::Listed, ticket::Ticket, together::ReadTogether},
+        state::{data_view::DataView, folder_browser::Listed, together::ReadTogether},
         terminal::signals,
         update::{
-            effect::{Effect, Playback, Task},
+            effect::{Effect, Playback},
             message::Message,
         },
     },
 };
 
-/// How long a thread that forwards events waits before it checks whether they are still wanted.
-const PATIENCE: Duration = Duration::from_millis(500);
-
 /// Performs effects, and owns everything outside the state.
 pub struct EffectRunner {
     store: Store,
     inbox: Inbox,
-    /// Running trainers, each with the tickets of its runs in order.
-    trainers: Vec<(Trainer, Vec<Ticket>)>,
+    trainers: Trainers,
     /// The thread that reads and deletes sessions, one job after the other, in order.
     clerk: Clerk,
     /// Threads that write files: a leave waits for them.
@@ -78,7 +74,7 @@ impl EffectRunner {
             keeper: Keeper::start(inbox.clone())?,
             store,
             inbox,
-            trainers: Vec::new(),
+            trainers: Trainers::default(),
             writers: Vec::new(),
             listen_task: None,
             taught: Taught::default(),
@@ -94,8 +90,8 @@ impl EffectRunner {
     /// are returned.
     pub fn perform(&mut self, effect: Effect) -> Vec<Message> {
         match effect {
-            Effect::Train(runs) => return self.train(runs),
-            Effect::Command(run, command) => self.command(run, command),
+            Effect::Train(runs) => return self.trainers.train(&self.store, &self.inbox, runs),
+            Effect::Command(run, command) => self.trainers.command(run, command),
             Effect::List => {
                 let failed = |why| Message::Sessions(Err(why));
                 return self.clerk.read(failed, |store| Message::Sessions(session_files::list(store)));
@@ -317,10 +313,7 @@ impl EffectRunner {
         self.stop_listening();
         self.jobs.stop();
         self.speaker.order(Playback::Stop);
-        for (trainer, _) in &self.trainers {
-            trainer.command(None, Command::Stop);
-        }
-        self.trainers.clear();
+        self.trainers.stop();
         self.jobs.wait();
         self.clerk.stop();
         self.keeper.stop();
@@ -331,7 +324,7 @@ impl EffectRunner {
 
     /// Whether some trainer is still running.
     pub fn is_training(&self) -> bool {
-        self.trainers.iter().any(|(trainer, _)| !trainer.is_over())
+        self.trainers.is_training()
     }
 
     fn stop_listening(&mut self) {
@@ -390,48 +383,5 @@ impl EffectRunner {
     ) -> Result<JoinHandle<()>, Message> {
         let (store, inbox) = (self.store.clone(), self.inbox.clone());
         jobs::start(name, &self.inbox, failed, move || work(&store, &inbox))
-    }
-
-    fn train(&mut self, runs: Vec<(Ticket, Task)>) -> Vec<Message> {
-        self.trainers.retain(|(trainer, _)| !trainer.is_over());
-        let launch = |task| match task {
-            Task::New(request) => Launch::New(Box::new(resolved(&self.store, *request))),
-            // A bare name means the session of this name here, whatever else has it.
-            Task::Resume(path, began_ms) if path.components().count() == 1 => {
-                Launch::Resume { session: self.store.root().join(path), began_ms }
-            }
-            Task::Resume(session, began_ms) => Launch::Resume { session, began_ms },
-        };
-        let (tickets, launches): (Vec<_>, Vec<_>) =
-            runs.into_iter().map(|(ticket, task)| (ticket, launch(task))).unzip();
-        let trainer = Trainer::spawn(self.store.clone(), launches);
-        let (feed, inbox, of) = (trainer.feed().clone(), self.inbox.clone(), tickets.clone());
-        let spawned = thread::Builder::new().name("feed".into()).spawn(move || {
-            while let Some(updates) = feed.wait(PATIENCE) {
-                for update in updates {
-                    let Some(ticket) = of.get(update.run) else { continue };
-                    if inbox.send(Message::Run(*ticket, update.news)).is_err() {
-                        return;
-                    }
-                }
-            }
-            for ticket in of {
-                let _ = inbox.send(Message::RunOver(ticket, None));
-            }
-        });
-        if let Err(error) = spawned {
-            // A run that cannot be watched does not train: the trainer stops when it is dropped.
-            let why = format!("the system could not start a thread to watch the run: {error}");
-            return tickets.into_iter().map(|ticket| Message::RunOver(ticket, Some(why.clone()))).collect();
-        }
-        self.trainers.push((trainer, tickets));
-        Vec::new()
-    }
-
-    fn command(&self, run: Ticket, command: Command) {
-        let place = |of: &[Ticket]| of.iter().position(|ticket| *ticket == run);
-        if let Some((trainer, run)) = self.trainers.iter().find_map(|(trainer, of)| Some((trainer, place(of)?))) {
-            trainer.command(Some(run), command);
-        }
     }
 }

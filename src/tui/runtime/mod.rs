@@ -18,6 +18,7 @@ mod preferences;
 mod scan_task;
 mod session_files;
 mod sweep_watch;
+mod trainers;
 
 use std::{
     io::{self, Write},

@@ -2,14 +2,11 @@
 
 use std::path::PathBuf;
 
-use super::{Effect, PAGE, Task, notify, still_trains};
+use super::{Effect, PAGE, notify, teach};
 use crate::{
-    data,
-    live::{Lesson, LiveEvent, LiveStatus},
-    model::Method,
+    live::{LiveEvent, LiveStatus},
     plot::Side,
     session::Status,
-    train::Request,
     tui::{
         input::{
             action::{Action, LivePanel, Move, Screen},
@@ -24,8 +21,6 @@ use crate::{
     },
 };
 
-/// Examples that each class needs before training makes sense: one to train on, one to validate on.
-const EXAMPLES: usize = 2;
 /// Steps that a file is scrubbed by.
 const SCRUBS: f64 = 20.0;
 
@@ -59,14 +54,14 @@ pub(super) fn act(app: &mut App, action: Action) -> Vec<Effect> {
             let Some((session, name)) = desk_of(app) else { return Vec::new() };
             return vec![Effect::LoadDesk(session, name)];
         }
-        Action::Record => return record(app),
+        Action::Record => return teach::record(app),
         Action::NameClass(name) => {
             let opened = show_panel(app, LivePanel::Teach);
             return opened.into_iter().chain([Effect::NameClass(name)]).collect();
         }
         Action::Begin(words) => app.overlay = Some(Overlay::CommandLine(CommandLine::new(words))),
-        Action::RemoveExample => ask_to_remove(app),
-        Action::Learn => return learn(app),
+        Action::RemoveExample => teach::ask_to_remove(app),
+        Action::Learn => return teach::learn(app),
         Action::Teach(folder) => {
             app.live.teaching = Default::default();
             show_panel(app, LivePanel::Teach);
@@ -165,19 +160,6 @@ pub(super) fn received(app: &mut App, event: LiveEvent) -> Vec<Effect> {
     effects
 }
 
-/// Ends a recording whose key was released.
-pub(super) fn tick(app: &mut App) -> Vec<Effect> {
-    match app.live.teaching.let_go(app.now_ms) {
-        Some(still) => end_recording(app, still),
-        None => Vec::new(),
-    }
-}
-
-/// The key that records was released.
-pub(super) fn released(app: &mut App) -> Vec<Effect> {
-    if app.live.teaching.release_ends(app.now_ms) { end_recording(app, 0) } else { Vec::new() }
-}
-
 /// The choice of sessions changed: restarts listening with them, on any screen.
 pub(super) fn chosen(app: &mut App) -> Vec<Effect> {
     if app.live.is_on() { listen_aside(app) } else { Vec::new() }
@@ -206,7 +188,7 @@ pub(super) fn run_over(app: &mut App, side: Side) -> Vec<Effect> {
 }
 
 fn listen(app: &mut App) -> Vec<Effect> {
-    let mut effects = end_recording(app, 0);
+    let mut effects = teach::end_recording(app, 0);
     let (sides, folders) = listeners(app).into_iter().unzip();
     let ticket = app.tickets.draw();
     app.live.begin(ticket, sides);
@@ -224,7 +206,7 @@ fn listen_aside(app: &mut App) -> Vec<Effect> {
 }
 
 fn stop(app: &mut App) -> Vec<Effect> {
-    let mut effects = end_recording(app, 0);
+    let mut effects = teach::end_recording(app, 0);
     app.live.stopping = true;
     effects.push(Effect::StopListening);
     effects
@@ -339,77 +321,6 @@ pub(super) fn gains_of(app: &App, name: &str) -> Vec<Effect> {
         .zip(side)
         .map(|(listener, side)| Effect::Gains(listener, app.live.desk.mix(name).gains(blocks(app, *side))));
     effect.into_iter().collect()
-}
-
-fn record(app: &mut App) -> Vec<Effect> {
-    if app.live.teaching.recording.is_some() {
-        return if app.live.teaching.press_ends(app.now_ms) { end_recording(app, 0) } else { Vec::new() };
-    }
-    if app.live.state.status != LiveStatus::Listening {
-        let key = app.key(&Action::Listen(None));
-        notify(app, format!("not listening: {key} listens to the microphone, :listen FILE to a recording"), false);
-        return Vec::new();
-    }
-    app.live.teaching.begin(app.live.state.time_s, app.now_ms);
-    if app.live.teaching.recording.is_some() { vec![Effect::Record] } else { Vec::new() }
-}
-
-/// Ends the recording, except its last milliseconds.
-fn end_recording(app: &mut App, without_ms: u64) -> Vec<Effect> {
-    let recording = app.live.teaching.recording.take();
-    recording.map(|recording| Effect::Recorded(recording.class, without_ms)).into_iter().collect()
-}
-
-fn ask_to_remove(app: &mut App) {
-    let teaching = &app.live.teaching;
-    if let Some((class, examples)) = teaching.selected().filter(|(_, examples)| !examples.is_empty()) {
-        app.overlay = Some(Overlay::Question {
-            question: format!("Remove example {} of {} of {class}?", teaching.example + 1, examples.len()),
-            detail: "Its WAV file is deleted for good.".into(),
-            then: Pending::RemoveExample(class.to_owned(), teaching.example),
-        });
-    }
-}
-
-fn learn(app: &mut App) -> Vec<Effect> {
-    let mut effects = end_recording(app, 0);
-    let focus = app.focus;
-    let missing = match app.live.teaching.lesson.as_deref() {
-        None => Some("the lesson is not read yet".to_owned()),
-        // The last recording is on its way to the lesson.
-        Some(_) if !effects.is_empty() => Some("one moment: the last recording is being saved".to_owned()),
-        Some(lesson) => lesson.missing(EXAMPLES),
-    };
-    if app.slot(focus).is_busy() {
-        notify(app, still_trains(app, focus), true);
-        return effects;
-    }
-    if let Some(missing) = missing {
-        notify(app, missing, false);
-        return effects;
-    }
-    let Some(data) = app.live.teaching.lesson.as_deref().map(Lesson::root).map(|root| root.display().to_string())
-    else {
-        return effects;
-    };
-    // The backbone of the sessions that listen.
-    let model = app.focused().state.config.as_ref().map_or_else(|| app.setup.model.clone(), |c| c.model.clone());
-    let request = Request {
-        data,
-        model,
-        recipe: Some(data::LESSON.to_owned()),
-        epochs: app.setup.epochs,
-        seed: app.setup.seed,
-        device: app.setup.device.clone(),
-        ..Request::default()
-    };
-    let ticket = app.tickets.draw();
-    let slot = app.slot_mut(focus);
-    slot.method = Method::aat();
-    slot.start(ticket);
-    app.live.teaching.learning = Some(focus);
-    effects.push(Effect::Train(vec![(ticket, Task::New(Box::new(request)))]));
-    effects
 }
 
 /// Folder, or name, of a side's session.

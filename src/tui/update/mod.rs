@@ -18,6 +18,7 @@ mod scan;
 mod session_list;
 mod sessions;
 mod sweep;
+mod teach;
 
 pub(super) use live::{blocks, desk_side, has_adapters};
 
@@ -70,7 +71,7 @@ fn handle(app: &mut App, message: Message) -> Vec<Effect> {
         },
         Message::Released(event) => {
             if app.keys.lookup(&app.contexts(), event.into()) == Some(Action::Record) {
-                return live::released(app);
+                return teach::released(app);
             }
         }
         Message::Tick(now) => {
@@ -78,7 +79,7 @@ fn handle(app: &mut App, message: Message) -> Vec<Effect> {
             if app.notice.as_ref().is_some_and(|notice| notice.until_ms <= now) {
                 app.notice = None;
             }
-            return live::tick(app);
+            return teach::tick(app);
         }
         Message::Drawing(elapsed_ms) => app.live.glide(elapsed_ms),
         Message::Resized(columns, rows) => app.size = (columns, rows),
