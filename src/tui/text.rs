@@ -4,7 +4,10 @@ use std::path::Path;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::{digits::thousands, printable::printable};
+use crate::{
+    digits::{rounded, thousands},
+    printable::printable,
+};
 
 /// A path's last part, for a title.
 pub fn last_part(path: &str) -> String {
@@ -165,8 +168,7 @@ pub fn value(value: f64) -> String {
 
 /// A level in whole decibels, without its unit: -18, 0, -∞ for silence.
 pub fn decibels(level: f32) -> String {
-    // Adding 0 turns -0 into 0.
-    if level == f32::NEG_INFINITY { "-∞".into() } else { format!("{:.0}", level.round() + 0.0) }
+    if level == f32::NEG_INFINITY { "-∞".into() } else { rounded(f64::from(level), 0) }
 }
 
 /// How long ago: now, 3 min, 5 h, 12 d.

@@ -65,7 +65,7 @@ pub(super) fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
     progress(app, lesson, status, buffer);
 }
 
-/// The end of a path, its most useful part.
+/// How much is recorded.
 fn goal(lesson: &Lesson) -> String {
     let clips: usize = lesson.classes().map(|(_, examples)| examples.len()).sum();
     let taught = lesson.classes().filter(|(_, examples)| !examples.is_empty()).count();
@@ -114,7 +114,7 @@ fn classes(app: &App, lesson: &Lesson, area: Rect, buffer: &mut Buffer) {
             continue;
         }
         let mean = examples.iter().map(level).sum::<f32>() / examples.len() as f32;
-        line.push_span(Span::styled(format!("{mean:>11.0}   "), theme.base()));
+        line.push_span(Span::styled(format!("{:>11}   ", text::decibels(mean)), theme.base()));
         let x = area.x + line.width() as u16;
         buffer.set_line(area.x, y, &line, area.width);
         let room = usize::from(area.right().saturating_sub(x)).max(1);

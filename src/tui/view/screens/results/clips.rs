@@ -85,7 +85,7 @@ pub(super) fn draw(app: &App, found: &SessionFindings, area: Rect, buffer: &mut 
         }
         // Names of clips differ at their ends more than at their beginnings.
         if names > 0 {
-            line.push_span(Span::styled(tail(&found.kept.name(row), names), theme.dim()));
+            line.push_span(Span::styled(text::ending(&found.kept.name(row), names), theme.dim()));
         }
         buffer.set_line(rows.x, y, &line, rows.width);
         if place == results.row {
@@ -134,22 +134,4 @@ fn compared(app: &App, found: &SessionFindings, common: usize, width: u16) -> Li
         Span::styled(value, theme.strong()),
         Span::styled(after, theme.dim()),
     ])
-}
-
-/// The end of a name that is too long.
-fn tail(name: &str, columns: usize) -> String {
-    let name = text::clean(name);
-    if text::width(&name) <= columns {
-        return name;
-    }
-    let mut kept: Vec<char> = Vec::new();
-    let mut width = 1;
-    for c in name.chars().rev() {
-        width += text::width(c.encode_utf8(&mut [0; 4]));
-        if width > columns {
-            break;
-        }
-        kept.push(c);
-    }
-    std::iter::once('…').chain(kept.into_iter().rev()).collect()
 }
