@@ -148,6 +148,8 @@ pub struct App {
     pub known: Known,
     /// Tickets of effects and runs.
     pub tickets: Tickets,
+    /// Why the speaker failed, from the notice about it until a sound plays.
+    pub speaker_problem: Option<String>,
     /// What is kept for the next start.
     pub preferences: Preferences,
     /// What keys mean.
@@ -191,6 +193,7 @@ impl App {
             quitting: false,
             known: Known::default(),
             tickets: Tickets::default(),
+            speaker_problem: None,
             preferences: Preferences::default(),
             keys: Keymap::default(),
             grabbed: None,

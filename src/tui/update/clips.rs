@@ -149,10 +149,24 @@ pub(super) fn playing(app: &mut App, ticket: Ticket, status: playback::Status) {
     let is_meant = |played: &Played| played.ticket == ticket;
     let panel = app.clip_panels().find(|panel| panel.played.as_ref().is_some_and(is_meant));
     let Some(played) = panel.and_then(|panel| panel.played.as_mut()) else { return };
+    // A speaker that opens and takes no sound does not play.
+    let plays = match status.state {
+        State::Playing => status.position > played.status.position,
+        State::Ended => true,
+        _ => false,
+    };
+    let problem = match &status.state {
+        State::Failed(error) => Some(error.to_string()),
+        _ => None,
+    };
     played.status = status;
-    if let State::Failed(error) = &played.status.state {
-        let words = error.to_string();
-        notify(app, words, true);
+    if plays {
+        app.speaker_problem = None;
+    }
+    // Once for each failure: at every clip a notice would hide the footer all the time. The panel shows it each time.
+    if let Some(problem) = problem.filter(|problem| app.speaker_problem.as_ref() != Some(problem)) {
+        app.speaker_problem = Some(problem.clone());
+        notify(app, problem, true);
     }
 }
 
@@ -254,5 +268,28 @@ mod tests {
         let notice = app.notice.unwrap();
         assert!(notice.trouble && notice.text.contains("no speaker was found"), "{}", notice.text);
         assert!(app.data.clip.playback_problem().is_some());
+    }
+
+    #[test]
+    fn a_speaker_that_fails_is_named_again_only_after_a_sound_played() {
+        let (mut app, ticket) = asked(false);
+        loaded(&mut app, ticket, Ok(clip_sound()));
+        let mut said = Vec::new();
+        let failed = || State::Failed(playback::PlaybackError::Missing("ALSA lists none".into()));
+        for states in [
+            vec![status(failed(), 0)],
+            vec![status(failed(), 0)],
+            // It opens, and takes no sound.
+            vec![status(State::Playing, 0), status(failed(), 0)],
+            vec![status(State::Playing, 22_050), status(failed(), 22_050)],
+            vec![status(failed(), 0)],
+        ] {
+            app.notice = None;
+            let ticket = ticket_of(&act(&mut app, &Action::PlayClip));
+            states.into_iter().for_each(|status| playing(&mut app, ticket, status));
+            assert!(app.data.clip.playback_problem().is_some(), "the panel shows it each time");
+            said.push(app.notice.is_some());
+        }
+        assert_eq!(said, [true, false, false, true, false]);
     }
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::{buffer::Buffer, layout::Rect};
 
 use super::{
     effect::{Effect, Task},
@@ -11,12 +12,14 @@ use super::{
     update,
 };
 use crate::{
+    audio::playback::{PlaybackError, State, Status},
     data::{CorrectionsPlace, Decision, Label},
     model::Method,
     tui::{
         input::action::{Action, Screen},
         state::{app::App, review::data_to_search},
-        testing::{findings, fixture},
+        testing::{data_fixture::clip_sound, findings, fixture},
+        view,
     },
 };
 
@@ -70,6 +73,31 @@ fn one_key_decides_goes_on_and_plays_the_next_sound() {
     assert_eq!(decided(&effects), Some((list.items[4].index, Decision::Undo)), "nothing is asked");
     assert_eq!((app.review.at, app.review.counts()), (4, (4, 10, [1, 1, 2, 0])));
     assert!(app.overlay.is_none());
+}
+
+#[test]
+fn without_a_speaker_the_footer_is_read_at_every_clip_but_the_first() {
+    let mut app = reviewing();
+    let footer = |app: &App| {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 120, 40));
+        view::draw(app, &mut buffer);
+        (0..120).map(|x| buffer[(x, 39)].symbol()).collect::<String>()
+    };
+    for clip in 0..4 {
+        let asked = app.review.clip.asked.unwrap();
+        let effects = update(&mut app, Message::Clip(asked, Ok(clip_sound())));
+        let played = effects.iter().find_map(|effect| match effect {
+            Effect::Play { ticket, .. } => Some(*ticket),
+            _ => None,
+        });
+        let state = State::Failed(PlaybackError::Missing("ALSA lists none".into()));
+        update(&mut app, Message::Playing(played.unwrap(), Status { state, ..Status::default() }));
+        let footer = footer(&app);
+        assert_eq!(footer.contains("unsure"), clip > 0, "clip {clip}: {footer}");
+        let now = app.now_ms + 60_000;
+        update(&mut app, Message::Tick(now));
+        press(&mut app, KeyCode::Right);
+    }
 }
 
 #[test]
