@@ -188,3 +188,24 @@ fn progress(app: &App, lesson: &Lesson, row: Rect, buffer: &mut Buffer) {
     line.push_span(Span::styled(after, theme.base()));
     buffer.set_line(row.x, row.y, &line, row.width);
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::tui::testing::fixture;
+
+    #[test]
+    fn a_level_that_rounds_to_nothing_has_no_sign() {
+        let mut app = fixture::app((120, 40));
+        let example = Example { path: "/lessons/mine/horn/0001.wav".into(), seconds: 1.0, rms_dbfs: -0.2 };
+        app.live.teaching.show(Lesson::of("/lessons/mine", [("horn".to_owned(), vec![example])]));
+        let area = Rect::new(0, 0, 80, 10);
+        let mut buffer = Buffer::empty(area);
+        draw(&app, area, &mut buffer);
+        let mut rows = buffer.content.chunks(80).map(|row| row.iter().map(|cell| cell.symbol()).collect::<String>());
+        let row = rows.find(|row| row.contains("▸ horn")).unwrap();
+        assert_eq!(row.split_whitespace().nth(5), Some("0"), "{row}");
+    }
+}
