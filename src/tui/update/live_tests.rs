@@ -5,12 +5,13 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use super::*;
 use crate::{
     infer::{Mix, Replay},
-    live::BACKGROUND,
+    live::{BACKGROUND, Lesson},
+    model::Method,
     session::Event,
     train::News,
     tui::{
         testing::fixture,
-        update::{message::Message, update},
+        update::{effect::Task, message::Message, update},
     },
 };
 
