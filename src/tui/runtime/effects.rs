@@ -116,8 +116,12 @@ impl EffectRunner {
             }
             // In order with the list, so that the next one shows them.
             Effect::Annotate(folders, change) => {
-                let annotate = move |_: &Store| Message::Annotated(session_files::annotate(&folders, &change));
-                return self.clerk.write(|why| Message::Annotated(Err(why)), annotate);
+                let of = (folders.clone(), Box::new(change.clone()));
+                let failed = move |why| Message::Annotated(of.0, of.1, Err(why));
+                return self.clerk.write(failed, move |_| {
+                    let done = session_files::annotate(&folders, &change);
+                    Message::Annotated(folders, Box::new(change), done)
+                });
             }
             Effect::Together(ticket, folders) => {
                 let failed = move |why: String| {

@@ -54,13 +54,16 @@ fn listing(info: SessionInfo) -> Listing {
 pub(super) fn open(path: &Path) -> Result<Opened, String> {
     let state = session::load(path).map_err(|error| error.to_string())?;
     if state.config.is_none() {
-        return Err(format!("{}: its log does not say what was trained; it can only be deleted (d)", path.display()));
+        return Err(format!("{}: its log does not say what was trained; it can only be deleted", path.display()));
     }
     Ok(Opened { name: text::file_name(path), path: path.to_owned(), state })
 }
 
-/// Changes the notes of these sessions. Returns what was done, or why the first that could not be changed was not.
-pub(super) fn annotate(folders: &[PathBuf], change: &NotesChange) -> Result<String, String> {
+/// Changes the notes of these sessions.
+///
+/// # Errors
+/// Why the first that could not be changed was not.
+pub(super) fn annotate(folders: &[PathBuf], change: &NotesChange) -> Result<(), String> {
     for (done, folder) in folders.iter().enumerate() {
         let changed = || {
             let notes = Notes::load(folder).map_err(|error| error.to_string())?.changed(change)?;
@@ -71,17 +74,7 @@ pub(super) fn annotate(folders: &[PathBuf], change: &NotesChange) -> Result<Stri
             _ => format!("{problem} ({done} of {} were changed)", folders.len()),
         })?;
     }
-    let what = match change {
-        NotesChange { archived: Some(true), .. } => "archived: Z lists it",
-        NotesChange { archived: Some(false), .. } => "restored",
-        NotesChange { note: Some(note), .. } if note.is_empty() => "without a note",
-        NotesChange { note: Some(_), .. } => "noted",
-        _ => "tagged",
-    };
-    match folders {
-        [one] => Ok(format!("{}: {what}", text::file_name(one))),
-        several => Ok(format!("{} sessions: {what}", several.len())),
-    }
+    Ok(())
 }
 
 /// Reads several sessions for one chart, and compares their results.

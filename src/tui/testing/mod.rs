@@ -5,5 +5,7 @@ pub mod draw_bench;
 pub mod findings;
 pub mod fixture;
 #[cfg(test)]
+mod moved_keys;
+#[cfg(test)]
 mod snapshots;
 pub mod sweep_fixture;

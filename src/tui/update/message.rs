@@ -10,6 +10,7 @@ use crate::{
     infer::{Mix, Replay},
     live::{Bookmark, FileOverview, Lesson, LiveEvent},
     model::ModelConfig,
+    session::NotesChange,
     sweep::Snapshot,
     train::News,
     tui::{
@@ -47,8 +48,8 @@ pub enum Message {
     RunOver(Ticket, Option<String>),
     /// The sessions were read.
     Sessions(Result<Vec<Listing>, String>),
-    /// Notes were changed, or not: what happened, as a notice.
-    Annotated(Result<String, String>),
+    /// The notes of these sessions were changed in this way, or not.
+    Annotated(Vec<PathBuf>, Box<NotesChange>, Result<(), String>),
     /// Several sessions were read.
     Together(Ticket, Arc<ReadTogether>),
     /// Where the tasks of the watched sweep stand, or why it cannot be read.

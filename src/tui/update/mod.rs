@@ -92,7 +92,7 @@ fn handle(app: &mut App, message: Message) -> Vec<Effect> {
             }
             return if app.sessions.was_read() { vec![Effect::List] } else { Vec::new() };
         }
-        Message::Annotated(done) => return session_list::annotated(app, done),
+        Message::Annotated(folders, change, done) => return session_list::annotated(app, &folders, &change, done),
         Message::Together(ticket, read) => session_list::read_together(app, ticket, read),
         Message::Sweep(ticket, read) => sweep::read(app, ticket, read),
         Message::Opened(ticket, opened) => return sessions::opened(app, ticket, opened.map(|opened| *opened)),

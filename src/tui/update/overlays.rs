@@ -2,7 +2,10 @@
 
 use super::{Effect, act, exporting, runs};
 use crate::tui::{
-    input::{action::Action, commands, completion},
+    input::{
+        action::{Action, Screen},
+        commands, completion,
+    },
     state::{
         app::{App, Overlay, Pending},
         command_line::remember,
@@ -36,11 +39,12 @@ pub(super) fn quit(app: &mut App) -> Vec<Effect> {
         return act(app, Action::QuitNow);
     }
     let names: Vec<_> = busy.iter().map(|side| format!("{} {}", side.letter(), side.marker())).collect();
+    let key = app.key_on(Screen::Sessions, &Action::ResumeSession);
     app.overlay = Some(Overlay::Question {
         question: format!("Stop {} and quit?", names.join(" and ")),
         detail: match busy.iter().all(|side| app.slot(*side).run.is_some_and(|run| !run.begun)) {
             true => "It has not started yet: nothing is saved.".into(),
-            false => "A checkpoint is written first: Sessions, r resumes from there.".into(),
+            false => format!("A checkpoint is written first: Sessions, {key} resumes from there."),
         },
         then: Pending::Quit,
     });

@@ -110,10 +110,13 @@ pub(super) fn searched(app: &mut App, ticket: Ticket, list: Result<Arc<ReviewLis
         return open(app, list);
     }
     // Another screen is shown: the list waits there without a sound.
-    let words = list.as_ref().map_or_else(
-        |problem| format!("no list of likely wrong labels: {problem}"),
-        |list| format!("{} clips may be labelled wrongly: 8 Review", list.items.len()),
-    );
+    let words = match &list {
+        Ok(list) => {
+            let key = app.key(&Action::Show(Screen::Review));
+            format!("{} clips may be labelled wrongly: {key} Review", list.items.len())
+        }
+        Err(problem) => format!("no list of likely wrong labels: {problem}"),
+    };
     app.review.show(list);
     notify(app, words, false);
     follow(app, false)
@@ -175,7 +178,8 @@ fn typed(app: &mut App, action: &Action) -> Vec<Effect> {
         Action::Erase | Action::Cancel => app.review.typing = None,
         Action::Confirm => {
             let Some(class) = app.review.fitting().first().copied() else {
-                notify(app, "no class has such a name; Esc leaves the label as it is".to_owned(), true);
+                let key = app.key(&Action::Cancel);
+                notify(app, format!("no class has such a name; {key} leaves the label as it is"), true);
                 return Vec::new();
             };
             app.review.typing = None;
@@ -212,7 +216,8 @@ fn decide(app: &mut App, verdict: Verdict) -> Vec<Effect> {
 /// Keeps a decision about the clip on show, and goes on to the next one.
 fn decided(app: &mut App, decision: impl FnOnce(&ReviewList, &ReviewItem) -> Option<Decision>) -> Vec<Effect> {
     let (Some(list), Some(item)) = (app.review.current().cloned(), app.review.item().cloned()) else {
-        notify(app, "the list is at its end; Backspace takes the last decision back".to_owned(), false);
+        let key = app.key(&Action::UndoDecision);
+        notify(app, format!("the list is at its end; {key} takes the last decision back"), false);
         return Vec::new();
     };
     let Some(decision) = decision(&list, &item) else {
@@ -354,7 +359,8 @@ fn train_again(app: &mut App) -> Vec<Effect> {
     let shown = app.results_side();
     let side = if app.slot(shown).session.is_some() { shown.other() } else { shown };
     if app.slot(side).is_busy() {
-        notify(app, format!("{} trains: stop it first (S on Train)", side.letter()), true);
+        let key = app.key_on(Screen::Train, &Action::Stop);
+        notify(app, format!("{} trains: stop it first ({key} on Train)", side.letter()), true);
         return Vec::new();
     }
     let request =
@@ -365,8 +371,9 @@ fn train_again(app: &mut App) -> Vec<Effect> {
     let effects = runs::begin(app, side, request);
     app.screen = Screen::Train;
     let compare = if side == Side::B { "A" } else { "B" };
+    let key = app.key(&Action::Show(Screen::Results));
     let words = format!(
-        "{} {} trains again with {made} decision{}; 7 Results then compares it with {compare}",
+        "{} {} trains again with {made} decision{}; {key} Results then compares it with {compare}",
         side.letter(),
         side.marker(),
         if made == 1 { "" } else { "s" }

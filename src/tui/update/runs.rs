@@ -45,9 +45,10 @@ fn leave_behind(app: &mut App, stopped: &[Side]) {
         format!("{} {}", side.letter(), config.map_or("", |config| config.session.as_str()))
     };
     let names: Vec<_> = stopped.iter().map(name).collect();
+    let key = app.key_on(Screen::Sessions, &Action::ResumeSession);
     app.overlay = Some(Overlay::Question {
         question: "Start both as new runs?".into(),
-        detail: format!("{} was stopped and stays on disk: Sessions, r resumes it.", names.join(" and ")),
+        detail: format!("{} was stopped and stays on disk: Sessions, {key} resumes it.", names.join(" and ")),
         then: Pending::Anew(Side::BOTH.to_vec()),
     });
 }

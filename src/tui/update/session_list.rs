@@ -14,6 +14,7 @@ use crate::{
             ticket::Ticket,
             together::{MOST, ReadTogether, Together},
         },
+        text,
     },
 };
 
@@ -91,7 +92,8 @@ fn leave(sessions: &mut Sessions) {
 fn annotate(app: &mut App, change: NotesChange) -> Vec<Effect> {
     match paths(&app.sessions.chosen()) {
         chosen if chosen.is_empty() => {
-            notify(app, "no session is under the cursor: 5 Sessions lists them".into(), true);
+            let key = app.key(&Action::Show(Screen::Sessions));
+            notify(app, format!("no session is under the cursor: {key} Sessions lists them"), true);
             Vec::new()
         }
         chosen => vec![Effect::Annotate(chosen, change)],
@@ -99,9 +101,27 @@ fn annotate(app: &mut App, change: NotesChange) -> Vec<Effect> {
 }
 
 /// Notes were changed, or not: the list is read again.
-pub(super) fn annotated(app: &mut App, done: Result<String, String>) -> Vec<Effect> {
+pub(super) fn annotated(
+    app: &mut App,
+    folders: &[PathBuf],
+    change: &NotesChange,
+    done: Result<(), String>,
+) -> Vec<Effect> {
+    let whose = match folders {
+        [one] => text::file_name(one),
+        several => format!("{} sessions", several.len()),
+    };
+    let what = match change {
+        NotesChange { archived: Some(true), .. } => {
+            format!("archived: {} lists it", app.key_on(Screen::Sessions, &Action::ShowArchived))
+        }
+        NotesChange { archived: Some(false), .. } => "restored".to_owned(),
+        NotesChange { note: Some(note), .. } if note.is_empty() => "without a note".to_owned(),
+        NotesChange { note: Some(_), .. } => "noted".to_owned(),
+        _ => "tagged".to_owned(),
+    };
     match done {
-        Ok(done) => notify(app, done, false),
+        Ok(()) => notify(app, format!("{whose}: {what}"), false),
         Err(problem) => notify(app, problem, true),
     }
     list(app)
@@ -178,6 +198,7 @@ mod tests {
 
     use super::*;
     use crate::tui::{
+        input::keymap::Keymap,
         testing::fixture,
         update::{message::Message, tests::press, update},
     };
@@ -228,7 +249,10 @@ mod tests {
         assert_eq!(press(&mut app, "#a -b\n"), [Effect::Annotate(vec![path(0), path(1)], tags)]);
         let archive = NotesChange { archived: Some(true), ..NotesChange::default() };
         assert_eq!(press(&mut app, "z"), [Effect::Annotate(vec![path(0), path(1)], archive)]);
-        assert_eq!(update(&mut app, Message::Annotated(Ok("archived".into()))), [Effect::List]);
+        let done = NotesChange { archived: Some(true), ..NotesChange::default() };
+        app.keys = Keymap::read("[Sessions]\nZ = \"F2\"\n").0;
+        assert_eq!(update(&mut app, Message::Annotated(vec![path(0)], Box::new(done), Ok(()))), [Effect::List]);
+        assert!(app.notice.unwrap().text.ends_with(": archived: F2 lists it"));
     }
 
     #[test]

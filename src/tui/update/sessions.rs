@@ -6,7 +6,7 @@ use super::{Effect, list, live, notify, runs, still_trains};
 use crate::{
     plot::Side,
     tui::{
-        input::action::Screen,
+        input::action::{Action, Screen},
         state::{
             app::App,
             run_slot::{Opened, Opening, Purpose, RunSlot},
@@ -91,14 +91,15 @@ pub(super) fn opened(app: &mut App, ticket: Ticket, opened: Result<Opened, Strin
     }
     app.refresh_parameters();
     let [this, that] = [side, other].map(|side| format!("{} {}", side.letter(), side.marker()));
+    let both = format!("{} Live uses both", app.key(&Action::Show(Screen::Live)));
     match purpose {
         Purpose::Resume => return runs::resume(app, &[side]),
         Purpose::Look => notify(app, format!("{name} opened as {this}"), false),
         Purpose::Choose if app.slot(other).is_empty() => {
-            let key = other.letter().to_lowercase();
-            notify(app, format!("{name} is {this}; {key} makes another {that}; 4 Live uses both"), false);
+            let key = app.key_on(Screen::Sessions, &Action::ChooseSession(other));
+            notify(app, format!("{name} is {this}; {key} makes another {that}; {both}"), false);
         }
-        Purpose::Choose => notify(app, format!("{name} is {this}, beside {that}; 4 Live uses both"), false),
+        Purpose::Choose => notify(app, format!("{name} is {this}, beside {that}; {both}"), false),
     }
     if purpose == Purpose::Choose { live::chosen(app) } else { Vec::new() }
 }

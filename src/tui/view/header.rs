@@ -8,7 +8,11 @@ use ratatui::{
 
 use super::screens::{self, Standing};
 use crate::tui::{
-    input::{action::Screen, pointer::Target},
+    input::{
+        action::{Action, Screen},
+        keymap::Context,
+        pointer::Target,
+    },
     state::{app::App, run_slot::RunSlot},
     text,
 };
@@ -41,8 +45,8 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let (line, _) = fitting(app, area);
     buffer.set_line(area.x, area.y, &line, area.width);
-    let right = about(app, left(area, &line));
-    let help = Line::from(vec![Span::styled("?", theme.accent()), Span::styled(HELP, theme.dim())]);
+    let right = about(app, left(app, area, &line));
+    let help = Line::from(vec![Span::styled(help_key(app), theme.accent()), Span::styled(HELP, theme.dim())]);
     let x = area.right() - help.width() as u16;
     buffer.set_line(x, area.y, &help, help.width() as u16);
     let x = x.saturating_sub((right.width() + GAP) as u16);
@@ -54,9 +58,14 @@ const HELP: &str = " help ";
 /// Columns around the models in the middle.
 const GAP: usize = 2;
 
+/// The key of the help, also while it is typed somewhere.
+fn help_key(app: &App) -> String {
+    app.keys.name(Context::Everywhere, &Action::Help)
+}
+
 /// Columns between the screens and the help.
-fn left(area: Rect, line: &Line<'_>) -> usize {
-    usize::from(area.width).saturating_sub(line.width() + 1 + HELP.len() + 2 * GAP)
+fn left(app: &App, area: Rect, line: &Line<'_>) -> usize {
+    usize::from(area.width).saturating_sub(line.width() + text::width(&help_key(app)) + HELP.len() + 2 * GAP)
 }
 
 /// The screens in the widest form that leaves room: methods and the status of their runs are worth more than the names of
@@ -70,7 +79,7 @@ fn fitting(app: &App, area: Rect) -> (Line<'static>, Vec<Tab>) {
     let with_names = forms().filter(|(names, _)| *names != Names::Shown);
     let mut in_order = with_names.map(|form| (whole, form)).chain(forms().map(|form| (least, form)));
     let narrowest = tabs(app, FORMS[FORMS.len() - 1]);
-    in_order.find(|(room, (_, (line, _)))| left(area, line) >= *room).map_or(narrowest, |(_, (_, form))| form)
+    in_order.find(|(room, (_, (line, _)))| left(app, area, line) >= *room).map_or(narrowest, |(_, (_, form))| form)
 }
 
 /// What the mouse points at in the header.
@@ -79,7 +88,7 @@ pub fn hit(app: &App, area: Rect, place: Position) -> Option<Target> {
         return None;
     }
     let column = usize::from(place.x - area.x);
-    if column + 1 + HELP.len() >= usize::from(area.width) {
+    if column + text::width(&help_key(app)) + HELP.len() >= usize::from(area.width) {
         return Some(Target::Help);
     }
     let (_, tabs) = fitting(app, area);
@@ -99,7 +108,7 @@ fn tabs(app: &App, (program, names, gap): (bool, Names, usize)) -> (Line<'static
         let (key, name) = if active { (theme.accent().bold(), theme.strong()) } else { (theme.faint(), theme.dim()) };
         line.push_span(Span::raw(" ".repeat(if i == 0 && !program { 1 } else { gap })));
         let from = line.width();
-        line.push_span(Span::styled(screen.digit().to_string(), key));
+        line.push_span(Span::styled(app.keys.name(Context::Everywhere, &Action::Show(screen)), key));
         let words = match names {
             Names::Full => screen.name(),
             Names::Short => screen.short_name(),

@@ -10,7 +10,10 @@ use super::side_title;
 use crate::{
     model::METHODS,
     tui::{
-        input::pointer::{List, Target},
+        input::{
+            action::Action,
+            pointer::{List, Target},
+        },
         state::{
             app::App,
             parameters::{MOMENT_BYTES, MethodCount, Node},
@@ -195,7 +198,7 @@ fn methods(app: &App, area: Rect, buffer: &mut Buffer) {
     }
     if usize::from(inner.height) >= METHODS.len() + 3 {
         let line = Line::from(vec![
-            Span::styled("m", theme.accent()),
+            Span::styled(app.key(&Action::NextMethod), theme.accent()),
             Span::styled(" the next one; what runs is not touched", theme.dim()),
         ]);
         buffer.set_line(inner.x, inner.bottom() - 1, &line, inner.width);

@@ -18,6 +18,7 @@ use crate::{
     digits::counted,
     findings::SessionFindings,
     tui::{
+        input::action::{Action, Screen},
         state::{app::App, results::Part},
         text,
         view::{
@@ -38,11 +39,12 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) -> Option<Picture> {
         Some(Ok(found)) => found,
         Some(Err(problem)) => {
             let inner = Panel::new("results", theme).border(theme.bad()).draw(area, buffer);
+            let (again, sessions) = (app.key(&Action::Refresh), app.key(&Action::Show(Screen::Sessions)));
             middle(
                 inner,
                 &text::one_line(problem),
                 theme.bad(),
-                "u reads it again; 5 Sessions opens another",
+                &format!("{again} reads it again; {sessions} Sessions opens another"),
                 theme,
                 buffer,
             );
@@ -55,9 +57,10 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) -> Option<Picture> {
         }
         None => {
             let inner = Panel::new("results", theme).draw(area, buffer);
+            let [sessions, train] = [Screen::Sessions, Screen::Train].map(|screen| app.key(&Action::Show(screen)));
             let keys = [
-                ("5", "Sessions: open one that was trained".to_owned()),
-                ("1", "Train: start a run; its first epoch fills this screen".to_owned()),
+                (&*sessions, "Sessions: open one that was trained".to_owned()),
+                (&*train, "Train: start a run; its first epoch fills this screen".to_owned()),
             ];
             hint(
                 inner,

@@ -10,6 +10,7 @@ use ratatui::{
 use crate::{
     data::{Decision, Label},
     tui::{
+        input::action::{Action, Screen, Verdict},
         state::{
             app::App,
             review::{DIGITS, ReviewItem, ReviewList, data_to_search},
@@ -38,15 +39,18 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) -> Option<Picture> {
         Some(Ok(list)) => list,
         Some(Err(problem)) => {
             let inner = Panel::new("review", theme).border(theme.bad()).draw(area, buffer);
-            middle(inner, &text::one_line(problem), theme.bad(), "e looks again", theme, buffer);
+            let again = format!("{} looks again", app.key(&Action::SearchErrors));
+            middle(inner, &text::one_line(problem), theme.bad(), &again, theme, buffer);
             return None;
         }
         None => {
             let inner = Panel::new("review", theme).draw(area, buffer);
             let data = text::clean(&data_to_search(app.results.found().map(AsRef::as_ref), &app.setup));
+            let (search, results) = (app.key(&Action::SearchErrors), app.key(&Action::Show(Screen::Results)));
+            let these = app.key_on(Screen::Results, &Action::ReviewThese);
             let keys = [
-                ("e", format!("look for labels of {data} that are likely wrong")),
-                ("7", "Results: R there reviews the clips that a session answers wrongly".to_owned()),
+                (&*search, format!("look for labels of {data} that are likely wrong")),
+                (&*results, format!("Results: {these} there reviews the clips that a session answers wrongly")),
             ];
             hint(inner, "One clip after another: listen, decide with one key, go on.", &keys, theme, buffer);
             return None;
@@ -71,7 +75,8 @@ fn searching(app: &App, (done, total): (usize, usize), area: Rect, buffer: &mut 
             format!("{} of {} clips through the frozen backbone", text::count(done as u64), text::count(total as u64))
         }
     };
-    middle(area, &words, theme.base(), "e stops it", theme, buffer);
+    let stop = format!("{} stops it", app.key(&Action::SearchErrors));
+    middle(area, &words, theme.base(), &stop, theme, buffer);
     if total > 0 {
         let wide = area.width.min(60);
         let line = gauge(done as f64 / total as f64, usize::from(wide), theme.accent(), theme);
@@ -154,12 +159,13 @@ fn row_of(pairs: &[(String, String)], style: [Style; 2], area: Rect, buffer: &mu
 fn keys(app: &App, proposed: &str, no: &str, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let pairs = [
-        ("a".to_owned(), format!("yes, {proposed}")),
-        ("x".to_owned(), no.to_owned()),
-        ("-".to_owned(), "none of the classes".to_owned()),
-        ("Space".to_owned(), "unsure".to_owned()),
-        ("r".to_owned(), "again".to_owned()),
-    ];
+        (Action::Decide(Verdict::Yes), format!("yes, {proposed}")),
+        (Action::Decide(Verdict::No), no.to_owned()),
+        (Action::Decide(Verdict::Background), "none of the classes".to_owned()),
+        (Action::Decide(Verdict::Unsure), "unsure".to_owned()),
+        (Action::PlayAgain, "again".to_owned()),
+    ]
+    .map(|(action, what)| (app.key(&action), what));
     row_of(&pairs, [theme.accent(), theme.base()], area, buffer);
 }
 
@@ -170,7 +176,7 @@ fn last_decision(app: &App, area: Rect, buffer: &mut Buffer) {
     let Some(made) = app.review.standing().last() else { return };
     let line = Line::from(vec![
         Span::styled(format!("clip {} decided: {}", made.at + 1, words(&made.decision)), theme.good()),
-        Span::styled("   Backspace", theme.accent()),
+        Span::styled(format!("   {}", app.key_on(Screen::Review, &Action::UndoDecision)), theme.accent()),
         Span::styled(" takes it back", theme.dim()),
     ]);
     buffer.set_line(area.x, area.y, &line, area.width);
@@ -186,14 +192,14 @@ fn choices(app: &App, list: &ReviewList, item: &ReviewItem, area: Rect, buffer: 
         let name = text::fit(list.dataset.classes.get(class).map_or("", String::as_str), 20);
         let held = if is_held(class) { " ✓" } else { "" };
         let of = probability(class).filter(|p| *p >= 0.005).map_or_else(String::new, |p| format!(" {p:.2}"));
-        ((digit + 1).to_string(), format!("{name}{held}{of}"))
+        (app.key(&Action::Decide(Verdict::Class(digit))), format!("{name}{held}{of}"))
     };
     let all = app.review.choices();
     let pairs: Vec<(String, String)> = all.iter().copied().take(DIGITS).enumerate().map(pair).collect();
     let shown = row_of(&pairs, [theme.accent(), theme.dim()], Rect { height: 1, ..area }, buffer);
     let second = Rect { y: area.y + 1, height: 1, ..area };
     let rest = &pairs[shown..];
-    let words = format!("/ types one of {}", all.len());
+    let words = format!("{} types one of {}", app.key(&Action::TypeClass), all.len());
     let wide = text::width(&words) as u16;
     let room = Rect { width: second.width.saturating_sub(wide + 2), ..second };
     row_of(rest, [theme.accent(), theme.dim()], room, buffer);
@@ -203,11 +209,12 @@ fn choices(app: &App, list: &ReviewList, item: &ReviewItem, area: Rect, buffer: 
 /// A class being typed, and those that fit.
 fn typing(app: &App, list: &ReviewList, typed: &str, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
+    let [take, none] = [Action::Confirm, Action::Cancel].map(|action| app.key(&action));
     let line = Line::from(vec![
         Span::styled("class  ", theme.dim()),
         Span::styled(text::clean(typed), theme.strong()),
         Span::styled("█", theme.accent()),
-        Span::styled("   Enter takes the first, Esc none", theme.faint()),
+        Span::styled(format!("   {take} takes the first, {none} none"), theme.faint()),
     ]);
     buffer.set_line(area.x, area.y, &line, area.width);
     let fitting = app.review.fitting();
@@ -247,8 +254,10 @@ fn progress(app: &App, list: &ReviewList, area: Rect, buffer: &mut Buffer) {
         format!("{state}{}{why}", text::clean(&file.path.display().to_string()))
     });
     let file = file.unwrap_or_default();
-    let train =
-        Line::from(vec![Span::styled("T ", theme.accent()), Span::styled("train again with these", theme.dim())]);
+    let train = Line::from(vec![
+        Span::styled(app.key_on(Screen::Review, &Action::TrainAgain) + " ", theme.accent()),
+        Span::styled("train again with these", theme.dim()),
+    ]);
     let room = area.width.saturating_sub(train.width() as u16 + 2);
     buffer.set_string(area.x, area.y + 1, text::fit(&file, usize::from(room)), theme.faint());
     buffer.set_line(area.right().saturating_sub(train.width() as u16), area.y + 1, &train, train.width() as u16);
@@ -265,11 +274,13 @@ fn end(app: &App, list: &ReviewList, area: Rect, buffer: &mut Buffer) {
         if open > 0 { format!("; {open} left open") } else { String::new() }
     );
     let keys = [
-        ("T", "train again with these decisions, and compare on the same clips".to_owned()),
-        ("Backspace", "take the last decision back".to_owned()),
-        ("e", "look for likely wrong labels, with these decisions applied".to_owned()),
-        ("Esc", "back to Results".to_owned()),
-    ];
+        (Action::TrainAgain, "train again with these decisions, and compare on the same clips"),
+        (Action::UndoDecision, "take the last decision back"),
+        (Action::SearchErrors, "look for likely wrong labels, with these decisions applied"),
+        (Action::Back, "back to Results"),
+    ]
+    .map(|(action, what)| (app.key(&action), what.to_owned()));
+    let keys: Vec<_> = keys.iter().map(|(key, what)| (key.as_str(), what.clone())).collect();
     let [notes, middle] = Layout::vertical([Constraint::Length(3), Constraint::Fill(1)]).areas(inner);
     paragraph(notes, &list.notes.join("; "), theme.dim(), buffer);
     hint(middle, &heading, &keys, theme, buffer);

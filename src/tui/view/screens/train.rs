@@ -167,8 +167,11 @@ fn progress(app: &App, slot: &RunSlot, inner: Rect, buffer: &mut Buffer) {
     let (share, time) = match &slot.status() {
         Status::New => (slot.progress(), "resuming".to_owned()),
         Status::Preparing(done, total) => (*done as f64 / (*total).max(1) as f64, "reading the data".to_owned()),
-        _ if slot.can_resume() && inner.width < 52 => (slot.progress(), "Enter resumes".to_owned()),
-        _ if slot.can_resume() => (slot.progress(), "Enter resumes, a starts anew".to_owned()),
+        _ if slot.can_resume() && inner.width < 52 => (slot.progress(), format!("{} resumes", app.key(&Action::Start))),
+        _ if slot.can_resume() => {
+            let [resume, anew] = [Action::Start, Action::Anew].map(|action| app.key(&action));
+            (slot.progress(), format!("{resume} resumes, {anew} starts anew"))
+        }
         Status::Finished | Status::Failed(_) | Status::Stopped => {
             (slot.progress(), format!("{} steps", text::count(step)))
         }
@@ -201,21 +204,22 @@ fn not_yet(app: &App, slot: &RunSlot, inner: Rect, buffer: &mut Buffer) {
     let width = usize::from(inner.width);
     let trains = text::fit(&format!("trains {}", slot.method.trains_what()), width);
     buffer.set_string(inner.x, inner.y, trains, theme.base());
-    /// Columns before the name of the other method.
-    const BEFORE: usize = 19;
+    /// Between the keys that start a run and that choose another method.
+    const STARTS: &str = " starts it   ";
+    let [start, method, side] = [Action::Start, Action::NextMethod, Action::NextFocus].map(|action| app.key(&action));
     let other = slot.method.next().title();
-    let room = width.saturating_sub(BEFORE);
+    let room = width.saturating_sub(text::width(&start) + STARTS.len() + text::width(&method));
     let whole = format!(" {other} instead");
     let other = if text::width(&whole) <= room { whole } else { text::fit(&format!(" {other}"), room) };
     let line = if app.focus == slot.side {
         Line::from(vec![
-            Span::styled("Enter", theme.accent()),
-            Span::styled(" starts it   ", theme.dim()),
-            Span::styled("m", theme.accent()),
+            Span::styled(start, theme.accent()),
+            Span::styled(STARTS, theme.dim()),
+            Span::styled(method, theme.accent()),
             Span::styled(other, theme.dim()),
         ])
     } else {
-        Line::from(vec![Span::styled("Tab", theme.accent()), Span::styled(" moves to this side", theme.dim())])
+        Line::from(vec![Span::styled(side, theme.accent()), Span::styled(" moves to this side", theme.dim())])
     };
     buffer.set_line(inner.x, inner.y + 2, &line, inner.width);
 }

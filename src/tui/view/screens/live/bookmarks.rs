@@ -108,8 +108,9 @@ fn replayed(app: &App, area: Rect, buffer: &mut Buffer) {
         })
         .collect();
     let mut remark = None;
+    let how = format!("{} replays it through the best weights and the last checkpoints", app.key(&Action::Replay));
     match bookmarks.replays() {
-        None => remark = Some(("Enter replays it through the best weights and the last checkpoints", theme.dim())),
+        None => remark = Some((how.as_str(), theme.dim())),
         Some(None) => remark = Some(("replaying through every checkpoint …", theme.accent())),
         Some(Some(Err(problem))) => remark = Some((problem.as_str(), theme.bad())),
         Some(Some(Ok(replays))) => columns.extend(replays.iter().map(column)),

@@ -12,6 +12,7 @@ use crate::{
     live::ListenerState,
     plot::Side,
     tui::{
+        input::action::Action,
         state::{app::App, desk::fader, layers::Adapter},
         text, update,
         view::widgets::{Panel, columns, hint},
@@ -32,7 +33,9 @@ pub(super) fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
     let shown = side.and_then(|side| Some((side, app.live.shown().listeners.get(app.live.listener_of(side)?)?)));
     let Some((side, listener)) = shown else {
         let inner = Panel::new("mixing desk", theme).draw(area, buffer);
-        return hint(inner, "No model with adapters is listening: r starts listening.", &[], theme, buffer);
+        let heading =
+            format!("No model with adapters is listening: {} starts listening.", app.key(&Action::Listen(None)));
+        return hint(inner, &heading, &[], theme, buffer);
     };
     let mix = app.live.desk.mix(&listener.name);
     let title = Line::from(vec![
@@ -54,7 +57,8 @@ pub(super) fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
         .draw(area, buffer);
     if !update::has_adapters(app, side) {
         let heading = "This run has no adapters to adjust: it was trained without any.";
-        let keys = [("Tab", "the desk of the other side".to_owned())];
+        let other = app.key(&Action::NextFocus);
+        let keys = [(&*other, "the desk of the other side".to_owned())];
         return hint(inner, heading, &keys, theme, buffer);
     }
     strips(app, listener, side, &mix, inner, buffer);

@@ -12,6 +12,7 @@ use crate::{
     findings::{Order, Outcome, SessionFindings},
     plot::Side,
     tui::{
+        input::action::Action,
         state::{app::App, results::Part},
         text,
         view::widgets::{Panel, hint, rows::scrolled},
@@ -37,7 +38,8 @@ pub(super) fn draw(app: &App, found: &SessionFindings, area: Rect, buffer: &mut 
     let right = Line::styled(format!("{at} of {}", text::count(count as u64)), theme.dim());
     let inner = Panel::new(title, theme).border(border(app, Part::Clips)).right(right).draw(area, buffer);
     if count == 0 {
-        return hint(inner, "no clip", &[("Esc", "back to the matrix".into())], theme, buffer);
+        let back = app.key(&Action::Back);
+        return hint(inner, "no clip", &[(&*back, "back to the matrix".into())], theme, buffer);
     }
     let notes = found.kept.notes.first().map(|note| text::fit(note, usize::from(inner.width)));
     let against = results.against.as_ref();
@@ -85,7 +87,7 @@ pub(super) fn draw(app: &App, found: &SessionFindings, area: Rect, buffer: &mut 
         }
         // Names of clips differ at their ends more than at their beginnings.
         if names > 0 {
-            line.push_span(Span::styled(text::ending(&found.kept.name(row), names), theme.dim()));
+            line.push_span(Span::styled(text::ending(&found.kept.name(row), names).trim_end().to_owned(), theme.dim()));
         }
         buffer.set_line(rows.x, y, &line, rows.width);
         if place == results.row {
