@@ -1,0 +1,117 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::session::{LogWriter, testing};
+
+fn store() -> (tempfile::TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::at(folder.path().join("sessions"));
+    (folder, store)
+}
+
+fn with_log(store: &Store, name: &str) -> PathBuf {
+    let (_, lock) = store.create(name).unwrap();
+    let mut log = LogWriter::open(lock.folder()).unwrap();
+    for record in testing::records() {
+        log.append(&record).unwrap();
+    }
+    lock.folder().to_owned()
+}
+
+#[test]
+fn an_empty_store_lists_nothing_and_says_what_to_do() {
+    let (_folder, store) = store();
+    assert_eq!(store.list().unwrap(), []);
+    assert!(store.find("last").unwrap_err().to_string().contains("aat-tui train makes one"));
+}
+
+#[test]
+fn names_are_unique_and_safe_as_folders() {
+    let (_folder, store) = store();
+    let (first, one) = store.create("esc10 f1/aat").unwrap();
+    let (second, two) = store.create("esc10 f1/aat").unwrap();
+    assert_eq!((first.as_str(), second.as_str()), ("esc10-f1-aat", "esc10-f1-aat-2"));
+    let file = |lock: &Lock| fs::write(lock.folder().join(LOG_FILE), "{}\n").unwrap();
+    [&one, &two].into_iter().for_each(file);
+    let (_, other) = store.create("esc10-f1-aat-m").unwrap();
+    file(&other);
+    let names: Vec<_> = store.named("esc10 f1/aat").unwrap().into_iter().map(|session| session.name).collect();
+    assert_eq!(names, ["esc10-f1-aat", "esc10-f1-aat-2"]);
+    assert_eq!(store.create("../..").unwrap().0, "session");
+    assert_eq!(store.create("last").unwrap().0, "session-2");
+}
+
+#[test]
+fn sessions_are_found_by_path_by_name_and_as_last() {
+    let (_folder, store) = store();
+    let first = with_log(&store, "first");
+    let second = with_log(&store, "second");
+    let past = SystemTime::now() - Duration::from_secs(60);
+    File::options().append(true).open(first.join(LOG_FILE)).unwrap().set_modified(past).unwrap();
+    assert_eq!(store.find("first").unwrap(), first);
+    assert_eq!(store.find(first.to_str().unwrap()).unwrap(), first);
+    assert_eq!(store.find("last").unwrap(), second);
+    let error = store.find("frist").unwrap_err().to_string();
+    assert!(error.contains("nearest name is \"first\""), "{error}");
+    let names: Vec<_> = store.list().unwrap().into_iter().map(|session| session.name).collect();
+    assert_eq!(names, ["second", "first"]);
+}
+
+#[test]
+fn one_writer_at_a_time() {
+    let (_folder, store) = store();
+    let folder = with_log(&store, "busy");
+    let lock = Lock::take(&folder).unwrap();
+    assert!(matches!(Lock::take(&folder), Err(SessionError::Busy { .. })));
+    assert!(matches!(store.remove(&folder), Err(SessionError::Busy { .. })));
+    assert!(store.list().unwrap()[0].in_use);
+    drop(lock);
+    assert!(!store.list().unwrap()[0].in_use);
+    store.remove(&folder).unwrap();
+    assert!(!folder.exists());
+}
+
+/// A log of arbitrary bytes is an error, not an empty session.
+#[test]
+fn a_log_without_a_usable_event_is_reported() {
+    let (_folder, store) = store();
+    for content in ["\u{1}\u{2} random\nbytes\n", "{\"at_ms\":1,\"event\":\"paused\"}\n"] {
+        let (_, lock) = store.create("odd").unwrap();
+        fs::write(lock.folder().join(LOG_FILE), content).unwrap();
+        let why = store.describe(lock.folder()).unwrap_err().to_string();
+        assert!(
+            why.contains("no usable event in it (2 lines") || why.contains("does not say what was trained"),
+            "{why}"
+        );
+    }
+}
+
+#[test]
+fn a_bare_name_means_the_store() {
+    let (folder, store) = store();
+    let elsewhere = with_log(&Store::at(folder.path().join("elsewhere")), "mine");
+    let own = with_log(&store, "mine");
+    assert_eq!(store.find("mine").unwrap(), own);
+    assert_eq!(store.find(elsewhere.to_str().unwrap()).unwrap(), elsewhere);
+    assert!(store.find("").is_err());
+}
+
+#[test]
+fn a_session_called_like_a_model_does_not_hide_the_model() {
+    let (_folder, store) = store();
+    let own = with_log(&store, "mine");
+    assert_eq!(Path::new(&store.model("mine")), std::path::absolute(own).unwrap());
+    for name in model::names().chain(model::PUBLISHED.iter().map(|published| published.name)) {
+        with_log(&store, name);
+        assert_eq!(store.model(name), name);
+    }
+    assert_eq!(store.model("hf:mine"), "hf:mine");
+}
+
+#[test]
+fn a_session_without_any_event_is_reported() {
+    let (_folder, store) = store();
+    let (_, lock) = store.create("empty").unwrap();
+    fs::write(lock.folder().join(LOG_FILE), "").unwrap();
+    assert!(load(lock.folder()).unwrap_err().to_string().contains("no usable event"));
+}
