@@ -9,7 +9,7 @@ PEERS_ENV ?= target/peers-env
 EXPORT_ENV ?= target/export-env
 EXPORT_MODULES ?= target/export-modules
 
-.PHONY: help run build test test-slow check-decode check-export torture lint doc bench bench-peers bench-export cuda check-cuda gpu-kit gpu-check packages
+.PHONY: help run build test test-slow check-decode check-export torture lint sbom doc bench bench-peers bench-export cuda check-cuda gpu-kit gpu-check packages
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -56,6 +56,11 @@ lint: packages ## what CI insists on: format, clippy, docs, licences, spelling
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --log-level error check bans licenses sources; \
 	    else echo "cargo-deny is not installed: skipped (cargo install cargo-deny)"; fi
 	@if command -v typos >/dev/null 2>&1; then typos; else echo "typos is not installed: skipped (cargo install typos-cli)"; fi
+
+sbom: ## every crate in the program with its version and licence, as a CycloneDX file: target/aat-tui.cdx.json
+	@$(CARGO) cyclonedx --version >/dev/null 2>&1 || { echo "cargo-cyclonedx is not installed: cargo install cargo-cyclonedx"; exit 1; }
+	@$(CARGO) cyclonedx --quiet --format json --spec-version 1.5 --no-build-deps --override-filename aat-tui.cdx
+	@mkdir -p target && mv aat-tui.cdx.json target/aat-tui.cdx.json && echo target/aat-tui.cdx.json
 
 doc: ## the library's documentation
 	@$(CARGO) doc --locked --no-deps --open
