@@ -234,12 +234,14 @@ impl FeatureSet {
         let mut noted = items.iter().filter_map(noted);
         let (first, note) = noted.next()?;
         let id = self.dataset.items.get(first).map_or("", |item| item.id.as_str());
-        let spec =
-            self.dataset.root.as_ref().map_or_else(|| self.dataset.name.clone(), |root| root.display().to_string());
         Some(match noted.count() {
             0 => format!("{id}: {note}"),
             more => {
-                format!("{} sounds are odd; {id}: {}; `aat-tui data check {spec}` lists all", more + 1, note.problem)
+                format!(
+                    "{} sounds are odd; {id}: {}; `aat-tui data check` lists all of this data",
+                    more + 1,
+                    note.problem
+                )
             }
         })
     }
@@ -343,6 +345,6 @@ mod tests {
         wav(&data.join("rain/3.wav"), |_| 1);
         silence("dog/3.wav");
         let text = odd().unwrap();
-        assert!(text.starts_with("3 sounds are odd; dog/3.wav: every sample is zero; `aat-tui data check "), "{text}");
+        assert!(text.starts_with("3 sounds are odd; dog/3.wav: every sample is zero; `aat-tui data check` "), "{text}");
     }
 }

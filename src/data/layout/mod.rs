@@ -21,7 +21,7 @@ mod walk;
 use std::{
     collections::HashSet,
     fs,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 pub use corpus::open_corpus;
@@ -195,10 +195,15 @@ fn name_of(path: &Path) -> String {
     }
 }
 
-/// A path below `root` as a stable name with forward slashes.
+/// A path below `root` as a stable name with forward slashes; one elsewhere as a whole.
 fn id_of(root: &Path, path: &Path) -> String {
     let relative = path.strip_prefix(root).unwrap_or(path);
-    relative.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
+    let name = |part: Component<'_>| match part {
+        // What comes before the first slash, which is itself put between the parts.
+        Component::RootDir => String::new(),
+        part => part.as_os_str().to_string_lossy().into_owned(),
+    };
+    relative.components().map(name).collect::<Vec<_>>().join("/")
 }
 
 /// The lines of a text file that are not blank.
@@ -229,4 +234,18 @@ fn missing(path: PathBuf, list: &str) -> Problem {
         format!("{list} names this file, and it is not there"),
         "download it again or take its line out",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clip_is_named_below_its_folder_and_one_elsewhere_by_its_whole_path() {
+        let named = |path: &str| id_of(Path::new("/sets/rain"), Path::new(path));
+        assert_eq!(named("/sets/rain/a/1.wav"), "a/1.wav");
+        if cfg!(unix) {
+            assert_eq!(named("/other/1.wav"), "/other/1.wav");
+        }
+    }
 }
