@@ -160,21 +160,25 @@ fn time_axis(app: &App, panel: &ClipPanel, loaded: &Loaded, seconds: f64, row: R
     let most = f64::from(row.width) / TICK;
     let step = STEPS_S.into_iter().find(|step| seconds / step <= most).unwrap_or(1200.0);
     let digits = if step < 0.1 { 2 } else { usize::from(step < 1.0) };
+    let share = loaded.share_of(panel.clip.as_ref().and_then(|clip| clip.cut));
+    let ends = (share < 1.0 && !panel.as_model).then(|| {
+        const WORDS: &str = "model ◂";
+        let width = text::width(WORDS) as u16;
+        let x = column_of(share, row).saturating_sub(width - 1).max(row.x);
+        buffer.set_string(x, row.y, WORDS, theme.accent());
+        x..x + width
+    });
     let mut at = 0.0;
     while at <= seconds {
         let words = if at >= 60.0 { text::clock(at) } else { format!("{at:.digits$} s") };
         let x = column_of(at / seconds.max(1e-9), row);
-        if x + text::width(&words) as u16 <= row.right() {
+        let end = x + text::width(&words) as u16;
+        // Times that would touch the end of the model's part give way to it.
+        let clear = ends.as_ref().is_none_or(|ends| end < ends.start || ends.end < x);
+        if end <= row.right() && clear {
             buffer.set_string(x, row.y, words, theme.dim());
         }
         at += step;
-    }
-    let share = loaded.share_of(panel.clip.as_ref().and_then(|clip| clip.cut));
-    if share < 1.0 && !panel.as_model {
-        const WORDS: &str = " model ◂";
-        let end = column_of(share, row);
-        let x = end.saturating_sub(text::width(WORDS) as u16 - 1).max(row.x);
-        buffer.set_string(x, row.y, WORDS, theme.accent());
     }
 }
 
