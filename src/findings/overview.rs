@@ -7,7 +7,7 @@ use super::{
     disagreement, findings, ordered, reliability, same_clips,
 };
 use crate::{
-    data::{Loss, Metric, Recipe},
+    data::{Loss, Metric},
     infer::{Calibration, Which},
     model::Method,
     train::{Difference, Interval, Predictions, Request, paired_difference},
@@ -103,17 +103,7 @@ impl SessionFindings {
     /// The request that would train this session again on the same data, held-out clips included, with the corrections that
     /// there are now; and a note where its recipe is not found any more.
     pub fn again(&self, method: Method) -> (Request, Option<String>) {
-        let config = &self.kept.config;
-        let mut request = Request::from(config);
-        if method != config.method {
-            (request.method, request.lr) = (method, None);
-        }
-        let name = config.recipe.name.clone();
-        let note = Recipe::find(&name).err().map(|_| {
-            request.recipe = None;
-            format!("the recipe {name} of {} is not found any more: the one that fits the data is used", self.name)
-        });
-        (request, note)
+        Request::again(&self.kept.config, method)
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::PretrainRequest;
 use crate::{
-    data::marks,
+    data::{Recipe, marks},
     model::{Method, Recompute},
     session::{OnNan, RunConfig},
 };
@@ -110,6 +110,23 @@ impl From<&RunConfig> for Request {
             name: None,
             paired_with: None,
         }
+    }
+}
+
+impl Request {
+    /// The request that begins the run of a configuration again by a method, which may be another; and a note where its
+    /// recipe is not found any more.
+    pub fn again(config: &RunConfig, method: Method) -> (Self, Option<String>) {
+        let mut request = Self::from(config);
+        if method != config.method {
+            (request.method, request.lr) = (method, None);
+        }
+        let (name, session) = (&config.recipe.name, &config.session);
+        let note = Recipe::find(name).err().map(|_| {
+            request.recipe = None;
+            format!("the recipe {name} of {session} is not found any more: the one that fits the data is used")
+        });
+        (request, note)
     }
 }
 

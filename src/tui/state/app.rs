@@ -23,6 +23,7 @@ use super::{
 use crate::{
     model::{Method, ModelConfig, Published},
     plot::{ChartView, Run, Side, XAxis},
+    session::RunConfig,
     train::Request,
     tui::{
         input::{
@@ -258,6 +259,13 @@ impl App {
     /// The run slot in focus.
     pub fn focused(&self) -> &RunSlot {
         self.slot(self.focus)
+    }
+
+    /// The session that Results shows, else the one on the side in focus: Review looks for wrong labels in its data, and
+    /// trains it again.
+    pub fn reviewed(&self) -> Option<&RunConfig> {
+        let shown = self.results.found().map(|found| &found.kept.config);
+        shown.or(self.focused().state.config.as_deref()).filter(|config| config.pretrain.is_none())
     }
 
     /// The runs on show.

@@ -6,6 +6,7 @@ use super::{clip_panel::ClipPanel, ticket::Ticket};
 use crate::{
     data::{CorrectionsPlace, Dataset, Decision, Label},
     findings::SessionFindings,
+    session::RunConfig,
     train::Request,
 };
 
@@ -196,9 +197,9 @@ impl ReviewList {
     }
 }
 
-/// The data set whose labels a search goes through: that of the session on Results, else that of the next run.
-pub fn data_to_search(found: Option<&SessionFindings>, setup: &Request) -> String {
-    found.map_or_else(|| setup.data.clone(), |found| found.kept.config.data_spec())
+/// The data set whose labels a search goes through: that of the session under review, else that of the next run.
+pub fn data_to_search(session: Option<&RunConfig>, setup: &Request) -> String {
+    session.map_or_else(|| setup.data.clone(), RunConfig::data_spec)
 }
 
 impl ReviewItem {

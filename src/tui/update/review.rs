@@ -75,13 +75,14 @@ fn search(app: &mut App) -> Vec<Effect> {
     if is_writing(app) {
         return Vec::new();
     }
-    let found = app.results.found().cloned();
-    let (again, note) = match &found {
-        Some(found) => found.again(found.kept.config.method),
+    let session = app.reviewed();
+    let (again, note) = match session {
+        Some(config) => Request::again(config, config.method),
         None => (app.setup_of(app.focus), None),
     };
-    let model = if found.is_some() { Request::default().model } else { app.setup.model.clone() };
-    let data = data_to_search(found.as_deref(), &app.setup);
+    // A session's own weights have learned its labels.
+    let model = if session.is_some() { Request::default().model } else { app.setup.model.clone() };
+    let data = data_to_search(session, &app.setup);
     let request = Request { data, model, device: app.setup.device.clone(), ..again.clone() };
     if let Some(note) = note {
         notify(app, note, false);

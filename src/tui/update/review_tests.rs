@@ -15,9 +15,10 @@ use crate::{
     audio::playback::{PlaybackError, State, Status},
     data::{CorrectionsPlace, Decision, Label},
     model::Method,
+    plot::Side,
     tui::{
         input::action::{Action, Screen},
-        state::{app::App, review::data_to_search},
+        state::{app::App, review::data_to_search, run_slot::Purpose},
         testing::{data_fixture::clip_sound, findings, fixture},
         view,
     },
@@ -118,7 +119,7 @@ fn while_a_search_runs_no_key_decides_about_the_list_that_it_hides() {
 #[test]
 fn the_data_set_that_is_offered_is_the_one_that_is_searched() {
     let mut app = fixture::app((120, 40));
-    let offered = |app: &App| data_to_search(app.results.found().map(AsRef::as_ref), &app.setup);
+    let offered = |app: &App| data_to_search(app.reviewed(), &app.setup);
     let searched = |app: &mut App| {
         app.screen = Screen::Review;
         let effects = update(app, Message::Do(Action::SearchErrors));
@@ -129,6 +130,16 @@ fn the_data_set_that_is_offered_is_the_one_that_is_searched() {
     };
     app.setup.data = "birds".into();
     assert_eq!((offered(&app), searched(&mut app)), ("birds".into(), "birds".into()));
+    // A session on the side in focus comes before the next run's data, and is what would be trained again.
+    let opened = fixture::opened(Method::aat());
+    let config = opened.state.config.clone().unwrap();
+    fixture::open(&mut app, Side::A, Purpose::Look, opened);
+    app.screen = Screen::Review;
+    let effects = update(&mut app, Message::Do(Action::SearchErrors));
+    let [Effect::SearchErrors(_, request, again)] = effects.as_slice() else { unreachable!("{effects:?}") };
+    assert_eq!((&request.data, &again.data, again.fold), (&config.data_spec(), &config.data_spec(), config.fold));
+    assert_eq!((again.epochs, again.method), (Some(config.recipe.epochs), config.method));
+    update(&mut app, Message::Do(Action::SearchErrors));
     findings::show_results(&mut app, 20);
     let own = app.results.found().unwrap().kept.config.data_spec();
     assert_ne!(own, "birds");

@@ -45,7 +45,7 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) -> Option<Picture> {
         }
         None => {
             let inner = Panel::new("review", theme).draw(area, buffer);
-            let data = text::clean(&data_to_search(app.results.found().map(AsRef::as_ref), &app.setup));
+            let data = text::clean(&data_to_search(app.reviewed(), &app.setup));
             let (search, results) = (app.key(&Action::SearchErrors), app.key(&Action::Show(Screen::Results)));
             let these = app.key_on(Screen::Results, &Action::ReviewThese);
             let keys = [
