@@ -230,7 +230,7 @@ pub static GROUPS: &[Group] = bindings! {
     }
     REVIEW => {
         [key(KeyCode::Esc)] Action::Back, "back to Results", "back";
-        [letter('1')] Action::Decide(Verdict::Class(0)), "the first class offered: the label as it is", "…9 decide";
+        [letter('1')] Action::Decide(Verdict::Class(0)), "the first class offered: the label as it is", "to 9 decide";
         [letter('2')] Action::Decide(Verdict::Class(1)), "the second class offered, and so on";
         [letter('3')] Action::Decide(Verdict::Class(2)), "the third";
         [letter('4')] Action::Decide(Verdict::Class(3)), "the fourth";
