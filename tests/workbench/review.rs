@@ -115,7 +115,10 @@ fn wrong_labels_are_found_decided_and_trained_again() {
         found += usize::from(wrong.contains(&name));
         bench.press(&keys_for(&text, &truth[&name]));
     }
-    bench.wait_for("the decisions on the disk", |text| !text.contains("writing"));
+    let next = 2 * wrong.len() + 1;
+    bench.wait_for("the decisions on the disk", |text| {
+        text.contains("on disk: ") && number_before(text, " of ") == Some(next)
+    });
     let decisions = fs::read_to_string(bench.home().join("esc10/corrections.jsonl")).unwrap();
     let decided = decisions.lines().count();
     bench.press("T");
