@@ -356,7 +356,7 @@ impl Voice {
         self.at = from.min(length);
         (self.origin, self.filled) = (self.at as i64, 0);
         if let (Some(jump), Some(playing)) = (jump, &self.playing) {
-            // Whoever finds the jump done finds the playhead there.
+            // The playhead is there as soon as the jump counts as done.
             self.reports.playhead.store(packed(playing.number, self.at as u64), Ordering::Relaxed);
             self.controls.was_jumped(jump);
         }

@@ -39,7 +39,8 @@ pub struct Args {
 struct Answer<'a> {
     file: String,
     /// Start and end, in seconds.
-    heard: [f64; 2],
+    #[serde(rename = "heard")]
+    span_s: [f64; 2],
     /// Windows that the scores are averaged over.
     windows: usize,
     top: &'a [Score],
@@ -86,15 +87,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
                 for note in &notes {
                     output.line(format!("  {file}: {note}"))?;
                 }
-                output.object(&Answer {
-                    file,
-                    heard: span_s,
-                    windows,
-                    top,
-                    notes: &notes,
-                    calibration,
-                    model_notes,
-                })?;
+                output.object(&Answer { file, span_s, windows, top, notes: &notes, calibration, model_notes })?;
             }
             Err(error) => {
                 unread += 1;

@@ -75,16 +75,30 @@ impl Facts {
         names.into_iter().take(MOST).map(|name| format!("{name} {}", self.short(name))).collect::<Vec<_>>().join(", ")
     }
 
-    /// Names of what differs between these runs, what usually matters first.
+    /// Names of what differs between these runs, what usually matters first. Takes time in proportion to all facts.
     pub fn differing(all: &[&Self]) -> Vec<String> {
         let Some((first, others)) = all.split_first() else { return Vec::new() };
-        let names: BTreeSet<&String> = all.iter().flat_map(|facts| facts.0.keys()).collect();
-        let apart =
-            names.into_iter().filter(|name| others.iter().any(|other| other.0.get(*name) != first.0.get(*name)));
-        let mut apart: Vec<String> = apart.cloned().collect();
-        let rank = |name: &String| NAMED_FIRST.iter().position(|(known, _)| known == name).unwrap_or(NAMED_FIRST.len());
+        let mut apart: BTreeSet<&String> = BTreeSet::new();
+        for other in others {
+            // Nearly all runs have facts of the same names.
+            if first.0.keys().eq(other.0.keys()) {
+                let pairs = first.0.iter().zip(other.0.values());
+                apart.extend(pairs.filter(|((_, own), value)| own != value).map(|((name, _), _)| name));
+            } else {
+                let names = first.0.keys().chain(other.0.keys());
+                apart.extend(names.filter(|name| first.0.get(*name) != other.0.get(*name)));
+            }
+        }
+        let rank =
+            |name: &&String| NAMED_FIRST.iter().position(|(known, _)| known == name).unwrap_or(NAMED_FIRST.len());
+        let mut apart: Vec<&String> = apart.into_iter().collect();
         apart.sort_by_key(rank);
-        apart
+        apart.into_iter().cloned().collect()
+    }
+
+    /// The value of a fact.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
     }
 
     /// A fact in a word: the last part of a path; `none` where there is none.

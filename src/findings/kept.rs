@@ -108,7 +108,7 @@ impl KeptAnswers {
     }
 }
 
-/// Fits a calibration to a session's kept predictions, and keeps it beside the session. Returns what to tell the user.
+/// Fits a calibration to a session's kept predictions, and keeps it beside the session. Returns a message for the user.
 ///
 /// # Errors
 /// For people: when none can be fitted to these predictions, or the folder cannot be written.
@@ -134,7 +134,7 @@ pub fn calibrate(kept: &KeptAnswers, folder: &Path) -> Result<Vec<String>, Strin
     Ok(std::iter::once(line).chain(old_thresholds(folder)).collect())
 }
 
-/// Removes a session's calibration. Returns what to tell the user.
+/// Removes a session's calibration. Returns a message for the user.
 ///
 /// # Errors
 /// For people: when it cannot be removed.

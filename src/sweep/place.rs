@@ -271,7 +271,7 @@ mod tests {
         sweep::standing::testing::task_and_log,
     };
 
-    /// The pattern of the names has changed since, or someone has copied a session: the finished one counts, and it is said.
+    /// The pattern of the names has changed since, or someone has copied a session: the finished one counts, and a warning names it.
     #[test]
     fn of_several_sessions_of_a_task_the_finished_one_counts() {
         let (mut plan, records) = task_and_log();

@@ -24,7 +24,7 @@ const TONE: usize = 5_280;
 
 /// What a file gave.
 #[derive(Debug)]
-struct Heard {
+struct Decoded {
     samples: Vec<f32>,
     rate: u32,
     channels: usize,
@@ -32,16 +32,16 @@ struct Heard {
 }
 
 /// Decodes a file.
-fn decode(path: &Path) -> Result<Heard, AudioError> {
+fn decode(path: &Path) -> Result<Decoded, AudioError> {
     let mut sound = SoundFile::open(path)?;
     let mut samples = Vec::new();
     while sound.read(&mut samples)? {}
     let notes = sound.notes().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-    Ok(Heard { samples, rate: sound.rate(), channels: sound.channels(), notes })
+    Ok(Decoded { samples, rate: sound.rate(), channels: sound.channels(), notes })
 }
 
 /// Writes bytes under a name and gives what `decode` makes of them.
-fn try_bytes(name: &str, bytes: &[u8]) -> Result<Heard, String> {
+fn try_bytes(name: &str, bytes: &[u8]) -> Result<Decoded, String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
     fs::write(&path, bytes).unwrap();
@@ -54,7 +54,7 @@ fn try_bytes(name: &str, bytes: &[u8]) -> Result<Heard, String> {
 }
 
 /// Decodes bytes that must be read.
-fn decoded(name: &str, bytes: &[u8]) -> Heard {
+fn decoded(name: &str, bytes: &[u8]) -> Decoded {
     try_bytes(name, bytes).unwrap_or_else(|message| panic!("{message}"))
 }
 

@@ -91,7 +91,7 @@ fn a_disk_without_room_and_a_checkpoint_cut_short_lose_nothing_that_was_good() {
     assert_eq!(names(), before);
     assert_eq!(bits(&folder), good);
 
-    // The newest one is damaged: the one before is used, and it is said.
+    // The newest one is damaged: the one before is used, and a warning names it.
     let newest = folder.join(before.last().unwrap());
     let older = folder.join("checkpoint-00000000.safetensors");
     fs::copy(&newest, &older).unwrap();

@@ -1,6 +1,9 @@
 //! The list of sessions: its order, its filter, and what is marked in it.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{
+    collections::{HashMap, HashSet},
+    path::PathBuf,
+};
 
 use super::together::Together;
 use crate::{
@@ -141,7 +144,9 @@ pub struct Sessions {
     order: Order,
     filter: String,
     with_archived: bool,
-    marked: BTreeSet<PathBuf>,
+    marked: HashSet<PathBuf>,
+    /// What differs between any of the listed sessions: a fact's name, and for each session the number of its value.
+    facts: Vec<(String, Vec<usize>)>,
     differing: Vec<String>,
 }
 
@@ -167,7 +172,9 @@ impl Sessions {
 
     /// Takes a new list; the cursor stays on its session.
     pub fn show(&mut self, list: Vec<Listing>) {
-        self.marked.retain(|path| list.iter().any(|session| session.path == *path));
+        let there: HashSet<&PathBuf> = list.iter().map(|session| &session.path).collect();
+        self.marked.retain(|path| there.contains(path));
+        self.facts = numbered(&list);
         let at = self.selected().map(|session| session.path.clone());
         self.list = Some(list);
         self.problem = None;
@@ -244,7 +251,7 @@ impl Sessions {
 
     /// Marks every row on show; none of them if all are marked.
     pub fn mark_all(&mut self) {
-        let shown: BTreeSet<PathBuf> = self.rows().map(|session| session.path.clone()).collect();
+        let shown: HashSet<PathBuf> = self.rows().map(|session| session.path.clone()).collect();
         if shown.is_subset(&self.marked) {
             self.marked.retain(|path| !shown.contains(path));
         } else {
@@ -318,14 +325,31 @@ impl Sessions {
     }
 
     fn find_differing(&self) -> Vec<String> {
-        let facts: Vec<&Facts> = match self.marks() {
-            0 | 1 => self.rows().map(|session| &session.facts).collect(),
-            _ => self.chosen().into_iter().map(|session| &session.facts).collect(),
+        let list = self.list.as_deref().unwrap_or_default();
+        let of: Vec<usize> = match self.marks() {
+            0 | 1 => self.rows.clone(),
+            _ => (0..list.len()).filter(|row| self.is_marked(&list[*row])).collect(),
         };
-        let mut names = Facts::differing(&facts);
-        names.retain(|name| !is_shown_elsewhere(name));
-        names
+        let Some(first) = of.first() else { return Vec::new() };
+        let apart = self.facts.iter().filter(|(_, values)| of.iter().any(|row| values[*row] != values[*first]));
+        apart.map(|(name, _)| name.clone()).collect()
     }
+}
+
+/// Facts that differ between any of these sessions and have no column of their own, with the number of each session's
+/// value: a subset of them is then compared quickly, at every key of a filter.
+fn numbered(list: &[Listing]) -> Vec<(String, Vec<usize>)> {
+    let all: Vec<&Facts> = list.iter().map(|session| &session.facts).collect();
+    let names = Facts::differing(&all).into_iter().filter(|name| !is_shown_elsewhere(name));
+    let numbers = |name: &str| {
+        let mut known: HashMap<String, usize> = HashMap::new();
+        let number = |facts: &&Facts| {
+            let next = known.len();
+            *known.entry(facts.get(name).map_or_else(String::new, ToString::to_string)).or_insert(next)
+        };
+        all.iter().map(number).collect()
+    };
+    names.map(|name| (name.clone(), numbers(&name))).collect()
 }
 
 #[cfg(test)]

@@ -58,6 +58,19 @@ fn the_cursor_stays_on_its_session_in_every_order() {
 }
 
 #[test]
+fn what_differs_is_of_the_marked_or_else_of_those_on_show() {
+    let mut sessions = some();
+    assert!(sessions.differing().contains(&"seed".to_owned()));
+    // The first two have another method and rate, but one seed.
+    sessions.mark();
+    sessions.mark();
+    assert_eq!(sessions.differing(), ["lr"]);
+    sessions.unmark();
+    sessions.set_filter("esc10-f1-aat");
+    assert!(sessions.differing().is_empty(), "one session alone");
+}
+
+#[test]
 fn marks_survive_a_filter_and_a_new_list_but_not_their_session() {
     let mut sessions = some();
     sessions.mark();
