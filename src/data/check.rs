@@ -1,4 +1,5 @@
-//! Everything that is wrong with a data set, found in one pass over all of it.
+//! Everything that is wrong with a data set, found in one pass over all of it. The file is long because every kind
+//! of problem is found in that pass.
 
 use std::{
     cell::RefCell,

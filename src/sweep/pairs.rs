@@ -125,7 +125,7 @@ mod tests {
         model::Precision,
         sweep::{
             groups, metrics,
-            results::testing::{finished, plan as of_text, table},
+            results::testing::{MIXED, finished, mixed, plan as of_text, table},
         },
     };
 
@@ -190,12 +190,7 @@ mod tests {
 
     #[test]
     fn runs_in_f32_and_in_bf16_are_no_pair() {
-        let text = "[fixed]\ndata = \"demo\"\n[axes]\nmethod = [\"head\", \"aat\"]\nseed = [1, 2, 3]\n";
-        let plan = of_text(text);
-        let (single, half) = (Precision::F32, Precision::Bf16);
-        let mut standings: Vec<Standing> =
-            [single, single, half, single, half, single].map(|dtype| finished("accuracy", dtype, 0.5)).to_vec();
-        standings[5] = Standing::default();
+        let (plan, standings) = mixed();
         let of = groups(&plan, &standings);
         let bases = bases(&of, Some("head")).unwrap();
         assert_eq!(bases, [Some(0), Some(1), Some(0), Some(1), None]);
@@ -204,7 +199,8 @@ mod tests {
         assert_eq!(pairs[2].as_ref().unwrap().last.runs, 1);
         assert_eq!(pairs[3].as_ref().unwrap().left_out.without_partner, 1);
         // Where the file varies the precision, its values are compared.
-        let asked = of_text(&text.replace("method = [\"head\", \"aat\"]", "dtype = [\"f32\", \"bf16\"]"));
+        let asked = of_text(&MIXED.replace("method = [\"head\", \"aat\"]", "dtype = [\"f32\", \"bf16\"]"));
+        let (single, half) = (Precision::F32, Precision::Bf16);
         let standings = [single, single, single, half, half, half].map(|dtype| finished("accuracy", dtype, 0.5));
         assert_eq!(super::bases(&groups(&asked, &standings), None).unwrap(), [Some(0), Some(0)]);
     }

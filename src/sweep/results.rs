@@ -217,13 +217,25 @@ pub(super) mod testing {
         let data = Some(metric.to_owned());
         Standing { state: State::Done, metric, dtype: Some(dtype), last: best, best, data, ..Standing::default() }
     }
+
+    /// Two methods at three seeds, head's third and AAT's second in bf16.
+    pub(crate) const MIXED: &str = "[fixed]\ndata = \"demo\"\n[axes]\nmethod = [\"head\", \"aat\"]\nseed = [1, 2, 3]\n";
+
+    /// That table with every task finished but the last.
+    pub(crate) fn mixed() -> (Plan, Vec<Standing>) {
+        let (single, half) = (Precision::F32, Precision::Bf16);
+        let of = [single, single, half, single, half, single];
+        let mut standings: Vec<Standing> = of.map(|dtype| finished("accuracy", dtype, 0.5)).to_vec();
+        standings[5] = Standing::default();
+        (plan(MIXED), standings)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::{
-        testing::{finished, plan as of_text, table},
+        testing::{MIXED, finished, mixed, plan as of_text, table},
         *,
     };
     use crate::model::Precision;
@@ -252,12 +264,7 @@ mod tests {
 
     #[test]
     fn runs_in_f32_and_in_bf16_are_different_groups() {
-        let text = "[fixed]\ndata = \"demo\"\n[axes]\nmethod = [\"head\", \"aat\"]\nseed = [1, 2, 3]\n";
-        let plan = of_text(text);
-        let (single, half) = (Precision::F32, Precision::Bf16);
-        let mut standings: Vec<Standing> =
-            [single, single, half, single, half, single].map(|dtype| finished("accuracy", dtype, 0.5)).to_vec();
-        standings[5] = Standing::default();
+        let (plan, mut standings) = mixed();
         let of = groups(&plan, &standings);
         assert_eq!(
             of.iter().map(|group| (group.name(), group.last.runs)).collect::<Vec<_>>(),
@@ -265,9 +272,10 @@ mod tests {
                 .map(|(name, runs)| (name.to_owned(), runs))
         );
         // One precision is no column, and one that the file varies is its axis.
-        standings.iter_mut().for_each(|standing| standing.dtype = standing.dtype.map(|_| half));
+        standings.iter_mut().for_each(|standing| standing.dtype = standing.dtype.map(|_| Precision::Bf16));
         assert_eq!(groups(&plan, &standings).len(), 2);
-        let asked = of_text(&text.replace("method = [\"head\", \"aat\"]", "dtype = [\"f32\", \"bf16\"]"));
+        let asked = of_text(&MIXED.replace("method = [\"head\", \"aat\"]", "dtype = [\"f32\", \"bf16\"]"));
+        let (single, half) = (Precision::F32, Precision::Bf16);
         let standings = [single, single, single, half, half, half].map(|dtype| finished("accuracy", dtype, 0.5));
         let of = groups(&asked, &standings);
         assert_eq!(of.iter().map(Group::name).collect::<Vec<_>>(), ["f32", "bf16"]);

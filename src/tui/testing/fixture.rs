@@ -1,6 +1,7 @@
 //! Made-up states for tests and for the benchmark of drawing: two paired runs, a session list, a sound.
 //!
-//! Deterministic and realistic: the figures are plausible, not measured.
+//! Deterministic and realistic: the figures are plausible, not measured. The file is long because every
+//! screen's state is made here, of the same two runs.
 
 use std::{path::PathBuf, sync::Arc};
 

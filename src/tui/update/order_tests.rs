@@ -1,4 +1,5 @@
-//! In any order of keys, events and results, the run on the screen is the run on disk.
+//! In any order of keys, events and results, the run on the screen is the run on disk. The file is long
+//! because each fault that the property test found is a test of its own, by the same simulation.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::path::PathBuf;

@@ -3,6 +3,7 @@
 use ratatui::{
     buffer::Buffer,
     layout::{Constraint, Layout, Position, Rect},
+    style::Style,
     text::{Line, Span},
 };
 
@@ -19,6 +20,7 @@ use crate::{
             parameters::{MOMENT_BYTES, MethodCount, Node},
         },
         text,
+        theme::Theme,
         view::widgets::{Panel, Rows, bar},
     },
 };
@@ -122,7 +124,8 @@ fn tree(app: &App, area: Rect, buffer: &mut Buffer) {
         }
         // Only the style's additions, so that the selection's background stays.
         buffer.set_line(inner.x, y, &line, name_width + 2);
-        numbers_row(node.total, node.trains, inner.x + name_width + 2, y, widths, words, app, buffer);
+        let cells = numbers_of(node.total, node.trains, widths, words, theme);
+        buffer.set_line(inner.x + name_width + 2, y, &cells, numbers);
         if here {
             buffer.set_style(line_area, theme.selected());
         }
@@ -130,32 +133,23 @@ fn tree(app: &App, area: Rect, buffer: &mut Buffer) {
     let (total, trains) = parameters.totals();
     let y = inner.bottom().saturating_sub(1);
     buffer.set_string(inner.x + 2, y, "all", theme.strong());
-    numbers_row(total, trains, inner.x + name_width + 2, y, widths, theme.strong(), app, buffer);
+    let cells = numbers_of(total, trains, widths, theme.strong(), theme);
+    buffer.set_line(inner.x + name_width + 2, y, &cells, numbers);
     if rows.shown().len() < rows.count {
         let words = format!("{}-{} of {} rows", rows.first + 1, rows.shown().end, rows.count);
         buffer.set_string(inner.x + 8, y, words, theme.faint());
     }
 }
 
-#[allow(clippy::too_many_arguments)] // a row is its numbers, its place and its look
-fn numbers_row(
-    total: u64,
-    trains: u64,
-    mut x: u16,
-    y: u16,
-    widths: [u16; 4],
-    style: ratatui::style::Style,
-    app: &App,
-    buffer: &mut Buffer,
-) {
-    let theme = app.theme();
+/// The numbers of a row, each in a column of its width.
+fn numbers_of(total: u64, trains: u64, widths: [u16; 4], style: Style, theme: &Theme) -> Line<'static> {
     let share = trains as f64 / total.max(1) as f64;
     let cells = [text::count(total), text::count(trains), text::percent(share), text::bytes(trains * MOMENT_BYTES)];
-    for ((cell, width), i) in cells.into_iter().zip(widths).zip(0..) {
+    let cell = |((cell, width), i): ((String, u16), usize)| {
         let (cell, style) = if trains == 0 && i > 0 { ("–".to_owned(), theme.faint()) } else { (cell, style) };
-        buffer.set_string(x, y, text::right(&cell, usize::from(width)), style);
-        x += width;
-    }
+        Span::styled(text::right(&cell, usize::from(width)), style)
+    };
+    Line::from_iter(cells.into_iter().zip(widths).zip(0..).map(cell))
 }
 
 /// Every method on this model; m goes through them.
