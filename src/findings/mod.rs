@@ -6,6 +6,7 @@
 mod calibrate;
 mod classes;
 mod clips;
+mod detections;
 mod kept;
 mod label_errors;
 mod logistic;
@@ -18,6 +19,7 @@ mod table;
 pub use calibrate::{BINS, Bin, Reliability, calibration_of, fit, reliability};
 pub use classes::{ClassFigures, accuracy, by_class};
 pub use clips::{ClipFinding, Order, Outcome, disagreement, findings, ordered};
+pub use detections::{Detected, detections_to_review};
 pub use kept::{KeptAnswers, calibrate, is_trained_on, remove_calibration, same_clips, trained_on_these_labels};
 pub use label_errors::{FOLDS, LabelErrors, Suspect, label_errors};
 pub use logistic::{Logistic, Penalty};

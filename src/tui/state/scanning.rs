@@ -306,7 +306,7 @@ mod tests {
     use crate::tui::state::ticket::Tickets;
 
     fn row(file: &str, label: &str, score: f32) -> Row {
-        Row { file: file.into(), start: 1.0, end: 2.0, label: label.into(), score, time: None }
+        Row { file: file.into(), start: 1.0, end: 2.0, label: label.into(), score, margin: score, time: None }
     }
 
     fn scanning() -> Scanning {
