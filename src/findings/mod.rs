@@ -23,7 +23,7 @@ pub use detections::{Detected, detections_to_review};
 pub use kept::{KeptAnswers, calibrate, is_trained_on, remove_calibration, same_clips, trained_on_these_labels};
 pub use label_errors::{FOLDS, LabelErrors, Suspect, label_errors};
 pub use logistic::{Logistic, Penalty};
-pub use neighbours::{Neighbours, Pair, neighbours};
+pub use neighbours::{Neighbours, Pair, most_like, neighbours};
 pub use overview::{Against, SessionFindings};
 pub use picks::{Candidate, Strategy, pick};
 pub use simulate::{Curve, Point, Pool, simulate};
