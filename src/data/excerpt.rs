@@ -202,7 +202,8 @@ mod tests {
             let found = excerpt(&Source::Part(part)).unwrap();
             assert_eq!(found.samples, all[start as usize..all.len().min(start as usize + 1_000)], "{start}");
             let (_, at) = SoundFile::open(&path).unwrap().after(start).unwrap();
-            assert_eq!(at, start / 1_152 * 1_152);
+            // The first packet is decoded when the file is opened, and the second is next.
+            assert_eq!(at, if start < 2 * 1_152 { 0 } else { start / 1_152 * 1_152 });
         }
     }
 

@@ -30,7 +30,10 @@ fn the_last_decision_counts_an_undo_takes_it_back_and_a_torn_line_costs_only_its
     decide(Decision::Not { label: "wren".into() });
     let standing = || reviews(&place.path).unwrap().standing;
     let [(line, review)] = &standing()[..] else { unreachable!() };
-    assert_eq!((*line, review.file.as_str(), &review.decision), (2, "deep/a.wav", &Decision::Not { label: "wren".into() }));
+    assert_eq!(
+        (*line, review.file.as_str(), &review.decision),
+        (2, "deep/a.wav", &Decision::Not { label: "wren".into() })
+    );
     assert_eq!(review.key(), one.key(&place.path), "a third of a second is found again");
     decide(Decision::Undo);
     assert_eq!(standing()[0].1.decision, label("wren"));

@@ -57,7 +57,8 @@ pub fn most_like(vectors: &[f32], width: usize, row: usize, count: usize) -> Vec
         return Vec::new();
     }
     let similarities = &x * x.row(row).transpose();
-    let mut all: Vec<(usize, f32)> = similarities.iter().copied().enumerate().filter(|(other, _)| *other != row).collect();
+    let mut all: Vec<(usize, f32)> =
+        similarities.iter().copied().enumerate().filter(|(other, _)| *other != row).collect();
     all.sort_by(|a, b| b.1.total_cmp(&a.1));
     all.truncate(count);
     all

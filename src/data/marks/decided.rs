@@ -30,7 +30,18 @@ pub(super) fn read(text: &str, mut reading: Reading) -> Outcome {
             let split = parts.get(file.as_str()).map(|part| part.name().to_owned());
             let (audio, path, label) = (last_part(file).to_owned(), Some(file.clone()), label.to_owned());
             let (start, end, line) = (*start, *end, *line);
-            reading.take(Mark { audio, path, start, end, label, by: Annotator::Person, presence, line, split, ..Mark::default() });
+            reading.take(Mark {
+                audio,
+                path,
+                start,
+                end,
+                label,
+                by: Annotator::Person,
+                presence,
+                line,
+                split,
+                ..Mark::default()
+            });
         };
         match decision {
             Decision::Label { label } => {
@@ -66,7 +77,7 @@ fn parts<'r>(reviews: impl Iterator<Item = &'r SightingReview>) -> BTreeMap<&'r 
             (false, _) => Split::Train,
         };
         // One decision that keeps it aside is enough.
-        let known = parts.entry(&review.file).or_insert(part);
+        let known = parts.entry(review.file.as_str()).or_insert(part);
         if part == Split::Test {
             *known = part;
         }

@@ -259,7 +259,8 @@ fn list(
         ..Dataset::default()
     };
     let sightings = shown.into_iter().map(|one| one.sighting).collect();
-    let about = About::Detections(Box::new(Detections { file, place, session: detector.name.clone(), sightings, from }));
+    let about =
+        About::Detections(Box::new(Detections { file, place, session: detector.name.clone(), sightings, from }));
     let (session, again) = (Some(detector.folder.clone()), Some(Box::new(again)));
     Ok(ReviewList { title, about, dataset: Arc::new(dataset), items, again, session, notes, cut: None })
 }
@@ -294,7 +295,15 @@ pub(super) fn alike(
                 let own = dataset.items[index].label.present().first().copied();
                 let proposed = class.or(own).unwrap_or(0);
                 let of_proposed = likeness;
-                ReviewItem { index, proposed, holds: true, of_proposed, of_label: None, also: Vec::new(), likely: false }
+                ReviewItem {
+                    index,
+                    proposed,
+                    holds: true,
+                    of_proposed,
+                    of_label: None,
+                    also: Vec::new(),
+                    likely: false,
+                }
             })
             .collect();
         if items.is_empty() {

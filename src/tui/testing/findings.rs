@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::{data_fixture, fixture};
 use crate::{
     data::{
-        Chosen, Corrections, CorrectionsFile, CorrectionsPlace, CorrectionsRecord, Dataset, Item, Label, Sighting, Source,
+        Chosen, Corrections, CorrectionsFile, CorrectionsPlace, CorrectionsRecord, Dataset, Item, Label, Sighting,
+        Source,
     },
     findings::{Against, KeptAnswers, SessionFindings},
     model::Method,

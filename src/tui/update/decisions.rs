@@ -38,7 +38,10 @@ pub(super) fn decide(app: &mut App, verdict: Verdict) -> Vec<Effect> {
 }
 
 /// Keeps a decision about the clip on show, and goes on to the next one.
-pub(super) fn decided(app: &mut App, decision: impl FnOnce(&ReviewList, &ReviewItem) -> Option<Decision>) -> Vec<Effect> {
+pub(super) fn decided(
+    app: &mut App,
+    decision: impl FnOnce(&ReviewList, &ReviewItem) -> Option<Decision>,
+) -> Vec<Effect> {
     let (Some(list), Some(item)) = (app.review.current().cloned(), app.review.item().cloned()) else {
         let key = app.key(&Action::UndoDecision);
         notify(app, format!("the list is at its end; {key} takes the last decision back"), false);

@@ -89,6 +89,9 @@ fn one_key_decides_about_a_detection_its_sound_plays_and_escape_leads_back() {
         update(&mut app, Message::Saved(ticket, Ok(place)));
     }
     assert_eq!(decided(&press(&mut app, KeyCode::Backspace)), Some((4, Decision::Undo)));
+    let undoing = app.review.made.iter().find_map(|made| made.undoing).unwrap();
+    let place = CorrectionsPlace { path: "/rec/reviewed.jsonl".into(), apart: false };
+    update(&mut app, Message::Saved(undoing, Ok(place)));
     press(&mut app, KeyCode::Char('a'));
     assert_eq!(app.review.right_at_random(), (1, 1));
     press(&mut app, KeyCode::Esc);

@@ -1,6 +1,6 @@
 //! Where a move goes: to the panel over the screen, or to the screen's own cursor.
 
-use super::{Effect, PAGE, data, live, results, decisions, runs, scan};
+use super::{Effect, PAGE, data, decisions, live, results, runs, scan};
 use crate::tui::{
     input::action::{Move, Screen},
     state::{

@@ -32,12 +32,7 @@ pub(super) fn act(app: &mut App, action: &Action) -> Option<Vec<Effect>> {
     // While a search runs no clip is on show.
     let is_about_a_clip = matches!(
         action,
-        Action::Decide(_)
-            | Action::UndoDecision
-            | Action::Skip
-            | Action::PlayAgain
-            | Action::TypeClass
-            | Action::Alike
+        Action::Decide(_) | Action::UndoDecision | Action::Skip | Action::PlayAgain | Action::TypeClass | Action::Alike
     );
     if app.review.search.is_some() && is_about_a_clip {
         return Some(Vec::new());

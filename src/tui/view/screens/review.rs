@@ -58,7 +58,8 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) -> Option<Picture> {
             let data = text::clean(&data_to_search(app.reviewed(), &app.setup));
             let (search, results) = (app.key(&Action::SearchErrors), app.key(&Action::Show(Screen::Results)));
             let these = app.key_on(Screen::Results, &Action::ReviewThese);
-            let (scan, of_scan) = (app.key(&Action::Show(Screen::Scan)), app.key_on(Screen::Scan, &Action::ReviewThese));
+            let (scan, of_scan) =
+                (app.key(&Action::Show(Screen::Scan)), app.key_on(Screen::Scan, &Action::ReviewThese));
             let live = app.key(&Action::Show(Screen::Live));
             let bookmarks = Context::In(LivePanel::Bookmarks);
             let of_live = app.keys.name(bookmarks, &Action::ReviewThese);
@@ -131,13 +132,13 @@ fn decision(app: &App, list: &ReviewList, item: &ReviewItem, area: Rect, buffer:
     let mut line = match list.sighting(review.at) {
         Some(sighting) => detection(app, sighting),
         None => Line::from(vec![
-        Span::styled("label now  ", theme.dim()),
-        Span::styled(held.clone(), theme.strong()),
-        Span::styled(of_label, theme.dim()),
-        Span::styled("     proposed  ", theme.dim()),
-        Span::styled(proposed.clone(), theme.accent().bold()),
-        Span::styled(format!(" {:.2}", item.of_proposed), theme.dim()),
-    ]),
+            Span::styled("label now  ", theme.dim()),
+            Span::styled(held.clone(), theme.strong()),
+            Span::styled(of_label, theme.dim()),
+            Span::styled("     proposed  ", theme.dim()),
+            Span::styled(proposed.clone(), theme.accent().bold()),
+            Span::styled(format!(" {:.2}", item.of_proposed), theme.dim()),
+        ]),
     };
     if item.likely {
         line.push_span(Span::styled("   ◆ likely wrong", theme.warn()));
