@@ -198,6 +198,7 @@ impl Runner<'_> {
             end: seconds(one.end),
             label: self.labels[one.class].clone(),
             score: one.score,
+            margin: one.margin,
             time: began.map(|began| began.after(seconds(one.start))),
         };
         Ok(self.detections(done)?.into_iter().map(row).collect())

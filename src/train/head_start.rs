@@ -45,6 +45,8 @@ fn log_odds<'a>(labels: impl Iterator<Item = &'a Label>, classes: usize) -> Vec<
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use candle_core::Device;
 
     use super::*;
