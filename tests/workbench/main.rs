@@ -12,6 +12,7 @@ mod sounds;
 mod still;
 mod sweep;
 #[path = "../live/virtual_mic.rs"]
+#[allow(dead_code, reason = "the tests of live sound use all of it")]
 mod virtual_mic;
 
 use nix::sys::signal::Signal;
