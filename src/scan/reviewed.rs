@@ -1,11 +1,9 @@
 //! Detections that a person looked at: a scan's table, or its `clips.csv`, with a column that says which are right.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use super::{ScanError, measure::Scored};
+use crate::{limits, regular};
 
 /// Names of the column with the verdict.
 const VERDICT: &[&str] = &["right", "verdict", "correct", "reviewed", "review", "ok"];
@@ -30,7 +28,7 @@ pub struct Reviewed {
 /// # Errors
 /// When it cannot be read, lacks a column, or a row says what is neither yes nor no, or names another class.
 pub fn reviewed(file: &Path, labels: &[String]) -> Result<Reviewed, ScanError> {
-    let text = fs::read_to_string(file).map_err(ScanError::io(file))?;
+    let text = regular::text_up_to(file, limits::TABLE).map_err(ScanError::io(file))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let refused = |problem: String| ScanError::Request(format!("{}: {problem}", file.display()));
     let first = text.lines().next().unwrap_or_default();
@@ -82,6 +80,7 @@ pub fn reviewed(file: &Path, labels: &[String]) -> Result<Reviewed, ScanError> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use std::fs;
 
     fn read(text: &str) -> Result<Reviewed, String> {
         let folder = tempfile::tempdir().unwrap();

@@ -41,20 +41,25 @@ impl Workbench {
 
     /// Opens it in a home that an earlier one left.
     pub fn open_in(home: tempfile::TempDir, columns: u16, rows: u16, arguments: &[&str]) -> Self {
-        Self::spawn(env!("CARGO_BIN_EXE_aat-tui"), home, columns, rows, arguments)
+        Self::spawn(env!("CARGO_BIN_EXE_aat-tui"), "xterm-256color", home, columns, rows, arguments)
+    }
+
+    /// Another program, or another terminal.
+    pub fn program(program: &str, term: &str, columns: u16, rows: u16, arguments: &[&str]) -> Self {
+        Self::spawn(program, term, tempfile::tempdir().unwrap(), columns, rows, arguments)
     }
 
     /// A shell with job control, for the workbench to be started in.
     pub fn shell(columns: u16, rows: u16) -> Self {
-        Self::spawn("sh", tempfile::tempdir().unwrap(), columns, rows, &["-i"])
+        Self::program("sh", "xterm-256color", columns, rows, &["-i"])
     }
 
-    fn spawn(program: &str, home: tempfile::TempDir, columns: u16, rows: u16, arguments: &[&str]) -> Self {
+    fn spawn(program: &str, term: &str, home: tempfile::TempDir, columns: u16, rows: u16, arguments: &[&str]) -> Self {
         let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
         let pty = native_pty_system().openpty(size).unwrap();
         let mut command = CommandBuilder::new(program);
         command.args(arguments);
-        command.env("TERM", "xterm-256color");
+        command.env("TERM", term);
         command.env("HOME", home.path());
         command.env("XDG_DATA_HOME", home.path().join("data"));
         command.env("XDG_CACHE_HOME", home.path().join("cache"));
