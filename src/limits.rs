@@ -27,6 +27,8 @@ pub const OGG_STREAMS: usize = 64;
 
 /// Bytes of a table of clips or marks: a list of ten million clips is smaller.
 pub const TABLE: u64 = 1 << 30;
+/// Bytes of a recipe's file: those of the program have one or two thousand.
+pub const RECIPE: u64 = 1 << 20;
 /// Bytes of a label; a longer one is a sentence.
 pub const LABEL: usize = 500;
 

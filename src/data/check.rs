@@ -17,7 +17,7 @@ use super::{
     parallel,
     parallel::Progress,
 };
-use crate::audio::{self, Note, SAMPLE_RATE, SoundFile};
+use crate::audio::{self, Level, Note, SAMPLE_RATE, SoundFile};
 
 /// A class this many times larger than another deserves a word.
 const UNEVEN: usize = 10;
@@ -62,13 +62,8 @@ pub struct Facts {
 
 impl Facts {
     fn of(samples: &[f32]) -> Self {
-        let power = samples.iter().map(|sample| f64::from(*sample).powi(2)).sum::<f64>() / samples.len().max(1) as f64;
-        let peak = samples.iter().fold(0.0f32, |peak, sample| peak.max(sample.abs()));
-        Self {
-            seconds: samples.len() as f32 / SAMPLE_RATE as f32,
-            rms_dbfs: (10.0 * power.log10()) as f32,
-            peak_dbfs: 20.0 * peak.log10(),
-        }
+        let Level { rms_dbfs, peak_dbfs } = Level::of(samples);
+        Self { seconds: samples.len() as f32 / SAMPLE_RATE as f32, rms_dbfs, peak_dbfs }
     }
 }
 

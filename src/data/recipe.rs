@@ -1,12 +1,13 @@
 //! How a data set is trained on: every figure that a published recipe fixes.
 
-use std::{fs, path::Path};
+use std::{fs::File, io::Read, path::Path};
 
 use serde::{Deserialize, Serialize};
 
 use super::{DataError, Dataset, RandomStart, Rates, Schedule, Source, nearest::did_you_mean};
 use crate::{
     audio::{self, Normalisation},
+    limits,
     model::Pooling,
 };
 
@@ -173,7 +174,12 @@ impl Recipe {
     /// When the file cannot be read, a key is unknown, or a value is of the wrong kind or out of range.
     pub fn from_file(path: &Path) -> Result<Self, DataError> {
         let unusable = |problem: String, remedy: String| DataError::Unusable { path: path.to_owned(), problem, remedy };
-        let text = fs::read_to_string(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
+        let io_error = |source| DataError::Io { path: path.to_owned(), source };
+        let mut text = String::new();
+        File::open(path).map_err(io_error)?.take(limits::RECIPE + 1).read_to_string(&mut text).map_err(io_error)?;
+        if text.len() as u64 > limits::RECIPE {
+            return Err(unusable("it is too large for a recipe".into(), "name a recipe's file".into()));
+        }
         let mut own: toml::Table = text.parse().map_err(|error: toml::de::Error| {
             unusable(error.to_string().trim_end().into(), "correct the file".into())
         })?;

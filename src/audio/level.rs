@@ -1,0 +1,38 @@
+//! Levels of sound, in decibels relative to full scale (dBFS).
+
+/// An amplitude in dBFS, full scale 1; minus infinity for 0.
+pub fn dbfs(amplitude: f32) -> f32 {
+    20.0 * amplitude.log10()
+}
+
+/// The level of some samples, in dBFS; minus infinity where they are silent or there are none.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Level {
+    /// Their root mean square.
+    pub rms_dbfs: f32,
+    /// The greatest absolute sample.
+    pub peak_dbfs: f32,
+}
+
+impl Level {
+    /// Of these samples, full scale 1.
+    pub fn of(samples: &[f32]) -> Self {
+        let power = samples.iter().map(|sample| f64::from(*sample).powi(2)).sum::<f64>() / samples.len().max(1) as f64;
+        let peak = samples.iter().fold(0.0f32, |peak, sample| peak.max(sample.abs()));
+        Self { rms_dbfs: (10.0 * power.log10()) as f32, peak_dbfs: dbfs(peak) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_of_full_scale_is_six_decibels_below_and_silence_is_far_below() {
+        let square = Level::of(&[0.5, -0.5, 0.5, -0.5]);
+        assert!((square.rms_dbfs + 6.0206).abs() < 1e-3 && (square.peak_dbfs + 6.0206).abs() < 1e-3, "{square:?}");
+        let silent = Level { rms_dbfs: f32::NEG_INFINITY, peak_dbfs: f32::NEG_INFINITY };
+        assert_eq!((Level::of(&[0.0; 3]), Level::of(&[])), (silent, silent));
+        assert_eq!(Level::of(&[1.0, -1.0]), Level { rms_dbfs: 0.0, peak_dbfs: 0.0 });
+    }
+}
