@@ -186,6 +186,11 @@ impl SoundFile {
         self.blocks.length()
     }
 
+    /// Number of frames by the file's header, which may be wrong, if it says one: for a person, before anything is decoded.
+    pub fn declared(&self) -> Option<u64> {
+        self.blocks.declared()
+    }
+
     /// Notes about the file so far; all of them once [`read`](Self::read) returned `false`.
     pub fn notes(&self) -> &[Note] {
         &self.notes

@@ -2,6 +2,7 @@
 //! something changed. It never waits for the terminal: while that does not read, everything but drawing continues, and
 //! the next frame shows the state at its time.
 
+mod browse;
 mod clerk;
 mod clips;
 mod data_task;
