@@ -138,9 +138,9 @@ fn the_clips_most_like_one_come_first_and_what_is_decided_is_left_out() {
     let set = folder.path().join("set");
     for (class, step) in [("high", 900), ("low", 90)] {
         fs::create_dir_all(set.join(class)).unwrap();
-        for n in 0..4usize {
+        for n in 0..4u32 {
             // A saw tooth, each of another pitch.
-            let wave = move |at: usize| ((at * (step + 37 * n)) % 20_000) as i16 - 10_000;
+            let wave = move |at: u32| ((at * (step + 37 * n)) % 20_000) as i16 - 10_000;
             wav(&set.join(class).join(format!("{n}.wav")), 8_000, wave);
         }
     }
