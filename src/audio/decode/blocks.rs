@@ -54,6 +54,11 @@ pub(super) trait Blocks: Send + Sync {
         None
     }
 
+    /// Number of frames by the headers read so far; `None` where they do not say, or others follow.
+    fn declared(&self) -> Option<u64> {
+        self.length()
+    }
+
     /// Whether the samples match the file's checksum; called at its end. `true` without a checksum.
     fn is_verified(&self) -> bool {
         true

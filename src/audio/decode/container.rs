@@ -274,6 +274,10 @@ impl Blocks for Container {
         self.promised.filter(|&frames| frames > 0)
     }
 
+    fn declared(&self) -> Option<u64> {
+        self.promised().filter(|_| self.parts.is_empty())
+    }
+
     fn is_verified(&self) -> bool {
         self.verified
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use tui_input::InputRequest;
 
+use super::choice::Choice;
 use crate::{model::Method, plot::Side, session::NotesChange, tui::graphics::Graphics};
 
 /// The screens.
@@ -321,12 +322,14 @@ pub enum Action {
     LoopClip,
     /// Raise the volume by so many steps.
     Louder(i32),
-    /// Open what is under the cursor on Data: a class, a problem's clip, a folder.
+    /// Open what is under the cursor: on Data a class or a problem's clip, in the browser a folder; there it chooses, too.
     Choose,
     /// Go back from there.
     Back,
-    /// Choose data in a browser of folders.
-    Browse,
+    /// Choose something in the browser.
+    Browse(Choice),
+    /// Choose what the command line asks for in the browser.
+    BrowseForCommand,
     /// Order the clips of a class in another way.
     SortClips,
     /// Decode every clip of the data and list what is wrong; or stop that.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::{data_fixture, fixture};
 use crate::{
     data::{
-        Chosen, Corrections, CorrectionsFile, CorrectionsPlace, CorrectionsRecord, Dataset, Item, Label, Sighting,
-        Source,
+        Chosen, Corrections, CorrectionsFile, CorrectionsPlace, CorrectionsRecord, Dataset, Decision, Item, Label,
+        Sighting, Source,
     },
     findings::{Against, KeptAnswers, SessionFindings},
     model::Method,
@@ -17,7 +17,7 @@ use crate::{
         state::{
             app::App,
             clip_panel::{Clip, ClipPanel},
-            review::{About, Detections, ReviewItem, ReviewList},
+            review::{About, Detections, Kind, Made, ReviewItem, ReviewList},
             scanning::clip_of,
         },
     },
@@ -117,15 +117,20 @@ pub fn against(found: &SessionFindings) -> Against {
 
 /// Some clips to review.
 pub fn review_list() -> ReviewList {
-    let found = overview(Method::aat(), 80, 1);
-    let rows = found.by_loss.iter().take(14);
+    list_of(80, 14)
+}
+
+/// So many of so many clips to review.
+fn list_of(clips: usize, listed: usize) -> ReviewList {
+    let found = overview(Method::aat(), clips, 1);
+    let rows = found.by_loss.iter().take(listed);
     let items = rows.filter_map(|row| ReviewItem::of_row(&found, *row)).enumerate();
     let items = items.map(|(place, item)| ReviewItem { likely: place < 6, ..item }).collect();
     ReviewList {
         title: "labels of esc10 that are likely wrong, by box".into(),
         about: About::Labels,
         session: None,
-        dataset: Arc::new(dataset(80)),
+        dataset: Arc::new(dataset(clips)),
         items,
         again: Some(Box::new(Request { method: Method::aat(), ..Request::default() })),
         notes: Vec::new(),
@@ -195,6 +200,20 @@ pub fn show_results(app: &mut App, clips: usize) {
 pub fn show_review(app: &mut App) {
     app.review.show(Ok(Arc::new(review_list())));
     app.review.clip = played();
+}
+
+/// Shows all of so many clips under review, every second one decided.
+pub fn show_review_of(app: &mut App, clips: usize) {
+    show_review(app);
+    app.review.show(Ok(Arc::new(list_of(clips, clips))));
+    let made = (0..clips).step_by(2).map(|at| Made {
+        at,
+        decision: Decision::Label { label: CLASSES[at % CLASSES.len()].to_owned() },
+        kind: Kind::Changed,
+        saving: None,
+        undoing: None,
+    });
+    app.review.made = made.collect();
 }
 
 /// A panel with a decoded clip.

@@ -13,7 +13,7 @@ use crate::{
     session::NotesChange,
     train,
     tui::{
-        input::completion::Wanted,
+        input::{choice::Choice, completion::Wanted},
         state::{
             data_view::DataView,
             preferences::Preferences,
@@ -49,7 +49,7 @@ pub enum Playback {
 /// A folder to browse.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Place {
-    /// The folder around this data; the working folder where it has none.
+    /// The folder around this file or folder; the working folder where it is not there.
     Around(String),
     /// This folder.
     In(PathBuf),
@@ -140,15 +140,19 @@ pub enum Effect {
     CheckData(Ticket, Arc<DataView>),
     /// Stop that.
     StopCheck,
-    /// List a folder, and look at what is in it and at recent data.
+    /// List a folder for a choice, and recognise what is in it and what is known without it.
     Browse {
         /// The ticket of its results.
         ticket: Ticket,
+        /// What is being chosen.
+        choice: Choice,
         /// The folder.
         place: Place,
-        /// Data that was used before.
-        recent: Vec<String>,
+        /// What was used before, and names.
+        known: Vec<String>,
     },
+    /// Nothing more is looked at for the browser.
+    LeaveBrowser,
     /// Scan recordings.
     Scan(Ticket, Box<ScanRequest>),
     /// Stop that: what is done is kept.

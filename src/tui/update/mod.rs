@@ -1,6 +1,7 @@
 //! update(state, message) -> effects: the only code that changes the state. It is pure; everything outside the state is
 //! left to the [`Effect`]s that it returns.
 
+mod browser;
 mod choices;
 pub mod clips;
 mod data;
@@ -144,8 +145,8 @@ fn handle(app: &mut App, message: Message) -> Vec<Effect> {
         Message::DataRead(ticket, read) => return data::was_read(app, ticket, read),
         Message::DataFound(ticket, found) => data::found(app, ticket, *found),
         Message::DataChecked(ticket, checked) => data::checked(app, ticket, checked),
-        Message::Folder(ticket, listed) => data::listed(app, ticket, listed),
-        Message::Glanced(ticket, spec, glance) => data::recognised(app, ticket, &spec, glance),
+        Message::Folder(ticket, listed) => browser::listed(app, ticket, listed),
+        Message::Recognised(ticket, spec, look) => browser::recognised(app, ticket, &spec, &look),
         Message::Scan(ticket, news) => return scan::received(app, ticket, *news),
         Message::Results(ticket, overview) => return results::received(app, ticket, overview),
         Message::Against(ticket, against) => {
@@ -197,14 +198,13 @@ fn pressed(app: &mut App, event: crossterm::event::KeyEvent) -> Vec<Effect> {
 /// Performs an action.
 fn act(app: &mut App, action: Action) -> Vec<Effect> {
     if app.overlay.is_none()
-        && let Some(effects) = results::act(app, &action).or_else(|| review::act(app, &action))
+        && let Some(effects) =
+            browser::act(app, &action).or_else(|| results::act(app, &action)).or_else(|| review::act(app, &action))
     {
         return effects;
     }
     match action {
         Action::Show(screen) => return show(app, screen),
-        // The browser has one list.
-        Action::NextFocus if app.screen == Screen::Data && app.data.browser.is_some() => {}
         Action::NextFocus if app.screen == Screen::Data => app.data.part = app.data.part.next(),
         Action::NextFocus if app.screen == Screen::Scan => app.scanning.part = app.scanning.part.other(),
         Action::NextFocus => {
@@ -321,7 +321,8 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         Action::StopScan => return scan::stop(app),
         Action::WriteScan => return scan::write(app),
         Action::Threshold(steps) => return scan::turn(app, steps),
-        Action::Browse => return data::browse(app),
+        Action::Browse(choice) => return browser::open(app, choice),
+        Action::BrowseForCommand => return overlays::browse(app),
         Action::SortClips => {
             app.data.sort = app.data.sort.next();
             app.data.arrange();
@@ -338,7 +339,7 @@ fn show(app: &mut App, screen: Screen) -> Vec<Effect> {
     match screen {
         Screen::Sessions => list(app),
         Screen::Parameters => ask_shape(app),
-        Screen::Data => data::show(app),
+        Screen::Data => browser::show_data(app),
         Screen::Scan => scan::show(app),
         Screen::Results => results::ask(app),
         Screen::Review => decisions::follow(app, false),

@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::{Effect, PAGE, clips, notify};
+use super::{Effect, PAGE, choices, clips, notify};
 use crate::tui::{
-    input::action::{Action, Move, Screen},
+    input::{
+        action::{Action, Move, Screen},
+        choice::Choice,
+    },
     state::{
         app::App,
         run_slot::RunSlot,
@@ -27,7 +30,10 @@ pub(super) fn begin(app: &mut App, path: PathBuf) -> Vec<Effect> {
         return Vec::new();
     };
     let device = app.setup.device.clone();
-    start(app, ScanRequest { session, paths: vec![path], threshold: LEAST, device })
+    let spec = path.to_str().map(str::to_owned);
+    let mut effects = spec.map(|spec| choices::remember(app, Choice::Recordings, &spec)).unwrap_or_default();
+    effects.extend(start(app, ScanRequest { session, paths: vec![path], threshold: LEAST, device }));
+    effects
 }
 
 fn start(app: &mut App, request: ScanRequest) -> Vec<Effect> {

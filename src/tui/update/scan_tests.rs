@@ -26,7 +26,8 @@ fn a_scan_needs_a_model_and_there_is_one_at_a_time() {
     assert!(app.notice.as_ref().unwrap().text.contains("open a session first"));
     fixture::open(&mut app, Side::B, Purpose::Look, fixture::opened(Method::aat()));
     let effects = press(&mut app, Action::Scan("night.flac".into()));
-    let [Effect::Scan(_, request)] = &effects[..] else { panic!("{effects:?}") };
+    let [Effect::SavePreferences(kept), Effect::Scan(_, request)] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(kept.recent_recordings, ["night.flac"]);
     assert_eq!((request.session.as_os_str(), request.threshold), ("/sessions/esc10-f1-aat".as_ref(), LEAST));
     assert_eq!(app.screen, Screen::Scan);
     assert!(press(&mut app, Action::Scan("other.flac".into())).is_empty());
