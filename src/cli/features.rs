@@ -8,13 +8,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use npyz::WriterBuilder as _;
 use serde::Serialize;
 
 use super::{CliError, Output, run_args::Place};
 use crate::{
     atomic,
     audio::{self, FrontEnd, LogMel, Note},
+    npy,
 };
 
 /// Write the log-mel spectrogram of sound files, before normalisation and padding.
@@ -125,9 +125,5 @@ fn unused_name(file: &Path, names: &mut BTreeSet<String>) -> String {
 /// Writes a spectrogram whole or not at all.
 fn write_npy(path: &Path, mel: &LogMel) -> io::Result<()> {
     let shape = [mel.frames as u64, mel.bins as u64];
-    atomic::write(path, |file| {
-        let mut writer = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(file).begin_nd()?;
-        writer.extend(mel.data.iter().copied())?;
-        writer.finish()
-    })
+    atomic::write(path, |file| npy::write(file, shape, |array| array(&mel.data)))
 }

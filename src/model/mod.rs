@@ -57,5 +57,5 @@ pub use param::{Init, ParamSpec, Part};
 pub use precision::Precision;
 pub use select::{Compute, engine, engine_by};
 pub use source::{SIZES, fetch, is_name, is_random, names, origin, repository_of};
-pub use spec::specs;
+pub use spec::{HEAD_BIAS, specs};
 pub use store::ParamStore;

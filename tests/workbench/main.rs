@@ -11,6 +11,8 @@ mod runs;
 mod sounds;
 mod still;
 mod sweep;
+#[path = "../live/virtual_mic.rs"]
+mod virtual_mic;
 
 use nix::sys::signal::Signal;
 use pty::{Workbench, session_names};

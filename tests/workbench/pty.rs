@@ -1,6 +1,7 @@
 //! A pseudo-terminal around the real binary: keys in, a screen to read, and whether the terminal was given back.
 
 use std::{
+    collections::HashMap,
     io::{Read, Write},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard},
@@ -41,15 +42,33 @@ impl Workbench {
 
     /// Opens it in a home that an earlier one left.
     pub fn open_in(home: tempfile::TempDir, columns: u16, rows: u16, arguments: &[&str]) -> Self {
-        Self::spawn(env!("CARGO_BIN_EXE_aat-tui"), home, columns, rows, arguments)
+        Self::spawn(env!("CARGO_BIN_EXE_aat-tui"), home, columns, rows, arguments, &HashMap::new())
+    }
+
+    /// The same with more variables in its environment.
+    pub fn open_with(
+        home: tempfile::TempDir,
+        columns: u16,
+        rows: u16,
+        arguments: &[&str],
+        environment: &HashMap<String, String>,
+    ) -> Self {
+        Self::spawn(env!("CARGO_BIN_EXE_aat-tui"), home, columns, rows, arguments, environment)
     }
 
     /// A shell with job control, for the workbench to be started in.
     pub fn shell(columns: u16, rows: u16) -> Self {
-        Self::spawn("sh", tempfile::tempdir().unwrap(), columns, rows, &["-i"])
+        Self::spawn("sh", tempfile::tempdir().unwrap(), columns, rows, &["-i"], &HashMap::new())
     }
 
-    fn spawn(program: &str, home: tempfile::TempDir, columns: u16, rows: u16, arguments: &[&str]) -> Self {
+    fn spawn(
+        program: &str,
+        home: tempfile::TempDir,
+        columns: u16,
+        rows: u16,
+        arguments: &[&str],
+        environment: &HashMap<String, String>,
+    ) -> Self {
         let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
         let pty = native_pty_system().openpty(size).unwrap();
         let mut command = CommandBuilder::new(program);
@@ -61,6 +80,7 @@ impl Workbench {
         command.env("XDG_CONFIG_HOME", home.path().join("config"));
         command.env("AAT_TUI_SESSIONS", home.path().join("sessions"));
         command.env_remove("NO_COLOR");
+        environment.iter().for_each(|(name, value)| command.env(name, value));
         command.cwd(home.path());
         let child = pty.slave.spawn_command(command).unwrap();
         drop(pty.slave);

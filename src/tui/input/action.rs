@@ -350,7 +350,7 @@ pub enum Action {
     ExportErrors,
     /// Fit a calibration to the session on Results, or remove the one that it has.
     Calibrate,
-    /// Review the clips that Results lists.
+    /// Review the clips that Results lists, the detections that Scan lists, or the bookmarks.
     ReviewThese,
     /// Decide about the clip on Review, and go on.
     Decide(Verdict),
@@ -366,6 +366,10 @@ pub enum Action {
     SearchErrors,
     /// Train again with the decisions made on Review.
     TrainAgain,
+    /// Go on training the session under review from its own weights, with the decisions.
+    TrainOn,
+    /// Find the clips that are most like the one on show, as the next list.
+    Alike,
     /// Train on this data.
     SetData(String),
     /// Adapt this backbone.

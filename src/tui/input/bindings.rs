@@ -128,6 +128,7 @@ pub static GROUPS: &[Group] = bindings! {
         [key(KeyCode::Home), letter('g')] Action::Move(Move::Home), "the newest bookmark";
         [key(KeyCode::End), letter('G')] Action::Move(Move::End), "the oldest bookmark";
         [key(KeyCode::Enter)] Action::Replay, "replay it through every checkpoint that the session has", "replay";
+        [letter('R')] Action::ReviewThese, "review the bookmarks: decide about each by ear", "review";
         [letter('x'), key(KeyCode::Delete)] Action::DeleteBookmark, "delete it, after a question", "delete";
     }
     TEACH => {
@@ -211,6 +212,7 @@ pub static GROUPS: &[Group] = bindings! {
         [key(KeyCode::Esc)] Action::Back, "back to the classes";
         [letter('+'), letter('=')] Action::Threshold(1), "raise the threshold of what is listed", "threshold";
         [letter('-')] Action::Threshold(-1), "lower it, as far as scores are kept";
+        [letter('R')] Action::ReviewThese, "review the detections listed: decide about each by ear", "review";
         [letter('w')] Action::WriteScan, "write the tables at this threshold", "write";
         [letter('S')] Action::StopScan, "stop the scan: what is done is kept", "stop";
         [letter('b')] Action::Browse(Choice::Recordings), "choose recordings to scan in the browser";
@@ -230,12 +232,13 @@ pub static GROUPS: &[Group] = bindings! {
         [key(KeyCode::Esc)] Action::Back, "back to the matrix";
         [letter('s')] Action::SortClips, "clips by loss, by margin, or by disagreement of A and B", "sort";
         [letter('R')] Action::ReviewThese, "review the wrong ones of these clips", "review";
+        [letter('L')] Action::Alike, "review the clips that are most like this one";
         [letter('e')] Action::ExportErrors, "write every clip with its answer to a CSV file", "CSV";
         [letter('C')] Action::Calibrate, "calibrate the session, or remove its calibration";
         [letter('u')] Action::Refresh, "read it again";
     }
     REVIEW => {
-        [key(KeyCode::Esc)] Action::Back, "back to Results", "back";
+        [key(KeyCode::Esc)] Action::Back, "back to where the list comes from", "back";
         [letter('1')] Action::Decide(Verdict::Class(0)), "the first class offered: the label as it is", "decide";
         [letter('2')] Action::Decide(Verdict::Class(1)), "the second class offered, and so on";
         [letter('3')] Action::Decide(Verdict::Class(2)), "the third";
@@ -257,6 +260,8 @@ pub static GROUPS: &[Group] = bindings! {
         [key(KeyCode::Home)] Action::Move(Move::Home), "the first clip";
         [key(KeyCode::End)] Action::Move(Move::End), "the end of the list";
         [letter('T')] Action::TrainAgain, "train again with these decisions, on the other side", "train";
+        [letter('G')] Action::TrainOn, "the same, going on from this session's own weights";
+        [letter('L')] Action::Alike, "the clips that are most like this one, as the next list";
         [letter('e')] Action::SearchErrors, "look for labels that are likely wrong, or stop that", "search";
     }
     Context::Naming => {

@@ -16,6 +16,7 @@ use super::{
     live_files::{self, Taught},
     names,
     preferences::Keeper,
+    review_lists,
     session_files::{self, resolved},
     sweep_watch::SweepWatch,
     trainers::Trainers,
@@ -195,6 +196,18 @@ impl EffectRunner {
                 let failed = move |why| Message::Searched(ticket, Err(why));
                 return self.aside(failed, move |store, inbox| {
                     findings::search(store, inbox, ticket, &request, *again, &stop)
+                });
+            }
+            Effect::ReviewDetections(ticket, wanted) => {
+                let failed = move |why| Message::Searched(ticket, Err(why));
+                // Behind the decisions that are being written.
+                return self.clerk.read(failed, move |store| review_lists::detections(store, ticket, *wanted));
+            }
+            Effect::SearchAlike { ticket, request, session, clip } => {
+                let stop = self.jobs.begin_search();
+                let failed = move |why| Message::Searched(ticket, Err(why));
+                return self.aside(failed, move |store, inbox| {
+                    review_lists::alike(store, inbox, ticket, *request, session, &clip, &stop)
                 });
             }
             Effect::StopSearch => self.jobs.stop_search(),

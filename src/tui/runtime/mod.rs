@@ -16,6 +16,7 @@ mod listen_task;
 mod live_files;
 mod names;
 mod preferences;
+mod review_lists;
 mod scan_task;
 mod session_files;
 mod sweep_watch;

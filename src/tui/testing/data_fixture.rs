@@ -167,6 +167,7 @@ pub fn scanning(app: &mut App) -> Ticket {
         end: start + 2.5,
         label: label.to_owned(),
         score,
+        margin: 2.0 * score - 1.0,
         time: None,
     };
     news(ScanNews::Found(vec![

@@ -91,7 +91,7 @@ fn review_names_the_keys_as_they_are() {
     let mut app = app(Screen::Review);
     shows(&app, &["F10   look for labels", "Ctrl-e   Results: F4 there reviews"]);
     app.review.list = Some(Err("it is damaged".into()));
-    shows(&app, &["F10 looks again"]);
+    shows(&app, &["F10 looks for likely wrong labels"]);
     findings::show_review(&mut app);
     shows(
         &app,

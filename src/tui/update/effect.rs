@@ -15,7 +15,11 @@ use crate::{
     tui::{
         input::{choice::Choice, completion::Wanted},
         state::{
-            data_view::DataView, preferences::Preferences, review::ReviewList, scanning::ScanRequest, ticket::Ticket,
+            data_view::DataView,
+            preferences::Preferences,
+            review::{ReviewList, ToReview},
+            scanning::ScanRequest,
+            ticket::Ticket,
         },
     },
 };
@@ -172,6 +176,19 @@ pub enum Effect {
     WriteErrors(PathBuf, Arc<SessionFindings>),
     /// Rank the labels of a data set with this backbone; the second request trains again with what is decided.
     SearchErrors(Ticket, Box<train::Request>, Box<train::Request>),
+    /// Make a list of detections to decide about.
+    ReviewDetections(Ticket, Box<ToReview>),
+    /// Find the clips of a data set that are most like the clip of this name, by a backbone's vectors.
+    SearchAlike {
+        /// The ticket of the list.
+        ticket: Ticket,
+        /// The data and the backbone; what trains again with the decisions.
+        request: Box<train::Request>,
+        /// The session that training can go on from.
+        session: Option<PathBuf>,
+        /// The clip's name in the data set.
+        clip: String,
+    },
     /// Stop that.
     StopSearch,
     /// Put a decision about a clip of a list on the disk.

@@ -5,6 +5,8 @@ mod browser;
 mod choices;
 pub mod clips;
 mod data;
+mod decisions;
+mod detections;
 pub mod effect;
 mod exporting;
 mod live;
@@ -14,12 +16,15 @@ mod overlays;
 mod pointer;
 mod results;
 mod review;
+mod review_lists;
 mod runs;
 mod scan;
 mod session_list;
 mod sessions;
 mod sweep;
 mod teach;
+mod train_again;
+mod trained;
 
 pub(super) use live::{blocks, desk_side, has_adapters};
 
@@ -144,10 +149,13 @@ fn handle(app: &mut App, message: Message) -> Vec<Effect> {
         Message::Recognised(ticket, spec, look) => browser::recognised(app, ticket, &spec, &look),
         Message::Scan(ticket, news) => return scan::received(app, ticket, *news),
         Message::Results(ticket, overview) => return results::received(app, ticket, overview),
-        Message::Against(ticket, against) => results::compared(app, ticket, against),
-        Message::Searching(ticket, done, total) => review::searching(app, ticket, done, total),
-        Message::Searched(ticket, list) => return review::searched(app, ticket, list),
-        Message::Saved(ticket, saved) => return review::saved(app, ticket, saved),
+        Message::Against(ticket, against) => {
+            results::compared(app, ticket, against);
+            trained::compared(app, ticket);
+        }
+        Message::Searching(ticket, done, total) => review_lists::searching(app, ticket, done, total),
+        Message::Searched(ticket, list) => return review_lists::searched(app, ticket, list),
+        Message::Saved(ticket, saved) => return decisions::saved(app, ticket, saved),
         Message::Lesson(lesson) => app.live.teaching.show(*lesson),
         Message::Completed(ticket, words) => {
             if let Some(Overlay::CommandLine(line)) = &mut app.overlay {
@@ -308,6 +316,7 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         Action::Choose => return data::choose(app),
         Action::Back if app.screen == Screen::Scan => return scan::go(app, Move::Left),
         Action::Back => return data::back(app),
+        Action::ReviewThese => return detections::review(app),
         Action::Scan(path) => return scan::begin(app, path),
         Action::StopScan => return scan::stop(app),
         Action::WriteScan => return scan::write(app),
@@ -333,7 +342,7 @@ fn show(app: &mut App, screen: Screen) -> Vec<Effect> {
         Screen::Data => browser::show_data(app),
         Screen::Scan => scan::show(app),
         Screen::Results => results::ask(app),
-        Screen::Review => review::follow(app, false),
+        Screen::Review => decisions::follow(app, false),
         _ => Vec::new(),
     }
 }
