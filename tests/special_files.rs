@@ -124,13 +124,21 @@ fn a_data_set_with_special_files_is_read_and_they_are_named() {
 /// Every file of a session's folder may be something else: the session is named or left out, and the list does not wait.
 #[test]
 fn a_session_with_pipes_for_files_is_named_and_the_others_are_listed() {
-    for name in ["lock", "notes.json", "best.safetensors", "checkpoint-00000010.safetensors", "calibration.json", "mix.json"] {
+    for name in
+        ["lock", "notes.json", "best.safetensors", "checkpoint-00000010.safetensors", "calibration.json", "mix.json"]
+    {
         let home = Home::new();
         let folder = home.with_session();
         home.pipe(&format!("{}/{name}", folder.display()));
         let (code, text) = home.run("sessions list");
         assert!(code == 0 && text.contains("demo-aat"), "{name}: {text}");
-        for line in ["sessions show demo-aat", "resume demo-aat", "eval demo-aat", "classify demo-aat x.wav", "sessions remove demo-aat"] {
+        for line in [
+            "sessions show demo-aat",
+            "resume demo-aat",
+            "eval demo-aat",
+            "classify demo-aat x.wav",
+            "sessions remove demo-aat",
+        ] {
             home.run(line);
         }
         let _ = fs::remove_dir_all(home.path("sessions/demo-aat"));

@@ -1,9 +1,6 @@
 //! What happened to a task, beside its session's log: who began it, and how it ended. One JSON object a line.
 
-use std::{
-    fs::OpenOptions,
-    io::Write,
-};
+use std::{fs::OpenOptions, io::Write};
 
 use serde::{Deserialize, Serialize};
 
