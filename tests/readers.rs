@@ -162,8 +162,17 @@ fn tables_of_marks() {
         let ending = ["txt", "csv", "tsv", "srt", "vtt", "selections.txt"][usize::from(choice % 6)];
         let file = folder.path().join(format!("a.{ending}"));
         put(file.clone(), table);
-        use_set(folder.path());
-        use_set(&file);
+        // Its clips are windows of recordings, of which a file has several.
+        for spec in [folder.path(), &file] {
+            if let Ok(reading) = data::read(spec.to_str().unwrap()) {
+                let set = &reading.dataset;
+                assert_eq!(set.counts().len(), set.classes.len());
+                if let Ok(division) = set.divide(None, 1) {
+                    assert!(division.train.len() + division.val.len() + division.test.len() <= set.items.len());
+                }
+                reading.problems.iter().for_each(|problem| drop(problem.to_string()));
+            }
+        }
         fs::remove_file(file).unwrap();
     });
 }
