@@ -35,7 +35,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Problems that stop training.
+    /// Problems that stop training, or make its result worth nothing.
     pub fn errors(&self) -> usize {
         self.count(Severity::Error)
     }
