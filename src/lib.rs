@@ -40,6 +40,7 @@ mod panics;
 pub mod plot;
 pub mod printable;
 mod random;
+mod regular;
 pub mod scan;
 pub mod session;
 pub mod shell;

@@ -25,15 +25,15 @@ pub const OGG_STREAMS: usize = 64;
 
 // Data sets.
 
-/// Bytes of a table of clips or marks: a list of ten million clips is smaller.
+/// Bytes of a table of clips, marks or tasks: a list of ten million clips is smaller.
 pub const TABLE: u64 = 1 << 30;
-/// Bytes of a recipe's file: those of the program have one or two thousand.
-pub const RECIPE: u64 = 1 << 20;
 /// Bytes of a label; a longer one is a sentence.
 pub const LABEL: usize = 500;
 
 // Models and checkpoints.
 
+/// Clips of a training step or of a prediction.
+pub const BATCH: usize = 1 << 16;
 /// Frames of 10 ms that a model takes at once: an hour of sound.
 pub const FRAMES: usize = 360_000;
 /// Mel bins.
@@ -60,7 +60,8 @@ pub const TENSOR_NAME: usize = 1_024;
 pub const CHECKPOINT_INDEX: u64 = 64 << 20;
 /// Parts of a checkpoint.
 pub const CHECKPOINT_PARTS: usize = 1_000;
-/// Bytes of a JSON file of settings beside a checkpoint; AudioSet's labels are the largest.
+/// Bytes of a file of settings: beside a checkpoint (AudioSet's labels are the largest), a recipe, a theme, keys, gains,
+/// thresholds, a sweep.
 pub const SETTINGS: u64 = 16 << 20;
 /// Bytes of a licence.
 pub const LICENSE: u64 = 64 << 10;

@@ -8,13 +8,13 @@ use npyz::WriterBuilder as _;
 /// after another, in row-major order.
 ///
 /// # Errors
-/// Those of `to`, and when there are not as many values as the shape has.
-pub fn write<W: Write>(
+/// Those of `to` and of `rows`, and when there are not as many values as the shape has.
+pub fn write<W: Write, E: From<io::Error>>(
     to: W,
     shape: [u64; 2],
-    rows: impl FnOnce(&mut dyn FnMut(&[f32]) -> io::Result<()>) -> io::Result<()>,
-) -> io::Result<()> {
+    rows: impl FnOnce(&mut dyn FnMut(&[f32]) -> io::Result<()>) -> Result<(), E>,
+) -> Result<(), E> {
     let mut writer = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(to).begin_nd()?;
     rows(&mut |values| writer.extend(values.iter().copied()))?;
-    writer.finish()
+    Ok(writer.finish()?)
 }

@@ -67,9 +67,14 @@ impl Form {
 
     /// The log-mel of a clip from the logarithms of its energies, (frames, bins): cut below the loudest.
     pub fn features(&self, frames: usize, logs: &[f64]) -> LogMel {
-        let floor = logs.iter().fold(f64::NEG_INFINITY, |most, &log| most.max(log)) - self.decades;
-        let data = logs.iter().map(|log| self.feature(log.max(floor))).collect();
-        LogMel { frames, bins: self.bins, data }
+        let loudest = logs.iter().fold(f64::NEG_INFINITY, |most, &log| most.max(log));
+        LogMel { frames, bins: self.bins, data: self.features_below(loudest, logs) }
+    }
+
+    /// The features of a part of a clip whose loudest logarithm of an energy is `loudest`.
+    pub fn features_below(&self, loudest: f64, logs: &[f64]) -> Vec<f32> {
+        let floor = loudest - self.decades;
+        logs.iter().map(|log| self.feature(log.max(floor))).collect()
     }
 
     fn spectrum(&self) -> usize {
@@ -154,18 +159,35 @@ impl CentredMel {
 
     /// The same to the bit, on every core: for one long sound that somebody waits for.
     pub fn compute_wide(&mut self, samples: &[f32]) -> LogMel {
-        let (plans, frames) = (&self.plans, self.plans.form.frames_of(samples.len()));
+        let frames = self.plans.form.frames_of(samples.len());
+        self.plans.form.features(frames, &self.logs_wide(samples, 0, frames))
+    }
+
+    /// The logarithms, to base 10, of the energies of so many frames, the first one around sample `first`: (frames,
+    /// bins), computed on every core.
+    pub(super) fn logs_wide(&self, samples: &[f32], first: usize, frames: usize) -> Vec<f64> {
+        let plans = &self.plans;
         let bins = plans.form.bins;
         let mut logs = vec![0.0; frames * bins];
         logs.par_chunks_mut(PIECE * bins).enumerate().for_each_init(
             || Work::of(plans),
             |work, (piece, rows)| {
                 for (row, out) in rows.chunks_exact_mut(bins).enumerate() {
-                    plans.logs(work, samples, (piece * PIECE + row) * FRAME_SHIFT, out);
+                    plans.logs(work, samples, first + (piece * PIECE + row) * FRAME_SHIFT, out);
                 }
             },
         );
-        plans.form.features(frames, &logs)
+        logs
+    }
+
+    /// Frames of so many samples.
+    pub(super) fn frames_of(&self, samples: usize) -> usize {
+        self.plans.form.frames_of(samples)
+    }
+
+    /// Samples of half a frame.
+    pub(super) fn half(&self) -> usize {
+        self.plans.form.size / 2
     }
 
     /// Mel bins of a frame.

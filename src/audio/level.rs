@@ -17,9 +17,39 @@ pub struct Level {
 impl Level {
     /// Of these samples, full scale 1.
     pub fn of(samples: &[f32]) -> Self {
-        let power = samples.iter().map(|sample| f64::from(*sample).powi(2)).sum::<f64>() / samples.len().max(1) as f64;
-        let peak = samples.iter().fold(0.0f32, |peak, sample| peak.max(sample.abs()));
-        Self { rms_dbfs: (10.0 * power.log10()) as f32, peak_dbfs: dbfs(peak) }
+        let mut loudness = Loudness::default();
+        loudness.push(samples);
+        loudness.level()
+    }
+}
+
+/// How loud a sound is, as far as it was decoded.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Loudness {
+    samples: u64,
+    squares: f64,
+    peak: f32,
+}
+
+impl Loudness {
+    /// Takes the next samples, full scale 1.
+    pub fn push(&mut self, samples: &[f32]) {
+        self.samples += samples.len() as u64;
+        for sample in samples {
+            self.squares += f64::from(*sample).powi(2);
+            self.peak = self.peak.max(sample.abs());
+        }
+    }
+
+    /// Samples so far.
+    pub fn samples(&self) -> u64 {
+        self.samples
+    }
+
+    /// The level of all of them together.
+    pub fn level(&self) -> Level {
+        let power = self.squares / self.samples.max(1) as f64;
+        Level { rms_dbfs: (10.0 * power.log10()) as f32, peak_dbfs: dbfs(self.peak) }
     }
 }
 

@@ -28,15 +28,16 @@ mod tables;
 pub(crate) mod testing;
 mod voice;
 mod whisper_mel;
+mod whole_mel;
 
 pub use ced_mel::{CED_BINS, ced_mel};
 pub use centred::CentredMel;
-pub use clip::{Clip, Sound, decode, load, load_noted};
+pub use clip::{Clip, Sound, Whole, decode, each_block, load, load_beginning, load_noted};
 pub use decode::{Note, SOUND_ENDINGS, SoundFile, VERSION as DECODING_VERSION};
 pub use error::AudioError;
 pub use fbank::{FRAME_LENGTH, FRAME_SHIFT, Fbank, MEL_BINS, frames_of};
 pub use front_end::{Extractor, FrontEnd};
-pub use level::{Level, dbfs};
+pub use level::{Level, Loudness, dbfs};
 pub use recorded::{Began, Clock};
 pub use resample::{Resampler, resample, resample_to};
 pub use sliding::{Sliding, Window};
@@ -44,6 +45,7 @@ pub use stream::{FbankStream, MonoStream};
 pub use streamed::Streamed;
 pub use tables::Tables;
 pub use whisper_mel::{WHISPER_128_BINS, WHISPER_BINS, whisper_mel};
+pub use whole_mel::WholeMel;
 
 /// Version of the output of resampling and the filter banks for the same samples: part of the key of cached features.
 pub const COMPUTING_VERSION: u32 = 1;

@@ -3,12 +3,13 @@
 //! A time without a zone stays without one. The file's modification time is never used: on some recorders it is the
 //! end, on others the beginning.
 
-use std::{fs::File, path::Path, str::FromStr};
+use std::{path::Path, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use time::{Date, Duration, Month, PrimitiveDateTime, Time, UtcOffset};
 
 use super::decode::{Texts, texts};
+use crate::regular;
 
 /// The source of a recording's start time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -165,7 +166,7 @@ fn offset(text: &str) -> Option<UtcOffset> {
 impl Began {
     /// The start of a recording, if its metadata or its name give it.
     pub fn of(path: &Path) -> Option<Self> {
-        let texts = File::open(path).ok().and_then(|mut file| texts(&mut file)).unwrap_or_default();
+        let texts = regular::open(path).ok().and_then(|mut file| texts(&mut file)).unwrap_or_default();
         let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
         Self::from_texts(&texts).or_else(|| Some(Self { at: in_name(name)?, from: Clock::Name, expansion: 1 }))
     }

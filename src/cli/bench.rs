@@ -12,7 +12,7 @@ use std::{hint::black_box, path::PathBuf, time::Instant};
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::{CliError, Output};
+use super::{CliError, Output, count};
 use crate::{
     audio::{Fbank, SAMPLE_RATE},
     data::{Loss, Targets},
@@ -68,10 +68,10 @@ pub struct Args {
     #[arg(long, env = "AAT_TUI_STRIDE")]
     stride: Option<usize>,
     /// Clips of a step or a prediction.
-    #[arg(long, env = "AAT_TUI_BATCH", default_value_t = 1)]
+    #[arg(long, env = "AAT_TUI_BATCH", default_value_t = 1, value_parser = count::clips)]
     batch: usize,
     /// Clips that go through the model at a time, their gradients accumulated [default: all].
-    #[arg(long, env = "AAT_TUI_MICRO_BATCH")]
+    #[arg(long, env = "AAT_TUI_MICRO_BATCH", value_parser = count::clips)]
     micro_batch: Option<usize>,
     /// What the backward pass recomputes instead of saving it: nothing, mlp or block. CPU backend only.
     #[arg(long, env = "AAT_TUI_RECOMPUTE", default_value_t = Recompute::Nothing)]
@@ -83,16 +83,16 @@ pub struct Args {
     #[arg(long, env = "AAT_TUI_DTYPE", default_value = "auto")]
     dtype: String,
     /// Repetitions to measure; the median counts.
-    #[arg(long, env = "AAT_TUI_REPEATS", default_value_t = 5)]
+    #[arg(long, env = "AAT_TUI_REPEATS", default_value_t = 5, value_parser = count::repeats)]
     repeats: usize,
     /// Repetitions before measuring.
-    #[arg(long, env = "AAT_TUI_WARMUP", default_value_t = 2)]
+    #[arg(long, env = "AAT_TUI_WARMUP", default_value_t = 2, value_parser = count::repeats)]
     warmup: usize,
     /// Training steps to compare.
-    #[arg(long, env = "AAT_TUI_STEPS", default_value_t = 20)]
+    #[arg(long, env = "AAT_TUI_STEPS", default_value_t = 20, value_parser = count::repeats)]
     steps: usize,
     /// Seconds of each measurement of live predictions.
-    #[arg(long, env = "AAT_TUI_SECONDS", default_value_t = 20)]
+    #[arg(long, env = "AAT_TUI_SECONDS", default_value_t = 20, value_parser = count::seconds)]
     seconds: usize,
     /// Also draw the measurements of `sweep`, as .svg or .png.
     #[arg(long)]

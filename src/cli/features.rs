@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::{CliError, Output, run_args::Place};
 use crate::{
     atomic,
-    audio::{self, FrontEnd, LogMel, Note},
+    audio::{AudioError, FrontEnd, Note, WholeMel},
     npy,
 };
 
@@ -73,25 +73,28 @@ pub fn run(args: Args) -> Result<(), CliError> {
         return embeddings::run(session, &args.files, &args.out, &args.place, &args.device, output);
     }
     let front_end = if args.ced { FrontEnd::Ced } else { args.whisper.unwrap_or_default() };
-    let mut extractor = front_end.extractor();
     let (mut names, mut faults) = (BTreeSet::new(), Vec::new());
     for file in &args.files {
         let path = args.out.join(unused_name(file, &mut names));
-        let written = audio::load_noted(file).map_err(|error| error.to_string()).and_then(|clip| {
-            let mel = extractor.compute_wide(&clip.samples);
-            write_npy(&path, &mel).map_err(|error| format!("{}: {error}", path.display()))?;
-            Ok((mel, clip.notes))
+        let written = WholeMel::open(file, front_end).map_err(Fault::from).and_then(|mel| {
+            write_npy(&path, &mel)?;
+            Ok(mel)
         });
         let file = file.display().to_string();
         match written {
-            Ok((LogMel { frames, bins, .. }, notes)) => {
+            Ok(mel) => {
+                let (frames, bins, notes) = (mel.frames(), mel.bins(), mel.notes().to_vec());
                 output.line(format!("{} ({frames}, {bins})", path.display()))?;
                 for note in &notes {
                     output.line(format!("  {file}: {note}"))?;
                 }
                 output.object(&Report::Written { file, npy: path.display().to_string(), frames, bins, notes })?;
             }
-            Err(error) => {
+            Err(fault) => {
+                let error = match fault {
+                    Fault::Sound(error) => error.to_string(),
+                    Fault::Disk(error) => format!("{}: {error}", path.display()),
+                };
                 output.line(format!("not written: {error}"))?;
                 output.object(&Report::Failed { file, error: error.clone() })?;
                 faults.push(error);
@@ -122,8 +125,17 @@ fn unused_name(file: &Path, names: &mut BTreeSet<String>) -> String {
     name
 }
 
-/// Writes a spectrogram whole or not at all.
-fn write_npy(path: &Path, mel: &LogMel) -> io::Result<()> {
-    let shape = [mel.frames as u64, mel.bins as u64];
-    atomic::write(path, |file| npy::write(file, shape, |array| array(&mel.data)))
+/// Why a spectrogram was not written.
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    #[error(transparent)]
+    Sound(#[from] AudioError),
+    #[error(transparent)]
+    Disk(#[from] io::Error),
+}
+
+/// Writes a spectrogram whole or not at all, piece by piece however long the sound is.
+fn write_npy(path: &Path, mel: &WholeMel) -> Result<(), Fault> {
+    let shape = [mel.frames() as u64, mel.bins() as u64];
+    atomic::write(path, |file| npy::write(file, shape, |array| mel.each(|rows| Ok::<_, Fault>(array(rows)?))))
 }

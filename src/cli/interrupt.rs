@@ -127,6 +127,23 @@ impl Signals {
     }
 }
 
+/// Makes a write beyond the user's limit on the size of files (`ulimit -f`) fail as it does on a full disk: the system ends a
+/// process that does not catch SIGXFSZ in the middle of that write. The handler stays for the life of the process.
+pub(super) fn catch_file_limits() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+        let caught = runtime.and_then(|runtime| {
+            let _inside = runtime.enter();
+            signal(SignalKind::from_raw(nix::sys::signal::Signal::SIGXFSZ as i32)).map(drop)
+        });
+        if let Err(error) = caught {
+            tracing::debug!("SIGXFSZ is not caught: {error}");
+        }
+    }
+}
+
 /// Whether the process that started this one is gone: then another one is its parent.
 fn is_gone(parent: u32) -> bool {
     #[cfg(unix)]

@@ -23,6 +23,8 @@ use crate::{
 const PATIENCE: Duration = Duration::from_millis(50);
 /// Default score from which a class counts as present.
 const DEFAULT_THRESHOLD: f32 = 0.5;
+/// The longest hop: a day.
+const LONGEST_HOP_S: f32 = 86_400.0;
 /// Extensions that distinguish a missing file from a missing microphone.
 const SOUND_EXTENSIONS: [&str; 5] = ["wav", "flac", "ogg", "oga", "mp3"];
 
@@ -115,6 +117,9 @@ pub fn run(args: Args) -> Result<(), CliError> {
         if usable { Ok(()) } else { Err(CliError::Usage(format!("--{what} must be more than 0 seconds"))) }
     };
     positive("hop", args.hop)?;
+    if args.hop > LONGEST_HOP_S {
+        return Err(CliError::Usage(format!("--hop must be at most {LONGEST_HOP_S} seconds, a day")));
+    }
     args.window.map_or(Ok(()), |seconds| positive("window", seconds))?;
     args.seconds.map_or(Ok(()), |seconds| positive("seconds", seconds))?;
 
@@ -135,11 +140,7 @@ pub fn run(args: Args) -> Result<(), CliError> {
         notes.extend(classifier.notes().iter().map(|note| format!("{name}: {note}")));
         listeners.push(Box::new(ClassifierListener::new(name, classifier)));
     }
-    let interrupt = Interrupt::watch()?;
-    let settings = Settings { hop_s: args.hop, window_s: args.window, ..Settings::default() };
-    let _quiet = stderr::discard();
-    let pipeline = Pipeline::start(source, listeners, settings)?;
-
+    // Before signals are caught and anything is captured: opening a pipe waits for its reader, and Ctrl-C ends that.
     let labels = match args.labels {
         Some(path) => {
             let file = File::create(&path);
@@ -148,6 +149,11 @@ pub fn run(args: Args) -> Result<(), CliError> {
         }
         None => None,
     };
+    let interrupt = Interrupt::watch()?;
+    let settings = Settings { hop_s: args.hop, window_s: args.window, ..Settings::default() };
+    let _quiet = stderr::discard();
+    let pipeline = Pipeline::start(source, listeners, settings)?;
+
     let mut printer = Printer {
         detectors,
         output: if labels.is_some() { Output::beside_work(args.json) } else { Output::stdout(args.json) },
@@ -195,6 +201,10 @@ fn chosen(input: Option<&str>) -> Result<Box<dyn Source>, CliError> {
         }
         if path.is_dir() {
             return Err(CliError::Usage(format!("{given} is a folder; --input takes one file or a microphone")));
+        }
+        if path.exists() && !path.is_file() {
+            let remedy = "write its sound to a file first, and give that";
+            return Err(CliError::Usage(format!("{given} is a pipe or device; {remedy}")));
         }
     }
     Ok(source(input))

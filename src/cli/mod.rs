@@ -5,6 +5,7 @@ mod classify;
 mod compare;
 mod comparison_report;
 mod completions;
+mod count;
 mod data;
 mod devices;
 mod eval;
@@ -124,6 +125,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(error.exit_code().try_into().unwrap_or(2));
         }
     };
+    interrupt::catch_file_limits();
     if cli.command.is_some() {
         // The workbench owns the terminal and shows downloads itself.
         crate::model::hub::watch(models::bar);

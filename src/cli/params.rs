@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::{CliError, Output, run_args::Place};
+use super::{CliError, Output, count, run_args::Place};
 use crate::{
     digits::thousands,
     model::{self, Cost, Inventory, MemoryOptions, Method, ModelConfig, ParamSpec, Part, Recompute, Request},
@@ -29,7 +29,7 @@ pub struct Args {
     #[arg(long, env = "AAT_TUI_STRIDE")]
     stride: Option<usize>,
     /// Clips of the training step whose cost is counted.
-    #[arg(long, env = "AAT_TUI_BATCH", default_value_t = 16)]
+    #[arg(long, env = "AAT_TUI_BATCH", default_value_t = 16, value_parser = count::clips)]
     batch: usize,
     /// What the counted step recomputes instead of saving it: nothing, mlp or block.
     #[arg(long, env = "AAT_TUI_RECOMPUTE", default_value_t = Recompute::Nothing)]

@@ -1,6 +1,6 @@
 //! `aat-tui pretrain`: trains a backbone on sounds, before it is adapted.
 
-use super::{CliError, Output, run_args::Place, watch::watch};
+use super::{CliError, Output, count, run_args::Place, watch::watch};
 use crate::{
     model::pretrain::Objectives,
     train::{Launch, PretrainRequest, Trainer},
@@ -29,7 +29,7 @@ pub struct Args {
     frames: usize,
     /// Longest crops in a step; crops of a half or a quarter come in twice or four times that number. On a CPU many
     /// small steps train better in a given time; a GPU needs 48 and more.
-    #[arg(long, value_name = "B", env = "AAT_TUI_BATCH", default_value_t = 8)]
+    #[arg(long, value_name = "B", env = "AAT_TUI_BATCH", default_value_t = 8, value_parser = count::clips)]
     batch: usize,
     /// Passes over the amount of sound in the corpus.
     #[arg(long, value_name = "N", env = "AAT_TUI_EPOCHS", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]

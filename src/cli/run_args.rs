@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, str::FromStr};
 
-use super::CliError;
+use super::{CliError, count};
 use crate::{
     data::{self, marks},
     model::{Method, Recompute},
@@ -32,10 +32,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", env = "AAT_TUI_EPOCHS", value_parser = clap::value_parser!(u32).range(1..))]
     epochs: Option<u32>,
     /// Clips in a step.
-    #[arg(long, value_name = "B", env = "AAT_TUI_BATCH")]
+    #[arg(long, value_name = "B", env = "AAT_TUI_BATCH", value_parser = count::clips)]
     batch: Option<usize>,
     /// Clips of a step in memory at once; gradients accumulate over them.
-    #[arg(long, value_name = "B", env = "AAT_TUI_MICRO_BATCH")]
+    #[arg(long, value_name = "B", env = "AAT_TUI_MICRO_BATCH", value_parser = count::clips)]
     micro_batch: Option<usize>,
     /// Learning rate.
     #[arg(long, env = "AAT_TUI_LR")]
@@ -180,8 +180,13 @@ impl FromStr for Folds {
         if given == "all" {
             return Ok(Self::All);
         }
-        let numbers = given.split(',').map(|fold| fold.trim().parse()).collect::<Result<_, _>>();
-        numbers.map(Self::These).map_err(|_| "give `all`, or numbers separated by commas".to_owned())
+        let numbers = given.split(',').map(|fold| fold.trim().parse()).collect::<Result<Vec<u32>, _>>();
+        let numbers = numbers.map_err(|_| "give `all`, or numbers separated by commas".to_owned())?;
+        // A fold that is run twice would count twice in means and intervals.
+        match numbers.iter().enumerate().find(|(at, fold)| numbers[..*at].contains(fold)) {
+            Some((_, twice)) => Err(format!("fold {twice} is given twice")),
+            None => Ok(Self::These(numbers)),
+        }
     }
 }
 
@@ -206,6 +211,7 @@ impl Folds {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -213,5 +219,9 @@ mod tests {
         assert_eq!("all".parse(), Ok(Folds::All));
         assert_eq!("1, 3".parse(), Ok(Folds::These(vec![1, 3])));
         assert!("one".parse::<Folds>().is_err());
+        assert!("4294967296".parse::<Folds>().is_err());
+        for twice in ["1,1", "2, 1,2"] {
+            assert!(twice.parse::<Folds>().unwrap_err().ends_with("is given twice"), "{twice}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::{io, ops::ControlFlow, path::PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::{CliError, Interrupt, Output, run_args::Place};
+use super::{CliError, Interrupt, Output, count, run_args::Place};
 use crate::{
     audio::{Began, SAMPLE_RATE},
     digits::hex,
@@ -100,7 +100,7 @@ pub struct Args {
     #[arg(long, env = "AAT_TUI_REPLACE")]
     replace: bool,
     /// Windows that go through the model at once.
-    #[arg(long, value_name = "B", env = "AAT_TUI_BATCH", default_value_t = BATCH)]
+    #[arg(long, value_name = "B", env = "AAT_TUI_BATCH", default_value_t = BATCH, value_parser = count::clips)]
     batch: usize,
     /// Where the arithmetic is done: auto, cpu, cuda, cuda:N, metal.
     #[arg(long, env = "AAT_TUI_DEVICE", default_value = "auto")]

@@ -70,7 +70,9 @@ pub(super) fn watch_sweep(file: &Path) -> Result<(), CliError> {
 
 fn open(options: Options) -> Result<(), CliError> {
     tui::run(options).map_err(|error| match error {
-        TuiError::NoTerminal | TuiError::Theme { .. } | TuiError::Graphics(_) => CliError::Usage(error.to_string()),
+        TuiError::NoTerminal | TuiError::Dumb | TuiError::Theme { .. } | TuiError::Graphics(_) => {
+            CliError::Usage(error.to_string())
+        }
         TuiError::Terminal(_) => CliError::Failed(error.to_string()),
     })
 }

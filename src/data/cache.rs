@@ -13,6 +13,7 @@ use crate::{
     atomic,
     audio::{self, LogMel, Note},
     digits::hex,
+    regular,
 };
 
 /// Bytes the cache may hold; beyond it the files unused for longest go.
@@ -73,7 +74,7 @@ impl Cache {
     /// The log-mel under a key and what was odd about the sound, if the file is there and whole.
     pub(super) fn read(&self, key: &Key) -> Option<(LogMel, Vec<Note>)> {
         let path = self.path(key);
-        let bytes = fs::read(&path).ok()?;
+        let bytes = regular::read(&path).ok()?;
         let (header, rest) = bytes.split_at_checked(HEADER)?;
         let number = |at: usize| -> Option<usize> {
             Some(u32::from_le_bytes(header.get(at..at + 4)?.try_into().ok()?) as usize)

@@ -4,12 +4,9 @@
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet, HashSet},
-    fs,
     ops::ControlFlow,
     path::{Path, PathBuf},
 };
-
-use sha2::{Digest, Sha256};
 
 use super::{
     DataError, Dataset, Item, Label, LeftOut, Part, Problem, Reading, Severity, Source,
@@ -17,7 +14,7 @@ use super::{
     parallel,
     parallel::Progress,
 };
-use crate::audio::{self, Level, Note, SAMPLE_RATE, SoundFile};
+use crate::audio::{self, Level, Loudness, Note, SAMPLE_RATE, SoundFile, Whole};
 
 /// A class this many times larger than another deserves a word.
 const UNEVEN: usize = 10;
@@ -61,9 +58,10 @@ pub struct Facts {
 }
 
 impl Facts {
-    fn of(samples: &[f32]) -> Self {
-        let Level { rms_dbfs, peak_dbfs } = Level::of(samples);
-        Self { seconds: samples.len() as f32 / SAMPLE_RATE as f32, rms_dbfs, peak_dbfs }
+    /// Of a sound that was decoded so far.
+    fn of(loudness: &Loudness) -> Self {
+        let Level { rms_dbfs, peak_dbfs } = loudness.level();
+        Self { seconds: loudness.samples() as f32 / SAMPLE_RATE as f32, rms_dbfs, peak_dbfs }
     }
 }
 
@@ -197,8 +195,9 @@ fn decode(item: &Item) -> Result<Decoded, Problem> {
     match &item.source {
         Source::Demo { class, index } => {
             let samples = super::synth::clip(*class, *index);
-            let facts = Some(Facts::of(&samples));
-            Ok(Decoded { samples: samples.len(), facts, notes: Vec::new(), digest: None })
+            let mut loudness = Loudness::default();
+            loudness.push(&samples);
+            Ok(Decoded { samples: samples.len(), facts: Some(Facts::of(&loudness)), notes: Vec::new(), digest: None })
         }
         // However long it is, it is not held in memory.
         Source::Part(part) => {
@@ -213,10 +212,14 @@ fn decode(item: &Item) -> Result<Decoded, Problem> {
             Ok(Decoded { samples, facts: None, notes, digest: super::content::digest(&part.path).ok() })
         }
         Source::File(path) => {
-            let clip = audio::load_noted(path)?;
-            let digest = fs::read(path).ok().map(|content| Sha256::digest(content).into());
-            let facts = Some(Facts::of(&clip.samples));
-            Ok(Decoded { samples: clip.samples.len(), facts, notes: clip.notes, digest })
+            let mut loudness = Loudness::default();
+            let whole = audio::each_block(path, &mut |block| {
+                loudness.push(block);
+                ControlFlow::Continue(())
+            })?;
+            let Whole { samples, notes } = whole.unwrap_or_default();
+            let digest = super::content::digest(path).ok();
+            Ok(Decoded { samples: samples as usize, facts: Some(Facts::of(&loudness)), notes, digest })
         }
     }
 }
@@ -380,6 +383,8 @@ fn leaks(dataset: &Dataset, spec: &str) -> Vec<Problem> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::fs;
+
     use super::*;
     use crate::audio::testing::wav;
 

@@ -2,13 +2,14 @@
 
 use std::{
     collections::HashMap,
-    fs::{File, Metadata},
+    fs::Metadata,
     io,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::SystemTime,
 };
 
+use crate::regular;
 use sha2::{Digest, Sha256};
 
 /// SHA-256 of a file's bytes.
@@ -49,7 +50,7 @@ static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
 /// # Errors
 /// When the file cannot be read.
 pub(super) fn digest(path: &Path) -> io::Result<Content> {
-    let mut file = File::open(path)?;
+    let mut file = regular::open(path)?;
     let stamp = Stamp::of(&file.metadata()?);
     let known =
         KNOWN.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(|known| known.get(path).copied());

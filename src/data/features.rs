@@ -17,7 +17,10 @@ use super::{
     parts::Parts,
     problem, synth,
 };
-use crate::audio::{self, AudioError, Clip, Extractor, FrontEnd, LogMel, Normalisation, Note};
+use crate::audio::{self, AudioError, Clip, Extractor, FrontEnd, LogMel, Normalisation, Note, SAMPLE_RATE};
+
+/// Seconds of a clip whose features are computed, where a batch holds less of it: ten minutes, which is 38 MB of sound.
+const LONGEST_S: usize = 600;
 
 /// The log-mels of a data set, shared by every loader (and every paired run) over it.
 pub struct FeatureSet {
@@ -87,6 +90,11 @@ impl FeatureSet {
     /// Frames kept of each clip.
     pub fn frames(&self) -> usize {
         self.frames
+    }
+
+    /// Samples of a clip that are held at once: the rest of a longer one is decoded, so that damage is found, and not used.
+    fn most(&self) -> usize {
+        self.front_end.samples_of(self.frames).max(LONGEST_S * SAMPLE_RATE as usize)
     }
 
     /// Computes the log-mels of these clips on all cores, so that whatever cannot be read is known before training.
@@ -209,12 +217,15 @@ impl FeatureSet {
             return Ok(extractor.compute(&clip.samples));
         };
         let content = content::digest(path).map_err(|source| AudioError::Io { path: path.clone(), source })?;
-        let key = cache::key(&content, self.front_end.name());
-        if let Some((mel, notes)) = cache.read(&key).filter(|(mel, _)| mel.bins == self.front_end.bins()) {
+        let whole = cache::key(&content, self.front_end.name());
+        let beginning = cache::key(&content, &format!("{} first {}", self.front_end.name(), self.most()));
+        let mut kept = [&whole, &beginning].into_iter().filter_map(|key| cache.read(key));
+        if let Some((mel, notes)) = kept.find(|(mel, _)| mel.bins == self.front_end.bins()) {
             self.note(item, notes);
             return Ok(mel);
         }
         let clip = self.load_clip(item)?;
+        let key = if clip.length == clip.samples.len() as u64 { whole } else { beginning };
         let mel = extractor.compute(&clip.samples);
         cache.write(&key, &mel, &clip.notes);
         self.note(item, clip.notes);
@@ -246,7 +257,7 @@ impl FeatureSet {
         })
     }
 
-    /// A clip's waveform: mono at 16 kHz.
+    /// A clip's waveform: mono at 16 kHz; its first ten minutes, or as much as a batch holds where that is more.
     ///
     /// # Errors
     /// When the clip cannot be read.
@@ -268,17 +279,17 @@ impl FeatureSet {
     }
 
     fn load_clip(&self, item: usize) -> Result<Clip, AudioError> {
-        let made = |samples| Ok(Clip { samples, notes: Vec::new() });
+        let whole = |samples: Vec<f32>, notes| Ok(Clip { length: samples.len() as u64, samples, notes });
         match self.dataset.items.get(item).map(|item| &item.source) {
-            Some(Source::File(path)) => audio::load_noted(path),
+            Some(Source::File(path)) => audio::load_beginning(path, self.most()),
             Some(Source::Part(part)) => {
                 // Kept as a table of one bin: a waveform is read again like features are.
                 let mut keep = |samples: &[f32]| LogMel { frames: samples.len(), bins: 1, data: samples.to_vec() };
                 let (table, notes) = self.parts.read(&part.path, part.start(), "waveform", 1, &mut keep)?;
-                Ok(Clip { samples: table.data, notes })
+                whole(table.data, notes)
             }
-            Some(Source::Demo { class, index }) => made(synth::clip(*class, *index)),
-            None => made(Vec::new()),
+            Some(Source::Demo { class, index }) => whole(synth::clip(*class, *index), Vec::new()),
+            None => whole(Vec::new(), Vec::new()),
         }
     }
 

@@ -1,6 +1,6 @@
 //! How a data set is trained on: every figure that a published recipe fixes.
 
-use std::{fs::File, io::Read, path::Path};
+use std::{ops::ControlFlow, path::Path};
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +9,7 @@ use crate::{
     audio::{self, Normalisation},
     limits,
     model::Pooling,
+    regular,
 };
 
 /// What is minimised.
@@ -174,12 +175,8 @@ impl Recipe {
     /// When the file cannot be read, a key is unknown, or a value is of the wrong kind or out of range.
     pub fn from_file(path: &Path) -> Result<Self, DataError> {
         let unusable = |problem: String, remedy: String| DataError::Unusable { path: path.to_owned(), problem, remedy };
-        let io_error = |source| DataError::Io { path: path.to_owned(), source };
-        let mut text = String::new();
-        File::open(path).map_err(io_error)?.take(limits::RECIPE + 1).read_to_string(&mut text).map_err(io_error)?;
-        if text.len() as u64 > limits::RECIPE {
-            return Err(unusable("it is too large for a recipe".into(), "name a recipe's file".into()));
-        }
+        let text = regular::text_up_to(path, limits::SETTINGS)
+            .map_err(|source| DataError::Io { path: path.to_owned(), source })?;
         let mut own: toml::Table = text.parse().map_err(|error: toml::de::Error| {
             unusable(error.to_string().trim_end().into(), "correct the file".into())
         })?;
@@ -290,6 +287,9 @@ impl Recipe {
         if let Some((name, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
             return Err(format!("{name} is 0 and must be at least 1"));
         }
+        if self.batch > limits::BATCH {
+            return Err(format!("batch is {} and must be at most {}", self.batch, limits::BATCH));
+        }
         if self.frames != 0 && self.frames < 16 {
             return Err(format!("frames is {} and must be at least 16, the width of one patch", self.frames));
         }
@@ -384,8 +384,9 @@ fn typical_frames(dataset: &Dataset) -> Result<usize, DataError> {
         match &item.source {
             Source::Part(part) => lengths.push(audio::frames_of(part.samples as usize)),
             Source::Demo { class, index } => lengths.push(audio::frames_of(super::synth::clip(*class, *index).len())),
-            Source::File(path) => match audio::load(path) {
-                Ok(samples) => lengths.push(audio::frames_of(samples.len())),
+            // Decoded to its end and not held: a clip that cannot be read has no length.
+            Source::File(path) => match audio::each_block(path, &mut |_| ControlFlow::Continue(())) {
+                Ok(whole) => lengths.push(audio::frames_of(whole.map_or(0, |whole| whole.samples as usize))),
                 Err(error) => fault = Some(error),
             },
         }

@@ -14,10 +14,12 @@ use super::{
 use crate::{
     data::Loss,
     infer::{Classifier, Trained, Which},
+    limits,
     model::{
         self, Extras, Family, ModelError, Pooling, Stem,
         checkpoint::{Card, save_adapter, save_model, to_hugging_face, to_peft},
     },
+    regular,
     session::{self, SessionError, Store},
 };
 
@@ -176,7 +178,8 @@ fn write(
 fn problem_type(path: &Path, binary: bool) -> Result<(), ExportError> {
     let io = |source| ExportError::io(path, source);
     let mut settings: serde_json::Value =
-        serde_json::from_slice(&fs::read(path).map_err(io)?).map_err(|why| io(why.into()))?;
+        serde_json::from_slice(&regular::read_up_to(path, limits::SETTINGS).map_err(io)?)
+            .map_err(|why| io(why.into()))?;
     let kind = if binary { "multi_label_classification" } else { "single_label_classification" };
     settings["problem_type"] = kind.into();
     crate::atomic::write(path, |file| std::io::Write::write_all(file, format!("{settings:#}\n").as_bytes())).map_err(io)

@@ -1,8 +1,8 @@
 //! Under which licence a file's weights are: the backbone's travels with them.
 
-use std::{fs, io::Read, path::Path};
+use std::{io::Read, path::Path};
 
-use crate::{limits, model};
+use crate::{limits, model, regular};
 
 /// Names of files that hold one.
 const NAMES: [&str; 4] = ["LICENSE", "LICENSE.txt", "LICENSE.md", "COPYING"];
@@ -31,7 +31,7 @@ pub(super) fn of(source: &str) -> String {
 
 fn read(path: &Path) -> Option<String> {
     let mut text = String::new();
-    fs::File::open(path).ok()?.take(limits::LICENSE).read_to_string(&mut text).ok()?;
+    regular::open(path).ok()?.take(limits::LICENSE).read_to_string(&mut text).ok()?;
     Some(text)
 }
 
@@ -47,6 +47,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use std::fs;
 
     #[test]
     fn a_backbones_licence_is_found_where_makers_put_it() {

@@ -15,8 +15,9 @@ use serde::{Deserialize, Serialize};
 
 use super::InferError;
 use crate::{
-    atomic,
+    atomic, limits,
     model::{ModelError, ParamStore},
+    regular,
     session::Position,
 };
 
@@ -74,7 +75,7 @@ impl Calibration {
             let remedy = "fit it again (eval --calibrate), or remove that file";
             InferError::Unusable(format!("{}: {problem}; {remedy}", path.display()))
         };
-        let text = match fs::read_to_string(&path) {
+        let text = match regular::text_up_to(&path, limits::SETTINGS) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(refused(error.to_string())),

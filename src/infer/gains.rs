@@ -9,7 +9,11 @@ use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::Mix;
-use crate::model::{ModelError, ParamStore, Part};
+use crate::{
+    limits,
+    model::{ModelError, ParamStore, Part},
+    regular,
+};
 
 /// The largest gain.
 pub const LOUDEST: f32 = 2.0;
@@ -72,7 +76,8 @@ impl Gains {
     /// When it is neither.
     pub fn read(given: &str, blocks: usize) -> Result<Self, GainsError> {
         if Path::new(given).is_file() {
-            let text = std::fs::read(given).map_err(|error| GainsError(format!("{given}: {error}")))?;
+            let text = regular::read_up_to(given.as_ref(), limits::SETTINGS)
+                .map_err(|error| GainsError(format!("{given}: {error}")))?;
             if let Ok(gains) = serde_json::from_slice::<Self>(&text) {
                 return gains.checked(blocks);
             }

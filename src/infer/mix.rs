@@ -8,7 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::gains::{Gains, LOUDEST};
-use crate::atomic;
+use crate::{atomic, limits, regular};
 
 /// The file in which a session stores its desk.
 const FILE: &str = "mix.json";
@@ -130,7 +130,7 @@ impl Mix {
     /// # Errors
     /// When the file exists and is not a desk.
     pub fn saved(session: &Path) -> io::Result<Option<Self>> {
-        match std::fs::read(Self::path(session)) {
+        match regular::read_up_to(&Self::path(session), limits::SETTINGS) {
             Ok(text) => Ok(Some(serde_json::from_slice(&text)?)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),

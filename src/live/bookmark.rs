@@ -12,7 +12,7 @@ use super::{
     Window,
     clip::{ClipError, replace, write_wav},
 };
-use crate::{audio, infer::Score};
+use crate::{audio, infer::Score, limits, regular};
 
 /// Folder of a session's bookmarks, inside it.
 const FOLDER: &str = "bookmarks";
@@ -89,7 +89,9 @@ impl Bookmark {
         let mut found: Vec<Self> = entries
             .flatten()
             .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "json"))
-            .filter_map(|entry| serde_json::from_slice(&std::fs::read(entry.path()).ok()?).ok())
+            .filter_map(|entry| {
+                serde_json::from_slice(&regular::read_up_to(&entry.path(), limits::SETTINGS).ok()?).ok()
+            })
             .collect();
         found.sort_by_key(|bookmark| bookmark.at_ms);
         Ok(found)

@@ -14,7 +14,7 @@ use hf_hub::{
 use sha2::{Digest, Sha256};
 
 use super::ModelError;
-use crate::digits::hex;
+use crate::{digits::hex, limits, regular};
 
 /// The weights, the better form first; an index lists those in several files.
 const WEIGHTS: [&str; 4] =
@@ -170,7 +170,8 @@ fn parts(weights: &Path) -> Vec<String> {
     if weights.extension().is_none_or(|extension| extension != "json") {
         return Vec::new();
     }
-    let index: Option<Index> = fs::read(weights).ok().and_then(|text| serde_json::from_slice(&text).ok());
+    let index: Option<Index> =
+        regular::read_up_to(weights, limits::CHECKPOINT_INDEX).ok().and_then(|text| serde_json::from_slice(&text).ok());
     let listed: BTreeSet<String> = index.into_iter().flat_map(|index| index.weight_map.into_values()).collect();
     listed.into_iter().filter(|name| Path::new(name).file_name().is_some_and(|file| file == name.as_str())).collect()
 }
@@ -202,7 +203,7 @@ fn verify(path: &Path) -> io::Result<()> {
         return Ok(());
     }
     let mut hash = Sha256::new();
-    io::copy(&mut fs::File::open(&blob)?, &mut hash)?;
+    io::copy(&mut regular::open(&blob)?, &mut hash)?;
     let found = hex(hash.finalize());
     if found.eq_ignore_ascii_case(promised) {
         return Ok(());

@@ -14,7 +14,7 @@ use plotters::{
     },
 };
 
-use crate::atomic;
+use crate::{atomic, printable::printable};
 
 use super::{Chart, Ink, Look, Scatter, Side, draw, scatter::draw_scatter};
 
@@ -130,7 +130,8 @@ fn render(format: Format, figure: &Figure<'_>) -> Result<Vec<u8>, String> {
         Format::Svg => {
             let mut svg = String::new();
             figure.draw(&SVGBackend::with_string(&mut svg, size).into_drawing_area())?;
-            Ok(svg.into_bytes())
+            // Names may hold what XML does not allow, or what reorders the text around it.
+            Ok(svg.lines().map(printable).collect::<Vec<_>>().join("\n").into_bytes())
         }
         Format::Png => {
             // plotters encodes only to a path, so a temporary file is used.
@@ -233,6 +234,17 @@ mod tests {
         assert!(svg.contains("#0072B2") && svg.contains("#D55E00"));
         assert!(svg.contains("full &lt;fine&gt; &amp; tuned"));
         assert!(svg.contains("0.125"));
+    }
+
+    /// A session may be named after anything that a file system allows.
+    #[test]
+    fn names_with_control_and_reordering_characters_leave_an_svg_that_xml_allows() {
+        let mut named = chart();
+        named.title = "loss\u{7}\u{1b}[31m".into();
+        named.names = vec![(Side::A, "gpj\u{202E}exe\u{0}\n<b>".into()), (Side::B, "full".into())];
+        let svg = String::from_utf8(render(Format::Svg, &Figure::Charts(&[named])).unwrap()).unwrap();
+        assert!(svg.chars().all(|c| c == '\n' || !c.is_control() && c != '\u{202E}'), "{svg}");
+        assert!(svg.contains("loss\u{FFFD}\u{FFFD}[31m") && svg.contains("gpj\u{FFFD}exe"), "{svg}");
     }
 
     #[test]

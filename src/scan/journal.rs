@@ -9,7 +9,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::audio::{Began, Note};
+use crate::{
+    audio::{Began, Note},
+    regular,
+};
 
 /// The scan's own folder inside the one for results.
 pub(super) const FOLDER: &str = ".scan";
@@ -53,6 +56,7 @@ impl Journal {
         let folder = out.join(FOLDER);
         let parts = folder.join("parts");
         fs::create_dir_all(&parts)?;
+        regular::may_write(&folder.join("lock"))?;
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(folder.join("lock"))?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -65,7 +69,7 @@ impl Journal {
             Err(fs::TryLockError::Error(error)) => tracing::warn!("{}: no lock: {error}", folder.display()),
         }
         let path = folder.join("journal.jsonl");
-        let text = match fs::read(&path) {
+        let text = match regular::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(error),

@@ -11,7 +11,7 @@ use std::{
 
 use tempfile::NamedTempFile;
 
-use crate::atomic;
+use crate::{atomic, regular};
 
 /// Bytes of a window's first sample.
 const PLACE: usize = 8;
@@ -63,7 +63,7 @@ pub(super) struct Reader {
 impl Reader {
     /// Opens a part of so many windows of `values` values each, with this checksum.
     pub(super) fn open(path: &Path, values: usize, windows: u64, crc: u32) -> io::Result<Self> {
-        let file = File::open(path)?;
+        let file = regular::open(path)?;
         let size = PLACE + 4 * values;
         if file.metadata()?.len() != windows * size as u64 {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "it has another length than its journal says"));

@@ -1,13 +1,13 @@
 //! Detections that a person looked at: the decisions made on Review; or a scan's table, or its `clips.csv`, with a column
 //! that says which are right.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use super::{ScanError, measure::Scored};
-use crate::data::{self, Decision};
+use crate::{
+    data::{self, Decision},
+    limits, regular,
+};
 
 /// Names of the column with the verdict.
 const VERDICT: &[&str] = &["right", "verdict", "correct", "reviewed", "review", "ok"];
@@ -35,7 +35,7 @@ pub struct Reviewed {
 /// # Errors
 /// When it cannot be read, lacks a column, or a row says what is neither yes nor no, or names another class.
 pub fn reviewed(file: &Path, labels: &[String], session: &str) -> Result<Reviewed, ScanError> {
-    let text = fs::read_to_string(file).map_err(ScanError::io(file))?;
+    let text = regular::text_up_to(file, limits::TABLE).map_err(ScanError::io(file))?;
     if data::holds_reviews(&text) {
         return decided(file, labels, session);
     }
@@ -109,6 +109,7 @@ fn decided(file: &Path, labels: &[String], session: &str) -> Result<Reviewed, Sc
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use std::fs;
 
     fn read(text: &str) -> Result<Reviewed, String> {
         let folder = tempfile::tempdir().unwrap();

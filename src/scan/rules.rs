@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::ScanError;
-use crate::data::nearest;
+use crate::{data::nearest, limits, regular};
 
 /// The file beside a session's log that holds its thresholds.
 pub const THRESHOLDS: &str = "thresholds.toml";
@@ -79,7 +79,7 @@ impl Thresholds {
     /// # Errors
     /// When it cannot be read, or is no such table.
     pub fn read(path: &Path) -> Result<Self, ScanError> {
-        let text = fs::read_to_string(path).map_err(ScanError::io(path))?;
+        let text = regular::text_up_to(path, limits::SETTINGS).map_err(ScanError::io(path))?;
         toml::from_str(&text).map_err(|error| ScanError::Request(format!("{}: {error}", path.display())))
     }
 

@@ -2,14 +2,14 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 
 use super::{ClassRule, Format, ScanError, Unread};
-use crate::{atomic, audio::Note};
+use crate::{atomic, audio::Note, limits, regular};
 
 /// Name of the file.
 pub(super) const NAME: &str = "scan.json";
@@ -86,7 +86,7 @@ impl Sidecar<'_> {
 /// Refuses to put tables in the place of those of another scan: of other recordings, or by other scores.
 pub(super) fn check(out: &Path, key: &str, paths: &[String]) -> Result<(), ScanError> {
     let path = out.join(NAME);
-    let bytes = match fs::read(&path) {
+    let bytes = match regular::read_up_to(&path, limits::TABLE) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(source) => return Err(ScanError::Io { path, source }),

@@ -14,6 +14,7 @@ use safetensors::{Dtype, SafeTensorError, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 
 use super::{Best, SessionError, seal};
+use crate::regular;
 
 /// Name of the best weights in a session's folder.
 pub const BEST_FILE: &str = "best.safetensors";
@@ -94,7 +95,7 @@ impl Checkpoint {
     /// # Errors
     /// When it is cut short or damaged, is not a checkpoint of a session, or cannot be read.
     pub fn read(path: &Path) -> Result<Self, SessionError> {
-        let bytes = fs::read(path).map_err(SessionError::io(path, "read"))?;
+        let bytes = regular::read(path).map_err(SessionError::io(path, "read"))?;
         let damaged = |problem: String| damaged(path, problem);
         let broken = |error: SafeTensorError| damaged(format!("the checkpoint is cut short or damaged ({error})"));
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(broken)?;

@@ -1,15 +1,44 @@
 //! Writing the event log: one JSON object per line, append-only.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{File, OpenOptions, TryLockError},
     io::{Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
-use super::{Event, Record, SessionError};
+use super::{Event, Record, SessionError, patience};
+use crate::regular;
 
 /// Name of the log in a session's folder.
 pub const LOG_FILE: &str = "events.jsonl";
+
+/// Whether another process writes the log of this folder: an error [`TryLockError::WouldBlock`] says so.
+///
+/// # Errors
+/// Then; and where the file system has no locks.
+pub(super) fn probe(folder: &Path) -> Result<(), TryLockError> {
+    // Elsewhere a locked file cannot be read either, so the log has no lock of its own.
+    if !cfg!(unix) {
+        return Ok(());
+    }
+    // Without a log nobody writes it.
+    regular::open(&folder.join(LOG_FILE)).map_or(Ok(()), |file| file.try_lock_shared())
+}
+
+/// Locks a log that is written, until it is closed: the session's lock is a file of its own that somebody may remove.
+fn hold(file: &File, folder: &Path) -> Result<(), SessionError> {
+    if !cfg!(unix) {
+        return Ok(());
+    }
+    match patience::take(|| file.try_lock()) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(SessionError::Busy { path: folder.to_owned() }),
+        Err(error) => {
+            tracing::debug!("{}: its log cannot be locked: {error}", folder.display());
+            Ok(())
+        }
+    }
+}
 
 /// Appends events. A line that cannot be written is kept and written with the next one.
 pub struct LogWriter {
@@ -26,12 +55,14 @@ impl LogWriter {
     /// session's lock.
     ///
     /// # Errors
-    /// When the file cannot be opened, read or cut.
+    /// When the file cannot be opened, read or cut, or another process writes it.
     pub fn open(folder: &Path) -> Result<Self, SessionError> {
         let path = folder.join(LOG_FILE);
         let fail = |action| SessionError::io(&path, action);
+        regular::may_write(&path).map_err(fail("open"))?;
         let mut file =
             OpenOptions::new().create(true).read(true).write(true).truncate(false).open(&path).map_err(fail("open"))?;
+        hold(&file, folder)?;
         let length = end_of_last_line(&mut file).map_err(fail("read"))?;
         file.set_len(length).map_err(fail("write"))?;
         file.seek(SeekFrom::End(0)).map_err(fail("read"))?;

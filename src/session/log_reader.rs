@@ -1,7 +1,6 @@
 //! Reading an event log: whole, as it grows, or in outline.
 
 use std::{
-    fs::File,
     io::{Read, Seek, SeekFrom},
     path::{Path, PathBuf},
 };
@@ -10,7 +9,7 @@ use rayon::prelude::*;
 use serde::Deserialize;
 
 use super::{Event, LOG_FILE, Record, RunState, SessionError, StepRecord};
-use crate::{limits, model::BlockNorms};
+use crate::{limits, model::BlockNorms, regular};
 
 /// The beginning of a step's log line after its time; most lines of a log are steps.
 const STEP_MARK: &[u8] = b"\"event\":\"step\"";
@@ -84,7 +83,7 @@ impl LogReader {
     /// Passes on the complete lines after `offset`, many at once, and moves it past them.
     fn blocks(&mut self, mut pass: impl FnMut(&[u8])) -> Result<(), SessionError> {
         let fail = |action| SessionError::io(&self.path, action);
-        let mut file = match File::open(&self.path) {
+        let mut file = match regular::open(&self.path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             other => other.map_err(fail("open"))?,
         };

@@ -13,6 +13,7 @@ mod log;
 mod log_reader;
 mod norms;
 mod notes;
+mod patience;
 mod removal;
 mod seal;
 mod series;

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeSet,
-    fs::File,
     io::{Read, Write},
     path::Path,
 };
@@ -10,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::SessionError;
-use crate::{atomic, limits};
+use crate::{atomic, limits, regular};
 
 /// The file's name in a session's folder.
 pub const NOTES_FILE: &str = "notes.json";
@@ -66,7 +65,7 @@ impl Notes {
     /// When the file cannot be read, or is not one of notes.
     pub fn load(folder: &Path) -> Result<Self, SessionError> {
         let path = folder.join(NOTES_FILE);
-        let file = match File::open(&path) {
+        let file = match regular::open(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
             other => other.map_err(SessionError::io(&path, "read"))?,
         };

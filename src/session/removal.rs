@@ -1,6 +1,6 @@
 //! Deletes a session: only files that this program writes, by name, the log last.
 
-use crate::limits;
+use crate::{limits, regular};
 use std::{
     fs,
     io::{BufRead, BufReader, Read},
@@ -59,7 +59,7 @@ pub(super) fn check_unbegun(folder: &Path, lock: &str) -> Result<Vec<PathBuf>, S
                 format!("it is no session and holds {name}, which is no file of a session that has just begun");
             return Err(refused(problem));
         }
-        if name == LOG_FILE && fs::read(&path).map_err(SessionError::io(&path, "read"))?.contains(&b'\n') {
+        if name == LOG_FILE && regular::read(&path).map_err(SessionError::io(&path, "read"))?.contains(&b'\n') {
             return Err(refused(format!("the log {name} has complete lines, but not the first one of a session")));
         }
         if name == lock { last = Some(path) } else { files.push(path) }
@@ -85,7 +85,7 @@ pub(super) fn discard_unbegun(folder: &Path, lock: &str) -> Result<(), SessionEr
 /// When the log cannot be read, or its first line is not `started`.
 pub(super) fn check(folder: &Path) -> Result<(), SessionError> {
     let path = folder.join(LOG_FILE);
-    let file = fs::File::open(&path).map_err(SessionError::io(&path, "read"))?;
+    let file = regular::open(&path).map_err(SessionError::io(&path, "read"))?;
     let mut line = Vec::new();
     BufReader::new(file.take(limits::FIRST_LOG_LINE))
         .read_until(b'\n', &mut line)

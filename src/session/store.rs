@@ -3,17 +3,16 @@
 use std::{
     fs::{self, File, TryLockError},
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
-use super::{LOG_FILE, LogReader, Notes, RunState, SessionError, outline, removal};
-use crate::model;
+use super::{LOG_FILE, LogReader, Notes, RunState, SessionError, log, outline, patience, removal};
+use crate::{model, regular};
 
 /// Name of the lock in a session's folder. The operating system releases it with the process, however that ends.
 const LOCK_FILE: &str = "lock";
-/// A list probes locks for an instant, and a run that was stopped releases its lock a moment after it reports so: a
-/// writer that meets either tries again for this long.
-const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+/// Bytes of a session's name before its number: most file systems allow 255 in all.
+const LONGEST_NAME: usize = 200;
 
 /// A folder of sessions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,25 +65,24 @@ impl Lock {
     /// When another process holds it, or the folder cannot be written.
     pub fn take(folder: &Path) -> Result<Self, SessionError> {
         let path = folder.join(LOCK_FILE);
-        let file = File::create(&path).map_err(SessionError::io(&path, "create"))?;
-        let deadline = std::time::Instant::now() + LOCK_PATIENCE;
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Self { path: folder.to_owned(), _file: file }),
-                Err(TryLockError::WouldBlock) if std::time::Instant::now() < deadline => {
-                    std::thread::sleep(LOCK_PATIENCE / 20);
-                }
-                Err(TryLockError::WouldBlock) => return Err(SessionError::Busy { path: folder.to_owned() }),
-                Err(TryLockError::Error(source)) => return Err(SessionError::io(&path, "lock")(source)),
-            }
-        }
+        let create = regular::may_write(&path).and_then(|()| File::create(&path));
+        let file = create.map_err(SessionError::io(&path, "create"))?;
+        let is_ours = patience::take(|| file.try_lock()).map_err(SessionError::io(&path, "lock"))?;
+        // Somebody may have removed the lock of a process that still writes.
+        let is_free = is_ours && patience::take(|| log::probe(folder)).unwrap_or(true);
+        if is_free { Ok(Self { path: folder.to_owned(), _file: file }) } else { Err(busy(folder)) }
     }
 
-    /// Whether some process holds the lock of this folder.
+    /// Whether some process holds the lock of this folder, or writes its log though its lock was removed.
     pub fn is_taken(folder: &Path) -> bool {
-        File::open(folder.join(LOCK_FILE))
-            .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+        let lock = regular::open(&folder.join(LOCK_FILE));
+        let is_locked = lock.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)));
+        is_locked || matches!(log::probe(folder), Err(TryLockError::WouldBlock))
     }
+}
+
+fn busy(folder: &Path) -> SessionError {
+    SessionError::Busy { path: folder.to_owned() }
 }
 
 impl Store {
@@ -311,7 +309,11 @@ fn name_of(folder: &Path) -> String {
 /// A requested name as a session's folder has it: with only letters, digits, `.`, `-` and `_`.
 pub fn folder_name(wanted: &str) -> String {
     let allowed = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '-' };
-    let name: String = wanted.chars().map(allowed).take(80).collect();
+    let mut name: String = wanted.chars().map(allowed).take(80).collect();
+    // File systems count bytes, and a number may follow.
+    while name.len() > LONGEST_NAME {
+        name.pop();
+    }
     let name = name.trim_matches(['-', '.']);
     // `last` always means the most recently changed session.
     if name.is_empty() || name == "last" { "session".to_owned() } else { name.to_owned() }

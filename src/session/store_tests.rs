@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+use std::time::Duration;
+
 use super::*;
 use crate::session::{LogWriter, testing};
 
@@ -114,4 +116,36 @@ fn a_session_without_any_event_is_reported() {
     let (_, lock) = store.create("empty").unwrap();
     fs::write(lock.folder().join(LOG_FILE), "").unwrap();
     assert!(load(lock.folder()).unwrap_err().to_string().contains("no usable event"));
+}
+
+/// Of 80 letters that have four bytes each there is a folder, and a second one of the same name.
+#[test]
+fn a_name_of_long_letters_fits_into_a_file_system() {
+    let (_folder, store) = store();
+    let wanted = "\u{20BB7}".repeat(300);
+    let (first, _one) = store.create(&wanted).unwrap();
+    let (second, _two) = store.create(&wanted).unwrap();
+    assert_eq!((first.len(), second), (200, format!("{first}-2")));
+    assert_eq!(folder_name(&"x".repeat(300)).len(), 80);
+}
+
+/// Somebody tidies up and removes `lock` while a run writes: no second writer begins, and the session is not removed.
+#[cfg(unix)]
+#[test]
+fn a_lock_that_was_removed_by_hand_lets_no_second_writer_in() {
+    let (_folder, store) = store();
+    let (name, lock) = store.create("busy").unwrap();
+    let folder = lock.folder().to_owned();
+    let mut log = LogWriter::open(&folder).unwrap();
+    testing::records().iter().for_each(|record| log.append(record).unwrap());
+    fs::remove_file(folder.join(LOCK_FILE)).unwrap();
+    assert!(Lock::is_taken(&folder), "{name} is still written");
+    for refused in [Lock::take(&folder).err(), LogWriter::open(&folder).err(), store.remove(&folder).err()] {
+        assert!(matches!(refused, Some(SessionError::Busy { .. })), "{refused:?}");
+    }
+    assert!(folder.join(LOG_FILE).exists());
+    drop(log);
+    drop(lock);
+    assert!(!Lock::is_taken(&folder));
+    assert_eq!(store.remove(&folder).unwrap(), Vec::<PathBuf>::new());
 }

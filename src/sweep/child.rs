@@ -1,7 +1,7 @@
 //! The process that trains one task: started, watched, asked to stop, and why it failed.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::OpenOptions,
     io::{Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -14,7 +14,7 @@ use std::{
 };
 
 use super::Claim;
-use crate::train::SETTINGS;
+use crate::{regular, train::SETTINGS};
 
 /// Makes this process the one that a child watches: when it is gone, the child writes a checkpoint and ends.
 pub const PARENT: &str = "AAT_TUI_PARENT";
@@ -137,7 +137,7 @@ pub(super) fn why(status: ExitStatus, log: &Path) -> String {
 }
 
 fn tail(log: &Path) -> Option<String> {
-    let mut file = File::open(log).ok()?;
+    let mut file = regular::open(log).ok()?;
     let length = file.metadata().ok()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(TAIL))).ok()?;
     let mut text = Vec::new();

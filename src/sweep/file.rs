@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -12,7 +11,7 @@ use super::{
     Cluster, SweepError,
     values::{hint, known, scalar, table_of, text_of, whole},
 };
-use crate::train::SETTINGS;
+use crate::{limits, regular, train::SETTINGS};
 
 /// Keys of the file.
 const KEYS: [&str; 9] = ["name", "folder", "task", "fixed", "axes", "labels", "exclude", "local", "slurm"];
@@ -77,7 +76,7 @@ impl File {
     /// When it cannot be read, is no TOML, or holds a key or a value that it cannot have; the message names the nearest
     /// valid key.
     pub fn read(path: &Path) -> Result<Self, SweepError> {
-        let text = fs::read_to_string(path).map_err(SweepError::io(path, "read"))?;
+        let text = regular::text_up_to(path, limits::SETTINGS).map_err(SweepError::io(path, "read"))?;
         let path = std::path::absolute(path).map_err(SweepError::io(path, "read"))?;
         Self::of(&path, &text)
     }

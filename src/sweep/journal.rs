@@ -1,14 +1,11 @@
 //! What happened to a task, beside its session's log: who began it, and how it ended. One JSON object a line.
 
-use std::{
-    fs::{self, OpenOptions},
-    io::Write,
-};
+use std::{fs::OpenOptions, io::Write};
 
 use serde::{Deserialize, Serialize};
 
 use super::{Place, SweepError};
-use crate::clock::now_ms;
+use crate::{clock::now_ms, limits, regular};
 
 /// A line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +59,7 @@ pub(super) fn append(place: &Place, id: &str, what: What) -> Result<(), SweepErr
 
 /// The last line of a task's journal that can be read.
 pub(super) fn last(place: &Place, id: &str) -> Option<Entry> {
-    let text = fs::read(place.journals().join(format!("{id}.jsonl"))).ok()?;
+    let text = regular::read_up_to(&place.journals().join(format!("{id}.jsonl")), limits::TABLE).ok()?;
     text.rsplit(|&byte| byte == b'\n').find_map(|line| serde_json::from_slice(line).ok())
 }
 

@@ -11,6 +11,7 @@ use super::{SweepError, Task, digest};
 use crate::{
     atomic,
     clock::now_ms,
+    limits, regular,
     session::{LOG_FILE, RunState, Status, Store, outline},
 };
 
@@ -167,7 +168,9 @@ impl Place {
         let source = self.source();
         let relative = relative(file, &self.folder);
         let text = relative.as_os_str().as_encoded_bytes();
-        if fs::read(&source).is_ok_and(|known| known == text) && !is_read_only(&self.claims()) {
+        if regular::read_up_to(&source, limits::SETTINGS).is_ok_and(|known| known == text)
+            && !is_read_only(&self.claims())
+        {
             return Ok(());
         }
         atomic::write(&source, |to| std::io::Write::write_all(to, text)).map_err(SweepError::io(&source, "write"))
@@ -175,7 +178,7 @@ impl Place {
 
     /// The sweep's file, as noted by the last `sweep` that worked here.
     pub fn file(&self) -> Option<PathBuf> {
-        let text = fs::read_to_string(self.source()).ok()?;
+        let text = regular::text_up_to(&self.source(), limits::SETTINGS).ok()?;
         let mut file = std::path::absolute(&self.folder).ok()?;
         // Step by step: `..` of a link is not the folder that the link is in.
         for part in Path::new(&text).components() {
@@ -219,7 +222,7 @@ impl Place {
 
     /// The last cancellation that was withdrawn: a runner keeps it for [`stop_is_asked`](Self::stop_is_asked).
     pub fn cancellations(&self) -> Option<String> {
-        fs::read_to_string(self.stopped_file()).ok()
+        regular::text_up_to(&self.stopped_file(), limits::SETTINGS).ok()
     }
 
     /// Whether a task is to stop that began when the last cancellation was this one: the sweep is cancelled, or it was

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use self::command::answer;
 use super::{Cluster, Place, Plan, SweepError};
-use crate::{atomic, clock::now_ms, shell::quoted};
+use crate::{atomic, clock::now_ms, limits, regular, shell::quoted};
 
 /// The limit on an array's indices where the controller does not report its own: SLURM's default.
 const USUAL_ARRAY: usize = 1001;
@@ -194,8 +194,9 @@ fn submissions(place: &Place) -> Result<Vec<Submission>, SweepError> {
         other => other.map_err(SweepError::io(&root, "read"))?,
     };
     let read = |folder: PathBuf| -> Option<Submission> {
-        let tasks = fs::read_to_string(folder.join("tasks")).ok()?.lines().map(str::to_owned).collect();
-        let record = fs::read(folder.join("submitted.json")).ok();
+        let tasks =
+            regular::text_up_to(&folder.join("tasks"), limits::TABLE).ok()?.lines().map(str::to_owned).collect();
+        let record = regular::read_up_to(&folder.join("submitted.json"), limits::SETTINGS).ok();
         let record: Option<Submitted> = record.and_then(|record| serde_json::from_slice(&record).ok());
         Some(Submission { job: record.map(|record| record.job), tasks, folder })
     };

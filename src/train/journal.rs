@@ -98,6 +98,11 @@ impl Journal {
         Ok(())
     }
 
+    /// Closes the log: another process may write it from now on.
+    pub(super) fn close(&mut self) {
+        self.log = None;
+    }
+
     /// Waits until the log is on the medium.
     ///
     /// # Errors

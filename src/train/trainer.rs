@@ -146,6 +146,7 @@ impl RunInRound {
             Stage::Over => Ok(Stage::Over),
         });
         match worked {
+            Ok(Stage::Over) => self.end(),
             Ok(stage) => self.stage = stage,
             Err(TrainError::Data(DataError::Cancelled)) => {
                 self.journal.emit(Event::Stopped);
@@ -197,6 +198,7 @@ impl RunInRound {
         self.stage = Stage::Over;
         // A log that cannot be written has been reported already.
         let _ = self.journal.sync();
+        self.journal.close();
     }
 }
 

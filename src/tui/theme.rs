@@ -11,7 +11,7 @@ use ratatui::{
 };
 use serde::{Deserialize, Deserializer};
 
-use crate::plot::Side;
+use crate::{limits, plot::Side, regular};
 
 /// The built-in themes, in the order that `t` goes through them.
 const BUILT_IN: [(&str, &str); 4] = [
@@ -224,7 +224,7 @@ impl Theme {
         files.retain(|path| path.extension().is_some_and(|e| e == "toml"));
         files.sort();
         for path in files {
-            let read = std::fs::read_to_string(&path).map_err(|error| error.to_string());
+            let read = regular::text_up_to(&path, limits::SETTINGS).map_err(|error| error.to_string());
             match read.and_then(|text| toml::from_str::<Self>(&text).map_err(|error| error.to_string())) {
                 Ok(theme) => match themes.iter_mut().find(|known| known.name == theme.name) {
                     Some(known) => *known = theme,

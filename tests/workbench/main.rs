@@ -12,6 +12,7 @@ mod sounds;
 mod still;
 mod sweep;
 #[path = "../live/virtual_mic.rs"]
+#[allow(dead_code, reason = "the tests of live sound use all of it")]
 mod virtual_mic;
 
 use nix::sys::signal::Signal;
@@ -40,7 +41,7 @@ fn too_small_a_terminal_says_so_and_recovers() {
 
 #[test]
 fn signals_give_the_terminal_back() {
-    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGABRT] {
         let mut bench = Workbench::open(120, 30, &[]);
         bench.wait_for("the first frame", |text| text.contains("Sessions"));
         bench.signal(signal);
@@ -68,6 +69,37 @@ fn ctrl_z_gives_the_terminal_to_the_shell_and_fg_takes_it_again() {
     bench.press("exit\r");
     bench.wait_for_end();
     bench.assert_restored();
+}
+
+/// A script that leads its session has no shell behind it that would continue a job: Ctrl-Z and SIGTSTP stop nothing.
+#[test]
+fn without_a_shell_behind_it_ctrl_z_stops_nothing() {
+    let line = format!("{}; echo over", env!("CARGO_BIN_EXE_aat-tui"));
+    let mut bench = Workbench::program("sh", "xterm-256color", 120, 30, &["-c", &line]);
+    bench.wait_for("the workbench", |text| text.contains("Sessions"));
+    bench.press("\x1a");
+    bench.wait_for("the reason", |text| text.contains("no shell to go back to"));
+    bench.press("2");
+    bench.wait_for("keys to work", |text| text.to_lowercase().contains("adapter"));
+    bench.press("q");
+    bench.wait_for("the script to go on", |text| text.contains("over"));
+    bench.assert_restored();
+}
+
+/// A terminal that shows lines only gets lines: no escape sequence in the message, the help, or a command's output.
+#[test]
+fn a_dumb_terminal_gets_lines_and_no_escapes() {
+    for (line, words, code) in [
+        (&[][..], "TERM=dumb", 2),
+        (&["--help"][..], "Usage: aat-tui", 0),
+        (&["trian"][..], "unrecognized subcommand", 2),
+        (&["sessions", "list"][..], "no sessions in", 0),
+    ] {
+        let mut bench = Workbench::program(env!("CARGO_BIN_EXE_aat-tui"), "dumb", 120, 200, line);
+        assert_eq!(bench.wait_for_end(), code, "{line:?}");
+        assert!(bench.text().contains(words), "{line:?}: {}", bench.text());
+        assert!(!bench.wrote("\u{1b}"), "{line:?}");
+    }
 }
 
 #[test]

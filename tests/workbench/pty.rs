@@ -25,6 +25,9 @@ pub struct Workbench {
     home: tempfile::TempDir,
 }
 
+/// The terminal that tests are for.
+const XTERM: &str = "xterm-256color";
+
 impl Workbench {
     /// Opens it at this size, in a home of its own.
     pub fn open(columns: u16, rows: u16, arguments: &[&str]) -> Self {
@@ -42,7 +45,7 @@ impl Workbench {
 
     /// Opens it in a home that an earlier one left.
     pub fn open_in(home: tempfile::TempDir, columns: u16, rows: u16, arguments: &[&str]) -> Self {
-        Self::spawn(env!("CARGO_BIN_EXE_aat-tui"), home, columns, rows, arguments, &HashMap::new())
+        Self::spawn(env!("CARGO_BIN_EXE_aat-tui"), XTERM, home, columns, rows, arguments, &HashMap::new())
     }
 
     /// The same with more variables in its environment.
@@ -53,16 +56,22 @@ impl Workbench {
         arguments: &[&str],
         environment: &HashMap<String, String>,
     ) -> Self {
-        Self::spawn(env!("CARGO_BIN_EXE_aat-tui"), home, columns, rows, arguments, environment)
+        Self::spawn(env!("CARGO_BIN_EXE_aat-tui"), XTERM, home, columns, rows, arguments, environment)
+    }
+
+    /// Another program, or another terminal.
+    pub fn program(program: &str, term: &str, columns: u16, rows: u16, arguments: &[&str]) -> Self {
+        Self::spawn(program, term, tempfile::tempdir().unwrap(), columns, rows, arguments, &HashMap::new())
     }
 
     /// A shell with job control, for the workbench to be started in.
     pub fn shell(columns: u16, rows: u16) -> Self {
-        Self::spawn("sh", tempfile::tempdir().unwrap(), columns, rows, &["-i"], &HashMap::new())
+        Self::program("sh", XTERM, columns, rows, &["-i"])
     }
 
     fn spawn(
         program: &str,
+        term: &str,
         home: tempfile::TempDir,
         columns: u16,
         rows: u16,
@@ -73,7 +82,7 @@ impl Workbench {
         let pty = native_pty_system().openpty(size).unwrap();
         let mut command = CommandBuilder::new(program);
         command.args(arguments);
-        command.env("TERM", "xterm-256color");
+        command.env("TERM", term);
         command.env("HOME", home.path());
         command.env("XDG_DATA_HOME", home.path().join("data"));
         command.env("XDG_CACHE_HOME", home.path().join("cache"));

@@ -21,7 +21,7 @@ mod tags;
 mod texts;
 mod wave;
 
-use crate::limits;
+use crate::{limits, regular};
 use std::{
     fmt,
     fs::{self, File},
@@ -352,7 +352,7 @@ fn regular(path: &Path) -> Result<(File, u64, Vec<u8>), AudioError> {
     if metadata.len() == 0 {
         return Err(unusable("it is empty (0 bytes)", REPLACE));
     }
-    let mut file = File::open(path).map_err(io_error)?;
+    let mut file = regular::open(path).map_err(io_error)?;
     let mut start = Vec::with_capacity(kinds::LOOK);
     file.by_ref().take(kinds::LOOK as u64).read_to_end(&mut start).map_err(io_error)?;
     if start.starts_with(b"version https://git-lfs.github.com/spec/") {

@@ -1,7 +1,7 @@
 //! Thresholds for `scan`, chosen by class and written beside the session.
 
 use std::{
-    fs,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -9,8 +9,9 @@ use serde::Serialize;
 
 use super::super::{CliError, output::column};
 use crate::{
-    atomic,
+    atomic, limits,
     printable::printable,
+    regular,
     scan::{
         Own, THRESHOLDS, Thresholds,
         measure::{Chosen, Scored, best_f1, choose},
@@ -155,7 +156,8 @@ pub(super) fn save(
     }
     if before.as_ref().is_some_and(|before| *before != thresholds) {
         let kept = folder.join(format!("{THRESHOLDS}.before"));
-        fs::copy(&path, &kept).map_err(|error| failed(&error))?;
+        let old = regular::read_up_to(&path, limits::SETTINGS).map_err(|error| failed(&error))?;
+        atomic::write(&kept, |file| io::Write::write_all(file, &old)).map_err(|error| failed(&error))?;
         lines.push(format!("the thresholds that were there are kept as {}", kept.display()));
     }
     let text = toml::to_string(&thresholds).map_err(|error| failed(&error))?;
@@ -173,6 +175,8 @@ pub(super) fn save(
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::fs;
+
     use super::*;
 
     fn scored(rights: &[(f32, bool)]) -> Vec<Scored> {

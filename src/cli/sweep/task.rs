@@ -1,9 +1,10 @@
 //! `aat-tui sweep task`: works on one task, for SLURM and other engines.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use super::{CliError, Interrupt, Output, report, this_program};
 use crate::{
+    limits, regular,
     sweep::{self, Ended, Plan, Program, Stop, Task},
     train::MEMORY,
 };
@@ -107,7 +108,7 @@ fn find<'a>(plan: &'a Plan, args: &Args) -> Result<&'a Task, CliError> {
     match (&args.id, args.index, &args.list) {
         (Some(id), ..) => by_id(id),
         (None, Some(index), Some(list)) => {
-            let text = fs::read_to_string(list)
+            let text = regular::text_up_to(list, limits::TABLE)
                 .map_err(|error| CliError::Failed(format!("{}: cannot read: {error}", list.display())))?;
             let id = text.lines().nth(index);
             by_id(id.ok_or_else(|| CliError::Usage(format!("{} has no line {index}", list.display())))?)

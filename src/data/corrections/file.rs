@@ -14,6 +14,7 @@ use crate::{
     atomic,
     data::{DataError, Problem},
     digits::hex,
+    limits, regular,
 };
 
 /// Name of the file in a data set's folder. Beside a table `birds.csv` it is called `birds.corrections.jsonl`.
@@ -126,7 +127,7 @@ impl CorrectionsFile {
     pub(super) fn read(&self, which: Corrected) -> Result<Lines, DataError> {
         let none = || Lines { corrections: Vec::new(), record: CorrectionsRecord::default(), problems: Vec::new() };
         let Some(path) = self.path() else { return Ok(none()) };
-        let text = match fs::read(path) {
+        let text = match regular::read_up_to(path, limits::TABLE) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(none()),
             Err(source) => return Err(DataError::Io { path: path.to_owned(), source }),

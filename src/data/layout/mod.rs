@@ -31,6 +31,7 @@ pub use walk::Listing;
 use super::{
     Corrected, CorrectionsFile, DataError, Dataset, Item, LeftOut, Problem, Reason, Source, corrections, marks, problem,
 };
+use crate::{limits, regular};
 use table::rows;
 use walk::{Tree, ending_in, entries, file_name, tree};
 
@@ -208,7 +209,8 @@ fn id_of(root: &Path, path: &Path) -> String {
 
 /// The lines of a text file that are not blank.
 fn lines(path: &Path) -> Result<Vec<String>, DataError> {
-    let text = fs::read_to_string(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
+    let text =
+        regular::text_up_to(path, limits::TABLE).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
     Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
 }
 

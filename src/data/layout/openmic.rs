@@ -5,15 +5,17 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
     path::Path,
 };
 
 use serde::Deserialize;
 
 use super::{Layout, Reading, id_of, missing, name_of, tree};
-use crate::data::{
-    DataError, Dataset, FileCount, Item, Label, LeftOut, Problem, Reason, Source, Split, nearest::did_you_mean,
+use crate::{
+    data::{
+        DataError, Dataset, FileCount, Item, Label, LeftOut, Problem, Reason, Source, Split, nearest::did_you_mean,
+    },
+    limits, regular,
 };
 
 pub(super) const LAYOUT: Layout = Layout {
@@ -40,7 +42,8 @@ struct Row {
 
 fn read(root: &Path) -> Result<Reading, DataError> {
     let map = root.join(CLASSES);
-    let text = fs::read_to_string(&map).map_err(|source| DataError::Io { path: map.clone(), source })?;
+    let text =
+        regular::text_up_to(&map, limits::SETTINGS).map_err(|source| DataError::Io { path: map.clone(), source })?;
     let class_map: BTreeMap<String, usize> = serde_json::from_str(&text).map_err(|error| DataError::Unusable {
         path: map.clone(),
         problem: format!("it is not a map from instruments to numbers ({error})"),

@@ -2,7 +2,6 @@
 //! blank lines, quoted line breaks; or one JSON object a line. Rows know the line of the file that they begin on.
 
 use std::{
-    fs,
     io::Read,
     path::{Path, PathBuf},
 };
@@ -12,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     data::{DataError, Problem},
-    limits,
+    limits, regular,
 };
 
 /// What may stand between fields; the first is meant where nothing speaks for another.
@@ -160,7 +159,7 @@ fn text_of(file: &Path) -> Result<String, DataError> {
         remedy: remedy.to_owned(),
     };
     let mut bytes = Vec::new();
-    fs::File::open(file).map_err(io_error)?.take(limits::TABLE + 1).read_to_end(&mut bytes).map_err(io_error)?;
+    regular::open(file).map_err(io_error)?.take(limits::TABLE + 1).read_to_end(&mut bytes).map_err(io_error)?;
     if bytes.len() as u64 > limits::TABLE {
         return Err(unusable("this table is larger than 1 GiB".into(), "divide the data set"));
     }
@@ -314,6 +313,7 @@ fn json_field(value: &serde_json::Value) -> Option<Field> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use std::fs;
 
     fn table(name: &str, content: impl AsRef<[u8]>) -> Table {
         let folder = tempfile::tempdir().unwrap();

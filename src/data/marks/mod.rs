@@ -22,6 +22,7 @@ pub use windows::{Event, Timeline, Window, covered, windows};
 use serde::{Deserialize, Serialize};
 
 use super::{DataError, Problem, layout::table::Table, reviewed};
+use crate::regular;
 
 /// A form of table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -226,7 +227,7 @@ const LOOK: u64 = 1 << 16;
 pub(super) fn sniff(file: &Path) -> Option<Form> {
     use std::io::Read;
     let mut bytes = Vec::new();
-    std::fs::File::open(file).ok()?.take(LOOK).read_to_end(&mut bytes).ok()?;
+    regular::open(file).ok()?.take(LOOK).read_to_end(&mut bytes).ok()?;
     let whole = bytes.len() < LOOK as usize;
     let text = text::decode_beginning(&bytes, whole)?;
     let first = text.lines().find(|line| !line.trim().is_empty())?;

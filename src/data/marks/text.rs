@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use crate::{data::DataError, limits};
+use crate::{data::DataError, limits, regular};
 
 /// What the bytes 0x80 to 0x9F are in Windows-1252; 0 where they are nothing.
 const WINDOWS: [u16; 32] = [
@@ -21,7 +21,7 @@ pub(super) fn read(file: &Path) -> Result<String, DataError> {
     if fs::metadata(file).map_err(io_error)?.len() > limits::TABLE {
         return Err(refused("this table is larger than 1 GiB", "divide it"));
     }
-    let bytes = fs::read(file).map_err(io_error)?;
+    let bytes = regular::read(file).map_err(io_error)?;
     decode(&bytes).ok_or_else(|| refused("it holds no text", "export it again as text"))
 }
 

@@ -1,9 +1,9 @@
 //! What a file is that is no checkpoint: a Git LFS pointer, a web page, another program's format. Each is named with
 //! what to do about it.
 
-use std::{fs::File, io::Read, path::Path};
+use std::{io::Read, path::Path};
 
-use crate::model::ModelError;
+use crate::{model::ModelError, regular};
 
 /// Bytes that are enough to recognise a format.
 const ENOUGH: u64 = 512;
@@ -12,7 +12,7 @@ const ENOUGH: u64 = 512;
 pub(super) fn first_bytes(path: &Path) -> Result<Vec<u8>, ModelError> {
     let io = |source| ModelError::Io { path: path.to_owned(), source };
     let mut first = Vec::new();
-    File::open(path).map_err(io)?.take(ENOUGH).read_to_end(&mut first).map_err(io)?;
+    regular::open(path).map_err(io)?.take(ENOUGH).read_to_end(&mut first).map_err(io)?;
     Ok(first)
 }
 
@@ -73,7 +73,7 @@ fn megabytes(bytes: u64) -> String {
 pub(super) fn read_text(path: &Path, largest: u64) -> Result<String, ModelError> {
     let io = |source| ModelError::Io { path: path.to_owned(), source };
     let mut bytes = Vec::new();
-    File::open(path).map_err(io)?.take(largest).read_to_end(&mut bytes).map_err(io)?;
+    regular::open(path).map_err(io)?.take(largest).read_to_end(&mut bytes).map_err(io)?;
     let text = bytes.trim_ascii_start();
     if !matches!(text.first(), Some(b'{' | b'[')) {
         refuse(path, &bytes[..bytes.len().min(512)])?;

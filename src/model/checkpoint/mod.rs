@@ -34,7 +34,6 @@ mod wrappers;
 
 use std::{
     fmt,
-    fs::File,
     path::{Path, PathBuf},
 };
 
@@ -52,7 +51,7 @@ pub use session::Session;
 pub use tensors::Tensors;
 
 use super::{Method, ModelConfig, ModelError, Positions};
-use crate::{audio::Normalisation, limits};
+use crate::{audio::Normalisation, limits, regular};
 use folder::Files;
 use mapping::Mapping;
 use settings::Settings;
@@ -262,7 +261,7 @@ impl Tables {
     fn of_file(path: &Path) -> Result<Self, ModelError> {
         let io = |source| ModelError::Io { path: path.to_owned(), source };
         let first = foreign::first_bytes(path)?;
-        let file = File::open(path).map_err(io)?;
+        let file = regular::open(path).map_err(io)?;
         if ggml::recognise(&first) {
             let (tensors, hyperparameters) = ggml::open(path, file)?;
             return Ok(Self::Ggml(tensors, hyperparameters));

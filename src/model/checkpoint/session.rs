@@ -3,7 +3,7 @@
 //! Of the session's log only the run's beginning is read, and of that only what a model needs; `session/event.rs` writes it.
 
 use std::{
-    fs::{self, File},
+    fs,
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
 };
@@ -15,6 +15,7 @@ use crate::{
     audio::Normalisation,
     limits,
     model::{Method, ModelConfig, ModelError},
+    regular,
 };
 
 /// The log of a session's events.
@@ -82,7 +83,7 @@ impl Session {
             return Ok(None);
         }
         let io = |source| ModelError::Io { path: log.clone(), source };
-        let file = File::open(&log).map_err(io)?;
+        let file = regular::open(&log).map_err(io)?;
         let lines = BufReader::new(file.take(limits::LOG_BEGINNING)).lines().take(FIRST).map_while(Result::ok);
         let started = lines.filter(|line| line.contains(STARTED)).find_map(|line| serde_json::from_str(&line).ok());
         let Started { config } = started.ok_or_else(|| {

@@ -29,7 +29,10 @@ use self::{
     weights::Params,
 };
 use super::{Method, ModelConfig, ModelError, ParamStore};
-use crate::audio::{FRAME_LENGTH, Normalisation};
+use crate::{
+    audio::{FRAME_LENGTH, FRAME_SHIFT, Normalisation},
+    limits,
+};
 
 /// The set of operators in use.
 const OPSET: i64 = 17;
@@ -94,7 +97,7 @@ impl<'a> Onnx<'a> {
     /// Lays out a model; `metadata` are written in this order.
     ///
     /// # Errors
-    /// When no front end here fits the model, `samples` are too few, or the file would have more than 2 GB, the most
+    /// When no front end here fits the model, `samples` are too few or too many, or the file would have more than 2 GB, the most
     /// that the format allows.
     pub fn new(
         source: OnnxSource<'a>,
@@ -106,6 +109,11 @@ impl<'a> Onnx<'a> {
         if let Some(samples) = options.samples.filter(|&samples| samples < FRAME_LENGTH) {
             let least = format!("{FRAME_LENGTH} (25 ms at 16 kHz), the length of one frame");
             return Err(ModelError::Shape(format!("{samples} samples are too few: give at least {least}")));
+        }
+        let most = limits::FRAMES * FRAME_SHIFT;
+        if let Some(samples) = options.samples.filter(|&samples| samples > most) {
+            let problem = format!("{samples} samples are too many: give at most {most}, an hour of sound");
+            return Err(ModelError::Shape(problem));
         }
         let mut g = Builder::new(options.half);
         let params = Params { config, method, store };

@@ -1,6 +1,6 @@
 //! Runs a written file, by another runtime than this program's engines: rten, pure Rust.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use half::f16;
 use prost::Message;
@@ -8,7 +8,7 @@ use rten::NodeId;
 use rten_tensor::{NdTensor, Tensor, prelude::*};
 
 use super::proto::{F16, F32, Model};
-use crate::model::ModelError;
+use crate::{model::ModelError, regular};
 
 /// A written file that is ready to run.
 pub struct Runtime {
@@ -23,7 +23,7 @@ impl Runtime {
     /// # Errors
     /// When the file cannot be read, or is none that rten runs.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
-        let bytes = fs::read(path).map_err(|source| ModelError::Io { path: path.to_owned(), source })?;
+        let bytes = regular::read(path).map_err(|source| ModelError::Io { path: path.to_owned(), source })?;
         Self::of(bytes).map_err(|problem| {
             ModelError::checkpoint(path, format!("rten cannot load it ({problem})"), "report this with the session")
         })

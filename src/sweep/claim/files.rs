@@ -8,7 +8,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::sweep::{Holder, Place, SweepError};
+use crate::{
+    regular,
+    sweep::{Holder, Place, SweepError},
+};
 
 /// Bytes of a claim's file that are read: several times a claim's text.
 const LONGEST: u64 = 4096;
@@ -49,7 +52,7 @@ pub(super) fn rewrite(path: &Path, text: &[u8]) -> bool {
 
 /// Removes a claim's file if it still has the text of its maker.
 pub(super) fn remove_own(path: &Path, text: &[u8]) {
-    if fs::read(path).is_ok_and(|found| found == text) {
+    if regular::read_up_to(path, LONGEST).is_ok_and(|found| found == text) {
         let _ = fs::remove_file(path);
     }
 }

@@ -15,6 +15,7 @@ use crate::{
         self, ClipList, Crops, Cut, Division, FeatureSet, Metric, PATCH, Recipe, Schedule, divide_corpus, open_corpus,
     },
     infer::restore,
+    limits,
     model::{
         self, Inventory, Method, Pooling, Precision, grid_sinusoids,
         pretrain::{Heads, Objectives, Pretrainer},
@@ -346,8 +347,14 @@ fn check(request: &PretrainRequest) -> Result<(), TrainError> {
     {
         return refuse("give at least one objective a weight above 0: labels, distill or ssast".into());
     }
+    if request.frames > limits::FRAMES {
+        return refuse(format!("frames is {} and must be at most {}", request.frames, limits::FRAMES));
+    }
     if request.frames < 4 * PATCH || !request.frames.is_multiple_of(4 * PATCH) {
         return refuse(format!("frames is {} and must be a multiple of {}", request.frames, 4 * PATCH));
+    }
+    if request.batch > limits::BATCH {
+        return refuse(format!("batch is {} and must be at most {}", request.batch, limits::BATCH));
     }
     if request.batch == 0 || !(request.lr.is_finite() && request.lr > 0.0) {
         return refuse("batch and lr must be above 0".into());

@@ -88,6 +88,12 @@ pub enum TuiError {
     /// Standard output is not a terminal.
     #[error("the workbench needs a terminal; aat-tui --help lists what works without one")]
     NoTerminal,
+    /// The terminal shows lines only.
+    #[error(
+        "the workbench draws a whole screen, and this terminal (TERM=dumb) shows lines only; aat-tui --help lists what \
+         works without a screen"
+    )]
+    Dumb,
     /// The terminal cannot be used.
     #[error("the terminal could not be used: {0}")]
     Terminal(#[from] io::Error),
@@ -111,6 +117,9 @@ pub enum TuiError {
 pub fn run(options: Options) -> Result<(), TuiError> {
     if !io::IsTerminal::is_terminal(&io::stdout()) || !io::IsTerminal::is_terminal(&io::stdin()) {
         return Err(TuiError::NoTerminal);
+    }
+    if std::env::var("TERM").is_ok_and(|term| term == "dumb") {
+        return Err(TuiError::Dumb);
     }
     let depth = Depth::of_environment(|name| std::env::var(name).ok());
     let no_color = depth == Depth::None;
@@ -210,6 +219,8 @@ async fn events(
             biased;
             signal = signals.next() => match signal {
                 SignalEvent::Leave => Message::Do(Action::QuitNow),
+                // Nobody would ever continue it.
+                SignalEvent::Suspend if !signals::has_shell() => Message::Notice("there is no shell to go back to".into()),
                 SignalEvent::Suspend => {
                     frames.pictures.show(None, screen.backend_mut())?;
                     screen.backend_mut().flush()?;

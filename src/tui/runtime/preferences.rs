@@ -11,7 +11,7 @@ use std::{
 
 use super::inbox::Inbox;
 use crate::{
-    atomic, model,
+    atomic, limits, model, regular,
     tui::{
         input::{choice::Choice, keymap::Keymap},
         state::{browser::names, preferences::Preferences},
@@ -37,7 +37,7 @@ pub(super) fn themes_folder() -> Option<PathBuf> {
 pub(super) fn load() -> (Preferences, Option<String>) {
     let Some(path) = folder().map(|folder| folder.join(FILE)) else { return (Preferences::default(), None) };
     let problem = |detail: String| format!("{}: {detail}; it is written anew with the next choice", path.display());
-    match fs::read_to_string(&path) {
+    match regular::text_up_to(&path, limits::SETTINGS) {
         Ok(text) => match toml::from_str(&text) {
             Ok(preferences) => (preferences, None),
             Err(error) => (Preferences::default(), Some(problem(error.to_string().trim_end().to_owned()))),
@@ -50,7 +50,7 @@ pub(super) fn load() -> (Preferences, Option<String>) {
 /// The user's keys, and what is wrong with their file; without one, the keys of the table.
 pub(super) fn keys() -> (Keymap, Vec<String>) {
     let Some(path) = folder().map(|folder| folder.join(KEYS)) else { return (Keymap::default(), Vec::new()) };
-    let (keymap, problems) = match fs::read_to_string(&path) {
+    let (keymap, problems) = match regular::text_up_to(&path, limits::SETTINGS) {
         Ok(text) => Keymap::read(&text),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return (Keymap::default(), Vec::new()),
         Err(error) => (Keymap::default(), vec![error.to_string()]),

@@ -131,3 +131,40 @@ fn bookmarks_are_decided_beside_their_sounds_and_train() {
     assert_eq!(dataset.items.len(), 2);
     assert!(dataset.notes.iter().any(|note| note.contains("no recording")), "{:?}", dataset.notes);
 }
+
+#[test]
+fn the_clips_most_like_one_come_first_and_what_is_decided_is_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let set = folder.path().join("set");
+    for (class, step) in [("high", 900), ("low", 90)] {
+        fs::create_dir_all(set.join(class)).unwrap();
+        for n in 0..4u32 {
+            // A saw tooth, each of another pitch.
+            let wave = move |at: u32| ((at * (step + 37 * n)) % 20_000) as i16 - 10_000;
+            wav(&set.join(class).join(format!("{n}.wav")), 8_000, wave);
+        }
+    }
+    fs::copy(set.join("low/2.wav"), set.join("low/again.wav")).unwrap();
+    let data = set.display().to_string();
+    let request = Request { data: data.clone(), model: "tiny".into(), frames: Some(64), ..Request::default() };
+    let (sender, _answers) = crate::tui::runtime::inbox::channel();
+    let store = Store::at(folder.path().join("sessions"));
+    let (ticket, stop) = (Tickets::default().draw(), AtomicBool::new(false));
+    let like = |clip: &str| {
+        let session = Some("/sessions/mine".into());
+        searched(alike(&store, &sender, ticket, request.clone(), session, clip, &stop))
+    };
+    let list = like("low/2.wav").unwrap();
+    let names = |list: &ReviewList| -> Vec<String> {
+        list.items.iter().map(|item| list.dataset.items[item.index].id.clone()).collect()
+    };
+    assert_eq!((list.items.len(), names(&list)[0].as_str()), (8, "low/again.wav"), "all but itself");
+    assert!((list.items[0].of_proposed - 1.0).abs() < 1e-4 && list.items[7].of_proposed < 0.9, "{:?}", list.items);
+    let low = list.dataset.classes.iter().position(|class| class == "low").unwrap();
+    assert!(list.items.iter().all(|item| item.proposed == low), "each may be what the example is");
+    assert_eq!((list.again.as_deref(), list.session.as_deref()), (Some(&request), Some(Path::new("/sessions/mine"))));
+    let index = list.items[0].index;
+    assert!(matches!(decide(ticket, &list, index, Decision::Label { label: "low".into() }), Message::Saved(_, Ok(_))));
+    assert_eq!(names(&like("low/2.wav").unwrap()).len(), 7);
+    assert!(like("low/gone.wav").unwrap_err().contains("is not in set any more"));
+}

@@ -31,7 +31,7 @@ impl Signals {
     }
 }
 
-pub use system::{step_aside, stop};
+pub use system::{has_shell, step_aside, stop};
 
 #[cfg(unix)]
 mod system {
@@ -39,11 +39,14 @@ mod system {
 
     use nix::{
         sys::signal::{Signal, kill, raise},
-        unistd::{Pid, getppid, getsid},
+        unistd::{Pid, getpgid, getpgrp, getppid, getsid},
     };
     use tokio::signal::unix::{self, SignalKind, signal};
 
     use super::SignalEvent;
+
+    /// Most processes between this one and its shell.
+    const ANCESTORS: usize = 64;
 
     pub struct Signals {
         leave: [unix::Signal; 5],
@@ -84,9 +87,33 @@ mod system {
     /// Stops the whole job, as the terminal does on Ctrl-Z outside raw mode. False where no shell would be there to
     /// continue it.
     pub fn step_aside() -> bool {
-        // Started directly by a terminal, the process leads its session; started by a shell, it does not.
-        let has_shell = matches!((getsid(Some(getppid())), getsid(None)), (Ok(theirs), Ok(ours)) if theirs == ours);
-        has_shell && kill(Pid::from_raw(0), Signal::SIGTSTP).is_ok()
+        has_shell() && kill(Pid::from_raw(0), Signal::SIGTSTP).is_ok()
+    }
+
+    /// Whether a shell with job control waits for this job: the parent of one of its processes is outside of the process
+    /// group and in the same session. POSIX calls a group without such a parent orphaned, and the system stops none at the
+    /// terminal, because nobody would continue it.
+    pub fn has_shell() -> bool {
+        let (Ok(session), group, mut parent) = (getsid(None), getpgrp(), getppid()) else { return false };
+        // What is in between belongs to the group: make, a script.
+        for _ in 0..ANCESTORS {
+            if parent.as_raw() <= 0 || getsid(Some(parent)) != Ok(session) {
+                return false;
+            }
+            if getpgid(Some(parent)) != Ok(group) {
+                return true;
+            }
+            let Some(next) = parent_of(parent) else { return true };
+            parent = next;
+        }
+        false
+    }
+
+    /// The parent of a process, where the system tells.
+    fn parent_of(process: Pid) -> Option<Pid> {
+        let text = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        // The program's name, in brackets, may hold anything; then state and parent.
+        text.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok().map(Pid::from_raw)
     }
 
     /// Stops until the process is continued.
@@ -117,6 +144,11 @@ mod system {
 
     /// There is no job control on this system.
     pub fn step_aside() -> bool {
+        false
+    }
+
+    /// There is no job control on this system.
+    pub fn has_shell() -> bool {
         false
     }
 
