@@ -17,21 +17,21 @@ pub struct Level {
 impl Level {
     /// Of these samples, full scale 1.
     pub fn of(samples: &[f32]) -> Self {
-        let mut meter = LevelMeter::default();
-        meter.push(samples);
-        meter.level()
+        let mut loudness = Loudness::default();
+        loudness.push(samples);
+        loudness.level()
     }
 }
 
-/// The level of a sound that comes piece by piece.
+/// How loud a sound is, as far as it was decoded.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct LevelMeter {
+pub struct Loudness {
     samples: u64,
     squares: f64,
     peak: f32,
 }
 
-impl LevelMeter {
+impl Loudness {
     /// Takes the next samples, full scale 1.
     pub fn push(&mut self, samples: &[f32]) {
         self.samples += samples.len() as u64;
@@ -41,12 +41,12 @@ impl LevelMeter {
         }
     }
 
-    /// How many samples it took.
+    /// Samples so far.
     pub fn samples(&self) -> u64 {
         self.samples
     }
 
-    /// The level of all that it took.
+    /// The level of all of them together.
     pub fn level(&self) -> Level {
         let power = self.squares / self.samples.max(1) as f64;
         Level { rms_dbfs: (10.0 * power.log10()) as f32, peak_dbfs: dbfs(self.peak) }

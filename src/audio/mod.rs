@@ -37,7 +37,7 @@ pub use decode::{Note, SOUND_ENDINGS, SoundFile, VERSION as DECODING_VERSION};
 pub use error::AudioError;
 pub use fbank::{FRAME_LENGTH, FRAME_SHIFT, Fbank, MEL_BINS, frames_of};
 pub use front_end::{Extractor, FrontEnd};
-pub use level::{Level, LevelMeter, dbfs};
+pub use level::{Level, Loudness, dbfs};
 pub use recorded::{Began, Clock};
 pub use resample::{Resampler, resample, resample_to};
 pub use sliding::{Sliding, Window};

@@ -14,7 +14,7 @@ use super::{
     parallel,
     parallel::Progress,
 };
-use crate::audio::{self, Level, LevelMeter, Note, SAMPLE_RATE, SoundFile, Whole};
+use crate::audio::{self, Level, Loudness, Note, SAMPLE_RATE, SoundFile, Whole};
 
 /// A class this many times larger than another deserves a word.
 const UNEVEN: usize = 10;
@@ -35,7 +35,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Problems that stop training, or make its result worth nothing.
+    /// Problems that stop training.
     pub fn errors(&self) -> usize {
         self.count(Severity::Error)
     }
@@ -58,9 +58,10 @@ pub struct Facts {
 }
 
 impl Facts {
-    fn of(meter: &LevelMeter) -> Self {
-        let Level { rms_dbfs, peak_dbfs } = meter.level();
-        Self { seconds: meter.samples() as f32 / SAMPLE_RATE as f32, rms_dbfs, peak_dbfs }
+    /// Of a sound that was decoded so far.
+    fn of(loudness: &Loudness) -> Self {
+        let Level { rms_dbfs, peak_dbfs } = loudness.level();
+        Self { seconds: loudness.samples() as f32 / SAMPLE_RATE as f32, rms_dbfs, peak_dbfs }
     }
 }
 
@@ -194,7 +195,7 @@ fn decode(item: &Item) -> Result<Decoded, Problem> {
     match &item.source {
         Source::Demo { class, index } => {
             let samples = super::synth::clip(*class, *index);
-            let mut loudness = LevelMeter::default();
+            let mut loudness = Loudness::default();
             loudness.push(&samples);
             Ok(Decoded { samples: samples.len(), facts: Some(Facts::of(&loudness)), notes: Vec::new(), digest: None })
         }
@@ -211,7 +212,7 @@ fn decode(item: &Item) -> Result<Decoded, Problem> {
             Ok(Decoded { samples, facts: None, notes, digest: super::content::digest(&part.path).ok() })
         }
         Source::File(path) => {
-            let mut loudness = LevelMeter::default();
+            let mut loudness = Loudness::default();
             let whole = audio::each_block(path, &mut |block| {
                 loudness.push(block);
                 ControlFlow::Continue(())

@@ -14,7 +14,6 @@ use crate::{
     audio::{AudioError, SoundFile},
     data::{self, Listing, Reason, Recipe},
     digits::counted,
-    limits,
     model::{self, checkpoint},
     session::Store,
     tui::{
@@ -173,11 +172,7 @@ fn look(store: &Store, choice: Choice, spec: &str) -> Look {
     match choice {
         Choice::Data => Look::of_data(&data::glance(path), false),
         Choice::Model => Look::of_model(&model::glance(path)),
-        Choice::Recipe => match metadata.len() {
-            // Nothing of that size is one, and it would be read whole.
-            larger if larger > limits::SETTINGS => Look::other("not recognised").about("it is too large for a recipe"),
-            _ => Look::of_recipe(&Recipe::from_file(path)),
-        },
+        Choice::Recipe => Look::of_recipe(&Recipe::from_file(path)),
         Choice::Sound | Choice::Recordings => Look::of_sound(&sound(path, metadata.len())),
     }
 }
