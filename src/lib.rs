@@ -34,6 +34,7 @@ pub mod infer;
 pub mod limits;
 pub mod live;
 pub mod model;
+pub mod npy;
 pub mod ops;
 mod panics;
 pub mod plot;

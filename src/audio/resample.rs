@@ -84,6 +84,12 @@ impl Resampler {
         })
     }
 
+    /// Input samples of a block. A stream that begins at a whole number of blocks gives, some blocks later, the very samples
+    /// of the stream from the beginning.
+    pub fn block(&self) -> u64 {
+        self.fft.as_ref().map_or(1, |fft| fft.input_frames_next() as u64)
+    }
+
     /// Takes samples and appends finished output to `out`.
     pub fn push(&mut self, samples: &[f32], out: &mut Vec<f32>) {
         self.consumed += samples.len() as u64;

@@ -76,7 +76,8 @@ pub struct Args {
     /// How sure that precision must be, by Wilson's bound: few detections show little. 0.5 takes the share as it was seen.
     #[arg(long, value_name = "C", env = "AAT_TUI_CONFIDENCE", default_value_t = 0.95)]
     confidence: f64,
-    /// Choose by a scan's table (scan.csv, clips.csv) to which a person added a column `right` with yes and no.
+    /// Choose by decisions made on Review (reviewed.jsonl), or by a scan's table (scan.csv, clips.csv) to which a person added
+    /// a column `right` with yes and no.
     #[arg(long, value_name = "FILE", env = "AAT_TUI_REVIEWED", requires = "precision", conflicts_with = "data")]
     reviewed: Option<PathBuf>,
     /// Fit a calibration to the session's validation clips and keep it beside the session: from then on eval, classify,

@@ -8,13 +8,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use npyz::WriterBuilder as _;
 use serde::Serialize;
 
 use super::{CliError, Output, run_args::Place};
 use crate::{
     atomic,
     audio::{AudioError, FrontEnd, Note, WholeMel},
+    npy,
 };
 
 /// Write the log-mel spectrogram of sound files, before normalisation and padding.
@@ -137,9 +137,5 @@ enum Fault {
 /// Writes a spectrogram whole or not at all, piece by piece however long the sound is.
 fn write_npy(path: &Path, mel: &WholeMel) -> Result<(), Fault> {
     let shape = [mel.frames() as u64, mel.bins() as u64];
-    atomic::write(path, |file| {
-        let mut writer = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(file).begin_nd()?;
-        mel.each(|rows| Ok::<_, Fault>(writer.extend(rows.iter().copied())?))?;
-        Ok(writer.finish()?)
-    })
+    atomic::write(path, |file| npy::write(file, shape, |array| mel.each(|rows| Ok::<_, Fault>(array(rows)?))))
 }

@@ -14,7 +14,7 @@ use super::{
     parallel,
     parallel::Progress,
 };
-use crate::audio::{self, Note, SAMPLE_RATE, SoundFile, Whole};
+use crate::audio::{self, Level, LevelMeter, Note, SAMPLE_RATE, SoundFile, Whole};
 
 /// A class this many times larger than another deserves a word.
 const UNEVEN: usize = 10;
@@ -57,29 +57,10 @@ pub struct Facts {
     pub peak_dbfs: f32,
 }
 
-/// How loud a sound is, as far as it was decoded.
-#[derive(Default)]
-struct Loudness {
-    samples: u64,
-    squares: f64,
-    peak: f32,
-}
-
-impl Loudness {
-    fn push(&mut self, samples: &[f32]) {
-        self.samples += samples.len() as u64;
-        for sample in samples {
-            self.squares += f64::from(*sample).powi(2);
-            self.peak = self.peak.max(sample.abs());
-        }
-    }
-
-    fn facts(&self) -> Facts {
-        Facts {
-            seconds: self.samples as f32 / SAMPLE_RATE as f32,
-            rms_dbfs: (10.0 * (self.squares / self.samples.max(1) as f64).log10()) as f32,
-            peak_dbfs: 20.0 * self.peak.log10(),
-        }
+impl Facts {
+    fn of(meter: &LevelMeter) -> Self {
+        let Level { rms_dbfs, peak_dbfs } = meter.level();
+        Self { seconds: meter.samples() as f32 / SAMPLE_RATE as f32, rms_dbfs, peak_dbfs }
     }
 }
 
@@ -213,9 +194,9 @@ fn decode(item: &Item) -> Result<Decoded, Problem> {
     match &item.source {
         Source::Demo { class, index } => {
             let samples = super::synth::clip(*class, *index);
-            let mut loudness = Loudness::default();
+            let mut loudness = LevelMeter::default();
             loudness.push(&samples);
-            Ok(Decoded { samples: samples.len(), facts: Some(loudness.facts()), notes: Vec::new(), digest: None })
+            Ok(Decoded { samples: samples.len(), facts: Some(Facts::of(&loudness)), notes: Vec::new(), digest: None })
         }
         // However long it is, it is not held in memory.
         Source::Part(part) => {
@@ -230,14 +211,14 @@ fn decode(item: &Item) -> Result<Decoded, Problem> {
             Ok(Decoded { samples, facts: None, notes, digest: super::content::digest(&part.path).ok() })
         }
         Source::File(path) => {
-            let mut loudness = Loudness::default();
+            let mut loudness = LevelMeter::default();
             let whole = audio::each_block(path, &mut |block| {
                 loudness.push(block);
                 ControlFlow::Continue(())
             })?;
             let Whole { samples, notes } = whole.unwrap_or_default();
             let digest = super::content::digest(path).ok();
-            Ok(Decoded { samples: samples as usize, facts: Some(loudness.facts()), notes, digest })
+            Ok(Decoded { samples: samples as usize, facts: Some(Facts::of(&loudness)), notes, digest })
         }
     }
 }

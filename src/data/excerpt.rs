@@ -7,6 +7,8 @@ use crate::audio::{AudioError, Note, Resampler, SAMPLE_RATE, SoundFile};
 
 /// The longest stretch that is held in memory, seconds: ten minutes.
 const LONGEST_S: u64 = 600;
+/// Blocks of the resampler that are decoded before a stretch: from then on its samples are those of the whole file.
+const RUN_UP: u64 = 4;
 
 /// A clip's sound.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -26,8 +28,9 @@ pub struct Excerpt {
     pub is_shortened: bool,
 }
 
-/// Decodes a clip. A stretch of a recording is decoded from the recording's beginning, without holding it, which takes long
-/// far inside a long one: `go_on` is called before each block, and `None` is returned as soon as it returns `false`.
+/// Decodes a clip. Of a WAV, AU or FLAC file only the stretch is decoded. Other kinds are decoded from the recording's beginning,
+/// without holding it, which takes long far inside a long one: `go_on` is called before each block, and `None` is returned as
+/// soon as it returns `false`.
 ///
 /// # Errors
 /// When the file cannot be read, is damaged up to the clip's end, or has nothing at the clip's place.
@@ -50,7 +53,7 @@ fn read(path: &Path, from: u64, length: Option<u64>, go_on: &dyn Fn() -> bool) -
         problem,
         remedy: remedy.to_owned(),
     };
-    let mut sound = SoundFile::open(path)?;
+    let sound = SoundFile::open(path)?;
     let rate = sound.rate();
     let mut resampler =
         Resampler::new(rate).map_err(|problem| unusable(problem, "convert it to a common sample rate"))?;
@@ -60,7 +63,11 @@ fn read(path: &Path, from: u64, length: Option<u64>, go_on: &dyn Fn() -> bool) -
     let at_rate = |samples: u64| (u128::from(samples) * u128::from(rate) / u128::from(SAMPLE_RATE)) as u64;
     let (mut block, mut out) = (Vec::new(), Vec::new());
     let mut excerpt = Excerpt { rate, channels: sound.channels(), ..Excerpt::default() };
-    let (mut decoded, mut resampled, mut more) = (0u64, 0u64, true);
+    // What is before the stretch, in whole blocks of the resampler.
+    let first = (at_rate(from) / resampler.block()).saturating_sub(RUN_UP) * resampler.block();
+    let (mut sound, mut decoded) = sound.after(first)?;
+    let mut resampled = (u128::from(first) * u128::from(SAMPLE_RATE) / u128::from(rate.max(1))) as u64;
+    let mut more = true;
     // One block beyond the end says whether the file goes on.
     while more && resampled <= end {
         if !go_on() {
@@ -70,7 +77,7 @@ fn read(path: &Path, from: u64, length: Option<u64>, go_on: &dyn Fn() -> bool) -
         out.clear();
         more = sound.read(&mut block)?;
         match more {
-            true => resampler.push(&block, &mut out),
+            true => resampler.push(within(&block, decoded, first..u64::MAX), &mut out),
             false => resampler.finish(&mut out),
         }
         excerpt.original.extend(within(&block, decoded, at_rate(from)..at_rate(end)));
@@ -78,8 +85,8 @@ fn read(path: &Path, from: u64, length: Option<u64>, go_on: &dyn Fn() -> bool) -
         (decoded, resampled) = (decoded + block.len() as u64, resampled + out.len() as u64);
     }
     if excerpt.samples.is_empty() {
-        let s = |samples: u64| samples as f64 / f64::from(SAMPLE_RATE);
-        let problem = format!("it ends at {:.1} s, before the clip at {:.1} s begins", s(resampled), s(from));
+        let (end, from) = (decoded as f64 / f64::from(rate.max(1)), from as f64 / f64::from(SAMPLE_RATE));
+        let problem = format!("it ends at {end:.1} s, before the clip at {from:.1} s begins");
         return Err(unusable(problem, "check the table that gives the clip's place"));
     }
     excerpt.is_shortened = length.is_none_or(|length| length > most) && resampled > end;
@@ -152,11 +159,11 @@ mod tests {
     }
 
     #[test]
-    fn a_clip_far_inside_a_recording_is_not_decoded_to_its_end_once_nobody_wants_it() {
+    fn a_clip_is_not_decoded_to_its_end_once_nobody_wants_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.wav");
         stereo(&path, 16_000, 400_000);
-        let part = Source::Part(Part { path, starts: vec![390_000], samples: 1000 });
+        let part = Source::Part(Part { path, starts: vec![0], samples: 390_000 });
         let (asked, most) = (Cell::new(0), Cell::new(u32::MAX));
         let go_on = || {
             asked.set(asked.get() + 1);
@@ -167,6 +174,37 @@ mod tests {
         asked.set(0);
         most.set(3);
         assert_eq!((super::excerpt(&part, &go_on).unwrap(), asked.get()), (None, 3));
+    }
+
+    #[test]
+    fn a_clip_far_inside_a_recording_is_decoded_alone_and_its_samples_are_those_of_the_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.wav");
+        stereo(&path, 48_000, 2_000_000);
+        let all = audio::load(&path).unwrap();
+        for (start, samples) in [(600_000u64, 24_000u64), (333_333, 16_000), (656_000, 16_000)] {
+            let part = Source::Part(Part { path: path.clone(), starts: vec![start], samples });
+            let blocks = Cell::new(0);
+            let go_on = || {
+                blocks.set(blocks.get() + 1);
+                true
+            };
+            let found = super::excerpt(&part, &go_on).unwrap().unwrap();
+            let end = ((start + samples) as usize).min(all.len());
+            assert_eq!(found.samples, all[start as usize..end], "{start}");
+            assert!(blocks.get() < 60, "{} blocks of 4096 frames for {samples} samples", blocks.get());
+        }
+        // FLAC of packets of 1,152 samples.
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sounds/data/tone.flac");
+        let all = audio::load(&path).unwrap();
+        for start in [1_200, 3_000, 5_000] {
+            let part = Part { path: path.clone(), starts: vec![start], samples: 1_000 };
+            let found = excerpt(&Source::Part(part)).unwrap();
+            assert_eq!(found.samples, all[start as usize..all.len().min(start as usize + 1_000)], "{start}");
+            let (_, at) = SoundFile::open(&path).unwrap().after(start).unwrap();
+            // The first packet is decoded when the file is opened, and the second is next.
+            assert_eq!(at, if start < 2 * 1_152 { 0 } else { start / 1_152 * 1_152 });
+        }
     }
 
     #[test]

@@ -27,13 +27,14 @@ mod problem;
 mod random_start;
 mod rates;
 mod recipe;
+mod reviewed;
 mod schedule;
 mod split;
 mod synth;
 
 pub use check::{Facts, Report, Seen, check, check_reading, check_with};
 pub use corrections::{
-    CORRECTIONS, Corrected, Correction, CorrectionsFile, CorrectionsPlace, CorrectionsRecord, Decision,
+    CORRECTIONS, Corrected, Correction, CorrectionsFile, CorrectionsPlace, CorrectionsRecord, Decision, REVIEWED,
 };
 pub use crops::{Crops, Cut, PATCH, Stream, Teaching, divide_corpus};
 pub use dataset::{Corrections, Dataset, Item, Label, Part, Source, Split};
@@ -53,5 +54,6 @@ pub use problem::{Problem, Severity};
 pub use random_start::RandomStart;
 pub use rates::Rates;
 pub use recipe::{LESSON, Loss, Metric, Recipe};
+pub use reviewed::{Chosen, Reviews, Sighting, SightingKey, SightingReview, holds_reviews, reviews};
 pub use schedule::Schedule;
 pub use split::Division;

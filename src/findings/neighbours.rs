@@ -50,6 +50,20 @@ fn unit(vectors: &[f32], width: usize) -> DMatrix<f32> {
     x
 }
 
+/// The clips most like the one in this row, at most so many, the most alike first, each with its cosine. It is not among them.
+pub fn most_like(vectors: &[f32], width: usize, row: usize, count: usize) -> Vec<(usize, f32)> {
+    let x = unit(vectors, width);
+    if row >= x.nrows() {
+        return Vec::new();
+    }
+    let similarities = &x * x.row(row).transpose();
+    let mut all: Vec<(usize, f32)> =
+        similarities.iter().copied().enumerate().filter(|(other, _)| *other != row).collect();
+    all.sort_by(|a, b| b.1.total_cmp(&a.1));
+    all.truncate(count);
+    all
+}
+
 /// Compares every clip with every other: pairs at least as similar as `same`, and outliers: clips whose mean cosine to their
 /// nearest ones is more than five deviations (by the median) below the median.
 pub fn neighbours(vectors: &[f32], width: usize, same: f32) -> Neighbours {
@@ -119,6 +133,10 @@ mod tests {
         }
         let found = neighbours(&vectors, width, 0.995);
         assert_eq!(found.pairs.iter().map(|pair| (pair.a, pair.b)).collect::<Vec<_>>(), [(7, 200)]);
+        let like = most_like(&vectors, width, 200, 20);
+        assert_eq!((like.len(), like[0].0), (20, 7), "{like:?}");
+        assert!(like.iter().all(|one| one.0 % 6 == 200 % 6 || one.0 == 7), "clips of the same centre: {like:?}");
+        assert!(most_like(&vectors, width, rows, 5).is_empty());
         assert_eq!(found.outliers.first().map(|one| one.0), Some(11));
         assert!(found.outliers.len() < 4, "{:?}", found.outliers);
     }

@@ -232,9 +232,10 @@ fn deliver(mut sound: SoundFile, path: &Path, control: &FileControl, writer: &mu
 /// The file, decoded up to so many seconds, with the samples behind them that are decoded already; `None` once `go_on`
 /// returns `false`.
 fn opened_at(path: &Path, seconds: f64, go_on: &dyn Fn() -> bool) -> Result<Option<(SoundFile, Vec<f32>)>, String> {
-    let mut sound = SoundFile::open(path).map_err(|error| error.to_string())?;
+    let sound = SoundFile::open(path).map_err(|error| error.to_string())?;
     let wanted = (seconds * f64::from(sound.rate())).round() as u64;
-    let (mut block, mut passed) = (Vec::new(), 0);
+    let (mut sound, mut passed) = sound.after(wanted).map_err(|error| error.to_string())?;
+    let mut block = Vec::new();
     while go_on() {
         block.clear();
         if !sound.read(&mut block).map_err(|error| error.to_string())? {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::clip::{ClipError, write_wav};
-use crate::audio::{self, FRAME_LENGTH, SAMPLE_RATE};
+use crate::audio::{self, FRAME_LENGTH, Level, SAMPLE_RATE};
 
 /// The class of background sound: the room when none of the other classes sounds.
 pub const BACKGROUND: &str = "background";
@@ -91,6 +91,7 @@ impl Lesson {
     pub fn keep(&mut self, class: &str, samples: &[f32]) -> Result<usize, ClipError> {
         let count = ((samples.len() as f64 / (EXAMPLE_S * f64::from(SAMPLE_RATE))) as usize).max(1);
         let pieces: Vec<_> = samples.chunks_exact((samples.len() / count).max(1)).collect();
+        let level = |piece: &[f32]| Level::of(piece).rms_dbfs;
         let loudest = pieces.iter().map(|piece| level(piece)).fold(f32::NEG_INFINITY, f32::max);
         let sounds = |piece: &&[f32]| class.trim() == BACKGROUND || level(piece) >= loudest - PAUSE_DB;
         let pieces: Vec<_> = pieces.into_iter().filter(sounds).collect();
@@ -152,13 +153,7 @@ impl Lesson {
 }
 
 fn example(path: PathBuf, samples: &[f32]) -> Example {
-    Example { path, seconds: samples.len() as f64 / f64::from(SAMPLE_RATE), rms_dbfs: level(samples) }
-}
-
-/// Root mean square, dB relative to full scale.
-fn level(samples: &[f32]) -> f32 {
-    let energy: f64 = samples.iter().map(|&sample| f64::from(sample).powi(2)).sum();
-    20.0 * ((energy / samples.len().max(1) as f64).sqrt() as f32).log10()
+    Example { path, seconds: samples.len() as f64 / f64::from(SAMPLE_RATE), rms_dbfs: Level::of(samples).rms_dbfs }
 }
 
 /// A class's name, if it is valid as a folder's name on every system.

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use super::{LiveEvent, listener::Window};
-use crate::audio::{FRAME_LENGTH, FRAME_SHIFT, FbankStream, MEL_BINS, MonoStream, SAMPLE_RATE};
+use crate::audio::{FRAME_LENGTH, FRAME_SHIFT, FbankStream, Level, MEL_BINS, MonoStream, SAMPLE_RATE};
 
 /// Lengths of a stream's windows, in frames of 10 ms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,7 +116,7 @@ impl Windower {
             return (None, Vec::new());
         }
         self.resampled += fresh.len() as u64;
-        let (rms_dbfs, peak_dbfs) = levels(fresh);
+        let Level { rms_dbfs, peak_dbfs } = Level::of(fresh);
         let mut extremes = Vec::with_capacity(fresh.len() / FRAME_SHIFT + 1);
         for &sample in fresh {
             let (low, high, count) = &mut self.extreme;
@@ -174,14 +174,6 @@ impl Windower {
             self.first_frame += gone;
         }
     }
-}
-
-/// Root mean square and largest absolute sample, dB relative to full scale.
-fn levels(samples: &[f32]) -> (f32, f32) {
-    let energy: f64 = samples.iter().map(|&sample| f64::from(sample).powi(2)).sum();
-    let peak = samples.iter().fold(0.0f32, |peak, sample| peak.max(sample.abs()));
-    let rms = (energy / samples.len() as f64).sqrt() as f32;
-    (20.0 * rms.log10(), 20.0 * peak.log10())
 }
 
 #[cfg(test)]
@@ -278,11 +270,5 @@ mod tests {
             let delivery = (window.end_s / 0.025).ceil() as u32;
             assert_eq!(window.captured - start, Duration::from_millis(25) * delivery, "{}", window.end_s);
         }
-    }
-
-    #[test]
-    fn silence_has_no_level_and_a_full_scale_square_none_below_zero() {
-        assert_eq!(levels(&[0.0; 4]), (f32::NEG_INFINITY, f32::NEG_INFINITY));
-        assert_eq!(levels(&[1.0, -1.0]), (0.0, 0.0));
     }
 }

@@ -8,8 +8,10 @@ pub(super) struct BuiltIn {
     /// What `--model` calls it.
     pub name: &'static str,
     /// What it is, in a line.
-    what: &'static str,
-    /// The licence that its weights are under, in full.
+    pub what: &'static str,
+    /// The licence that its weights are under, by its usual name.
+    pub license_name: &'static str,
+    /// The same, in full.
     license: &'static str,
     tensors: &'static [u8],
     /// What our own checkpoints have beside their tensors.
@@ -21,6 +23,7 @@ pub(super) static BUILT_IN: [BuiltIn; 2] = [
     BuiltIn {
         name: "box",
         what: "Whisper-tiny's encoder (OpenAI, MIT licence), trained on 680,000 hours of speech",
+        license_name: "MIT",
         license: include_str!("../../models/box/LICENSE"),
         tensors: include_bytes!("../../models/box/model.safetensors"),
         card: None,
@@ -28,6 +31,7 @@ pub(super) static BUILT_IN: [BuiltIn; 2] = [
     BuiltIn {
         name: "box-ssl",
         what: "an AST-tiny of our own that never saw a label: SSAST on 15 hours of free sounds",
+        license_name: "MIT",
         license: include_str!("../../LICENSE"),
         tensors: include_bytes!("../../models/box-ssl/model.safetensors"),
         card: Some(include_str!("../../models/box-ssl/config.json")),

@@ -142,6 +142,16 @@ impl Published {
         PUBLISHED.iter().find(|published| published.name == name)
     }
 
+    /// What it is, as its makers call it.
+    pub fn kind(&self) -> &'static str {
+        match self.sizes {
+            Ast(..) => "AST",
+            Ced(..) => "CED",
+            Dasheng(..) => "Dasheng",
+            Whisper(..) => "Whisper encoder",
+        }
+    }
+
     /// Its shape at its own length; `classes` is 0 where it has no head.
     pub fn shape(&self) -> ModelConfig {
         let (stem, family, [hidden, depth, heads], classes) = match self.sizes {

@@ -78,10 +78,14 @@ fn read_all(weights: impl Iterator<Item = Result<Vec<f32>, ModelError>>) -> Resu
     weights.map(|values| values.map(|_| 1)).sum()
 }
 
+/// Parameters of a model of this shape, head and additions included.
+pub(super) fn parameters(shape: &ModelConfig, method: Option<Method>) -> usize {
+    let counted = specs(shape, method.unwrap_or_else(Method::full));
+    counted.iter().filter(|spec| shape.classes > 0 || spec.part != Part::Head).map(|spec| spec.count()).sum()
+}
+
 fn blank(source: &str, format: String, shape: ModelConfig, method: Option<Method>) -> Description {
-    let counted = specs(&shape, method.unwrap_or_else(Method::full));
-    let parameters =
-        counted.iter().filter(|spec| shape.classes > 0 || spec.part != Part::Head).map(|spec| spec.count()).sum();
+    let parameters = parameters(&shape, method);
     Description {
         model: source.to_owned(),
         format,

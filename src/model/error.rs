@@ -58,7 +58,7 @@ impl ModelError {
     }
 
     /// What is wrong, without file and remedy, for a message that names its own.
-    pub(super) fn reason(&self) -> String {
+    pub fn reason(&self) -> String {
         match self {
             Self::Checkpoint { problem, .. } => problem.clone(),
             Self::Unknown { what, given, .. } => format!("{given} is no {what}"),

@@ -51,6 +51,9 @@ pub(super) const POSITIONS: &str = "pos_embed";
 /// Those of rows and of columns, whose sum is a token's.
 pub(super) const AXES: [&str; 2] = ["pos_embed.freq", "pos_embed.time"];
 
+/// The head's bias, one for each class.
+pub const HEAD_BIAS: &str = "head.linear.bias";
+
 /// Every parameter of a model of this shape adapted by this method, in the model's order.
 pub fn specs(config: &ModelConfig, method: Method) -> Vec<ParamSpec> {
     let mut list = List { specs: Vec::new(), part: Part::Stem, block: None };

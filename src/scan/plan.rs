@@ -53,6 +53,9 @@ pub struct Row {
     pub label: String,
     /// The highest score inside.
     pub score: f32,
+    /// By how much that is above the highest score of any other class in the same window; negative where it is below.
+    #[serde(skip)]
+    pub margin: f32,
     /// When it began, as far as the recording says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,

@@ -1,9 +1,13 @@
-//! Detections that a person looked at: a scan's table, or its `clips.csv`, with a column that says which are right.
+//! Detections that a person looked at: the decisions made on Review; or a scan's table, or its `clips.csv`, with a column
+//! that says which are right.
 
 use std::path::{Path, PathBuf};
 
 use super::{ScanError, measure::Scored};
-use crate::{limits, regular};
+use crate::{
+    data::{self, Decision},
+    limits, regular,
+};
 
 /// Names of the column with the verdict.
 const VERDICT: &[&str] = &["right", "verdict", "correct", "reviewed", "review", "ok"];
@@ -21,14 +25,20 @@ pub struct Reviewed {
     pub by_class: Vec<Vec<Scored>>,
     /// Rows without a verdict.
     pub open: usize,
+    /// Decisions about detections by other sessions, whose scores say nothing of this one's.
+    pub others: usize,
 }
 
-/// Reads a table of reviewed detections of a model with these classes.
+/// Reads a table of reviewed detections of a model with these classes; of the decisions made on Review those about
+/// detections by the session of this name.
 ///
 /// # Errors
 /// When it cannot be read, lacks a column, or a row says what is neither yes nor no, or names another class.
-pub fn reviewed(file: &Path, labels: &[String]) -> Result<Reviewed, ScanError> {
+pub fn reviewed(file: &Path, labels: &[String], session: &str) -> Result<Reviewed, ScanError> {
     let text = regular::text_up_to(file, limits::TABLE).map_err(ScanError::io(file))?;
+    if data::holds_reviews(&text) {
+        return decided(file, labels, session);
+    }
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let refused = |problem: String| ScanError::Request(format!("{}: {problem}", file.display()));
     let first = text.lines().next().unwrap_or_default();
@@ -49,7 +59,7 @@ pub fn reviewed(file: &Path, labels: &[String]) -> Result<Reviewed, ScanError> {
     };
     let (label, scores) = (column("the class", LABEL)?, column("the score", SCORE)?);
     let verdict = column("whether a detection is right", VERDICT)?;
-    let mut found = Reviewed { file: file.to_owned(), by_class: vec![Vec::new(); labels.len()], open: 0 };
+    let mut found = Reviewed { file: file.to_owned(), by_class: vec![Vec::new(); labels.len()], open: 0, others: 0 };
     for row in reader.records() {
         let row = row.map_err(|error| refused(error.to_string()))?;
         let line = row.position().map_or(0, csv::Position::line);
@@ -76,6 +86,25 @@ pub fn reviewed(file: &Path, labels: &[String]) -> Result<Reviewed, ScanError> {
     Ok(found)
 }
 
+/// The decisions about a session's detections: right is one whose own class was confirmed.
+fn decided(file: &Path, labels: &[String], session: &str) -> Result<Reviewed, ScanError> {
+    let reviews = data::reviews(file).map_err(|error| ScanError::Request(error.to_string()))?;
+    let by_class = vec![Vec::new(); labels.len()];
+    let mut found = Reviewed { file: file.to_owned(), by_class, open: 0, others: 0 };
+    for (_, review) in reviews.standing {
+        let class = labels.iter().position(|label| *label == review.detected);
+        match (class.filter(|_| review.session == session), review.decision) {
+            (None, _) => found.others += 1,
+            (_, Decision::Unsure | Decision::Undo) => found.open += 1,
+            (Some(class), decision) => {
+                let right = decision == Decision::Label { label: review.detected };
+                found.by_class[class].push(Scored { score: review.score, right });
+            }
+        }
+    }
+    Ok(found)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -87,7 +116,7 @@ mod tests {
         let file = folder.path().join("clips.csv");
         fs::write(&file, text).unwrap();
         let labels = ["wren", "rain"].map(str::to_owned);
-        reviewed(&file, &labels).map_err(|error| error.to_string())
+        reviewed(&file, &labels, "mine").map_err(|error| error.to_string())
     }
 
     #[test]
@@ -98,6 +127,31 @@ mod tests {
         assert_eq!((found.by_class, found.open), (vec![vec![one(0.9, true), one(0.5, false)], vec![]], 1));
         let sheet = read("label;score;verdict\nrain;0,25;1\n").unwrap();
         assert_eq!(sheet.by_class[1], [one(0.25, true)]);
+    }
+
+    #[test]
+    fn decisions_made_on_review_say_which_scores_were_right() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = data::CorrectionsFile::of_recordings(folder.path());
+        let decide = |start: f64, score: f32, session: &str, decision: Decision| {
+            let (recording, detected) = (folder.path().join("night.wav"), "wren".to_owned());
+            let sighting = data::Sighting { recording, start, end: start + 1.0, detected, score, chosen: None };
+            place.append_review(&sighting, session, &decision, 7).unwrap();
+        };
+        let label = |name: &str| Decision::Label { label: name.into() };
+        decide(1.0, 0.9, "mine", label("wren"));
+        decide(2.0, 0.8, "mine", label("rain"));
+        decide(3.0, 0.7, "mine", Decision::Not { label: "wren".into() });
+        decide(4.0, 0.6, "mine", Decision::Unsure);
+        decide(5.0, 0.5, "other", label("wren"));
+        decide(6.0, 0.4, "mine", label("wren"));
+        decide(6.0, 0.4, "mine", Decision::Undo);
+        decide(7.0, 0.3, "mine", Decision::Background);
+        let labels = ["wren", "rain"].map(str::to_owned);
+        let found = reviewed(place.path().unwrap(), &labels, "mine").unwrap();
+        let scored: Vec<_> = found.by_class[0].iter().map(|one| (one.score, one.right)).collect();
+        assert_eq!(scored, [(0.9, true), (0.8, false), (0.7, false), (0.3, false)]);
+        assert_eq!((found.by_class[1].len(), found.open, found.others), (0, 1, 1));
     }
 
     #[test]

@@ -8,8 +8,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use npyz::WriterBuilder as _;
-
 use super::{
     Cut, Detection, Event, Key, Plan, Progress, Row, ScanError, Summary, Unread,
     cells::Cells,
@@ -23,7 +21,7 @@ use super::{
     sidecar::{self, FileNote, Sidecar},
     table::{Table, time},
 };
-use crate::{atomic, audio::Began, infer::Classifier};
+use crate::{atomic, audio::Began, infer::Classifier, npy};
 
 /// How often the journal is put on the disk.
 const SYNC: Duration = Duration::from_secs(10);
@@ -200,6 +198,7 @@ impl Runner<'_> {
             end: seconds(one.end),
             label: self.labels[one.class].clone(),
             score: one.score,
+            margin: one.margin,
             time: began.map(|began| began.after(seconds(one.start))),
         };
         Ok(self.detections(done)?.into_iter().map(row).collect())
@@ -224,9 +223,7 @@ impl Runner<'_> {
         let path = under(&self.plan.out.join("embeddings"), &self.stems[file], ".npy");
         let shape = [done.windows, self.width as u64];
         write_light(&path, |to| {
-            let mut writer = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(to).begin_nd()?;
-            self.windows(done, |_, values| writer.extend(values[self.labels.len()..].iter().copied()))?;
-            writer.finish()
+            npy::write(to, shape, |array| self.windows(done, |_, values| array(&values[self.labels.len()..])))
         })
     }
 

@@ -148,6 +148,7 @@ mod tests {
             end: 3.0 + 604.0,
             label: "say \"hi\"\t".into(),
             score: 0.912_345_6,
+            margin: 0.5,
             time: Some("2024-05-01T04:10:06.7".into()),
         };
         let mut bytes = Vec::new();

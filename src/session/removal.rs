@@ -26,7 +26,8 @@ fn is_ours(folder: &str, name: &str) -> bool {
                 || ["best.partial", "averaged.partial"].contains(&name)
                 || unfinished
         }
-        "bookmarks" => numbered("", ".wav") || numbered("", ".json") || unfinished,
+        // With what a person decided about them.
+        "bookmarks" => numbered("", ".wav") || numbered("", ".json") || name == "reviewed.jsonl" || unfinished,
         "backbone" => ["model.safetensors", "config.json"].contains(&name) || unfinished,
         _ => false,
     }
@@ -169,6 +170,7 @@ mod tests {
         }
         fs::create_dir(folder.join("bookmarks")).unwrap();
         fs::write(folder.join("bookmarks/1780000000000.wav"), "x").unwrap();
+        fs::write(folder.join("bookmarks/reviewed.jsonl"), "x").unwrap();
         folder
     }
 

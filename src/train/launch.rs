@@ -10,6 +10,7 @@ use super::{
     average::Average,
     batches::Batches,
     frozen::Frozen,
+    head_start,
     job::Job,
     journal::Journal,
     plan::{Plan, front_end, plan},
@@ -74,6 +75,7 @@ impl Group {
             None => *lead = Some(config.session.clone()),
         }
         drop(lead);
+        head_start::start(&model.store, config.recipe.loss, features.dataset(), &division.train)?;
         let optimizer = AdamW::new(&model.store, config.recipe.weight_decay)?;
         journal.write_to(LogWriter::open(lock.folder())?);
         journal.emit(Event::Started {
@@ -115,6 +117,7 @@ impl Group {
         let model = open(&config)?;
         if !checkpoints.any() {
             // Everything up to here is a function of the seed: the run starts again from its first step.
+            head_start::start(&model.store, config.recipe.loss, features.dataset(), &division.train)?;
             let optimizer = AdamW::new(&model.store, config.recipe.weight_decay)?;
             let position = Position { backbone: model.fingerprint.clone(), ..Position::default() };
             journal.take_up(folder, &position, vec![snapshot::FROM_THE_START.to_owned()], None)?;

@@ -13,6 +13,7 @@ mod evaluation;
 mod existing_run;
 mod feed;
 mod frozen;
+mod head_start;
 mod job;
 mod journal;
 mod launch;

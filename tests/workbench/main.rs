@@ -11,6 +11,9 @@ mod runs;
 mod sounds;
 mod still;
 mod sweep;
+#[path = "../live/virtual_mic.rs"]
+#[allow(dead_code, reason = "the tests of live sound use all of it")]
+mod virtual_mic;
 
 use nix::sys::signal::Signal;
 use pty::{Workbench, session_names};

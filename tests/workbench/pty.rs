@@ -1,6 +1,7 @@
 //! A pseudo-terminal around the real binary: keys in, a screen to read, and whether the terminal was given back.
 
 use std::{
+    collections::HashMap,
     io::{Read, Write},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard},
@@ -24,6 +25,9 @@ pub struct Workbench {
     home: tempfile::TempDir,
 }
 
+/// The terminal that tests are for.
+const XTERM: &str = "xterm-256color";
+
 impl Workbench {
     /// Opens it at this size, in a home of its own.
     pub fn open(columns: u16, rows: u16, arguments: &[&str]) -> Self {
@@ -41,20 +45,40 @@ impl Workbench {
 
     /// Opens it in a home that an earlier one left.
     pub fn open_in(home: tempfile::TempDir, columns: u16, rows: u16, arguments: &[&str]) -> Self {
-        Self::spawn(env!("CARGO_BIN_EXE_aat-tui"), "xterm-256color", home, columns, rows, arguments)
+        Self::spawn(env!("CARGO_BIN_EXE_aat-tui"), XTERM, home, columns, rows, arguments, &HashMap::new())
+    }
+
+    /// The same with more variables in its environment; for measurements of another build, the binary that `MEASURED` names.
+    pub fn open_with(
+        home: tempfile::TempDir,
+        columns: u16,
+        rows: u16,
+        arguments: &[&str],
+        environment: &HashMap<String, String>,
+    ) -> Self {
+        let program = std::env::var("MEASURED").unwrap_or_else(|_| env!("CARGO_BIN_EXE_aat-tui").to_owned());
+        Self::spawn(&program, XTERM, home, columns, rows, arguments, environment)
     }
 
     /// Another program, or another terminal.
     pub fn program(program: &str, term: &str, columns: u16, rows: u16, arguments: &[&str]) -> Self {
-        Self::spawn(program, term, tempfile::tempdir().unwrap(), columns, rows, arguments)
+        Self::spawn(program, term, tempfile::tempdir().unwrap(), columns, rows, arguments, &HashMap::new())
     }
 
     /// A shell with job control, for the workbench to be started in.
     pub fn shell(columns: u16, rows: u16) -> Self {
-        Self::program("sh", "xterm-256color", columns, rows, &["-i"])
+        Self::program("sh", XTERM, columns, rows, &["-i"])
     }
 
-    fn spawn(program: &str, term: &str, home: tempfile::TempDir, columns: u16, rows: u16, arguments: &[&str]) -> Self {
+    fn spawn(
+        program: &str,
+        term: &str,
+        home: tempfile::TempDir,
+        columns: u16,
+        rows: u16,
+        arguments: &[&str],
+        environment: &HashMap<String, String>,
+    ) -> Self {
         let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
         let pty = native_pty_system().openpty(size).unwrap();
         let mut command = CommandBuilder::new(program);
@@ -66,6 +90,7 @@ impl Workbench {
         command.env("XDG_CONFIG_HOME", home.path().join("config"));
         command.env("AAT_TUI_SESSIONS", home.path().join("sessions"));
         command.env_remove("NO_COLOR");
+        environment.iter().for_each(|(name, value)| command.env(name, value));
         command.cwd(home.path());
         let child = pty.slave.spawn_command(command).unwrap();
         drop(pty.slave);

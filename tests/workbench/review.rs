@@ -2,16 +2,23 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
+    fs::{self, File},
+    io::{Read, Seek, SeekFrom},
     path::Path,
-    time::Duration,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
-use crate::pty::{Workbench, session_names};
+use crate::{
+    pty::{Workbench, session_names},
+    sounds,
+    virtual_mic::VirtualMic,
+};
 
 /// The fold that validates; its labels stay as published, so that both accuracies are on the same true labels.
 const FOLD: &str = "1";
@@ -138,4 +145,142 @@ fn wrong_labels_are_found_decided_and_trained_again() {
     assert!(found * 10 >= wrong.len() * 8, "{found} of {}", wrong.len());
     // One fold has 80 clips: 12 labels of 240 cost less than chance moves. It must not do harm.
     assert!(after > before - 0.05, "{before} before, {after} after");
+}
+
+/// A home with a session that was trained on two classes for an epoch.
+fn trained() -> tempfile::TempDir {
+    let home = tempfile::tempdir().unwrap();
+    sounds::data_set(&home.path().join("set"), 12);
+    Workbench::run_in(home.path(), "train --data set --model tiny --method head --epochs 1 --name heard");
+    home
+}
+
+/// Shows the session of [`trained`] on A.
+fn show(bench: &mut Workbench) {
+    bench.wait_for("the first frame", |text| text.contains("Sessions"));
+    bench.press("5");
+    bench.wait_for("the session", |text| text.contains("heard"));
+    bench.press("\r");
+    bench.wait_for("its curves", |text| text.contains("opened as A"));
+}
+
+#[test]
+fn detections_of_a_scan_are_decided_one_key_each_and_choose_thresholds() {
+    let home = trained();
+    let rec = home.path().join("rec");
+    fs::create_dir_all(&rec).unwrap();
+    for name in ["hiss", "background"] {
+        sounds::write(&rec, name, 12.0);
+    }
+    let mut bench = Workbench::open_in(home, 120, 40, &[]);
+    show(&mut bench);
+    bench.press(":scan rec\r");
+    bench.wait_for("the end of the scan", |text| text.contains("tables: "));
+    bench.press("-----R");
+    bench.wait_for("the first detection", |text| text.contains("detected  h") && text.contains("1 of "));
+    let file = bench.home().join("rec/reviewed.jsonl");
+    assert!(!file.exists());
+    bench.press("a");
+    bench.wait_for("the decision on the disk", |text| text.contains("on disk: ") && text.contains("1 right"));
+    let lines = || fs::read_to_string(bench.home().join("rec/reviewed.jsonl")).unwrap();
+    assert_eq!(lines().lines().count(), 1);
+    bench.press("\x7f");
+    bench.wait_for("the decision taken back", |text| text.contains("0 right"));
+    bench.press("x");
+    bench.wait_for("another decision", |text| text.contains("1 wrong"));
+    let text = fs::read_to_string(&file).unwrap();
+    let decisions: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let said: Vec<&str> = decisions.iter().map(|one| one["decision"].as_str().unwrap()).collect();
+    assert_eq!(said, ["label", "undo", "not"]);
+    assert!(decisions.iter().all(|one| one["session"] == "heard" && !one["file"].as_str().unwrap().contains('/')));
+    bench.press("\x1b");
+    bench.wait_for("the scan again", |text| text.contains("detections  of all classes"));
+    bench.press(":quit!\r");
+    assert_eq!(bench.wait_for_end(), 0);
+    let home = bench.into_home();
+    let chosen = Workbench::run_in(home.path(), "eval heard --reviewed rec/reviewed.jsonl --precision 0.9 --json");
+    let chosen: Value = serde_json::from_str(&chosen).unwrap();
+    assert_eq!((chosen["reviewed"].as_u64(), chosen["others"].as_u64()), (Some(1), Some(0)), "{chosen}");
+}
+
+/// Decisions that are measured.
+const MEASURED: usize = 10;
+
+/// `cargo test --release --test workbench next_sound -- --ignored --nocapture` prints how long a decision takes to the disk, and
+/// the next sound to the speaker, as its monitor records it: the sound server's delay and the recorder's are in it.
+#[test]
+#[ignore = "measures: it needs a machine that does nothing else, and a sound server"]
+fn a_decision_is_on_the_disk_and_the_next_sound_starts() {
+    /// Bytes of a millisecond of the recording: 48 samples of 4 bytes.
+    const MS: usize = 48 * 4;
+    /// Samples beyond this are sound.
+    const LOUD: f32 = 1e-3;
+    let Some(mic) = VirtualMic::start() else { return };
+    let home = trained();
+    let recording = home.path().join("monitor.raw");
+    let words = "--device=speaker.monitor --format=float32le --channels=1 --rate=48000 --latency-msec=5";
+    let mut recorder = Command::new("parec")
+        .args(words.split(' '))
+        .envs(&mic.env)
+        .stdout(Stdio::from(File::create(&recording).unwrap()))
+        .spawn()
+        .unwrap();
+    let size = || fs::metadata(&recording).map_or(0, |meta| meta.len() as usize);
+    let loud_from = |from: usize| -> bool {
+        let (mut file, mut rest) = (File::open(&recording).unwrap(), Vec::new());
+        file.seek(SeekFrom::Start((from / 4 * 4) as u64)).unwrap();
+        file.read_to_end(&mut rest).unwrap();
+        rest.as_chunks::<4>().0.iter().any(|bytes| f32::from_le_bytes(*bytes).abs() > LOUD)
+    };
+    let mut bench = Workbench::open_with(home, 120, 40, &[], &mic.env);
+    show(&mut bench);
+    bench.press("7");
+    bench.wait_for("its results", |text| text.contains("heard") && text.contains("hush"));
+    bench.press("cR");
+    bench.wait_for("the first clip", |text| text.contains("label now"));
+    let file = bench.home().join("set/corrections.jsonl");
+    let lines = || fs::read_to_string(&file).map_or(0, |text| text.lines().count());
+    let (mut to_disk, mut to_ear) = (Vec::new(), Vec::new());
+    for number in 0..MEASURED {
+        // The clip before has ended: silence for a while.
+        let patience = Instant::now();
+        while loud_from(size().saturating_sub(500 * MS)) {
+            assert!(patience.elapsed() < Duration::from_secs(30), "it never ends");
+            thread::sleep(Duration::from_millis(100));
+        }
+        if !bench.text().contains("label now") {
+            break;
+        }
+        let (from, before, pressed) = (size(), lines(), Instant::now());
+        bench.press("a");
+        let (mut disk, mut ear) = (None, None);
+        while (disk.is_none() || ear.is_none()) && pressed.elapsed() < Duration::from_secs(5) {
+            if disk.is_none() && lines() > before {
+                disk = Some(pressed.elapsed());
+            }
+            if ear.is_none() && loud_from(from) {
+                ear = Some(pressed.elapsed());
+            }
+            thread::sleep(Duration::from_micros(500));
+        }
+        if let (Some(disk), Some(ear)) = (disk, ear) {
+            eprintln!(
+                "decision {}: disk {:.1} ms, sound {:.1} ms",
+                number + 1,
+                1e3 * disk.as_secs_f64(),
+                1e3 * ear.as_secs_f64()
+            );
+            to_disk.push(disk);
+            to_ear.push(ear);
+        }
+    }
+    let _ = recorder.kill();
+    let _ = recorder.wait();
+    assert!(!to_disk.is_empty(), "nothing was measured:\n{}", bench.text());
+    for (what, mut times) in [("on the disk", to_disk), ("next sound", to_ear)] {
+        times.sort_unstable();
+        let ms = |time: Duration| 1e3 * time.as_secs_f64();
+        let (middle, most) = (times[times.len() / 2], times[times.len() - 1]);
+        eprintln!("{what}: median {:.1} ms, most {:.1} ms of {}", ms(middle), ms(most), times.len());
+    }
 }

@@ -38,6 +38,12 @@ pub(super) trait Blocks: Send + Sync {
     /// Replaces `out` by the interleaved samples of the next block, which may hold none; `None` at the end.
     fn next(&mut self, out: &mut Vec<f32>) -> Result<Option<Form>, Fault>;
 
+    /// Goes on at frame `to` without decoding what is before it; `now` is the frame at which the next block begins. Returns
+    /// the frame at which it then begins: at most `to`, and `now` where the container allows no jump.
+    fn jump(&mut self, _to: u64, now: u64) -> Result<u64, Fault> {
+        Ok(now)
+    }
+
     /// Frames that the file promises, known at its end at the latest.
     fn promised(&self) -> Option<u64> {
         None
@@ -46,6 +52,11 @@ pub(super) trait Blocks: Send + Sync {
     /// Number of frames, if it is known before all of them are decoded.
     fn length(&self) -> Option<u64> {
         None
+    }
+
+    /// Number of frames by the headers read so far; `None` where they do not say, or others follow.
+    fn declared(&self) -> Option<u64> {
+        self.length()
     }
 
     /// Whether the samples match the file's checksum; called at its end. `true` without a checksum.
@@ -147,6 +158,15 @@ impl Blocks for Raw {
         out.truncate(usize::try_from(frames).unwrap_or(usize::MAX).saturating_mul(form.channels));
         self.frames += frames;
         Ok(Some(form))
+    }
+
+    fn jump(&mut self, to: u64, now: u64) -> Result<u64, Fault> {
+        let left = self.part.left() / self.layout.block_bytes as u64;
+        let blocks = (to.saturating_sub(now) / self.layout.block_frames).min(left);
+        self.part.pass(blocks * self.layout.block_bytes as u64)?;
+        let frames = blocks * self.layout.block_frames;
+        self.frames += frames;
+        Ok(now + frames)
     }
 
     fn length(&self) -> Option<u64> {

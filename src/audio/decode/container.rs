@@ -10,8 +10,9 @@ use symphonia::core::{
             CODEC_ID_VORBIS,
         },
     },
-    formats::{FormatOptions, FormatReader, Track, TrackType, probe::Hint},
+    formats::{FormatOptions, FormatReader, SeekMode, SeekTo, Track, TrackType, probe::Hint},
     meta::MetadataOptions,
+    units::Timestamp,
 };
 
 use super::{
@@ -255,8 +256,26 @@ impl Blocks for Container {
         }
     }
 
+    /// FLAC alone: its frames depend on nothing before them, and each has its number.
+    fn jump(&mut self, to: u64, now: u64) -> Result<u64, Fault> {
+        let name = self.kind.name();
+        let (Kind::Flac, Some(open), true) = (self.kind, &mut self.open, self.parts.is_empty()) else {
+            return Ok(now);
+        };
+        let ts = Timestamp::new(i64::try_from(to).unwrap_or(i64::MAX));
+        let track_id = open.track;
+        let seeked = open.reader.seek(SeekMode::Accurate, SeekTo::Timestamp { ts, track_id });
+        let at = seeked.map_err(|error| Fault::of(error, name))?.actual_ts.get();
+        let at = u64::try_from(at).ok().filter(|at| *at <= to);
+        at.ok_or_else(|| Fault::Damage(format!("the {name} frame there was not found")))
+    }
+
     fn promised(&self) -> Option<u64> {
         self.promised.filter(|&frames| frames > 0)
+    }
+
+    fn declared(&self) -> Option<u64> {
+        self.promised().filter(|_| self.parts.is_empty())
     }
 
     fn is_verified(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Checks decoded samples for plausibility: peaks, silence, channels that cancel.
 
-use super::blocks::Note;
+use super::{super::level::dbfs, blocks::Note};
 
 /// A peak that no recording at a full scale of 1 reaches: 12 dB above it.
 const FAR_ABOVE: f32 = 4.0;
@@ -67,7 +67,7 @@ impl Levels {
             notes.push(Note::new("every sample is zero", "leave it out, unless silence is meant"));
         } else if self.peak < SILENCE && self.frames > 0 {
             notes.push(Note::new(
-                format!("it is silent: its peak is {:.0} dBFS", 20.0 * f64::from(self.peak).log10()),
+                format!("it is silent: its peak is {:.0} dBFS", dbfs(self.peak)),
                 "leave it out, unless silence is meant",
             ));
         } else if channels > 1 && self.mean < CANCELS * self.each {

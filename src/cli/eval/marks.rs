@@ -282,7 +282,7 @@ fn windows_report(
 ) -> WindowsReport {
     let mut predictions = Predictions::new(classes);
     for (recording, scores) in recordings.iter().zip(scores) {
-        let timeline = Timeline::new(&recording.events, classes, recording.complete);
+        let timeline = Timeline::new(&recording.events, classes, recording.complete, recording.single);
         predictions.scores.extend_from_slice(&scores.values);
         for &start in &scores.starts {
             let mut row = vec![f32::NAN; classes];

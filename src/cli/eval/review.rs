@@ -34,17 +34,22 @@ pub(super) fn evaluate(
         reviewed: usize,
         /// Rows without a verdict.
         open: usize,
+        /// Decisions about detections by other sessions.
+        others: usize,
         chosen: &'a [Choice],
         notes: &'a [String],
     }
     let labels = classifier.labels();
-    let found = scan::reviewed(file, labels)?;
+    let found = scan::reviewed(file, labels, classifier.name())?;
     let by_class: Vec<_> = found.by_class.into_iter().map(|scored| (scored, None)).collect();
     let reviewed = by_class.iter().map(|(scored, _)| scored.len()).sum();
     let choices = thresholds::choose_all(labels, &by_class, goal);
     let mut notes = Vec::new();
     if found.open > 0 {
         notes.push(format!("{} rows without a verdict are left out", found.open));
+    }
+    if found.others > 0 {
+        notes.push(format!("{} decisions about detections by other sessions are left out", found.others));
     }
     let of = format!("{reviewed} reviewed detections of {}", file.display());
     if args.save_thresholds {
@@ -55,6 +60,7 @@ pub(super) fn evaluate(
         session: classifier.name(),
         reviewed,
         open: found.open,
+        others: found.others,
         chosen: &choices,
         notes: &notes,
     })?;

@@ -5,7 +5,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use npyz::WriterBuilder as _;
 use serde::Serialize;
 
 use super::{
@@ -16,6 +15,7 @@ use crate::{
     atomic,
     audio::{FRAME_SHIFT, LogMel, Note, SAMPLE_RATE, Streamed, Window},
     infer::{Classifier, InferError},
+    npy,
 };
 
 /// Windows that go through the model at once.
@@ -126,11 +126,7 @@ fn vectors_of(classifier: &mut Classifier, file: &Path) -> Result<Vectors, Infer
 /// Writes vectors whole or not at all.
 fn write(path: &Path, vectors: &[f32], width: usize) -> io::Result<()> {
     let shape = [(vectors.len() / width.max(1)) as u64, width as u64];
-    atomic::write(path, |file| {
-        let mut writer = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(file).begin_nd()?;
-        writer.extend(vectors.iter().copied())?;
-        writer.finish()
-    })
+    atomic::write(path, |file| npy::write(file, shape, |array| array(vectors)))
 }
 
 fn table_of(path: &Path, names: &[Name]) -> io::Result<()> {

@@ -20,9 +20,15 @@ use crate::{
 /// Name of the file in a data set's folder. Beside a table `birds.csv` it is called `birds.corrections.jsonl`.
 pub const CORRECTIONS: &str = "corrections.jsonl";
 
-/// Whether a file's name is that of corrections.
-pub(in crate::data) fn is_corrections(name: &str) -> bool {
-    name == CORRECTIONS || name.ends_with(".corrections.jsonl")
+/// Name of the file of decisions about detections in the recordings of a folder. Beside a recording `night.flac` it is called
+/// `night.reviewed.jsonl`.
+pub const REVIEWED: &str = "reviewed.jsonl";
+
+/// Whether a file's name is that of a person's decisions.
+pub(in crate::data) fn is_decisions(name: &str) -> bool {
+    [CORRECTIONS, REVIEWED].iter().any(|known| {
+        name.strip_suffix(known).is_some_and(|before| before.is_empty() || before.len() > 1 && before.ends_with('.'))
+    })
 }
 
 /// Where the corrections of a data set are.
@@ -62,12 +68,22 @@ pub(in crate::data) fn folder_of_user() -> Option<PathBuf> {
 impl CorrectionsFile {
     /// The file of the data set in this folder or table; `None` for the set of this name that the program synthesises.
     pub(in crate::data) fn of(name: &str, at: Option<&Path>, user: Option<PathBuf>) -> Self {
+        Self::called(CORRECTIONS, name, at, user)
+    }
+
+    /// The file of decisions about detections in the recordings of this folder, or in this one recording.
+    pub fn of_recordings(at: &Path) -> Self {
+        let name = at.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+        Self::called(REVIEWED, &name, Some(at), folder_of_user())
+    }
+
+    fn called(file: &str, name: &str, at: Option<&Path>, user: Option<PathBuf>) -> Self {
         let beside = at.map(|at| {
             let stem = at.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
             match (at.is_dir(), stem.as_str()) {
-                (true, _) => at.join(CORRECTIONS),
-                (false, "manifest") => at.with_file_name(CORRECTIONS),
-                (false, stem) => at.with_file_name(format!("{stem}.{CORRECTIONS}")),
+                (true, _) => at.join(file),
+                (false, "manifest") => at.with_file_name(file),
+                (false, stem) => at.with_file_name(format!("{stem}.{file}")),
             }
         });
         let own = user.map(|folder| {
@@ -75,7 +91,8 @@ impl CorrectionsFile {
             let place = at.and_then(|at| at.canonicalize().ok()).unwrap_or_else(|| beside.clone());
             let mark = hex(&Sha256::digest(place.as_os_str().as_encoded_bytes())[..4]);
             let name: String = name.chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).take(40).collect();
-            folder.join(format!("{name}-{mark}.jsonl"))
+            let ending = if file == REVIEWED { ".reviewed.jsonl" } else { ".jsonl" };
+            folder.join(format!("{name}-{mark}{ending}"))
         });
         Self { beside, own }
     }
@@ -154,24 +171,38 @@ impl CorrectionsFile {
     /// # Errors
     /// When neither the data set's folder nor the user's can be written.
     pub fn append(&self, correction: &Correction) -> Result<CorrectionsPlace, DataError> {
+        self.append_line(|_| correction)
+    }
+
+    /// Appends a line to the file that is there, or makes it; where that is not possible, the one in the user's folder. `line`
+    /// gets the file that it is for.
+    pub(in crate::data) fn append_line<L: serde::Serialize>(
+        &self,
+        line: impl Fn(&Path) -> L,
+    ) -> Result<CorrectionsPlace, DataError> {
+        let first = self.path().ok_or_else(nowhere)?;
         let failed = |path: &Path| {
             let path = path.to_owned();
             move |source| DataError::Io { path, source }
         };
-        let nowhere = || DataError::Request("there is no folder for corrections; set AAT_TUI_CORRECTIONS".to_owned());
-        let line = serde_json::to_string(correction)
-            .map_err(|error| DataError::Request(format!("this decision cannot be written: {error}")))?;
-        let first = self.path().ok_or_else(nowhere)?;
-        match append(first, &line) {
+        let text = |path: &Path| {
+            serde_json::to_string(&line(path))
+                .map_err(|error| DataError::Request(format!("this decision cannot be written: {error}")))
+        };
+        match append(first, &text(first)?) {
             Ok(()) => Ok(self.place_of(first)),
             Err(error) if is_closed(&error) && !first.exists() => {
                 let own = self.own.as_deref().filter(|own| *own != first).ok_or_else(nowhere)?;
-                append(own, &line).map_err(failed(own))?;
+                append(own, &text(own)?).map_err(failed(own))?;
                 Ok(self.place_of(own))
             }
             Err(error) => Err(failed(first)(error)),
         }
     }
+}
+
+fn nowhere() -> DataError {
+    DataError::Request("there is no folder for decisions; set AAT_TUI_CORRECTIONS".to_owned())
 }
 
 /// Whether a place cannot be written to at all.

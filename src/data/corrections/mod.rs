@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub(super) use apply::apply;
-pub use file::{CORRECTIONS, CorrectionsFile, CorrectionsPlace};
-pub(super) use file::{folder_of_user, is_corrections};
+pub use file::{CORRECTIONS, CorrectionsFile, CorrectionsPlace, REVIEWED};
+pub(super) use file::{folder_of_user, is_decisions};
 
 /// One decision about one clip, a line of `corrections.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

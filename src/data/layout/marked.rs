@@ -154,8 +154,9 @@ fn recordings(
         };
         let id = id_of(folder, &path);
         let complete = options.marked_in_full || one.silent && one.marks.is_empty();
+        let single = one.decided;
         let events = events(&one.marks, length, classes, marked);
-        let mut single = |what: &str, of: &BTreeSet<String>| {
+        let mut agreed = |what: &str, of: &BTreeSet<String>| {
             if of.len() > 1 {
                 let named = of.iter().map(|one| format!("`{one}`")).collect::<Vec<_>>().join(" and ");
                 let problem = format!("its rows give it more than one {what}: {named}");
@@ -163,8 +164,8 @@ fn recordings(
             }
             of.first().cloned()
         };
-        let (fold, split) = (single("fold", &one.fold), single("split", &one.split));
-        let group = single("group", &one.group).unwrap_or_else(|| id.clone());
+        let (fold, split) = (agreed("fold", &one.fold), agreed("split", &one.split));
+        let group = agreed("group", &one.group).unwrap_or_else(|| id.clone());
         let fold = fold.and_then(|fold| match fold.strip_suffix(".0").unwrap_or(&fold).parse() {
             Ok(fold) => Some(fold),
             Err(_) => {
@@ -181,7 +182,7 @@ fn recordings(
                 None
             }
         };
-        marked.recordings.push(Recording { id, path, samples: length, events, complete, fold, split, group });
+        marked.recordings.push(Recording { id, path, samples: length, events, complete, single, fold, split, group });
     }
 }
 
@@ -281,7 +282,7 @@ fn items(marked: &mut Marked, classes: usize) -> Vec<Item> {
     let size = crate::audio::FrontEnd::Kaldi.samples_of(marked.frames) as u64;
     let mut all: Vec<(usize, Window)> = Vec::new();
     for (place, one) in marked.recordings.iter().enumerate() {
-        let windows = marks::windows(&one.id, one.samples, size, &one.events, one.complete, classes);
+        let windows = marks::windows(&one.id, one.samples, size, &one.events, (one.complete, one.single), classes);
         all.extend(windows.into_iter().map(|window| (place, window)));
     }
     // Hours without an event would drown the events.

@@ -31,6 +31,8 @@ pub(super) struct Gathered {
     pub(super) marks: Vec<Mark>,
     /// A table lists it as a recording without events.
     pub(super) silent: bool,
+    /// Its marks are decisions about detections: each speaks of one class.
+    pub(super) decided: bool,
     pub(super) fold: BTreeSet<String>,
     pub(super) split: BTreeSet<String>,
     pub(super) group: BTreeSet<String>,
@@ -74,6 +76,14 @@ impl Places {
     }
 }
 
+/// A name that leads to no recording. Decisions are made one by one and outlive recordings: the others count.
+fn finding(form: Form, file: &Path, problem: String, remedy: String) -> Problem {
+    match form {
+        Form::Reviewed => Problem::warning(file, format!("{problem}; the decisions about it are left out"), remedy),
+        _ => Problem::error(file, problem, remedy),
+    }
+}
+
 /// Adds what a table says to the recordings that it names.
 ///
 /// # Errors
@@ -114,7 +124,7 @@ pub(super) fn gather(
         if let Some((problem, remedy)) = problem {
             lost += 1;
             if lost <= LISTED {
-                problems.push(Problem::error(&table.file, problem, remedy));
+                problems.push(finding(table.form, &table.file, problem, remedy));
             }
         }
         Ok::<_, DataError>(known.entry(key).or_insert(found.ok()).clone())
@@ -123,6 +133,7 @@ pub(super) fn gather(
     for mark in &table.marks {
         if let Some(path) = find(&mark.audio, mark.path.as_deref(), Some(mark.line))? {
             let one = all.entry(path).or_default();
+            one.decided |= table.form == Form::Reviewed;
             one.fold.extend(mark.fold.clone());
             one.split.extend(mark.split.clone());
             one.group.extend(mark.group.clone());
@@ -144,7 +155,12 @@ pub(super) fn gather(
     }
     if lost > LISTED {
         let problem = format!("and {} more names lead to no recording", lost - LISTED);
-        problems.push(Problem::error(&table.file, problem, "put the recordings there, or take their rows out"));
+        let remedy = "put the recordings there, or take their rows out".to_owned();
+        problems.push(finding(table.form, &table.file, problem, remedy));
+    }
+    for line in &table.torn {
+        let problem = format!("line {line} was not written to its end and is left out");
+        problems.push(Problem::warning(&table.file, problem, "decide about that detection again"));
     }
     Ok(())
 }

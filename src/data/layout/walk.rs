@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::data::{DataError, LeftOut, Reason, corrections::is_corrections};
+use crate::data::{DataError, LeftOut, Reason, corrections::is_decisions};
 
 /// Endings of the files that [`crate::audio::load`] decodes.
 pub(super) const SOUND_ENDINGS: &[&str] = crate::audio::SOUND_ENDINGS;
@@ -55,7 +55,7 @@ pub(super) fn file_name(path: &Path) -> String {
 fn is_housekeeping(path: &Path) -> bool {
     let name = file_name(path).to_lowercase();
     // What a person decided about a data set's labels is no part of the set.
-    HOUSEKEEPING.contains(&name.as_str()) || is_corrections(&name)
+    HOUSEKEEPING.contains(&name.as_str()) || is_decisions(&name)
 }
 
 /// Why a file that is no sound is not used.

@@ -5,6 +5,7 @@
 
 mod audacity;
 mod columns;
+mod decided;
 mod fields;
 mod raven;
 mod set;
@@ -20,7 +21,7 @@ pub use windows::{Event, Timeline, Window, covered, windows};
 
 use serde::{Deserialize, Serialize};
 
-use super::{DataError, Problem, layout::table::Table};
+use super::{DataError, Problem, layout::table::Table, reviewed};
 use crate::regular;
 
 /// A form of table.
@@ -43,6 +44,8 @@ pub enum Form {
     AudiosetStrong,
     /// DCASE's few-shot task: a column for each class, with POS, NEG and UNK.
     FewShot,
+    /// A person's decisions about detections, made on Review.
+    Reviewed,
     /// Any table with columns for a start, an end and a label.
     Generic,
 }
@@ -59,6 +62,7 @@ impl Form {
             Self::Dcase => "strong labels as DCASE has them",
             Self::AudiosetStrong => "AudioSet's strong labels",
             Self::FewShot => "DCASE's few-shot labels",
+            Self::Reviewed => "decisions about detections",
             Self::Generic => "a table with start, end and label",
         }
     }
@@ -139,6 +143,8 @@ pub struct Marks {
     pub unlabelled: usize,
     /// Lines on which a machine says that it detected nothing in a recording.
     pub(super) no_calls: Vec<u64>,
+    /// Lines that a power failure cut short, and that are left out.
+    pub(super) torn: Vec<u64>,
 }
 
 impl Marks {
@@ -192,8 +198,10 @@ pub fn read(file: &Path, options: &Options) -> Result<Marks, DataError> {
     };
     let first = text.lines().find(|line| !line.trim().is_empty());
     let Some(first) = first else { return Err(refused("it is empty".into(), "leave it out, or export it again")) };
-    let mut reading = Reading::new(file);
-    let marks = if subtitles::is(&text) {
+    let reading = Reading::new(file);
+    let marks = if reviewed::holds_reviews(&text) {
+        decided::read(&text, reading)
+    } else if subtitles::is(&text) {
         subtitles::read(&text, reading)
     } else if audacity::is(first) {
         audacity::read(&text, reading)
@@ -202,6 +210,7 @@ pub fn read(file: &Path, options: &Options) -> Result<Marks, DataError> {
         let names = table.lower();
         match columns::form_of(&names) {
             Some(form) => {
+                let mut reading = reading;
                 reading.problems.extend(table.problems.iter().cloned());
                 columns::read(&table, form, options, reading)?
             }
@@ -222,6 +231,9 @@ pub(super) fn sniff(file: &Path) -> Option<Form> {
     let whole = bytes.len() < LOOK as usize;
     let text = text::decode_beginning(&bytes, whole)?;
     let first = text.lines().find(|line| !line.trim().is_empty())?;
+    if reviewed::holds_reviews(&text) {
+        return Some(Form::Reviewed);
+    }
     if subtitles::is(&text) {
         return Some(Form::Subtitles);
     }
@@ -240,6 +252,7 @@ struct Reading {
     marks: Vec<Mark>,
     silent: Vec<String>,
     no_calls: Vec<u64>,
+    torn: Vec<u64>,
     unlabelled: usize,
     problems: Vec<Problem>,
 }
@@ -249,8 +262,9 @@ type Outcome = Result<Marks, (Problem, usize)>;
 
 impl Reading {
     fn new(file: &Path) -> Self {
-        let (marks, silent, no_calls, problems) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { file: file.to_owned(), marks, silent, no_calls, unlabelled: 0, problems }
+        let (marks, silent, problems) = (Vec::new(), Vec::new(), Vec::new());
+        let (no_calls, torn) = (Vec::new(), Vec::new());
+        Self { file: file.to_owned(), marks, silent, no_calls, torn, unlabelled: 0, problems }
     }
 
     /// Notes that a line is wrong.
@@ -289,7 +303,7 @@ impl Reading {
     }
 
     fn finish(self, form: Form) -> Outcome {
-        let Self { file, marks, mut silent, no_calls, unlabelled, problems } = self;
+        let Self { file, marks, mut silent, no_calls, torn, unlabelled, problems } = self;
         let mut problems = problems.into_iter();
         if let Some(first) = problems.next() {
             return Err((first, problems.count()));
@@ -297,7 +311,7 @@ impl Reading {
         silent.sort();
         silent.dedup();
         silent.retain(|audio| !marks.iter().any(|mark| mark.audio == *audio));
-        Ok(Marks { file, form, marks, silent, unlabelled, no_calls })
+        Ok(Marks { file, form, marks, silent, unlabelled, no_calls, torn })
     }
 }
 

@@ -22,6 +22,8 @@ pub struct Recording {
     pub events: Vec<Event>,
     /// Everything in it was marked.
     pub complete: bool,
+    /// Each of its marks speaks of one class, and says nothing of the others.
+    pub single: bool,
     /// Its fold.
     pub fold: Option<u32>,
     /// Its official part.
@@ -115,10 +117,19 @@ impl Marked {
             format!("too little of a mark to count, so that its class is masked, neither on nor off: in {masked}")
         });
         say(self.spare, &|| format!("{} of background more than is needed left out", counted(self.spare, "window")));
+        let single = self.recordings.iter().filter(|recording| recording.single).count();
+        say(single, &|| {
+            let aside = self.recordings.iter().filter(|recording| recording.split == Some(Split::Test)).count();
+            format!(
+                "decisions about detections say nothing of other classes, which are masked: in {}; {} kept aside as test",
+                counted(single, "recording"),
+                thousands(aside)
+            )
+        });
         say(self.trusted, &|| {
             format!("{} that a machine made taken as truth, as was asked", counted(self.trusted, "row"))
         });
-        let open = self.recordings.len() - self.complete();
+        let open = self.recordings.iter().filter(|recording| !recording.complete && !recording.single).count();
         say(open, &|| {
             format!(
                 "it is not known that {} marked in full, so background is not taken from there; give --marked-in-full if it was",

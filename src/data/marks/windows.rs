@@ -62,9 +62,10 @@ pub struct Timeline {
 }
 
 impl Timeline {
-    /// The events of one recording, of so many classes. `complete`: it was marked in full. Where marks say of
-    /// single classes that they are absent, and the recording was not marked in full, nothing is known of the other classes.
-    pub fn new(events: &[Event], classes: usize, complete: bool) -> Self {
+    /// The events of one recording, of so many classes. `complete`: it was marked in full. `single`: each mark speaks of one
+    /// class. Then, and where marks say of single classes that they are absent, nothing is known of the other classes, unless
+    /// the recording was marked in full.
+    pub fn new(events: &[Event], classes: usize, complete: bool, single: bool) -> Self {
         let mut events = events.to_vec();
         events.sort_by_key(|event| (event.span.start, event.span.end, event.class));
         let furthest = events
@@ -74,7 +75,7 @@ impl Timeline {
                 Some(*most)
             })
             .collect();
-        let single = events.iter().any(|event| event.presence == Presence::Absent);
+        let single = single || events.iter().any(|event| event.presence == Presence::Absent);
         let others = if single && !complete { None } else { Some(false) };
         Self { events, furthest, classes, others }
     }
@@ -127,12 +128,25 @@ fn shared(window: &Range<u64>, event: &Range<u64>) -> u64 {
 }
 
 /// The windows of one recording of `length` samples, `size` samples each: around every event, and between events where
-/// all of the recording was marked. Shifts are drawn, and always the same for the same `name`.
-pub fn windows(name: &str, length: u64, size: u64, events: &[Event], complete: bool, classes: usize) -> Vec<Window> {
+/// all of the recording was marked. Shifts are drawn, and always the same for the same `name`. `complete` and `single` as
+/// for [`Timeline::new`].
+pub fn windows(
+    name: &str,
+    length: u64,
+    size: u64,
+    events: &[Event],
+    (complete, single): (bool, bool),
+    classes: usize,
+) -> Vec<Window> {
     let last = length.saturating_sub(size);
     let mut starts = BTreeSet::new();
     for (index, event) in events.iter().enumerate() {
         if event.presence == Presence::Uncertain || event.span.start >= length {
+            continue;
+        }
+        // One decision may say something of many classes.
+        let mut before = events[..index].iter().rev().take_while(|other| other.span == event.span);
+        if single && before.any(|other| other.presence != Presence::Uncertain) {
             continue;
         }
         let mut rng = KeyedRng::new(0, &format!("window {name}"), 0, index as u64);
@@ -156,7 +170,7 @@ pub fn windows(name: &str, length: u64, size: u64, events: &[Event], complete: b
     if complete {
         starts.extend(background(name, length, size, events, with_events));
     }
-    let timeline = Timeline::new(events, classes, complete);
+    let timeline = Timeline::new(events, classes, complete, single);
     // Two events may ask for windows that hold the same at nearly one place; each keeps its own.
     let mut all = Vec::with_capacity(starts.len());
     for start in starts {
@@ -253,7 +267,7 @@ mod tests {
     }
 
     fn holds(window: &Range<u64>, events: &[Event], classes: usize) -> Vec<(usize, bool)> {
-        Timeline::new(events, classes, false).holds(window)
+        Timeline::new(events, classes, false, false).holds(window)
     }
 
     #[test]
@@ -277,10 +291,13 @@ mod tests {
         assert!(holds(&window, &[event(2.9, 9.0, 0), event(1.0, 2.0, 0)], 1).contains(&(0, true)));
         let unsure = Event { presence: Presence::Uncertain, ..event(1.0, 2.0, 0) };
         assert_eq!(holds(&window, std::slice::from_ref(&unsure), 2), [(1, false)]);
+        // A decision about a detection says nothing of other classes.
+        let yes = [event(1.0, 2.0, 0)];
+        assert_eq!(Timeline::new(&yes, 2, false, true).holds(&window), [(0, true)]);
         // A mark that says no speaks of its class alone, unless everything was marked.
         let absent = Event { presence: Presence::Absent, ..event(1.0, 2.0, 0) };
         assert_eq!(holds(&window, std::slice::from_ref(&absent), 2), [(0, false)]);
-        assert_eq!(Timeline::new(&[absent], 2, true).holds(&window), [(0, false), (1, false)]);
+        assert_eq!(Timeline::new(&[absent], 2, true, false).holds(&window), [(0, false), (1, false)]);
     }
 
     #[test]
@@ -289,7 +306,7 @@ mod tests {
         let mut events = vec![event(0.0, 50.0, 0)];
         events.extend((0..40).map(|n| event(n as f64 * 1.5, n as f64 * 1.5 + 0.4, 1 + n % 3)));
         events.push(event(7.0, 7.0, 4));
-        let timeline = Timeline::new(&events, 5, true);
+        let timeline = Timeline::new(&events, 5, true, false);
         for start in (0..60 * S).step_by(7_919) {
             let window = start..start + 3 * S;
             let mut plain: Vec<usize> =
@@ -310,7 +327,7 @@ mod tests {
             event(58.9, 59.9, 1),
             event(59.5, 70.0, 0),
         ];
-        let all = windows("a.wav", 60 * S, 3 * S, &events, false, 2);
+        let all = windows("a.wav", 60 * S, 3 * S, &events, (false, false), 2);
         for (index, one) in events.iter().enumerate() {
             let on = all.iter().filter(|window| {
                 let span = window.starts[0]..window.starts[0] + 3 * S;
@@ -321,17 +338,17 @@ mod tests {
         }
         assert!(all.iter().flat_map(|window| &window.starts).all(|start| *start <= 57 * S));
         // Drawn, and the same each time; another for another recording.
-        assert_eq!(all, windows("a.wav", 60 * S, 3 * S, &events, false, 2));
-        assert_ne!(all, windows("b.wav", 60 * S, 3 * S, &events, false, 2));
+        assert_eq!(all, windows("a.wav", 60 * S, 3 * S, &events, (false, false), 2));
+        assert_ne!(all, windows("b.wav", 60 * S, 3 * S, &events, (false, false), 2));
         // Beyond the end there is no sound.
-        assert!(windows("a.wav", 60 * S, 3 * S, &[event(61.0, 62.0, 0)], false, 2).is_empty());
+        assert!(windows("a.wav", 60 * S, 3 * S, &[event(61.0, 62.0, 0)], (false, false), 2).is_empty());
     }
 
     #[test]
     fn a_window_may_shift_only_where_it_holds_the_same() {
         let events = [event(20.0, 21.0, 0), event(24.5, 25.0, 1), event(40.0, 60.0, 0)];
-        let timeline = Timeline::new(&events, 2, true);
-        let all = windows("a.wav", 60 * S, 3 * S, &events, true, 2);
+        let timeline = Timeline::new(&events, 2, true, false);
+        let all = windows("a.wav", 60 * S, 3 * S, &events, (true, false), 2);
         assert!(all.iter().any(|window| window.starts.len() == PLACES));
         for window in &all {
             let apart = window.starts.iter().map(|place| place.abs_diff(window.starts[0])).max();
@@ -345,9 +362,9 @@ mod tests {
     #[test]
     fn background_comes_from_recordings_that_were_marked_in_full_only() {
         let events = [event(20.0, 21.0, 0)];
-        let none = windows("a.wav", 60 * S, 3 * S, &events, false, 2);
+        let none = windows("a.wav", 60 * S, 3 * S, &events, (false, false), 2);
         assert_eq!(none.iter().filter(|window| window.is_background()).count(), 0);
-        let some = windows("a.wav", 60 * S, 3 * S, &events, true, 2);
+        let some = windows("a.wav", 60 * S, 3 * S, &events, (true, false), 2);
         let background: Vec<&Window> = some.iter().filter(|window| window.is_background()).collect();
         assert_eq!((some.len(), background.len()), (3, 2));
         for window in background {
@@ -355,9 +372,9 @@ mod tests {
             assert!(start + 6 * S <= 20 * S || start >= 24 * S, "{start}");
         }
         // A recording without events is all background.
-        assert_eq!(windows("a.wav", 60 * S, 3 * S, &[], true, 2).len(), 20);
-        assert_eq!(windows("a.wav", 2 * S, 3 * S, &[], true, 2).len(), 1);
-        assert!(windows("a.wav", 60 * S, 3 * S, &[], false, 2).is_empty());
+        assert_eq!(windows("a.wav", 60 * S, 3 * S, &[], (true, false), 2).len(), 20);
+        assert_eq!(windows("a.wav", 2 * S, 3 * S, &[], (true, false), 2).len(), 1);
+        assert!(windows("a.wav", 60 * S, 3 * S, &[], (false, false), 2).is_empty());
     }
 
     #[test]

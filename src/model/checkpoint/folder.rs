@@ -14,8 +14,8 @@ use crate::{limits, model::ModelError};
 /// What is opened of a folder, the better form first; an index lists the parts of weights in several files.
 pub(super) const WEIGHTS: [&str; 4] =
     ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"];
-/// Extensions of files of tensors, for folders that name theirs otherwise.
-const EXTENSIONS: [&str; 5] = ["safetensors", "pth", "pt", "ckpt", "bin"];
+/// Endings of files of tensors, for folders that name theirs otherwise.
+pub const ENDINGS: [&str; 5] = ["safetensors", "pth", "pt", "ckpt", "bin"];
 /// Weights of other frameworks.
 const ELSEWHERE: [(&str, &str); 4] = [
     ("tf_model.h5", "TensorFlow's"),
@@ -67,6 +67,11 @@ pub(super) fn find(path: &Path) -> Result<(Files, Vec<String>), ModelError> {
     }
 }
 
+/// Whether [`find`] finds weights in a folder by their names: what it is named after, or a single file of tensors.
+pub(in crate::model) fn holds_weights(folder: &Path) -> bool {
+    WEIGHTS.iter().any(|name| folder.join(name).is_file()) || others(folder).len() == 1
+}
+
 fn of_file(file: &Path) -> Result<Files, ModelError> {
     if name_of(file).ends_with(".index.json") {
         return Ok(Files::Parts(Index::read(file)?));
@@ -89,7 +94,7 @@ fn others(folder: &Path) -> Vec<PathBuf> {
         let extension = file.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
         // What transformers' trainer puts beside weights.
         let beside = ["training_args.bin", "optimizer.pt", "scheduler.pt", "scaler.pt"];
-        EXTENSIONS.contains(&extension) && !beside.contains(&name_of(file).as_str()) && file.is_file()
+        ENDINGS.contains(&extension) && !beside.contains(&name_of(file).as_str()) && file.is_file()
     };
     let found: BTreeSet<PathBuf> = entries.filter(of_tensors).collect();
     found.into_iter().collect()

@@ -42,6 +42,8 @@ use serde::{Deserialize, Serialize};
 pub use card::{Adapter, Card, save_adapter, save_backbone, save_model};
 pub use export::to_hugging_face;
 pub use export_peft::to_peft;
+pub use folder::ENDINGS;
+pub(in crate::model) use folder::holds_weights;
 pub use peft::Lora;
 pub use place::{Dtype, Place};
 pub(in crate::model) use positions::are as are_positions;

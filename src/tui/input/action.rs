@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use tui_input::InputRequest;
 
+use super::choice::Choice;
 use crate::{model::Method, plot::Side, session::NotesChange, tui::graphics::Graphics};
 
 /// The screens.
@@ -321,12 +322,14 @@ pub enum Action {
     LoopClip,
     /// Raise the volume by so many steps.
     Louder(i32),
-    /// Open what is under the cursor on Data: a class, a problem's clip, a folder.
+    /// Open what is under the cursor: on Data a class or a problem's clip, in the browser a folder; there it chooses, too.
     Choose,
     /// Go back from there.
     Back,
-    /// Choose data in a browser of folders.
-    Browse,
+    /// Choose something in the browser.
+    Browse(Choice),
+    /// Choose what the command line asks for in the browser.
+    BrowseForCommand,
     /// Order the clips of a class in another way.
     SortClips,
     /// Decode every clip of the data and list what is wrong; or stop that.
@@ -347,7 +350,7 @@ pub enum Action {
     ExportErrors,
     /// Fit a calibration to the session on Results, or remove the one that it has.
     Calibrate,
-    /// Review the clips that Results lists.
+    /// Review the clips that Results lists, the detections that Scan lists, or the bookmarks.
     ReviewThese,
     /// Decide about the clip on Review, and go on.
     Decide(Verdict),
@@ -363,6 +366,10 @@ pub enum Action {
     SearchErrors,
     /// Train again with the decisions made on Review.
     TrainAgain,
+    /// Go on training the session under review from its own weights, with the decisions.
+    TrainOn,
+    /// Find the clips that are most like the one on show, as the next list.
+    Alike,
     /// Train on this data.
     SetData(String),
     /// Adapt this backbone.

@@ -5,6 +5,7 @@ use tui_input::InputRequest as Edit;
 
 use super::{
     action::{Action, LivePanel, Move, Screen, TogetherView, Verdict},
+    choice::Choice,
     keys::{Binding, Context, Group, ctrl, ctrl_key, key, letter},
 };
 use crate::plot::Side;
@@ -49,6 +50,8 @@ pub static GROUPS: &[Group] = bindings! {
         [letter('m')] Action::NextMethod, "the next method for the run in focus", "method";
         [letter('n')] Action::NextBackbone, "the next built-in backbone for the run in focus";
         [letter('v')] Action::Versus, "start the method on both built-in backbones, paired";
+        [letter('M')] Action::Browse(Choice::Model), "choose the backbone of both in the browser";
+        [letter('R')] Action::Browse(Choice::Recipe), "choose the recipe in the browser";
         [letter('x')] Action::NextX, "curves against step, wall-clock or epoch", "x axis";
         [letter('l')] Action::ToggleLog, "loss on a logarithmic axis, or not", "log";
         [letter('s')] Action::NextSmooth, "training loss as is, or averaged over 10, 30 or 100 steps", "smooth";
@@ -82,9 +85,11 @@ pub static GROUPS: &[Group] = bindings! {
         [key(KeyCode::Enter), letter(' ')] Action::Toggle, "open or close the branch";
         [letter('m')] Action::NextMethod, "the next method: the numbers change at once", "method";
         [letter('n')] Action::NextBackbone, "the next built-in backbone";
+        [letter('M')] Action::Browse(Choice::Model), "choose a backbone in the browser";
     }
     LIVE => {
         [letter('r'), key(KeyCode::Enter)] Action::Listen(None), "listen to the microphone, or stop listening", "listen";
+        [letter('F')] Action::Browse(Choice::Sound), "choose a sound file to listen to in the browser";
         [letter('f'), letter(' ')] Action::Freeze, "freeze the spectrogram, or continue it", "freeze";
         [letter('b')] Action::Bookmark, "bookmark the last seconds, with the predictions of both", "bookmark";
         [letter('d')] Action::Panel(LivePanel::Desk), "the mixing desk of the side in focus, or back to the sound", "desk";
@@ -123,6 +128,7 @@ pub static GROUPS: &[Group] = bindings! {
         [key(KeyCode::Home), letter('g')] Action::Move(Move::Home), "the newest bookmark";
         [key(KeyCode::End), letter('G')] Action::Move(Move::End), "the oldest bookmark";
         [key(KeyCode::Enter)] Action::Replay, "replay it through every checkpoint that the session has", "replay";
+        [letter('R')] Action::ReviewThese, "review the bookmarks: decide about each by ear", "review";
         [letter('x'), key(KeyCode::Delete)] Action::DeleteBookmark, "delete it, after a question", "delete";
     }
     TEACH => {
@@ -188,7 +194,7 @@ pub static GROUPS: &[Group] = bindings! {
         [key(KeyCode::Right), letter('l')] Action::Move(Move::Right), "the clips of the class";
         [key(KeyCode::Left), letter('h')] Action::Move(Move::Left), "back to the classes";
         [key(KeyCode::Esc)] Action::Back, "back to the classes", "back";
-        [letter('b')] Action::Browse, "choose other data in a browser of folders", "browse";
+        [letter('b')] Action::Browse(Choice::Data), "choose other data in the browser", "browse";
         [letter('s')] Action::SortClips, "clips in the order of the data, by length or by level", "sort";
         [letter('c')] Action::CheckData, "check the data: decode every clip; again: stop", "check";
         [letter('u')] Action::Refresh, "read the data again";
@@ -206,8 +212,10 @@ pub static GROUPS: &[Group] = bindings! {
         [key(KeyCode::Esc)] Action::Back, "back to the classes";
         [letter('+'), letter('=')] Action::Threshold(1), "raise the threshold of what is listed", "threshold";
         [letter('-')] Action::Threshold(-1), "lower it, as far as scores are kept";
+        [letter('R')] Action::ReviewThese, "review the detections listed: decide about each by ear", "review";
         [letter('w')] Action::WriteScan, "write the tables at this threshold", "write";
         [letter('S')] Action::StopScan, "stop the scan: what is done is kept", "stop";
+        [letter('b')] Action::Browse(Choice::Recordings), "choose recordings to scan in the browser";
     }
     RESULTS => {
         [key(KeyCode::Enter)] Action::Choose, "open a cell of the matrix to its clips; there, play", "open";
@@ -224,13 +232,14 @@ pub static GROUPS: &[Group] = bindings! {
         [key(KeyCode::Esc)] Action::Back, "back to the matrix";
         [letter('s')] Action::SortClips, "clips by loss, by margin, or by disagreement of A and B", "sort";
         [letter('R')] Action::ReviewThese, "review the wrong ones of these clips", "review";
+        [letter('L')] Action::Alike, "review the clips that are most like this one";
         [letter('e')] Action::ExportErrors, "write every clip with its answer to a CSV file", "CSV";
         [letter('C')] Action::Calibrate, "calibrate the session, or remove its calibration";
         [letter('u')] Action::Refresh, "read it again";
     }
     REVIEW => {
-        [key(KeyCode::Esc)] Action::Back, "back to Results", "back";
-        [letter('1')] Action::Decide(Verdict::Class(0)), "the first class offered: the label as it is", "to 9 decide";
+        [key(KeyCode::Esc)] Action::Back, "back to where the list comes from", "back";
+        [letter('1')] Action::Decide(Verdict::Class(0)), "the first class offered: the label as it is", "decide";
         [letter('2')] Action::Decide(Verdict::Class(1)), "the second class offered, and so on";
         [letter('3')] Action::Decide(Verdict::Class(2)), "the third";
         [letter('4')] Action::Decide(Verdict::Class(3)), "the fourth";
@@ -251,6 +260,8 @@ pub static GROUPS: &[Group] = bindings! {
         [key(KeyCode::Home)] Action::Move(Move::Home), "the first clip";
         [key(KeyCode::End)] Action::Move(Move::End), "the end of the list";
         [letter('T')] Action::TrainAgain, "train again with these decisions, on the other side", "train";
+        [letter('G')] Action::TrainOn, "the same, going on from this session's own weights";
+        [letter('L')] Action::Alike, "the clips that are most like this one, as the next list";
         [letter('e')] Action::SearchErrors, "look for labels that are likely wrong, or stop that", "search";
     }
     Context::Naming => {
@@ -274,7 +285,7 @@ pub static GROUPS: &[Group] = bindings! {
         [key(KeyCode::PageDown)] Action::Move(Move::PageDown), "a page down";
         [key(KeyCode::Home), letter('g')] Action::Move(Move::Home), "the first row";
         [key(KeyCode::End), letter('G')] Action::Move(Move::End), "the last row";
-        [key(KeyCode::Enter)] Action::Choose, "choose it; a folder that is no data is opened", "choose";
+        [key(KeyCode::Enter)] Action::Choose, "choose it; open a folder that is not what is chosen", "choose";
         [key(KeyCode::Right), letter('l')] Action::Move(Move::Right), "open the folder", "open";
         [key(KeyCode::Left), letter('h')] Action::Move(Move::Left), "the folder above", "up";
         [key(KeyCode::Esc), letter('b')] Action::Back, "leave the browser", "leave";
@@ -316,6 +327,7 @@ pub static GROUPS: &[Group] = bindings! {
         [key(KeyCode::Esc), ctrl('c')] Action::Cancel, "never mind", "never mind";
         [key(KeyCode::Tab)] Action::Complete(false), "complete the word, then the next one that fits", "complete";
         [key(KeyCode::BackTab)] Action::Complete(true), "the one before";
+        [ctrl('o')] Action::BrowseForCommand, "choose in the browser what the command asks for", "browser";
         [key(KeyCode::Up), ctrl('p')] Action::Move(Move::Up), "an earlier command", "history";
         [key(KeyCode::Down), ctrl('n')] Action::Move(Move::Down), "a later command";
         [key(KeyCode::Left), ctrl('b')] Action::Edit(Edit::GoToPrevChar), "a letter back";

@@ -2,13 +2,17 @@
 
 use std::path::PathBuf;
 
-use super::action::{Action, Screen};
+use super::{
+    action::{Action, Screen},
+    choice::Choice,
+};
 use crate::{session::NotesChange, train::Request, tui::text};
 
 /// Commands, their arguments, and what they do: for the parser's errors and the help.
-pub const COMMANDS: [(&str, &str, &str); 25] = [
-    ("data", "D", "train on a folder, a manifest, or demo"),
-    ("model", "M", "adapt box, ced-tiny or other names, a file, a session"),
+pub const COMMANDS: [(&str, &str, &str); 26] = [
+    ("data", "[D]", "train on a folder, a manifest, or demo"),
+    ("model", "[M]", "adapt box, ced-tiny or other names, a file, a session"),
+    ("recipe", "[R]", "train by a recipe of the program, or a TOML file"),
     ("method", "X", "aat, full, aat-m, partial, prompt, lora, bitfit or head"),
     ("set", "NAME VALUE", "new runs' epochs, batch, lr, fold, stride, dtype and more"),
     ("start", "", "start the side in focus, or resume it where it was stopped"),
@@ -17,7 +21,7 @@ pub const COMMANDS: [(&str, &str, &str); 25] = [
     ("pause", "", "pause, or continue"),
     ("stop", "", "stop the side in focus"),
     ("listen", "[FILE]", "to the microphone, or to a file played in real time"),
-    ("scan", "PATH", "find a model's classes in recordings"),
+    ("scan", "[PATH]", "find a model's classes in recordings"),
     ("teach", "[FOLDER]", "classes of your own; their clips are kept in a folder"),
     ("class", "NAME", "add a class to what is taught"),
     ("export", "[FILE]", "curves as .svg or .png"),
@@ -69,8 +73,12 @@ pub fn parse(line: &str) -> Result<Option<Action>, String> {
     };
     Ok(Some(match word {
         "" => return Ok(None),
-        "data" => Action::SetData(needed("a folder, a manifest, or demo")?),
-        "model" => Action::SetModel(needed("a name (Tab shows them), a checkpoint or a session")?),
+        // Without what they ask for, it is chosen in the browser.
+        "data" | "model" | "recipe" | "scan" if rest.is_empty() => Action::Browse(browsed(line)?),
+        "set" if rest == "recipe" => Action::Browse(browsed(line)?),
+        "data" => Action::SetData(rest.to_owned()),
+        "model" => Action::SetModel(rest.to_owned()),
+        "recipe" => Action::Set("recipe".to_owned(), rest.to_owned()),
         "method" => Action::SetMethod(rest.parse().map_err(|error: crate::model::ModelError| error.to_string())?),
         "set" => {
             let (name, value) =
@@ -84,7 +92,7 @@ pub fn parse(line: &str) -> Result<Option<Action>, String> {
         "pause" => Action::Pause,
         "stop" => Action::Stop,
         "listen" => Action::Listen(path()),
-        "scan" => Action::Scan(needed("a recording, or a folder of them")?.into()),
+        "scan" => Action::Scan(rest.into()),
         "teach" => Action::Teach(path()),
         "class" => Action::NameClass(needed("a name")?),
         "export" => Action::Export(path()),
@@ -110,6 +118,17 @@ pub fn parse(line: &str) -> Result<Option<Action>, String> {
     }))
 }
 
+/// What a line's command asks for, where that is chosen in the browser.
+///
+/// # Errors
+/// When it asks for nothing of that kind.
+pub fn browsed(line: &str) -> Result<Choice, String> {
+    Choice::of_line(line).ok_or_else(|| {
+        let commands: Vec<_> = Choice::ALL.iter().map(|choice| choice.command()).collect();
+        format!("the browser chooses for {}, not for this command", commands.join(", "))
+    })
+}
+
 /// Sets one setting of the next run. `default` leaves it to the recipe again.
 ///
 /// # Errors
@@ -132,8 +151,22 @@ mod tests {
     fn lines_become_actions() {
         assert_eq!(parse(":data ../my sounds ").unwrap(), Some(Action::SetData("../my sounds".into())));
         assert_eq!(parse("listen").unwrap(), Some(Action::Listen(None)));
+        assert_eq!(parse("recipe few").unwrap(), Some(Action::Set("recipe".into(), "few".into())));
         assert_eq!(parse("  ").unwrap(), None);
         assert_eq!(parse("set epochs 5").unwrap(), Some(Action::Set("epochs".into(), "5".into())));
+    }
+
+    #[test]
+    fn a_command_without_what_it_asks_for_opens_the_browser() {
+        let browse = |line: &str| match parse(line) {
+            Ok(Some(Action::Browse(choice))) => Some(choice),
+            _ => None,
+        };
+        let lines = ["data", ":model ", "recipe", "set recipe", "scan", "listen", "theme"];
+        let expected = [Choice::Data, Choice::Model, Choice::Recipe, Choice::Recipe, Choice::Recordings].map(Some);
+        assert_eq!(lines.map(browse)[..5], expected);
+        assert_eq!((browse("listen"), browse("theme")), (None, None), "listen alone is the microphone");
+        assert!(browsed("theme ").unwrap_err().contains("data, model, recipe, listen, scan"));
     }
 
     #[test]
@@ -141,7 +174,7 @@ mod tests {
         assert!(parse("dta x").unwrap_err().contains("no command \"dta\""));
         assert_eq!(parse("set epochs many").unwrap_err(), "epochs cannot be \"many\"");
         assert!(parse("method adapter").unwrap_err().contains("aat-m"));
-        assert!(parse("model").unwrap_err().contains("needs"));
+        assert!(parse("class").unwrap_err().contains("needs"));
     }
 
     #[test]

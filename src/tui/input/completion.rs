@@ -48,6 +48,9 @@ pub fn wanted(line: &str, themes: &[String]) -> Option<Wanted> {
         let published = PUBLISHED.iter().map(|published| published.name);
         return made(word, model::names().chain(published).map(str::to_owned).collect(), true, true);
     }
+    if let Some(word) = after("recipe") {
+        return made(word, Recipe::names().map(str::to_owned).collect(), false, true);
+    }
     if let Some(word) = after("method") {
         return made(word, Method::all().map(|method| method.to_string()).collect(), false, false);
     }
@@ -97,6 +100,7 @@ mod tests {
         assert!(of("set ").known.contains(&"norms-every".to_owned()));
         assert_eq!((of("set dtype b").start, of("set dtype b").known.len()), (10, 3));
         assert!(of("set recipe ").known.contains(&"few".to_owned()));
+        assert!(of("recipe f").known.contains(&"few".to_owned()) && of("recipe f").paths);
         assert_eq!(wanted("set epochs 5", &themes), None);
         assert_eq!(wanted("class do", &themes), None);
     }

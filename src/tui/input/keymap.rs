@@ -6,7 +6,7 @@
 //!
 //! ```toml
 //! [Train]
-//! m = "M"
+//! m = "y"
 //! Space = "F5"
 //! ```
 
@@ -250,15 +250,15 @@ mod tests {
     #[test]
     fn a_key_is_moved_and_footer_and_help_show_it() {
         let (keymap, problems) =
-            Keymap::read("[train]\nm = \"M\"\nSpace = \"F5\"\n[\"Live: teaching\"]\na = \"Ctrl-a\"\n");
+            Keymap::read("[train]\nm = \"y\"\nSpace = \"F5\"\n[\"Live: teaching\"]\na = \"Ctrl-a\"\n");
         assert_eq!(problems, Vec::<String>::new());
         let train = [Context::On(Screen::Train), Context::Everywhere];
         let pressed = |text: &str| keymap.lookup(&train, Key::parse(text).unwrap());
-        assert_eq!((pressed("M"), pressed("m")), (Some(Action::NextMethod), None));
+        assert_eq!((pressed("y"), pressed("m")), (Some(Action::NextMethod), None));
         assert_eq!((pressed("F5"), pressed("Space")), (Some(Action::Pause), None));
         assert_eq!(pressed("t"), Some(Action::NextTheme));
         let footer: Vec<_> = keymap.footer(train[0]).map(|(key, _, word)| format!("{key} {word}")).collect();
-        assert!(footer.contains(&"M method".to_owned()) && footer.contains(&"F5 pause".to_owned()), "{footer:?}");
+        assert!(footer.contains(&"y method".to_owned()) && footer.contains(&"F5 pause".to_owned()), "{footer:?}");
         // On another screen m is what it was.
         let parameters = [Context::On(Screen::Parameters)];
         assert_eq!(keymap.lookup(&parameters, Key::parse("m").unwrap()), Some(Action::NextMethod));

@@ -2,6 +2,7 @@
 
 pub mod action;
 pub mod bindings;
+pub mod choice;
 pub mod commands;
 pub mod completion;
 pub mod keymap;

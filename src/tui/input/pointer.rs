@@ -25,8 +25,8 @@ pub enum List {
     Clips,
     /// Problems on Data.
     Problems,
-    /// The browser of folders.
-    Folders,
+    /// What can be chosen in the browser.
+    Browser,
     /// Classes on Scan.
     ScanClasses,
     /// Detections on Scan.

@@ -1,15 +1,10 @@
 //! Performs the effects that [`update`](crate::tui::update()) returns: trains, reads, listens, writes. Results come back as
 //! messages.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    thread::JoinHandle,
-};
+use std::{sync::Arc, thread::JoinHandle};
 
 use super::{
+    browse::{self, Browse, Newest},
     clerk::Clerk,
     clips::{ClipLoader, Speaker},
     data_task,
@@ -21,6 +16,7 @@ use super::{
     live_files::{self, Taught},
     names,
     preferences::Keeper,
+    review_lists,
     session_files::{self, resolved},
     sweep_watch::SweepWatch,
     trainers::Trainers,
@@ -32,7 +28,7 @@ use crate::{
     session::Store,
     train,
     tui::{
-        state::{data_view::DataView, folder_browser::Listed, together::ReadTogether},
+        state::{browser::Listed, data_view::DataView, together::ReadTogether},
         terminal::signals,
         update::{
             effect::{Effect, Playback},
@@ -58,8 +54,8 @@ pub struct EffectRunner {
     jobs: Jobs,
     clips: ClipLoader,
     speaker: Speaker,
-    /// The number of the newest request to look at a folder: older ones end.
-    browsing: Arc<AtomicU64>,
+    /// The newest request to look at a folder.
+    browsing: Newest,
     keeper: Keeper,
 }
 
@@ -82,7 +78,7 @@ impl EffectRunner {
             jobs: Jobs::default(),
             clips: ClipLoader::default(),
             speaker: Speaker::default(),
-            browsing: Arc::default(),
+            browsing: Newest::default(),
         })
     }
 
@@ -202,6 +198,18 @@ impl EffectRunner {
                     findings::search(store, inbox, ticket, &request, *again, &stop)
                 });
             }
+            Effect::ReviewDetections(ticket, wanted) => {
+                let failed = move |why| Message::Searched(ticket, Err(why));
+                // Behind the decisions that are being written.
+                return self.clerk.read(failed, move |store| review_lists::detections(store, ticket, *wanted));
+            }
+            Effect::SearchAlike { ticket, request, session, clip } => {
+                let stop = self.jobs.begin_search();
+                let failed = move |why| Message::Searched(ticket, Err(why));
+                return self.aside(failed, move |store, inbox| {
+                    review_lists::alike(store, inbox, ticket, *request, session, &clip, &stop)
+                });
+            }
             Effect::StopSearch => self.jobs.stop_search(),
             // In order, on one thread: an undo must not overtake what it undoes.
             Effect::Decide { ticket, list, index, decision } => {
@@ -222,9 +230,16 @@ impl EffectRunner {
             Effect::Playback(order) => self.speaker.order(order),
             Effect::Scan(ticket, request) => return self.jobs.scan(&self.store, &self.inbox, ticket, *request),
             Effect::StopScan => self.jobs.stop_scan(),
-            Effect::ReadData(..) | Effect::CheckData(..) | Effect::StopCheck | Effect::Browse { .. } => {
-                return self.data(effect);
+            Effect::ReadData(..) | Effect::CheckData(..) | Effect::StopCheck => return self.data(effect),
+            Effect::Browse { ticket, choice, place, known } => {
+                let (newest, number) = (self.browsing.clone(), self.browsing.begin());
+                let failed = move |why| Message::Folder(ticket, Listed { entries: Err(why), ..Listed::default() });
+                let asked = Browse { ticket, choice, place, known };
+                return self.spawn("browse", failed, move |store, inbox| {
+                    browse::browse(store, inbox, asked, &newest, number);
+                });
             }
+            Effect::LeaveBrowser => self.browsing.end(),
             Effect::SavePreferences(preferences) => return self.keeper.save(*preferences),
             other => return self.live(other),
         }
@@ -242,13 +257,6 @@ impl EffectRunner {
                 let stop = self.jobs.begin_check();
                 let failed = move |why| Message::DataChecked(ticket, Err(why));
                 self.spawn("check", failed, move |_, inbox| data_task::check(inbox, ticket, &view, &stop))
-            }
-            Effect::Browse { ticket, place, recent } => {
-                let (newest, number) = (self.browsing.clone(), self.browsing.fetch_add(1, Ordering::Relaxed) + 1);
-                let failed = move |why| Message::Folder(ticket, Listed { entries: Err(why), ..Listed::default() });
-                self.spawn("browse", failed, move |_, inbox| {
-                    data_task::browse(inbox, ticket, &place, recent, &newest, number);
-                })
             }
             _ => {
                 self.jobs.stop_check();

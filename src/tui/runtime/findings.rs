@@ -9,17 +9,17 @@ use std::{
     },
 };
 
-use super::{inbox::Inbox, session_files::resolved};
+use super::{inbox::Inbox, review_lists::progress, session_files::resolved};
 use crate::{
     clock,
-    data::Decision,
+    data::{DataError, Decision},
     digits::counted,
     findings::{self, Against, ClipRow, Penalty, SessionFindings},
     session::Store,
     train::{self, Request},
     tui::{
         state::{
-            review::{ReviewItem, ReviewList, ranked},
+            review::{About, ReviewItem, ReviewList, ranked},
             ticket::Ticket,
         },
         update::message::Message,
@@ -82,15 +82,7 @@ pub(super) fn search(
     let bias = session.filter(|session| findings::is_trained_on(session, &request.data));
     let bias = bias.map(|_| findings::trained_on_these_labels(&request.model));
     let request = resolved(store, request.clone());
-    let mut progress = |done: usize, total: usize| {
-        // Not a message for each of thousands of clips.
-        let is_due = done == total || done.is_multiple_of((total / 100).max(1));
-        if stop.load(Ordering::Relaxed) || is_due && inbox.send(Message::Searching(ticket, done, total)).is_err() {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    };
+    let mut progress = progress(inbox, ticket, stop);
     let list = train::embed(&request, &mut progress).map_err(|error| error.to_string()).and_then(|embeddings| {
         let found = findings::label_errors(&embeddings, Penalty::default(), 1, &mut |_, _| {
             if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -108,7 +100,7 @@ pub(super) fn search(
                 proposed: suspect.proposed,
                 holds: !dataset.is_multi_label() || !suspect.held,
                 of_proposed: suspect.of_proposed,
-                of_label: suspect.self_confidence,
+                of_label: Some(suspect.self_confidence),
                 also: ranked(&found.probabilities[suspect.row * classes..(suspect.row + 1) * classes]),
                 likely: suspect.likely,
             })
@@ -122,18 +114,26 @@ pub(super) fn search(
             notes.push(format!("{} could not be read", counted(embeddings.unreadable.len(), "clip")));
         }
         notes.extend(dataset.notes.iter().cloned());
-        Ok(Arc::new(ReviewList { title, dataset, items, again: Some(Box::new(again)), notes, cut }))
+        let (about, again, session) = (About::Labels, Some(Box::new(again)), None);
+        Ok(Arc::new(ReviewList { title, about, dataset, items, again, session, notes, cut }))
     });
     Message::Searched(ticket, list)
 }
 
 /// Puts a decision on the disk.
 pub(super) fn decide(ticket: Ticket, list: &ReviewList, index: usize, decision: Decision) -> Message {
+    if let About::Detections(detections) = &list.about {
+        let gone = || DataError::Request(format!("there is no detection {index}"));
+        let sighting = detections.sightings.get(index).ok_or_else(gone);
+        let made = sighting
+            .and_then(|one| detections.file.append_review(one, &detections.session, &decision, clock::now_ms()));
+        return Message::Saved(ticket, made.map_err(|error| error.to_string()));
+    }
     let made = list.dataset.decide(index, decision, &list.title, clock::now_ms()).and_then(|correction| {
         let file = list.dataset.corrections.as_ref().map(|corrections| corrections.file.clone());
         match file {
             Some(file) => file.append(&correction),
-            None => Err(crate::data::DataError::Request("this data set has no place for corrections".to_owned())),
+            None => Err(DataError::Request("this data set has no place for corrections".to_owned())),
         }
     });
     Message::Saved(ticket, made.map_err(|error| error.to_string()))

@@ -2,6 +2,7 @@
 //! something changed. It never waits for the terminal: while that does not read, everything but drawing continues, and
 //! the next frame shows the state at its time.
 
+mod browse;
 mod clerk;
 mod clips;
 mod data_task;
@@ -15,6 +16,7 @@ mod listen_task;
 mod live_files;
 mod names;
 mod preferences;
+mod review_lists;
 mod scan_task;
 mod session_files;
 mod sweep_watch;

@@ -12,7 +12,11 @@ use std::{
 use super::inbox::Inbox;
 use crate::{
     atomic, limits, model, regular,
-    tui::{input::keymap::Keymap, state::preferences::Preferences, update::message::Message},
+    tui::{
+        input::{choice::Choice, keymap::Keymap},
+        state::{browser::names, preferences::Preferences},
+        update::message::Message,
+    },
 };
 
 /// The name of the file of what is kept, and of that of keys.
@@ -116,23 +120,24 @@ fn write(folder: &Path, preferences: &Preferences) -> Result<(), String> {
 /// The same with paths from the root on: the next start may be in another folder. Names, such as `demo` and those of
 /// models, stay names, as where they are read, even if a folder is called the same.
 fn from_anywhere(preferences: &Preferences) -> Preferences {
-    let absolute = |spec: &String| match Path::new(spec) {
-        path if path.exists() => {
-            path.canonicalize().map_or_else(|_| spec.clone(), |path| path.to_string_lossy().into_owned())
+    let absolute = |spec: &str, choice: Choice| {
+        let is_name = names(choice).any(|name| name == spec) || (choice == Choice::Model && model::is_name(spec));
+        match Path::new(spec) {
+            path if !is_name && path.exists() => {
+                path.canonicalize().map_or_else(|_| spec.to_owned(), |path| path.to_string_lossy().into_owned())
+            }
+            _ => spec.to_owned(),
         }
-        _ => spec.clone(),
     };
-    let data = |spec: &String| if spec == "demo" { spec.clone() } else { absolute(spec) };
-    let model = |spec: &String| if model::is_name(spec) { spec.clone() } else { absolute(spec) };
-    let mut recent: Vec<String> = preferences.recent.iter().map(data).collect();
-    let mut seen = HashSet::new();
-    recent.retain(|spec| seen.insert(spec.clone()));
-    Preferences {
-        data: preferences.data.as_ref().map(data),
-        model: preferences.model.as_ref().map(model),
-        recent,
-        ..preferences.clone()
+    let mut kept = preferences.clone();
+    kept.data = kept.data.map(|spec| absolute(&spec, Choice::Data));
+    kept.model = kept.model.map(|spec| absolute(&spec, Choice::Model));
+    for choice in Choice::ALL {
+        let mut seen = HashSet::new();
+        let recent = kept.recent_mut(choice);
+        *recent = recent.iter().map(|spec| absolute(spec, choice)).filter(|spec| seen.insert(spec.clone())).collect();
     }
+    kept
 }
 
 #[cfg(test)]
@@ -175,10 +180,13 @@ mod tests {
         let (whole, roundabout) = (set.canonicalize().unwrap(), set.join("../set"));
         let mut preferences = Preferences { model: Some("box".into()), ..Preferences::default() };
         for spec in [&*roundabout.to_string_lossy(), &*whole.to_string_lossy(), "demo", "/gone/set"] {
-            preferences.choose_data(spec);
+            for choice in [Choice::Data, Choice::Recordings] {
+                preferences.choose(choice, spec);
+            }
         }
         let kept = from_anywhere(&preferences);
         let whole = whole.to_string_lossy().into_owned();
+        assert_eq!(kept.recent_recordings, ["/gone/set".to_owned(), "demo".to_owned(), whole.clone()]);
         assert_eq!(kept.recent, ["/gone/set".to_owned(), "demo".to_owned(), whole]);
         assert_eq!((kept.data.as_deref(), kept.model.as_deref()), (Some("/gone/set"), Some("box")));
     }

@@ -3,6 +3,7 @@
 use std::mem::Discriminant;
 
 use super::{
+    browser::Browser,
     clip_panel::ClipPanel,
     command_line::CommandLine,
     data::DataScreen,
@@ -129,6 +130,8 @@ pub struct App {
     pub results: Results,
     /// The Review screen.
     pub review: Review,
+    /// The browser in which something is being chosen, on the screen that it was opened on.
+    pub browsing: Option<Browser>,
     /// The panel over the screen.
     pub overlay: Option<Overlay>,
     /// The message at the bottom.
@@ -185,6 +188,7 @@ impl App {
             results: Results::default(),
             review: Review::default(),
             scanning: Scanning::default(),
+            browsing: None,
             overlay: None,
             notice: None,
             themes,
@@ -309,9 +313,9 @@ impl App {
     /// The first context of the screen on show.
     pub fn context(&self) -> Context {
         match self.screen {
+            _ if self.browser().is_some() => Context::Browser,
             Screen::Live => Context::In(self.live.panel),
             Screen::Sessions if self.sweep.is_some() => Context::Sweep,
-            Screen::Data if self.data.browser.is_some() => Context::Browser,
             Screen::Review if self.review.typing.is_some() => Context::Naming,
             screen => Context::On(screen),
         }
@@ -332,15 +336,20 @@ impl App {
         [&mut self.data.clip, &mut self.scanning.clip, &mut self.results.clip, &mut self.review.clip].into_iter()
     }
 
+    /// The browser, where it is on show: in place of the screen that it was opened on.
+    pub fn browser(&self) -> Option<&Browser> {
+        self.browsing.as_ref().filter(|browser| browser.screen == self.screen)
+    }
+
     /// The clip panel of the screen on show, which its keys mean.
     pub fn clip_panel_mut(&mut self) -> Option<&mut ClipPanel> {
-        self.clip_panel_of(self.screen)
+        if self.browser().is_some() { None } else { self.clip_panel_of(self.screen) }
     }
 
     /// The clip panel of a screen.
     pub fn clip_panel_of(&mut self, screen: Screen) -> Option<&mut ClipPanel> {
         match screen {
-            Screen::Data if self.data.browser.is_none() => Some(&mut self.data.clip),
+            Screen::Data => Some(&mut self.data.clip),
             Screen::Results => Some(&mut self.results.clip),
             Screen::Review => Some(&mut self.review.clip),
             Screen::Scan => Some(&mut self.scanning.clip),

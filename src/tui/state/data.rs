@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, collections::HashSet, sync::Arc};
 
-use super::{clip_panel::ClipPanel, data_view::DataView, folder_browser::FolderBrowser, ticket::Ticket};
+use super::{clip_panel::ClipPanel, data_view::DataView, ticket::Ticket};
 use crate::{
     data::{Facts, Problem, Severity},
     train::Request,
@@ -133,8 +133,6 @@ impl Check {
 /// The Data screen.
 #[derive(Clone, Debug, Default)]
 pub struct DataScreen {
-    /// The browser of folders, while data is being chosen.
-    pub browser: Option<FolderBrowser>,
     /// Whether a person chose the data, here or by an option.
     pub is_chosen: bool,
     /// The request for the data, while it is awaited.

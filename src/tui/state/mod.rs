@@ -2,16 +2,17 @@
 
 pub mod app;
 pub mod bookmarks;
+pub mod browser;
 pub mod clip_panel;
 pub mod command_line;
 pub mod data;
 pub mod data_view;
 pub mod desk;
 pub mod exporting;
-pub mod folder_browser;
 pub mod known;
 pub mod layers;
 pub mod listening;
+pub mod look;
 pub mod parameters;
 pub mod preferences;
 pub mod results;

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Most data sets that are remembered.
+use crate::tui::input::choice::Choice;
+
+/// Most things of a kind that are remembered.
 const REMEMBERED: usize = 12;
 
 /// What a person chose last. Keys that a later version adds are left out, not refused.
@@ -25,21 +27,69 @@ pub struct Preferences {
     pub model: Option<String>,
     /// Data that was chosen, the newest first.
     pub recent: Vec<String>,
+    /// Models that were chosen, the newest first.
+    pub recent_models: Vec<String>,
+    /// Recipes that were chosen, the newest first.
+    pub recent_recipes: Vec<String>,
+    /// Sound files that were listened to, the newest first.
+    pub recent_sounds: Vec<String>,
+    /// Recordings and folders that were scanned, the newest first.
+    pub recent_recordings: Vec<String>,
 }
 
 impl Default for Preferences {
     fn default() -> Self {
-        Self { theme: None, graphics: None, mouse: true, data: None, model: None, recent: Vec::new() }
+        let (theme, graphics, data, model) = (None, None, None, None);
+        let [recent, recent_models, recent_recipes, recent_sounds, recent_recordings] = [const { Vec::new() }; 5];
+        Self {
+            theme,
+            graphics,
+            mouse: true,
+            data,
+            model,
+            recent,
+            recent_models,
+            recent_recipes,
+            recent_sounds,
+            recent_recordings,
+        }
     }
 }
 
 impl Preferences {
-    /// Remembers data that was chosen.
-    pub fn choose_data(&mut self, spec: &str) {
-        self.data = Some(spec.to_owned());
-        self.recent.retain(|other| other != spec);
-        self.recent.insert(0, spec.to_owned());
-        self.recent.truncate(REMEMBERED);
+    /// Remembers what was chosen.
+    pub fn choose(&mut self, choice: Choice, spec: &str) {
+        match choice {
+            Choice::Data => self.data = Some(spec.to_owned()),
+            Choice::Model => self.model = Some(spec.to_owned()),
+            Choice::Recipe | Choice::Sound | Choice::Recordings => {}
+        }
+        let recent = self.recent_mut(choice);
+        recent.retain(|other| other != spec);
+        recent.insert(0, spec.to_owned());
+        recent.truncate(REMEMBERED);
+    }
+
+    /// What was chosen before, the newest first.
+    pub fn recent(&self, choice: Choice) -> &[String] {
+        match choice {
+            Choice::Data => &self.recent,
+            Choice::Model => &self.recent_models,
+            Choice::Recipe => &self.recent_recipes,
+            Choice::Sound => &self.recent_sounds,
+            Choice::Recordings => &self.recent_recordings,
+        }
+    }
+
+    /// The same, to change.
+    pub fn recent_mut(&mut self, choice: Choice) -> &mut Vec<String> {
+        match choice {
+            Choice::Data => &mut self.recent,
+            Choice::Model => &mut self.recent_models,
+            Choice::Recipe => &mut self.recent_recipes,
+            Choice::Sound => &mut self.recent_sounds,
+            Choice::Recordings => &mut self.recent_recordings,
+        }
     }
 }
 
@@ -50,20 +100,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_data_comes_first_and_each_once() {
-        let mut preferences = Preferences::default();
-        for spec in ["a", "b", "a"].into_iter().chain(["c"; 2]) {
-            preferences.choose_data(spec);
+    fn the_newest_choice_comes_first_and_each_once_in_a_list_of_its_own() {
+        for choice in Choice::ALL {
+            let mut preferences = Preferences::default();
+            for spec in ["a", "b", "a"].into_iter().chain(["c"; 2]) {
+                preferences.choose(choice, spec);
+            }
+            assert_eq!(preferences.recent(choice).join(" "), "c a b");
+            (0..40).for_each(|n| preferences.choose(choice, &n.to_string()));
+            assert_eq!(preferences.recent(choice).len(), REMEMBERED);
+            let others = Choice::ALL.into_iter().filter(|other| *other != choice);
+            assert!(others.map(|other| preferences.recent(other).len()).all(|len| len == 0), "{choice:?}");
+            let kept = (preferences.data.is_some(), preferences.model.is_some());
+            assert_eq!(kept, (choice == Choice::Data, choice == Choice::Model));
         }
-        assert_eq!((preferences.recent.join(" "), preferences.data.as_deref()), ("c a b".into(), Some("c")));
-        (0..40).for_each(|n| preferences.choose_data(&n.to_string()));
-        assert_eq!(preferences.recent.len(), REMEMBERED);
     }
 
     #[test]
     fn a_file_comes_back_and_one_of_another_version_is_read_as_far_as_it_is_known() {
         let mut preferences = Preferences { theme: Some("light".into()), mouse: false, ..Preferences::default() };
-        preferences.choose_data("../my \"sounds\"");
+        preferences.choose(Choice::Data, "../my \"sounds\"");
+        preferences.choose(Choice::Recipe, "mine.toml");
         let text = toml::to_string(&preferences).unwrap();
         assert_eq!(toml::from_str::<Preferences>(&text).unwrap(), preferences);
         let later: Preferences = toml::from_str("theme = \"dark\"\nsomething = [1]\n").unwrap();

@@ -1,13 +1,16 @@
 //! The Review screen: one clip after another, one decision each.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use super::{clip_panel::ClipPanel, ticket::Ticket};
 use crate::{
-    data::{CorrectionsPlace, Dataset, Decision, Label},
+    data::{Chosen, CorrectionsFile, CorrectionsPlace, Dataset, Decision, Label, Sighting},
     findings::SessionFindings,
+    plot::Side,
+    scan::Row,
     session::RunConfig,
     train::Request,
+    tui::input::action::Screen,
 };
 
 /// Digits that choose a class.
@@ -22,10 +25,10 @@ pub struct ReviewItem {
     pub proposed: usize,
     /// Whether the proposal is that the clip holds the class.
     pub holds: bool,
-    /// The probability of the proposal, and of the label.
+    /// The probability of the proposal; of clips that are like one, the likeness.
     pub of_proposed: f32,
-    /// The probability of the label as it is.
-    pub of_label: f32,
+    /// The probability of the label as it is, where that is known.
+    pub of_label: Option<f32>,
     /// The most likely classes, most likely first, with their probabilities.
     pub also: Vec<(usize, f32)>,
     /// Whether it is marked as likely wrong.
@@ -37,16 +40,60 @@ pub struct ReviewItem {
 pub struct ReviewList {
     /// What it is, for people and for the `source` of corrections.
     pub title: String,
-    /// The data set.
+    /// What decisions are about.
+    pub about: About,
+    /// The data set; of detections, those of the list as clips.
     pub dataset: Arc<Dataset>,
     /// The clips, in order.
     pub items: Vec<ReviewItem>,
     /// What trains again with the decisions.
     pub again: Option<Box<Request>>,
+    /// The session whose answers these are, or whose data: training can go on from it.
+    pub session: Option<PathBuf>,
     /// What a person should know about it.
     pub notes: Vec<String>,
     /// Samples at 16 kHz that the model gets of a clip.
     pub cut: Option<u64>,
+}
+
+/// What the decisions of a list are about, and where they are kept.
+#[derive(Clone, Debug, PartialEq)]
+pub enum About {
+    /// Labels of the clips of a data set: kept as its corrections.
+    Labels,
+    /// Detections in recordings: kept as marks beside them.
+    Detections(Box<Detections>),
+}
+
+/// Detections under review.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Detections {
+    /// The file of the decisions, and where it is.
+    pub file: CorrectionsFile,
+    /// The same.
+    pub place: Option<CorrectionsPlace>,
+    /// The session that detected them, by name.
+    pub session: String,
+    /// Each detection, by the index of its clip.
+    pub sightings: Vec<Sighting>,
+    /// The screen that they come from.
+    pub from: Screen,
+}
+
+/// Detections to make a list of.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ToReview {
+    /// Of a scan.
+    Scan {
+        /// The session that scanned.
+        session: PathBuf,
+        /// What was scanned: a recording, or a folder of them.
+        recordings: PathBuf,
+        /// The detections that are listed.
+        rows: Vec<Row>,
+    },
+    /// The bookmarks of a session.
+    Bookmarks(PathBuf),
 }
 
 /// A decision that was made here.
@@ -78,11 +125,24 @@ pub enum Kind {
     Unsure,
 }
 
-/// How far a search for likely wrong labels is.
+/// What the next list is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SearchFor {
+    /// Labels that are likely wrong.
+    Errors,
+    /// Detections, or bookmarks.
+    Detections,
+    /// Clips that are like one.
+    Alike,
+}
+
+/// How far a search for the next list is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Search {
     /// The ticket of its result.
     pub ticket: Ticket,
+    /// What it looks for.
+    pub of: SearchFor,
     /// Clips done, and clips in all.
     pub progress: (usize, usize),
 }
@@ -98,6 +158,10 @@ pub struct Review {
     pub at: usize,
     /// The decisions made here, in order.
     pub made: Vec<Made>,
+    /// The side that trains with the decisions, until that run is over.
+    pub trains: Option<Side>,
+    /// The request that compares it with the session before, and the side that it trained on.
+    pub compares: Option<(Ticket, Side)>,
     /// The file that decisions are in, or that the first one makes.
     pub file: Option<CorrectionsPlace>,
     /// Letters of a class's name, while one is typed.
@@ -119,8 +183,7 @@ impl Review {
 
     /// Shows a list from its beginning.
     pub fn show(&mut self, list: Result<Arc<ReviewList>, String>) {
-        let corrections = list.as_ref().ok().and_then(|list| list.dataset.corrections.as_ref());
-        self.file = corrections.and_then(|corrections| corrections.place.clone());
+        self.file = list.as_ref().ok().and_then(|list| list.place());
         (self.list, self.at, self.typing) = (Some(list), 0, None);
         self.made.clear();
     }
@@ -149,6 +212,15 @@ impl Review {
         (decided.len(), all.saturating_sub(decided.len()), counts)
     }
 
+    /// Of the detections that were drawn at random and decided about, those that are right, and all.
+    pub fn right_at_random(&self) -> (u64, u64) {
+        let Some(list) = self.current() else { return (0, 0) };
+        let is_random = |at: usize| list.sighting(at).is_some_and(|one| one.chosen == Some(Chosen::Random));
+        let decided = self.decided();
+        let decided = decided.iter().filter(|(at, made)| made.kind != Kind::Unsure && is_random(**at));
+        decided.fold((0, 0), |(right, all), (_, made)| (right + u64::from(made.kind == Kind::Kept), all + 1))
+    }
+
     /// Classes that the digits choose: the label's own, then the likeliest others, then the rest in their order.
     pub fn choices(&self) -> Vec<usize> {
         let (Some(list), Some(item)) = (self.current(), self.item()) else { return Vec::new() };
@@ -174,6 +246,24 @@ impl Review {
 }
 
 impl ReviewList {
+    /// Where decisions are, or where the first one would be.
+    pub fn place(&self) -> Option<CorrectionsPlace> {
+        match &self.about {
+            About::Labels => self.dataset.corrections.as_ref().and_then(|corrections| corrections.place.clone()),
+            About::Detections(detections) => detections.place.clone(),
+        }
+    }
+
+    /// The detections under review; none of a list of labels.
+    pub fn detections(&self) -> Option<&Detections> {
+        if let About::Detections(detections) = &self.about { Some(detections) } else { None }
+    }
+
+    /// The detection at a place of the list.
+    pub fn sighting(&self, at: usize) -> Option<&Sighting> {
+        self.detections()?.sightings.get(self.items.get(at)?.index)
+    }
+
     /// What a decision about a clip of the list does to its label.
     pub fn kind(&self, item: &ReviewItem, decision: &Decision) -> Kind {
         let held = self.dataset.items.get(item.index).map(|item| &item.label);
@@ -212,7 +302,7 @@ impl ReviewItem {
             proposed: clip.answer,
             holds: true,
             of_proposed: clip.confidence,
-            of_label: clip.of_truth.unwrap_or(0.0),
+            of_label: clip.of_truth,
             also: ranked(found.probabilities_of(row)),
             likely: false,
         })

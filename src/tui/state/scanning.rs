@@ -2,20 +2,33 @@
 
 use std::path::PathBuf;
 
-use super::{clip_panel::ClipPanel, ticket::Ticket};
+use super::{
+    clip_panel::{Clip, ClipPanel},
+    ticket::Ticket,
+};
 use crate::{
     scan::{Progress, Row, Unread},
-    tui::input::action::Move,
+    tui::{input::action::Move, text},
 };
 
 /// The lowest score that is listed: detections reach down to it, so that the threshold can be moved without scoring again.
 pub const LEAST: f32 = crate::scan::LOW;
 /// The threshold at first, that of `scan`.
 const THRESHOLD: f32 = 0.5;
+/// Seconds of sound on each side of a detection that are shown and played.
+const AROUND_S: f64 = 0.5;
+/// The longest stretch of a detection that is shown, seconds.
+const LONGEST_S: f64 = 60.0;
 /// Steps of the threshold from 0 to 1.
 const STEPS: f32 = 20.0;
 /// Most detections that are listed; the tables have all of them.
 pub const LISTED: usize = 200_000;
+
+/// The sound of a detection, with a little on each side.
+pub fn clip_of(file: &str, start: f64, end: f64) -> Clip {
+    let name = format!("{} at {}", text::last_part(file), text::clock(start));
+    Clip::part(file, start - AROUND_S, end.min(start + LONGEST_S) + AROUND_S, name)
+}
 
 /// A scan to begin.
 #[derive(Clone, Debug, PartialEq)]
@@ -306,7 +319,7 @@ mod tests {
     use crate::tui::state::ticket::Tickets;
 
     fn row(file: &str, label: &str, score: f32) -> Row {
-        Row { file: file.into(), start: 1.0, end: 2.0, label: label.into(), score, time: None }
+        Row { file: file.into(), start: 1.0, end: 2.0, label: label.into(), score, margin: score, time: None }
     }
 
     fn scanning() -> Scanning {

@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use super::fixture::{noise, open, opened, siren};
 use crate::{
     audio::{LogMel, playback},
-    data::{Dataset, Facts, FileCount, Glance, Item, Label, LeftOut, Problem, Reading, Reason, Source},
+    data::{Dataset, Facts, FileCount, Item, Label, LeftOut, Problem, Reading, Reason, Source},
     model::Method,
     plot::Side,
     scan::{Progress, Row, Unread},
@@ -13,13 +13,7 @@ use crate::{
     tui::{
         input::action::{Action, Screen},
         state::{
-            app::App,
-            clip_panel::Loaded,
-            data::Found,
-            data_view::DataView,
-            folder_browser::{Entry, Listed},
-            run_slot::Purpose,
-            scanning::ScanNews,
+            app::App, clip_panel::Loaded, data::Found, data_view::DataView, run_slot::Purpose, scanning::ScanNews,
             ticket::Ticket,
         },
         update,
@@ -152,51 +146,6 @@ pub fn decoded(app: &mut App) -> Vec<Effect> {
     update(app, Message::Clip(ticket, Ok(clip_sound())))
 }
 
-/// The browser in a folder with data and other things.
-pub fn browse(app: &mut App) {
-    app.preferences.choose_data("/data/old set");
-    app.preferences.choose_data("../ESC-50");
-    let effects = update(app, Message::Do(Action::Show(Screen::Data)));
-    listed(app, effects);
-}
-
-/// The same, opened by its key.
-pub fn browse_again(app: &mut App) {
-    let effects = update(app, Message::Do(Action::Browse));
-    listed(app, effects);
-}
-
-fn listed(app: &mut App, effects: Vec<Effect>) {
-    let ticket = effects.iter().find_map(|effect| match effect {
-        Effect::Browse { ticket, .. } => Some(*ticket),
-        _ => None,
-    });
-    let Some(ticket) = ticket else { unreachable!("it is a browser: {effects:?}") };
-    let folders = ["bats 2025", "digits", "music", "openmic-mini"].map(|name| format!("/data/{name}"));
-    let entries = folders.iter().map(|path| Entry::found(path.as_ref(), true));
-    let entries = entries.chain([Entry::found("/data/labels.csv".as_ref(), false)]).collect();
-    let listed = Listed { folder: Some("/data".into()), entries: Ok(entries), left_out: None };
-    update(app, Message::Folder(ticket, listed));
-    let looks = [
-        (
-            "../ESC-50",
-            Glance { layout: Some("esc50"), folders: 2, looked_into: 2, with_sounds: 1, ..Glance::default() },
-        ),
-        ("/data/old set", Glance { is_unread: true, ..Glance::default() }),
-        ("/data/bats 2025", Glance { layout: Some("marks"), sounds: 48, ..Glance::default() }),
-        (
-            "/data/digits",
-            Glance { layout: Some("folders"), folders: 10, looked_into: 10, with_sounds: 10, ..Glance::default() },
-        ),
-        ("/data/labels.csv", Glance { layout: Some("manifest"), ..Glance::default() }),
-        ("/data/music", Glance { folders: 31, looked_into: 31, with_sounds: 1, sounds: 2, ..Glance::default() }),
-        ("/data/openmic-mini", Glance { layout: Some("openmic"), folders: 3, looked_into: 3, ..Glance::default() }),
-    ];
-    for (spec, glance) in looks {
-        update(app, Message::Glanced(ticket, spec.to_owned(), glance));
-    }
-}
-
 /// A scan of two recordings of three with a run's session, and what it has found. Returns its ticket.
 pub fn scanning(app: &mut App) -> Ticket {
     open(app, Side::A, Purpose::Look, opened(Method::aat()));
@@ -218,6 +167,7 @@ pub fn scanning(app: &mut App) -> Ticket {
         end: start + 2.5,
         label: label.to_owned(),
         score,
+        margin: 2.0 * score - 1.0,
         time: None,
     };
     news(ScanNews::Found(vec![

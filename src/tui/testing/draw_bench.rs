@@ -12,7 +12,7 @@ use super::{data_fixture, findings, fixture, sweep_fixture};
 use crate::tui::{
     input::action::{Action, Move, Screen},
     runtime::frame::Frames,
-    state::{app::App, data::Part},
+    state::{app::App, data::Part, results},
     terminal::graphics::Graphics,
     theme::Depth,
     update,
@@ -49,17 +49,27 @@ pub struct Stage {
 
 impl Stage {
     /// Draws one frame as the workbench does, from the state to the terminal's bytes, and returns their number. On Live
-    /// each frame adds 33 ms of sound, on Data it moves the cursor.
+    /// each frame adds 33 ms of sound, on Data, Results and Review it moves the cursor to another clip.
     ///
     /// # Errors
     /// Never: nothing is written.
     pub fn draw(&mut self) -> io::Result<usize> {
         self.drawn += 1;
-        if self.app.screen == Screen::Data {
-            // Another clip under the cursor, another place of the playhead.
-            let to = if self.drawn % 400 < 200 { Move::Down } else { Move::Up };
-            self.app.data.part = Part::Clips;
-            self.app.data.go(to, 1);
+        let to = if self.drawn % 400 < 200 { Move::Down } else { Move::Up };
+        match self.app.screen {
+            Screen::Data => {
+                self.app.data.part = Part::Clips;
+                self.app.data.go(to, 1);
+            }
+            Screen::Results => {
+                self.app.results.part = results::Part::Clips;
+                self.app.results.go(to, 1);
+            }
+            Screen::Review => {
+                let last = self.app.review.current().map_or(0, |list| list.items.len().saturating_sub(1));
+                self.app.review.at = to.row(self.app.review.at, last, 1);
+            }
+            _ => {}
         }
         if self.app.screen == Screen::Live {
             fixture::with_sound(&mut self.app, self.drawn);
@@ -71,8 +81,11 @@ impl Stage {
     }
 }
 
-/// Clips of the sets that Data is drawn with.
-const CLIPS: [(usize, &str); 2] = [(2_000, "Data, 2,000 clips"), (50_000, "Data, 50,000 clips")];
+/// Clips of the sets that Data, Results and Review are drawn with, and the names of these stages.
+const SIZES: [(usize, [&str; 3]); 2] = [
+    (2_000, ["Data, 2,000 clips", "Results, 2,000 clips", "Review, 2,000 clips"]),
+    (50_000, ["Data, 50,000 clips", "Results, 50,000 clips", "Review, 50,000 clips"]),
+];
 
 /// Every screen, with two long runs, a full waterfall, some sessions, and data of two sizes with a clip that plays; and a sweep of
 /// a thousand tasks.
@@ -111,15 +124,16 @@ pub fn stages(size: (u16, u16), graphics: Graphics) -> io::Result<Vec<Stage>> {
         findings::show_results(&mut app, clips);
         app
     };
-    let of_review = || {
+    let of_review = |clips: usize| {
         let mut app = of_screen(Screen::Review);
-        findings::show_review(&mut app);
+        findings::show_review_of(&mut app, clips);
         app
     };
     let has_own = [Screen::Data, Screen::Results, Screen::Review];
     let others = Screen::ALL.into_iter().filter(|screen| !has_own.contains(screen));
     let others = others.map(|screen| stage(screen.name(), of_screen(screen)));
-    let data = CLIPS.map(|(clips, name)| stage(name, of_data(clips)));
-    let judged = [stage("Results, 2,000 clips", of_results(2_000)), stage("Review", of_review())];
-    others.chain(data).chain(judged).chain([stage("Sweep", sweep_fixture::watching(size, 100))]).collect()
+    let with_clips = SIZES.into_iter().flat_map(|(clips, [data, results, review])| {
+        [stage(data, of_data(clips)), stage(results, of_results(clips)), stage(review, of_review(clips))]
+    });
+    others.chain(with_clips).chain([stage("Sweep", sweep_fixture::watching(size, 100))]).collect()
 }

@@ -4,15 +4,22 @@ use std::sync::Arc;
 
 use super::{data_fixture, fixture};
 use crate::{
-    data::{Corrections, CorrectionsFile, CorrectionsPlace, CorrectionsRecord, Dataset, Item, Label, Source},
+    data::{
+        Chosen, Corrections, CorrectionsFile, CorrectionsPlace, CorrectionsRecord, Dataset, Decision, Item, Label,
+        Sighting, Source,
+    },
     findings::{Against, KeptAnswers, SessionFindings},
     model::Method,
     session::Event,
     train::{Predictions, Request},
-    tui::state::{
-        app::App,
-        clip_panel::{Clip, ClipPanel},
-        review::{ReviewItem, ReviewList},
+    tui::{
+        input::action::Screen,
+        state::{
+            app::App,
+            clip_panel::{Clip, ClipPanel},
+            review::{About, Detections, Kind, Made, ReviewItem, ReviewList},
+            scanning::clip_of,
+        },
     },
 };
 
@@ -110,17 +117,74 @@ pub fn against(found: &SessionFindings) -> Against {
 
 /// Some clips to review.
 pub fn review_list() -> ReviewList {
-    let found = overview(Method::aat(), 80, 1);
-    let rows = found.by_loss.iter().take(14);
+    list_of(80, 14)
+}
+
+/// So many of so many clips to review.
+fn list_of(clips: usize, listed: usize) -> ReviewList {
+    let found = overview(Method::aat(), clips, 1);
+    let rows = found.by_loss.iter().take(listed);
     let items = rows.filter_map(|row| ReviewItem::of_row(&found, *row)).enumerate();
     let items = items.map(|(place, item)| ReviewItem { likely: place < 6, ..item }).collect();
     ReviewList {
         title: "labels of esc10 that are likely wrong, by box".into(),
-        dataset: Arc::new(dataset(80)),
+        about: About::Labels,
+        session: None,
+        dataset: Arc::new(dataset(clips)),
         items,
         again: Some(Box::new(Request { method: Method::aat(), ..Request::default() })),
         notes: Vec::new(),
         cut: Some(81_920),
+    }
+}
+
+/// Some detections to review.
+pub fn detections_list() -> ReviewList {
+    let chosen = [Chosen::Margin, Chosen::Score, Chosen::Margin, Chosen::Spread, Chosen::Random];
+    let sightings: Vec<Sighting> = (0..10)
+        .map(|n| Sighting {
+            recording: format!("/rec/night {}.wav", 1 + n % 4).into(),
+            start: 62.35 + 611.5 * n as f64,
+            end: 64.85 + 611.5 * n as f64,
+            detected: CLASSES[[4, 7, 6][n % 3]].to_owned(),
+            score: 0.95 - 0.06 * n as f32,
+            chosen: Some(chosen[n % 5]),
+        })
+        .collect();
+    let class = |one: &Sighting| CLASSES.iter().position(|class| *class == one.detected).unwrap_or_default();
+    let item = |(index, one): (usize, &Sighting)| ReviewItem {
+        index,
+        proposed: class(one),
+        holds: true,
+        of_proposed: one.score,
+        of_label: Some(one.score),
+        also: vec![(class(one), one.score)],
+        likely: false,
+    };
+    let clip = |one: &Sighting| {
+        let clip = clip_of(&one.recording.display().to_string(), one.start, one.end);
+        Item { id: clip.name, source: clip.source, label: Label::One(class(one)), fold: None, split: None, group: None }
+    };
+    let place = CorrectionsPlace { path: "/rec/reviewed.jsonl".into(), apart: false };
+    ReviewList {
+        title: "what esc10-f1-aat detects in rec".into(),
+        items: sightings.iter().enumerate().map(item).collect(),
+        dataset: Arc::new(Dataset {
+            classes: CLASSES.map(str::to_owned).to_vec(),
+            items: sightings.iter().map(clip).collect(),
+            ..Dataset::default()
+        }),
+        about: About::Detections(Box::new(Detections {
+            file: CorrectionsFile::at(&place.path),
+            place: Some(place),
+            session: "esc10-f1-aat".into(),
+            sightings,
+            from: Screen::Scan,
+        })),
+        again: Some(Box::new(Request { data: "/rec/reviewed.jsonl".into(), ..Request::default() })),
+        session: Some("/sessions/esc10-f1-aat".into()),
+        notes: vec!["3 detections decided before".into()],
+        cut: None,
     }
 }
 
@@ -136,6 +200,20 @@ pub fn show_results(app: &mut App, clips: usize) {
 pub fn show_review(app: &mut App) {
     app.review.show(Ok(Arc::new(review_list())));
     app.review.clip = played();
+}
+
+/// Shows all of so many clips under review, every second one decided.
+pub fn show_review_of(app: &mut App, clips: usize) {
+    show_review(app);
+    app.review.show(Ok(Arc::new(list_of(clips, clips))));
+    let made = (0..clips).step_by(2).map(|at| Made {
+        at,
+        decision: Decision::Label { label: CLASSES[at % CLASSES.len()].to_owned() },
+        kind: Kind::Changed,
+        saving: None,
+        undoing: None,
+    });
+    app.review.made = made.collect();
 }
 
 /// A panel with a decoded clip.

@@ -46,6 +46,7 @@ Backspace = "F7"
 T = "F9"
 e = "F10"
 1 = "F11"
+9 = "Ctrl-y"
 Esc = "F12"
 ["Review: while a class is typed"]
 Enter = "F2"
@@ -90,12 +91,13 @@ fn review_names_the_keys_as_they_are() {
     let mut app = app(Screen::Review);
     shows(&app, &["F10   look for labels", "Ctrl-e   Results: F4 there reviews"]);
     app.review.list = Some(Err("it is damaged".into()));
-    shows(&app, &["F10 looks again"]);
+    shows(&app, &["F10 looks for likely wrong labels"]);
     findings::show_review(&mut app);
     shows(
         &app,
         &["F2 yes, ", "F3 not ", "F4 none of the classes", "F5 unsure", "F6 again", "F11 sneezing", "F8 types one of"],
     );
+    shows(&app, &["F11 to Ctrl-y decide"]);
     update::update(&mut app, Message::Do(Action::TypeClass));
     shows(&app, &["F2 takes the first, F3 none", "F9 train again with these"]);
     app.review.typing = Some("no such class".into());

@@ -1,9 +1,10 @@
 //! What a person chooses: looks, data, model, settings; and what of it is kept for the next start.
 
-use super::{Effect, ask_shape, data, notify};
+use super::{Effect, ask_shape, browser, data, notify};
 use crate::tui::{
     input::{
         action::{Action, Screen},
+        choice::Choice,
         commands,
     },
     state::app::App,
@@ -50,26 +51,30 @@ pub(super) fn act(app: &mut App, action: Action) -> Vec<Effect> {
         }
         Action::SetData(spec) => {
             notify(app, format!("the next run trains on {spec}"), false);
-            app.preferences.choose_data(&spec);
+            let mut effects = remember(app, Choice::Data, &spec);
             app.setup.data = spec;
-            let mut effects = vec![save(app)];
             effects.extend(ask_shape(app));
             if app.screen == Screen::Data {
+                effects.extend(browser::close(app));
                 effects.extend(data::chosen(app));
             }
             return effects;
         }
         Action::SetModel(model) => {
             notify(app, format!("the next run adapts {model}"), false);
-            app.preferences.model = Some(model.clone());
+            let mut effects = remember(app, Choice::Model, &model);
             app.setup.model = model;
             app.slots.iter_mut().for_each(|slot| slot.backbone = None);
-            let mut effects = vec![save(app)];
             effects.extend(ask_shape(app));
             return effects;
         }
         Action::Set(name, value) => match commands::set(&mut app.setup, &name, &value) {
-            Ok(()) => notify(app, format!("{name} of the next run: {value}"), false),
+            Ok(()) => {
+                notify(app, format!("{name} of the next run: {value}"), false);
+                if name == "recipe" && value != "default" {
+                    return remember(app, Choice::Recipe, &value);
+                }
+            }
             Err(problem) => notify(app, problem, true),
         },
         _ => {}
@@ -83,6 +88,12 @@ fn keep_theme(app: &mut App) -> Vec<Effect> {
         return Vec::new();
     }
     app.preferences.theme = Some(app.theme().name.clone());
+    vec![save(app)]
+}
+
+/// Remembers what was chosen, for the browser.
+pub(super) fn remember(app: &mut App, choice: Choice, spec: &str) -> Vec<Effect> {
+    app.preferences.choose(choice, spec);
     vec![save(app)]
 }
 

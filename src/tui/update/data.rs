@@ -1,20 +1,19 @@
 //! Updates of the Data screen: reading, checking, browsing.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
-use super::{Effect, PAGE, clips, effect::Place, notify};
+use super::{Effect, PAGE, clips, notify};
 use crate::{
     audio::SOUND_ENDINGS,
-    data::{Glance, Problem, Source},
+    data::{Problem, Source},
     train::Request,
     tui::{
-        input::action::{Action, Move},
+        input::action::Move,
         state::{
             app::App,
             clip_panel::Clip,
             data::{Check, Found, Part, Stage},
             data_view::DataView,
-            folder_browser::{FolderBrowser, Landing, Listed},
             ticket::Ticket,
         },
         text,
@@ -24,14 +23,13 @@ use crate::{
 /// The data that the program synthesises.
 const DEMO: &str = "demo";
 
-/// Shows the screen: the data of the next run, or a browser where none was chosen.
+/// Whether data is to be chosen before any is shown.
+pub(super) fn is_to_be_chosen(app: &App) -> bool {
+    !app.data.is_chosen && app.setup.data == DEMO && app.data.view.is_none()
+}
+
+/// Shows the data of the next run.
 pub(super) fn show(app: &mut App) -> Vec<Effect> {
-    if app.data.browser.is_some() {
-        return Vec::new();
-    }
-    if !app.data.is_chosen && app.setup.data == DEMO && app.data.view.is_none() {
-        return browse(app);
-    }
     let is_read = app.data.of.as_ref().is_some_and(|of| same_data(of, &app.setup));
     if is_read { Vec::new() } else { read(app) }
 }
@@ -54,7 +52,7 @@ pub(super) fn read(app: &mut App) -> Vec<Effect> {
         (data.view, data.check) = (None, Check::default());
         effects.extend(clips::clear(&mut data.clip));
     }
-    (data.asked, data.of, data.browser) = (Some(ticket), Some(Box::new(app.setup.clone())), None);
+    (data.asked, data.of) = (Some(ticket), Some(Box::new(app.setup.clone())));
     effects.push(Effect::ReadData(ticket, Box::new(app.setup.clone())));
     effects
 }
@@ -145,14 +143,6 @@ pub(super) fn go(app: &mut App, to: Move) -> Vec<Effect> {
 
 /// Moves the cursor, by pages of so many rows.
 pub(super) fn go_by(app: &mut App, to: Move, page: usize) -> Vec<Effect> {
-    if let Some(browser) = &mut app.data.browser {
-        match to {
-            Move::Left => return up(app),
-            Move::Right => return enter(app),
-            _ => browser.go(to, page),
-        }
-        return Vec::new();
-    }
     app.data.go(to, page);
     choose_clip(app, false)
 }
@@ -189,18 +179,8 @@ fn is_sound(problem: &Problem) -> bool {
     ending.is_some_and(|ending| SOUND_ENDINGS.contains(&ending.as_str()))
 }
 
-/// Enter: the clips of the class, the clip of the problem, what is under the browser's cursor.
+/// Enter: the clips of the class, the clip of the problem.
 pub(super) fn choose(app: &mut App) -> Vec<Effect> {
-    if let Some(browser) = &app.data.browser {
-        let Some(entry) = browser.selected().cloned() else { return Vec::new() };
-        if entry.is_data() || (!entry.is_folder && entry.glance.is_none()) {
-            return super::act(app, Action::SetData(entry.spec));
-        }
-        if !entry.is_folder {
-            notify(app, format!("{}: it is not recognised as a table of clips", text::last_part(&entry.spec)), true);
-        }
-        return enter(app);
-    }
     match app.data.part {
         Part::Classes => {
             app.data.part = Part::Clips;
@@ -223,71 +203,16 @@ pub(super) fn choose(app: &mut App) -> Vec<Effect> {
     }
 }
 
-/// Esc: back to the classes, out of the browser.
+/// Esc: back to the classes.
 pub(super) fn back(app: &mut App) -> Vec<Effect> {
-    if app.data.browser.is_some() {
-        // Without data there is nothing behind the browser but the data of the next run.
-        app.data.browser = None;
-        app.data.is_chosen = true;
-        return show(app);
-    }
     app.data.part = Part::Classes;
     choose_clip(app, false)
 }
 
-/// The data of the next run was chosen.
+/// The data of the next run was chosen, or is left as it is.
 pub(super) fn chosen(app: &mut App) -> Vec<Effect> {
     app.data.is_chosen = true;
-    app.data.browser = None;
     show(app)
-}
-
-/// Opens the browser in the folder around the data of the next run.
-pub(super) fn browse(app: &mut App) -> Vec<Effect> {
-    let mut effects = clips::silence(&mut app.data.clip);
-    let place = Place::Around(app.setup.data.clone());
-    effects.extend(browse_in(app, place, Landing::Recent));
-    effects
-}
-
-fn browse_in(app: &mut App, place: Place, landing: Landing) -> Vec<Effect> {
-    let folder = match &place {
-        Place::In(folder) => Some(folder.clone()),
-        Place::Around(_) => None,
-    };
-    let ticket = app.tickets.draw();
-    let mut recent = app.preferences.recent.clone();
-    recent.retain(|spec| spec != DEMO);
-    recent.push(DEMO.to_owned());
-    app.data.browser = Some(FolderBrowser::new(ticket, recent.clone(), folder, landing));
-    vec![Effect::Browse { ticket, place, recent }]
-}
-
-/// The folder above.
-fn up(app: &mut App) -> Vec<Effect> {
-    let folder = app.data.browser.as_ref().and_then(|browser| browser.folder.clone());
-    let up = |folder: PathBuf| Some(browse_in(app, Place::In(folder.parent()?.to_owned()), Landing::Below(folder)));
-    folder.and_then(up).unwrap_or_default()
-}
-
-/// Opens the folder under the cursor.
-fn enter(app: &mut App) -> Vec<Effect> {
-    let entry = app.data.browser.as_ref().and_then(FolderBrowser::selected).filter(|entry| entry.is_folder).cloned();
-    entry.map_or_else(Vec::new, |entry| browse_in(app, Place::In(PathBuf::from(entry.spec)), Landing::First))
-}
-
-/// A folder was listed.
-pub(super) fn listed(app: &mut App, ticket: Ticket, listed: Listed) {
-    if let Some(browser) = app.data.browser.as_mut().filter(|browser| browser.ticket == ticket) {
-        browser.list(listed);
-    }
-}
-
-/// What something in the browser looks like.
-pub(super) fn recognised(app: &mut App, ticket: Ticket, spec: &str, glance: Glance) {
-    if let Some(browser) = app.data.browser.as_mut().filter(|browser| browser.ticket == ticket) {
-        browser.recognise(spec, glance);
-    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use crate::{
     data::{Facts, Severity},
     tui::{
         input::action::{Action, Screen},
-        state::{data::Sort, folder_browser::Entry},
+        state::data::Sort,
         testing::{data_fixture, fixture},
         update,
         update::message::Message,
@@ -108,91 +108,4 @@ fn clips_are_ordered_by_what_is_known_and_the_cursor_stays_on_its_clip() {
     press(&mut app, Action::Back);
     press(&mut app, Action::Move(Move::Down));
     assert_eq!((app.data.class, app.data.row), (1, 0));
-}
-
-#[test]
-fn data_is_chosen_in_the_browser_and_remembered() {
-    let mut app = fixture::app((120, 40));
-    data_fixture::browse(&mut app);
-    let browser = app.data.browser.as_ref().unwrap();
-    assert_eq!(
-        browser.entries.iter().take(3).map(|e| e.spec.as_str()).collect::<Vec<_>>(),
-        ["../ESC-50", "/data/old set", "demo"]
-    );
-    // A folder that is no data set is opened.
-    (0..5).for_each(|_| drop(press(&mut app, Action::Move(Move::Down))));
-    let effects = press(&mut app, Action::Choose);
-    assert!(
-        matches!(&effects[..], [Effect::Browse { place: Place::In(folder), .. }] if folder.ends_with("music")),
-        "{effects:?}"
-    );
-    // One that is, is chosen.
-    data_fixture::browse_again(&mut app);
-    (0..4).for_each(|_| drop(press(&mut app, Action::Move(Move::Down))));
-    let effects = press(&mut app, Action::Choose);
-    assert_eq!((app.setup.data.as_str(), app.data.browser.is_none()), ("/data/digits", true));
-    assert!(effects.iter().any(|effect| matches!(effect, Effect::ReadData(..))));
-    let kept =
-        effects.iter().find_map(|effect| if let Effect::SavePreferences(kept) = effect { Some(kept) } else { None });
-    assert_eq!(
-        (kept.unwrap().data.as_deref(), kept.unwrap().recent[0].as_str()),
-        (Some("/data/digits"), "/data/digits")
-    );
-}
-
-#[test]
-fn late_news_of_another_folder_is_not_listed() {
-    let mut app = fixture::app((120, 40));
-    data_fixture::browse(&mut app);
-    let before = app.data.browser.clone().unwrap();
-    press(&mut app, Action::Move(Move::Left));
-    update(&mut app, Message::Folder(before.ticket, Listed { folder: Some("/other".into()), ..Listed::default() }));
-    update(&mut app, Message::Glanced(before.ticket, "demo".into(), Glance::default()));
-    let browser = app.data.browser.as_ref().unwrap();
-    assert_eq!((browser.folder.as_deref(), browser.is_listed), (Some("/".as_ref()), false));
-    assert!(browser.entries.iter().all(|entry| entry.spec != "demo" || entry.is_data()));
-}
-
-#[test]
-fn a_folder_that_cannot_be_read_is_left_upward_and_the_cursor_is_where_one_came_from() {
-    let mut app = fixture::app((120, 40));
-    data_fixture::browse(&mut app);
-    let answer = |app: &mut App, effects: &[Effect], entries: Result<Vec<Entry>, String>| {
-        let [Effect::Browse { ticket, place: Place::In(folder), .. }] = effects else { panic!("{effects:?}") };
-        update(app, Message::Folder(*ticket, Listed { folder: Some(folder.clone()), entries, left_out: None }));
-        folder.clone()
-    };
-    while app.data.browser.as_ref().unwrap().selected().unwrap().spec != "/data/music" {
-        press(&mut app, Action::Move(Move::Down));
-    }
-    let effects = press(&mut app, Action::Choose);
-    assert_eq!(answer(&mut app, &effects, Err("/data/music: permission denied".into())), PathBuf::from("/data/music"));
-    assert!(app.data.browser.as_ref().unwrap().problem.is_some());
-    let effects = press(&mut app, Action::Move(Move::Left));
-    let entries = ["digits", "music", "noise"].map(|name| Entry::found(format!("/data/{name}").as_ref(), true));
-    assert_eq!(answer(&mut app, &effects, Ok(entries.into())), PathBuf::from("/data"));
-    let browser = app.data.browser.as_ref().unwrap();
-    assert_eq!((browser.selected().unwrap().spec.as_str(), &browser.problem), ("/data/music", &None));
-    // Into a folder the cursor goes to what is in it.
-    let effects = press(&mut app, Action::Move(Move::Right));
-    answer(&mut app, &effects, Ok(vec![Entry::found("/data/music/loud".as_ref(), true)]));
-    assert_eq!(app.data.browser.as_ref().unwrap().selected().unwrap().spec, "/data/music/loud");
-}
-
-#[test]
-fn a_table_that_is_not_recognised_is_not_chosen_in_silence() {
-    let mut app = fixture::app((120, 40));
-    data_fixture::browse(&mut app);
-    press(&mut app, Action::Move(Move::End));
-    let browser = app.data.browser.as_mut().unwrap();
-    let ticket = browser.ticket;
-    update(&mut app, Message::Glanced(ticket, "/data/labels.csv".into(), Glance::default()));
-    let data = app.setup.data.clone();
-    assert!(press(&mut app, Action::Choose).is_empty());
-    assert!(app.notice.as_ref().unwrap().text.contains("labels.csv: it is not recognised"));
-    assert_eq!(app.setup.data, data);
-    // Tab moves between the lists behind the browser, not in it.
-    let part = app.data.part;
-    press(&mut app, Action::NextFocus);
-    assert_eq!(app.data.part, part);
 }

@@ -13,9 +13,13 @@ use crate::{
     session::NotesChange,
     train,
     tui::{
-        input::completion::Wanted,
+        input::{choice::Choice, completion::Wanted},
         state::{
-            data_view::DataView, preferences::Preferences, review::ReviewList, scanning::ScanRequest, ticket::Ticket,
+            data_view::DataView,
+            preferences::Preferences,
+            review::{ReviewList, ToReview},
+            scanning::ScanRequest,
+            ticket::Ticket,
         },
     },
 };
@@ -45,7 +49,7 @@ pub enum Playback {
 /// A folder to browse.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Place {
-    /// The folder around this data; the working folder where it has none.
+    /// The folder around this file or folder; the working folder where it is not there.
     Around(String),
     /// This folder.
     In(PathBuf),
@@ -136,15 +140,19 @@ pub enum Effect {
     CheckData(Ticket, Arc<DataView>),
     /// Stop that.
     StopCheck,
-    /// List a folder, and look at what is in it and at recent data.
+    /// List a folder for a choice, and recognise what is in it and what is known without it.
     Browse {
         /// The ticket of its results.
         ticket: Ticket,
+        /// What is being chosen.
+        choice: Choice,
         /// The folder.
         place: Place,
-        /// Data that was used before.
-        recent: Vec<String>,
+        /// What was used before, and names.
+        known: Vec<String>,
     },
+    /// Nothing more is looked at for the browser.
+    LeaveBrowser,
     /// Scan recordings.
     Scan(Ticket, Box<ScanRequest>),
     /// Stop that: what is done is kept.
@@ -168,6 +176,19 @@ pub enum Effect {
     WriteErrors(PathBuf, Arc<SessionFindings>),
     /// Rank the labels of a data set with this backbone; the second request trains again with what is decided.
     SearchErrors(Ticket, Box<train::Request>, Box<train::Request>),
+    /// Make a list of detections to decide about.
+    ReviewDetections(Ticket, Box<ToReview>),
+    /// Find the clips of a data set that are most like the clip of this name, by a backbone's vectors.
+    SearchAlike {
+        /// The ticket of the list.
+        ticket: Ticket,
+        /// The data and the backbone; what trains again with the decisions.
+        request: Box<train::Request>,
+        /// The session that training can go on from.
+        session: Option<PathBuf>,
+        /// The clip's name in the data set.
+        clip: String,
+    },
     /// Stop that.
     StopSearch,
     /// Put a decision about a clip of a list on the disk.

@@ -1,8 +1,8 @@
 //! Updates of the Live screen.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::{Effect, PAGE, notify, teach};
+use super::{Effect, PAGE, choices, notify, teach};
 use crate::{
     live::{LiveEvent, LiveStatus},
     plot::Side,
@@ -10,6 +10,7 @@ use crate::{
     tui::{
         input::{
             action::{Action, LivePanel, Move, Screen},
+            choice::Choice,
             pointer::Place,
         },
         state::{
@@ -29,8 +30,11 @@ pub(super) fn act(app: &mut App, action: Action) -> Vec<Effect> {
     match action {
         Action::Listen(None) if app.live.is_on() => return stop(app),
         Action::Listen(file) => {
+            let path = file.as_deref().and_then(Path::to_str).map(str::to_owned);
+            let mut effects = path.map(|path| choices::remember(app, Choice::Sound, &path)).unwrap_or_default();
             app.live.file = file;
-            return listen(app);
+            effects.extend(listen(app));
+            return effects;
         }
         Action::Freeze => {
             app.live.freeze();

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use crate::{
     audio::playback,
-    data::{CorrectionsPlace, Glance, Problem},
+    data::{CorrectionsPlace, Problem},
     export::Report,
     findings::{Against, SessionFindings},
     infer::{Mix, Replay},
@@ -19,7 +19,7 @@ use crate::{
             pointer::{Press, Target},
         },
         state::{
-            clip_panel::Loaded, data::Found, data_view::DataView, folder_browser::Listed, review::ReviewList,
+            browser::Listed, clip_panel::Loaded, data::Found, data_view::DataView, look::Look, review::ReviewList,
             run_slot::Opened, scanning::ScanNews, sessions::Listing, ticket::Ticket, together::ReadTogether,
         },
     },
@@ -90,8 +90,8 @@ pub enum Message {
     DataChecked(Ticket, Result<Vec<Problem>, String>),
     /// A folder was listed: its path from the root on, and what is in it.
     Folder(Ticket, Listed),
-    /// What something in a browser looks like.
-    Glanced(Ticket, String, Glance),
+    /// What something in the browser is recognised as.
+    Recognised(Ticket, String, Look),
     /// Something happened in a scan.
     Scan(Ticket, Box<ScanNews>),
     /// What a session gets wrong was computed, or cannot be.

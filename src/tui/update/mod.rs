@@ -1,9 +1,12 @@
 //! update(state, message) -> effects: the only code that changes the state. It is pure; everything outside the state is
 //! left to the [`Effect`]s that it returns.
 
+mod browser;
 mod choices;
 pub mod clips;
 mod data;
+mod decisions;
+mod detections;
 pub mod effect;
 mod exporting;
 mod live;
@@ -13,12 +16,15 @@ mod overlays;
 mod pointer;
 mod results;
 mod review;
+mod review_lists;
 mod runs;
 mod scan;
 mod session_list;
 mod sessions;
 mod sweep;
 mod teach;
+mod train_again;
+mod trained;
 
 pub(super) use live::{blocks, desk_side, has_adapters};
 
@@ -139,14 +145,17 @@ fn handle(app: &mut App, message: Message) -> Vec<Effect> {
         Message::DataRead(ticket, read) => return data::was_read(app, ticket, read),
         Message::DataFound(ticket, found) => data::found(app, ticket, *found),
         Message::DataChecked(ticket, checked) => data::checked(app, ticket, checked),
-        Message::Folder(ticket, listed) => data::listed(app, ticket, listed),
-        Message::Glanced(ticket, spec, glance) => data::recognised(app, ticket, &spec, glance),
+        Message::Folder(ticket, listed) => browser::listed(app, ticket, listed),
+        Message::Recognised(ticket, spec, look) => browser::recognised(app, ticket, &spec, &look),
         Message::Scan(ticket, news) => return scan::received(app, ticket, *news),
         Message::Results(ticket, overview) => return results::received(app, ticket, overview),
-        Message::Against(ticket, against) => results::compared(app, ticket, against),
-        Message::Searching(ticket, done, total) => review::searching(app, ticket, done, total),
-        Message::Searched(ticket, list) => return review::searched(app, ticket, list),
-        Message::Saved(ticket, saved) => return review::saved(app, ticket, saved),
+        Message::Against(ticket, against) => {
+            results::compared(app, ticket, against);
+            trained::compared(app, ticket);
+        }
+        Message::Searching(ticket, done, total) => review_lists::searching(app, ticket, done, total),
+        Message::Searched(ticket, list) => return review_lists::searched(app, ticket, list),
+        Message::Saved(ticket, saved) => return decisions::saved(app, ticket, saved),
         Message::Lesson(lesson) => app.live.teaching.show(*lesson),
         Message::Completed(ticket, words) => {
             if let Some(Overlay::CommandLine(line)) = &mut app.overlay {
@@ -189,14 +198,13 @@ fn pressed(app: &mut App, event: crossterm::event::KeyEvent) -> Vec<Effect> {
 /// Performs an action.
 fn act(app: &mut App, action: Action) -> Vec<Effect> {
     if app.overlay.is_none()
-        && let Some(effects) = results::act(app, &action).or_else(|| review::act(app, &action))
+        && let Some(effects) =
+            browser::act(app, &action).or_else(|| results::act(app, &action)).or_else(|| review::act(app, &action))
     {
         return effects;
     }
     match action {
         Action::Show(screen) => return show(app, screen),
-        // The browser has one list.
-        Action::NextFocus if app.screen == Screen::Data && app.data.browser.is_some() => {}
         Action::NextFocus if app.screen == Screen::Data => app.data.part = app.data.part.next(),
         Action::NextFocus if app.screen == Screen::Scan => app.scanning.part = app.scanning.part.other(),
         Action::NextFocus => {
@@ -308,11 +316,13 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         Action::Choose => return data::choose(app),
         Action::Back if app.screen == Screen::Scan => return scan::go(app, Move::Left),
         Action::Back => return data::back(app),
+        Action::ReviewThese => return detections::review(app),
         Action::Scan(path) => return scan::begin(app, path),
         Action::StopScan => return scan::stop(app),
         Action::WriteScan => return scan::write(app),
         Action::Threshold(steps) => return scan::turn(app, steps),
-        Action::Browse => return data::browse(app),
+        Action::Browse(choice) => return browser::open(app, choice),
+        Action::BrowseForCommand => return overlays::browse(app),
         Action::SortClips => {
             app.data.sort = app.data.sort.next();
             app.data.arrange();
@@ -329,10 +339,10 @@ fn show(app: &mut App, screen: Screen) -> Vec<Effect> {
     match screen {
         Screen::Sessions => list(app),
         Screen::Parameters => ask_shape(app),
-        Screen::Data => data::show(app),
+        Screen::Data => browser::show_data(app),
         Screen::Scan => scan::show(app),
         Screen::Results => results::ask(app),
-        Screen::Review => review::follow(app, false),
+        Screen::Review => decisions::follow(app, false),
         _ => Vec::new(),
     }
 }

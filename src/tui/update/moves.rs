@@ -1,6 +1,6 @@
 //! Where a move goes: to the panel over the screen, or to the screen's own cursor.
 
-use super::{Effect, PAGE, data, live, results, review, runs, scan};
+use super::{Effect, PAGE, data, decisions, live, results, runs, scan};
 use crate::tui::{
     input::action::{Move, Screen},
     state::{
@@ -38,7 +38,7 @@ pub(super) fn go(app: &mut App, to: Move) -> Vec<Effect> {
         },
         (None, Screen::Data) => return data::go(app, to),
         (None, Screen::Results) => return results::go(app, to),
-        (None, Screen::Review) => return review::go(app, to),
+        (None, Screen::Review) => return decisions::go(app, to),
         (None, Screen::Scan) => return scan::go(app, to),
     }
     Vec::new()

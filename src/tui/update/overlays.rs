@@ -34,6 +34,21 @@ pub(super) fn complete(app: &mut App, back: bool) -> Vec<Effect> {
     Vec::new()
 }
 
+/// Closes the command line and opens the browser for what its command asks for.
+pub(super) fn browse(app: &mut App) -> Vec<Effect> {
+    let Some(Overlay::CommandLine(line)) = &mut app.overlay else { return Vec::new() };
+    match commands::browsed(line.text()) {
+        Ok(choice) => {
+            app.overlay = None;
+            act(app, Action::Browse(choice))
+        }
+        Err(problem) => {
+            line.problem = Some(problem);
+            Vec::new()
+        }
+    }
+}
+
 pub(super) fn quit(app: &mut App) -> Vec<Effect> {
     let busy = app.busy_sides();
     if busy.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::mem::discriminant;
 
-use super::{Effect, act, clips, data, live, scan};
+use super::{Effect, act, browser, clips, data, live, scan};
 use crate::tui::{
     input::{
         action::{Action, Move},
@@ -68,7 +68,8 @@ fn go_by(app: &mut App, list: List, to: Move, rows: usize) -> Vec<Effect> {
         List::Modules => app.parameters.go(to, rows),
         List::Sessions => app.sessions.go(to, rows),
         List::ScanClasses | List::Detections => return scan::go_by(app, to, rows),
-        List::Classes | List::Clips | List::Problems | List::Folders => return data::go_by(app, to, rows),
+        List::Classes | List::Clips | List::Problems => return data::go_by(app, to, rows),
+        List::Browser => return browser::go_by(app, to, rows),
     }
     Vec::new()
 }
@@ -104,7 +105,7 @@ fn in_list(app: &mut App, list: List, row: Option<usize>, press: Press) -> Vec<E
         List::Classes => app.data.class,
         List::Clips => app.data.row,
         List::Problems => app.data.problem,
-        List::Folders => app.data.browser.as_ref().map_or(0, |browser| browser.row),
+        List::Browser => app.browser().map_or(0, |browser| browser.row),
         List::ScanClasses => app.scanning.class,
         List::Detections => app.scanning.row,
     };

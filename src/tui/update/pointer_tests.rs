@@ -5,7 +5,7 @@ use ratatui::{buffer::Buffer, layout::Rect};
 use super::*;
 use crate::tui::{
     input::action::Screen,
-    testing::{data_fixture, fixture},
+    testing::{browser_fixture, data_fixture, fixture},
     update,
     update::message::Message,
     view,
@@ -145,9 +145,9 @@ fn a_click_on_a_message_removes_it_and_nothing_beneath() {
 #[test]
 fn a_click_in_the_browser_chooses_data() {
     let mut app = fixture::app((120, 40));
-    data_fixture::browse(&mut app);
+    browser_fixture::browse_data(&mut app);
     at(&mut app, "digits", Press::Click);
-    assert_eq!(app.data.browser.as_ref().unwrap().selected().unwrap().spec, "/data/digits");
+    assert_eq!(app.browser().unwrap().selected().unwrap().spec, "/data/digits");
     at(&mut app, "digits", Press::Click);
     assert_eq!(app.setup.data, "/data/digits");
 }

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use super::{Effect, clips, notify, review};
+use super::{Effect, clips, notify, review_lists};
 use crate::{
     findings::{Against, SessionFindings},
     plot::Side,
@@ -85,7 +85,8 @@ pub(super) fn act(app: &mut App, action: &Action) -> Option<Vec<Effect>> {
         Action::Refresh => return Some(ask(app)),
         Action::ExportErrors => return Some(export(app)),
         Action::Calibrate => return Some(calibrate(app)),
-        Action::ReviewThese => return Some(review::of_results(app)),
+        Action::ReviewThese => return Some(review_lists::of_results(app)),
+        Action::Alike => return Some(review_lists::like_result(app)),
         _ => return None,
     }
     Some(follow(app))

@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, path::PathBuf};
 
-use super::{Effect, Task, ask_shape, list, live, notify};
+use super::{Effect, Task, ask_shape, list, live, notify, trained};
 use crate::{
     model::{self, Method},
     plot::{self, Side},
@@ -209,6 +209,7 @@ fn ended(app: &mut App, side: Side) -> Vec<Effect> {
         notify(app, text, true);
     }
     let mut effects = live::run_over(app, side);
+    effects.extend(trained::run_over(app, side));
     if app.sessions.is_read() {
         effects.extend(list(app));
     }

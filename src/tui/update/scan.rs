@@ -2,23 +2,19 @@
 
 use std::path::PathBuf;
 
-use super::{Effect, PAGE, clips, notify};
+use super::{Effect, PAGE, choices, clips, notify};
 use crate::tui::{
-    input::action::{Action, Move, Screen},
+    input::{
+        action::{Action, Move, Screen},
+        choice::Choice,
+    },
     state::{
         app::App,
-        clip_panel::Clip,
         run_slot::RunSlot,
-        scanning::{LEAST, Part, ScanNews, ScanRequest, Stage},
+        scanning::{LEAST, Part, ScanNews, ScanRequest, Stage, clip_of},
         ticket::Ticket,
     },
-    text,
 };
-
-/// Seconds of sound on each side of a detection that are shown and played.
-const AROUND_S: f64 = 0.5;
-/// The longest stretch of a detection that is shown, seconds.
-const LONGEST_S: f64 = 60.0;
 
 /// Scans recordings with the session in focus.
 pub(super) fn begin(app: &mut App, path: PathBuf) -> Vec<Effect> {
@@ -34,7 +30,10 @@ pub(super) fn begin(app: &mut App, path: PathBuf) -> Vec<Effect> {
         return Vec::new();
     };
     let device = app.setup.device.clone();
-    start(app, ScanRequest { session, paths: vec![path], threshold: LEAST, device })
+    let spec = path.to_str().map(str::to_owned);
+    let mut effects = spec.map(|spec| choices::remember(app, Choice::Recordings, &spec)).unwrap_or_default();
+    effects.extend(start(app, ScanRequest { session, paths: vec![path], threshold: LEAST, device }));
+    effects
 }
 
 fn start(app: &mut App, request: ScanRequest) -> Vec<Effect> {
@@ -122,10 +121,7 @@ pub(super) fn choose(app: &mut App) -> Vec<Effect> {
 fn choose_clip(app: &mut App, play: bool) -> Vec<Effect> {
     let scanning = &mut app.scanning;
     let Some(row) = scanning.selected().cloned() else { return clips::clear(&mut scanning.clip) };
-    let end = row.end.min(row.start + LONGEST_S) + AROUND_S;
-    let name = format!("{} at {}", text::last_part(&row.file), text::clock(row.start));
-    let clip =
-        Clip::part(&row.file, row.start - AROUND_S, end, name).labelled(format!("{} {:.2}", row.label, row.score));
+    let clip = clip_of(&row.file, row.start, row.end).labelled(format!("{} {:.2}", row.label, row.score));
     clips::show(&mut scanning.clip, &mut app.tickets, clip, play)
 }
 

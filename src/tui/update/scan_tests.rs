@@ -26,7 +26,8 @@ fn a_scan_needs_a_model_and_there_is_one_at_a_time() {
     assert!(app.notice.as_ref().unwrap().text.contains("open a session first"));
     fixture::open(&mut app, Side::B, Purpose::Look, fixture::opened(Method::aat()));
     let effects = press(&mut app, Action::Scan("night.flac".into()));
-    let [Effect::Scan(_, request)] = &effects[..] else { panic!("{effects:?}") };
+    let [Effect::SavePreferences(kept), Effect::Scan(_, request)] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(kept.recent_recordings, ["night.flac"]);
     assert_eq!((request.session.as_os_str(), request.threshold), ("/sessions/esc10-f1-aat".as_ref(), LEAST));
     assert_eq!(app.screen, Screen::Scan);
     assert!(press(&mut app, Action::Scan("other.flac".into())).is_empty());
@@ -53,7 +54,7 @@ fn detections_come_in_while_it_goes_and_lead_to_their_sound() {
     assert_eq!(app.scanning.count(0), 10);
     // Late news of a scan before it.
     let other = app.tickets.draw();
-    let row = Row { file: "x".into(), start: 0.0, end: 1.0, label: "dog".into(), score: 1.0, time: None };
+    let row = Row { file: "x".into(), start: 0.0, end: 1.0, label: "dog".into(), score: 1.0, margin: 1.0, time: None };
     update(&mut app, Message::Scan(other, Box::new(ScanNews::Found(vec![row]))));
     assert_eq!(app.scanning.count(0), 10);
     update(&mut app, Message::Scan(ticket, Box::new(ScanNews::Progress(Progress { files: 3, ..Progress::default() }))));
@@ -100,7 +101,7 @@ fn what_was_found_on_another_screen_has_its_sound_on_return() {
     let ticket = data_fixture::scanning(&mut app);
     press(&mut app, Action::Show(Screen::Train));
     clips::clear(&mut app.scanning.clip);
-    let row = Row { file: "x".into(), start: 5.0, end: 6.0, label: "dog".into(), score: 1.0, time: None };
+    let row = Row { file: "x".into(), start: 5.0, end: 6.0, label: "dog".into(), score: 1.0, margin: 1.0, time: None };
     assert!(update(&mut app, Message::Scan(ticket, Box::new(ScanNews::Found(vec![row])))).is_empty());
     let effects = press(&mut app, Action::Show(Screen::Scan));
     assert!(matches!(&effects[..], [Effect::LoadClip { .. }]), "{effects:?}");

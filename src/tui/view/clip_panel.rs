@@ -7,7 +7,7 @@ use ratatui::{
 };
 
 use crate::{
-    audio::playback::State,
+    audio::{dbfs, playback::State},
     tui::{
         input::action::{Action, Screen},
         state::{
@@ -88,7 +88,7 @@ pub fn share_at(panel: &ClipPanel, area: Rect, place: Position) -> Option<f64> {
 fn about(clip: &Clip, loaded: &Loaded) -> String {
     let kilohertz = f64::from(loaded.original.rate) / 1e3;
     let channels = if loaded.channels == 1 { "mono".to_owned() } else { format!("{} channels", loaded.channels) };
-    let peak = text::decibels(20.0 * loaded.peak.log10());
+    let peak = text::decibels(dbfs(loaded.peak));
     let start = clip.start_s();
     let place = if start > 0.0 { format!("from {} on, ", text::clock(start)) } else { String::new() };
     format!("{place}{:.2} s, {kilohertz} kHz {channels}, peak {peak} dBFS", loaded.seconds())

@@ -8,14 +8,19 @@ use ratatui::{
 
 use crate::model::Published;
 use crate::tui::{
-    input::commands::COMMANDS,
+    input::{
+        action::Action,
+        choice::Choice,
+        commands::COMMANDS,
+        keymap::{Context, Keymap},
+    },
     state::command_line::{CommandLine, Completion},
     text,
     theme::Theme,
 };
 
 /// Draws it in this row.
-pub fn draw(line: &CommandLine, theme: &Theme, row: Rect, buffer: &mut Buffer) {
+pub fn draw(line: &CommandLine, keys: &Keymap, theme: &Theme, row: Rect, buffer: &mut Buffer) {
     buffer.set_style(row, theme.selected());
     buffer.set_string(row.x, row.y, " ".repeat(usize::from(row.width)), theme.selected());
     buffer.set_string(row.x + 1, row.y, ":", theme.accent());
@@ -38,12 +43,18 @@ pub fn draw(line: &CommandLine, theme: &Theme, row: Rect, buffer: &mut Buffer) {
     }
     let (beside, style) = match (&line.problem, usage(line.text())) {
         (Some(problem), _) => (text::one_line(problem), theme.bad()),
-        (None, Some(usage)) => (usage, theme.dim()),
+        (None, Some(usage)) => (usage + &browser(line.text(), keys), theme.dim()),
         (None, None) => return,
     };
     let beside = text::fit(&beside, usize::from(row.right().saturating_sub(end + 4)));
     let x = row.right().saturating_sub(text::width(&beside) as u16 + 1);
     buffer.set_string(x, row.y, beside, style);
+}
+
+/// The key that opens the browser, where it chooses what the command asks for.
+fn browser(line: &str, keys: &Keymap) -> String {
+    let key = keys.name(Context::CommandLine, &Action::BrowseForCommand);
+    Choice::of_line(line).map_or_else(String::new, |_| format!("; {key} chooses in the browser"))
 }
 
 /// The arguments of the typed command, and what it does; after the name of a published backbone, its description.
@@ -104,5 +115,7 @@ mod tests {
             "{shown}"
         );
         assert!(usage("model box").unwrap().contains("adapt box"));
+        assert_eq!(browser("model ", &Keymap::default()), "; Ctrl-o chooses in the browser");
+        assert_eq!(browser("theme ", &Keymap::default()), "");
     }
 }

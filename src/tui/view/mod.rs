@@ -8,6 +8,8 @@ pub mod picture;
 pub mod screens;
 pub mod widgets;
 
+use std::borrow::Cow;
+
 use ratatui::{
     buffer::Buffer,
     layout::{Constraint, Layout, Position, Rect},
@@ -22,11 +24,14 @@ use self::{
 };
 use crate::tui::{
     input::{
-        action::{Action, Screen},
+        action::{Action, Screen, Verdict},
         keymap::{Context, Keymap},
         pointer::Target,
     },
-    state::app::{App, Notice, Overlay},
+    state::{
+        app::{App, Notice, Overlay},
+        review::DIGITS,
+    },
     text,
     theme::Theme,
 };
@@ -47,6 +52,7 @@ pub fn draw(app: &App, buffer: &mut Buffer) -> Option<Picture> {
     header::draw(app, head, buffer);
     let mut picture = None;
     match app.screen {
+        _ if app.browser().is_some() => screens::browser::draw(app, body, buffer),
         Screen::Train => screens::train::draw(app, body, buffer),
         Screen::Layers => screens::layers::draw(app, body, buffer),
         Screen::Parameters => screens::parameters::draw(app, body, buffer),
@@ -65,7 +71,7 @@ pub fn draw(app: &App, buffer: &mut Buffer) -> Option<Picture> {
         Some(Overlay::Help(scroll)) => screens::help::draw(*scroll, &app.keys, theme, body, buffer),
         Some(Overlay::Question { question, detail, .. }) => ask(question, detail, &app.keys, theme, body, buffer),
         Some(Overlay::Export(exporting)) => screens::export::draw(exporting, theme, body, buffer),
-        Some(Overlay::CommandLine(line)) => command_line::draw(line, theme, foot, buffer),
+        Some(Overlay::CommandLine(line)) => command_line::draw(line, &app.keys, theme, foot, buffer),
         None => {}
     }
     picture
@@ -91,6 +97,7 @@ pub fn hit(app: &App, column: u16, row: u16) -> Option<Target> {
         return Some(Target::Notice);
     }
     header::hit(app, head, place).or_else(|| match app.screen {
+        _ if app.browser().is_some() => screens::browser::hit(app, body, place),
         Screen::Train => screens::train::hit(app, body, place),
         Screen::Parameters => screens::parameters::hit(app, body, place),
         Screen::Sessions if app.sweep.is_some() => None,
@@ -163,21 +170,27 @@ fn footer(app: &App, area: Rect, buffer: &mut Buffer) {
     let lists = matches!(app.screen, Screen::Data | Screen::Scan);
     // Without a clip under review there is nothing to decide.
     let decides = app.screen != Screen::Review || app.review.search.is_none() && app.review.item().is_some();
+    let browses = app.browser().is_some();
+    let last_digit = || app.key(&Action::Decide(Verdict::Class(DIGITS - 1)));
     let word = |(key, action, word): (String, Action, &'static str)| match action {
-        Action::Start if resumes => (key, Some("resume")),
-        Action::NextFocus if lists => (key, Some("list")),
+        // The browser has one list.
+        Action::NextFocus if browses => (key, None),
+        Action::Start if resumes => (key, Some(Cow::from("resume"))),
+        Action::NextFocus if lists => (key, Some("list".into())),
         Action::Decide(_) | Action::TypeClass | Action::PlayAgain if !decides => (key, None),
-        _ => (key, Some(word)),
+        // The first digit stands for all of them.
+        Action::Decide(Verdict::Class(0)) => (key, Some(format!("to {} {word}", last_digit()).into())),
+        _ => (key, Some(word.into())),
     };
     let hints = contexts.iter().flat_map(|context| app.keys.footer(*context)).map(word).chain(
         // The command line is mentioned at the end of every screen's footer.
         matches!(contexts[0], Context::On(_) | Context::In(_) | Context::Browser)
-            .then(|| (app.key(&Action::CommandLine), Some("command"))),
+            .then(|| (app.key(&Action::CommandLine), Some("command".into()))),
     );
     let mut named: Vec<String> = Vec::new();
     for (key, word) in hints {
-        // The first context that has a key decides what it does; the browser has one list.
-        if named.contains(&key) || (word == Some("list") && contexts[0] == Context::Browser) {
+        // The first context that has a key decides what it does.
+        if named.contains(&key) {
             continue;
         }
         named.push(key.clone());

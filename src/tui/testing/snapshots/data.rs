@@ -27,12 +27,6 @@ fn playing(size: (u16, u16)) -> App {
 
 #[test]
 fn data() {
-    both_sizes("data_browser", |size| {
-        let mut app = fixture::app(size);
-        data_fixture::browse(&mut app);
-        act(&mut app, [Move::Down, Move::Down, Move::Down].map(Action::Move));
-        app
-    });
     both_sizes("data_checking", |size| with_clip(size, 150));
     both_sizes("data_playing", playing);
     both_sizes("data_model", |size| {

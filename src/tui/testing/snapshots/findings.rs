@@ -118,6 +118,21 @@ fn reviewing() {
         act(&mut app, "c".chars().map(Action::Type));
         app
     });
+    both_sizes("review_detections", |size| {
+        let mut app = on(fixture::app(size), Screen::Review);
+        app.review.show(Ok(Arc::new(findings::detections_list())));
+        act(&mut app, [Verdict::Yes, Verdict::No, Verdict::Class(1)].map(Action::Decide));
+        with_sound(&mut app);
+        app.notice = None;
+        app
+    });
+    both_sizes("review_detections_end", |size| {
+        let mut app = on(fixture::app(size), Screen::Review);
+        app.review.show(Ok(Arc::new(findings::detections_list())));
+        act(&mut app, [Verdict::Yes; 10].map(Action::Decide));
+        app.notice = None;
+        app
+    });
     both_sizes("review_end", |size| {
         let mut app = review(size);
         act(&mut app, [Verdict::Yes; 14].map(Action::Decide));

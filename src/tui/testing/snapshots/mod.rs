@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod browser;
 mod data;
 mod findings;
 mod live;
@@ -22,7 +23,10 @@ use crate::{
     session::{Event, Summary},
     train::News,
     tui::{
-        input::action::{Action, LivePanel, Move, Screen, TogetherView},
+        input::{
+            action::{Action, LivePanel, Move, Screen, TogetherView},
+            choice::Choice,
+        },
         state::{app::App, run_slot::Purpose, ticket::Ticket},
         terminal::graphics::Graphics,
         theme, update,
@@ -332,9 +336,11 @@ fn a_frame_never_panics_at_any_size() {
                 frame(&app);
             }
             if screen == Screen::Data {
-                act(&mut app, [Action::Cancel, Action::Browse]);
-                frame(&app);
-                app.data.browser = None;
+                for choice in Choice::ALL {
+                    act(&mut app, [Action::Cancel, Action::Browse(choice)]);
+                    frame(&app);
+                }
+                app.browsing = None;
                 super::data_fixture::show(&mut app, 60, 40);
                 super::data_fixture::decoded(&mut app);
                 frame(&app);

@@ -1,6 +1,5 @@
 //! Data: the set before training. Its classes with their parts, the clips of a class, problems, and one clip.
 
-mod browser;
 mod clips;
 mod problems;
 
@@ -17,6 +16,7 @@ use crate::{
     tui::{
         input::{
             action::Action,
+            choice::Choice,
             pointer::{List, Target},
         },
         state::{
@@ -47,10 +47,6 @@ const NARROW: u16 = 44;
 /// Draws the screen. Returns a picture that the terminal draws over it, if any.
 pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) -> Option<Picture> {
     let theme = app.theme();
-    if let Some(browser) = &app.data.browser {
-        browser::draw(app, browser, area, buffer);
-        return None;
-    }
     let view = match &app.data.view {
         Some(Ok(view)) => view,
         Some(Err(problem)) => {
@@ -63,7 +59,7 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) -> Option<Picture> {
                 theme.bad(),
                 &format!(
                     "{} chooses other data; {} reads it again",
-                    app.key(&Action::Browse),
+                    app.key(&Action::Browse(Choice::Data)),
                     app.key(&Action::Refresh)
                 ),
                 theme,
@@ -87,9 +83,6 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) -> Option<Picture> {
 
 /// What the mouse points at.
 pub fn hit(app: &App, area: Rect, place: Position) -> Option<Target> {
-    if let Some(browser) = &app.data.browser {
-        return area.contains(place).then(|| Target::List(List::Folders, browser::at(browser, area, place)));
-    }
     app.data.read()?;
     let areas = Areas::of(area);
     let inner = Panel::inner;

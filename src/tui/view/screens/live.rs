@@ -20,6 +20,7 @@ use crate::{
     tui::{
         input::{
             action::{Action, LivePanel, Screen},
+            choice::Choice,
             pointer::{Place, Target},
         },
         state::app::App,
@@ -97,12 +98,13 @@ fn empty(app: &App, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let inner = Panel::new("live", theme).draw(area, buffer);
     let trained = app.slots.iter().any(|slot| !slot.is_empty());
-    let [listen, teach] = [Action::Listen(None), Action::Panel(LivePanel::Teach)].map(|action| app.key(&action));
+    let actions = [Action::Listen(None), Action::Panel(LivePanel::Teach), Action::Browse(Choice::Sound)];
+    let [listen, teach, file] = actions.map(|action| app.key(&action));
     let [train, sessions] = [Screen::Train, Screen::Sessions].map(|screen| app.key(&Action::Show(screen)));
     let [a, b] = Side::BOTH.map(|side| app.key_on(Screen::Sessions, &Action::ChooseSession(side)));
     let keys = [
         (&*listen, "listen to the microphone".to_owned()),
-        (":listen FILE", "classify a recording, played in real time".to_owned()),
+        (&*file, "choose a recording in the browser; it is played in real time".to_owned()),
         (&*sessions, format!("Sessions: {a} and {b} there choose the models, A ● and B ▲")),
         (&*teach, "teach: classes of your own, from this microphone".to_owned()),
     ];

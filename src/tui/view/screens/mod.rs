@@ -1,5 +1,6 @@
 //! One file for each screen: each draws the state into an area.
 
+pub mod browser;
 pub mod data;
 pub mod export;
 pub mod help;

@@ -8,12 +8,16 @@ use ratatui::{
 };
 
 use crate::{
-    data::{Decision, Label},
+    data::{Chosen, Decision, Label, Sighting},
+    train::{Interval, normal_quantile, wilson},
     tui::{
-        input::action::{Action, Screen, Verdict},
+        input::{
+            action::{Action, LivePanel, Screen, Verdict},
+            keymap::Context,
+        },
         state::{
             app::App,
-            review::{DIGITS, ReviewItem, ReviewList, data_to_search},
+            review::{About, DIGITS, ReviewItem, ReviewList, Search, SearchFor, data_to_search},
         },
         text,
         view::{
@@ -32,15 +36,21 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) -> Option<Picture> {
     let theme = app.theme();
     let review = &app.review;
     if let Some(search) = &review.search {
-        let inner = Panel::new("looking for likely wrong labels", theme).draw(area, buffer);
-        return searching(app, search.progress, inner, buffer);
+        let title = match search.of {
+            SearchFor::Errors => "looking for likely wrong labels",
+            SearchFor::Detections => "review",
+            SearchFor::Alike => "looking for clips like this one",
+        };
+        let inner = Panel::new(title, theme).draw(area, buffer);
+        return searching(app, search, inner, buffer);
     }
     let list = match &review.list {
         Some(Ok(list)) => list,
         Some(Err(problem)) => {
             let inner = Panel::new("review", theme).border(theme.bad()).draw(area, buffer);
-            let again = format!("{} looks again", app.key(&Action::SearchErrors));
-            middle(inner, &text::one_line(problem), theme.bad(), &again, theme, buffer);
+            let [search, back] = [Action::SearchErrors, Action::Back].map(|action| app.key(&action));
+            let keys = format!("{search} looks for likely wrong labels, {back} goes back");
+            middle(inner, &text::one_line(problem), theme.bad(), &keys, theme, buffer);
             return None;
         }
         None => {
@@ -48,9 +58,17 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) -> Option<Picture> {
             let data = text::clean(&data_to_search(app.reviewed(), &app.setup));
             let (search, results) = (app.key(&Action::SearchErrors), app.key(&Action::Show(Screen::Results)));
             let these = app.key_on(Screen::Results, &Action::ReviewThese);
+            let (scan, of_scan) =
+                (app.key(&Action::Show(Screen::Scan)), app.key_on(Screen::Scan, &Action::ReviewThese));
+            let live = app.key(&Action::Show(Screen::Live));
+            let bookmarks = Context::In(LivePanel::Bookmarks);
+            let of_live = app.keys.name(bookmarks, &Action::ReviewThese);
+            let list = app.key_on(Screen::Live, &Action::Panel(LivePanel::Bookmarks));
             let keys = [
                 (&*search, format!("look for labels of {data} that are likely wrong")),
                 (&*results, format!("Results: {these} there reviews the clips that a session answers wrongly")),
+                (&*scan, format!("Scan: {of_scan} there reviews the detections that are listed")),
+                (&*live, format!("Live: {list} lists bookmarks, and {of_live} reviews them")),
             ];
             hint(inner, "One clip after another: listen, decide with one key, go on.", &keys, theme, buffer);
             return None;
@@ -66,10 +84,13 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) -> Option<Picture> {
     picture
 }
 
-fn searching(app: &App, (done, total): (usize, usize), area: Rect, buffer: &mut Buffer) -> Option<Picture> {
+fn searching(app: &App, search: &Search, area: Rect, buffer: &mut Buffer) -> Option<Picture> {
     let theme = app.theme();
+    let (done, total) = search.progress;
     let words = match (done, total) {
+        (_, 0) if search.of == SearchFor::Detections => "reading what was decided before …".to_owned(),
         (_, 0) => "reading the data set …".to_owned(),
+        (done, total) if done == total && search.of == SearchFor::Alike => "comparing vectors …".to_owned(),
         (done, total) if done == total => "small models answer every clip, each trained without it …".to_owned(),
         (done, total) => {
             format!("{} of {} clips through the frozen backbone", text::count(done as u64), text::count(total as u64))
@@ -107,15 +128,18 @@ fn decision(app: &App, list: &ReviewList, item: &ReviewItem, area: Rect, buffer:
     let held = list.dataset.items.get(item.index).map(|clip| list.dataset.label_of(clip)).unwrap_or_default();
     let held = if held.is_empty() { "nothing".to_owned() } else { text::clean(&held) };
     let proposed = if item.holds { name(item.proposed) } else { format!("not {}", name(item.proposed)) };
-    let of_label = if several { String::new() } else { format!(" {:.2}", item.of_label) };
-    let mut line = Line::from(vec![
-        Span::styled("label now  ", theme.dim()),
-        Span::styled(held.clone(), theme.strong()),
-        Span::styled(of_label, theme.dim()),
-        Span::styled("     proposed  ", theme.dim()),
-        Span::styled(proposed.clone(), theme.accent().bold()),
-        Span::styled(format!(" {:.2}", item.of_proposed), theme.dim()),
-    ]);
+    let of_label = item.of_label.filter(|_| !several).map_or_else(String::new, |p| format!(" {p:.2}"));
+    let mut line = match list.sighting(review.at) {
+        Some(sighting) => detection(app, sighting),
+        None => Line::from(vec![
+            Span::styled("label now  ", theme.dim()),
+            Span::styled(held.clone(), theme.strong()),
+            Span::styled(of_label, theme.dim()),
+            Span::styled("     proposed  ", theme.dim()),
+            Span::styled(proposed.clone(), theme.accent().bold()),
+            Span::styled(format!(" {:.2}", item.of_proposed), theme.dim()),
+        ]),
+    };
     if item.likely {
         line.push_span(Span::styled("   ◆ likely wrong", theme.warn()));
     }
@@ -139,6 +163,45 @@ fn decision(app: &App, list: &ReviewList, item: &ReviewItem, area: Rect, buffer:
     }
     let bottom = Rect { y: inner.bottom() - 2, height: 2, ..inner };
     progress(app, list, bottom, buffer);
+}
+
+/// What was detected and where, why it is shown, and whether its recording is kept aside.
+fn detection(app: &App, sighting: &Sighting) -> Line<'static> {
+    let theme = app.theme();
+    let why = match sighting.chosen {
+        Some(Chosen::Score) => "a high score",
+        Some(Chosen::Margin) => "a close call",
+        Some(Chosen::Spread) => "from another bin of scores",
+        Some(Chosen::Random) => "by chance",
+        None => "",
+    };
+    let seconds = sighting.end - sighting.start;
+    let place = format!("   {}, {seconds:.1} s", text::clock(sighting.start));
+    let mut line = Line::from(vec![
+        Span::styled("detected  ", theme.dim()),
+        Span::styled(text::clean(&sighting.detected), theme.accent().bold()),
+        Span::styled(format!(" {:.2}", sighting.score), theme.dim()),
+        Span::styled(place, theme.base()),
+        Span::styled(format!("   {why}"), theme.dim()),
+    ]);
+    if sighting.is_aside() {
+        line.push_span(Span::styled("   ◇ kept aside as test", theme.warn()));
+    }
+    line
+}
+
+/// The words for what decisions did: changed, kept, ruled out, unsure.
+fn kinds(list: &ReviewList) -> [&'static str; 4] {
+    match list.about {
+        About::Labels => ["changed", "kept", "ruled out", "unsure"],
+        About::Detections(_) => ["another class", "right", "wrong", "unsure"],
+    }
+}
+
+/// How many decisions of each kind there are.
+fn tally(list: &ReviewList, counts: [usize; 4], between: &str) -> String {
+    let each = counts.iter().zip(kinds(list)).map(|(count, word)| format!("{count} {word}"));
+    each.collect::<Vec<_>>().join(between)
 }
 
 /// Keys in a row, as far as they fit.
@@ -239,10 +302,10 @@ fn typing(app: &App, list: &ReviewList, typed: &str, area: Rect, buffer: &mut Bu
 fn progress(app: &App, list: &ReviewList, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let review = &app.review;
-    let (decided, open, [changed, kept, ruled_out, unsure]) = review.counts();
+    let (decided, open, counts) = review.counts();
     let bar = gauge(decided as f64 / list.items.len().max(1) as f64, 20, theme.accent(), theme);
     buffer.set_line(area.x, area.y, &bar, 20);
-    let text = format!("{open} remain   {changed} changed  {kept} kept  {ruled_out} ruled out  {unsure} unsure");
+    let text = format!("{open} remain   {}", tally(list, counts, "  "));
     buffer.set_stringn(area.x + 22, area.y, text, usize::from(area.width.saturating_sub(22)), theme.base());
     let file = review.file.as_ref().map(|file| {
         let state = match (review.unwritten(), review.made.is_empty()) {
@@ -268,22 +331,46 @@ fn end(app: &App, list: &ReviewList, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let title = Line::from(vec![Span::styled(text::clean(&list.title), theme.strong())]);
     let inner = Panel::new(title, theme).border(theme.accent()).draw(area, buffer);
-    let (decided, open, [changed, kept, ruled_out, unsure]) = app.review.counts();
+    let (decided, open, counts) = app.review.counts();
     let heading = format!(
-        "{decided} decided: {changed} changed, {kept} kept, {ruled_out} ruled out, {unsure} unsure{}",
+        "{decided} decided: {}{}",
+        tally(list, counts, ", "),
         if open > 0 { format!("; {open} left open") } else { String::new() }
     );
+    let (again, back) = match list.detections() {
+        None => ("train again with these decisions, and compare on the same clips", Screen::Results),
+        Some(detections) => ("train anew on these decisions, as marks in their recordings", detections.from),
+    };
     let keys = [
-        (Action::TrainAgain, "train again with these decisions, and compare on the same clips"),
-        (Action::UndoDecision, "take the last decision back"),
-        (Action::SearchErrors, "look for likely wrong labels, with these decisions applied"),
-        (Action::Back, "back to Results"),
+        (Action::TrainAgain, again.to_owned()),
+        (Action::TrainOn, "the same, going on from the session's own weights".to_owned()),
+        (Action::UndoDecision, "take the last decision back".to_owned()),
+        (Action::SearchErrors, "look for likely wrong labels, with these decisions applied".to_owned()),
+        (Action::Back, format!("back to {}", back.name())),
     ]
-    .map(|(action, what)| (app.key(&action), what.to_owned()));
+    .map(|(action, what)| (app.key(&action), what));
     let keys: Vec<_> = keys.iter().map(|(key, what)| (key.as_str(), what.clone())).collect();
     let [notes, middle] = Layout::vertical([Constraint::Length(3), Constraint::Fill(1)]).areas(inner);
-    paragraph(notes, &list.notes.join("; "), theme.dim(), buffer);
+    let words: Vec<String> = thresholds(app, list).into_iter().chain(list.notes.iter().cloned()).collect();
+    paragraph(notes, &words.join("; "), theme.dim(), buffer);
     hint(middle, &heading, &keys, theme, buffer);
+}
+
+/// Of detections: how many of those by chance are right, which holds for all that were listed; and what chooses thresholds by
+/// the decisions.
+fn thresholds(app: &App, list: &ReviewList) -> Vec<String> {
+    let Some(detections) = list.detections() else { return Vec::new() };
+    let (right, all) = app.review.right_at_random();
+    let mut words = Vec::new();
+    if all > 0 {
+        let Interval { low, high } = wilson(right, all, normal_quantile(0.975));
+        words.push(format!("by chance {right} of {all} are right, so {low:.2} to {high:.2} of all that were listed"));
+    }
+    if let Some(file) = &app.review.file {
+        let (session, path) = (&detections.session, file.path.display());
+        words.push(format!("aat-tui eval {session} --reviewed {path} --precision 0.9 --save-thresholds"));
+    }
+    words
 }
 
 /// A decision in words.

@@ -13,6 +13,7 @@ use crate::{
     tui::{
         input::{
             action::{Action, Screen},
+            choice::Choice,
             pointer::{List, Target},
         },
         state::{
@@ -38,8 +39,10 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) -> Option<Picture> {
     let theme = app.theme();
     if app.scanning.stage == Stage::Idle {
         let inner = Panel::new("scan", theme).draw(area, buffer);
-        let sessions = app.key(&Action::Show(Screen::Sessions));
+        let [sessions, browse] =
+            [Action::Show(Screen::Sessions), Action::Browse(Choice::Recordings)].map(|action| app.key(&action));
         let keys = [
+            (&*browse, "choose recordings in the browser".to_owned()),
             (":scan PATH", "a recording, or a folder of them at any depth".to_owned()),
             (&*sessions, "Sessions: choose the model that scans, A ● or B ▲ in focus".to_owned()),
         ];
