@@ -147,10 +147,10 @@ fn wrong_labels_are_found_decided_and_trained_again() {
     assert!(after > before - 0.05, "{before} before, {after} after");
 }
 
-/// A home with a session that was trained on two classes for an epoch.
-fn trained() -> tempfile::TempDir {
+/// A home with a session that was trained on two classes of so many clips for an epoch.
+fn trained(clips: u32) -> tempfile::TempDir {
     let home = tempfile::tempdir().unwrap();
-    sounds::data_set(&home.path().join("set"), 12);
+    sounds::data_set(&home.path().join("set"), clips);
     Workbench::run_in(home.path(), "train --data set --model tiny --method head --epochs 1 --name heard");
     home
 }
@@ -166,7 +166,7 @@ fn show(bench: &mut Workbench) {
 
 #[test]
 fn detections_of_a_scan_are_decided_one_key_each_and_choose_thresholds() {
-    let home = trained();
+    let home = trained(12);
     let rec = home.path().join("rec");
     fs::create_dir_all(&rec).unwrap();
     for name in ["hiss", "background"] {
@@ -216,7 +216,7 @@ fn a_decision_is_on_the_disk_and_the_next_sound_starts() {
     /// Samples beyond this are sound.
     const LOUD: f32 = 1e-3;
     let Some(mic) = VirtualMic::start() else { return };
-    let home = trained();
+    let home = trained(60);
     let recording = home.path().join("monitor.raw");
     let words = "--device=speaker.monitor --format=float32le --channels=1 --rate=48000 --latency-msec=5";
     let mut recorder = Command::new("parec")
