@@ -92,3 +92,56 @@ fn sessions_have_notes_and_tags_and_can_be_archived() {
     std::fs::write(place.path().join("demo-full/notes.json"), "{").unwrap();
     assert!(run(&["list"]).contains("notes not listed"), "a damaged file is named, and the session listed");
 }
+
+/// Words after the program's name that are no commands: forms of files, and sentences.
+const NO_COMMANDS: [&str; 5] = ["adapter", "model", "session", "that", "needs"];
+
+/// Every command line in a message, a comment or a document is one that the program takes: whatever was renamed is found.
+#[test]
+fn commands_in_messages_and_documents_exist() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut command = <aat_tui::cli::Cli as clap::CommandFactory>::command();
+    command.build();
+    let (mut waiting, mut checked, mut wrong) =
+        (vec![root.join("src"), root.join("docs"), root.join("README.md")], 0, vec![]);
+    while let Some(path) = waiting.pop() {
+        if path.is_dir() {
+            waiting.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        if path.extension().is_none_or(|ending| ending != "rs" && ending != "md") {
+            continue;
+        }
+        for line in std::fs::read_to_string(&path).unwrap().lines() {
+            for (at, name) in line.match_indices("aat-tui ") {
+                let rest = line[at + name.len()..].split(['`', '"', '|']).next().unwrap_or_default();
+                let mut words =
+                    rest.split_whitespace().map(|word| word.trim_matches([',', ';', '.', ':', ')', '\\', ']']));
+                let first = words.next().unwrap_or_default();
+                if first.is_empty()
+                    || !first.bytes().all(|byte| byte.is_ascii_lowercase())
+                    || NO_COMMANDS.contains(&first)
+                {
+                    continue;
+                }
+                let Some(outer) = command.find_subcommand(first) else {
+                    wrong.push(format!("{}: {first}: {line}", path.display()));
+                    continue;
+                };
+                let mut inner = outer;
+                for word in words {
+                    inner = inner.find_subcommand(word).unwrap_or(inner);
+                    let Some(flag) = word.strip_prefix("--").filter(|flag| !flag.is_empty()) else { continue };
+                    let flag = flag.split(|c: char| !c.is_ascii_lowercase() && c != '-').next().unwrap_or_default();
+                    let has = |command: &clap::Command| command.get_arguments().any(|arg| arg.get_long() == Some(flag));
+                    if !has(inner) && !has(outer) {
+                        wrong.push(format!("{}: --{flag}: {line}", path.display()));
+                    }
+                }
+                checked += 1;
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(checked > 50, "{checked}");
+}

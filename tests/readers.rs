@@ -153,6 +153,31 @@ fn metadata_of_audiofolders() {
 }
 
 #[test]
+fn tables_of_marks() {
+    let folder = tempfile::tempdir().unwrap();
+    let header = b"RIFF\x64\x1f\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x40\x1f\0\0\x01\0\x08\0data\x40\x1f\0\0";
+    put(folder.path().join("a.wav"), &[header.as_slice(), &[0x80; 8_000]].concat());
+    each_mutation("marks", |bytes| {
+        let Some((choice, table)) = bytes.split_first() else { return };
+        let ending = ["txt", "csv", "tsv", "srt", "vtt", "selections.txt"][usize::from(choice % 6)];
+        let file = folder.path().join(format!("a.{ending}"));
+        put(file.clone(), table);
+        // Its clips are windows of recordings, of which a file has several.
+        for spec in [folder.path(), &file] {
+            if let Ok(reading) = data::read(spec.to_str().unwrap()) {
+                let set = &reading.dataset;
+                assert_eq!(set.counts().len(), set.classes.len());
+                if let Ok(division) = set.divide(None, 1) {
+                    assert!(division.train.len() + division.val.len() + division.test.len() <= set.items.len());
+                }
+                reading.problems.iter().for_each(|problem| drop(problem.to_string()));
+            }
+        }
+        fs::remove_file(file).unwrap();
+    });
+}
+
+#[test]
 fn event_logs() {
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("run");

@@ -31,7 +31,8 @@ enum Command {
         #[arg(long, env = "AAT_TUI_JSON")]
         json: bool,
     },
-    /// List everything that is wrong with a data set; exit code 1 when something prevents training.
+    /// List everything that is wrong with a data set; exit code 1 when training would be refused, or its
+    /// result worth nothing.
     Check {
         /// A folder, a CSV manifest, or `demo`.
         #[arg(value_name = "DATA")]
@@ -74,7 +75,7 @@ enum Command {
 /// Runs the subcommand.
 ///
 /// # Errors
-/// When the data set cannot be read or, for `check`, when something prevents training.
+/// When the data set cannot be read or, for `check`, when it has an error.
 pub fn run(args: Args) -> Result<(), CliError> {
     match args.command {
         Command::List { json } => list(Output::stdout(json)),
@@ -272,10 +273,13 @@ fn check(spec: &str, options: &marks::Options, mut output: Output) -> Result<(),
     })?;
     match errors {
         0 => Ok(()),
-        1 => Err(CliError::Failed(format!("one problem prevents training on {spec}"))),
-        _ => Err(CliError::Failed(format!("{errors} problems prevent training on {spec}"))),
+        1 => Err(CliError::Failed(format!("{spec} has one error: {MEANING}"))),
+        _ => Err(CliError::Failed(format!("{spec} has {errors} errors: {MEANING}"))),
     }
 }
+
+/// What an error of a check means.
+const MEANING: &str = "training on it is refused, or its result is worth nothing";
 
 fn minutes(seconds: f64) -> String {
     if seconds < 120.0 { format!("{seconds:.1} s of sound") } else { format!("{:.1} min of sound", seconds / 60.0) }

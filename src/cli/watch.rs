@@ -243,6 +243,14 @@ impl<'a> RunView<'a> {
                 other(output, state, "resumed", Some(*step), None)?;
                 output.line(format!("{}: continuing after step {step}", name(state)))
             }),
+            Event::Waiting { message } => self.bars.aside(|| {
+                other(output, state, "waiting", None, Some(message))?;
+                output.line(format!(
+                    "{}: complete, and its results are only in memory: {message}; it tries again every half minute; \
+                     Ctrl-C ends it without what the last checkpoint lacks",
+                    name(state)
+                ))
+            }),
             Event::Stopped => other(output, state, "stopped", Some(state.step()), None),
             Event::Failed { message } => other(output, state, "failed", None, Some(message)),
             _ => Ok(()),

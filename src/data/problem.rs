@@ -7,11 +7,12 @@ use serde::Serialize;
 use super::DataError;
 use crate::audio::AudioError;
 
-/// Whether a problem stops training.
+/// What a problem means for training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
-    /// Training is refused.
+    /// Training is refused, or goes on with a result that is worth nothing: the same sound under two labels, or in training and
+    /// validation. Only a check compares all sounds with one another.
     Error,
     /// Training goes on; the result may not be what was meant.
     Warning,
@@ -22,7 +23,7 @@ pub enum Severity {
 /// One finding: where, what and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
-    /// Whether it stops training.
+    /// What it means for training.
     pub severity: Severity,
     /// The file or folder.
     pub path: PathBuf,
@@ -33,7 +34,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A finding that stops training.
+    /// A finding that stops training, or makes its result worth nothing.
     pub fn error(path: impl Into<PathBuf>, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { severity: Severity::Error, path: path.into(), problem: problem.into(), remedy: remedy.into() }
     }

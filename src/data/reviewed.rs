@@ -4,7 +4,7 @@
 
 use std::{
     collections::HashMap,
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{CorrectionsFile, CorrectionsPlace, DataError, Decision};
+use crate::{limits, regular};
 
 /// One recording of so many is kept aside.
 const ASIDE: u64 = 5;
@@ -187,7 +188,7 @@ pub(super) fn parse(text: &str) -> Result<Reviews, (u64, String)> {
 /// # Errors
 /// When it cannot be read, or a whole line is no decision.
 pub fn reviews(path: &Path) -> Result<Reviews, DataError> {
-    let bytes = match fs::read(path) {
+    let bytes = match regular::read_up_to(path, limits::TABLE) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Reviews::default()),
         Err(source) => return Err(DataError::Io { path: path.to_owned(), source }),

@@ -23,6 +23,8 @@ pub(super) const AVERAGED_FILE: &str = "averaged.safetensors";
 
 /// Key of the [`Position`] in a file's metadata.
 const POSITION_KEY: &str = "aat_tui";
+/// Key of the log's first line in a file's metadata: what was trained, should the log lose it.
+const STARTED_KEY: &str = "aat_tui_started";
 
 /// The position of a run: with the configuration and the weights, all that is needed to resume.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -135,14 +137,35 @@ impl Checkpoint {
         position: &Position,
         tensors: impl IntoIterator<Item = (S, V)>,
     ) -> Result<u64, SessionError> {
+        Self::write_with(path, position, None, tensors)
+    }
+
+    /// As [`write`](Self::write), with the log's first line.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn write_with<S: AsRef<str> + Ord + Display, V: View>(
+        path: &Path,
+        position: &Position,
+        started: Option<&str>,
+        tensors: impl IntoIterator<Item = (S, V)>,
+    ) -> Result<u64, SessionError> {
         let partial = path.with_extension("partial");
-        let written = write_whole(path, &partial, position, tensors);
+        let written = write_whole(path, &partial, position, started, tensors);
         if written.is_err() {
             // The partial file would only take space.
             let _ = fs::remove_file(&partial);
         }
         written
     }
+}
+
+/// The line that began the run, as a whole checkpoint has it.
+pub(super) fn started(path: &Path) -> Option<String> {
+    let bytes = regular::read(path).ok()?;
+    let (_, header) = SafeTensors::read_metadata(&bytes).ok()?;
+    seal::agrees(&bytes).filter(|agrees| *agrees)?;
+    header.metadata().as_ref()?.get(STARTED_KEY).cloned()
 }
 
 /// The remedy for a checkpoint that cannot be used.
@@ -162,12 +185,14 @@ fn write_whole<S: AsRef<str> + Ord + Display, V: View>(
     path: &Path,
     partial: &Path,
     position: &Position,
+    started: Option<&str>,
     tensors: impl IntoIterator<Item = (S, V)>,
 ) -> Result<u64, SessionError> {
     let fail = |source: std::io::Error| SessionError::io(path, "write")(source);
     let position = serde_json::to_string(position).map_err(|error| fail(error.into()))?;
     let open = (seal::KEY.to_owned(), seal::OPEN.to_owned());
-    let metadata = HashMap::from([(POSITION_KEY.to_owned(), position), open]);
+    let mut metadata = HashMap::from([(POSITION_KEY.to_owned(), position), open]);
+    metadata.extend(started.map(|line| (STARTED_KEY.to_owned(), line.to_owned())));
     safetensors::serialize_to_file(tensors, Some(metadata), partial).map_err(|error| match error {
         SafeTensorError::IoError(error) => fail(error),
         other => fail(std::io::Error::other(other)),

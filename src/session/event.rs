@@ -177,6 +177,12 @@ pub enum Event {
         /// A message to show.
         message: String,
     },
+    /// The run is complete, and the disk has no room for its results: they are kept in memory, and writing them is tried
+    /// again.
+    Waiting {
+        /// A message to show: what could not be written.
+        message: String,
+    },
     /// The run was stopped on request; it can be resumed.
     Stopped,
     /// The run ended by an error.

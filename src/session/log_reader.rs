@@ -8,7 +8,7 @@ use std::{
 use rayon::prelude::*;
 use serde::Deserialize;
 
-use super::{Event, LOG_FILE, Record, RunState, SessionError, StepRecord};
+use super::{Event, LOG_FILE, Record, RunState, SessionError, StepRecord, recover};
 use crate::{limits, model::BlockNorms, regular};
 
 /// The beginning of a step's log line after its time; most lines of a log are steps.
@@ -170,7 +170,20 @@ fn parse(line: &[u8]) -> Option<Record> {
 /// # Errors
 /// When the log cannot be read.
 pub fn outline(folder: &Path) -> Result<RunState, SessionError> {
-    let mut state = RunState::default();
+    let state = outline_from(folder, RunState::default())?;
+    match state.config.is_none().then(|| recover::from_checkpoints(folder)).flatten() {
+        None => Ok(state),
+        Some((begun, file)) => {
+            let mut state = RunState::default();
+            state.apply(&begun);
+            let mut state = outline_from(folder, state)?;
+            state.warnings.push(recover::note(&file));
+            Ok(state)
+        }
+    }
+}
+
+fn outline_from(folder: &Path, mut state: RunState) -> Result<RunState, SessionError> {
     let mut last_step = Vec::new();
     LogReader::new(folder).blocks(|text| {
         for line in lines(text) {

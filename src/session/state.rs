@@ -65,6 +65,8 @@ pub struct RunState {
     pub checkpoint: Option<(u64, String)>,
     /// Warnings, in order.
     pub warnings: Vec<String>,
+    /// What could not be written, while a complete run waits for room on the disk.
+    pub waiting: Option<String>,
     /// Set by the last event of a complete run.
     pub summary: Option<Summary>,
     /// Time of the first and the last event, ms since the Unix epoch.
@@ -93,6 +95,9 @@ impl RunState {
         }
         self.span_ms = Some((self.span_ms.map_or(at, |(first, _)| first), at));
         self.trace.apply(record);
+        if !matches!(record.event, Event::Warning { .. } | Event::Checkpoint { .. }) {
+            self.waiting = None;
+        }
         match &record.event {
             Event::Started { config, inventory, tokens, train_clips, val_clips, steps_per_epoch, moment_bytes } => {
                 self.config = Some(config.clone());
@@ -126,6 +131,7 @@ impl RunState {
             Event::Continued => self.status = Status::Running,
             Event::Resumed { step, epochs } => self.rewind(*step, *epochs),
             Event::Warning { message } => self.warnings.push(message.clone()),
+            Event::Waiting { message } => self.waiting = Some(message.clone()),
             Event::Stopped => self.status = Status::Stopped,
             Event::Failed { message } => self.status = Status::Failed(message.clone()),
             Event::Finished { summary } => {

@@ -6,7 +6,7 @@ use std::{
     time::SystemTime,
 };
 
-use super::{LOG_FILE, LogReader, Notes, RunState, SessionError, log, outline, patience, removal};
+use super::{LOG_FILE, LogReader, Notes, RunState, SessionError, log, outline, patience, recover, removal};
 use crate::{model, regular};
 
 /// Name of the lock in a session's folder. The operating system releases it with the process, however that ends.
@@ -119,6 +119,10 @@ impl Store {
         let (mut sessions, mut unreadable) = (Vec::new(), Vec::new());
         for folder in self.folders()? {
             match describe(&folder) {
+                // A log with lines that do not say what was trained; one that has just begun has none yet.
+                Ok(info) if info.state.config.is_none() && !info.in_use && has_lines(&folder) => {
+                    unreadable.extend(self.describe(&folder).err());
+                }
                 Ok(info) => sessions.push(info),
                 Err(error) => unreadable.push(error),
             }
@@ -266,6 +270,14 @@ impl Store {
 pub fn load(folder: &Path) -> Result<RunState, SessionError> {
     let (mut reader, mut state) = (LogReader::new(folder), RunState::default());
     reader.fold(&mut state)?;
+    if state.config.is_none()
+        && let Some((begun, file)) = recover::from_checkpoints(folder)
+    {
+        state = RunState::default();
+        state.apply(&begun);
+        LogReader::new(folder).fold(&mut state)?;
+        state.warnings.push(recover::note(&file));
+    }
     if state.span_ms.is_none() {
         return Err(SessionError::Damaged {
             path: folder.join(LOG_FILE),
@@ -290,6 +302,10 @@ fn describe(folder: &Path) -> Result<SessionInfo, SessionError> {
         in_use: Lock::is_taken(folder),
         changed: changed(folder)?,
     })
+}
+
+fn has_lines(folder: &Path) -> bool {
+    fs::metadata(folder.join(LOG_FILE)).is_ok_and(|metadata| metadata.len() > 0)
 }
 
 fn is_session(folder: &Path) -> bool {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::session::{LogWriter, testing};
+use crate::session::{LogWriter, first_line, testing};
 
 fn store() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
@@ -148,4 +148,39 @@ fn a_lock_that_was_removed_by_hand_lets_no_second_writer_in() {
     drop(lock);
     assert!(!Lock::is_taken(&folder));
     assert_eq!(store.remove(&folder).unwrap(), Vec::<PathBuf>::new());
+}
+
+/// The log's first line is damaged: each checkpoint knows what was trained, and the list says where it is taken from. Without
+/// a checkpoint the session is named as damaged, not listed as one that has not begun.
+#[test]
+fn a_log_without_its_beginning_is_recovered_from_a_checkpoint_or_named() {
+    let (_folder, store) = store();
+    let folder = with_log(&store, "torn");
+    let whole = load(&folder).unwrap();
+    let line = first_line(&folder).unwrap();
+    let path = folder.join(LOG_FILE);
+    let text = fs::read_to_string(&path).unwrap();
+    for beginning in ["{\"at_ms\":17", "\u{0}\u{1}garbage", "{\"at_ms\":1,\"event\":\"bogus\"}"] {
+        fs::write(&path, text.replacen(&line, beginning, 1)).unwrap();
+        assert_eq!(first_line(&folder), None);
+        let (listed, unreadable) = store.list_all().unwrap();
+        assert_eq!(listed, [], "{beginning}");
+        assert!(unreadable[0].to_string().contains("what was trained"), "{}", unreadable[0]);
+    }
+    let tensor = crate::session::Tensor { shape: vec![1], data: vec![0.5] };
+    let checkpoints = crate::session::Checkpoints::of(&folder);
+    let position = crate::session::Position::default();
+    crate::session::Checkpoint::write_with(&checkpoints.path(3), &position, Some(&line), [("head", &tensor)]).unwrap();
+    // A newer one of an older version has no such line.
+    crate::session::Checkpoint::write(&checkpoints.path(4), &position, [("head", &tensor)]).unwrap();
+    let state = load(&folder).unwrap();
+    assert_eq!((&state.config, state.step(), &state.epochs), (&whole.config, whole.step(), &whole.epochs));
+    assert!(state.warnings.last().unwrap().contains("checkpoint-00000003.safetensors"), "{:?}", state.warnings);
+    let (listed, unreadable) = store.list_all().unwrap();
+    assert_eq!((listed.len(), unreadable.len(), listed[0].state.config.is_some()), (1, 0, true));
+    // A damaged checkpoint is not believed.
+    let mut bytes = fs::read(checkpoints.path(3)).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(checkpoints.path(3), bytes).unwrap();
+    assert!(store.list().unwrap().is_empty());
 }

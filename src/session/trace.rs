@@ -92,7 +92,9 @@ impl Trace {
             _ => {}
         }
         self.idle = match record.event {
-            Event::Paused | Event::Stopped | Event::Failed { .. } | Event::Finished { .. } => true,
+            Event::Paused | Event::Waiting { .. } | Event::Stopped | Event::Failed { .. } | Event::Finished { .. } => {
+                true
+            }
             // A checkpoint or a warning while paused does not restart the clock.
             Event::Checkpoint { .. } | Event::Warning { .. } => self.idle,
             _ => false,

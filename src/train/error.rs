@@ -29,6 +29,17 @@ pub enum TrainError {
     Session(#[from] SessionError),
 }
 
+impl TrainError {
+    /// Whether the disk is full, or what the user may store on it: making room mends it.
+    pub(super) fn is_full_disk(&self) -> bool {
+        use std::io::ErrorKind;
+        let (Self::Session(SessionError::Io { source, .. }) | Self::Model(ModelError::Io { source, .. })) = self else {
+            return false;
+        };
+        matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+    }
+}
+
 impl From<candle_core::Error> for TrainError {
     fn from(error: candle_core::Error) -> Self {
         Self::Model(error.into())

@@ -356,6 +356,36 @@ mod tests {
         train::{Request, testing::Bench},
     };
 
+    /// Nothing can be written when weights are due, and still not when the run ends: nothing is lost, and once it can be
+    /// written the run is complete. The trainer waits for that where the disk is full.
+    #[test]
+    fn a_run_that_cannot_be_written_at_its_end_is_complete_once_it_can() {
+        let bench = Bench::new("");
+        let (mut run, mut journal) = bench.begin_with(&bench.request());
+        let folder = run.writer.folder().to_owned();
+        let epochs = run.config.recipe.epochs;
+        while run.position.epochs < epochs {
+            // Folders in place of the temporary files make every write fail.
+            for name in ["best.partial".to_owned(), format!("checkpoint-{:08}.partial", run.position.step)] {
+                std::fs::create_dir_all(folder.join(&name).join("x")).unwrap();
+            }
+            assert_eq!(run.advance(&mut journal).unwrap(), Progress::More);
+        }
+        for _ in 0..3 {
+            assert!(matches!(run.advance(&mut journal), Err(TrainError::Session(_))));
+        }
+        for entry in std::fs::read_dir(&folder).unwrap().flatten().filter(|entry| entry.path().is_dir()) {
+            std::fs::remove_dir_all(entry.path()).unwrap();
+        }
+        assert_eq!(run.advance(&mut journal).unwrap(), Progress::Done);
+        let (checkpoint, passed_over) = crate::session::Checkpoints::of(&folder).latest().unwrap();
+        assert_eq!((checkpoint.position.epochs, passed_over.len()), (epochs, 0));
+        assert!(folder.join(crate::session::BEST_FILE).is_file());
+        let state = crate::session::load(&folder).unwrap();
+        assert!(state.summary.is_some());
+        assert!(state.warnings.iter().any(|warning| warning.contains("no checkpoint of step")), "{:?}", state.warnings);
+    }
+
     /// What the backward pass computes again costs time and changes no weight.
     #[test]
     fn a_run_that_computes_again_learns_the_same_to_the_bit() {

@@ -8,7 +8,7 @@ use std::{
 use super::{TrainError, journal::Journal, median, memory::peak_rss_bytes, snapshot::TensorData};
 use crate::{
     model::ParamStore,
-    session::{Averaged, Checkpoint, Checkpoints, Event, Lock, Position, Summary},
+    session::{self, Averaged, Checkpoint, Checkpoints, Event, Lock, Position, Summary},
 };
 
 /// Named tensors of a checkpoint.
@@ -23,6 +23,8 @@ pub(super) struct SessionWriter {
     saved: Option<(u64, u64)>,
     /// When the last checkpoint was written, or failed.
     at: Instant,
+    /// The log's first line, once it is there: each checkpoint keeps it.
+    started: Option<String>,
     /// The best weights, until they are on disk.
     best: Option<(Position, Tensors<'static>)>,
 }
@@ -30,7 +32,7 @@ pub(super) struct SessionWriter {
 impl SessionWriter {
     /// For a session with nothing on disk yet, or everything up to a position.
     pub(super) fn new(lock: Lock, every: Duration, saved: Option<&Position>) -> Self {
-        Self { lock, every, saved: saved.map(mark), at: Instant::now(), best: None }
+        Self { lock, every, saved: saved.map(mark), at: Instant::now(), started: None, best: None }
     }
 
     /// The session's folder.
@@ -60,9 +62,13 @@ impl SessionWriter {
     ) -> Result<(), TrainError> {
         // The log first: after a power cut it must not be behind a checkpoint.
         journal.sync()?;
-        let checkpoints = Checkpoints::of(self.folder());
+        if self.started.is_none() {
+            self.started = session::first_line(self.folder());
+        }
+        let (checkpoints, started) = (Checkpoints::of(self.folder()), self.started.as_deref());
         if let Some((position, weights)) = &self.best {
-            Checkpoint::write(&checkpoints.best_path(), position, weights.iter().map(|(name, part)| (name, part)))?;
+            let parts = weights.iter().map(|(name, part)| (name, part));
+            Checkpoint::write_with(&checkpoints.best_path(), position, started, parts)?;
             self.best = None;
         }
         if self.saved == Some(mark(position)) {
@@ -70,7 +76,8 @@ impl SessionWriter {
         }
         let path = checkpoints.path(position.step);
         let parts = parts()?;
-        let bytes = Checkpoint::write(&path, position, parts.iter().map(|(name, part)| (name, part)))?;
+        let tensors = parts.iter().map(|(name, part)| (name, part));
+        let bytes = Checkpoint::write_with(&path, position, started, tensors)?;
         drop(parts);
         (self.saved, self.at) = (Some(mark(position)), Instant::now());
         let file = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());

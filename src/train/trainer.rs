@@ -4,9 +4,10 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc::{self, Receiver, Sender, TryRecvError},
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
     thread::JoinHandle,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -20,6 +21,11 @@ use crate::{
     panics,
     session::{Event, Store},
 };
+
+/// How long a run waits before it tries again to write onto a full disk; then twice as long each time.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// The longest such pause.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// Runs training on its own thread. Dropping it stops the runs, each with a checkpoint.
 pub struct Trainer {
@@ -112,6 +118,17 @@ struct RunInRound {
     journal: Journal,
     stage: Stage,
     paused: bool,
+    /// While the disk has no room for what was computed.
+    wait: Option<Wait>,
+}
+
+/// A run that waits for room on the disk.
+#[derive(Clone, Copy)]
+struct Wait {
+    /// When writing is tried again.
+    until: Instant,
+    /// How long it waited this time.
+    pause: Duration,
 }
 
 enum Stage {
@@ -122,7 +139,7 @@ enum Stage {
 
 impl RunInRound {
     fn new(journal: Journal, build: Build) -> Self {
-        Self { journal, stage: Stage::New(build), paused: false }
+        Self { journal, stage: Stage::New(build), paused: false, wait: None }
     }
 
     fn is_over(&self) -> bool {
@@ -130,21 +147,32 @@ impl RunInRound {
     }
 
     fn can_advance(&self) -> bool {
-        !self.paused && !self.is_over()
+        !self.paused && !self.is_over() && self.wait.is_none_or(|wait| wait.until <= Instant::now())
+    }
+
+    /// When it tries to write again, if it waits for room on the disk.
+    fn waits_until(&self) -> Option<Instant> {
+        self.wait.filter(|_| !self.paused && !self.is_over()).map(|wait| wait.until)
     }
 
     /// Does the next piece of work, and turns errors and panics into the run's end.
     fn advance(&mut self) {
         let stage = std::mem::replace(&mut self.stage, Stage::Over);
-        let journal = &mut self.journal;
+        let (journal, mut full) = (&mut self.journal, None);
         let worked = guarded(|| match stage {
             Stage::New(build) => Ok(Stage::Working(build(journal)?)),
-            Stage::Working(mut job) => match job.advance(journal)? {
-                Progress::More => Ok(Stage::Working(job)),
-                Progress::Done => Ok(Stage::Over),
+            Stage::Working(mut job) => match job.advance(journal) {
+                Ok(Progress::More) => Ok(Stage::Working(job)),
+                Ok(Progress::Done) => Ok(Stage::Over),
+                Err(error) if error.is_full_disk() => {
+                    full = Some(error);
+                    Ok(Stage::Working(job))
+                }
+                Err(error) => Err(error),
             },
             Stage::Over => Ok(Stage::Over),
         });
+        self.wait = full.map(|error| self.wait_for_room(&error));
         match worked {
             Ok(Stage::Over) => self.end(),
             Ok(stage) => self.stage = stage,
@@ -154,6 +182,15 @@ impl RunInRound {
             }
             Err(error) => self.fail(&error),
         }
+    }
+
+    /// Everything is computed, and the disk is full: it stays in memory until there is room, or until somebody stops the run.
+    fn wait_for_room(&mut self, error: &TrainError) -> Wait {
+        if self.wait.is_none() {
+            self.journal.emit(Event::Waiting { message: error.to_string() });
+        }
+        let pause = self.wait.map_or(FIRST_WAIT, |wait| (2 * wait.pause).min(LONGEST_WAIT));
+        Wait { until: Instant::now() + pause, pause }
     }
 
     fn obey(&mut self, command: Command) {
@@ -171,7 +208,10 @@ impl RunInRound {
                 self.journal.emit(Event::Continued);
             }
             Command::Pause | Command::Continue => {}
-            Command::Checkpoint => self.checkpoint(),
+            Command::Checkpoint => match &mut self.wait {
+                Some(wait) => wait.until = Instant::now(),
+                None => self.checkpoint(),
+            },
             Command::Stop => {
                 self.checkpoint();
                 if !self.is_over() {
@@ -206,7 +246,8 @@ impl RunInRound {
 fn work(mut runs: Vec<RunInRound>, inbox: &Receiver<(Option<usize>, Command)>) {
     let mut turn = 0;
     while !runs.iter().all(RunInRound::is_over) {
-        match next_command(inbox, runs.iter().any(RunInRound::can_advance)) {
+        let until = runs.iter().filter_map(RunInRound::waits_until).min();
+        match next_command(inbox, runs.iter().any(RunInRound::can_advance), until) {
             Some((Some(run), command)) => runs.get_mut(run).into_iter().for_each(|run| run.obey(command)),
             Some((None, command)) => runs.iter_mut().for_each(|run| run.obey(command)),
             None => {
@@ -219,16 +260,21 @@ fn work(mut runs: Vec<RunInRound>, inbox: &Receiver<(Option<usize>, Command)>) {
     }
 }
 
-/// The next command; waits for one when no run can advance. A dropped trainer stops.
-fn next_command(inbox: &Receiver<(Option<usize>, Command)>, busy: bool) -> Option<(Option<usize>, Command)> {
-    if busy {
-        match inbox.try_recv() {
-            Ok(command) => Some(command),
-            Err(TryRecvError::Empty) => None,
-            Err(TryRecvError::Disconnected) => Some((None, Command::Stop)),
-        }
-    } else {
-        Some(inbox.recv().unwrap_or((None, Command::Stop)))
+/// The next command; waits for one when no run can advance, but not beyond `until`. A dropped trainer stops.
+fn next_command(
+    inbox: &Receiver<(Option<usize>, Command)>,
+    busy: bool,
+    until: Option<Instant>,
+) -> Option<(Option<usize>, Command)> {
+    let patience = match (busy, until) {
+        (true, _) => Duration::ZERO,
+        (false, Some(until)) => until.saturating_duration_since(Instant::now()),
+        (false, None) => return Some(inbox.recv().unwrap_or((None, Command::Stop))),
+    };
+    match inbox.recv_timeout(patience) {
+        Ok(command) => Some(command),
+        Err(RecvTimeoutError::Timeout) => None,
+        Err(RecvTimeoutError::Disconnected) => Some((None, Command::Stop)),
     }
 }
 
@@ -243,10 +289,13 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, TrainError>) -> Result<T, TrainEr
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
-    use std::time::Duration;
+    use std::sync::atomic::AtomicU32;
 
     use super::*;
-    use crate::{session::StepRecord, train::Update};
+    use crate::{
+        session::{SessionError, StepRecord},
+        train::Update,
+    };
 
     /// Takes `steps` steps, then ends as given.
     struct Fake {
@@ -320,6 +369,38 @@ mod tests {
         assert_eq!(failure(2), None);
         let steps = seen.iter().filter(|update| update.run == 2).count();
         assert_eq!(steps, 4);
+    }
+
+    fn full_disk() -> TrainError {
+        let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        SessionError::io("checkpoint-1".as_ref(), "write")(full).into()
+    }
+
+    /// It says so once, tries again, and is complete once there is room; the other run goes on meanwhile.
+    #[test]
+    fn a_complete_run_waits_for_room_on_a_full_disk() {
+        static TRIED: AtomicU32 = AtomicU32::new(0);
+        let twice_full =
+            || if TRIED.fetch_add(1, Ordering::Relaxed) < 2 { Err(full_disk()) } else { Ok(Progress::Done) };
+        let trainer = Trainer::spawn_jobs(vec![job(1, twice_full), job(200, || Ok(Progress::Done))]);
+        let seen = until_over(&trainer);
+        let of = |run: usize| seen.iter().filter(move |update| update.run == run).filter_map(Update::event);
+        let waiting: Vec<_> = of(0).filter(|event| matches!(event, Event::Waiting { .. })).collect();
+        assert!(matches!(waiting[..], [Event::Waiting { message }] if message.contains("make room")), "{waiting:?}");
+        assert_eq!((TRIED.load(Ordering::Relaxed), of(1).count()), (3, 200));
+        assert!(!of(0).any(|event| matches!(event, Event::Failed { .. })));
+    }
+
+    #[test]
+    fn a_run_that_waits_for_room_tries_at_once_when_asked_and_can_be_stopped() {
+        let trainer = Trainer::spawn_jobs(vec![job(1, || Err(full_disk()))]);
+        wait_for(&trainer, |update| matches!(update.event(), Some(Event::Waiting { .. })));
+        for _ in 0..20 {
+            trainer.command(Some(0), Command::Checkpoint);
+        }
+        trainer.command(Some(0), Command::Stop);
+        let seen = until_over(&trainer);
+        assert_eq!(seen.last().unwrap().event(), Some(&Event::Stopped));
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl Workbench {
         Self::spawn(env!("CARGO_BIN_EXE_aat-tui"), XTERM, home, columns, rows, arguments, &HashMap::new())
     }
 
-    /// The same with more variables in its environment.
+    /// The same with more variables in its environment; for measurements of another build, the binary that `MEASURED` names.
     pub fn open_with(
         home: tempfile::TempDir,
         columns: u16,
@@ -56,7 +56,8 @@ impl Workbench {
         arguments: &[&str],
         environment: &HashMap<String, String>,
     ) -> Self {
-        Self::spawn(env!("CARGO_BIN_EXE_aat-tui"), XTERM, home, columns, rows, arguments, environment)
+        let program = std::env::var("MEASURED").unwrap_or_else(|_| env!("CARGO_BIN_EXE_aat-tui").to_owned());
+        Self::spawn(&program, XTERM, home, columns, rows, arguments, environment)
     }
 
     /// Another program, or another terminal.

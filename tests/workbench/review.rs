@@ -175,7 +175,7 @@ fn detections_of_a_scan_are_decided_one_key_each_and_choose_thresholds() {
     let mut bench = Workbench::open_in(home, 120, 40, &[]);
     show(&mut bench);
     bench.press(":scan rec\r");
-    bench.wait_for("the end of the scan", |text| text.contains("✓ done"));
+    bench.wait_for("the end of the scan", |text| text.contains("tables: "));
     bench.press("-----R");
     bench.wait_for("the first detection", |text| text.contains("detected  h") && text.contains("1 of "));
     let file = bench.home().join("rec/reviewed.jsonl");
@@ -185,7 +185,7 @@ fn detections_of_a_scan_are_decided_one_key_each_and_choose_thresholds() {
     let lines = || fs::read_to_string(bench.home().join("rec/reviewed.jsonl")).unwrap();
     assert_eq!(lines().lines().count(), 1);
     bench.press("\x7f");
-    bench.wait_for("the decision taken back", |text| text.contains("0 right"));
+    bench.wait_for("the decision taken back", |text| text.contains("0 right") && text.contains("decisions go to "));
     bench.press("x");
     bench.wait_for("another decision", |text| text.contains("1 wrong"));
     let text = fs::read_to_string(&file).unwrap();

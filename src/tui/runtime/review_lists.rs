@@ -17,7 +17,6 @@ use crate::{
     digits::{counted, thousands},
     findings::{self, Detected, detections_to_review},
     live::Bookmark,
-    model::Method,
     scan::Row,
     session::{self, RunConfig, Store},
     train::{self, Request},
@@ -37,8 +36,6 @@ use crate::{
 const MOST: usize = 500;
 /// Clips of a list of those that are like one.
 const ALIKE: usize = 50;
-/// The highest learning rate on marks: at higher ones adapters stay at the classes' base rate (docs/marks.md).
-const LR_ON_MARKS: f64 = 2e-4;
 
 /// A list of detections.
 pub(super) fn detections(store: &Store, ticket: Ticket, wanted: ToReview) -> Message {
@@ -229,11 +226,7 @@ fn list(
     let data = data.ok_or("there is no folder for decisions; set AAT_TUI_CORRECTIONS")?;
     let (own, note) = Request::again(&detector.config, detector.config.method);
     notes.extend(note);
-    let lr = match own.method == Method::head() {
-        true => own.lr,
-        false => Some(own.lr.filter(|lr| *lr <= LR_ON_MARKS).unwrap_or(LR_ON_MARKS)),
-    };
-    let again = Request { data, marks: Default::default(), fold: None, lr, ..own };
+    let again = Request { data, marks: Default::default(), fold: None, ..own };
     let items = shown.iter().enumerate().map(|(index, one)| ReviewItem {
         index,
         proposed: one.class,

@@ -70,7 +70,6 @@ fn detections_of_a_scan_are_decided_on_the_disk_and_not_asked_about_again() {
     assert_eq!((&part.path, part.start()), (&sighting.recording, ((sighting.start - 0.5) * 16_000.0).round() as u64));
     let again = list.again.as_ref().unwrap();
     assert_eq!((Path::new(&again.data), again.fold), (rec.join(data::REVIEWED).as_path(), None));
-    assert!(again.lr.unwrap() <= LR_ON_MARKS);
 
     let label = |at: usize| Decision::Label { label: list.sighting(at).unwrap().detected.clone() };
     let made = [label(0), Decision::Not { label: list.sighting(1).unwrap().detected.clone() }, Decision::Unsure];

@@ -54,6 +54,8 @@ pub enum Pending {
     RemoveExample(String, usize),
     /// Begin new runs on these sides.
     Anew(Vec<Side>),
+    /// Have this run write again, onto a disk that was full.
+    TryAgain(crate::tui::state::ticket::Ticket),
 }
 
 /// A panel over the screen.

@@ -1,6 +1,7 @@
 //! Updates of what is over the screen: questions, and the command line.
 
 use super::{Effect, act, exporting, runs};
+use crate::train::Command;
 use crate::tui::{
     input::{
         action::{Action, Screen},
@@ -55,11 +56,15 @@ pub(super) fn quit(app: &mut App) -> Vec<Effect> {
     }
     let names: Vec<_> = busy.iter().map(|side| format!("{} {}", side.letter(), side.marker())).collect();
     let key = app.key_on(Screen::Sessions, &Action::ResumeSession);
+    let waits = busy.iter().any(|side| app.slot(*side).state.waiting.is_some());
     app.overlay = Some(Overlay::Question {
         question: format!("Stop {} and quit?", names.join(" and ")),
-        detail: match busy.iter().all(|side| app.slot(*side).run.is_some_and(|run| !run.begun)) {
-            true => "It has not started yet: nothing is saved.".into(),
-            false => format!("A checkpoint is written first: Sessions, {key} resumes from there."),
+        detail: match waits {
+            true => "The disk is full: what the last checkpoint lacks is lost. Make room first to keep it.".into(),
+            false => match busy.iter().all(|side| app.slot(*side).run.is_some_and(|run| !run.begun)) {
+                true => "It has not started yet: nothing is saved.".into(),
+                false => format!("A checkpoint is written first: Sessions, {key} resumes from there."),
+            },
         },
         then: Pending::Quit,
     });
@@ -80,6 +85,7 @@ pub(super) fn confirm(app: &mut App) -> Vec<Effect> {
             vec![Effect::RemoveExample(class, place)]
         }
         Some(Overlay::Question { then: Pending::Anew(sides), .. }) => runs::anew(app, &sides),
+        Some(Overlay::Question { then: Pending::TryAgain(run), .. }) => vec![Effect::Command(run, Command::Checkpoint)],
         Some(Overlay::CommandLine(mut line)) => match commands::parse(line.text()) {
             Ok(action) => {
                 remember(&mut app.history, line.text());

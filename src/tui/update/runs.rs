@@ -6,7 +6,7 @@ use super::{Effect, Task, ask_shape, list, live, notify, trained};
 use crate::{
     model::{self, Method},
     plot::{self, Side},
-    session::Status,
+    session::{Event, Status},
     train::{Command, News, Request},
     tui::{
         input::action::{Action, Move, Screen},
@@ -121,7 +121,11 @@ fn is_resumed_beside(app: &mut App, sides: &[Side]) -> bool {
 /// A trainer reports on a run.
 pub(super) fn received(app: &mut App, run: Ticket, news: News) -> Vec<Effect> {
     let Some(side) = app.side_of(run) else { return Vec::new() };
+    let waits = matches!(&news, News::Now(record) if matches!(record.event, Event::Waiting { .. }));
     let turn = app.slot_mut(side).take_in(news);
+    if waits {
+        ask_for_room(app, side, run);
+    }
     let App { slots, known, .. } = app;
     let slot = &slots[side.index()];
     let gone = slot.session.as_deref().is_some_and(|session| {
@@ -141,6 +145,26 @@ pub(super) fn received(app: &mut App, run: Ticket, news: News) -> Vec<Effect> {
             Vec::new()
         }
         Turn::Over => ended(app, side),
+    }
+}
+
+/// A complete run cannot be written: the disk is full. Asks whether to try again; without a reply it tries by itself.
+fn ask_for_room(app: &mut App, side: Side, run: Ticket) {
+    let slot = app.slot(side);
+    let Some(why) = slot.state.waiting.clone() else { return };
+    let name = slot.state.config.as_ref().map_or("", |config| config.session.as_str());
+    let (letter, marker) = (side.letter(), side.marker());
+    let stop = app.key_on(Screen::Train, &Action::Stop);
+    let question = format!("{letter} {marker} {name} is complete, and the disk is full. Try again now?");
+    let detail = format!(
+        "Its results are only in memory: {why}. It tries again every half minute; {stop} on Train stops it without what the \
+         last checkpoint lacks."
+    );
+    // A question that somebody is reading stays.
+    if app.overlay.is_none() {
+        app.overlay = Some(Overlay::Question { question, detail, then: Pending::TryAgain(run) });
+    } else {
+        notify(app, detail, true);
     }
 }
 

@@ -12,7 +12,10 @@ use crate::{
     session::Event,
     train::Request,
     tui::{
-        state::run_slot::{Opened, Purpose},
+        state::{
+            app::Overlay,
+            run_slot::{Opened, Purpose},
+        },
         testing::fixture,
     },
 };
@@ -49,6 +52,29 @@ fn one_key_after_opening_a_run_begins_on_the_demo() {
     assert_eq!(app.setup.data, "demo");
     assert!(app.slot(Side::A).is_busy() && !app.slot(Side::B).is_busy());
     assert_eq!(press(&mut app, "\n"), [], "a side trains once");
+}
+
+/// The disk is full when a run is complete: a question, once; yes tries again, and quitting says what would be lost.
+#[test]
+fn a_complete_run_on_a_full_disk_asks_whether_to_try_again() {
+    let mut app = fixture::training(SIZE, (400, 400));
+    let run = app.slot(Side::A).run.unwrap().ticket;
+    let waiting =
+        Event::Waiting { message: "checkpoint-00000400.safetensors: no space left on device; make room".into() };
+    fixture::run_event(&mut app, Side::A, waiting);
+    let Some(Overlay::Question { question, detail, .. }) = &app.overlay else { panic!("no question") };
+    assert!(question.contains("is complete, and the disk is full") && detail.contains("make room"), "{detail}");
+    assert_eq!(press(&mut app, "y"), [Effect::Command(run, crate::train::Command::Checkpoint)]);
+    assert!(app.overlay.is_none() && app.slot(Side::A).is_busy());
+    press(&mut app, "q");
+    let Some(Overlay::Question { detail, .. }) = &app.overlay else { panic!("no question") };
+    assert!(detail.contains("what the last checkpoint lacks is lost"), "{detail}");
+    press(&mut app, "n");
+    // There is room again: what follows says so.
+    let records = crate::session::testing::records();
+    let finished = records.into_iter().find(|record| matches!(record.event, Event::Finished { .. })).unwrap();
+    fixture::run_event(&mut app, Side::A, finished.event);
+    assert!(app.slot(Side::A).state.waiting.is_none() && !app.slot(Side::A).is_busy());
 }
 
 #[test]

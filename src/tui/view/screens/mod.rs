@@ -64,6 +64,9 @@ pub fn standing(app: &App, slot: &RunSlot) -> Option<Standing> {
         Status::Preparing(done, total) => ("◌", "starting", Some(format!("decoding {done}/{total}")), theme.dim()),
         Status::Running => ("◌", "training", None, theme.accent()),
         Status::Evaluating(done, total) => ("◌", "validating", Some(format!("validating {done}/{total}")), theme.dim()),
+        _ if slot.state.waiting.is_some() && slot.is_busy() => {
+            ("!", "disk full", Some("disk full, waits".into()), theme.bad())
+        }
         Status::Paused => ("‖", "paused", None, theme.warn()),
         Status::Stopped => ("◦", "stopped", None, theme.warn()),
         Status::Failed(_) => ("✗", "failed", None, theme.bad()),
