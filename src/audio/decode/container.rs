@@ -264,8 +264,8 @@ impl Blocks for Container {
         };
         let ts = Timestamp::new(i64::try_from(to).unwrap_or(i64::MAX));
         let track_id = open.track;
-        let seeked = open.reader.seek(SeekMode::Accurate, SeekTo::Timestamp { ts, track_id });
-        let at = seeked.map_err(|error| Fault::of(error, name))?.actual_ts.get();
+        let reached = open.reader.seek(SeekMode::Accurate, SeekTo::Timestamp { ts, track_id });
+        let at = reached.map_err(|error| Fault::of(error, name))?.actual_ts.get();
         let at = u64::try_from(at).ok().filter(|at| *at <= to);
         at.ok_or_else(|| Fault::Damage(format!("the {name} frame there was not found")))
     }
