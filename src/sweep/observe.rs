@@ -213,9 +213,15 @@ mod tests {
         observer.look().unwrap();
         assert_eq!(observer.standings()[0].state, State::Running);
         drop(lock);
+        // And so does its log's, should the lock have been removed.
+        observer.look().unwrap();
+        assert_eq!(observer.standings()[0].state, State::Running);
+        drop(log);
         observer.look().unwrap();
         assert!(observer.standings()[0].is_half_done());
+        let mut log = LogWriter::open(&place.session(&task.session)).unwrap();
         records[8..].iter().for_each(|record| log.append(record).unwrap());
+        drop(log);
         assert!(observer.look().unwrap());
         let snapshot = observer.snapshot();
         assert_eq!((snapshot.counts.done, snapshot.counts.waiting), (1, 1));

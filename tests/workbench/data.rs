@@ -65,12 +65,12 @@ fn keys_of_a_file_work_and_its_conflicts_are_reported() {
     let home = tempfile::tempdir().unwrap();
     let config = home.path().join("config/aat-tui");
     fs::create_dir_all(&config).unwrap();
-    fs::write(config.join("keys.toml"), "[Train]\nm = \"M\"\n[Layers]\nx = \"q\"\n").unwrap();
+    fs::write(config.join("keys.toml"), "[Train]\nm = \"w\"\n[Layers]\nx = \"q\"\n").unwrap();
     let mut bench = Workbench::open_in(home, 120, 40, &[]);
     bench.wait_for("the conflict", |text| text.contains("keys.toml") && text.contains("q means something everywhere"));
     assert!(bench.text().contains("● aat  ▲ full"));
     bench.press("m");
-    bench.press("M");
+    bench.press("w");
     bench.wait_for("another method, once", |text| text.contains("● full  ▲ full"));
     bench.press("q");
     assert_eq!(bench.wait_for_end(), 0);
