@@ -1,6 +1,6 @@
 //! Which detections of a scan a person is asked about, and in which order.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::{data::Chosen, random::KeyedRng};
 
@@ -53,7 +53,8 @@ impl Queue {
 
 /// At most `most` of the detections, each with the reason: two fifths by margin, a fifth each of the highest scores (of the
 /// class that was chosen least so far), spread over the range of scores, and at random. At most three are from one minute
-/// of a recording, and few from one recording. Whatever is random is decided by the seed.
+/// of a recording, and few from one recording. Whatever is random is decided by the seed, and drawn before the others take
+/// anything away: the share of it that is right is an estimate for all.
 pub fn detections_to_review(all: &[Detected<'_>], most: usize, seed: u64) -> Vec<(usize, Chosen)> {
     let mut shuffled: Vec<usize> = (0..all.len()).collect();
     KeyedRng::new(seed, "which detections to ask about", 0, 0).shuffle(&mut shuffled);
@@ -65,10 +66,8 @@ pub fn detections_to_review(all: &[Detected<'_>], most: usize, seed: u64) -> Vec
     for &place in &by_score {
         of_class.entry(all[place].label).or_default().push(place);
     }
-    // Each class with how many of it were chosen.
-    let mut classes: Vec<(&str, usize, Queue)> =
-        of_class.into_iter().map(|(label, places)| (label, 0, Queue::of(places))).collect();
-    classes.sort_by_key(|one| one.0);
+    let mut classes: Vec<(&str, Queue)> =
+        of_class.into_iter().map(|(label, places)| (label, Queue::of(places))).collect();
     let [high, low] = [by_score.first(), by_score.last()].map(|place| place.map_or(0.0, |place| all[*place].score));
     let width = ((high - low) / BINS as f32).max(f32::MIN_POSITIVE);
     let mut bins: Vec<Queue> = (0..BINS).map(|_| Queue::of(Vec::new())).collect();
@@ -77,24 +76,23 @@ pub fn detections_to_review(all: &[Detected<'_>], most: usize, seed: u64) -> Vec
     }
     let (mut by_margin, mut at_random) = (Queue::of(by_margin), Queue::of(shuffled));
 
-    let minute = |place: usize| (all[place].file, (all[place].start / 60.0) as u64);
-    let mut files: HashMap<&str, usize> = HashMap::new();
-    all.iter().for_each(|one| _ = files.insert(one.file, 0));
-    let per_file = PER_FILE.max(2 * most / files.len().max(1));
-    let (mut minutes, mut is_chosen): (HashMap<(&str, u64), usize>, _) = (HashMap::new(), vec![false; all.len()]);
+    let mut drawn = Drawn::new(all, most);
+    let mut random = VecDeque::new();
+    while random.len() < most.min(all.len()) / TURNS.len() {
+        let Some(place) = at_random.next(&mut |place| drawn.is_free(place)) else { break };
+        drawn.take(place);
+        random.push_back(place);
+    }
     let (mut chosen, mut bin) = (Vec::with_capacity(most.min(all.len())), 0);
-    while chosen.len() < most {
-        let mut is_free = |place: usize| {
-            let few = minutes.get(&minute(place)).is_none_or(|count| *count < PER_MINUTE);
-            few && !is_chosen[place] && files.get(all[place].file).is_none_or(|count| *count < per_file)
-        };
+    while chosen.len() + random.len() < most {
         let why = TURNS[chosen.len() % TURNS.len()];
+        let mut is_free = |place: usize| drawn.is_free(place);
         let found = match why {
+            Chosen::Random => random.pop_front(),
             Chosen::Margin => by_margin.next(&mut is_free),
-            Chosen::Random => at_random.next(&mut is_free),
             Chosen::Score => {
-                classes.sort_by_key(|(label, count, _)| (*count, *label));
-                classes.iter_mut().find_map(|(_, _, queue)| queue.next(&mut is_free))
+                classes.sort_by_key(|(label, _)| (drawn.of_class(label), *label));
+                classes.iter_mut().find_map(|(_, queue)| queue.next(&mut is_free))
             }
             Chosen::Spread => {
                 let found = (0..BINS).find_map(|step| {
@@ -106,13 +104,54 @@ pub fn detections_to_review(all: &[Detected<'_>], most: usize, seed: u64) -> Vec
             }
         };
         let Some(place) = found else { break };
-        is_chosen[place] = true;
-        *minutes.entry(minute(place)).or_default() += 1;
-        *files.entry(all[place].file).or_default() += 1;
-        classes.iter_mut().filter(|(label, ..)| *label == all[place].label).for_each(|(_, count, _)| *count += 1);
+        if why != Chosen::Random {
+            drawn.take(place);
+        }
         chosen.push((place, why));
     }
+    chosen.extend(random.into_iter().map(|place| (place, Chosen::Random)));
     chosen
+}
+
+/// What was drawn so far, and from where.
+struct Drawn<'d> {
+    all: &'d [Detected<'d>],
+    is_drawn: Vec<bool>,
+    of_minute: HashMap<(&'d str, u64), usize>,
+    of_file: HashMap<&'d str, usize>,
+    of_class: HashMap<&'d str, usize>,
+    per_file: usize,
+}
+
+impl<'d> Drawn<'d> {
+    fn new(all: &'d [Detected<'d>], most: usize) -> Self {
+        let files: HashSet<&str> = all.iter().map(|one| one.file).collect();
+        let per_file = PER_FILE.max(2 * most / files.len().max(1));
+        let (of_minute, of_file, of_class) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Self { all, is_drawn: vec![false; all.len()], of_minute, of_file, of_class, per_file }
+    }
+
+    fn minute(&self, place: usize) -> (&'d str, u64) {
+        (self.all[place].file, (self.all[place].start / 60.0) as u64)
+    }
+
+    /// Whether it may still be drawn; what may not never may again.
+    fn is_free(&self, place: usize) -> bool {
+        !self.is_drawn[place]
+            && self.of_minute.get(&self.minute(place)).is_none_or(|count| *count < PER_MINUTE)
+            && self.of_file.get(self.all[place].file).is_none_or(|count| *count < self.per_file)
+    }
+
+    fn of_class(&self, label: &str) -> usize {
+        self.of_class.get(label).copied().unwrap_or(0)
+    }
+
+    fn take(&mut self, place: usize) {
+        self.is_drawn[place] = true;
+        *self.of_minute.entry(self.minute(place)).or_default() += 1;
+        *self.of_file.entry(self.all[place].file).or_default() += 1;
+        *self.of_class.entry(self.all[place].label).or_default() += 1;
+    }
 }
 
 #[cfg(test)]
@@ -155,6 +194,28 @@ mod tests {
         assert!(by(Chosen::Score).all(|one| one.label == "robin"), "the class that is chosen least otherwise");
         let spread: Vec<f32> = by(Chosen::Spread).map(|one| one.score).collect();
         assert!(spread.iter().any(|score| *score < 0.4) && spread.iter().any(|score| *score > 0.9), "{spread:?}");
+    }
+
+    /// Of 500 detections the 250 with the highest scores are right. Whatever the other reasons prefer, half of those by
+    /// chance are.
+    #[test]
+    fn the_share_by_chance_is_that_of_all() {
+        let all: Vec<Detected<'_>> = (0..500)
+            .map(|n| {
+                let score = n as f32 / 500.0;
+                Detected { file: "a.wav", start: n as f64 * 60.0, label: "wren", score, margin: score }
+            })
+            .collect();
+        let (mut right, mut asked) = (0, 0);
+        for seed in 0..40 {
+            let chosen = detections_to_review(&all, 400, seed);
+            let random = chosen.iter().filter(|one| one.1 == Chosen::Random);
+            right += random.clone().filter(|one| one.0 >= 250).count();
+            asked += random.count();
+        }
+        assert_eq!(asked, 40 * 80);
+        // Four standard deviations of that many draws.
+        assert!((right as f64 / asked as f64 - 0.5).abs() < 0.036, "{right} of {asked}");
     }
 
     #[test]
