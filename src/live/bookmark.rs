@@ -52,6 +52,15 @@ pub struct Bookmark {
     pub predictions: Vec<BookmarkedPrediction>,
 }
 
+/// A session's bookmarks.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BookmarkList {
+    /// Those that can be read, oldest first.
+    pub bookmarks: Vec<Bookmark>,
+    /// How many files of bookmarks are damaged or cannot be read.
+    pub unread: usize,
+}
+
 impl Bookmark {
     /// Saves a window and its predictions in a session's folder.
     ///
@@ -76,25 +85,28 @@ impl Bookmark {
         Ok(bookmark)
     }
 
-    /// A session's bookmarks, oldest first. One that cannot be read is left out.
+    /// A session's bookmarks.
     ///
     /// # Errors
     /// When the folder is there and cannot be read.
-    pub fn list(session: &Path) -> Result<Vec<Self>, ClipError> {
-        let folder = session.join(FOLDER);
+    pub fn list(session: &Path) -> Result<BookmarkList, ClipError> {
+        let (folder, mut list) = (session.join(FOLDER), BookmarkList::default());
         let entries = match std::fs::read_dir(&folder) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(list),
             entries => entries.map_err(ClipError::io(&folder))?,
         };
-        let mut found: Vec<Self> = entries
-            .flatten()
-            .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "json"))
-            .filter_map(|entry| {
-                serde_json::from_slice(&regular::read_up_to(&entry.path(), limits::SETTINGS).ok()?).ok()
-            })
-            .collect();
-        found.sort_by_key(|bookmark| bookmark.at_ms);
-        Ok(found)
+        for path in entries.flatten().map(|entry| entry.path()) {
+            if path.extension().is_none_or(|extension| extension != "json") {
+                continue;
+            }
+            let text = regular::read_up_to(&path, limits::SETTINGS).ok();
+            match text.and_then(|text| serde_json::from_slice(&text).ok()) {
+                Some(bookmark) => list.bookmarks.push(bookmark),
+                None => list.unread += 1,
+            }
+        }
+        list.bookmarks.sort_by_key(|bookmark: &Self| bookmark.at_ms);
+        Ok(list)
     }
 
     /// Its sound: a WAV file of 16 kHz, mono.
@@ -143,7 +155,7 @@ mod tests {
     #[test]
     fn a_bookmark_keeps_the_sound_to_the_bit_and_its_predictions() {
         let session = tempfile::tempdir().unwrap();
-        assert!(Bookmark::list(session.path()).unwrap().is_empty());
+        assert_eq!(Bookmark::list(session.path()).unwrap(), BookmarkList::default());
         let samples: Arc<[f32]> = (0..16_000).map(|n| (n as f32 * 0.1).sin() / 3.0).collect();
         let frames = Fbank::new().compute(&samples).data.into();
         let window = Window { end_s: 7.25, captured: Instant::now(), samples: samples.clone(), frames };
@@ -152,10 +164,12 @@ mod tests {
 
         let first = Bookmark::save(session.path(), "mic", &window, predictions.clone()).unwrap();
         let second = Bookmark::save(session.path(), "mic", &window, predictions).unwrap();
-        assert_eq!(Bookmark::list(session.path()).unwrap(), [first.clone(), second.clone()]);
+        assert_eq!(Bookmark::list(session.path()).unwrap().bookmarks, [first.clone(), second.clone()]);
         assert_eq!(first.samples(session.path()).unwrap(), *samples);
 
         first.remove(session.path()).unwrap();
-        assert_eq!(Bookmark::list(session.path()).unwrap(), [second]);
+        std::fs::write(session.path().join(FOLDER).join("7.json"), "{\"at_ms\":").unwrap();
+        let left = BookmarkList { bookmarks: vec![second], unread: 1 };
+        assert_eq!(Bookmark::list(session.path()).unwrap(), left, "a damaged one is counted");
     }
 }

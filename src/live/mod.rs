@@ -29,7 +29,7 @@ mod state;
 mod teach;
 mod windower;
 
-pub use bookmark::{Bookmark, BookmarkedPrediction};
+pub use bookmark::{Bookmark, BookmarkList, BookmarkedPrediction};
 pub use classifier::ClassifierListener;
 pub use clip::ClipError;
 pub use detect::{Change, Detection, Detector, Rule, audacity_label};

@@ -16,7 +16,7 @@ use crate::{
     data::{self, CorrectionsFile, Dataset, Item, Label, Sighting, Source},
     digits::{counted, thousands},
     findings::{self, Detected, detections_to_review},
-    live::Bookmark,
+    live::{Bookmark, BookmarkList},
     scan::Row,
     session::{self, RunConfig, Store},
     train::{self, Request},
@@ -131,7 +131,7 @@ fn detected_of(row: &Row) -> Detected<'_> {
 /// A session's bookmarks that nobody has decided about yet.
 fn of_bookmarks(store: &Store, session: &Path) -> Result<ReviewList, String> {
     let detector = Detector::find(store, session)?;
-    let bookmarks = Bookmark::list(&detector.folder).map_err(|error| error.to_string())?;
+    let BookmarkList { bookmarks, unread } = Bookmark::list(&detector.folder).map_err(|error| error.to_string())?;
     let folder = bookmarks.first().and_then(|one| one.clip(&detector.folder).parent().map(Path::to_owned));
     let Some(folder) = folder else { return Err(format!("{} has no bookmarks", detector.name)) };
     let file = CorrectionsFile::of_recordings(&folder);
@@ -180,6 +180,9 @@ fn of_bookmarks(store: &Store, session: &Path) -> Result<ReviewList, String> {
     }
     if unknown > 0 {
         notes.push(format!("{} without an answer of this session, or without sound", counted(unknown, "bookmark")));
+    }
+    if unread > 0 {
+        notes.push(format!("{} cannot be read and left out", counted(unread, "bookmark")));
     }
     list(format!("bookmarks of {}", detector.name), &detector, file, shown, Screen::Live, notes)
 }

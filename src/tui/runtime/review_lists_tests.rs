@@ -124,7 +124,7 @@ fn bookmarks_are_decided_beside_their_sounds_and_train() {
     let dataset = data::open(&data).unwrap();
     assert_eq!((dataset.classes.join(" "), dataset.items.len()), ("owl rain wren".to_owned(), 3));
     // A bookmark that is deleted leaves its decision behind, and the others count.
-    let first = Bookmark::list(&session).unwrap().remove(0);
+    let first = Bookmark::list(&session).unwrap().bookmarks.remove(0);
     first.remove(&session).unwrap();
     let dataset = data::open(&data).unwrap();
     assert_eq!(dataset.items.len(), 2);

@@ -2,7 +2,11 @@
 
 use std::path::PathBuf;
 
-use crate::{infer::Replay, live::Bookmark, tui::input::action::Move};
+use crate::{
+    infer::Replay,
+    live::{Bookmark, BookmarkList},
+    tui::input::action::Move,
+};
 
 /// Every checkpoint's scores, or why there are none.
 pub type Replays = Result<Vec<Replay>, String>;
@@ -14,6 +18,8 @@ pub struct Bookmarks {
     pub session: PathBuf,
     /// Its bookmarks, newest first, once read.
     pub list: Option<Vec<Bookmark>>,
+    /// How many more there are that cannot be read.
+    pub unread: usize,
     /// The row under the cursor.
     pub row: usize,
     /// The replay of a bookmark, by the bookmark's time; the inner `None` while it is in progress.
@@ -22,7 +28,8 @@ pub struct Bookmarks {
 
 impl Bookmarks {
     /// Shows a session's bookmarks. The cursor stays on its bookmark.
-    pub fn show(&mut self, session: PathBuf, mut list: Vec<Bookmark>) {
+    pub fn show(&mut self, session: PathBuf, list: BookmarkList) {
+        let BookmarkList { bookmarks: mut list, unread } = list;
         let selected = self.selected().map(|bookmark| bookmark.at_ms).filter(|_| session == self.session);
         list.reverse();
         let place = selected.and_then(|at_ms| list.iter().position(|bookmark| bookmark.at_ms == at_ms));
@@ -30,7 +37,7 @@ impl Bookmarks {
         if session != self.session {
             (self.row, self.replayed) = (0, None);
         }
-        (self.session, self.list) = (session, Some(list));
+        (self.session, self.list, self.unread) = (session, Some(list), unread);
     }
 
     /// The one under the cursor.

@@ -73,7 +73,7 @@ impl Look {
         Self { about: Some(words.into()), ..self }
     }
 
-    /// What is said of it where it cannot be chosen.
+    /// The reason why it cannot be chosen, for people.
     pub fn sentence(&self) -> &str {
         self.about.as_deref().unwrap_or(&self.what)
     }

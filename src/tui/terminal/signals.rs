@@ -109,7 +109,7 @@ mod system {
         false
     }
 
-    /// The parent of a process, where the system tells.
+    /// The parent of a process; `None` where the system does not provide it.
     fn parent_of(process: Pid) -> Option<Pid> {
         let text = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
         // The program's name, in brackets, may hold anything; then state and parent.

@@ -11,7 +11,7 @@ use crate::{
     data::{Loss, Metric, Recipe, Schedule},
     export::{Accuracy, Checked, Report},
     infer::{Replay, Score},
-    live::{Bookmark, BookmarkedPrediction, Example, Lesson, LiveEvent, Prediction},
+    live::{Bookmark, BookmarkList, BookmarkedPrediction, Example, Lesson, LiveEvent, Prediction},
     model::{BlockNorms, Inventory, Method, ModelConfig, specs},
     plot::Side,
     session::{Best, EpochRecord, Event, Notes, Record, RunConfig, RunState, Status, StepRecord, Summary},
@@ -377,6 +377,11 @@ pub fn listening(app: &mut App) {
 }
 
 /// Two bookmarks, oldest first: on the newer one the predictions differ.
+pub fn bookmark_list() -> BookmarkList {
+    BookmarkList { bookmarks: bookmarks(), unread: 0 }
+}
+
+/// The same one by one.
 pub fn bookmarks() -> Vec<Bookmark> {
     let predictions = |listener: &str, scores: &[(&str, f32)]| BookmarkedPrediction {
         listener: listener.into(),

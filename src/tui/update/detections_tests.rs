@@ -7,7 +7,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use super::*;
 use crate::{
     data::{CorrectionsPlace, Decision},
-    live::{Bookmark, BookmarkedPrediction},
+    live::{Bookmark, BookmarkList, BookmarkedPrediction},
     model::Method,
     plot::Side,
     tui::{
@@ -121,12 +121,12 @@ fn bookmarks_are_reviewed_from_their_list() {
     press(&mut app, KeyCode::Char('B'));
     assert!(asked(&press(&mut app, KeyCode::Char('R'))).is_none(), "they are not read yet");
     let session = app.live.bookmarks.session.clone();
-    update(&mut app, Message::Bookmarks(session.clone(), Vec::new()));
+    update(&mut app, Message::Bookmarks(session.clone(), BookmarkList::default()));
     assert!(asked(&press(&mut app, KeyCode::Char('R'))).is_none());
     assert!(app.notice.as_ref().unwrap().text.contains("no bookmark yet"));
     let predictions = vec![BookmarkedPrediction::new("esc10-f1-aat", &[])];
     let bookmark = Bookmark { at_ms: 1, source: "mic".into(), time_s: 3.0, predictions };
-    update(&mut app, Message::Bookmarks(session.clone(), vec![bookmark]));
+    update(&mut app, Message::Bookmarks(session.clone(), BookmarkList { bookmarks: vec![bookmark], unread: 1 }));
     let (ticket, wanted) = asked(&press(&mut app, KeyCode::Char('R'))).unwrap();
     assert_eq!(wanted, ToReview::Bookmarks(session));
     update(&mut app, Message::Searched(ticket, Err("every bookmark of esc10-f1-aat is decided".into())));

@@ -102,7 +102,7 @@ fn bookmarks_are_kept_listed_replayed_and_deleted_after_a_question() {
     let effects = press(&mut app, "b");
     assert_eq!(effects, [Effect::Bookmark(session.clone(), "built-in mic".into(), vec![String::new(); 2])]);
     assert_eq!(press(&mut app, "B"), [Effect::Bookmarks(session.clone())]);
-    update(&mut app, Message::Bookmarks(session.clone(), fixture::bookmarks()));
+    update(&mut app, Message::Bookmarks(session.clone(), fixture::bookmark_list()));
     let newest = fixture::bookmarks().pop().unwrap();
     assert_eq!(app.live.bookmarks.selected(), Some(&newest));
     let effects = press(&mut app, "\n");

@@ -8,7 +8,7 @@ use crate::{
     export::Report,
     findings::{Against, SessionFindings},
     infer::{Mix, Replay},
-    live::{Bookmark, FileOverview, Lesson, LiveEvent},
+    live::{BookmarkList, FileOverview, Lesson, LiveEvent},
     model::ModelConfig,
     session::NotesChange,
     sweep::Snapshot,
@@ -67,7 +67,7 @@ pub enum Message {
     /// A key was released, where the terminal reports that.
     Released(crossterm::event::KeyEvent),
     /// A session's bookmarks were read.
-    Bookmarks(PathBuf, Vec<Bookmark>),
+    Bookmarks(PathBuf, BookmarkList),
     /// The bookmark of this time was replayed through every checkpoint.
     Replayed(u64, Result<Vec<Replay>, String>),
     /// A session's saved desk was loaded.

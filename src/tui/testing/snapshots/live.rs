@@ -137,12 +137,12 @@ fn live_bookmarks() {
     let session = std::path::PathBuf::from("esc10-f1-aat");
     both_sizes("live_bookmarks_empty", |size| {
         let mut app = panel(size, LivePanel::Bookmarks);
-        update(&mut app, Message::Bookmarks(session.clone(), Vec::new()));
+        update(&mut app, Message::Bookmarks(session.clone(), Default::default()));
         app
     });
     let replayed = |size| {
         let mut app = panel(size, LivePanel::Bookmarks);
-        update(&mut app, Message::Bookmarks(session.clone(), fixture::bookmarks()));
+        update(&mut app, Message::Bookmarks(session.clone(), fixture::bookmark_list()));
         let at_ms = fixture::bookmarks()[1].at_ms;
         act(&mut app, [Action::Replay]);
         update(&mut app, Message::Replayed(at_ms, Ok(fixture::replays())));

@@ -353,7 +353,7 @@ fn a_frame_never_panics_at_any_size() {
                 act(&mut app, [Action::Cancel, Action::Move(Move::End)]);
                 frame(&app);
             }
-            update(&mut app, Message::Bookmarks("session".into(), fixture::bookmarks()));
+            update(&mut app, Message::Bookmarks("session".into(), fixture::bookmark_list()));
             update(&mut app, Message::Lesson(Box::new(fixture::lesson())));
             for panel in LivePanel::ALL {
                 app.live.panel = panel;

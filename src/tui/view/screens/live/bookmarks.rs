@@ -8,6 +8,7 @@ use ratatui::{
 };
 
 use crate::{
+    digits::counted,
     infer::Replay,
     live::{Bookmark, BookmarkedPrediction},
     tui::{
@@ -30,8 +31,11 @@ pub(super) fn draw(app: &App, list: Rect, replays: Rect, buffer: &mut Buffer) {
     title.push_span(Span::styled(format!("{} {} ", side.letter(), side.marker()), theme.side(side)));
     let name = bookmarks.session.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     title.push_span(Span::styled(text::fit(&name, 40), theme.strong()));
-    let count = bookmarks.list.as_ref().map_or(0, Vec::len);
-    let right = Line::styled(if count == 1 { "1 clip".into() } else { format!("{count} clips") }, theme.dim());
+    let count = counted(bookmarks.list.as_ref().map_or(0, Vec::len), "clip");
+    let right = match bookmarks.unread {
+        0 => Line::styled(count, theme.dim()),
+        unread => Line::styled(format!("{count}, {unread} cannot be read"), theme.warn()),
+    };
     let inner = Panel::new(title, theme).border(theme.accent()).right(right).draw(list, buffer);
     match &bookmarks.list {
         _ if app.focused().is_empty() => {
