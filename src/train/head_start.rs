@@ -3,7 +3,7 @@
 //! With the binary loss most answers are "no". A head that starts at zero answers one half everywhere, and the first
 //! steps then push all logits down together, through the adapters too: at the rates that suit one class a clip, they push
 //! the adapters to where every clip looks the same. A bias that starts at the log odds of each class's share (T.-Y. Lin et
-//! al., arXiv 1708.02002, section 4.1) leaves the first steps to what tells the clips apart.
+//! al., arXiv 1708.02002, section 4.1) leaves the first steps to what distinguishes the clips.
 
 use candle_core::Tensor;
 
