@@ -3,38 +3,12 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
-use std::{
-    fs::{self, File},
-    io::{BufWriter, Write},
-    path::Path,
-    process::Command,
-};
+#[path = "scan/long_noise.rs"]
+mod long_noise;
+
+use std::process::Command;
 
 use nix::sys::resource::{UsageWho, getrusage};
-
-/// Writes noise of 8 bits at 8 kHz; half an hour is 14 MB, and 115 MB as samples at 16 kHz.
-fn write(path: &Path, seconds: u32, seed: u32) {
-    let bytes = 8_000 * seconds;
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    let mut file = BufWriter::new(File::create(path).unwrap());
-    file.write_all(b"RIFF").unwrap();
-    file.write_all(&(36 + bytes).to_le_bytes()).unwrap();
-    file.write_all(b"WAVEfmt \x10\0\0\0\x01\0\x01\0").unwrap();
-    file.write_all(&8_000u32.to_le_bytes()).unwrap();
-    file.write_all(&8_000u32.to_le_bytes()).unwrap();
-    file.write_all(b"\x01\0\x08\0data").unwrap();
-    file.write_all(&bytes.to_le_bytes()).unwrap();
-    let mut state = seed;
-    let mut byte = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 24) as u8
-    };
-    let noise: Vec<u8> = (0..100_003).map(|_| byte()).collect();
-    for at in (0..bytes as usize).step_by(noise.len()) {
-        file.write_all(&noise[..noise.len().min(bytes as usize - at)]).unwrap();
-    }
-    file.flush().unwrap();
-}
 
 /// Highest resident memory of any program that this one started and waited for, in bytes.
 fn peak() -> u64 {
@@ -55,7 +29,7 @@ fn half_an_hour_takes_no_more_memory_than_eleven_minutes_in_any_command() {
     for (set, seconds) in [("short", 660), ("long", 1_800)] {
         for (clip, seconds) in [("a/1", seconds), ("a/2", 20), ("b/1", 20), ("b/2", 20)] {
             let seed = 1_000 * u32::from(clip.as_bytes()[0]) + u32::from(clip.as_bytes()[2]);
-            write(&home.path().join(set).join(format!("{clip}.wav")), seconds, seed);
+            long_noise::write(&home.path().join(set).join(format!("{clip}.wav")), seconds, seed);
         }
     }
     let lines = [

@@ -3,6 +3,9 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+#[path = "../src/audio/testing.rs"]
+mod sound;
+
 use std::{
     fs,
     os::unix::fs::symlink,
@@ -96,16 +99,8 @@ fn a_data_set_with_special_files_is_read_and_they_are_named() {
     let home = Home::new();
     for name in ["dog/1.wav", "dog/2.wav", "rain/1.wav", "rain/2.wav"] {
         let path = home.path(&format!("set/{name}"));
-        let spec = hound::WavSpec {
-            channels: 1,
-            sample_rate: 16_000,
-            bits_per_sample: 16,
-            sample_format: hound::SampleFormat::Int,
-        };
-        let mut writer = hound::WavWriter::create(path, spec).unwrap();
         let seed = name.len() as u32 + u32::from(name.as_bytes()[0]) + u32::from(name.as_bytes()[4]);
-        (0..8_000u32).for_each(|n| writer.write_sample((n.wrapping_mul(seed * 7_919) % 20_000) as i16).unwrap());
-        writer.finalize().unwrap();
+        sound::wav(&path, 8_000, |n| (n.wrapping_mul(seed * 7_919) % 20_000) as i16);
     }
     home.pipe("set/dog/pipe.wav");
     symlink("/dev/zero", home.path("set/rain/zero.wav")).unwrap();
@@ -171,15 +166,7 @@ fn thresholds_gains_and_reviewed_tables_do_not_wait_for_pipes() {
 fn a_limit_on_the_size_of_files_is_an_error_that_names_the_file() {
     let home = Home::new();
     let path = home.path("tone.wav");
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: 16_000,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut writer = hound::WavWriter::create(path, spec).unwrap();
-    (0..160_000i32).for_each(|n| writer.write_sample((n % 200 * 100) as i16).unwrap());
-    writer.finalize().unwrap();
+    sound::wav(&path, 160_000, |n| (n % 200 * 100) as i16);
     let program = env!("CARGO_BIN_EXE_aat-tui");
     let script = format!("ulimit -f 100; exec {program} features --out out tone.wav");
     let mut command = Command::new("bash");

@@ -3,6 +3,7 @@
 
 mod broken;
 mod killed;
+mod long_noise;
 mod memory;
 mod scores;
 mod trained;
