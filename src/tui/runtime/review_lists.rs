@@ -104,7 +104,7 @@ fn of_scan(store: &Store, session: &Path, recordings: &Path, rows: Vec<Row>) -> 
     let mut notes = Vec::new();
     if open.len() > shown.len() {
         notes.push(format!(
-            "{} of {} that are open: a fifth by chance, at most three from a minute, few from one recording",
+            "{} of {} that are open: a fifth at random, at most three from a minute, few from one recording",
             thousands(shown.len()),
             thousands(open.len())
         ));

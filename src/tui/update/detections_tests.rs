@@ -82,7 +82,7 @@ fn one_key_decides_about_a_detection_its_sound_plays_and_escape_leads_back() {
     assert_eq!(decided(&press(&mut app, KeyCode::Char('-'))).unwrap().1, Decision::Background);
     assert_eq!(decided(&press(&mut app, KeyCode::Char(' '))).unwrap().1, Decision::Unsure);
     assert_eq!((app.review.at, app.review.counts()), (5, (5, 5, [1, 1, 2, 1])));
-    assert_eq!(app.review.right_at_random(), (0, 0), "the only one by chance is left unsure");
+    assert_eq!(app.review.right_at_random(), (0, 0), "the only one drawn at random is left unsure");
     let waiting: Vec<_> = app.review.made.iter().filter_map(|made| made.saving).collect();
     for ticket in waiting {
         let place = CorrectionsPlace { path: "/rec/reviewed.jsonl".into(), apart: false };

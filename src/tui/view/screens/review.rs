@@ -9,6 +9,7 @@ use ratatui::{
 
 use crate::{
     data::{Chosen, Decision, Label, Sighting},
+    shell,
     train::{Interval, normal_quantile, wilson},
     tui::{
         input::{
@@ -172,7 +173,7 @@ fn detection(app: &App, sighting: &Sighting) -> Line<'static> {
         Some(Chosen::Score) => "a high score",
         Some(Chosen::Margin) => "a close call",
         Some(Chosen::Spread) => "from another bin of scores",
-        Some(Chosen::Random) => "by chance",
+        Some(Chosen::Random) => "drawn at random",
         None => "",
     };
     let seconds = sighting.end - sighting.start;
@@ -350,25 +351,30 @@ fn end(app: &App, list: &ReviewList, area: Rect, buffer: &mut Buffer) {
     ]
     .map(|(action, what)| (app.key(&action), what));
     let keys: Vec<_> = keys.iter().map(|(key, what)| (key.as_str(), what.clone())).collect();
-    let [notes, middle] = Layout::vertical([Constraint::Length(3), Constraint::Fill(1)]).areas(inner);
-    let words: Vec<String> = thresholds(app, list).into_iter().chain(list.notes.iter().cloned()).collect();
-    paragraph(notes, &words.join("; "), theme.dim(), buffer);
+    let [mut notes, middle] = Layout::vertical([Constraint::Length(6), Constraint::Fill(1)]).areas(inner);
+    for sentence in thresholds(app, list).iter().chain(&list.notes) {
+        let rows = paragraph(notes, sentence, theme.dim(), buffer);
+        (notes.y, notes.height) = (notes.y + rows, notes.height - rows);
+    }
     hint(middle, &heading, &keys, theme, buffer);
 }
 
-/// Of detections: how many of those by chance are right, which holds for all that were listed; and what chooses thresholds by
-/// the decisions.
+/// Of detections: how many of those drawn at random are right, which estimates the share of all that were listed; and the
+/// command that chooses thresholds by the decisions.
 fn thresholds(app: &App, list: &ReviewList) -> Vec<String> {
     let Some(detections) = list.detections() else { return Vec::new() };
     let (right, all) = app.review.right_at_random();
     let mut words = Vec::new();
     if all > 0 {
         let Interval { low, high } = wilson(right, all, normal_quantile(0.975));
-        words.push(format!("by chance {right} of {all} are right, so {low:.2} to {high:.2} of all that were listed"));
+        words.push(format!(
+            "{right} of the {all} drawn at random are right, which puts the share of all that were listed at {low:.2} to {high:.2}"
+        ));
     }
     if let Some(file) = &app.review.file {
-        let (session, path) = (&detections.session, file.path.display());
-        words.push(format!("aat-tui eval {session} --reviewed {path} --precision 0.9 --save-thresholds"));
+        let [session, path] = [&detections.session, &*file.path.to_string_lossy()].map(shell::quoted);
+        let command = format!("aat-tui eval {session} --reviewed {path} --precision 0.9 --save-thresholds");
+        words.push(format!("thresholds by these decisions: {}", text::clean(&command)));
     }
     words
 }
