@@ -1,12 +1,31 @@
 //! Files that are written whole or not at all.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, BufWriter, Write},
     path::Path,
+    time::Duration,
 };
 
 use tempfile::NamedTempFile;
+
+/// How the names of unfinished files begin: those of `tempfile`, and those that this program gives.
+const TEMPORARY: [&str; 3] = [".tmp", ".partial-", ".new-"];
+/// An unfinished file that was not changed for this long was left over.
+pub const LEFT_OVER: Duration = Duration::from_secs(3_600);
+
+/// Whether a file of this name is an unfinished one.
+pub fn is_temporary(name: &str) -> bool {
+    TEMPORARY.iter().any(|start| name.starts_with(start))
+}
+
+/// Whether a process that was killed left this unfinished file; one that is being written is no older than its last write.
+pub fn is_left_over(path: &Path) -> bool {
+    let is_unfinished = path.file_name().is_some_and(|name| is_temporary(&name.to_string_lossy()));
+    let changed = || fs::symlink_metadata(path).and_then(|metadata| metadata.modified()).ok();
+    let age = || changed().and_then(|changed| changed.elapsed().ok());
+    is_unfinished && age().is_some_and(|age| age > LEFT_OVER)
+}
 
 /// Writes a file so that `path` holds either its old contents or everything that `fill` wrote: a temporary file in the
 /// same folder, flushed to the disk, then renamed.

@@ -5,14 +5,7 @@
 //! A file holds, little-endian: [`MAGIC`], frames, bins and bytes of notes (u32 each), the SHA-256 of all the rest, the
 //! values (f32), and what was odd about the sound (JSON).
 
-use std::{
-    env,
-    ffi::OsString,
-    fs,
-    io::Write,
-    path::PathBuf,
-    time::{Duration, SystemTime},
-};
+use std::{env, ffi::OsString, fs, io::Write, path::PathBuf, time::SystemTime};
 
 use sha2::{Digest, Sha256};
 
@@ -138,14 +131,7 @@ impl Cache {
         let folders = fs::read_dir(&self.folder).into_iter().flatten().flatten();
         for entry in folders.flat_map(|folder| fs::read_dir(folder.path()).into_iter().flatten().flatten()) {
             let is_ours = |name: &OsString| name.to_str().is_some_and(|name| name.len() == 64);
-            let is_left_over = |metadata: &fs::Metadata| {
-                let age = metadata.modified().ok().and_then(|changed| changed.elapsed().ok());
-                age.is_some_and(|age| age > LEFT_OVER)
-            };
-            // A process that was killed while it wrote.
-            if entry.file_name().to_string_lossy().starts_with(TEMPORARY)
-                && entry.metadata().is_ok_and(|metadata| is_left_over(&metadata))
-            {
+            if atomic::is_left_over(&entry.path()) {
                 let _ = fs::remove_file(entry.path());
                 continue;
             }
@@ -174,8 +160,6 @@ fn checksum(header: &[u8], rest: &[u8]) -> [u8; 32] {
 
 /// How the names of unfinished files begin.
 const TEMPORARY: &str = ".new-";
-/// An unfinished file that was not changed for this long was left over.
-const LEFT_OVER: Duration = Duration::from_secs(3_600);
 
 #[cfg(test)]
 mod tests {
@@ -191,7 +175,7 @@ mod tests {
         let inner = cache.path(&key(b"a", "kaldi")).parent().unwrap().to_owned();
         let [old, new] = [".new-old", ".new-new"].map(|name| inner.join(name));
         fs::write(&new, "x").unwrap();
-        let long_ago = SystemTime::now() - 2 * LEFT_OVER;
+        let long_ago = SystemTime::now() - 2 * atomic::LEFT_OVER;
         fs::File::create(&old).unwrap().set_modified(long_ago).unwrap();
         cache.prune();
         assert_eq!((old.exists(), new.exists(), cache.read(&key(b"a", "kaldi")).is_some()), (false, true, true));

@@ -3,18 +3,16 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use super::{
     SessionError,
     checkpoint::{AVERAGED_FILE, BEST_FILE, Checkpoint, damaged},
 };
+use crate::atomic;
 
 /// This many checkpoints are kept.
 const KEPT: usize = 2;
-/// A temporary file that was not changed for this long was left over.
-const LEFT_OVER: Duration = Duration::from_secs(3_600);
 
 /// The checkpoints of one session's folder.
 #[derive(Clone, Debug)]
@@ -109,13 +107,8 @@ impl Checkpoints {
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
         for path in entries.map(|entry| entry.path()) {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            // Another process may be writing one of these this moment, such as a note about the session.
-            let is_old = || {
-                let changed = fs::symlink_metadata(&path).and_then(|metadata| metadata.modified()).ok();
-                changed.and_then(|changed| changed.elapsed().ok()).is_some_and(|age| age > LEFT_OVER)
-            };
-            let is_temporary = [".partial-", ".new-"].iter().any(|start| name.starts_with(start));
-            if name.ends_with(".partial") || name.starts_with(".tmp") || is_temporary && is_old() {
+            // Another process may be writing another of these this moment, such as a note about the session.
+            if name.ends_with(".partial") || name.starts_with(".tmp") || atomic::is_left_over(&path) {
                 let _ = fs::remove_file(&path);
             }
         }
@@ -246,7 +239,7 @@ mod tests {
         (1..=5).for_each(|step| drop(write(&checkpoints, step)));
         fs::write(folder.path().join("checkpoint-00000006.partial"), "x").unwrap();
         fs::write(folder.path().join(".tmpAbCd"), "x").unwrap();
-        let long_ago = std::time::SystemTime::now() - 2 * LEFT_OVER;
+        let long_ago = std::time::SystemTime::now() - 2 * atomic::LEFT_OVER;
         fs::File::create(folder.path().join(".new-a1")).unwrap().set_modified(long_ago).unwrap();
         // Somebody is writing a note about the session.
         fs::write(folder.path().join(".partial-b2"), "x").unwrap();

@@ -1,6 +1,5 @@
 //! Deletes a session: only files that this program writes, by name, the log last.
 
-use crate::{limits, regular};
 use std::{
     fs,
     io::{BufRead, BufReader, Read},
@@ -8,6 +7,7 @@ use std::{
 };
 
 use super::{BEST_FILE, CLIPS_FILE, Event, LOG_FILE, NOTES_FILE, Record, SessionError};
+use crate::{atomic, limits, regular};
 
 /// Whether this program writes a file of this name in this folder of a session (`""` is the session's own folder).
 fn is_ours(folder: &str, name: &str) -> bool {
@@ -15,7 +15,7 @@ fn is_ours(folder: &str, name: &str) -> bool {
         let digits = name.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
         digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
     };
-    let unfinished = is_unfinished(name);
+    let unfinished = atomic::is_temporary(name);
     match folder {
         "" => {
             [BEST_FILE, "averaged.safetensors", CLIPS_FILE, NOTES_FILE].contains(&name)
@@ -33,11 +33,6 @@ fn is_ours(folder: &str, name: &str) -> bool {
     }
 }
 
-/// Whether this is the name of a leftover of an interrupted write.
-fn is_unfinished(name: &str) -> bool {
-    [".tmp", ".partial-", ".new-"].iter().any(|start| name.starts_with(start))
-}
-
 /// The files of a session's folder in which nothing was begun, the lock last.
 ///
 /// # Errors
@@ -53,7 +48,7 @@ pub(super) fn check_unbegun(folder: &Path, lock: &str) -> Result<Vec<PathBuf>, S
             remedy: "move the folder away, then try again".to_owned(),
         };
         if entry.file_type().is_ok_and(|kind| kind.is_dir())
-            || !([lock, LOG_FILE, CLIPS_FILE].contains(&name.as_str()) || is_unfinished(&name))
+            || !([lock, LOG_FILE, CLIPS_FILE].contains(&name.as_str()) || atomic::is_temporary(&name))
         {
             let problem =
                 format!("it is no session and holds {name}, which is no file of a session that has just begun");
