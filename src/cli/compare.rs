@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use super::{
     CliError, Output, comparison_report as report,
     run_args::{Folds, RunArgs},
-    watch::{print_reused, print_warning, summarise, watch},
+    run_result::summarise,
+    watch::{print_reused, print_warning, watch},
 };
 use crate::{
     comparison::{self, Entry, Member},

@@ -66,6 +66,11 @@ impl Interrupt {
         self.0.asked.load(Ordering::Relaxed) || self.0.parent.is_some_and(is_gone)
     }
 
+    /// Whether a sweep started this process: then nobody reads what it asks, and the task is run again.
+    pub fn is_of_a_sweep(&self) -> bool {
+        self.0.parent.is_some()
+    }
+
     /// Whether it is time to end because a job's time is nearly up.
     pub fn time_is_up(&self) -> bool {
         self.0.time_is_up.load(Ordering::Relaxed)

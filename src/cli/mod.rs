@@ -21,6 +21,7 @@ mod pretrain;
 mod probe;
 mod resume;
 mod run_args;
+mod run_result;
 mod scan;
 mod sessions;
 mod sweep;

@@ -8,13 +8,13 @@ use std::{
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use super::{CliError, Interrupt, Output};
+use super::{CliError, Interrupt, Output, run_result::summarise};
 use crate::{
     data::DataRecord,
     digits::thousands,
     model::Method,
     printable::printable,
-    session::{Averaged, Best, EpochRecord, Event, RunConfig, RunState, Status, Store},
+    session::{EpochRecord, Event, RunConfig, RunState, Status, Store},
     train::{Command, News, Trainer, Update},
 };
 
@@ -55,23 +55,6 @@ struct OtherLine<'a> {
     message: Option<&'a str>,
 }
 
-/// The result of a run, as JSON.
-#[derive(Serialize)]
-struct SummaryLine<'a> {
-    summary: bool,
-    session: &'a str,
-    method: Method,
-    fold: Option<u32>,
-    metric: &'static str,
-    best: Option<Best>,
-    last: Option<Best>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    averaged: Option<Averaged>,
-    trainable: usize,
-    epoch_seconds: f64,
-    peak_rss_bytes: u64,
-}
-
 /// Runs that are over, and whether all of them are complete.
 #[must_use]
 pub struct Watched {
@@ -92,14 +75,16 @@ impl Watched {
     }
 }
 
-/// Follows a trainer to its end. Ctrl-C stops every run with a checkpoint and prints how to resume.
+/// Follows a trainer to its end. Ctrl-C stops every run with a checkpoint and prints how to resume. A complete run waits for
+/// room on a full disk; a task of a sweep does not, which would hold its worker, or a cluster's node, for as long as that
+/// lasts: it fails, and the sweep resumes it when it is run again.
 ///
 /// # Errors
 /// When the output is closed.
 pub fn watch(trainer: &Trainer, runs: usize, store: &Store, output: &mut Output) -> Result<Watched, CliError> {
     let interrupt = Interrupt::watch()?;
     let mut view = RunView::new(runs, output);
-    let mut asked = false;
+    let (mut asked, mut gave_up) = (false, None);
     while let Some(updates) = trainer.feed().wait(PATIENCE) {
         if interrupt.is_asked() && !asked {
             asked = true;
@@ -108,13 +93,20 @@ pub fn watch(trainer: &Trainer, runs: usize, store: &Store, output: &mut Output)
         for update in updates {
             view.print(&update)?;
         }
+        if interrupt.is_of_a_sweep() && gave_up.is_none() {
+            gave_up = waits_for_room(&view.states);
+            if gave_up.is_some() && !asked {
+                asked = true;
+                trainer.command(None, Command::Stop);
+            }
+        }
     }
     view.bars.clear();
     let RunView { states, output, .. } = view;
-    let failures: Vec<&str> = states
+    let failed = states
         .iter()
-        .filter_map(|state| if let Status::Failed(message) = &state.status { Some(message.as_str()) } else { None })
-        .collect();
+        .filter_map(|state| if let Status::Failed(message) = &state.status { Some(message.as_str()) } else { None });
+    let failures: Vec<&str> = failed.chain(gave_up.as_deref()).collect();
     let stopped = || states.iter().filter(|state| state.status == Status::Stopped);
     let outcome = if !failures.is_empty() {
         Err(CliError::Failed(failures.join("\n")))
@@ -125,6 +117,11 @@ pub fn watch(trainer: &Trainer, runs: usize, store: &Store, output: &mut Output)
         Ok(())
     };
     Ok(Watched { states, outcome })
+}
+
+/// Why the results of a complete run cannot be written, if one waits for that.
+fn waits_for_room(states: &[RunState]) -> Option<String> {
+    states.iter().find_map(|state| state.waiting.clone())
 }
 
 fn how_to_go_on(state: &RunState, store: &Store) -> String {
@@ -139,40 +136,6 @@ fn how_to_go_on(state: &RunState, store: &Store) -> String {
         }
         None => "stopped before the first step; there is nothing to resume".to_owned(),
     }
-}
-
-/// Prints the result of a complete run.
-///
-/// # Errors
-/// When the output is closed.
-pub fn summarise(state: &RunState, output: &mut Output) -> Result<(), CliError> {
-    let (Some(config), Some(summary)) = (&state.config, &state.summary) else { return Ok(()) };
-    output.object(&SummaryLine {
-        summary: true,
-        session: &config.session,
-        method: config.method,
-        fold: config.fold,
-        metric: config.recipe.metric.name(),
-        best: summary.best,
-        last: summary.last,
-        averaged: summary.averaged,
-        trainable: summary.trainable,
-        epoch_seconds: summary.epoch_seconds,
-        peak_rss_bytes: summary.peak_rss_bytes,
-    })?;
-    let at = |best: Option<Best>| best.map_or("none".to_owned(), |b| format!("{:.4} (epoch {})", b.value, b.epoch));
-    let averaged = summary.averaged.map_or_else(String::new, |mean| {
-        format!(", averaged {:.4} (last {} epochs' weights)", mean.value, mean.epochs)
-    });
-    output.line(format!(
-        "{}: {} best {}, last {}{averaged}; {} parameters train, {:.1} s an epoch",
-        config.session,
-        config.recipe.metric.name(),
-        at(summary.best),
-        at(summary.last),
-        thousands(summary.trainable),
-        summary.epoch_seconds
-    ))
 }
 
 /// Reports a run that was complete already and is reused.
