@@ -28,6 +28,7 @@ pub mod clock;
 pub mod comparison;
 pub mod data;
 pub mod digits;
+mod dumb;
 pub mod export;
 pub mod findings;
 pub mod infer;

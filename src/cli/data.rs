@@ -14,6 +14,7 @@ use crate::{
     audio::FrontEnd,
     data::{self, Dataset, FeatureSet, FileCount, Problem, Recipe, Severity, marks},
     digits::thousands,
+    dumb::draws_bars,
 };
 
 /// List, check, measure or correct data sets.
@@ -121,6 +122,9 @@ fn bar(what: &'static str) -> Result<impl FnMut(usize, usize) -> ControlFlow<()>
     let interrupt = Interrupt::watch()?;
     let style = indicatif::ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}");
     let bar = indicatif::ProgressBar::new(0).with_message(what);
+    if !draws_bars() {
+        bar.set_draw_target(indicatif::ProgressDrawTarget::hidden());
+    }
     if let Ok(style) = style {
         bar.set_style(style);
     }

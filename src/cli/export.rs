@@ -1,16 +1,13 @@
 //! `aat-tui export`: writes a trained model for use elsewhere.
 
-use std::{
-    io::{self, IsTerminal},
-    ops::ControlFlow,
-    path::PathBuf,
-};
+use std::{ops::ControlFlow, path::PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::{CliError, Interrupt, Output, eval::Weights, run_args::Place};
 use crate::{
+    dumb::draws_bars,
     export::{self, ExportError, Report, Request, Stage, Storage, Verify},
     infer::Which,
 };
@@ -121,7 +118,7 @@ struct Bar(Option<ProgressBar>);
 impl Bar {
     fn show(&mut self, stage: Stage) {
         let Stage::Verifying(done, total) = stage else { return };
-        if !io::stderr().is_terminal() {
+        if !draws_bars() {
             return;
         }
         let bar = self.0.get_or_insert_with(|| {

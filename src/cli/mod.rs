@@ -33,6 +33,8 @@ use std::process::ExitCode;
 
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, builder::BoolishValueParser};
 
+use crate::dumb::is_dumb;
+
 pub use interrupt::Interrupt;
 pub use output::{CliError, Output};
 
@@ -115,6 +117,10 @@ fn of_environment(command: clap::Command) -> clap::Command {
 /// 130 interrupted.
 pub fn main() -> ExitCode {
     let mut command = of_environment(Cli::command());
+    if is_dumb() {
+        // Left to itself, clap colours what it prints wherever `CI` is set.
+        command = command.color(clap::ColorChoice::Never);
+    }
     let parsed = command
         .try_get_matches_from_mut(std::env::args_os())
         .and_then(|matches| Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command)));

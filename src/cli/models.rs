@@ -1,9 +1,6 @@
 //! `aat-tui models`: what a checkpoint is, whether it is whole, and into Hugging Face's form.
 
-use std::{
-    io::{self, IsTerminal},
-    path::PathBuf,
-};
+use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -12,6 +9,7 @@ use super::{CliError, Output, run_args::Place};
 use crate::{
     audio::{FrontEnd, Normalisation},
     digits::thousands,
+    dumb::draws_bars,
     model::{self, Description, Family, PUBLISHED, hub::Watcher},
 };
 
@@ -188,7 +186,7 @@ struct Bar(Option<(String, ProgressBar)>);
 
 impl Watcher for Bar {
     fn downloaded(&mut self, file: &str, done: u64, total: u64) {
-        if !io::stderr().is_terminal() {
+        if !draws_bars() {
             return;
         }
         if self.0.as_ref().is_none_or(|(shown, _)| shown != file) {

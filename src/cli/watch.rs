@@ -1,7 +1,7 @@
 //! Follows a trainer without a screen: JSON lines, plain lines, or bars on a terminal.
 
 use std::{
-    io::{IsTerminal, stderr, stdout},
+    io::{IsTerminal, stdout},
     time::Duration,
 };
 
@@ -12,6 +12,7 @@ use super::{CliError, Interrupt, Output, run_result::summarise};
 use crate::{
     data::DataRecord,
     digits::thousands,
+    dumb::draws_bars,
     model::Method,
     printable::printable,
     session::{EpochRecord, Event, RunConfig, RunState, Status, Store},
@@ -165,7 +166,7 @@ struct RunView<'a> {
 
 impl<'a> RunView<'a> {
     fn new(runs: usize, output: &'a mut Output) -> Self {
-        let on_terminal = !output.is_json() && stdout().is_terminal() && stderr().is_terminal();
+        let on_terminal = !output.is_json() && stdout().is_terminal() && draws_bars();
         let bars = if on_terminal { Bars::shown(runs) } else { Bars::hidden() };
         Self { states: vec![RunState::default(); runs], bars, output }
     }

@@ -94,8 +94,9 @@ fn a_dumb_terminal_gets_lines_and_no_escapes() {
         (&["--help"][..], "Usage: aat-tui", 0),
         (&["trian"][..], "unrecognized subcommand", 2),
         (&["sessions", "list"][..], "no sessions in", 0),
+        (&["train", "--data", "demo", "--method", "head", "--epochs", "1"][..], "epoch 1", 0),
     ] {
-        let mut bench = Workbench::program(env!("CARGO_BIN_EXE_aat-tui"), "dumb", 120, 200, line);
+        let mut bench = Workbench::dumb(120, 200, line);
         assert_eq!(bench.wait_for_end(), code, "{line:?}");
         assert!(bench.text().contains(words), "{line:?}: {}", bench.text());
         assert!(!bench.wrote("\u{1b}"), "{line:?}");

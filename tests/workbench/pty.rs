@@ -65,6 +65,13 @@ impl Workbench {
         Self::spawn(program, term, tempfile::tempdir().unwrap(), columns, rows, arguments, &HashMap::new())
     }
 
+    /// This program on a terminal that shows lines only, where everything else asks for colours.
+    pub fn dumb(columns: u16, rows: u16, arguments: &[&str]) -> Self {
+        let environment = HashMap::from([("CI".into(), "true".into()), ("COLORTERM".into(), "truecolor".into())]);
+        let home = tempfile::tempdir().unwrap();
+        Self::spawn(env!("CARGO_BIN_EXE_aat-tui"), "dumb", home, columns, rows, arguments, &environment)
+    }
+
     /// A shell with job control, for the workbench to be started in.
     pub fn shell(columns: u16, rows: u16) -> Self {
         Self::program("sh", XTERM, columns, rows, &["-i"])

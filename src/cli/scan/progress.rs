@@ -1,9 +1,6 @@
 //! How far a scan is: a bar on a terminal, lines elsewhere, objects where JSON was asked for.
 
-use std::{
-    io::{IsTerminal, stderr},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -11,6 +8,7 @@ use serde::Serialize;
 use super::super::{CliError, Output};
 use crate::{
     digits::{duration, thousands},
+    dumb::draws_bars,
     scan::Progress,
 };
 
@@ -50,7 +48,7 @@ pub(super) struct Meter {
 
 impl Meter {
     pub(super) fn new(json: bool) -> Self {
-        let bar = (!json && stderr().is_terminal()).then(|| {
+        let bar = (!json && draws_bars()).then(|| {
             let bar = ProgressBar::new(0);
             if let Ok(style) = ProgressStyle::with_template("{wide_bar} {msg}") {
                 bar.set_style(style);

@@ -40,6 +40,7 @@ use tokio::{
 use self::{effects::EffectRunner, frame::Frames};
 use crate::{
     clock,
+    dumb::is_dumb,
     session::Store,
     train::Request,
     tui::{
@@ -118,7 +119,7 @@ pub fn run(options: Options) -> Result<(), TuiError> {
     if !io::IsTerminal::is_terminal(&io::stdout()) || !io::IsTerminal::is_terminal(&io::stdin()) {
         return Err(TuiError::NoTerminal);
     }
-    if std::env::var("TERM").is_ok_and(|term| term == "dumb") {
+    if is_dumb() {
         return Err(TuiError::Dumb);
     }
     let depth = Depth::of_environment(|name| std::env::var(name).ok());
