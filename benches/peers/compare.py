@@ -1,9 +1,9 @@
 """Alternates `aat-tui bench` and its PyTorch peer, and prints the ratio of each row.
 
-    python benches/peers/compare.py [--rounds 5] [--only tiny] [--compile] [--before PROGRAM] [--csv FILE]
+    python benches/peers/compare.py [--rounds 5] [--only tiny] [--dtype bf16] [--compile] [--before PROGRAM] [--csv FILE]
 
 Both run with two threads, each in a process of its own, one after the other, `--rounds` times; a row's ratio is that
-of the medians over the rounds. With `--compile` PyTorch runs a second time, through torch.compile, which needs a C++
+of the medians over the rounds. `--dtype` is of both sides. With `--compile` PyTorch runs a second time, through torch.compile, which needs a C++
 compiler; its time to compile is not counted. `--before` alternates another build of the program with both, which shows what a
 change cost. Run by `make bench-peers`, which sets up PyTorch.
 """
@@ -51,6 +51,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", default="", help="rows whose name contains this")
+    parser.add_argument("--dtype", default="f32", choices=["f32", "bf16"])
     parser.add_argument("--compile", action="store_true", help="PyTorch through torch.compile beside eager PyTorch")
     parser.add_argument("--before", help="another build of the program, alternated with this one")
     parser.add_argument("--csv", help="also write the rows to this file")
@@ -60,11 +61,13 @@ def main():
     columns += ["before", "ratio"] if args.before else []
     widths = [10, 10, 8, 6, 10, 10, 8, *([10, 8, 8] if args.compile else []), 10, 8]
     print(f"{'':36}" + "".join(f"{column:>{width}}" for column, width in zip(columns, widths)))
-    rows = []
+    rows, instructions = [], {}
     for name, what, repeats, aim in ROWS:
         if args.only not in name:
             continue
-        common = [*what, "--repeats", str(repeats)]
+        if args.dtype != "f32" and what[0] not in ("step", "infer"):
+            continue
+        common = [*what, "--repeats", str(repeats), *(["--dtype", args.dtype] if what[0] in ("step", "infer") else [])]
         ours = ["bench", *common, "--json"]
         peer = [sys.executable, str(HERE / "torch_peer.py"), *common]
         commands = {"ours": [str(PROGRAM), *ours], "torch": peer}
@@ -76,6 +79,8 @@ def main():
         for _ in range(args.rounds):
             for side, command in commands.items():
                 found[side].append(run(command))
+        for side in ("ours", "torch"):
+            instructions[side] = found[side][-1].get("instructions", "")
         ms = {side: statistics.median(r["ms"] for r in runs) for side, runs in found.items()}
         mib = {side: statistics.median(r["peak_rss_bytes"] for r in runs) / 2**20 for side, runs in found.items()}
         row = [name, ms["ours"], ms["torch"], ms["ours"] / ms["torch"], aim, mib["ours"], mib["torch"], mib["ours"] / mib["torch"]]
@@ -88,6 +93,7 @@ def main():
         row += [*(compiled or [""] * 3), *(before or [""] * 2)]
         rows.append(row)
         print(text, flush=True)
+    print(", ".join(f"{side}: {name}" for side, name in instructions.items()))
     if args.csv:
         with open(args.csv, "w", newline="") as file:
             csv.writer(file).writerows([FIELDS, *rows])

@@ -261,6 +261,7 @@ def main():
                 "samples_per_s": args.batch * 1e3 / ms,
                 "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
                 "dtype": args.dtype,
+                "instructions": torch.backends.cpu.get_cpu_capability(),
                 "device": f"PyTorch {torch.__version__}, "
                 + (torch.cuda.get_device_name() if args.device == "cuda" else f"{args.threads} threads"),
             }

@@ -127,6 +127,9 @@ struct Report {
     samples_per_s: f64,
     peak_rss_bytes: u64,
     dtype: Precision,
+    /// On the CPU: what a prediction's products are computed with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instructions: Option<&'static str>,
     device: String,
 }
 
@@ -159,15 +162,17 @@ pub fn run(args: &Args) -> Result<(), CliError> {
         samples_per_s: args.batch as f64 * 1e3 / ms,
         peak_rss_bytes: peak_rss_bytes(),
         dtype,
+        instructions: (args.device == "cpu").then(|| dtype.instructions()),
         device: format!("{}, {threads} threads", args.device),
     };
     let mut output = Output::stdout(args.json);
     output.object(&report)?;
     output.line(format!(
-        "{ms:.2} ms (fastest {:.2}), {:.1} samples/s, {} MiB at most",
+        "{ms:.2} ms (fastest {:.2}), {:.1} samples/s, {} MiB at most, {}",
         report.ms_min,
         report.samples_per_s,
-        report.peak_rss_bytes >> 20
+        report.peak_rss_bytes >> 20,
+        report.instructions.unwrap_or(&args.device)
     ))
 }
 
@@ -225,8 +230,12 @@ fn targets(batch: usize) -> Targets {
 /// Training steps. `go_on` is called before each and may end them.
 fn step(args: &Args, go_on: impl Fn() -> Result<(), CliError>) -> Result<Measured, CliError> {
     let (opened, features) = prepare(args)?;
-    let memory =
-        MemoryOptions { micro_batch: args.micro_batch, recompute: args.recompute, precision: opened.precision };
+    let memory = MemoryOptions {
+        micro_batch: args.micro_batch,
+        recompute: args.recompute,
+        precision: opened.precision,
+        training: true,
+    };
     let mut engine = model::engine(&opened.config, args.method, opened.store.device(), memory);
     let mut optimizer = AdamW::new(&opened.store, 0.05)?;
     let targets = targets(args.batch);

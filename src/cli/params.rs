@@ -126,7 +126,7 @@ pub fn run(args: Args) -> Result<(), CliError> {
 /// Of the method and of full fine-tuning.
 fn cost(config: &ModelConfig, method: Method, batch: usize, recompute: Recompute) -> Option<[Cost; 2]> {
     let of = |method, recompute| {
-        Cost::of(config, method, batch, MemoryOptions { recompute, ..MemoryOptions::default() }).ok()
+        Cost::of(config, method, batch, MemoryOptions { recompute, training: true, ..MemoryOptions::default() }).ok()
     };
     Some([of(method, recompute)?, of(Method::full(), Recompute::Nothing)?])
 }
@@ -194,9 +194,11 @@ fn step_table(text: &mut String, method: Method, both: &[Cost; 2]) {
     let _ = writeln!(text, "{:<22}{:>14}{:>14}{:>10}", "", method.to_string(), full.to_string(), "ratio");
     let mut row = |name: &str, of: fn(&Cost) -> f64| {
         let [own, of_full] = both.each_ref().map(of);
-        let _ = writeln!(text, "{name:<22}{own:>14.1}{of_full:>14.1}{:>10.2}", own / of_full);
+        let ratio = if of_full > 0.0 { format!("{:.2}", own / of_full) } else { "-".into() };
+        let _ = writeln!(text, "{name:<22}{own:>14.1}{of_full:>14.1}{ratio:>10}");
     };
     row("weights", |cost| mib(cost.weights));
+    row("packed once more", |cost| mib(cost.packed));
     row("gradients", |cost| mib(cost.gradients));
     row("moments", |cost| mib(cost.moments));
     row("activations", |cost| mib(cost.activations));

@@ -4,6 +4,7 @@ use candle_core::Device;
 use serde::{Deserialize, Serialize};
 
 use super::ModelError;
+use crate::ops::packed::Arithmetic;
 
 /// In what numbers the blocks' own matrices multiply. Everything else is single precision either way: weights where
 /// they are kept, adapters and head, the residual stream, LayerNorm, softmax, gradients and the optimizer.
@@ -13,13 +14,14 @@ pub enum Precision {
     /// Single precision throughout.
     #[default]
     F32,
-    /// Operands rounded to bf16, eight bits of mantissa, as PyTorch's autocast does. The products in between, of
-    /// adapters, head and attention, may then use CUDA's TF32, eleven bits.
+    /// Operands rounded to bf16, eight bits of mantissa, as PyTorch's autocast does. On accelerators activations are
+    /// bf16 too, and the products in between, of adapters, head and attention, may use CUDA's TF32, eleven bits.
     Bf16,
 }
 
 impl Precision {
-    /// What suits a device: bf16 where it multiplies many times faster than single precision, on CUDA.
+    /// What suits a device: bf16 where it multiplies many times faster than single precision, on CUDA. Processors with
+    /// AVX512-BF16 differ: Intel's multiply it at half the rate of f32 outside AMX.
     pub fn of(device: &Device) -> Self {
         if device.is_cuda() { Self::Bf16 } else { Self::F32 }
     }
@@ -46,6 +48,14 @@ impl Precision {
         match self {
             Self::F32 => "f32",
             Self::Bf16 => "bf16",
+        }
+    }
+
+    /// What this processor computes the blocks' products with.
+    pub fn instructions(self) -> &'static str {
+        match self {
+            Self::F32 => Arithmetic::single().map_or("f32", Arithmetic::name),
+            Self::Bf16 => Arithmetic::half().name(),
         }
     }
 

@@ -86,6 +86,19 @@ impl<'a> Mat<'a> {
         self.t().rows_at(from, count).t()
     }
 
+    /// One element.
+    pub(super) fn at(&self, row: usize, column: usize) -> f32 {
+        assert!(row < self.rows && column < self.columns, "({row}, {column}) of ({}, {})", self.rows, self.columns);
+        // SAFETY: it lies in the borrowed memory.
+        unsafe { *self.start.add(row * self.row_stride + column * self.column_stride) }
+    }
+
+    /// Where rows of adjacent elements begin, and from one to the next.
+    pub(super) fn as_rows(&self) -> (*const f32, usize) {
+        assert_eq!(self.column_stride, 1, "the elements of a row are not adjacent");
+        (self.start, self.row_stride)
+    }
+
     /// One row, which must be contiguous.
     pub fn row(&self, row: usize) -> &'a [f32] {
         assert!(row < self.rows && self.column_stride == 1, "row {row} of {}", self.rows);
@@ -154,6 +167,13 @@ impl<'a> MatMut<'a> {
         let (taken, rest) = whole.split_columns(count);
         *self = rest;
         taken
+    }
+
+    /// Where `rows` x `columns` elements from (row, column) on begin, and from one row to the next.
+    pub(super) fn part(&mut self, row: usize, column: usize, rows: usize, columns: usize) -> (*mut f32, usize) {
+        assert!(row + rows <= self.rows && column + columns <= self.columns, "no such part");
+        // SAFETY: within the view.
+        (unsafe { self.start.add(row * self.stride + column) }, self.stride)
     }
 
     /// One row.

@@ -20,6 +20,7 @@ pub mod fused;
 pub mod gelu;
 pub mod layer_norm;
 pub mod mat;
+pub mod packed;
 pub mod parallel;
 mod simd;
 pub mod softmax;

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    block::{self, Block, Gradients, Lengths, Needs, Saved, Shape, Squares, Tape, Trained, Widths, Workspace},
+    block::{self, Block, Gradients, Lengths, Needs, Saved, Shape, Squares, Tape, Trained, Weights, Widths, Workspace},
     parallel::Buffer,
 };
 
@@ -94,13 +94,7 @@ impl Stack {
 
     /// Computes all blocks; the result is (batch, keep, D), where `shape.keep` is the last block's. With `train`, saves
     /// what [`backward`](Self::backward) needs. `squares`, if not empty, has one for each block.
-    pub fn forward(
-        &mut self,
-        shape: &Shape,
-        weights: &[Block<&[f32]>],
-        train: bool,
-        squares: &mut [Squares],
-    ) -> &[f32] {
+    pub fn forward(&mut self, shape: &Shape, weights: &[Weights<'_>], train: bool, squares: &mut [Squares]) -> &[f32] {
         let mut squares = squares.iter_mut();
         for (i, weights) in weights.iter().enumerate() {
             self.forward_block(shape, weights, i, train, squares.next());
@@ -112,7 +106,7 @@ impl Stack {
     pub fn forward_block(
         &mut self,
         shape: &Shape,
-        weights: &Block<&[f32]>,
+        weights: &Weights<'_>,
         i: usize,
         train: bool,
         squares: Option<&mut Squares>,
@@ -144,7 +138,7 @@ impl Stack {
     pub fn backward(
         &mut self,
         shape: &Shape,
-        weights: &[Block<&[f32]>],
+        weights: &[Weights<'_>],
         dy: &[f32],
         gradients: &mut [Gradients<'_>],
     ) -> Option<&[f32]> {
@@ -166,7 +160,7 @@ impl Stack {
     pub fn backward_block(
         &mut self,
         shape: &Shape,
-        weights: &Block<&[f32]>,
+        weights: &Weights<'_>,
         i: usize,
         gradients: &mut Gradients<'_>,
     ) -> bool {

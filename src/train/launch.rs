@@ -194,7 +194,8 @@ fn assemble(
     journal: &Journal,
 ) -> Result<Run, TrainError> {
     let RunConfig { micro_batch, recompute, .. } = plan.config;
-    let memory = MemoryOptions { micro_batch: Some(micro_batch), precision: model.precision, recompute };
+    let memory =
+        MemoryOptions { micro_batch: Some(micro_batch), precision: model.precision, recompute, training: true };
     let batches = Batches::new(&plan, &mut |done, total| journal.preparing(done, total))?;
     Ok(Run {
         engine: model.engine_with(memory),

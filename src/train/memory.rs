@@ -54,10 +54,15 @@ fn bytes(config: &RunConfig, batch: usize, at_once: usize) -> Option<u64> {
         &config.shape,
         config.method,
         at_once,
-        MemoryOptions { recompute: config.recompute, ..MemoryOptions::default() },
+        MemoryOptions {
+            recompute: config.recompute,
+            precision: config.dtype,
+            training: true,
+            ..MemoryOptions::default()
+        },
     )
     .ok()?;
-    let model = [cost.weights, cost.gradients, cost.moments, cost.activations];
+    let model = [cost.weights, cost.packed, cost.gradients, cost.moments, cost.activations];
     let clip = (config.shape.frames() as u64).saturating_mul(config.shape.mel_bins() as u64).saturating_mul(4);
     let features = clip.saturating_mul(batch as u64).saturating_mul(BATCHES);
     Some(model.iter().fold(features, |sum, part| sum.saturating_add(*part as u64)))

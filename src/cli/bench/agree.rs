@@ -44,6 +44,8 @@ struct Report {
     what: &'static str,
     device: String,
     card: Option<String>,
+    /// What computed it: `cpu`, the CPU's kernels, or `accelerator`.
+    engine: &'static str,
     dtype: Precision,
     method: Method,
     logits: f64,
@@ -82,13 +84,15 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         let (opened, features) = of("cpu", "f32")?;
         let mut cpu = model::engine_by(Compute::Cpu, &opened.config, method, MemoryOptions::default())?;
         let expected = side(&mut *cpu, &opened, &features, args.steps)?;
-        for dtype in ["f32", "bf16"] {
+        // The engine for accelerators, on the CPU as well, where the CPU's own bf16 is compared too.
+        let own = (args.device == "cpu").then_some((Compute::Cpu, "bf16"));
+        let others = [(Compute::Accelerator, "f32"), (Compute::Accelerator, "bf16")];
+        for (compute, dtype) in others.into_iter().chain(own) {
             let (opened, features) = of(&args.device, dtype)?;
-            let memory = MemoryOptions { precision: opened.precision, ..MemoryOptions::default() };
-            // The engine for accelerators, on the CPU as well.
-            let mut engine = model::engine_by(Compute::Accelerator, &opened.config, method, memory)?;
+            let memory = MemoryOptions { precision: opened.precision, training: true, ..MemoryOptions::default() };
+            let mut engine = model::engine_by(compute, &opened.config, method, memory)?;
             let found = side(&mut *engine, &opened, &features, args.steps)?;
-            let report = compare(&expected, &found, opened.precision, method, opened.store.device());
+            let report = compare(&expected, &found, (compute, opened.precision), method, opened.store.device());
             print(&mut output, &report)?;
             if !report.agrees {
                 failed.push(format!("{method} in {dtype}"));
@@ -137,7 +141,13 @@ fn values(tensor: &Tensor) -> candle_core::Result<Vec<f32>> {
     tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()
 }
 
-fn compare(cpu: &Side, other: &Side, dtype: Precision, method: Method, device: &Device) -> Report {
+fn compare(
+    cpu: &Side,
+    other: &Side,
+    (compute, dtype): (Compute, Precision),
+    method: Method,
+    device: &Device,
+) -> Report {
     let bounds = Bounds::of(dtype);
     let all = |side: &Side| side.gradients.iter().flat_map(|(_, values)| values.clone()).collect::<Vec<f32>>();
     let each = cpu.gradients.iter().zip(&other.gradients).map(|(a, b)| (difference(&b.1, &a.1), a.0.clone()));
@@ -152,6 +162,7 @@ fn compare(cpu: &Side, other: &Side, dtype: Precision, method: Method, device: &
         what: "agree",
         device: model::device_name(device),
         card: model::describe_device(device),
+        engine: if compute == Compute::Cpu { "cpu" } else { "accelerator" },
         dtype,
         method,
         logits,
@@ -185,10 +196,11 @@ fn print(output: &mut Output, report: &Report) -> Result<(), CliError> {
     let Report { method, logits, gradients, gradient, gradient_of, losses, first_losses, last_losses, .. } = report;
     let dtype = if report.dtype.is_single() { "f32" } else { "bf16" };
     output.line(format!(
-        "{} {:<8}{dtype:<5} logits {logits:.1e}, gradients {gradients:.1e}, worst {gradient:.1e} ({gradient_of}), \
+        "{} {:<8}{:<12}{dtype:<5} logits {logits:.1e}, gradients {gradients:.1e}, worst {gradient:.1e} ({gradient_of}), \
          losses {losses:.1e} ({:.3} to {:.3}, CPU {:.3})",
         if report.agrees { "✓" } else { "✗" },
         method.to_string(),
+        report.engine,
         first_losses[1],
         last_losses[1],
         last_losses[0],
@@ -206,7 +218,8 @@ mod tests {
             gradients: vec![("head".into(), vec![1.0, 0.0])],
             losses: vec![1.0; 3],
         };
-        let agrees = |a: f32, dtype| compare(&side(1.0), &side(a), dtype, Method::head(), &Device::Cpu).agrees;
+        let agrees =
+            |a: f32, dtype| compare(&side(1.0), &side(a), (Compute::Cpu, dtype), Method::head(), &Device::Cpu).agrees;
         assert!(agrees(1.0, Precision::F32) && agrees(1.01, Precision::Bf16));
         assert!(!agrees(1.01, Precision::F32) && !agrees(f32::NAN, Precision::Bf16));
         assert_eq!(difference(&[1.0], &[1.0, 2.0]), f64::INFINITY);

@@ -51,7 +51,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
             &config,
             args.method,
             batch,
-            MemoryOptions { recompute: args.recompute, ..MemoryOptions::default() },
+            MemoryOptions { recompute: args.recompute, training: true, ..MemoryOptions::default() },
         )?;
         let all = (batch * tokens) as f64;
         lengths.push(Length {

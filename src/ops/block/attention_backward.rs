@@ -3,20 +3,22 @@
 use rayon::prelude::*;
 
 use super::{
-    Block, Gradients, Needs, Shape, Tape, Workspace,
+    Gradients, Needs, Shape, Tape, Weights, Workspace,
     forward::{ROWS, groups},
     gradients::{Jobs, NormGradient, add_norm, norm_gradient},
+    layers::Backwards,
 };
 use crate::ops::{
     attention, columns, layer_norm,
     mat::{Into, Mat, MatMut, product},
+    packed::{Start, multiply},
     parallel::{Rows, tile_rows, tiles, with_scratch},
 };
 
 /// From the gradient of attention's output, in the workspace, to that of the block's input.
 pub(super) fn attention_backward(
     shape: &Shape,
-    weights: &Block<&[f32]>,
+    weights: &Weights<'_>,
     needs: Needs,
     tape: &mut Tape,
     work: &mut Workspace,
@@ -80,7 +82,7 @@ pub(super) fn attention_backward(
     }
     let mut jobs = Jobs::default();
     let (dqkv, n) = (Mat::new(dqkv, 3 * d), Mat::new(n, d));
-    jobs.push(&mut gradients.qkv, dqkv, n);
+    jobs.push_own(weights.packs.is_some_and(|packs| packs.half), &mut gradients.qkv, dqkv, n);
     if let (Some(of), true) = (&mut gradients.lora, needs.lora) {
         let (inner, dinner) = (Mat::new(inner, 2 * rank), Mat::new(dinner, 2 * rank));
         for (of, at, place) in [(&mut of.q, 0, 0), (&mut of.v, rank, 2 * d)] {
@@ -115,7 +117,7 @@ fn heads_backward(shape: &Shape, qkv: &mut [f32], dmixed: &[f32], lse: &[f32]) {
 }
 
 /// Prompts are shared by the whole batch: the gradients of their keys and values are summed over the clips first.
-fn prompt_backward(shape: &Shape, weights: &Block<&[f32]>, prompt: &[f32], dqkv: &[f32], gradient: &mut [f32]) {
+fn prompt_backward(shape: &Shape, weights: &Weights<'_>, prompt: &[f32], dqkv: &[f32], gradient: &mut [f32]) {
     let (d, prompts) = (shape.hidden, prompt.len() / shape.hidden);
     with_scratch([prompts * 3 * d, prompts * d], |[sum, dn]| {
         sum.fill(0.0);
@@ -123,7 +125,7 @@ fn prompt_backward(shape: &Shape, weights: &Block<&[f32]>, prompt: &[f32], dqkv:
             columns::add(sum, &clip[shape.tokens * 3 * d..]);
         }
         let kv = Mat::new(sum, 3 * d).columns_at(d, 2 * d);
-        product(MatMut::new(dn, d), Into::Set, 1.0, kv, weights.qkv.matrix().rows_at(d, 2 * d));
+        multiply(MatMut::new(dn, d), Start::Zeros, kv, &Backwards::of(weights).qkv.rows_at(d, 2 * d));
         layer_norm::backward(weights.norm1.norm(shape.eps), prompt, dn, gradient);
     });
 }
@@ -142,7 +144,7 @@ struct InputTile<'a> {
 }
 
 impl InputTile<'_> {
-    fn backward(self, shape: &Shape, weights: &Block<&[f32]>, norm1: bool) -> NormGradient {
+    fn backward(self, shape: &Shape, weights: &Weights<'_>, norm1: bool) -> NormGradient {
         let d = shape.hidden;
         let norm = weights.norm1.norm(shape.eps);
         if !self.n.is_empty() {
@@ -168,14 +170,14 @@ impl InputTile<'_> {
             if self.dx.is_empty() && !norm1 {
                 return None;
             }
-            let matrix = weights.qkv.matrix();
+            let matrix = Backwards::of(weights).qkv;
             if queries == rows {
-                product(MatMut::new(dn, d), Into::Set, 1.0, self.dqkv, matrix);
+                multiply(MatMut::new(dn, d), Start::Zeros, self.dqkv, &matrix);
             } else {
                 let dkv = self.dqkv.columns_at(d, 2 * d);
-                product(MatMut::new(dn, d), Into::Set, 1.0, dkv, matrix.rows_at(d, 2 * d));
+                multiply(MatMut::new(dn, d), Start::Zeros, dkv, &matrix.rows_at(d, 2 * d));
                 let dq = self.dqkv.columns_at(0, d).rows_at(0, queries);
-                product(MatMut::new(&mut dn[..queries * d], d), Into::Add, 1.0, dq, matrix.rows_at(0, d));
+                multiply(MatMut::new(&mut dn[..queries * d], d), Start::There, dq, &matrix.rows_at(0, d));
             }
             if let Some(lora) = &weights.lora {
                 let dinner = Mat::new(dinner, 2 * rank);

@@ -5,15 +5,16 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::{
-    Block, Gradients, Linear, Needs, Saved, Shape, Tape, Widths, Workspace,
+    Gradients, Linear, Needs, Saved, Shape, Tape, Weights, Widths, Workspace,
     attention_backward::attention_backward,
     forward::{ROWS, copy_carried},
     gradients::{Jobs, NormGradient, add_norm, norm_gradient},
-    layers::{Layers, add_adapter},
+    layers::{Backwards, Layers, add_adapter},
 };
 use crate::ops::{
     columns, gelu, layer_norm,
     mat::{Into, Mat, MatMut, product},
+    packed::{Start, multiply},
     parallel::{Rows, tile_rows, tiles, with_scratch},
 };
 
@@ -21,7 +22,7 @@ use crate::ops::{
 /// `gradients` and, if `needs.input`, overwrites `dx` (batch, tokens, D) with the input's. Consumes the tape.
 pub fn backward(
     shape: &Shape,
-    weights: &Block<&[f32]>,
+    weights: &Weights<'_>,
     kept: Saved<'_>,
     work: &mut Workspace,
     dy: &[f32],
@@ -40,7 +41,7 @@ pub fn backward(
 /// MLP, both adapters, norm2 and proj. Leaves the gradients of x2 and of attention's output in the workspace.
 fn after_attention(
     shape: &Shape,
-    weights: &Block<&[f32]>,
+    weights: &Weights<'_>,
     needs: Needs,
     tape: &mut Tape,
     work: &mut Workspace,
@@ -110,10 +111,11 @@ fn after_attention(
     }
 
     let mut jobs = Jobs::default();
+    let half = weights.packs.is_some_and(|packs| packs.half);
     let Gradients { proj, fc1, fc2, spatial: of_spatial, adapter: of_adapter, .. } = gradients;
     let [dy, n] = [dy, n].map(|rows| Mat::new(rows, d));
-    jobs.push(fc2, dy, Mat::new(pre, mlp));
-    jobs.push(fc1, Mat::new(dpre, mlp), n);
+    jobs.push_own(half, fc2, dy, Mat::new(pre, mlp));
+    jobs.push_own(half, fc1, Mat::new(dpre, mlp), n);
     if let Some(of) = of_adapter {
         jobs.push(&mut of.up, dy, Mat::new(adapter_pre, adapter));
         jobs.push(&mut of.down, Mat::new(dadapter, adapter), n);
@@ -123,7 +125,7 @@ fn after_attention(
         jobs.push(&mut of.down, Mat::new(dspatial, spatial), Mat::new(h, d));
     }
     let mixed = if needs.mixed { tape.mixed.kept(rows * d) } else { &[] };
-    jobs.push(proj, Mat::new(dh, d), Mat::new(mixed, d));
+    jobs.push_own(half, proj, Mat::new(dh, d), Mat::new(mixed, d));
     jobs.run();
 }
 
@@ -156,14 +158,14 @@ impl Tile<'_> {
     fn backward(
         mut self,
         shape: &Shape,
-        weights: &Block<&[f32]>,
+        weights: &Weights<'_>,
         layers: &Layers<'_>,
         needs: Needs,
         x: &[f32],
         norm2: bool,
     ) -> NormGradient {
         let (d, mlp) = (shape.hidden, weights.fc1.outputs());
-        let norm = weights.norm2.norm(shape.eps);
+        let (norm, backwards) = (weights.norm2.norm(shape.eps), Backwards::of(weights));
         let dy = Mat::new(self.dy, d);
         let rows_of = |wanted: bool, width: usize| if wanted { dy.rows() * width } else { 0 };
         let lengths =
@@ -191,7 +193,7 @@ impl Tile<'_> {
             }
             if needs.mlp {
                 let dpre = if self.dpre.is_empty() { dpre } else { &mut *self.dpre };
-                back(dpre, Into::Set, dy, &weights.fc2);
+                multiply(MatMut::new(dpre, mlp), Start::Zeros, dy, &backwards.fc2);
                 if needs.lean {
                     layers.fc1.before_gelu(Mat::new(self.n, d), self.pre);
                 }
@@ -203,7 +205,7 @@ impl Tile<'_> {
                     gelu::backward_slope(dpre, self.slope);
                 }
                 if needs.n {
-                    back(dn, Into::Set, Mat::new(dpre, mlp), &weights.fc1);
+                    multiply(MatMut::new(dn, d), Start::Zeros, Mat::new(dpre, mlp), &backwards.fc1);
                 }
             }
             if let (Some(adapter), true) = (&weights.adapter, needs.adapter_pre) {
@@ -220,13 +222,13 @@ impl Tile<'_> {
             norm2.then(|| norm_gradient(shape, x2, dn))
         });
         if needs.x2 {
-            self.before_x2(shape, weights, needs);
+            self.before_x2(shape, weights, &backwards, needs);
         }
         of_norm2
     }
 
     /// From the gradient of x2 to those of the Spatial Adapter's inner values, h and attention's output.
-    fn before_x2(&mut self, shape: &Shape, weights: &Block<&[f32]>, needs: Needs) {
+    fn before_x2(&mut self, shape: &Shape, weights: &Weights<'_>, backwards: &Backwards<'_>, needs: Needs) {
         let d = shape.hidden;
         if let (Some(spatial), true) = (&weights.spatial, needs.spatial_pre) {
             back(self.dspatial, Into::Set, Mat::new(self.dx2, d), &spatial.up);
@@ -242,7 +244,7 @@ impl Tile<'_> {
                 back(dh, Into::Add, Mat::new(self.dspatial, spatial.down.outputs()), &spatial.down);
             }
             if needs.attention {
-                back(self.dmixed, Into::Set, Mat::new(dh, d), &weights.proj);
+                multiply(MatMut::new(self.dmixed, d), Start::Zeros, Mat::new(dh, d), &backwards.proj);
             }
         });
     }

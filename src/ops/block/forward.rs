@@ -3,13 +3,14 @@
 use rayon::prelude::*;
 
 use super::{
-    Block, Linear, LowRank, Needs, Saved, Shape, Squares, Tape, Widths, Workspace,
+    Linear, LowRank, Needs, Saved, Shape, Squares, Tape, Weights, Widths, Workspace,
     layers::{Layer, Layers, add_adapter},
 };
 use crate::ops::{
     attention, columns,
     layer_norm::{self, LayerNorm},
     mat::{Into, Mat, MatMut, product},
+    packed::{Start, multiply},
     parallel::{Rows, tile_rows, tiles, with_scratch},
 };
 
@@ -64,7 +65,7 @@ impl<'a> LowRank<&'a [f32]> {
 /// measures the adapters' outputs.
 pub fn forward(
     shape: &Shape,
-    weights: &Block<&[f32]>,
+    weights: &Weights<'_>,
     x: &[f32],
     y: &mut [f32],
     work: &mut Workspace,
@@ -139,7 +140,7 @@ pub(super) fn groups(shape: &Shape, prompts: usize) -> (usize, usize, usize) {
 }
 
 /// `qkv` of norm1(x): keys and values of every token, queries of the first `keep` of each clip.
-fn project(shape: &Shape, weights: &Block<&[f32]>, layer: &Layer<'_>, x: &[f32], kept: &mut [f32], qkv: &mut [f32]) {
+fn project(shape: &Shape, weights: &Weights<'_>, layer: &Layer<'_>, x: &[f32], kept: &mut [f32], qkv: &mut [f32]) {
     let d = shape.hidden;
     let prompts = weights.prompt.map_or(0, |prompt| prompt.len() / d);
     let (clips, tokens, keep) = groups(shape, prompts);
@@ -167,11 +168,10 @@ fn project(shape: &Shape, weights: &Block<&[f32]>, layer: &Layer<'_>, x: &[f32],
             if queries == rows {
                 layer.apply(n, qkv);
             } else {
-                columns::fill(qkv, layer.bias);
                 let (q, kv) = MatMut::new(qkv, 3 * d).split_columns(d);
-                product(kv, Into::Add, 1.0, n, layer.weight.columns_at(d, 2 * d));
-                let q = q.split_rows(queries).0;
-                product(q, Into::Add, 1.0, n.rows_at(0, queries), layer.weight.columns_at(0, d));
+                multiply(kv, Start::Row(&layer.bias[d..]), n, &layer.weight.columns_at(d, 2 * d));
+                let (q, n) = (q.split_rows(queries).0, n.rows_at(0, queries));
+                multiply(q, Start::Row(&layer.bias[..d]), n, &layer.weight.columns_at(0, d));
             }
             if let Some(lora) = &weights.lora {
                 let (q, kv) = MatMut::new(qkv, 3 * d).split_columns(d);
@@ -219,7 +219,7 @@ struct Tile<'a> {
 }
 
 impl Tile<'_> {
-    fn forward(self, shape: &Shape, weights: &Block<&[f32]>, layers: &Layers<'_>, x: &[f32], measure: bool) -> Squares {
+    fn forward(self, shape: &Shape, weights: &Weights<'_>, layers: &Layers<'_>, x: &[f32], measure: bool) -> Squares {
         let Tile { from, mixed, y, h, spatial_pre, x2, pre, slope, adapter_pre } = self;
         let (d, rows) = (shape.hidden, mixed.rows());
         let mut squares = Squares::default();

@@ -6,6 +6,8 @@ use super::{Linear, Shape};
 use crate::ops::{
     columns, layer_norm,
     mat::{Into, Mat, MatMut, product},
+    packed::round_row,
+    parallel::with_scratch,
 };
 
 /// Gradients of a LayerNorm's weight and bias from one tile of rows.
@@ -40,6 +42,8 @@ struct Job<'a> {
     first: usize,
     weight: Option<&'a mut [f32]>,
     bias: Option<&'a mut [f32]>,
+    /// Whether the factors of the weight's gradient are rounded to bf16.
+    half: bool,
 }
 
 /// Outputs that a job takes: a multiple of every kernel's tile.
@@ -48,16 +52,21 @@ const OUTPUTS: usize = 96;
 impl<'a> Jobs<'a> {
     /// Adds `dy^T x` to the weight's gradient and the column sums of `dy` to the bias's, where they train.
     pub fn push(&mut self, of: &'a mut Linear<Option<&mut [f32]>>, dy: Mat<'a>, x: Mat<'a>) {
+        self.push_own(false, of, dy, x);
+    }
+
+    /// The same for one of a block's own matrices, from factors rounded to bf16 if `half`.
+    pub fn push_own(&mut self, half: bool, of: &'a mut Linear<Option<&mut [f32]>>, dy: Mat<'a>, x: Mat<'a>) {
         let Linear { weight, bias } = of;
-        self.cut(weight.as_deref_mut(), bias.as_deref_mut(), dy, x);
+        self.cut(weight.as_deref_mut(), bias.as_deref_mut(), dy, x, half);
     }
 
     /// The same for a layer without bias.
     pub fn push_weight(&mut self, weight: Option<&'a mut [f32]>, dy: Mat<'a>, x: Mat<'a>) {
-        self.cut(weight, None, dy, x);
+        self.cut(weight, None, dy, x, false);
     }
 
-    fn cut(&mut self, weight: Option<&'a mut [f32]>, bias: Option<&'a mut [f32]>, dy: Mat<'a>, x: Mat<'a>) {
+    fn cut(&mut self, weight: Option<&'a mut [f32]>, bias: Option<&'a mut [f32]>, dy: Mat<'a>, x: Mat<'a>, half: bool) {
         if weight.is_none() && bias.is_none() {
             return;
         }
@@ -68,7 +77,7 @@ impl<'a> Jobs<'a> {
         for first in (0..outputs).step_by(step) {
             let weight = weight.as_mut().and_then(Iterator::next);
             let bias = bias.as_mut().and_then(Iterator::next);
-            self.0.push(Job { dy, x, first, weight, bias });
+            self.0.push(Job { dy, x, first, weight, bias, half });
         }
     }
 
@@ -81,8 +90,25 @@ impl<'a> Jobs<'a> {
             if let Some(weight) = job.weight {
                 let inputs = job.x.columns();
                 let dy = job.dy.columns_at(job.first, weight.len() / inputs);
-                product(MatMut::new(weight, inputs), Into::Add, 1.0, dy.t(), job.x);
+                if job.half {
+                    add_rounded(MatMut::new(weight, inputs), dy, job.x);
+                } else {
+                    product(MatMut::new(weight, inputs), Into::Add, 1.0, dy.t(), job.x);
+                }
             }
         });
     }
+}
+
+/// `out += dy^T x` of values rounded to bf16.
+fn add_rounded(out: MatMut<'_>, dy: Mat<'_>, x: Mat<'_>) {
+    with_scratch([dy.rows() * dy.columns(), x.rows() * x.columns()], |[rounded_dy, rounded_x]| {
+        for (from, to) in [(dy, &mut *rounded_dy), (x, &mut *rounded_x)] {
+            for (row, to) in to.chunks_exact_mut(from.columns().max(1)).enumerate() {
+                round_row(from.row(row), to);
+            }
+        }
+        let (dy, x) = (Mat::new(rounded_dy, dy.columns()), Mat::new(rounded_x, x.columns()));
+        product(out, Into::Add, 1.0, dy.t(), x);
+    });
 }

@@ -28,7 +28,7 @@ pub use count::Trained;
 pub use forward::forward;
 pub use saved::{Lengths, Needs, Saved, Tape, Widths};
 
-use super::parallel::Buffer;
+use super::{packed::Packed, parallel::Buffer};
 
 /// Sizes of a block and of its batch.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -215,6 +215,53 @@ impl<T> Block<T> {
             fc2: self.fc2.map_mut(f),
             adapter: self.adapter.as_mut().map(|adapter| adapter.map_mut(f)),
         }
+    }
+}
+
+/// A matrix (out, in) packed for the forward pass and for the backward pass, where it is.
+#[derive(Debug, Default)]
+pub struct Pack {
+    /// Its transpose (in, out), which inputs are multiplied by.
+    pub forward: Option<Packed>,
+    /// As it is, which gradients are multiplied by.
+    pub backward: Option<Packed>,
+}
+
+/// A block's own matrices, packed.
+#[derive(Debug, Default)]
+pub struct Packs {
+    /// Of the packed projection to queries, keys and values.
+    pub qkv: Pack,
+    /// Of the projection after attention.
+    pub proj: Pack,
+    /// Of the MLP's first layer.
+    pub fc1: Pack,
+    /// Of the MLP's second layer.
+    pub fc2: Pack,
+    /// Whether they are bf16: then the gradients of these matrices are products of rounded values too.
+    pub half: bool,
+}
+
+/// A block's weights as a pass reads them.
+#[derive(Clone, Debug)]
+pub struct Weights<'a> {
+    /// Every parameter's values.
+    pub values: Block<&'a [f32]>,
+    /// Its own matrices, packed.
+    pub packs: Option<&'a Packs>,
+}
+
+impl<'a> From<Block<&'a [f32]>> for Weights<'a> {
+    fn from(values: Block<&'a [f32]>) -> Self {
+        Self { values, packs: None }
+    }
+}
+
+impl<'a> std::ops::Deref for Weights<'a> {
+    type Target = Block<&'a [f32]>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.values
     }
 }
 

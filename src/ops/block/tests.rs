@@ -2,7 +2,11 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::ops::stack::{Recompute, Stack};
+use crate::ops::{
+    Mat,
+    packed::Arithmetic,
+    stack::{Recompute, Stack},
+};
 
 const D: usize = 24;
 const MLP: usize = 40;
@@ -71,7 +75,7 @@ fn check_blocks(shape: Shape, mut blocks: [Block<Vec<f32>>; 2], before: bool, tr
     let mut x = wave(shape.batch * shape.tokens * D, 0.3, 1.0);
     let dy = wave(shape.batch * shape.keep * D, 9.0, 1.0);
     let run = |stack: &mut Stack, blocks: &[Block<Vec<f32>>; 2], x: &[f32], train: bool| -> f64 {
-        let weights: Vec<_> = blocks.iter().map(|block| block.map(Vec::as_slice)).collect();
+        let weights: Vec<_> = blocks.iter().map(|block| Weights::from(block.map(Vec::as_slice))).collect();
         stack.tokens(&shape).copy_from_slice(x);
         let y = stack.forward(&shape, &weights, train, &mut []);
         y.iter().zip(&dy).map(|(y, dy)| f64::from(*y) * f64::from(*dy)).sum()
@@ -91,7 +95,7 @@ fn check_blocks(shape: Shape, mut blocks: [Block<Vec<f32>>; 2], before: bool, tr
         let mut dx = None;
         for _ in 0..2 {
             run(&mut stack, &blocks, &x, true);
-            let weights: Vec<_> = blocks.iter().map(|block| block.map(Vec::as_slice)).collect();
+            let weights: Vec<_> = blocks.iter().map(|block| Weights::from(block.map(Vec::as_slice))).collect();
             let mut views: Vec<Gradients<'_>> =
                 gradients.iter_mut().map(|block| block.map_mut(Option::as_deref_mut)).collect();
             dx = stack.backward(&shape, &weights, &dy, &mut views).map(<[f32]>::to_vec);
@@ -205,4 +209,59 @@ fn some_train() {
         check(shape(2, 5, 2), true, false, false, |at, i| at == 0 && i == alone);
     }
     check(shape(2, 5, 2), false, false, false, |_, _| false);
+}
+
+/// The output of two blocks and all their gradients, with matrices packed for this arithmetic.
+fn passes(shape: Shape, blocks: &[Block<Vec<f32>>; 2], arithmetic: Option<Arithmetic>) -> Vec<Vec<f32>> {
+    let trains = blocks.each_ref().map(|block| block.map(|_| true));
+    let mut stack = Stack::new(&trains, true, Recompute::Nothing);
+    let packs = arithmetic.map(|arithmetic| {
+        blocks.each_ref().map(|block| {
+            let pack = |linear: &Linear<Vec<f32>>| {
+                let matrix = Mat::new(&linear.weight, linear.weight.len() / linear.bias.len());
+                let [forward, backward] = [matrix.t(), matrix].map(|matrix| Some(Packed::new(matrix, arithmetic)));
+                Pack { forward, backward }
+            };
+            let Block { qkv, proj, fc1, fc2, .. } = block;
+            Packs { qkv: pack(qkv), proj: pack(proj), fc1: pack(fc1), fc2: pack(fc2), half: arithmetic.is_half() }
+        })
+    });
+    let weights: Vec<_> = (0..2)
+        .map(|at| Weights { values: blocks[at].map(Vec::as_slice), packs: packs.as_ref().map(|packs| &packs[at]) })
+        .collect();
+    stack.tokens(&shape).copy_from_slice(&wave(shape.batch * shape.tokens * D, 0.3, 1.0));
+    let y = stack.forward(&shape, &weights, true, &mut []).to_vec();
+    let mut gradients = blocks.each_ref().map(|block| block.map(|values| Some(vec![0.0; values.len()])));
+    let mut views: Vec<Gradients<'_>> = gradients.iter_mut().map(|block| block.map_mut(Option::as_deref_mut)).collect();
+    let dx = stack.backward(&shape, &weights, &y, &mut views).unwrap().to_vec();
+    let gradients = gradients.iter().flat_map(|block| block.list().into_iter().flatten().cloned().collect::<Vec<_>>());
+    [y, dx].into_iter().chain(gradients).collect()
+}
+
+fn apart(a: &[f32], b: &[f32]) -> f32 {
+    let size = b.iter().map(|b| b * b).sum::<f32>().sqrt();
+    a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt() / size.max(1e-3)
+}
+
+#[test]
+fn packed_matrices_give_the_same_results() {
+    for (tokens, keep) in [(7, 7), (70, 2)] {
+        let shape = Shape { batch: 2, tokens, keep, hidden: D, heads: 3, eps: 1e-5, lora_scale: 0.0 };
+        let blocks = [block(1.0, true, false), block(2.0, true, false)];
+        let plain = passes(shape, &blocks, None);
+        if let Some(arithmetic) = Arithmetic::single() {
+            let packed = passes(shape, &blocks, Some(arithmetic));
+            for (i, (packed, plain)) in packed.iter().zip(&plain).enumerate() {
+                assert!(apart(packed, plain) < 1e-3, "{i}: {}", apart(packed, plain));
+            }
+        }
+        let half = passes(shape, &blocks, Some(Arithmetic::Widened));
+        let rounding: Vec<f32> = half.iter().zip(&plain).map(|(half, plain)| apart(half, plain)).collect();
+        assert!(rounding[0] > 1e-4 && rounding.iter().all(|&apart| apart < 0.1), "{rounding:?}");
+        for arithmetic in [Arithmetic::Widened512, Arithmetic::Widened256, Arithmetic::Dot] {
+            if arithmetic.is_here() {
+                assert_eq!(passes(shape, &blocks, Some(arithmetic)), half, "{arithmetic:?}");
+            }
+        }
+    }
 }

@@ -16,6 +16,8 @@ pub struct Cost {
     pub batch: usize,
     /// Weights, frozen and trainable.
     pub weights: usize,
+    /// The blocks' matrices once more, in the order in which products read them.
+    pub packed: usize,
     /// Gradients of what trains.
     pub gradients: usize,
     /// AdamW's two moments of what trains.
@@ -66,6 +68,7 @@ impl Cost {
             forward,
             backward,
             weights: 4 * counts.total,
+            packed: backend.packed.bytes(config),
             gradients: 4 * counts.trainable,
             moments: 8 * counts.trainable,
             // A frozen backbone makes its features without a graph.
@@ -90,7 +93,7 @@ mod tests {
     fn what_is_counted_is_what_is_kept() {
         for (recompute, _) in Recompute::ALL {
             for method in Method::all() {
-                let memory = MemoryOptions { recompute, ..MemoryOptions::default() };
+                let memory = MemoryOptions { recompute, training: true, ..MemoryOptions::default() };
                 let config = ModelConfig { hidden: 36, mlp_hidden: 100, depth: 3, ..tiny() };
                 let mut engine = Network::<Cpu>::new(config.clone(), method, memory);
                 let store = moved(&config, method, 0.1);
@@ -112,7 +115,7 @@ mod tests {
         let base = ModelConfig::ast("base", 512, [10, 10], 50).unwrap();
         for (config, batch, recompute) in [(tiny(), 16, Recompute::Mlp), (base, 2, Recompute::Nothing)] {
             let of = |method: &str, recompute| {
-                let memory = MemoryOptions { recompute, ..MemoryOptions::default() };
+                let memory = MemoryOptions { recompute, training: true, ..MemoryOptions::default() };
                 Cost::of(&config, method.parse().unwrap(), batch, memory).unwrap()
             };
             let [aat, full] = [("aat", recompute), ("full", Recompute::Nothing)].map(|(method, recompute)| {

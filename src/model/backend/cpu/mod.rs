@@ -6,6 +6,7 @@
 
 mod cost;
 mod end;
+mod packs;
 mod stem;
 mod weights;
 
@@ -18,7 +19,7 @@ use crate::{
         arch::{self, Backbone, Names},
     },
     ops::{
-        block::{Block, Linear, Shape, Squares},
+        block::{Block, Linear, Shape, Squares, Weights},
         layer_norm::LayerNorm,
         parallel,
         stack::Stack,
@@ -26,25 +27,28 @@ use crate::{
 };
 pub use cost::Cost;
 use end::Pool;
+use packs::PackedBlocks;
 use stem::Convolutions;
 use weights::Held;
 
-/// Single precision in main memory, on all cores.
+/// In main memory, on all cores.
 pub(in crate::model) struct Cpu {
     config: ModelConfig,
     extras: Extras,
     convolutions: Convolutions,
     stack: Stack,
+    packed: PackedBlocks,
     pool: Pool,
     squares: Vec<Squares>,
 }
 
 impl Cpu {
-    /// Whether the kernels can do this: prompts have no gradient for what projects them.
+    /// Whether the kernels can do this: prompts have no gradient for what projects them, and bf16 comes in pairs.
     pub(in crate::model) fn supports(plan: &Plan<'_>) -> bool {
         let projects =
             |block: &Block<bool>| [&block.qkv, &block.proj].into_iter().any(|layer| layer.weight || layer.bias);
-        plan.extras.prompts == 0 || plan.extras.lora.is_none() && !plan.trains.blocks.iter().any(projects)
+        let pairs = plan.memory.precision.is_single() || plan.config.hidden.is_multiple_of(2);
+        pairs && (plan.extras.prompts == 0 || plan.extras.lora.is_none() && !plan.trains.blocks.iter().any(projects))
     }
 
     fn shape(&self, sizes: Sizes) -> Shape {
@@ -81,6 +85,7 @@ impl Backend for Cpu {
         let Plan { config, extras, trains, memory } = plan;
         Self {
             stack: Stack::new(&trains.blocks, trains.stem.any(), memory.recompute),
+            packed: PackedBlocks::new(config, trains, *memory),
             config: (*config).clone(),
             extras: **extras,
             convolutions: Convolutions::default(),
@@ -90,7 +95,9 @@ impl Backend for Cpu {
     }
 
     fn weights<'s>(&mut self, names: &Backbone<Names>, store: &'s ParamStore) -> Result<Self::Weights<'s>> {
-        names.try_map(|names| Held::of(store, names))
+        let weights = names.try_map(|names| Held::of(store, names))?;
+        self.packed.update(&weights);
+        Ok(weights)
     }
 
     fn gradients(&self, names: &Backbone<Names>, store: &ParamStore) -> Result<Self::Gradients> {
@@ -145,7 +152,7 @@ impl Backend for Cpu {
         watch: Watch,
     ) -> Result<((), ())> {
         let (shape, mut squares) = (self.shape(sizes), watch.norms.then(Squares::default));
-        let own = weights.blocks[block].map(Held::values);
+        let own = Weights { values: weights.blocks[block].map(Held::values), packs: self.packed.forward(block) };
         self.stack.forward_block(&shape, &own, block, watch.train, squares.as_mut());
         self.squares.extend(squares);
         Ok(((), ()))
@@ -160,7 +167,9 @@ impl Backend for Cpu {
         (): (),
         gradients: &mut Self::Gradients,
     ) -> Result<Option<()>> {
-        let (shape, own) = (self.shape(sizes), weights.blocks[block].map(Held::values));
+        let shape = self.shape(sizes);
+        let values = weights.blocks[block].map(Held::values);
+        let own = Weights { packs: self.packed.backward(block, &values), values };
         let mut found = gradients.blocks[block].map_mut(Option::as_deref_mut);
         Ok(self.stack.backward_block(&shape, &own, block, &mut found).then_some(()))
     }

@@ -1,0 +1,371 @@
+//! The innermost loops of a product with packed weights: a tile of a few rows by [`WIDTH`] columns in registers, for
+//! each instruction set.
+//!
+//! Every kernel of one format adds the same products in the same order with one rounding each, so results are the same
+//! to the bit on AVX-512, AVX2 and, for bf16, without either. (`vdpbf16ps` alone reads subnormal operands as zeros.)
+#![allow(unsafe_code)]
+
+/// Columns of a panel.
+pub(super) const WIDTH: usize = 32;
+/// Most rows that any kernel computes at once.
+pub(super) const MOST_ROWS: usize = 14;
+
+/// What a tile begins with.
+#[derive(Clone, Copy)]
+pub(super) enum First {
+    Zeros,
+    /// The same row of [`WIDTH`] values in every row.
+    Row(*const f32),
+    /// What is there.
+    There,
+}
+
+/// One tile's operands.
+#[derive(Clone, Copy)]
+pub(super) struct Tile {
+    /// Rows, at most [`most_rows`](Arithmetic::most_rows).
+    pub rows: usize,
+    /// Terms of each sum; even in bf16.
+    pub terms: usize,
+    /// The first row's first value, and from one row to the next, in words of four bytes: an f32, or for
+    /// [`Arithmetic::Dot`] a pair of bf16.
+    pub a: *const f32,
+    pub a_stride: usize,
+    /// A panel.
+    pub b: *const f32,
+    /// The output, and from one row to the next.
+    pub out: *mut f32,
+    pub out_stride: usize,
+    pub first: First,
+}
+
+/// How products of one format are computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arithmetic {
+    /// f32 weights, AVX-512.
+    Single512,
+    /// f32 weights, AVX2 and FMA.
+    Single256,
+    /// bf16 weights, widened; inputs are rounded to bf16 but kept as f32. AVX-512.
+    Widened512,
+    /// The same with AVX2 and FMA.
+    Widened256,
+    /// The same without vector instructions of a known kind.
+    Widened,
+    /// bf16 weights and inputs, AVX512-BF16's dot products.
+    Dot,
+}
+
+impl Arithmetic {
+    /// For f32 weights, if this processor has a kernel.
+    pub fn single() -> Option<Self> {
+        Self::fastest(&[Self::Single512, Self::Single256])
+    }
+
+    /// For bf16 weights.
+    pub fn half() -> Self {
+        Self::fastest(&[Self::Dot, Self::Widened512, Self::Widened256]).unwrap_or(Self::Widened)
+    }
+
+    fn fastest(of: &[Self]) -> Option<Self> {
+        of.iter().copied().find(|arithmetic| arithmetic.is_here() && arithmetic.is_worth_it())
+    }
+
+    /// Whether this processor can compute so.
+    pub fn is_here(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        {
+            let wide = is_x86_feature_detected!("avx512f");
+            let narrow = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            match self {
+                Self::Single512 | Self::Widened512 => wide,
+                Self::Single256 | Self::Widened256 => narrow,
+                Self::Dot => wide && is_x86_feature_detected!("avx512bf16"),
+                Self::Widened => true,
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            self == Self::Widened
+        }
+    }
+
+    /// Whether there is nothing faster for the same format: AMD's processors dot bf16 at twice the rate of f32, Intel's
+    /// outside AMX at half of it.
+    fn is_worth_it(self) -> bool {
+        self != Self::Dot || dots_are_fast()
+    }
+
+    /// The instructions, for a report.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Single512 => "avx512f",
+            Self::Single256 => "avx2, fma",
+            Self::Widened512 => "avx512f, bf16 widened",
+            Self::Widened256 => "avx2, fma, bf16 widened",
+            Self::Widened => "bf16 widened",
+            Self::Dot => "avx512_bf16",
+        }
+    }
+
+    /// Whether weights are bf16.
+    pub fn is_half(self) -> bool {
+        !matches!(self, Self::Single512 | Self::Single256)
+    }
+
+    /// Most rows of a tile: as many as leave registers for the weights.
+    pub(super) const fn most_rows(self) -> usize {
+        match self {
+            Self::Single512 | Self::Dot | Self::Widened => MOST_ROWS,
+            Self::Widened512 => 10,
+            Self::Single256 => 6,
+            Self::Widened256 => 4,
+        }
+    }
+
+    /// Whether inputs are bf16 in memory.
+    pub(super) fn takes_half(self) -> bool {
+        self == Self::Dot
+    }
+
+    /// Computes a tile.
+    ///
+    /// # Safety
+    /// The instructions are here; `tile` describes valid memory: `rows` rows of `terms` values at `a`, `terms` rows of
+    /// [`WIDTH`] values at `b`, `rows` rows of [`WIDTH`] values at `out`, which nobody else uses.
+    pub(super) unsafe fn run(self, tile: Tile) {
+        debug_assert!((1..=self.most_rows()).contains(&tile.rows));
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as promised by the caller.
+        unsafe {
+            match self {
+                Self::Single512 => x86::single_512(tile),
+                Self::Single256 => x86::single_256(tile),
+                Self::Widened512 => x86::widened_512(tile),
+                Self::Widened256 => x86::widened_256(tile),
+                Self::Dot => x86::dot(tile),
+                Self::Widened => widened(tile),
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        // SAFETY: as promised by the caller.
+        unsafe {
+            widened(tile);
+        }
+    }
+}
+
+/// Whether `vdpbf16ps` multiplies faster than `vfmadd` does: by vendor, since a measurement would let two runs of one
+/// machine differ.
+fn dots_are_fast() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let found = std::arch::x86_64::__cpuid(0);
+        [found.ebx, found.edx, found.ecx].map(u32::to_le_bytes).concat() == b"AuthenticAMD"
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        false
+    }
+}
+
+/// The value of a bf16 number in the high half of a word, and of the one in the low half.
+fn halves(pair: u32) -> [f32; 2] {
+    [f32::from_bits(pair & 0xffff_0000), f32::from_bits(pair << 16)]
+}
+
+/// The definition: each sum takes a pair's second product first, as `vdpbf16ps` does. Products of two bf16 numbers are
+/// exact in f32, so that a product and a sum round as a fused one does.
+unsafe fn widened(tile: Tile) {
+    let Tile { rows, terms, a, a_stride, b, out, out_stride, first } = tile;
+    for row in 0..rows {
+        // SAFETY: within the memory that the caller describes.
+        unsafe {
+            let out = std::slice::from_raw_parts_mut(out.add(row * out_stride), WIDTH);
+            match first {
+                First::Zeros => out.fill(0.0),
+                First::Row(values) => out.copy_from_slice(std::slice::from_raw_parts(values, WIDTH)),
+                First::There => {}
+            }
+            let a = std::slice::from_raw_parts(a.add(row * a_stride), terms);
+            for (pair, a) in a.chunks_exact(2).enumerate() {
+                let b = std::slice::from_raw_parts(b.cast::<u32>().add(pair * WIDTH), WIDTH);
+                for (out, pair) in out.iter_mut().zip(b) {
+                    let [second, first] = halves(*pair);
+                    *out = a[0] * first + (a[1] * second + *out);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::*;
+
+    use super::{First, Tile, WIDTH};
+
+    /// A kernel for every number of rows, and the choice between them.
+    macro_rules! kernels {
+        (
+            $arithmetic:ident, $name:ident, $kernel:ident, $features:literal, $vector:ty, lanes $lanes:literal, vectors $vectors:literal,
+            [$zero:ident, $load:ident, $store:ident], [$($rows:literal)*],
+            |$a:ident, $stride:ident, $b:ident, $sums:ident, $terms:ident| $body:block
+        ) => {
+            /// # Safety
+            /// As [`run`](super::Arithmetic::run).
+            #[target_feature(enable = $features)]
+            unsafe fn $kernel<const ROWS: usize>(tile: Tile) {
+                const PARTS: usize = WIDTH / ($lanes * $vectors);
+                let Tile { terms: $terms, a: $a, a_stride: $stride, b, out, out_stride, first, .. } = tile;
+                // SAFETY: within the memory that the caller describes.
+                unsafe {
+                    for part in 0..PARTS {
+                        let $b = b.add(part * $lanes * $vectors);
+                        let out = out.add(part * $lanes * $vectors);
+                        let mut $sums = [[$zero(); $vectors]; ROWS];
+                        match first {
+                            First::Zeros => {}
+                            First::Row(values) => {
+                                let values = values.add(part * $lanes * $vectors);
+                                for row in 0..ROWS {
+                                    for v in 0..$vectors {
+                                        $sums[row][v] = $load(values.add(v * $lanes));
+                                    }
+                                }
+                            }
+                            First::There => {
+                                for row in 0..ROWS {
+                                    for v in 0..$vectors {
+                                        $sums[row][v] = $load(out.add(row * out_stride + v * $lanes));
+                                    }
+                                }
+                            }
+                        }
+                        $body
+                        for row in 0..ROWS {
+                            for v in 0..$vectors {
+                                $store(out.add(row * out_stride + v * $lanes), $sums[row][v]);
+                            }
+                        }
+                    }
+                }
+            }
+
+            /// # Safety
+            /// As [`run`](super::Arithmetic::run).
+            pub(super) unsafe fn $name(tile: Tile) {
+                const KERNELS: &[unsafe fn(Tile)] = &[$($kernel::<$rows>),*];
+                const { assert!(KERNELS.len() == super::Arithmetic::$arithmetic.most_rows()) };
+                // SAFETY: as promised by the caller.
+                unsafe { KERNELS[tile.rows - 1](tile) };
+            }
+        };
+    }
+
+    kernels!(
+        Single512, single_512, single_512_rows, "avx512f", __m512, lanes 16, vectors 2,
+        [_mm512_setzero_ps, _mm512_loadu_ps, _mm512_storeu_ps], [1 2 3 4 5 6 7 8 9 10 11 12 13 14],
+        |a, stride, b, sums, terms| {
+            for term in 0..terms {
+                let b = b.add(term * WIDTH);
+                let weights = [_mm512_loadu_ps(b), _mm512_loadu_ps(b.add(16))];
+                for row in 0..ROWS {
+                    let value = _mm512_set1_ps(*a.add(row * stride + term));
+                    for v in 0..2 {
+                        sums[row][v] = _mm512_fmadd_ps(value, weights[v], sums[row][v]);
+                    }
+                }
+            }
+        }
+    );
+
+    kernels!(
+        Single256, single_256, single_256_rows, "avx2,fma", __m256, lanes 8, vectors 2,
+        [_mm256_setzero_ps, _mm256_loadu_ps, _mm256_storeu_ps], [1 2 3 4 5 6],
+        |a, stride, b, sums, terms| {
+            for term in 0..terms {
+                let b = b.add(term * WIDTH);
+                let weights = [_mm256_loadu_ps(b), _mm256_loadu_ps(b.add(8))];
+                for row in 0..ROWS {
+                    let value = _mm256_set1_ps(*a.add(row * stride + term));
+                    for v in 0..2 {
+                        sums[row][v] = _mm256_fmadd_ps(value, weights[v], sums[row][v]);
+                    }
+                }
+            }
+        }
+    );
+
+    kernels!(
+        Widened512, widened_512, widened_512_rows, "avx512f", __m512, lanes 16, vectors 2,
+        [_mm512_setzero_ps, _mm512_loadu_ps, _mm512_storeu_ps], [1 2 3 4 5 6 7 8 9 10],
+        |a, stride, b, sums, terms| {
+            let high = _mm512_set1_epi32(0xffff_0000_u32.cast_signed());
+            for pair in 0..terms / 2 {
+                let b = b.add(pair * WIDTH);
+                let pairs = [_mm512_loadu_si512(b.cast()), _mm512_loadu_si512(b.add(16).cast())];
+                let second = [_mm512_castsi512_ps(_mm512_and_si512(pairs[0], high)), _mm512_castsi512_ps(_mm512_and_si512(pairs[1], high))];
+                for row in 0..ROWS {
+                    let value = _mm512_set1_ps(*a.add(row * stride + 2 * pair + 1));
+                    for v in 0..2 {
+                        sums[row][v] = _mm512_fmadd_ps(value, second[v], sums[row][v]);
+                    }
+                }
+                let first = [_mm512_castsi512_ps(_mm512_slli_epi32::<16>(pairs[0])), _mm512_castsi512_ps(_mm512_slli_epi32::<16>(pairs[1]))];
+                for row in 0..ROWS {
+                    let value = _mm512_set1_ps(*a.add(row * stride + 2 * pair));
+                    for v in 0..2 {
+                        sums[row][v] = _mm512_fmadd_ps(value, first[v], sums[row][v]);
+                    }
+                }
+            }
+        }
+    );
+
+    kernels!(
+        Widened256, widened_256, widened_256_rows, "avx2,fma", __m256, lanes 8, vectors 2,
+        [_mm256_setzero_ps, _mm256_loadu_ps, _mm256_storeu_ps], [1 2 3 4],
+        |a, stride, b, sums, terms| {
+            let high = _mm256_set1_epi32(0xffff_0000_u32.cast_signed());
+            for pair in 0..terms / 2 {
+                let b = b.add(pair * WIDTH);
+                let pairs = [_mm256_loadu_si256(b.cast()), _mm256_loadu_si256(b.add(8).cast())];
+                let second = [_mm256_castsi256_ps(_mm256_and_si256(pairs[0], high)), _mm256_castsi256_ps(_mm256_and_si256(pairs[1], high))];
+                for row in 0..ROWS {
+                    let value = _mm256_set1_ps(*a.add(row * stride + 2 * pair + 1));
+                    for v in 0..2 {
+                        sums[row][v] = _mm256_fmadd_ps(value, second[v], sums[row][v]);
+                    }
+                }
+                let first = [_mm256_castsi256_ps(_mm256_slli_epi32::<16>(pairs[0])), _mm256_castsi256_ps(_mm256_slli_epi32::<16>(pairs[1]))];
+                for row in 0..ROWS {
+                    let value = _mm256_set1_ps(*a.add(row * stride + 2 * pair));
+                    for v in 0..2 {
+                        sums[row][v] = _mm256_fmadd_ps(value, first[v], sums[row][v]);
+                    }
+                }
+            }
+        }
+    );
+
+    kernels!(
+        Dot, dot, dot_rows, "avx512f,avx512bf16", __m512, lanes 16, vectors 2,
+        [_mm512_setzero_ps, _mm512_loadu_ps, _mm512_storeu_ps], [1 2 3 4 5 6 7 8 9 10 11 12 13 14],
+        |a, stride, b, sums, terms| {
+            // A pair of bf16 numbers is one word, in both operands.
+            let a = a.cast::<i32>();
+            for pair in 0..terms / 2 {
+                let b = b.add(pair * WIDTH);
+                let pairs = [_mm512_loadu_si512(b.cast()), _mm512_loadu_si512(b.add(16).cast())];
+                for row in 0..ROWS {
+                    let value = std::mem::transmute::<__m512i, __m512bh>(_mm512_set1_epi32(*a.add(row * stride + pair)));
+                    for v in 0..2 {
+                        let weights = std::mem::transmute::<__m512i, __m512bh>(pairs[v]);
+                        sums[row][v] = _mm512_dpbf16_ps(sums[row][v], value, weights);
+                    }
+                }
+            }
+        }
+    );
+}

@@ -1,0 +1,262 @@
+//! Weights in the order in which a product reads them, packed once where they do not change.
+//!
+//! A matrix (terms, columns) is cut into panels of 32 columns; a panel holds its rows one after another, so that a
+//! product reads it from one end to the other. In bf16 two rows share a row of words, the first in the low halves. Inputs
+//! are read where they are. Products of at most [`TERMS`] terms are summed in registers.
+//!
+//! Unsafe code here describes memory to the kernels.
+#![allow(unsafe_code)]
+
+mod kernel;
+mod round;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+pub use kernel::Arithmetic;
+use kernel::{First, MOST_ROWS, Tile, WIDTH};
+pub use round::round_row;
+
+use super::{
+    mat::{Into, Mat, MatMut, product},
+    parallel::with_scratch,
+};
+
+/// Most terms summed before a sum goes back to memory: a panel of so many rows stays in the second-level cache.
+const TERMS: usize = 768;
+
+/// A packed matrix.
+#[derive(Debug)]
+pub struct Packed {
+    arithmetic: Arithmetic,
+    terms: usize,
+    columns: usize,
+    /// Panel after panel, (terms or pairs of terms, [`WIDTH`]); zeros where the matrix ends.
+    words: Vec<f32>,
+}
+
+/// What the output of a product begins with.
+#[derive(Clone, Copy, Debug)]
+pub enum Start<'a> {
+    /// Zeros: the product overwrites it.
+    Zeros,
+    /// The same values in every row, one for each column.
+    Row(&'a [f32]),
+    /// What is there: the product is added.
+    There,
+}
+
+impl Packed {
+    /// Packs a matrix (terms, columns), on all threads of the pool.
+    pub fn new(matrix: Mat<'_>, arithmetic: Arithmetic) -> Self {
+        let (terms, columns) = (matrix.rows(), matrix.columns());
+        let (half, height) = (arithmetic.is_half(), height(terms, arithmetic));
+        let mut words = vec![0.0; columns.div_ceil(WIDTH) * height * WIDTH];
+        words.par_chunks_exact_mut((height * WIDTH).max(1)).enumerate().for_each(|(panel, words)| {
+            let from = panel * WIDTH;
+            let width = WIDTH.min(columns - from);
+            for (row, words) in words.chunks_exact_mut(WIDTH).enumerate() {
+                for (column, word) in words[..width].iter_mut().enumerate() {
+                    *word = if half {
+                        let second = if 2 * row + 1 < terms { matrix.at(2 * row + 1, from + column) } else { 0.0 };
+                        round::pair(matrix.at(2 * row, from + column), second)
+                    } else {
+                        matrix.at(row, from + column)
+                    };
+                }
+            }
+        });
+        Self { arithmetic, terms, columns, words }
+    }
+
+    /// Bytes of a packed matrix of so many terms and columns.
+    pub fn bytes(terms: usize, columns: usize, arithmetic: Arithmetic) -> usize {
+        columns.div_ceil(WIDTH) * height(terms, arithmetic) * WIDTH * size_of::<f32>()
+    }
+
+    /// `out = start + a * these terms and columns`, where `a` has a column for each term; on the calling thread alone.
+    fn multiply(&self, out: MatMut<'_>, start: Start<'_>, a: Mat<'_>, terms: Range<usize>, columns: Range<usize>) {
+        assert!(
+            a.columns() == terms.len() && terms.end <= self.terms && columns.end <= self.columns,
+            "({}, {}) x ({terms:?}, {columns:?}) of ({}, {})",
+            a.rows(),
+            a.columns(),
+            self.terms,
+            self.columns
+        );
+        assert!(a.rows() == out.rows() && columns.len() == out.columns(), "({}, {}) rows", a.rows(), out.rows());
+        assert!(!self.arithmetic.is_half() || terms.start.is_multiple_of(2), "pairs of terms are packed together");
+        if out.rows() == 0 || out.columns() == 0 {
+            return;
+        }
+        if !self.arithmetic.is_half() {
+            // Rows of values beside each other are read where they are.
+            let (at, stride) = a.as_rows();
+            return self.panels(out, start, Rows { at, stride }, terms, columns);
+        }
+        let stride =
+            if self.arithmetic.takes_half() { terms.len().div_ceil(2) } else { terms.len().next_multiple_of(2) };
+        with_scratch([a.rows() * stride], |[rounded]| {
+            for (row, to) in rounded.chunks_exact_mut(stride).enumerate() {
+                if self.arithmetic.takes_half() {
+                    round::pair_row(a.row(row), to);
+                } else {
+                    round_row(a.row(row), to);
+                }
+            }
+            self.panels(out, start, Rows { at: rounded.as_ptr(), stride }, terms, columns);
+        });
+    }
+
+    /// [`multiply`](Self::multiply) with inputs as the kernel takes them.
+    fn panels(&self, mut out: MatMut<'_>, start: Start<'_>, a: Rows, terms: Range<usize>, columns: Range<usize>) {
+        let half = self.arithmetic.is_half();
+        let height = height(self.terms, self.arithmetic);
+        // Parts of equal length; even ones, so that pairs stay together.
+        let parts = terms.len().div_ceil(TERMS).max(1);
+        let part = terms.len().div_ceil(parts).next_multiple_of(2);
+        let mut edge = [0.0; MOST_ROWS * WIDTH];
+        let rows = out.rows();
+        let groups = rows.div_ceil(self.arithmetic.most_rows());
+        for at in (0..terms.len().max(1)).step_by(part.max(1)) {
+            let count = part.min(terms.len() - at);
+            let count = if half { count.next_multiple_of(2) } else { count };
+            let first = terms.start + at;
+            for panel in columns.start / WIDTH..columns.end.div_ceil(WIDTH) {
+                let wanted = columns.start.max(panel * WIDTH)..columns.end.min((panel + 1) * WIDTH);
+                // In words: where the panel is, and where these terms of it are.
+                let b = &self.words
+                    [(panel * height + if half { first / 2 } else { first }) * WIDTH..(panel + 1) * height * WIDTH];
+                let place = wanted.start - columns.start;
+                let mut row = 0;
+                for group in (1..=groups).rev() {
+                    // Equal groups: a few rows at once leave the multipliers waiting for each other.
+                    let tall = (rows - row).div_ceil(group);
+                    // SAFETY: row `row` and the offset of its terms are inside the inputs.
+                    let a_at =
+                        unsafe { a.at.add(row * a.stride + if self.arithmetic.takes_half() { at / 2 } else { at }) };
+                    let tile = |out, out_stride, first| Tile {
+                        rows: tall,
+                        terms: count,
+                        a: a_at,
+                        a_stride: a.stride,
+                        b: b.as_ptr(),
+                        out,
+                        out_stride,
+                        first,
+                    };
+                    // SAFETY, of both: the instructions are here, or nothing could have been packed for them; the inputs
+                    // and the panel have as many terms; `part` checks that the tile is inside the output.
+                    if wanted.len() == WIDTH {
+                        let first = match start {
+                            Start::Zeros if at == 0 => First::Zeros,
+                            Start::Row(values) if at == 0 => First::Row(values[place..place + WIDTH].as_ptr()),
+                            _ => First::There,
+                        };
+                        let (to, stride) = out.part(row, place, tall, WIDTH);
+                        unsafe { self.arithmetic.run(tile(to, stride, first)) };
+                    } else {
+                        // A panel of which not all is wanted is computed in a tile apart.
+                        let inside = wanted.start - panel * WIDTH..wanted.end - panel * WIDTH;
+                        for (r, sums) in edge.chunks_exact_mut(WIDTH).take(tall).enumerate() {
+                            let sums = &mut sums[inside.clone()];
+                            match start {
+                                Start::Zeros if at == 0 => sums.fill(0.0),
+                                Start::Row(values) if at == 0 => {
+                                    sums.copy_from_slice(&values[place..place + sums.len()])
+                                }
+                                _ => sums.copy_from_slice(&out.row(row + r)[place..place + sums.len()]),
+                            }
+                        }
+                        unsafe { self.arithmetic.run(tile(edge.as_mut_ptr(), WIDTH, First::There)) };
+                        for (r, sums) in edge.chunks_exact(WIDTH).take(tall).enumerate() {
+                            out.row(row + r)[place..place + wanted.len()].copy_from_slice(&sums[inside.clone()]);
+                        }
+                    }
+                    row += tall;
+                }
+            }
+        }
+    }
+}
+
+/// Rows of words that so many terms take in a panel.
+fn height(terms: usize, arithmetic: Arithmetic) -> usize {
+    if arithmetic.is_half() { terms.div_ceil(2) } else { terms }
+}
+
+/// Rows of inputs, in words.
+#[derive(Clone, Copy)]
+struct Rows {
+    at: *const f32,
+    stride: usize,
+}
+
+/// The right operand of a product: a matrix (terms, columns) as it is, or a part of a packed one.
+#[derive(Clone, Debug)]
+pub enum Operand<'a> {
+    /// In memory.
+    Plain(Mat<'a>),
+    /// Packed.
+    Packed {
+        /// The whole.
+        of: &'a Packed,
+        /// Which of its rows.
+        terms: Range<usize>,
+        /// Which of its columns.
+        columns: Range<usize>,
+    },
+}
+
+impl<'a> Operand<'a> {
+    /// The packed matrix where there is one, else the plain one.
+    pub fn of(packed: Option<&'a Packed>, plain: Mat<'a>) -> Self {
+        match packed {
+            Some(of) => Self::Packed { of, terms: 0..of.terms, columns: 0..of.columns },
+            None => Self::Plain(plain),
+        }
+    }
+
+    /// `count` rows from `from` on.
+    pub fn rows_at(&self, from: usize, count: usize) -> Self {
+        match self {
+            Self::Plain(matrix) => Self::Plain(matrix.rows_at(from, count)),
+            Self::Packed { of, terms, columns } => {
+                Self::Packed { of, terms: terms.start + from..terms.start + from + count, columns: columns.clone() }
+            }
+        }
+    }
+
+    /// `count` columns from `from` on.
+    pub fn columns_at(&self, from: usize, count: usize) -> Self {
+        match self {
+            Self::Plain(matrix) => Self::Plain(matrix.columns_at(from, count)),
+            Self::Packed { of, terms, columns } => {
+                Self::Packed { of, terms: terms.clone(), columns: columns.start + from..columns.start + from + count }
+            }
+        }
+    }
+}
+
+/// `out = start + a * b`; on the calling thread alone.
+pub fn multiply(mut out: MatMut<'_>, start: Start<'_>, a: Mat<'_>, b: &Operand<'_>) {
+    match b {
+        Operand::Packed { of, terms, columns } => of.multiply(out, start, a, terms.clone(), columns.clone()),
+        Operand::Plain(b) => {
+            let into = match start {
+                Start::Zeros => Into::Set,
+                Start::There => Into::Add,
+                Start::Row(values) => {
+                    for row in 0..out.rows() {
+                        out.row(row).copy_from_slice(values);
+                    }
+                    Into::Add
+                }
+            };
+            product(out, into, 1.0, a, *b);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+
+const EVERY: [Arithmetic; 6] = [
+    Arithmetic::Single512,
+    Arithmetic::Single256,
+    Arithmetic::Widened512,
+    Arithmetic::Widened256,
+    Arithmetic::Widened,
+    Arithmetic::Dot,
+];
+
+fn values(count: usize, seed: u32) -> Vec<f32> {
+    (0..count as u32)
+        .map(|i| {
+            ((i * 2 + seed).wrapping_mul(0x9e37_79b9).rotate_left(i % 31).wrapping_mul(0x85eb_ca6b) >> 8) as f32
+                / (1 << 23) as f32
+                - 1.0
+        })
+        .collect()
+}
+
+/// `start + a b` in f64, with the inputs that the arithmetic sees, and the sum of its terms' sizes.
+fn defined(start: f32, a: &[f32], b: Mat<'_>, half: bool) -> Vec<[f64; 2]> {
+    let seen = |value: f32| f64::from(if half { half::bf16::from_f32(value).to_f32() } else { value });
+    let mut out = Vec::new();
+    for a in a.chunks_exact(b.rows()) {
+        for column in 0..b.columns() {
+            let terms = || a.iter().enumerate().map(|(term, &a)| seen(a) * seen(b.at(term, column)));
+            out.push([f64::from(start) + terms().sum::<f64>(), terms().map(f64::abs).sum()]);
+        }
+    }
+    out
+}
+
+#[test]
+fn products_are_those_of_the_definition_and_of_each_other() {
+    for (rows, terms, columns) in [(1, 2, 1), (3, 7, 31), (33, 192, 64), (29, 801, 70), (14, 1600, 33)] {
+        let (a, b) = (values(rows * terms, 1), values(columns * terms, 2));
+        // A weight (out, in), as the forward pass reads it.
+        let matrix = Mat::new(&b, terms).t();
+        for half in [false, true] {
+            let exact = defined(0.5, &a, matrix, half);
+            let mut first: Option<Vec<f32>> = None;
+            for arithmetic in EVERY.into_iter().filter(|it| it.is_half() == half && it.is_here()) {
+                let packed = Packed::new(matrix, arithmetic);
+                let mut out = vec![0.5; rows * columns];
+                multiply(
+                    MatMut::new(&mut out, columns),
+                    Start::There,
+                    Mat::new(&a, terms),
+                    &Operand::of(Some(&packed), matrix),
+                );
+                for (out, [exact, size]) in out.iter().zip(&exact) {
+                    assert!((f64::from(*out) - exact).abs() < 1e-6 * (1.0 + size), "{arithmetic:?} {out} {exact}");
+                }
+                let same = first.get_or_insert_with(|| out.clone()) == &out;
+                assert!(same, "{arithmetic:?} differs, ({rows}, {terms}) x ({terms}, {columns})");
+            }
+        }
+    }
+}
+
+#[test]
+fn parts_and_starts_are_those_of_the_whole() {
+    let (rows, terms, columns) = (17, 48, 100);
+    let (a, b, row) = (values(rows * terms, 3), values(columns * terms, 4), values(columns, 5));
+    let matrix = Mat::new(&b, columns);
+    for arithmetic in EVERY.into_iter().filter(|it| it.is_here()) {
+        let packed = Packed::new(matrix, arithmetic);
+        let whole = Operand::of(Some(&packed), matrix);
+        let mut all = vec![f32::NAN; rows * columns];
+        multiply(MatMut::new(&mut all, columns), Start::Row(&row), Mat::new(&a, terms), &whole);
+        for from in [0, 1, 32, 50] {
+            let count = columns - from - 3;
+            let mut some = vec![f32::NAN; rows * count];
+            let part = whole.columns_at(from, count);
+            multiply(MatMut::new(&mut some, count), Start::Row(&row[from..from + count]), Mat::new(&a, terms), &part);
+            for (all, some) in all.chunks_exact(columns).zip(some.chunks_exact(count)) {
+                assert_eq!(&all[from..from + count], some, "{arithmetic:?} from {from}");
+            }
+        }
+        // The first 20 terms and then the others: the same sums but for rounding.
+        let mut summed = vec![f32::NAN; rows * columns];
+        let a = Mat::new(&a, terms);
+        multiply(MatMut::new(&mut summed, columns), Start::Row(&row), a.columns_at(0, 20), &whole.rows_at(0, 20));
+        multiply(MatMut::new(&mut summed, columns), Start::There, a.columns_at(20, 28), &whole.rows_at(20, 28));
+        for (all, summed) in all.iter().zip(&summed) {
+            assert!((all - summed).abs() < 1e-5, "{arithmetic:?}");
+        }
+        let mut zero = vec![f32::NAN; rows * columns];
+        multiply(MatMut::new(&mut zero, columns), Start::Zeros, a, &whole);
+        assert!(
+            zero.iter().zip(all.chunks_exact(columns).flatten()).all(|(zero, all)| zero.is_finite() && all.is_finite())
+        );
+    }
+}
+
+/// Whatever rows are beside it, a row's sums have the same bits.
+#[test]
+fn a_row_is_the_same_to_the_bit_among_any_others() {
+    let (terms, columns) = (130, 96);
+    let (a, b) = (values(40 * terms, 6), values(columns * terms, 7));
+    let matrix = Mat::new(&b, terms).t();
+    for arithmetic in EVERY.into_iter().filter(|it| it.is_here()) {
+        let packed = Packed::new(matrix, arithmetic);
+        let operand = Operand::of(Some(&packed), matrix);
+        let of = |rows: usize| {
+            let mut out = vec![0.0; rows * columns];
+            multiply(MatMut::new(&mut out, columns), Start::Zeros, Mat::new(&a[..rows * terms], terms), &operand);
+            out
+        };
+        let all = of(40);
+        assert!((1..40).all(|rows| of(rows) == all[..rows * columns]), "{arithmetic:?}");
+    }
+}
+
+#[test]
+fn a_matrix_that_is_not_finite_shows() {
+    let mut b = values(64 * 32, 8);
+    b[5] = f32::NAN;
+    let a = values(3 * 64, 9);
+    for arithmetic in EVERY.into_iter().filter(|it| it.is_here()) {
+        let packed = Packed::new(Mat::new(&b, 32), arithmetic);
+        let mut out = vec![0.0; 3 * 32];
+        multiply(
+            MatMut::new(&mut out, 32),
+            Start::Zeros,
+            Mat::new(&a, 64),
+            &Operand::of(Some(&packed), Mat::new(&b, 32)),
+        );
+        assert_eq!(out.iter().filter(|sum| sum.is_nan()).count(), 3, "{arithmetic:?}");
+    }
+}
