@@ -2,7 +2,7 @@
 //!
 //! A matrix (terms, columns) is cut into panels of 32 columns; a panel holds its rows one after another, so that a
 //! product reads it from one end to the other. In bf16 two rows share a row of words, the first in the low halves. Inputs
-//! are read where they are. Products of at most [`TERMS`] terms are summed in registers.
+//! are read where they are. Sums of up to 768 terms stay in registers.
 //!
 //! Unsafe code here describes memory to the kernels.
 #![allow(unsafe_code)]
