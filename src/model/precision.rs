@@ -54,8 +54,8 @@ impl Precision {
     /// What this processor computes the blocks' products with.
     pub fn instructions(self) -> &'static str {
         match self {
-            Self::F32 => Arithmetic::single().map_or("f32", Arithmetic::name),
-            Self::Bf16 => Arithmetic::half().name(),
+            Self::F32 => Arithmetic::f32().map_or("f32", Arithmetic::name),
+            Self::Bf16 => Arithmetic::bf16().name(),
         }
     }
 

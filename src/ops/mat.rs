@@ -89,7 +89,7 @@ impl<'a> Mat<'a> {
     /// One element.
     pub(super) fn at(&self, row: usize, column: usize) -> f32 {
         assert!(row < self.rows && column < self.columns, "({row}, {column}) of ({}, {})", self.rows, self.columns);
-        // SAFETY: it lies in the borrowed memory.
+        // SAFETY: the element is inside the borrowed memory.
         unsafe { *self.start.add(row * self.row_stride + column * self.column_stride) }
     }
 

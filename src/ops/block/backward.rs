@@ -111,11 +111,11 @@ fn after_attention(
     }
 
     let mut jobs = Jobs::default();
-    let half = weights.packs.is_some_and(|packs| packs.half);
+    let bf16 = weights.packs.is_some_and(|packs| packs.bf16);
     let Gradients { proj, fc1, fc2, spatial: of_spatial, adapter: of_adapter, .. } = gradients;
     let [dy, n] = [dy, n].map(|rows| Mat::new(rows, d));
-    jobs.push_own(half, fc2, dy, Mat::new(pre, mlp));
-    jobs.push_own(half, fc1, Mat::new(dpre, mlp), n);
+    jobs.push_own(bf16, fc2, dy, Mat::new(pre, mlp));
+    jobs.push_own(bf16, fc1, Mat::new(dpre, mlp), n);
     if let Some(of) = of_adapter {
         jobs.push(&mut of.up, dy, Mat::new(adapter_pre, adapter));
         jobs.push(&mut of.down, Mat::new(dadapter, adapter), n);
@@ -125,7 +125,7 @@ fn after_attention(
         jobs.push(&mut of.down, Mat::new(dspatial, spatial), Mat::new(h, d));
     }
     let mixed = if needs.mixed { tape.mixed.kept(rows * d) } else { &[] };
-    jobs.push_own(half, proj, Mat::new(dh, d), Mat::new(mixed, d));
+    jobs.push_own(bf16, proj, Mat::new(dh, d), Mat::new(mixed, d));
     jobs.run();
 }
 

@@ -43,7 +43,7 @@ struct Job<'a> {
     weight: Option<&'a mut [f32]>,
     bias: Option<&'a mut [f32]>,
     /// Whether the factors of the weight's gradient are rounded to bf16.
-    half: bool,
+    bf16: bool,
 }
 
 /// Outputs that a job takes: a multiple of every kernel's tile.
@@ -55,10 +55,10 @@ impl<'a> Jobs<'a> {
         self.push_own(false, of, dy, x);
     }
 
-    /// The same for one of a block's own matrices, from factors rounded to bf16 if `half`.
-    pub fn push_own(&mut self, half: bool, of: &'a mut Linear<Option<&mut [f32]>>, dy: Mat<'a>, x: Mat<'a>) {
+    /// The same for one of a block's own matrices, from factors rounded to bf16 if `bf16`.
+    pub fn push_own(&mut self, bf16: bool, of: &'a mut Linear<Option<&mut [f32]>>, dy: Mat<'a>, x: Mat<'a>) {
         let Linear { weight, bias } = of;
-        self.cut(weight.as_deref_mut(), bias.as_deref_mut(), dy, x, half);
+        self.cut(weight.as_deref_mut(), bias.as_deref_mut(), dy, x, bf16);
     }
 
     /// The same for a layer without bias.
@@ -66,7 +66,7 @@ impl<'a> Jobs<'a> {
         self.cut(weight, None, dy, x, false);
     }
 
-    fn cut(&mut self, weight: Option<&'a mut [f32]>, bias: Option<&'a mut [f32]>, dy: Mat<'a>, x: Mat<'a>, half: bool) {
+    fn cut(&mut self, weight: Option<&'a mut [f32]>, bias: Option<&'a mut [f32]>, dy: Mat<'a>, x: Mat<'a>, bf16: bool) {
         if weight.is_none() && bias.is_none() {
             return;
         }
@@ -77,7 +77,7 @@ impl<'a> Jobs<'a> {
         for first in (0..outputs).step_by(step) {
             let weight = weight.as_mut().and_then(Iterator::next);
             let bias = bias.as_mut().and_then(Iterator::next);
-            self.0.push(Job { dy, x, first, weight, bias, half });
+            self.0.push(Job { dy, x, first, weight, bias, bf16 });
         }
     }
 
@@ -90,7 +90,7 @@ impl<'a> Jobs<'a> {
             if let Some(weight) = job.weight {
                 let inputs = job.x.columns();
                 let dy = job.dy.columns_at(job.first, weight.len() / inputs);
-                if job.half {
+                if job.bf16 {
                     add_rounded(MatMut::new(weight, inputs), dy, job.x);
                 } else {
                     product(MatMut::new(weight, inputs), Into::Add, 1.0, dy.t(), job.x);

@@ -239,7 +239,7 @@ pub struct Packs {
     /// Of the MLP's second layer.
     pub fc2: Pack,
     /// Whether they are bf16: then the gradients of these matrices are products of rounded values too.
-    pub half: bool,
+    pub bf16: bool,
 }
 
 /// A block's weights as a pass reads them.

@@ -223,7 +223,7 @@ fn passes(shape: Shape, blocks: &[Block<Vec<f32>>; 2], arithmetic: Option<Arithm
                 Pack { forward, backward }
             };
             let Block { qkv, proj, fc1, fc2, .. } = block;
-            Packs { qkv: pack(qkv), proj: pack(proj), fc1: pack(fc1), fc2: pack(fc2), half: arithmetic.is_half() }
+            Packs { qkv: pack(qkv), proj: pack(proj), fc1: pack(fc1), fc2: pack(fc2), bf16: arithmetic.is_bf16() }
         })
     });
     let weights: Vec<_> = (0..2)
@@ -249,16 +249,16 @@ fn packed_matrices_give_the_same_results() {
         let shape = Shape { batch: 2, tokens, keep, hidden: D, heads: 3, eps: 1e-5, lora_scale: 0.0 };
         let blocks = [block(1.0, true, false), block(2.0, true, false)];
         let plain = passes(shape, &blocks, None);
-        if let Some(arithmetic) = Arithmetic::single() {
+        if let Some(arithmetic) = Arithmetic::f32() {
             let packed = passes(shape, &blocks, Some(arithmetic));
             for (i, (packed, plain)) in packed.iter().zip(&plain).enumerate() {
                 assert!(apart(packed, plain) < 1e-3, "{i}: {}", apart(packed, plain));
             }
         }
-        let half = passes(shape, &blocks, Some(Arithmetic::Widened));
+        let half = passes(shape, &blocks, Some(Arithmetic::Bf16Portable));
         let rounding: Vec<f32> = half.iter().zip(&plain).map(|(half, plain)| apart(half, plain)).collect();
         assert!(rounding[0] > 1e-4 && rounding.iter().all(|&apart| apart < 0.1), "{rounding:?}");
-        for arithmetic in [Arithmetic::Widened512, Arithmetic::Widened256, Arithmetic::Dot] {
+        for arithmetic in [Arithmetic::Bf16Avx512, Arithmetic::Bf16Avx2, Arithmetic::Bf16Dot] {
             if arithmetic.is_here() {
                 assert_eq!(passes(shape, &blocks, Some(arithmetic)), half, "{arithmetic:?}");
             }

@@ -28,7 +28,7 @@ pub(super) struct Tile {
     /// Terms of each sum; even in bf16.
     pub terms: usize,
     /// The first row's first value, and from one row to the next, in words of four bytes: an f32, or for
-    /// [`Arithmetic::Dot`] a pair of bf16.
+    /// [`Arithmetic::Bf16Dot`] a pair of bf16.
     pub a: *const f32,
     pub a_stride: usize,
     /// A panel.
@@ -43,28 +43,28 @@ pub(super) struct Tile {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arithmetic {
     /// f32 weights, AVX-512.
-    Single512,
+    F32Avx512,
     /// f32 weights, AVX2 and FMA.
-    Single256,
+    F32Avx2,
     /// bf16 weights, widened; inputs are rounded to bf16 but kept as f32. AVX-512.
-    Widened512,
+    Bf16Avx512,
     /// The same with AVX2 and FMA.
-    Widened256,
+    Bf16Avx2,
     /// The same without vector instructions of a known kind.
-    Widened,
+    Bf16Portable,
     /// bf16 weights and inputs, AVX512-BF16's dot products.
-    Dot,
+    Bf16Dot,
 }
 
 impl Arithmetic {
     /// For f32 weights, if this processor has a kernel.
-    pub fn single() -> Option<Self> {
-        Self::fastest(&[Self::Single512, Self::Single256])
+    pub fn f32() -> Option<Self> {
+        Self::fastest(&[Self::F32Avx512, Self::F32Avx2])
     }
 
     /// For bf16 weights.
-    pub fn half() -> Self {
-        Self::fastest(&[Self::Dot, Self::Widened512, Self::Widened256]).unwrap_or(Self::Widened)
+    pub fn bf16() -> Self {
+        Self::fastest(&[Self::Bf16Dot, Self::Bf16Avx512, Self::Bf16Avx2]).unwrap_or(Self::Bf16Portable)
     }
 
     fn fastest(of: &[Self]) -> Option<Self> {
@@ -78,54 +78,54 @@ impl Arithmetic {
             let wide = is_x86_feature_detected!("avx512f");
             let narrow = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
             match self {
-                Self::Single512 | Self::Widened512 => wide,
-                Self::Single256 | Self::Widened256 => narrow,
-                Self::Dot => wide && is_x86_feature_detected!("avx512bf16"),
-                Self::Widened => true,
+                Self::F32Avx512 | Self::Bf16Avx512 => wide,
+                Self::F32Avx2 | Self::Bf16Avx2 => narrow,
+                Self::Bf16Dot => wide && is_x86_feature_detected!("avx512bf16"),
+                Self::Bf16Portable => true,
             }
         }
         #[cfg(not(target_arch = "x86_64"))]
         {
-            self == Self::Widened
+            self == Self::Bf16Portable
         }
     }
 
     /// Whether there is nothing faster for the same format: AMD's processors dot bf16 at twice the rate of f32, Intel's
     /// outside AMX at half of it.
     fn is_worth_it(self) -> bool {
-        self != Self::Dot || dots_are_fast()
+        self != Self::Bf16Dot || dots_are_fast()
     }
 
     /// The instructions, for a report.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Single512 => "avx512f",
-            Self::Single256 => "avx2, fma",
-            Self::Widened512 => "avx512f, bf16 widened",
-            Self::Widened256 => "avx2, fma, bf16 widened",
-            Self::Widened => "bf16 widened",
-            Self::Dot => "avx512_bf16",
+            Self::F32Avx512 => "avx512f",
+            Self::F32Avx2 => "avx2, fma",
+            Self::Bf16Avx512 => "avx512f, bf16 widened",
+            Self::Bf16Avx2 => "avx2, fma, bf16 widened",
+            Self::Bf16Portable => "bf16 widened",
+            Self::Bf16Dot => "avx512_bf16",
         }
     }
 
     /// Whether weights are bf16.
-    pub fn is_half(self) -> bool {
-        !matches!(self, Self::Single512 | Self::Single256)
+    pub fn is_bf16(self) -> bool {
+        !matches!(self, Self::F32Avx512 | Self::F32Avx2)
     }
 
     /// Most rows of a tile: as many as leave registers for the weights.
     pub(super) const fn most_rows(self) -> usize {
         match self {
-            Self::Single512 | Self::Dot | Self::Widened => MOST_ROWS,
-            Self::Widened512 => 10,
-            Self::Single256 => 6,
-            Self::Widened256 => 4,
+            Self::F32Avx512 | Self::Bf16Dot | Self::Bf16Portable => MOST_ROWS,
+            Self::Bf16Avx512 => 10,
+            Self::F32Avx2 => 6,
+            Self::Bf16Avx2 => 4,
         }
     }
 
     /// Whether inputs are bf16 in memory.
-    pub(super) fn takes_half(self) -> bool {
-        self == Self::Dot
+    pub(super) fn takes_bf16(self) -> bool {
+        self == Self::Bf16Dot
     }
 
     /// Computes a tile.
@@ -139,18 +139,18 @@ impl Arithmetic {
         // SAFETY: as promised by the caller.
         unsafe {
             match self {
-                Self::Single512 => x86::single_512(tile),
-                Self::Single256 => x86::single_256(tile),
-                Self::Widened512 => x86::widened_512(tile),
-                Self::Widened256 => x86::widened_256(tile),
-                Self::Dot => x86::dot(tile),
-                Self::Widened => widened(tile),
+                Self::F32Avx512 => x86::f32_avx512(tile),
+                Self::F32Avx2 => x86::f32_avx2(tile),
+                Self::Bf16Avx512 => x86::bf16_avx512(tile),
+                Self::Bf16Avx2 => x86::bf16_avx2(tile),
+                Self::Bf16Dot => x86::bf16_dot(tile),
+                Self::Bf16Portable => bf16_portable(tile),
             }
         }
         #[cfg(not(target_arch = "x86_64"))]
         // SAFETY: as promised by the caller.
         unsafe {
-            widened(tile);
+            bf16_portable(tile);
         }
     }
 }
@@ -176,7 +176,7 @@ fn halves(pair: u32) -> [f32; 2] {
 
 /// The definition: each sum takes a pair's second product first, as `vdpbf16ps` does. Products of two bf16 numbers are
 /// exact in f32, so that a product and a sum round as a fused one does.
-unsafe fn widened(tile: Tile) {
+unsafe fn bf16_portable(tile: Tile) {
     let Tile { rows, terms, a, a_stride, b, out, out_stride, first } = tile;
     for row in 0..rows {
         // SAFETY: within the memory that the caller describes.
@@ -264,7 +264,7 @@ mod x86 {
     }
 
     kernels!(
-        Single512, single_512, single_512_rows, "avx512f", __m512, lanes 16, vectors 2,
+        F32Avx512, f32_avx512, f32_avx512_rows, "avx512f", __m512, lanes 16, vectors 2,
         [_mm512_setzero_ps, _mm512_loadu_ps, _mm512_storeu_ps], [1 2 3 4 5 6 7 8 9 10 11 12 13 14],
         |a, stride, b, sums, terms| {
             for term in 0..terms {
@@ -281,7 +281,7 @@ mod x86 {
     );
 
     kernels!(
-        Single256, single_256, single_256_rows, "avx2,fma", __m256, lanes 8, vectors 2,
+        F32Avx2, f32_avx2, f32_avx2_rows, "avx2,fma", __m256, lanes 8, vectors 2,
         [_mm256_setzero_ps, _mm256_loadu_ps, _mm256_storeu_ps], [1 2 3 4 5 6],
         |a, stride, b, sums, terms| {
             for term in 0..terms {
@@ -298,7 +298,7 @@ mod x86 {
     );
 
     kernels!(
-        Widened512, widened_512, widened_512_rows, "avx512f", __m512, lanes 16, vectors 2,
+        Bf16Avx512, bf16_avx512, bf16_avx512_rows, "avx512f", __m512, lanes 16, vectors 2,
         [_mm512_setzero_ps, _mm512_loadu_ps, _mm512_storeu_ps], [1 2 3 4 5 6 7 8 9 10],
         |a, stride, b, sums, terms| {
             let high = _mm512_set1_epi32(0xffff_0000_u32.cast_signed());
@@ -324,7 +324,7 @@ mod x86 {
     );
 
     kernels!(
-        Widened256, widened_256, widened_256_rows, "avx2,fma", __m256, lanes 8, vectors 2,
+        Bf16Avx2, bf16_avx2, bf16_avx2_rows, "avx2,fma", __m256, lanes 8, vectors 2,
         [_mm256_setzero_ps, _mm256_loadu_ps, _mm256_storeu_ps], [1 2 3 4],
         |a, stride, b, sums, terms| {
             let high = _mm256_set1_epi32(0xffff_0000_u32.cast_signed());
@@ -350,7 +350,7 @@ mod x86 {
     );
 
     kernels!(
-        Dot, dot, dot_rows, "avx512f,avx512bf16", __m512, lanes 16, vectors 2,
+        Bf16Dot, bf16_dot, bf16_dot_rows, "avx512f,avx512bf16", __m512, lanes 16, vectors 2,
         [_mm512_setzero_ps, _mm512_loadu_ps, _mm512_storeu_ps], [1 2 3 4 5 6 7 8 9 10 11 12 13 14],
         |a, stride, b, sums, terms| {
             // A pair of bf16 numbers is one word, in both operands.

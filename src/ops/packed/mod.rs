@@ -53,14 +53,14 @@ impl Packed {
     /// Packs a matrix (terms, columns), on all threads of the pool.
     pub fn new(matrix: Mat<'_>, arithmetic: Arithmetic) -> Self {
         let (terms, columns) = (matrix.rows(), matrix.columns());
-        let (half, height) = (arithmetic.is_half(), height(terms, arithmetic));
+        let (bf16, height) = (arithmetic.is_bf16(), height(terms, arithmetic));
         let mut words = vec![0.0; columns.div_ceil(WIDTH) * height * WIDTH];
         words.par_chunks_exact_mut((height * WIDTH).max(1)).enumerate().for_each(|(panel, words)| {
             let from = panel * WIDTH;
             let width = WIDTH.min(columns - from);
             for (row, words) in words.chunks_exact_mut(WIDTH).enumerate() {
                 for (column, word) in words[..width].iter_mut().enumerate() {
-                    *word = if half {
+                    *word = if bf16 {
                         let second = if 2 * row + 1 < terms { matrix.at(2 * row + 1, from + column) } else { 0.0 };
                         round::pair(matrix.at(2 * row, from + column), second)
                     } else {
@@ -88,20 +88,20 @@ impl Packed {
             self.columns
         );
         assert!(a.rows() == out.rows() && columns.len() == out.columns(), "({}, {}) rows", a.rows(), out.rows());
-        assert!(!self.arithmetic.is_half() || terms.start.is_multiple_of(2), "pairs of terms are packed together");
+        assert!(!self.arithmetic.is_bf16() || terms.start.is_multiple_of(2), "pairs of terms are packed together");
         if out.rows() == 0 || out.columns() == 0 {
             return;
         }
-        if !self.arithmetic.is_half() {
+        if !self.arithmetic.is_bf16() {
             // Rows of values beside each other are read where they are.
             let (at, stride) = a.as_rows();
             return self.panels(out, start, Rows { at, stride }, terms, columns);
         }
         let stride =
-            if self.arithmetic.takes_half() { terms.len().div_ceil(2) } else { terms.len().next_multiple_of(2) };
+            if self.arithmetic.takes_bf16() { terms.len().div_ceil(2) } else { terms.len().next_multiple_of(2) };
         with_scratch([a.rows() * stride], |[rounded]| {
             for (row, to) in rounded.chunks_exact_mut(stride).enumerate() {
-                if self.arithmetic.takes_half() {
+                if self.arithmetic.takes_bf16() {
                     round::pair_row(a.row(row), to);
                 } else {
                     round_row(a.row(row), to);
@@ -113,7 +113,7 @@ impl Packed {
 
     /// [`multiply`](Self::multiply) with inputs as the kernel takes them.
     fn panels(&self, mut out: MatMut<'_>, start: Start<'_>, a: Rows, terms: Range<usize>, columns: Range<usize>) {
-        let half = self.arithmetic.is_half();
+        let bf16 = self.arithmetic.is_bf16();
         let height = height(self.terms, self.arithmetic);
         // Parts of equal length; even ones, so that pairs stay together.
         let parts = terms.len().div_ceil(TERMS).max(1);
@@ -123,13 +123,13 @@ impl Packed {
         let groups = rows.div_ceil(self.arithmetic.most_rows());
         for at in (0..terms.len().max(1)).step_by(part.max(1)) {
             let count = part.min(terms.len() - at);
-            let count = if half { count.next_multiple_of(2) } else { count };
+            let count = if bf16 { count.next_multiple_of(2) } else { count };
             let first = terms.start + at;
             for panel in columns.start / WIDTH..columns.end.div_ceil(WIDTH) {
                 let wanted = columns.start.max(panel * WIDTH)..columns.end.min((panel + 1) * WIDTH);
                 // In words: where the panel is, and where these terms of it are.
                 let b = &self.words
-                    [(panel * height + if half { first / 2 } else { first }) * WIDTH..(panel + 1) * height * WIDTH];
+                    [(panel * height + if bf16 { first / 2 } else { first }) * WIDTH..(panel + 1) * height * WIDTH];
                 let place = wanted.start - columns.start;
                 let mut row = 0;
                 for group in (1..=groups).rev() {
@@ -137,7 +137,7 @@ impl Packed {
                     let tall = (rows - row).div_ceil(group);
                     // SAFETY: row `row` and the offset of its terms are inside the inputs.
                     let a_at =
-                        unsafe { a.at.add(row * a.stride + if self.arithmetic.takes_half() { at / 2 } else { at }) };
+                        unsafe { a.at.add(row * a.stride + if self.arithmetic.takes_bf16() { at / 2 } else { at }) };
                     let tile = |out, out_stride, first| Tile {
                         rows: tall,
                         terms: count,
@@ -185,7 +185,7 @@ impl Packed {
 
 /// Rows of words that so many terms take in a panel.
 fn height(terms: usize, arithmetic: Arithmetic) -> usize {
-    if arithmetic.is_half() { terms.div_ceil(2) } else { terms }
+    if arithmetic.is_bf16() { terms.div_ceil(2) } else { terms }
 }
 
 /// Rows of inputs, in words.

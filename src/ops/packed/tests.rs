@@ -3,12 +3,12 @@
 use super::*;
 
 const EVERY: [Arithmetic; 6] = [
-    Arithmetic::Single512,
-    Arithmetic::Single256,
-    Arithmetic::Widened512,
-    Arithmetic::Widened256,
-    Arithmetic::Widened,
-    Arithmetic::Dot,
+    Arithmetic::F32Avx512,
+    Arithmetic::F32Avx2,
+    Arithmetic::Bf16Avx512,
+    Arithmetic::Bf16Avx2,
+    Arithmetic::Bf16Portable,
+    Arithmetic::Bf16Dot,
 ];
 
 fn values(count: usize, seed: u32) -> Vec<f32> {
@@ -43,7 +43,7 @@ fn products_are_those_of_the_definition_and_of_each_other() {
         for half in [false, true] {
             let exact = defined(0.5, &a, matrix, half);
             let mut first: Option<Vec<f32>> = None;
-            for arithmetic in EVERY.into_iter().filter(|it| it.is_half() == half && it.is_here()) {
+            for arithmetic in EVERY.into_iter().filter(|it| it.is_bf16() == half && it.is_here()) {
                 let packed = Packed::new(matrix, arithmetic);
                 let mut out = vec![0.5; rows * columns];
                 multiply(

@@ -14,7 +14,7 @@ use crate::{
 const MOST: usize = 100 << 20;
 
 /// Values looked at to see whether a matrix is the one that was packed.
-const SAMPLES: usize = 257;
+const SAMPLES: usize = 32;
 
 /// Packed matrices of one model, each packed once for as long as its values stay.
 ///
@@ -32,7 +32,7 @@ pub(super) struct PackedBlocks {
 struct PackedBlock {
     packs: Packs,
     /// Samples of what was packed, for the forward and the backward pass.
-    seen: [[Vec<u32>; 4]; 2],
+    seen: [[Samples; 4]; 2],
 }
 
 /// A block's own matrices: qkv, proj, fc1, fc2.
@@ -44,15 +44,18 @@ fn packs(packs: &mut Packs) -> [&mut Pack; 4] {
     [&mut packs.qkv, &mut packs.proj, &mut packs.fc1, &mut packs.fc2]
 }
 
-fn samples(values: &[f32]) -> Vec<u32> {
-    let step = (values.len() / SAMPLES).max(1) | 1;
-    values.iter().step_by(step).map(|value| value.to_bits()).collect()
+type Samples = [u32; SAMPLES];
+
+/// Values all over a matrix, few enough to be read for every prediction.
+fn samples(values: &[f32]) -> Samples {
+    let step = (values.len() / SAMPLES) | 1;
+    std::array::from_fn(|i| values.get(i * step).map_or(0, |value| value.to_bits()))
 }
 
 /// Packs each matrix that is not packed yet, that changes from step to step, or that is another one than before.
 fn renew(
     packs: [&mut Option<Packed>; 4],
-    seen: &mut [Vec<u32>; 4],
+    seen: &mut [Samples; 4],
     changes: &[bool; 4],
     weights: &Block<&[f32]>,
     pack: impl Fn(Mat<'_>) -> Packed,
@@ -71,9 +74,9 @@ impl PackedBlocks {
     pub fn new(config: &ModelConfig, trains: &Backbone<bool>, memory: MemoryOptions) -> Self {
         let predicts = !memory.training || !trains.list().contains(&&true);
         let arithmetic = if memory.precision.is_single() {
-            Arithmetic::single().filter(|&single| predicts && bytes(config, single) <= MOST)
+            Arithmetic::f32().filter(|&single| predicts && bytes(config, single) <= MOST)
         } else {
-            Some(Arithmetic::half())
+            Some(Arithmetic::bf16())
         };
         let changes = |block| matrices(block).map(|layer| layer.weight && memory.training);
         Self { arithmetic, changes: trains.blocks.iter().map(changes).collect(), packed: Vec::new() }
@@ -84,7 +87,7 @@ impl PackedBlocks {
         let Some(arithmetic) = self.arithmetic else { return };
         self.packed.resize_with(weights.blocks.len(), Default::default);
         for ((block, weights), changes) in self.packed.iter_mut().zip(&weights.blocks).zip(&self.changes) {
-            block.packs.half = arithmetic.is_half();
+            block.packs.bf16 = arithmetic.is_bf16();
             let weights = weights.map(Held::values);
             let packs = packs(&mut block.packs).map(|pack| &mut pack.forward);
             renew(packs, &mut block.seen[0], changes, &weights, |matrix| Packed::new(matrix.t(), arithmetic));
@@ -99,7 +102,7 @@ impl PackedBlocks {
     /// The matrices of block `i` for the backward pass too, in bf16.
     pub fn backward(&mut self, i: usize, weights: &Block<&[f32]>) -> Option<&Packs> {
         let block = self.packed.get_mut(i)?;
-        if let Some(arithmetic) = self.arithmetic.filter(|arithmetic| arithmetic.is_half()) {
+        if let Some(arithmetic) = self.arithmetic.filter(|arithmetic| arithmetic.is_bf16()) {
             let packs = packs(&mut block.packs).map(|pack| &mut pack.backward);
             renew(packs, &mut block.seen[1], &self.changes[i], weights, |matrix| Packed::new(matrix, arithmetic));
         }
@@ -117,7 +120,7 @@ fn bytes(config: &ModelConfig, arithmetic: Arithmetic) -> usize {
     let (hidden, mlp) = (config.hidden, config.mlp_hidden);
     let shapes = [[3 * hidden, hidden], [hidden, hidden], [mlp, hidden], [hidden, mlp]];
     let of_block = shapes.map(|[outputs, inputs]| {
-        let backward = if arithmetic.is_half() { Packed::bytes(outputs, inputs, arithmetic) } else { 0 };
+        let backward = if arithmetic.is_bf16() { Packed::bytes(outputs, inputs, arithmetic) } else { 0 };
         Packed::bytes(inputs, outputs, arithmetic) + backward
     });
     config.depth * of_block.iter().sum::<usize>()
