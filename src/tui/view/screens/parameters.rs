@@ -216,7 +216,7 @@ fn facts(app: &App, area: Rect, buffer: &mut Buffer) {
         (
             "input",
             format!("{:.1} s", shape.frames() as f64 / 100.0),
-            format!("{} frames x {} mel bins", shape.frames(), shape.mel_bins()),
+            format!("{} x {} mel bins", shape.frames(), shape.mel_bins()),
         ),
         (
             "tokens",
