@@ -70,6 +70,16 @@ pub struct File {
 }
 
 impl File {
+    /// What varies, and how many combinations of it there are before any is excluded; where all folds of the data are asked
+    /// for, of each fold.
+    pub fn axes(&self) -> (Vec<&str>, u128) {
+        let count = self.axes.iter().fold(1_u128, |product, axis| match &axis.values {
+            Values::These(values) => product.saturating_mul(values.len() as u128),
+            Values::AllFolds => product,
+        });
+        (self.axes.iter().map(|axis| axis.name.as_str()).collect(), count)
+    }
+
     /// Reads a sweep's file.
     ///
     /// # Errors

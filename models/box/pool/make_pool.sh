@@ -2,9 +2,9 @@
 # Makes the sound pool: make_pool.sh BUILD POOL (see README.md)
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-build=$1
-pool=$2
-mkdir -p "$build" "$pool"
+mkdir -p "$1" "$2"
+build=$(cd "$1" && pwd)
+pool=$(cd "$2" && pwd)
 "$here/fetch.sh" "$build"
 python3 "$here/recordings.py" "$pool" "$build"
 python3 "$here/notes.py" "$pool" "$build"

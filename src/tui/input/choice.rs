@@ -13,11 +13,16 @@ pub enum Choice {
     Sound,
     /// A recording, or a folder of them, to scan.
     Recordings,
+    /// A folder of examples, to which recordings are added.
+    Lesson,
+    /// A sweep's file, to watch.
+    Sweep,
 }
 
 impl Choice {
     /// All.
-    pub const ALL: [Self; 5] = [Self::Data, Self::Model, Self::Recipe, Self::Sound, Self::Recordings];
+    pub const ALL: [Self; 7] =
+        [Self::Data, Self::Model, Self::Recipe, Self::Sound, Self::Recordings, Self::Lesson, Self::Sweep];
 
     /// The command that takes what was chosen as its argument.
     pub fn command(self) -> &'static str {
@@ -27,7 +32,14 @@ impl Choice {
             Self::Recipe => "recipe",
             Self::Sound => "listen",
             Self::Recordings => "scan",
+            Self::Lesson => "teach",
+            Self::Sweep => "sweep",
         }
+    }
+
+    /// Whether the folder on show can be chosen itself.
+    pub fn takes_folders(self) -> bool {
+        matches!(self, Self::Recordings | Self::Lesson)
     }
 
     /// What the command of this line asks for, as far as that is chosen in the browser.
@@ -50,6 +62,7 @@ mod tests {
         assert_eq!(Choice::of_line("listen night.wav"), Some(Choice::Sound));
         assert_eq!(Choice::of_line(":set recipe "), Some(Choice::Recipe));
         assert_eq!(Choice::of_line("recipe"), Some(Choice::Recipe));
+        assert_eq!(Choice::of_line("teach"), Some(Choice::Lesson));
         for line in ["", "set", "set lr 1e-3", "theme dark", "listening"] {
             assert_eq!(Choice::of_line(line), None, "{line}");
         }

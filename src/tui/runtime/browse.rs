@@ -16,6 +16,7 @@ use crate::{
     digits::counted,
     model::{self, checkpoint},
     session::Store,
+    sweep,
     tui::{
         input::choice::Choice,
         state::{
@@ -31,8 +32,8 @@ use crate::{
 const MOST: usize = 2_000;
 /// Entries of a folder that are recognised before what was used before.
 const FIRST: usize = 100;
-/// Endings of files that may be recipes, and of tables that may be data, in lower case.
-const RECIPES: [&str; 1] = ["toml"];
+/// Endings of files that may be recipes or sweeps, and of tables that may be data, in lower case.
+const SETTINGS: [&str; 1] = ["toml"];
 const TABLES: [&str; 4] = ["csv", "tsv", "jsonl", "ndjson"];
 
 /// A request to look at a folder.
@@ -86,7 +87,7 @@ pub(super) fn browse(store: &Store, inbox: &Inbox, asked: Browse, newest: &Newes
             return;
         }
         let is_all = folder.as_deref().is_some_and(|folder| folder.as_os_str() == spec.as_str());
-        let look = if is_all { all_of(Path::new(&spec)) } else { look(store, choice, &spec) };
+        let look = if is_all { all_of(choice, Path::new(&spec)) } else { look(store, choice, &spec) };
         if inbox.send(Message::Recognised(ticket, spec, look)).is_err() {
             return;
         }
@@ -115,7 +116,7 @@ fn list(choice: Choice, place: &Place) -> Listed {
         Err(error) => return Listed { folder: Some(folder), entries: Err(error.to_string()), left_out: None },
     };
     let files = files(choice, &listing);
-    let all = (choice == Choice::Recordings).then_some((&folder, true));
+    let all = choice.takes_folders().then_some((&folder, true));
     let folders = listing.folders.iter().map(|path| (path, true));
     // What is chosen is given as text.
     let is_text = |(path, _): &(&PathBuf, bool)| path.to_str().is_some();
@@ -139,7 +140,8 @@ fn files(choice: Choice, listing: &Listing) -> Vec<&PathBuf> {
     let endings: &[&str] = match choice {
         Choice::Data => &TABLES,
         Choice::Model => &checkpoint::ENDINGS,
-        Choice::Recipe => &RECIPES,
+        Choice::Recipe | Choice::Sweep => &SETTINGS,
+        Choice::Lesson => return Vec::new(),
         Choice::Sound | Choice::Recordings => return listing.sounds.iter().collect(),
     };
     let others = listing.left_out.iter().filter(|one| matches!(one.reason, Reason::Document | Reason::Kind));
@@ -174,6 +176,8 @@ fn look(store: &Store, choice: Choice, spec: &str) -> Look {
         Choice::Model => Look::of_model(&model::glance(path)),
         Choice::Recipe => Look::of_recipe(&Recipe::from_file(path)),
         Choice::Sound | Choice::Recordings => Look::of_sound(&sound(path, metadata.len())),
+        Choice::Lesson => Look::other("").about("examples are added to a folder, and this is a file"),
+        Choice::Sweep => Look::of_sweep(&sweep::File::read(path)),
     }
 }
 
@@ -188,7 +192,7 @@ fn of_name(choice: Choice, name: &str) -> Look {
             Look::fits(format!("the one of the data; else {}", own.what)).about(about)
         }
         Choice::Recipe => Look::of_recipe(&Recipe::named(name)),
-        Choice::Sound | Choice::Recordings => Look::other(""),
+        Choice::Sound | Choice::Recordings | Choice::Lesson | Choice::Sweep => Look::other(""),
     }
 }
 
@@ -196,6 +200,9 @@ fn of_name(choice: Choice, name: &str) -> Look {
 fn of_folder(choice: Choice, path: &Path) -> Look {
     if choice == Choice::Data {
         return Look::of_data(&data::glance(path), true);
+    }
+    if choice == Choice::Lesson {
+        return Look::of_lesson(&data::glance(path));
     }
     if choice == Choice::Model {
         let look = model::glance(path);
@@ -209,7 +216,7 @@ fn of_folder(choice: Choice, path: &Path) -> Look {
     };
     let what = match choice {
         Choice::Model => "checkpoint",
-        Choice::Recipe => "TOML file",
+        Choice::Recipe | Choice::Sweep => "TOML file",
         _ => "sound",
     };
     let files = files(choice, &listing).len();
@@ -219,10 +226,14 @@ fn of_folder(choice: Choice, path: &Path) -> Look {
     if choice == Choice::Recordings && files > 0 { Look::fits(words) } else { Look::other(words) }
 }
 
-/// The folder on show itself, where everything below it can be chosen.
-fn all_of(folder: &Path) -> Look {
-    let look = of_folder(Choice::Recordings, folder);
-    Look { recognised: Recognised::Fits, ..look.of_folder() }.about("everything below this folder is scanned")
+/// The folder on show itself, where it can be chosen.
+fn all_of(choice: Choice, folder: &Path) -> Look {
+    let look = of_folder(choice, folder);
+    let about = match choice {
+        Choice::Lesson => "examples are added to this folder, in a folder for each class",
+        _ => "everything below this folder is scanned",
+    };
+    Look { recognised: Recognised::Fits, ..look.of_folder() }.about(about)
 }
 
 /// What the beginning of a sound file says about it.

@@ -145,7 +145,7 @@ fn pipes_are_not_opened_and_a_folder_in_a_circle_is_one() {
         let used = [at("a.wav"), at("c.pth")].map(|path| path.to_string_lossy().into_owned());
         let used: Vec<&str> = used.iter().map(String::as_str).collect();
         let (listed, looks) = browsed(choice, Place::In(folder.path().to_owned()), &used);
-        let all = usize::from(choice == Choice::Recordings);
+        let all = usize::from(choice.takes_folders());
         assert_eq!(listed.entries.unwrap().len(), all + 1, "{choice:?}");
         assert!(looks.iter().rev().take(2).all(|(_, look)| look.what.contains("a pipe")), "{looks:?}");
     }
@@ -163,4 +163,39 @@ fn a_newer_request_ends_an_older_one() {
     drop(sender);
     assert!(matches!(answers.blocking_recv(), Some(Message::Folder(..))));
     assert!(answers.blocking_recv().is_none());
+}
+
+#[test]
+fn examples_are_added_to_the_folder_on_show_an_empty_one_or_one_of_class_folders() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    for name in ["knocks/door/1", "knocks/table/1", "loose/a"] {
+        wav(&at(&format!("{name}.wav")), 8_000, |n| n as i16);
+    }
+    fs::create_dir(at("new")).unwrap();
+    let (listed, looks) = browsed(Choice::Lesson, Place::In(folder.path().to_owned()), &[]);
+    assert_eq!(listed.entries.unwrap().len(), 4);
+    use Recognised::{Fits, Other};
+    let own = crate::tui::text::last_part(&folder.path().to_string_lossy());
+    let expected = [(own.as_str(), Fits), ("knocks", Fits), ("loose", Other), ("new", Fits)];
+    assert_eq!(verdicts(&looks), expected);
+    assert!(looks.iter().all(|(_, look)| look.is_folder));
+    assert_eq!(looks[1].1.what, "2 folders with sounds");
+}
+
+#[test]
+fn sweeps_are_described_and_other_toml_files_say_why_they_are_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(
+        at("rates.toml"),
+        "[fixed]\ndata = \"demo\"\n[axes]\nmethod = [\"aat\", \"head\"]\nlr = [1e-3, 5e-4, 1e-4]\n",
+    )
+    .unwrap();
+    fs::write(at("recipe.toml"), "base = \"few\"\nepochs = 7\n").unwrap();
+    let (_, looks) = browsed(Choice::Sweep, Place::In(folder.path().to_owned()), &[]);
+    use Recognised::{Fits, Unusable};
+    assert_eq!(verdicts(&looks), [("rates.toml", Fits), ("recipe.toml", Unusable)]);
+    assert_eq!(looks[0].1.what, "6 combinations: method, lr");
+    assert!(looks[1].1.what.starts_with("no sweep: "), "{looks:?}");
 }

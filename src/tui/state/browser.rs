@@ -179,7 +179,7 @@ pub fn names(choice: Choice) -> Box<dyn Iterator<Item = &'static str>> {
         Choice::Data => Box::new(["demo"].into_iter()),
         Choice::Model => Box::new(model::names().chain(PUBLISHED.iter().map(|published| published.name))),
         Choice::Recipe => Box::new(Recipe::names()),
-        Choice::Sound | Choice::Recordings => Box::new(std::iter::empty()),
+        Choice::Sound | Choice::Recordings | Choice::Lesson | Choice::Sweep => Box::new(std::iter::empty()),
     }
 }
 

@@ -5,8 +5,12 @@ use crate::{
     data::{DataError, Glance, LAYOUTS, Loss, Recipe},
     digits::counted,
     model::{ModelError, ModelGlance},
+    sweep::{self, SweepError},
     tui::text,
 };
+
+/// The name of the layout of class folders.
+const CLASS_FOLDERS: &str = "folders";
 
 /// Whether an entry is what is being chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +131,42 @@ impl Look {
         }
     }
 
+    /// A folder that examples may be added to: an empty one, or one of class folders.
+    pub fn of_lesson(glance: &Glance) -> Self {
+        let held = amount(glance);
+        let words = held.trim_start_matches(", ");
+        match glance.layout {
+            _ if glance.is_unread => Self::unusable("cannot be read"),
+            None if words.is_empty() => Self::fits("empty"),
+            // Examples are in class folders; in any other layout they would not be found again.
+            Some(layout) if layout == CLASS_FOLDERS => Self::fits(words),
+            Some(layout) => Self::other(layout.to_owned() + &held),
+            None => Self::other(words),
+        }
+        .of_folder()
+    }
+
+    /// A sweep's file, or why a file is none.
+    pub fn of_sweep(file: &Result<sweep::File, SweepError>) -> Self {
+        match file {
+            Ok(file) => {
+                let (axes, count) = file.axes();
+                let count = usize::try_from(count).unwrap_or(usize::MAX);
+                Self::fits(format!("{}: {}", counted(count, "combination"), axes.join(", "))).about(format!(
+                    "sweep {}, its sessions in {}",
+                    file.name,
+                    file.folder.display()
+                ))
+            }
+            Err(SweepError::File { problem, .. }) => {
+                let first = problem.lines().next().unwrap_or_default();
+                Self::unusable(format!("no sweep: {first}")).about(format!("it is no sweep's file: {problem}"))
+            }
+            Err(SweepError::Io { source, .. }) => Self::unusable(source.to_string()),
+            Err(other) => Self::unusable(other.to_string()),
+        }
+    }
+
     /// A sound file.
     pub fn of_sound(sound: &Result<SoundGlance, AudioError>) -> Self {
         match sound {
@@ -225,6 +265,11 @@ mod tests {
         assert_eq!(sound(Some(4.25), 44_100, 1), "4.2 s, 44.1 kHz, mono");
         assert_eq!(sound(Some(7391.0), 16_000, 2), "2:03:11, 16 kHz, stereo");
         assert_eq!(sound(None, 48_000, 6), "3.4 MB, 48 kHz, 6 channels");
+    }
+
+    #[test]
+    fn the_layout_of_class_folders_is_one_of_the_table() {
+        assert!(LAYOUTS.iter().any(|layout| layout.name == CLASS_FOLDERS));
     }
 
     #[test]

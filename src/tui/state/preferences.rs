@@ -35,12 +35,17 @@ pub struct Preferences {
     pub recent_sounds: Vec<String>,
     /// Recordings and folders that were scanned, the newest first.
     pub recent_recordings: Vec<String>,
+    /// Folders of examples that recordings were added to, the newest first.
+    pub recent_lessons: Vec<String>,
+    /// Files of sweeps that were watched, the newest first.
+    pub recent_sweeps: Vec<String>,
 }
 
 impl Default for Preferences {
     fn default() -> Self {
         let (theme, graphics, data, model) = (None, None, None, None);
-        let [recent, recent_models, recent_recipes, recent_sounds, recent_recordings] = [const { Vec::new() }; 5];
+        let [recent, recent_models, recent_recipes, recent_sounds, recent_recordings, recent_lessons, recent_sweeps] =
+            [const { Vec::new() }; 7];
         Self {
             theme,
             graphics,
@@ -52,6 +57,8 @@ impl Default for Preferences {
             recent_recipes,
             recent_sounds,
             recent_recordings,
+            recent_lessons,
+            recent_sweeps,
         }
     }
 }
@@ -62,7 +69,7 @@ impl Preferences {
         match choice {
             Choice::Data => self.data = Some(spec.to_owned()),
             Choice::Model => self.model = Some(spec.to_owned()),
-            Choice::Recipe | Choice::Sound | Choice::Recordings => {}
+            Choice::Recipe | Choice::Sound | Choice::Recordings | Choice::Lesson | Choice::Sweep => {}
         }
         let recent = self.recent_mut(choice);
         recent.retain(|other| other != spec);
@@ -78,6 +85,8 @@ impl Preferences {
             Choice::Recipe => &self.recent_recipes,
             Choice::Sound => &self.recent_sounds,
             Choice::Recordings => &self.recent_recordings,
+            Choice::Lesson => &self.recent_lessons,
+            Choice::Sweep => &self.recent_sweeps,
         }
     }
 
@@ -89,6 +98,8 @@ impl Preferences {
             Choice::Recipe => &mut self.recent_recipes,
             Choice::Sound => &mut self.recent_sounds,
             Choice::Recordings => &mut self.recent_recordings,
+            Choice::Lesson => &mut self.recent_lessons,
+            Choice::Sweep => &mut self.recent_sweeps,
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::{
 pub fn watching(size: (u16, u16), seeds: usize) -> App {
     let mut app = app(size);
     let effects = update(&mut app, Message::Do(Action::WatchSweep(Some(PathBuf::from("/sweeps/table.toml")))));
-    if let [Effect::WatchSweep(ticket, _)] = effects.as_slice() {
+    if let Some(Effect::WatchSweep(ticket, _)) = effects.last() {
         let read = sweep(seeds).map(Arc::new);
         update(&mut app, Message::Sweep(*ticket, read));
     }

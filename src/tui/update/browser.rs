@@ -38,7 +38,11 @@ fn current(app: &App, choice: Choice) -> String {
         Choice::Model => Some(app.setup_of(app.focus).model),
         Choice::Recipe => app.setup.recipe.clone(),
         Choice::Sound => app.live.file.as_deref().and_then(Path::to_str).map(str::to_owned),
-        Choice::Recordings => None,
+        Choice::Lesson => {
+            let lesson = app.live.teaching.lesson.as_deref();
+            lesson.and_then(|lesson| lesson.root().to_str()).map(str::to_owned)
+        }
+        Choice::Recordings | Choice::Sweep => None,
     };
     let is_name =
         |spec: &str| names(choice).any(|name| name == spec) || (choice == Choice::Model && model::is_name(spec));
@@ -112,6 +116,8 @@ fn chosen(app: &mut App, choice: Choice, spec: String) -> Vec<Effect> {
         Choice::Recipe => Action::Set("recipe".to_owned(), spec),
         Choice::Sound => Action::Listen(Some(spec.into())),
         Choice::Recordings => Action::Scan(spec.into()),
+        Choice::Lesson => Action::Teach(Some(spec.into())),
+        Choice::Sweep => Action::WatchSweep(Some(spec.into())),
     };
     effects.extend(super::act(app, action));
     effects.extend(behind(app));

@@ -69,7 +69,10 @@ pub(super) fn act(app: &mut App, action: Action) -> Vec<Effect> {
         Action::Teach(folder) => {
             app.live.teaching = Default::default();
             show_panel(app, LivePanel::Teach);
-            return vec![Effect::OpenLesson(folder)];
+            let spec = folder.as_deref().and_then(Path::to_str);
+            let mut effects = spec.map(|spec| choices::remember(app, Choice::Lesson, spec)).unwrap_or_default();
+            effects.push(Effect::OpenLesson(folder));
+            return effects;
         }
         _ => {}
     }

@@ -1,12 +1,15 @@
 //! Updates of the watched sweep.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use super::{Effect, list};
+use super::{Effect, choices, list};
 use crate::{
     sweep::Snapshot,
     tui::{
-        input::action::Screen,
+        input::{action::Screen, choice::Choice},
         state::{app::App, sweep::SweepTable, ticket::Ticket},
     },
 };
@@ -16,7 +19,10 @@ pub(super) fn watch(app: &mut App, file: Option<PathBuf>) -> Vec<Effect> {
     let ticket = app.tickets.draw();
     app.sweep = Some(SweepTable::new(ticket, file.as_deref()));
     app.screen = Screen::Sessions;
-    vec![Effect::WatchSweep(ticket, file)]
+    let spec = file.as_deref().and_then(Path::to_str);
+    let mut effects = spec.map(|spec| choices::remember(app, Choice::Sweep, spec)).unwrap_or_default();
+    effects.push(Effect::WatchSweep(ticket, file));
+    effects
 }
 
 /// Shows the list of sessions again.

@@ -120,7 +120,8 @@ fn lines(browser: &Browser) -> Vec<Row<'_>> {
 fn line(browser: &Browser, entry: &Entry, [name, all]: [usize; 2], theme: &Theme) -> Line<'static> {
     let is_this = browser.folder.as_deref().is_some_and(|folder| folder.as_os_str() == entry.spec.as_str());
     let words = match entry.origin {
-        Origin::Found if is_this => "all of this folder".to_owned(),
+        Origin::Found if is_this && browser.choice == Choice::Recordings => "all of this folder".to_owned(),
+        Origin::Found if is_this => "this folder".to_owned(),
         Origin::Found if entry.is_folder => format!("{}/", text::last_part(&entry.spec)),
         Origin::Found => text::last_part(&entry.spec),
         Origin::Recent | Origin::Named => text::clean(&entry.spec),
@@ -156,6 +157,8 @@ fn title(choice: Choice) -> &'static str {
         Choice::Recipe => "choose a recipe",
         Choice::Sound => "choose a sound to listen to",
         Choice::Recordings => "choose recordings to scan",
+        Choice::Lesson => "choose a folder for examples",
+        Choice::Sweep => "choose a sweep to watch",
     }
 }
 
@@ -167,6 +170,8 @@ fn asked(choice: Choice) -> &'static str {
         Choice::Recipe => "a recipe is one of the program's, or a TOML file with what differs from one of them",
         Choice::Sound => "a sound file is played in real time, and classified while it plays",
         Choice::Recordings => "a recording, or a folder: everything below it is scanned",
+        Choice::Lesson => "recorded examples are added to this folder, in a folder for each class",
+        Choice::Sweep => "a sweep's file: TOML with [fixed] and [axes]",
     }
 }
 
@@ -177,5 +182,7 @@ fn nothing(choice: Choice) -> &'static str {
         Choice::Model => "no folder and no checkpoint is in this folder",
         Choice::Recipe => "no folder and no TOML file is in this folder",
         Choice::Sound | Choice::Recordings => "no folder and no sound is in this folder",
+        Choice::Lesson => "no folder is in this folder",
+        Choice::Sweep => "no folder and no TOML file is in this folder",
     }
 }
