@@ -1,7 +1,7 @@
 //! Plays sounds through the default speaker.
 //!
-//! A [`Player`] never waits for a device: a thread of its own opens the speaker when the first sound is played, resamples
-//! sounds to its rate, watches that it takes them, and closes it when it has been silent for a while. The real-time
+//! A [`Player`] never waits for a device: a thread of its own opens the speaker when the first sound is played or expected,
+//! resamples sounds to its rate, watches that it takes them, and closes it when it has been silent for a while. The real-time
 //! thread does what `audio/voice.rs` describes. A stop is silent as soon as the driver's buffer, 60 ms, is over.
 
 use std::{
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a device may take to open before that is an error: a sound server that hangs never responds.
 const OPENING: Duration = Duration::from_secs(10);
 /// How long a silent device stays open: the next sound begins at once.
-const LINGER: Duration = Duration::from_secs(15);
+const LINGER: Duration = Duration::from_secs(60);
 
 /// Mono samples to play, at any rate.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,9 +103,18 @@ pub struct Player {
     orders: Sender<Order>,
 }
 
+/// What the thread of a player is to do.
+#[derive(Debug)]
+enum Order {
+    /// Play a sound.
+    Play(ToPlay),
+    /// Open the speaker: a sound is expected.
+    Prepare,
+}
+
 /// A sound to play.
 #[derive(Debug)]
-struct Order {
+struct ToPlay {
     number: u64,
     sound: Sound,
     from: u64,
@@ -136,11 +145,18 @@ impl Player {
             from: from.min(sound.samples.len() as u64),
             ..Newest::default()
         };
-        let order = Order { number, sound, from: newest.from };
+        let order = Order::Play(ToPlay { number, sound, from: newest.from });
         if self.orders.send(order).is_err() {
             newest.failed = Some(PlaybackError::Thread("the thread that plays is gone".to_owned()));
         }
         number
+    }
+
+    /// Opens the speaker, which takes some devices most of a second, so that the next sound begins at once. Where it cannot
+    /// be opened, the next sound reports it.
+    pub fn prepare(&self) {
+        // Without its thread, the next sound reports that.
+        let _ = self.orders.send(Order::Prepare);
     }
 
     /// Ends the sound that plays, with a short fade.
@@ -247,14 +263,35 @@ impl Worker {
                 Some(_) => inbox.recv_timeout(WATCH),
             };
             match order {
-                Ok(order) => self.play(order),
+                Ok(Order::Play(sound)) => self.play(sound),
+                Ok(Order::Prepare) => self.prepare(),
                 Err(RecvTimeoutError::Timeout) => self.watch(),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     }
 
-    fn play(&mut self, order: Order) {
+    fn prepare(&mut self) {
+        match self.open() {
+            Ok(speaker) => speaker.used = Instant::now(),
+            Err(error) => tracing::debug!("playback: {error}"),
+        }
+    }
+
+    /// The speaker, opened where it is not, or where it is not the default one any more.
+    fn open(&mut self) -> Result<&mut Speaker, PlaybackError> {
+        let is_over = |speaker: &Speaker| speaker.is_superseded() || speaker.reports.failure().is_some();
+        if self.speaker.as_ref().is_some_and(is_over) {
+            self.close();
+        }
+        let speaker = match self.speaker.take() {
+            Some(speaker) => speaker,
+            None => Speaker::open(&self.controls)?,
+        };
+        Ok(self.speaker.insert(speaker))
+    }
+
+    fn play(&mut self, order: ToPlay) {
         // Of several sounds that were requested before the speaker is open, only the newest is played.
         if lock(&self.newest).number != order.number || self.controls.is_stopped(order.number) {
             return;
@@ -265,20 +302,14 @@ impl Worker {
         }
     }
 
-    fn begin(&mut self, order: Order) -> Result<(), PlaybackError> {
-        let is_over = |speaker: &Speaker| speaker.is_superseded() || speaker.reports.failure().is_some();
-        if self.speaker.as_ref().is_some_and(is_over) {
-            self.close();
-        }
-        let speaker = match self.speaker.take() {
-            Some(speaker) => speaker,
-            None => Speaker::open(&self.controls)?,
-        };
-        let speaker = self.speaker.insert(speaker);
-        let Order { number, sound, from } = order;
-        let unplayable = |detail: String| PlaybackError::Unsupported { name: speaker.name.clone(), detail };
+    fn begin(&mut self, order: ToPlay) -> Result<(), PlaybackError> {
+        let ToPlay { number, sound, from } = order;
         let rate = sound.rate;
-        let samples = at_rate(&mut self.resampled, sound, speaker.rate).map_err(unplayable)?;
+        let speaker = self.open()?;
+        let (name, own) = (speaker.name.clone(), speaker.rate);
+        let unplayable = |detail: String| PlaybackError::Unsupported { name, detail };
+        let samples = at_rate(&mut self.resampled, sound, own).map_err(unplayable)?;
+        let Some(speaker) = &mut self.speaker else { return Ok(()) };
         let mut newest = lock(&self.newest);
         if newest.number != number || newest.failed.is_some() {
             return Ok(());

@@ -239,9 +239,16 @@ impl Speaker {
 
     /// Performs an order to whatever plays.
     pub(super) fn order(&mut self, order: Playback) {
+        if order == Playback::Prepare {
+            // A thread that cannot be started is reported with the sound.
+            if let Ok(player) = self.player() {
+                player.prepare();
+            }
+        }
         // Volume and loop are sent again before each sound: nothing is lost while there is no player.
         let Some(player) = &self.player else { return };
         match order {
+            Playback::Prepare => {}
             Playback::Stop => player.stop(),
             Playback::Seek(sample) => player.seek(sample),
             Playback::Volume(volume) => player.set_volume(volume),

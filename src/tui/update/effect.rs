@@ -36,6 +36,8 @@ pub enum Task {
 /// An order to whatever plays.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Playback {
+    /// Open the speaker: a sound is expected.
+    Prepare,
     /// Stop.
     Stop,
     /// Go on at this sample of the sound.

@@ -5,6 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use super::{
     Effect, clips,
     decisions::{follow, is_writing},
+    effect::Playback,
     notify,
 };
 use crate::{
@@ -70,6 +71,7 @@ pub(super) fn begin_search(app: &mut App, of: SearchFor) -> (Ticket, Vec<Effect>
     let ticket = app.tickets.draw();
     app.review.search = Some(Search { ticket, of, progress: (0, 0) });
     effects.extend(clips::silence(&mut app.review.clip));
+    effects.push(Effect::Playback(Playback::Prepare));
     (ticket, effects)
 }
 

@@ -28,7 +28,7 @@ fn reviewing() -> App {
     let mut app = fixture::app((120, 40));
     app.screen = Screen::Review;
     let effects = update(&mut app, Message::Do(Action::SearchErrors));
-    let [Effect::SearchErrors(ticket, ..)] = effects.as_slice() else { unreachable!("{effects:?}") };
+    let [.., Effect::SearchErrors(ticket, ..)] = effects.as_slice() else { unreachable!("{effects:?}") };
     let ticket = *ticket;
     update(&mut app, Message::Searched(ticket, Ok(Arc::new(findings::review_list()))));
     app
@@ -123,7 +123,7 @@ fn the_data_set_that_is_offered_is_the_one_that_is_searched() {
     let searched = |app: &mut App| {
         app.screen = Screen::Review;
         let effects = update(app, Message::Do(Action::SearchErrors));
-        let [Effect::SearchErrors(_, request, _)] = effects.as_slice() else { unreachable!("{effects:?}") };
+        let [.., Effect::SearchErrors(_, request, _)] = effects.as_slice() else { unreachable!("{effects:?}") };
         let data = request.data.clone();
         update(app, Message::Do(Action::SearchErrors));
         data
@@ -136,7 +136,7 @@ fn the_data_set_that_is_offered_is_the_one_that_is_searched() {
     fixture::open(&mut app, Side::A, Purpose::Look, opened);
     app.screen = Screen::Review;
     let effects = update(&mut app, Message::Do(Action::SearchErrors));
-    let [Effect::SearchErrors(_, request, again)] = effects.as_slice() else { unreachable!("{effects:?}") };
+    let [.., Effect::SearchErrors(_, request, again)] = effects.as_slice() else { unreachable!("{effects:?}") };
     assert_eq!((&request.data, &again.data, again.fold), (&config.data_spec(), &config.data_spec(), config.fold));
     assert_eq!((again.epochs, again.method), (Some(config.recipe.epochs), config.method));
     update(&mut app, Message::Do(Action::SearchErrors));
@@ -218,7 +218,7 @@ fn of_several_labels_x_is_the_opposite_of_what_is_proposed() {
     (list.items[0].holds, list.items[1].holds) = (false, true);
     let index = list.items[0].index;
     let effects = update(&mut app, Message::Do(Action::SearchErrors));
-    let [Effect::SearchErrors(ticket, ..)] = effects.as_slice() else { unreachable!("{effects:?}") };
+    let [.., Effect::SearchErrors(ticket, ..)] = effects.as_slice() else { unreachable!("{effects:?}") };
     let ticket = *ticket;
     update(&mut app, Message::Searched(ticket, Ok(Arc::new(list))));
     let made = decided(&press(&mut app, KeyCode::Char('x')));

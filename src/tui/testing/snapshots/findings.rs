@@ -29,7 +29,7 @@ pub(super) fn results(size: (u16, u16), clips: usize, both: bool) -> App {
     }
     app.notice = None;
     let effects = update(&mut app, Message::Do(Action::Show(Screen::Results)));
-    let [Effect::Results(ticket, ..)] = effects.as_slice() else { unreachable!("{effects:?}") };
+    let [Effect::Results(ticket, ..), ..] = effects.as_slice() else { unreachable!("{effects:?}") };
     let ticket = *ticket;
     let found = Arc::new(findings::overview(Method::aat(), clips, 1));
     update(&mut app, Message::Results(ticket, Ok(found.clone())));
@@ -52,7 +52,7 @@ fn with_sound(app: &mut App) {
 pub(super) fn review(size: (u16, u16)) -> App {
     let mut app = on(fixture::app(size), Screen::Review);
     let effects = update(&mut app, Message::Do(Action::SearchErrors));
-    let [Effect::SearchErrors(ticket, ..)] = effects.as_slice() else { unreachable!("{effects:?}") };
+    let [.., Effect::SearchErrors(ticket, ..)] = effects.as_slice() else { unreachable!("{effects:?}") };
     let ticket = *ticket;
     update(&mut app, Message::Searched(ticket, Ok(Arc::new(findings::review_list()))));
     with_sound(&mut app);
@@ -82,7 +82,7 @@ fn results_of_one_and_of_two() {
     both_sizes("results_unreadable", |size| {
         let mut app = results(size, 80, false);
         let effects = update(&mut app, Message::Do(Action::Refresh));
-        let [Effect::Results(ticket, ..)] = effects.as_slice() else { unreachable!("{effects:?}") };
+        let [Effect::Results(ticket, ..), ..] = effects.as_slice() else { unreachable!("{effects:?}") };
         let ticket = *ticket;
         let why =
             "esc10-f1-aat keeps no predictions of its validation clips yet: they come with its first complete epoch";
@@ -100,7 +100,7 @@ fn reviewing() {
     both_sizes("review_searching", |size| {
         let mut app = on(fixture::app(size), Screen::Review);
         let effects = update(&mut app, Message::Do(Action::SearchErrors));
-        let [Effect::SearchErrors(ticket, ..)] = effects.as_slice() else { unreachable!("{effects:?}") };
+        let [.., Effect::SearchErrors(ticket, ..)] = effects.as_slice() else { unreachable!("{effects:?}") };
         let ticket = *ticket;
         update(&mut app, Message::Searching(ticket, 1200, 2500));
         app
