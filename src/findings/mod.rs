@@ -13,6 +13,7 @@ mod logistic;
 mod neighbours;
 mod overview;
 mod picks;
+mod sample;
 mod simulate;
 mod table;
 
@@ -26,5 +27,6 @@ pub use logistic::{Logistic, Penalty};
 pub use neighbours::{Neighbours, Pair, most_like, neighbours};
 pub use overview::{Against, SessionFindings};
 pub use picks::{Candidate, Strategy, pick};
+pub use sample::with_random_share;
 pub use simulate::{Curve, Point, Pool, simulate};
 pub use table::{ClipRow, write_table};

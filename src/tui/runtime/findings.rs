@@ -26,7 +26,8 @@ use crate::{
     },
 };
 
-/// Clips of a list of likely wrong labels: at least so many, and twice as many as are likely.
+/// Clips of a list of likely wrong labels: at least so many, and twice as many as are likely; and a quarter of that at
+/// random.
 const LEAST: usize = 30;
 
 /// A session's folder: a bare name is one of the store's.
@@ -92,10 +93,12 @@ pub(super) fn search(
         let classes = dataset.classes.len().max(1);
         let open = found.open(&embeddings);
         let most = LEAST.max(2 * open.iter().filter(|suspect| suspect.likely).count());
-        let items: Vec<ReviewItem> = open
+        // Another list is another draw.
+        let decided = dataset.corrections.as_ref().map_or(0, |known| known.decided.len());
+        let items: Vec<ReviewItem> = findings::with_random_share(open.len(), most, decided as u64)
             .into_iter()
-            .take(most)
-            .map(|suspect| ReviewItem {
+            .map(|(place, at_random)| (open[place], at_random))
+            .map(|(suspect, at_random)| ReviewItem {
                 index: embeddings.items[suspect.row],
                 proposed: suspect.proposed,
                 holds: !dataset.is_multi_label() || !suspect.held,
@@ -103,6 +106,7 @@ pub(super) fn search(
                 of_label: Some(suspect.self_confidence),
                 also: ranked(&found.probabilities[suspect.row * classes..(suspect.row + 1) * classes]),
                 likely: suspect.likely,
+                at_random,
             })
             .collect();
         let shape = &embeddings.config.shape;

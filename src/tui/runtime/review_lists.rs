@@ -13,7 +13,7 @@ use std::{
 use super::{inbox::Inbox, session_files::resolved};
 use crate::{
     audio::SoundFile,
-    data::{self, CorrectionsFile, Dataset, Item, Label, Sighting, Source},
+    data::{self, Chosen, CorrectionsFile, Dataset, Item, Label, Sighting, Source},
     digits::{counted, thousands},
     findings::{self, Detected, detections_to_review},
     live::{Bookmark, BookmarkList},
@@ -238,6 +238,7 @@ fn list(
         of_label: Some(one.sighting.score),
         also: one.also.clone(),
         likely: false,
+        at_random: one.sighting.chosen == Some(Chosen::Random),
     });
     let items = items.collect();
     let clip = |one: &Shown| Item {
@@ -299,6 +300,7 @@ pub(super) fn alike(
                     of_label: None,
                     also: Vec::new(),
                     likely: false,
+                    at_random: false,
                 }
             })
             .collect();

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use super::{clip_panel::ClipPanel, ticket::Ticket};
 use crate::{
-    data::{Chosen, CorrectionsFile, CorrectionsPlace, Dataset, Decision, Label, Sighting},
+    data::{CorrectionsFile, CorrectionsPlace, Dataset, Decision, Label, Sighting},
     findings::SessionFindings,
     plot::Side,
     scan::Row,
@@ -33,6 +33,8 @@ pub struct ReviewItem {
     pub also: Vec<(usize, f32)>,
     /// Whether it is marked as likely wrong.
     pub likely: bool,
+    /// Whether it was drawn at random: what is decided about those estimates what all are like.
+    pub at_random: bool,
 }
 
 /// A list of clips to review.
@@ -212,10 +214,10 @@ impl Review {
         (decided.len(), all.saturating_sub(decided.len()), counts)
     }
 
-    /// Of the detections that were drawn at random and decided about, those that are right, and all.
+    /// Of the detections or labels that were drawn at random and decided about, those that are right, and all.
     pub fn right_at_random(&self) -> (u64, u64) {
         let Some(list) = self.current() else { return (0, 0) };
-        let is_random = |at: usize| list.sighting(at).is_some_and(|one| one.chosen == Some(Chosen::Random));
+        let is_random = |at: usize| list.items.get(at).is_some_and(|item| item.at_random);
         let decided = self.decided();
         let decided = decided.iter().filter(|(at, made)| made.kind != Kind::Unsure && is_random(**at));
         decided.fold((0, 0), |(right, all), (_, made)| (right + u64::from(made.kind == Kind::Kept), all + 1))
@@ -305,6 +307,7 @@ impl ReviewItem {
             of_label: clip.of_truth,
             also: ranked(found.probabilities_of(row)),
             likely: false,
+            at_random: false,
         })
     }
 }

@@ -125,7 +125,8 @@ fn list_of(clips: usize, listed: usize) -> ReviewList {
     let found = overview(Method::aat(), clips, 1);
     let rows = found.by_loss.iter().take(listed);
     let items = rows.filter_map(|row| ReviewItem::of_row(&found, *row)).enumerate();
-    let items = items.map(|(place, item)| ReviewItem { likely: place < 6, ..item }).collect();
+    let items =
+        items.map(|(place, item)| ReviewItem { likely: place < 6, at_random: place % 5 == 4, ..item }).collect();
     ReviewList {
         title: "labels of esc10 that are likely wrong, by box".into(),
         about: About::Labels,
@@ -160,6 +161,7 @@ pub fn detections_list() -> ReviewList {
         of_label: Some(one.score),
         also: vec![(class(one), one.score)],
         likely: false,
+        at_random: one.chosen == Some(Chosen::Random),
     };
     let clip = |one: &Sighting| {
         let clip = clip_of(&one.recording.display().to_string(), one.start, one.end);

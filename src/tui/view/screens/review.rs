@@ -144,6 +144,9 @@ fn decision(app: &App, list: &ReviewList, item: &ReviewItem, area: Rect, buffer:
     if item.likely {
         line.push_span(Span::styled("   ◆ likely wrong", theme.warn()));
     }
+    if item.at_random && list.detections().is_none() {
+        line.push_span(Span::styled("   drawn at random", theme.dim()));
+    }
     buffer.set_line(inner.x, inner.y, &line, inner.width);
     last_decision(app, Rect { y: inner.y + 1, height: 1, ..inner }, buffer);
     match &review.typing {
@@ -352,31 +355,36 @@ fn end(app: &App, list: &ReviewList, area: Rect, buffer: &mut Buffer) {
     .map(|(action, what)| (app.key(&action), what));
     let keys: Vec<_> = keys.iter().map(|(key, what)| (key.as_str(), what.clone())).collect();
     let [mut notes, middle] = Layout::vertical([Constraint::Length(6), Constraint::Fill(1)]).areas(inner);
-    for sentence in thresholds(app, list).iter().chain(&list.notes) {
+    let estimate = estimate(app, list);
+    for sentence in estimate.iter().chain(&thresholds(app, list)).chain(&list.notes) {
         let rows = paragraph(notes, sentence, theme.dim(), buffer);
         (notes.y, notes.height) = (notes.y + rows, notes.height - rows);
     }
     hint(middle, &heading, &keys, theme, buffer);
 }
 
-/// Of detections: how many of those drawn at random are right, which estimates the share of all that were listed; and the
-/// command that chooses thresholds by the decisions.
-fn thresholds(app: &App, list: &ReviewList) -> Vec<String> {
-    let Some(detections) = list.detections() else { return Vec::new() };
+/// How many of those drawn at random are right, which estimates the share of all.
+fn estimate(app: &App, list: &ReviewList) -> Option<String> {
     let (right, all) = app.review.right_at_random();
-    let mut words = Vec::new();
-    if all > 0 {
-        let Interval { low, high } = wilson(right, all, normal_quantile(0.975));
-        words.push(format!(
-            "{right} of the {all} drawn at random are right, which puts the share of all that were listed at {low:.2} to {high:.2}"
-        ));
+    if all == 0 {
+        return None;
     }
-    if let Some(file) = &app.review.file {
-        let [session, path] = [&detections.session, &*file.path.to_string_lossy()].map(shell::quoted);
-        let command = format!("aat-tui eval {session} --reviewed {path} --precision 0.9 --save-thresholds");
-        words.push(format!("thresholds by these decisions: {}", text::clean(&command)));
-    }
-    words
+    let Interval { low, high } = wilson(right, all, normal_quantile(0.975));
+    let (are, whole) = match list.about {
+        About::Labels => ("keep their label", "right labels among all that were undecided"),
+        About::Detections(_) => ("are right", "right ones among all that were listed"),
+    };
+    Some(format!(
+        "{right} of the {all} drawn at random {are}, which puts the share of {whole} at {low:.2} to {high:.2}"
+    ))
+}
+
+/// Of detections: the command that chooses thresholds by the decisions.
+fn thresholds(app: &App, list: &ReviewList) -> Option<String> {
+    let (detections, file) = list.detections().zip(app.review.file.as_ref())?;
+    let [session, path] = [&detections.session, &*file.path.to_string_lossy()].map(shell::quoted);
+    let command = format!("aat-tui eval {session} --reviewed {path} --precision 0.9 --save-thresholds");
+    Some(format!("thresholds by these decisions: {}", text::clean(&command)))
 }
 
 /// A decision in words.
