@@ -52,7 +52,7 @@ pub struct Args {
     /// Which of a session's weights: those of the best epoch (the default; of a lesson those of its last checkpoint), of the
     /// last checkpoint, or the mean of the last epochs'.
     #[arg(long, env = "AAT_TUI_WEIGHTS", value_enum)]
-    weights: Option<Weights>,
+    weights: Option<WeightsArg>,
     /// Multiply adapters' outputs: `3.spatial=0,7.mlp=0.5` (blocks counted from 0), `spatial=0` for every block, a file
     /// of gains, or `saved`: the mixing desk that was saved with the session.
     #[arg(long, value_name = "GAINS", env = "AAT_TUI_GAINS")]
@@ -115,19 +115,19 @@ enum Calibrate {
 
 /// Which weights, as on the command line.
 #[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
-pub(super) enum Weights {
+pub(super) enum WeightsArg {
     #[default]
     Best,
     Last,
     Averaged,
 }
 
-impl From<Weights> for Which {
-    fn from(weights: Weights) -> Self {
+impl From<WeightsArg> for Which {
+    fn from(weights: WeightsArg) -> Self {
         match weights {
-            Weights::Best => Self::Best,
-            Weights::Last => Self::Last,
-            Weights::Averaged => Self::Averaged,
+            WeightsArg::Best => Self::Best,
+            WeightsArg::Last => Self::Last,
+            WeightsArg::Averaged => Self::Averaged,
         }
     }
 }

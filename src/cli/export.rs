@@ -5,7 +5,7 @@ use std::{ops::ControlFlow, path::PathBuf};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use super::{CliError, Interrupt, Output, eval::Weights, run_args::Place};
+use super::{CliError, Interrupt, Output, eval::WeightsArg, run_args::Place};
 use crate::{
     dumb::draws_bars,
     export::{self, ExportError, Report, Request, Stage, Storage, Verify},
@@ -43,7 +43,7 @@ pub struct Args {
     /// The weights: those of the best epoch, of the last checkpoint, or the mean of the last epochs' [default: those
     /// that `classify` uses].
     #[arg(long, env = "AAT_TUI_WEIGHTS", value_enum)]
-    weights: Option<Weights>,
+    weights: Option<WeightsArg>,
     /// For a folder: only what was trained, without the backbone; LoRA on an AST in the form of `peft`.
     #[arg(long, env = "AAT_TUI_ADAPTER")]
     adapter: bool,

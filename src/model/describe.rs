@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{
     Extras, Method, ModelConfig, ModelError, Part,
-    checkpoint::{Adapter, Card, Checkpoint},
+    checkpoint::{AdapterCheckpoint, Card, Checkpoint},
     source::Source,
     specs,
 };
@@ -115,7 +115,7 @@ fn of_checkpoint(source: &str, checkpoint: &Checkpoint) -> Description {
     }
 }
 
-fn of_adapter(source: &str, adapter: &Adapter) -> Description {
+fn of_adapter(source: &str, adapter: &AdapterCheckpoint) -> Description {
     let card = &adapter.card;
     let base = format!("{} ({})", card.base, card.base_fingerprint);
     Description {

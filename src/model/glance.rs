@@ -6,7 +6,7 @@ use std::path::Path;
 use super::{
     ModelConfig, ModelError, Published,
     built_in::BuiltIn,
-    checkpoint::{self, Adapter, Checkpoint, Format, Lora, Session},
+    checkpoint::{self, AdapterCheckpoint, Checkpoint, Format, Lora, Session},
     describe::parameters,
     source::{SIZES, repository_of},
 };
@@ -40,7 +40,7 @@ pub fn glance(path: &Path) -> Result<Option<ModelGlance>, ModelError> {
         Some(Session::Backbone(folder)) => return Checkpoint::open(&folder).map(|found| Some(of_checkpoint(&found))),
         None => {}
     }
-    if let Some(adapter) = Adapter::find(path)? {
+    if let Some(adapter) = AdapterCheckpoint::find(path)? {
         return Ok(Some(of_adapter(&adapter)));
     }
     if let Some(lora) = Lora::find(path)? {
@@ -109,7 +109,7 @@ fn of_checkpoint(checkpoint: &Checkpoint) -> ModelGlance {
     }
 }
 
-fn of_adapter(adapter: &Adapter) -> ModelGlance {
+fn of_adapter(adapter: &AdapterCheckpoint) -> ModelGlance {
     let card = &adapter.card;
     ModelGlance {
         kind: format!("{} ({})", adapter.kind(), card.shape.facts().title),

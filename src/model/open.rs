@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::{
     Engine, Extras, LowRank, MemoryOptions, Method, ModelConfig, ModelError, ParamSpec, ParamStore, Part, Pooling,
     Positions, Precision, Published, Stem,
-    checkpoint::{self, Adapter, Checkpoint},
+    checkpoint::{self, AdapterCheckpoint, Checkpoint},
     engine, initial_values, initialise,
     source::{DEEPEST, Source},
     specs,
@@ -214,7 +214,7 @@ enum GoesOn {
 }
 
 /// How a method goes on from what a training left.
-fn goes_on(adapter: &Adapter, request: &Request) -> Result<GoesOn, ModelError> {
+fn goes_on(adapter: &AdapterCheckpoint, request: &Request) -> Result<GoesOn, ModelError> {
     let card = &adapter.card;
     let extras = |method: Method| method.extras(&card.shape);
     let method = request.method.unwrap_or(card.method);
@@ -237,7 +237,7 @@ fn goes_on(adapter: &Adapter, request: &Request) -> Result<GoesOn, ModelError> {
 }
 
 /// What a training left, on the backbone it began from; as it was trained, or as the beginning of another training.
-fn adapted(adapter: &Adapter, request: &Request, deepest: usize) -> Result<Opened, ModelError> {
+fn adapted(adapter: &AdapterCheckpoint, request: &Request, deepest: usize) -> Result<Opened, ModelError> {
     let card = &adapter.card;
     let goes_on = goes_on(adapter, request)?;
     let config = wanted_shape(adapter.path(), &card.shape, request)?;
@@ -292,7 +292,7 @@ fn adapted(adapter: &Adapter, request: &Request, deepest: usize) -> Result<Opene
 }
 
 /// Gives what the next training adds, and its head, the beginning that its own seed says.
-fn begin_afresh(adapter: &Adapter, request: &Request, opened: &Opened) -> Result<(), ModelError> {
+fn begin_afresh(adapter: &AdapterCheckpoint, request: &Request, opened: &Opened) -> Result<(), ModelError> {
     let kept: HashSet<String> = adapter.specs().map(|spec| spec.name).collect();
     for (spec, var) in opened.store.iter() {
         let of_backbone = matches!(spec.part, Part::Stem | Part::Block | Part::FinalNorm);
@@ -307,7 +307,7 @@ fn begin_afresh(adapter: &Adapter, request: &Request, opened: &Opened) -> Result
 
 /// Puts what a training left into an opened model; the digests of what it changed in the backbone.
 fn overlay(
-    adapter: &Adapter,
+    adapter: &AdapterCheckpoint,
     request: &Request,
     goes_on: &GoesOn,
     opened: &Opened,

@@ -7,7 +7,7 @@ use super::{
     ModelConfig, ModelError,
     built_in::{BUILT_IN, BuiltIn},
     catalogue::{PUBLISHED, Published},
-    checkpoint::{Adapter, Checkpoint, Lora, Session},
+    checkpoint::{AdapterCheckpoint, Checkpoint, Lora, Session},
     hub,
 };
 
@@ -29,7 +29,7 @@ pub(super) enum Source {
     /// A whole model or backbone in a file.
     File(Box<Checkpoint>),
     /// What a training added to a backbone or changed in it: adapters, or a session.
-    Adapter(Box<Adapter>),
+    Adapter(Box<AdapterCheckpoint>),
 }
 
 impl Source {
@@ -55,7 +55,7 @@ impl Source {
             Some(Session::Backbone(folder)) => return Ok(Self::File(Box::new(Checkpoint::open(&folder)?))),
             None => {}
         }
-        if let Some(adapter) = Adapter::find(path)? {
+        if let Some(adapter) = AdapterCheckpoint::find(path)? {
             return Ok(Self::Adapter(Box::new(adapter)));
         }
         if let Some(lora) = Lora::find(path)? {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use aat_tui::model::{
     self, Method, Opened, Request,
-    checkpoint::{Adapter, Card, save_adapter, save_model},
+    checkpoint::{AdapterCheckpoint, Card, save_adapter, save_model},
 };
 use candle_core::Tensor;
 
@@ -96,7 +96,7 @@ fn a_backbone_that_trained_is_no_adapter() {
         let refusal = save_adapter(folder.path(), &card("tiny", 5, &before), &before.store).unwrap_err().to_string();
         assert!(refusal.contains("export the whole model"), "{refusal}");
     }
-    assert!(Adapter::find(folder.path()).unwrap().is_none());
+    assert!(AdapterCheckpoint::find(folder.path()).unwrap().is_none());
 }
 
 #[test]

@@ -114,7 +114,7 @@ fn no_card(tensors: &Path, name: &str) -> ModelError {
 
 /// What a method added to a backbone or changed in it, without the rest of the backbone.
 #[derive(Debug)]
-pub struct Adapter {
+pub struct AdapterCheckpoint {
     /// What it is for.
     pub card: Card,
     kind: &'static str,
@@ -122,7 +122,7 @@ pub struct Adapter {
     mapping: Mapping,
 }
 
-impl Adapter {
+impl AdapterCheckpoint {
     /// The adapter of a folder or of its tensors' file, if there is one: our own form, or `peft`'s that we wrote.
     ///
     /// # Errors

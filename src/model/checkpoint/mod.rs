@@ -39,7 +39,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-pub use card::{Adapter, Card, save_adapter, save_backbone, save_model};
+pub use card::{AdapterCheckpoint, Card, save_adapter, save_backbone, save_model};
 pub use export::to_hugging_face;
 pub use export_peft::to_peft;
 pub use folder::ENDINGS;

@@ -10,7 +10,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{Card, card::Adapter, open_tensors};
+use super::{Card, card::AdapterCheckpoint, open_tensors};
 use crate::{
     audio::Normalisation,
     limits,
@@ -69,7 +69,7 @@ pub enum Session {
     /// A pretraining: the folder of its backbone.
     Backbone(PathBuf),
     /// A training: what it changed in a backbone.
-    Trained(Box<Adapter>),
+    Trained(Box<AdapterCheckpoint>),
 }
 
 impl Session {
@@ -110,7 +110,7 @@ impl Session {
             normalisation: Some(config.normalisation),
             multi_label: Some(config.recipe.loss == BINARY),
         };
-        let adapter = Adapter::new(card, "aat-tui session", tensors, |ours| Some(ours.to_owned()))?;
+        let adapter = AdapterCheckpoint::new(card, "aat-tui session", tensors, |ours| Some(ours.to_owned()))?;
         Ok(Some(Self::Trained(Box::new(adapter))))
     }
 }

@@ -11,7 +11,7 @@ use crate::{
 
 /// A part of the screen that keys move in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Part {
+pub enum DataPart {
     /// Classes.
     #[default]
     Classes,
@@ -21,7 +21,7 @@ pub enum Part {
     Problems,
 }
 
-impl Part {
+impl DataPart {
     const ALL: [Self; 3] = [Self::Classes, Self::Clips, Self::Problems];
 
     /// The next part.
@@ -144,7 +144,7 @@ pub struct DataScreen {
     /// What a check has found.
     pub check: Check,
     /// The part in focus.
-    pub part: Part,
+    pub part: DataPart,
     /// The row under the cursor among [`DataView::rows`].
     pub class: usize,
     /// The row under the cursor among the clips of that class.
@@ -169,7 +169,7 @@ impl DataScreen {
     pub fn show(&mut self, view: Arc<DataView>) {
         let same = self.read().is_some_and(|before| before.spec == view.spec);
         if !same {
-            (self.part, self.class, self.row, self.problem) = (Part::Classes, 0, 0, 0);
+            (self.part, self.class, self.row, self.problem) = (DataPart::Classes, 0, 0, 0);
         }
         self.check = Check {
             facts: vec![None; view.dataset().items.len()],
@@ -256,10 +256,10 @@ impl DataScreen {
     /// Moves the cursor of the part in focus.
     pub fn go(&mut self, to: Move, page: usize) {
         match (self.part, to) {
-            (Part::Classes, Move::Right) => self.part = Part::Clips,
-            (Part::Clips | Part::Problems, Move::Left) => self.part = Part::Classes,
+            (DataPart::Classes, Move::Right) => self.part = DataPart::Clips,
+            (DataPart::Clips | DataPart::Problems, Move::Left) => self.part = DataPart::Classes,
             (_, Move::Left | Move::Right) => {}
-            (Part::Classes, _) => {
+            (DataPart::Classes, _) => {
                 let last = self.read().map_or(0, |view| view.rows.len()).saturating_sub(1);
                 let class = to.row(self.class, last, page);
                 if class != self.class {
@@ -268,8 +268,8 @@ impl DataScreen {
                     self.arrange();
                 }
             }
-            (Part::Clips, _) => self.row = to.row(self.row, self.order.len().saturating_sub(1), page),
-            (Part::Problems, _) => {
+            (DataPart::Clips, _) => self.row = to.row(self.row, self.order.len().saturating_sub(1), page),
+            (DataPart::Problems, _) => {
                 self.problem = to.row(self.problem, self.check.problems.len().saturating_sub(1), page);
             }
         }

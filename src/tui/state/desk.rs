@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::layers::Adapter;
+use super::layers::AdapterSite;
 use crate::{
     infer::{Channel, Fader, Mix},
     tui::input::action::Move,
@@ -12,7 +12,7 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Desk {
     /// The row of the cursor.
-    pub adapter: Adapter,
+    pub adapter: AdapterSite,
     /// The block of the cursor.
     pub block: usize,
     /// The faders, by the session's name: they stay when listening stops.
@@ -30,8 +30,8 @@ impl Desk {
         let (adapter, block) = (self.adapter, self.block);
         let channel = self.mixes.entry(session.to_owned()).or_default().channel_mut(block);
         match adapter {
-            Adapter::Spatial => &mut channel.spatial,
-            Adapter::Mlp => &mut channel.mlp,
+            AdapterSite::Spatial => &mut channel.spatial,
+            AdapterSite::Mlp => &mut channel.mlp,
         }
     }
 
@@ -48,17 +48,17 @@ impl Desk {
             Move::Right => self.block = (self.block + 1).min(last),
             Move::Home => self.block = 0,
             Move::End => self.block = last,
-            Move::Up => self.adapter = Adapter::Spatial,
-            Move::Down => self.adapter = Adapter::Mlp,
+            Move::Up => self.adapter = AdapterSite::Spatial,
+            Move::Down => self.adapter = AdapterSite::Mlp,
             _ => {}
         }
     }
 }
 
 /// The fader of an adapter.
-pub fn fader(channel: Channel, adapter: Adapter) -> Fader {
+pub fn fader(channel: Channel, adapter: AdapterSite) -> Fader {
     match adapter {
-        Adapter::Spatial => channel.spatial,
-        Adapter::Mlp => channel.mlp,
+        AdapterSite::Spatial => channel.spatial,
+        AdapterSite::Mlp => channel.mlp,
     }
 }

@@ -4,7 +4,7 @@ use crate::{model::BlockNorms, plot::Side, tui::input::action::Move};
 
 /// The two adapters of a block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Adapter {
+pub enum AdapterSite {
     /// After attention.
     #[default]
     Spatial,
@@ -12,7 +12,7 @@ pub enum Adapter {
     Mlp,
 }
 
-impl Adapter {
+impl AdapterSite {
     /// Both.
     pub const BOTH: [Self; 2] = [Self::Spatial, Self::Mlp];
 
@@ -49,7 +49,7 @@ pub struct Layers {
     /// Norms instead of their ratio to the residual stream.
     pub plain: bool,
     /// The map that the cursor is in.
-    pub adapter: Adapter,
+    pub adapter: AdapterSite,
     /// The block under the cursor.
     pub block: usize,
 }
@@ -59,9 +59,13 @@ impl Layers {
     pub fn go(&mut self, to: Move, depth: usize) {
         let last = depth.saturating_sub(1);
         match (to, self.adapter) {
-            (Move::Up, Adapter::Mlp) if self.block == 0 => (self.adapter, self.block) = (Adapter::Spatial, last),
+            (Move::Up, AdapterSite::Mlp) if self.block == 0 => {
+                (self.adapter, self.block) = (AdapterSite::Spatial, last)
+            }
             (Move::Up, _) => self.block = self.block.saturating_sub(1),
-            (Move::Down, Adapter::Spatial) if self.block >= last => (self.adapter, self.block) = (Adapter::Mlp, 0),
+            (Move::Down, AdapterSite::Spatial) if self.block >= last => {
+                (self.adapter, self.block) = (AdapterSite::Mlp, 0)
+            }
             (Move::Down, _) => self.block = (self.block + 1).min(last),
             _ => {}
         }

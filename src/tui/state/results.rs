@@ -10,7 +10,7 @@ use crate::{
 
 /// A part of the screen that keys move in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Part {
+pub enum ResultsPart {
     /// The confusion matrix.
     #[default]
     Matrix,
@@ -30,7 +30,7 @@ pub struct Results {
     /// The other side's session beside it.
     pub against: Option<Arc<Against>>,
     /// The part in focus.
-    pub part: Part,
+    pub part: ResultsPart,
     /// Label and answer under the cursor of the matrix.
     pub cell: (usize, usize),
     /// The cell whose clips are listed; none lists all.
@@ -54,7 +54,7 @@ impl Results {
     /// Takes what was computed of a session. The cursor stays where it was if it is the same session.
     pub fn show(&mut self, session: Option<PathBuf>, overview: Result<Arc<SessionFindings>, String>) {
         if self.session != session {
-            (self.opened, self.row, self.part) = (None, 0, Part::Matrix);
+            (self.opened, self.row, self.part) = (None, 0, ResultsPart::Matrix);
             self.cell = (0, 0);
         }
         (self.session, self.overview, self.against) = (session, Some(overview), None);
@@ -98,8 +98,8 @@ impl Results {
     /// Moves the cursor of the part in focus.
     pub fn go(&mut self, to: Move, page: usize) {
         match self.part {
-            Part::Clips => self.row = to.row(self.row, self.listed.len().saturating_sub(1), page),
-            Part::Matrix => {
+            ResultsPart::Clips => self.row = to.row(self.row, self.listed.len().saturating_sub(1), page),
+            ResultsPart::Matrix => {
                 let last = self.found().map_or(0, |found| found.labels().len()).saturating_sub(1);
                 let (label, answer) = &mut self.cell;
                 match to {
@@ -123,7 +123,7 @@ impl Results {
         cells.sort_by_key(|(label, answer)| std::cmp::Reverse(found.confusion[label * classes + answer]));
         let at = cells.iter().position(|cell| *cell == self.cell);
         if let Some(next) = cells.get(at.map_or(0, |at| (at + 1) % cells.len())) {
-            (self.cell, self.part) = (*next, Part::Matrix);
+            (self.cell, self.part) = (*next, ResultsPart::Matrix);
         }
     }
 
@@ -131,7 +131,7 @@ impl Results {
     pub fn open(&mut self, cell: Option<(usize, usize)>) {
         (self.opened, self.row) = (cell, 0);
         if cell.is_some() {
-            self.part = Part::Clips;
+            self.part = ResultsPart::Clips;
         }
         self.list();
     }

@@ -91,7 +91,7 @@ pub enum Stage {
 
 /// The list that keys move in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Part {
+pub enum ScanPart {
     /// Classes.
     #[default]
     Classes,
@@ -99,7 +99,7 @@ pub enum Part {
     Rows,
 }
 
-impl Part {
+impl ScanPart {
     /// The other list.
     #[must_use]
     pub fn other(self) -> Self {
@@ -133,7 +133,7 @@ pub struct Scanning {
     /// Only detections with at least this score are listed.
     pub threshold: f32,
     /// The list in focus.
-    pub part: Part,
+    pub part: ScanPart,
     /// The row under the cursor: 0 is all classes.
     pub class: usize,
     /// The detection under the cursor, among those listed.
@@ -163,7 +163,7 @@ impl Default for Scanning {
             failed: Vec::new(),
             notes: Vec::new(),
             threshold: THRESHOLD,
-            part: Part::Classes,
+            part: ScanPart::Classes,
             class: 0,
             row: 0,
             clip: ClipPanel::default(),
@@ -289,16 +289,16 @@ impl Scanning {
     /// Moves the cursor of the list in focus.
     pub fn go(&mut self, to: Move, page: usize) {
         match (self.part, to) {
-            (Part::Classes, Move::Right) => self.part = Part::Rows,
-            (Part::Rows, Move::Left) => self.part = Part::Classes,
+            (ScanPart::Classes, Move::Right) => self.part = ScanPart::Rows,
+            (ScanPart::Rows, Move::Left) => self.part = ScanPart::Classes,
             (_, Move::Left | Move::Right) => {}
-            (Part::Classes, _) => {
+            (ScanPart::Classes, _) => {
                 let class = to.row(self.class, self.labels.len(), page);
                 if class != self.class {
                     (self.class, self.row) = (class, 0);
                 }
             }
-            (Part::Rows, _) => self.row = to.row(self.row, self.count(self.class).saturating_sub(1), page),
+            (ScanPart::Rows, _) => self.row = to.row(self.row, self.count(self.class).saturating_sub(1), page),
         }
     }
 
@@ -351,7 +351,7 @@ mod tests {
     #[test]
     fn new_detections_leave_the_cursor_on_its_own() {
         let mut scanning = scanning();
-        scanning.part = Part::Rows;
+        scanning.part = ScanPart::Rows;
         scanning.go(Move::Down, 1);
         assert_eq!(scanning.selected().unwrap().score, 0.6);
         scanning.apply(ScanNews::Found(vec![row("c", "rain", 0.95), row("c", "dog", 0.7)]), 1000);

@@ -12,7 +12,7 @@ use super::{data_fixture, findings, fixture, sweep_fixture};
 use crate::tui::{
     input::action::{Action, Move, Screen},
     runtime::frame::Frames,
-    state::{app::App, data::Part, results},
+    state::{app::App, data::DataPart, results},
     terminal::graphics::Graphics,
     theme::Depth,
     update,
@@ -58,11 +58,11 @@ impl Stage {
         let to = if self.drawn % 400 < 200 { Move::Down } else { Move::Up };
         match self.app.screen {
             Screen::Data => {
-                self.app.data.part = Part::Clips;
+                self.app.data.part = DataPart::Clips;
                 self.app.data.go(to, 1);
             }
             Screen::Results => {
-                self.app.results.part = results::Part::Clips;
+                self.app.results.part = results::ResultsPart::Clips;
                 self.app.results.go(to, 1);
             }
             Screen::Review => {

@@ -12,7 +12,7 @@ use crate::{
         state::{
             app::App,
             clip_panel::Clip,
-            data::{Check, Found, Part, Stage},
+            data::{Check, DataPart, Found, Stage},
             data_view::DataView,
             ticket::Ticket,
         },
@@ -152,7 +152,7 @@ fn choose_clip(app: &mut App, play: bool) -> Vec<Effect> {
     let data = &mut app.data;
     let Some(view) = data.read().cloned() else { return Vec::new() };
     let of_problem = match data.part {
-        Part::Problems => data.selected_problem().cloned(),
+        DataPart::Problems => data.selected_problem().cloned(),
         _ => None,
     };
     let place = match &of_problem {
@@ -182,19 +182,19 @@ fn is_sound(problem: &Problem) -> bool {
 /// Enter: the clips of the class, the clip of the problem.
 pub(super) fn choose(app: &mut App) -> Vec<Effect> {
     match app.data.part {
-        Part::Classes => {
-            app.data.part = Part::Clips;
+        DataPart::Classes => {
+            app.data.part = DataPart::Clips;
             choose_clip(app, false)
         }
-        Part::Clips => choose_clip(app, true),
-        Part::Problems => {
+        DataPart::Clips => choose_clip(app, true),
+        DataPart::Problems => {
             let Some(view) = app.data.read().cloned() else { return Vec::new() };
             let Some(problem) = app.data.selected_problem().cloned() else { return Vec::new() };
             let effects = choose_clip(app, false);
             match view.clip_of(&problem.path) {
                 Some(place) => {
                     app.data.go_to(place);
-                    app.data.part = Part::Clips;
+                    app.data.part = DataPart::Clips;
                 }
                 None => notify(app, format!("{problem}"), false),
             }
@@ -205,7 +205,7 @@ pub(super) fn choose(app: &mut App) -> Vec<Effect> {
 
 /// Esc: back to the classes.
 pub(super) fn back(app: &mut App) -> Vec<Effect> {
-    app.data.part = Part::Classes;
+    app.data.part = DataPart::Classes;
     choose_clip(app, false)
 }
 

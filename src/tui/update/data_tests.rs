@@ -77,13 +77,13 @@ fn a_problem_leads_to_its_clip() {
     assert_eq!((app.data.check.stage.clone(), app.data.check.count(Severity::Error)), (Stage::Done, 1));
     press(&mut app, Action::NextFocus);
     press(&mut app, Action::NextFocus);
-    assert_eq!(app.data.part, Part::Problems);
+    assert_eq!(app.data.part, DataPart::Problems);
     press(&mut app, Action::Move(Move::Down));
     let problem = app.data.selected_problem().unwrap().clone();
     press(&mut app, Action::Choose);
     let view = app.data.read().unwrap().clone();
     let item = view.item(app.data.selected().unwrap()).unwrap();
-    assert_eq!((app.data.part, item.source.path()), (Part::Clips, Some(&*problem.path)));
+    assert_eq!((app.data.part, item.source.path()), (DataPart::Clips, Some(&*problem.path)));
     assert_eq!(app.data.clip.clip.as_ref().unwrap().path(), Some(&*problem.path));
 }
 

@@ -10,7 +10,7 @@ use crate::tui::{
     },
     state::{
         app::{App, Overlay},
-        data::Part,
+        data::DataPart,
         scanning,
     },
 };
@@ -80,14 +80,14 @@ fn in_list(app: &mut App, list: List, row: Option<usize>, press: Press) -> Vec<E
         return Vec::new();
     }
     let focused = match list {
-        List::Classes => Some(Part::Classes),
-        List::Clips => Some(Part::Clips),
-        List::Problems => Some(Part::Problems),
+        List::Classes => Some(DataPart::Classes),
+        List::Clips => Some(DataPart::Clips),
+        List::Problems => Some(DataPart::Problems),
         _ => None,
     };
     let of_scan = match list {
-        List::ScanClasses => Some(scanning::Part::Classes),
-        List::Detections => Some(scanning::Part::Rows),
+        List::ScanClasses => Some(scanning::ScanPart::Classes),
+        List::Detections => Some(scanning::ScanPart::Rows),
         _ => None,
     };
     let had_focus =

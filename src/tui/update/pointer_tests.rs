@@ -74,15 +74,19 @@ fn every_list_of_data_is_clicked_and_scrolled() {
         data_fixture::decoded(&mut app);
         at(&mut app, "sea_w", Press::Click);
         let view = app.data.read().unwrap().clone();
-        assert_eq!((app.data.part, view.rows[app.data.class].name.as_str()), (Part::Classes, "sea_waves"), "{size:?}");
+        assert_eq!(
+            (app.data.part, view.rows[app.data.class].name.as_str()),
+            (DataPart::Classes, "sea_waves"),
+            "{size:?}"
+        );
         data_fixture::decoded(&mut app);
         at(&mut app, "old.amr", Press::Click);
-        assert_eq!((app.data.part, app.data.problem), (Part::Problems, 0));
-        app.data.part = Part::Clips;
+        assert_eq!((app.data.part, app.data.problem), (DataPart::Problems, 0));
+        app.data.part = DataPart::Clips;
         let first = app.data.clips()[0];
         let name = view.item(first).unwrap().id.clone();
         at(&mut app, &name[name.len() - 8..], Press::Wheel(3));
-        assert_eq!((app.data.part, app.data.row), (Part::Clips, 3));
+        assert_eq!((app.data.part, app.data.row), (DataPart::Clips, 3));
         data_fixture::decoded(&mut app);
         // In the middle of the spectrogram it plays from there.
         let (left, row) = find(&app, "◦ Space plays it");

@@ -8,7 +8,7 @@ use crate::{
     plot::Side,
     tui::{
         input::action::{Action, Move, Screen},
-        state::{app::App, clip_panel::Clip, results::Part, ticket::Ticket},
+        state::{app::App, clip_panel::Clip, results::ResultsPart, ticket::Ticket},
     },
 };
 
@@ -63,24 +63,24 @@ pub(super) fn act(app: &mut App, action: &Action) -> Option<Vec<Effect>> {
     }
     match action {
         Action::Choose => match app.results.part {
-            Part::Matrix => {
+            ResultsPart::Matrix => {
                 let cell = app.results.cell;
                 app.results.open(Some(cell));
                 if app.results.rows().is_empty() {
                     app.results.open(None);
-                    app.results.part = Part::Matrix;
+                    app.results.part = ResultsPart::Matrix;
                     notify(app, "no clip is in this cell".to_owned(), false);
                 }
             }
-            Part::Clips => return Some(clips::act(app, &Action::PlayClip)),
+            ResultsPart::Clips => return Some(clips::act(app, &Action::PlayClip)),
         },
         Action::Back => {
             app.results.open(None);
-            app.results.part = Part::Matrix;
+            app.results.part = ResultsPart::Matrix;
         }
         Action::AllClips => {
             app.results.open(None);
-            app.results.part = Part::Clips;
+            app.results.part = ResultsPart::Clips;
         }
         Action::SortClips => app.results.next_order(),
         Action::NextConfusion => app.results.next_confusion(),
@@ -96,8 +96,8 @@ pub(super) fn act(app: &mut App, action: &Action) -> Option<Vec<Effect>> {
 
 /// Moves the cursor.
 pub(super) fn go(app: &mut App, to: Move) -> Vec<Effect> {
-    if app.results.part == Part::Clips && to == Move::Left {
-        app.results.part = Part::Matrix;
+    if app.results.part == ResultsPart::Clips && to == Move::Left {
+        app.results.part = ResultsPart::Matrix;
         return Vec::new();
     }
     app.results.go(to, PAGE);

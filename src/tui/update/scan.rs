@@ -11,7 +11,7 @@ use crate::tui::{
     state::{
         app::App,
         run_slot::RunSlot,
-        scanning::{LEAST, Part, ScanNews, ScanRequest, Stage, clip_of},
+        scanning::{LEAST, ScanNews, ScanPart, ScanRequest, Stage, clip_of},
         ticket::Ticket,
     },
 };
@@ -109,11 +109,11 @@ pub(super) fn go(app: &mut App, to: Move) -> Vec<Effect> {
 /// Enter: the detections of the class; the sound of the detection.
 pub(super) fn choose(app: &mut App) -> Vec<Effect> {
     match app.scanning.part {
-        Part::Classes => {
-            app.scanning.part = Part::Rows;
+        ScanPart::Classes => {
+            app.scanning.part = ScanPart::Rows;
             choose_clip(app, false)
         }
-        Part::Rows => choose_clip(app, true),
+        ScanPart::Rows => choose_clip(app, true),
     }
 }
 

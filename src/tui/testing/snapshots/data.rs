@@ -3,7 +3,7 @@
 use super::{super::data_fixture, *};
 use crate::{
     audio::playback,
-    tui::state::{data::Part, scanning::ScanNews},
+    tui::state::{data::DataPart, scanning::ScanNews},
 };
 
 fn with_clip(size: (u16, u16), checked: usize) -> App {
@@ -36,7 +36,7 @@ fn data() {
     });
     both_sizes("data_problems", |size| {
         let mut app = with_clip(size, 400);
-        app.data.part = Part::Problems;
+        app.data.part = DataPart::Problems;
         act(&mut app, [Action::Move(Move::Down)]);
         let ticket = app.data.clip.asked.unwrap();
         let why = "/data/esc10/audio/4-100003-A-0.wav: it is cut short: 3.2 s of the 5.0 s that its header promises";

@@ -8,7 +8,7 @@ use crate::{
     plot::Side,
     tui::{
         input::action::{Action, Move, Screen, Verdict},
-        state::{app::App, results::Part, run_slot::Purpose},
+        state::{app::App, results::ResultsPart, run_slot::Purpose},
         testing::{data_fixture, findings, fixture},
         update,
         update::{effect::Effect, message::Message},
@@ -161,14 +161,14 @@ fn a_cell_opens_to_its_clips_and_the_cursor_shows_each() {
                     .unwrap()
     );
     update(&mut app, Message::Do(Action::Choose));
-    assert_eq!((app.results.part, app.results.rows().len()), (Part::Clips, count));
+    assert_eq!((app.results.part, app.results.rows().len()), (ResultsPart::Clips, count));
     let shown = app.results.clip.clip.as_ref().unwrap().name.clone();
     assert_eq!(shown, found.kept.name(app.results.selected().unwrap()));
     // Clips with the most loss first, and only those of the cell.
     let losses: Vec<f64> = app.results.rows().iter().map(|row| found.clips[*row].loss).collect();
     assert!(losses.is_sorted_by(|a, b| a >= b));
     act(&mut app, [Action::Back]);
-    assert_eq!((app.results.part, app.results.rows().len()), (Part::Matrix, 80));
+    assert_eq!((app.results.part, app.results.rows().len()), (ResultsPart::Matrix, 80));
     let effects = update(&mut app, Message::Do(Action::ReviewThese));
     assert_eq!(app.screen, Screen::Review);
     let wrong = found.clips.iter().filter(|clip| !clip.truth.contains(&clip.answer)).count();

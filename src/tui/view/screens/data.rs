@@ -21,7 +21,7 @@ use crate::{
         },
         state::{
             app::App,
-            data::{Part, Stage},
+            data::{DataPart, Stage},
             data_view::{ClassRow, DataView},
         },
         text,
@@ -128,7 +128,7 @@ fn class_rows(app: &App, inner: Rect) -> Rows {
 }
 
 /// The border of a part: bright where keys move.
-fn border(app: &App, part: Part) -> Style {
+fn border(app: &App, part: DataPart) -> Style {
     if app.data.part == part { app.theme().accent() } else { app.theme().border() }
 }
 
@@ -233,7 +233,7 @@ fn classes(app: &App, view: &DataView, area: Rect, buffer: &mut Buffer) {
         *last = Span::styled(last.content.trim_end().to_owned(), last.style);
     }
     let legend = Line::from(legend);
-    let inner = Panel::new("classes", theme).border(border(app, Part::Classes)).right(legend).draw(area, buffer);
+    let inner = Panel::new("classes", theme).border(border(app, DataPart::Classes)).right(legend).draw(area, buffer);
     if inner.height < 2 {
         return;
     }

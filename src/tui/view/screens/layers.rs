@@ -15,7 +15,7 @@ use crate::{
         input::action::{Action, Screen},
         state::{
             app::App,
-            layers::{Adapter, Layers},
+            layers::{AdapterSite, Layers},
         },
         text,
         view::widgets::{Panel, chart, heat_map, hint},
@@ -39,12 +39,12 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
     let ratio = !app.layers.plain;
     let curve_height = (area.height / 4).clamp(7, 12);
     let [maps, below] = Layout::vertical([Constraint::Fill(1), Constraint::Length(curve_height)]).areas(area);
-    let greatest = Adapter::BOTH.map(|adapter| adapter.value(&norms.peak(), ratio));
+    let greatest = AdapterSite::BOTH.map(|adapter| adapter.value(&norms.peak(), ratio));
     // Twelve blocks below one another twice, or side by side where the window is low.
     let stacked = maps.height >= 2 * (depth as u16 + 3);
     let direction = if stacked { Layout::vertical } else { Layout::horizontal };
     let areas: [Rect; 2] = direction([Constraint::Fill(1), Constraint::Fill(1)]).areas(maps);
-    for ((adapter, area), greatest) in Adapter::BOTH.into_iter().zip(areas).zip(greatest) {
+    for ((adapter, area), greatest) in AdapterSite::BOTH.into_iter().zip(areas).zip(greatest) {
         let quantity = if ratio { "|Δ|/|x|" } else { "norm" };
         let narrow = area.width < 64;
         let mut title = side_title(app, side, if narrow { adapter.short_name() } else { adapter.name() });
@@ -80,7 +80,7 @@ fn empty(app: &App, area: Rect, buffer: &mut Buffer) {
 }
 
 /// The value under the cursor.
-fn reading(app: &App, norms: &Norms, adapter: Adapter, block: usize, ratio: bool, narrow: bool) -> Line<'static> {
+fn reading(app: &App, norms: &Norms, adapter: AdapterSite, block: usize, ratio: bool, narrow: bool) -> Line<'static> {
     let theme = app.theme();
     let Some(bucket) = norms.at(app.cursor) else { return Line::default() };
     let value = |blocks: &[BlockNorms]| blocks.get(block).map_or(f64::NAN, |norms| adapter.value(norms, ratio));
@@ -111,7 +111,7 @@ fn between(norms: &Norms, after: u64, until: u64) -> &[NormsBucket] {
 
 struct Map<'a> {
     norms: &'a Norms,
-    adapter: Adapter,
+    adapter: AdapterSite,
     ratio: bool,
     greatest: f64,
     depth: usize,

@@ -19,7 +19,7 @@ use crate::{
     findings::SessionFindings,
     tui::{
         input::action::{Action, Screen},
-        state::{app::App, results::Part},
+        state::{app::App, results::ResultsPart},
         text,
         view::{
             clip_panel,
@@ -118,6 +118,6 @@ fn title(app: &App, found: &SessionFindings, width: u16) -> Line<'static> {
 }
 
 /// The border of a part: bright where keys move.
-fn border(app: &App, part: Part) -> Style {
+fn border(app: &App, part: ResultsPart) -> Style {
     if app.results.part == part { app.theme().accent() } else { app.theme().border() }
 }

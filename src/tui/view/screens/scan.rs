@@ -18,7 +18,7 @@ use crate::{
         },
         state::{
             app::App,
-            scanning::{Part, Stage},
+            scanning::{ScanPart, Stage},
         },
         text,
         view::{
@@ -91,7 +91,7 @@ impl Areas {
 }
 
 /// The border of a list: bright where keys move.
-fn border(app: &App, part: Part) -> Style {
+fn border(app: &App, part: ScanPart) -> Style {
     if app.scanning.part == part { app.theme().accent() } else { app.theme().border() }
 }
 
@@ -168,7 +168,7 @@ fn classes(app: &App, area: Rect, buffer: &mut Buffer) {
     let words = if area.width < NARROW { "≥" } else { "score ≥" };
     let [lower, raise] = [-1, 1].map(|steps| app.key(&Action::Threshold(steps)));
     let right = Line::styled(format!("{words} {:.2}  {lower} {raise}", scanning.threshold), theme.accent());
-    let inner = Panel::new("classes", theme).border(border(app, Part::Classes)).right(right).draw(area, buffer);
+    let inner = Panel::new("classes", theme).border(border(app, ScanPart::Classes)).right(right).draw(area, buffer);
     let counts: Vec<usize> = (0..=scanning.labels.len()).map(|class| scanning.count(class)).collect();
     let most = counts.iter().skip(1).max().copied().unwrap_or(0).max(1);
     let longest = scanning.labels.iter().map(|label| text::width(label)).max().unwrap_or(0).max(11);
@@ -209,7 +209,7 @@ fn rows(app: &App, area: Rect, buffer: &mut Buffer) {
         Span::styled(class.map_or_else(|| "of all classes".to_owned(), |class| text::clean(class)), theme.strong()),
     ]);
     let right = Line::styled("the highest scores first", theme.dim());
-    let inner = Panel::new(title, theme).border(border(app, Part::Rows)).right(right).draw(area, buffer);
+    let inner = Panel::new(title, theme).border(border(app, ScanPart::Rows)).right(right).draw(area, buffer);
     let listed = scanning.listed();
     if listed.len() == 0 {
         let words = match scanning.stage {

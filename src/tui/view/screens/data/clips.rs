@@ -9,7 +9,7 @@ use ratatui::{
 use crate::tui::{
     state::{
         app::App,
-        data::{Part, Sort},
+        data::{DataPart, Sort},
         data_view::DataView,
     },
     text,
@@ -32,7 +32,7 @@ pub(super) fn draw(app: &App, view: &DataView, area: Rect, buffer: &mut Buffer) 
     ]);
     let sorted = if data.sort == Sort::Data { "" } else { data.sort.name() };
     let inner = Panel::new(title, theme)
-        .border(super::border(app, Part::Clips))
+        .border(super::border(app, DataPart::Clips))
         .right(Line::styled(sorted, theme.dim()))
         .draw(area, buffer);
     let clips = data.clips();

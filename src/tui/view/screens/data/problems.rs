@@ -13,7 +13,7 @@ use crate::{
     tui::{
         state::{
             app::App,
-            data::{Part, Stage},
+            data::{DataPart, Stage},
             data_view::DataView,
         },
         text,
@@ -40,7 +40,7 @@ pub(super) fn draw(app: &App, view: &DataView, area: Rect, buffer: &mut Buffer) 
         }
     }
     let inner =
-        Panel::new("problems", theme).border(super::border(app, Part::Problems)).right(counts).draw(area, buffer);
+        Panel::new("problems", theme).border(super::border(app, DataPart::Problems)).right(counts).draw(area, buffer);
     if let Some(problem) = view.undivided.as_ref().filter(|_| check.problems.is_empty()) {
         paragraph(inner, &text::one_line(problem), theme.bad(), buffer);
         return;
@@ -54,7 +54,7 @@ pub(super) fn draw(app: &App, view: &DataView, area: Rect, buffer: &mut Buffer) 
         return hint(inner, words, &[], theme, buffer);
     }
     let rows = rows(app, inner);
-    let (focused, detail) = (data.part == Part::Problems, inner.height - rows.area.height);
+    let (focused, detail) = (data.part == DataPart::Problems, inner.height - rows.area.height);
     for i in rows.shown() {
         let (problem, on) = (&check.problems[i], rows.line(i));
         let (sign, style) = sign(problem.severity, theme);
@@ -77,7 +77,7 @@ pub(super) fn draw(app: &App, view: &DataView, area: Rect, buffer: &mut Buffer) 
 
 /// The rows of the list: above the problem that is written out, where keys move in it.
 pub(super) fn rows(app: &App, inner: Rect) -> Rows {
-    let detail = if app.data.part == Part::Problems { (inner.height / 2).min(4) } else { 0 };
+    let detail = if app.data.part == DataPart::Problems { (inner.height / 2).min(4) } else { 0 };
     let area = Rect { height: inner.height - detail, ..inner };
     Rows::new(area, app.data.problem, app.data.check.problems.len())
 }

@@ -13,7 +13,7 @@ use crate::{
     plot::Side,
     tui::{
         input::action::Action,
-        state::{app::App, desk::fader, layers::Adapter},
+        state::{app::App, desk::fader, layers::AdapterSite},
         text, update,
         view::widgets::{Panel, columns, hint},
     },
@@ -82,7 +82,7 @@ fn strips(app: &App, listener: &ListenerState, side: Side, mix: &Mix, area: Rect
         buffer.set_string(x_of(block), area.y, text::right(&block.to_string(), usize::from(wide) - 1), style);
     }
     let meters = area.height.saturating_sub(3) / 2;
-    for (row, adapter) in Adapter::BOTH.into_iter().enumerate() {
+    for (row, adapter) in AdapterSite::BOTH.into_iter().enumerate() {
         let y = area.y + 1 + row as u16 * (meters + 1);
         if y + meters >= area.bottom() {
             break;

@@ -13,7 +13,7 @@ use crate::{
     plot::Side,
     tui::{
         input::action::Action,
-        state::{app::App, results::Part},
+        state::{app::App, results::ResultsPart},
         text,
         view::widgets::{Panel, hint, rows::scrolled},
     },
@@ -36,7 +36,7 @@ pub(super) fn draw(app: &App, found: &SessionFindings, area: Rect, buffer: &mut 
     let count = results.rows().len();
     let at = if count == 0 { 0 } else { results.row + 1 };
     let right = Line::styled(format!("{at} of {}", text::count(count as u64)), theme.dim());
-    let inner = Panel::new(title, theme).border(border(app, Part::Clips)).right(right).draw(area, buffer);
+    let inner = Panel::new(title, theme).border(border(app, ResultsPart::Clips)).right(right).draw(area, buffer);
     if count == 0 {
         let back = app.key(&Action::Back);
         return hint(inner, "no clip", &[(&*back, "back to the matrix".into())], theme, buffer);
@@ -91,7 +91,7 @@ pub(super) fn draw(app: &App, found: &SessionFindings, area: Rect, buffer: &mut 
         }
         buffer.set_line(rows.x, y, &line, rows.width);
         if place == results.row {
-            let style = if results.part == Part::Clips { theme.selected() } else { theme.strong() };
+            let style = if results.part == ResultsPart::Clips { theme.selected() } else { theme.strong() };
             buffer.set_style(Rect { y, height: 1, ..rows }, style);
         }
     }

@@ -12,7 +12,7 @@ use crate::{
     digits::counted,
     findings::SessionFindings,
     tui::{
-        state::{app::App, results::Part},
+        state::{app::App, results::ResultsPart},
         text,
         theme::Shade,
         view::widgets::{Panel, heat_map, rows::scrolled},
@@ -28,7 +28,7 @@ const CELL: (usize, usize) = (4, 7);
 pub(super) fn draw(app: &App, found: &SessionFindings, title: Line<'static>, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme();
     let (label, answer) = app.results.cell;
-    let inner = Panel::new(title, theme).border(border(app, Part::Matrix)).draw(area, buffer);
+    let inner = Panel::new(title, theme).border(border(app, ResultsPart::Matrix)).draw(area, buffer);
     let classes = found.labels().len();
     if inner.height < 4 || classes == 0 {
         return;

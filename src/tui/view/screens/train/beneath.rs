@@ -13,7 +13,7 @@ use crate::{
     tui::{
         state::{
             app::App,
-            layers::{Adapter, Layers},
+            layers::{AdapterSite, Layers},
             run_slot::RunSlot,
         },
         text,
@@ -83,19 +83,19 @@ pub(super) fn adapter_ratios(app: &App, area: Rect, buffer: &mut Buffer) {
     let title =
         Line::from(vec![Span::raw("adapters, |Δ|/|x| by block "), Span::styled(side.marker(), theme.side(side))]);
     let inner = Panel::new(title, theme).draw(area, buffer);
-    let greatest = Adapter::BOTH
+    let greatest = AdapterSite::BOTH
         .iter()
         .flat_map(|adapter| norms.blocks.iter().map(|block| adapter.value(block, true)))
         .fold(0.0, f64::max)
         .max(1e-9);
     let wide = if u32::from(inner.width) >= 16 + 3 * norms.blocks.len() as u32 { 2 } else { 1 };
-    for (row, adapter) in Adapter::BOTH.into_iter().enumerate() {
+    for (row, adapter) in AdapterSite::BOTH.into_iter().enumerate() {
         let y = inner.y + row as u16;
         if y >= inner.bottom() {
             break;
         }
         let values: Vec<_> = norms.blocks.iter().map(|block| adapter.value(block, true) / greatest).collect();
-        let name = if adapter == Adapter::Spatial { "spatial" } else { "mlp" };
+        let name = if adapter == AdapterSite::Spatial { "spatial" } else { "mlp" };
         buffer.set_string(inner.x, y, name, theme.dim());
         columns((inner.x + 9, y), 1, wide, &values, theme.side(side), buffer);
     }
