@@ -60,6 +60,8 @@ def watch(pid, minutes, over):
 
 
 def report(seen, number):
+    if not seen:
+        sys.exit("the program ended in its first second")
     values = seen[-1]
     print(f"minute {number}: median {statistics.median(values) / 1e6:.2f} MB, greatest {max(values) / 1e6:.2f} MB", flush=True)
 

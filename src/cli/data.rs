@@ -13,7 +13,7 @@ use super::{CliError, Output, interrupt::Interrupt, run_args::Marks};
 use crate::{
     audio::FrontEnd,
     data::{self, Dataset, FeatureSet, FileCount, Problem, Recipe, Severity, marks},
-    digits::thousands,
+    digits::{counted, thousands},
     dumb::draws_bars,
 };
 
@@ -248,16 +248,22 @@ fn check(spec: &str, options: &marks::Options, mut output: Output) -> Result<(),
     let notes = report.count(Severity::Note) + report.dataset.notes.len();
     seconds_by_class(&report.dataset, &mut output)?;
     let found = Some(&report.dataset.found).filter(|found| found.files > 0);
-    if let Some(found) = found {
+    let (classes, clips, listed) = (report.dataset.classes.len(), report.clips, report.dataset.items.len());
+    // "All used" is true of the list; of clips that cannot be read the summary says how many can.
+    if let Some(found) = found.filter(|found| clips == listed || !found.left_out.is_empty()) {
         output.line(found.to_string())?;
     }
-    let (classes, clips) = (report.dataset.classes.len(), report.clips);
+    let of = if clips < listed { format!("of {} ", thousands(listed)) } else { String::new() };
     output.line(format!(
-        "{}: {} layout, {classes} classes, {} clips that can be used, {}; {errors} errors, {warnings} warnings",
+        "{}: {} layout, {} {}, {} {of}clips that can be used, {}; {}, {}",
         report.dataset.name,
         report.dataset.layout,
+        thousands(classes),
+        if classes == 1 { "class" } else { "classes" },
         thousands(clips),
         minutes(report.seconds),
+        counted(errors, "error"),
+        counted(warnings, "warning"),
     ))?;
     let (layout, seconds) = (report.dataset.layout, report.seconds);
     let found_line = found.map(FileCount::to_string);

@@ -168,7 +168,7 @@ pub fn check_reading(
     problems.extend(leaks(&dataset, spec));
     // Stable: within a severity problems stay in the order they were found in.
     problems.sort_by_key(|problem| problem.severity);
-    let seconds = usable.iter().map(|(_, decoded)| decoded.samples as f64).sum::<f64>() / f64::from(SAMPLE_RATE);
+    let seconds = usable.iter().map(|(_, decoded)| decoded.samples).sum::<usize>() as f64 / f64::from(SAMPLE_RATE);
     Ok(Report { problems, clips, seconds, dataset })
 }
 
@@ -248,16 +248,21 @@ fn classes(dataset: &Dataset, spec: &str) -> Vec<Problem> {
             _ => {}
         }
     }
-    // Only a part or a fold can leave a class that is there without training: elsewhere clips are held out by class.
-    if let Ok(division) = dataset.divide(None, 1)
-        && dataset.items.iter().any(|item| item.split.is_some())
-    {
-        for class in dataset.untrained(&division) {
-            if dataset.classes.iter().zip(&counts).any(|(name, count)| name == class && *count > 0) {
-                let problem =
-                    format!("the class `{class}` has no clip to train on: all of its clips are in other parts");
-                problems.push(Problem::warning(&place, problem, "move some of its clips to train"));
+    match dataset.divide(None, 1) {
+        // Only a part or a fold can leave a class that is there without training: elsewhere clips are held out by class.
+        Ok(division) if dataset.items.iter().any(|item| item.split.is_some()) => {
+            for class in dataset.untrained(&division) {
+                if dataset.classes.iter().zip(&counts).any(|(name, count)| name == class && *count > 0) {
+                    let problem =
+                        format!("the class `{class}` has no clip to train on: all of its clips are in other parts");
+                    problems.push(Problem::warning(&place, problem, "move some of its clips to train"));
+                }
             }
+        }
+        Ok(_) => {}
+        Err(error) => {
+            let problem = format!("it cannot be divided into a part to train on and one to validate on: {error}");
+            problems.push(Problem::error(&place, problem, "training on it is refused until then"));
         }
     }
     let present = counts.iter().filter(|count| **count > 0);
@@ -397,6 +402,26 @@ mod tests {
         wav(&at("rain/c.wav"), 24_000, |n| (n % 99) as i16);
         fs::write(at("rain/d.wav"), "RIFF").unwrap();
         folder
+    }
+
+    /// A class of one clip trains or validates: where every class has one, `train` refuses the set, and the check says so.
+    #[test]
+    fn a_set_that_cannot_be_divided_is_an_error_and_no_sound_is_no_seconds() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, period) in [("dog/a.wav", 100), ("rain/a.wav", 77)] {
+            wav(&folder.path().join(name), 16_000, |n| (n % period) as i16);
+        }
+        let spec = folder.path().to_string_lossy().into_owned();
+        let report = check_with(&spec, &Options::default(), &mut |_, _| ControlFlow::Continue(())).unwrap();
+        let errors: Vec<&Problem> = report.problems.iter().filter(|one| one.severity == Severity::Error).collect();
+        assert!(matches!(&errors[..], [one] if one.problem.contains("no clip to validate on")), "{errors:?}");
+        assert!(super::super::open(&spec).unwrap().divide(None, 1).is_err());
+
+        for name in ["dog/a.wav", "rain/a.wav"] {
+            fs::write(folder.path().join(name), "no sound").unwrap();
+        }
+        let report = check_with(&spec, &Options::default(), &mut |_, _| ControlFlow::Continue(())).unwrap();
+        assert_eq!((report.clips, format!("{:.1}", report.seconds)), (0, "0.0".to_owned()));
     }
 
     #[test]

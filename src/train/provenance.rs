@@ -31,9 +31,10 @@ pub(super) fn warnings(dataset: &Dataset, division: &Division) -> Vec<String> {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        let (classes, are) = if untrained.len() == 1 { ("class", "has") } else { ("classes", "have") };
+        let (classes, have, them) =
+            if untrained.len() == 1 { ("class", "has", "it") } else { ("classes", "have", "them") };
         warnings.push(format!(
-            "the {classes} {}{more} {are} no clip to train on, so nothing is learned of them; add clips, or choose another \
+            "the {classes} {}{more} {have} no clip to train on, so nothing is learned of {them}; add clips, or choose another \
              fold or split",
             names.join(", ")
         ));
