@@ -122,6 +122,29 @@ impl Classifier {
         })
     }
 
+    /// The same model over the same weights, with an engine of its own: both can compute at the same time.
+    pub fn twin(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            labels: self.labels.clone(),
+            loss: self.loss,
+            normalisation: self.normalisation,
+            front_end: self.front_end,
+            extractor: self.front_end.extractor(),
+            engine: model::engine(self.config(), self.method, self.store.device(), self.memory),
+            memory: self.memory,
+            short: None,
+            method: self.method,
+            store: self.store.shared(),
+            fingerprint: self.fingerprint.clone(),
+            trained_adapters: None,
+            session: self.session.clone(),
+            notes: self.notes.clone(),
+            calibration: self.calibration.clone(),
+            is_calibrated: self.is_calibrated,
+        }
+    }
+
     /// The session's name, or the model as it was given.
     pub fn name(&self) -> &str {
         &self.name

@@ -35,6 +35,13 @@ impl ParamStore {
         Ok(Self { specs, vars, index, device })
     }
 
+    /// The same weights, not a copy: what is set here is set there.
+    #[must_use]
+    pub fn shared(&self) -> Self {
+        let (specs, vars, index) = (self.specs.clone(), self.vars.clone(), self.index.clone());
+        Self { specs, vars, index, device: self.device.clone() }
+    }
+
     /// The same weights with positions for clips of another length.
     ///
     /// # Errors

@@ -13,20 +13,46 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 const ANSWERING: usize = 4;
 
 thread_local! {
-    /// Whether this thread is one of those for live predictions.
-    static ANSWERS: Cell<bool> = const { Cell::new(false) };
+    /// Whether work that begins on this thread stays in its pool.
+    static STAYS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `f` on the compute threads, one per core. On a thread of [`install_apart`]'s it stays there.
-pub fn install<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+/// The compute threads: one per core, or as many as `RAYON_NUM_THREADS` says.
+fn compute() -> Option<&'static ThreadPool> {
     static THREADS: OnceLock<Option<ThreadPool>> = OnceLock::new();
-    if ANSWERS.get() {
-        return f();
-    }
-    let threads = THREADS.get_or_init(|| ThreadPoolBuilder::new().thread_name(|i| format!("compute-{i}")).build().ok());
-    match threads {
+    let build = || ThreadPoolBuilder::new().thread_name(|i| format!("compute-{i}")).build().ok();
+    THREADS.get_or_init(build).as_ref()
+}
+
+/// How many compute threads there are.
+pub fn threads() -> usize {
+    compute().map_or(1, ThreadPool::current_num_threads)
+}
+
+/// Runs `f` on the compute threads. On a thread of [`install_apart`]'s or of a [`Share`] it stays there.
+pub fn install<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+    match compute().filter(|_| !STAYS.get()) {
         Some(threads) => threads.install(f),
         None => f(),
+    }
+}
+
+/// A share of the cores, for work that goes on beside other work of the same kind.
+pub struct Share(Option<ThreadPool>);
+
+impl Share {
+    /// So many threads.
+    pub fn new(threads: usize) -> Self {
+        let builder = ThreadPoolBuilder::new().num_threads(threads.max(1)).thread_name(|i| format!("share-{i}"));
+        Self(builder.start_handler(|_| STAYS.set(true)).build().ok())
+    }
+
+    /// Runs `f` on them, and everything that it installs.
+    pub fn install<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
+        match &self.0 {
+            Some(threads) => threads.install(f),
+            None => f(),
+        }
     }
 }
 
@@ -39,7 +65,7 @@ pub fn install_apart<R: Send>(f: impl FnOnce() -> R + Send) -> R {
     let threads = THREADS.get_or_init(|| {
         let cores = available_parallelism().map_or(1, usize::from);
         let builder = ThreadPoolBuilder::new().num_threads(cores.min(ANSWERING));
-        builder.thread_name(|i| format!("answer-{i}")).start_handler(|_| ANSWERS.set(true)).build().ok()
+        builder.thread_name(|i| format!("answer-{i}")).start_handler(|_| STAYS.set(true)).build().ok()
     });
     match threads {
         Some(threads) => threads.install(f),
@@ -164,6 +190,9 @@ mod tests {
         assert!(install(name).starts_with("compute-"));
         assert!(install_apart(|| install(name)).starts_with("answer-"));
         assert!(install(name).starts_with("compute-"));
+        let share = Share::new(2);
+        assert_eq!(share.install(rayon::current_num_threads), 2);
+        assert!(share.install(|| install(name)).starts_with("share-"));
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod score;
 mod settings;
 mod sidecar;
 mod table;
+mod workers;
 
 use std::path::PathBuf;
 

@@ -1,20 +1,27 @@
-//! Recordings to scores: threads that decode and compute filter banks, ahead of the model by a bounded queue.
+//! Recordings to scores: threads that decode and compute filter banks, ahead of the model's workers by a bounded queue.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     ops::ControlFlow,
     sync::{
+        Mutex,
         atomic::{AtomicUsize, Ordering},
-        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+        mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel},
     },
     thread,
     time::Duration,
 };
 
-use super::{Recording, ScanError, journal::Done, part};
+use super::{
+    Recording, ScanError,
+    journal::Done,
+    part,
+    workers::{self, Batch, Scored},
+};
 use crate::{
-    audio::{Began, FrontEnd, LogMel, Note, SAMPLE_RATE, Streamed, Window},
+    audio::{Began, FrontEnd, Note, SAMPLE_RATE, Streamed, Window},
     infer::Classifier,
+    ops::parallel,
 };
 
 /// Messages that wait for the model, for each decoding thread.
@@ -68,7 +75,7 @@ pub(super) trait Sink {
     fn failed(&mut self, file: usize, error: String) -> ControlFlow<()>;
 }
 
-/// Scores recordings, those of `wanted` by their index, on this thread; others decode meanwhile.
+/// Scores recordings, those of `wanted` by their index. This thread keeps the order and writes; others decode and compute.
 ///
 /// # Errors
 /// When the model fails, a part cannot be written, or the sink breaks off.
@@ -80,9 +87,13 @@ pub(super) fn score(
     sink: &mut dyn Sink,
 ) -> Result<(), ScanError> {
     // The model keeps every core busy by itself: a thread of decoding for some of them keeps up with it.
-    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let cores = parallel::threads();
     let threads = (cores / 4).clamp(1, 8).min(wanted.len().max(1));
+    let workers = workers::count(classifier);
+    let mut twins: Vec<Classifier> = (1..workers).map(|_| classifier.twin()).collect();
     let next = AtomicUsize::new(0);
+    let (batches, queue) = channel();
+    let queue = Mutex::new(queue);
     thread::scope(|scope| {
         let (outbox, inbox) = sync_channel(AHEAD * threads);
         for _ in 0..threads {
@@ -98,8 +109,29 @@ pub(super) fn score(
             });
         }
         drop(outbox);
-        // The inbox ends with this call, and with it the threads that wait for room in it.
-        Scorer { classifier, cut, sink, windows: Vec::new(), ends: Vec::new(), writers: HashMap::new() }.run(&inbox)
+        let (finished, results) = channel();
+        for model in std::iter::once(classifier).chain(&mut twins) {
+            let (finished, queue) = (finished.clone(), &queue);
+            scope.spawn(move || workers::work(model, cores / workers, cut.embeddings, queue, &finished));
+        }
+        drop(finished);
+        // The inbox and the batches end with this call, and with them the threads that wait for room in one or for the other.
+        Scorer {
+            cut,
+            sink,
+            batches,
+            results,
+            dispatched: 0,
+            written: 0,
+            most: workers as u64 + 1,
+            early: BTreeMap::new(),
+            windows: Vec::new(),
+            computing: HashMap::new(),
+            ends: Vec::new(),
+            failed: HashSet::new(),
+            writers: HashMap::new(),
+        }
+        .run(&inbox)
     })
 }
 
@@ -134,78 +166,140 @@ fn decode(file: usize, recording: &Recording, cut: Cut, outbox: &SyncSender<Mess
     }
 }
 
-/// The model's side.
+/// What keeps the order: windows become batches, and scores go to the parts of their recordings as they were dispatched.
 struct Scorer<'a> {
-    classifier: &'a mut Classifier,
     cut: Cut,
     sink: &'a mut dyn Sink,
+    batches: Sender<Batch>,
+    results: Receiver<Result<Scored, ScanError>>,
+    /// Batches given to the workers, and those whose scores are written; at most so many are in between.
+    dispatched: u64,
+    written: u64,
+    most: u64,
+    /// Scores of batches whose predecessors are still being computed.
+    early: BTreeMap<u64, Scored>,
     /// Windows that wait for a full batch, with the recording that each is of.
     windows: Vec<(usize, Window)>,
+    /// Windows of each recording that are in batches whose scores are not written yet.
+    computing: HashMap<usize, usize>,
     /// Recordings whose last windows may be among them.
     ends: Vec<End>,
+    /// Recordings that could not be read to their end: what is still computed of them is left out.
+    failed: HashSet<usize>,
     writers: HashMap<usize, part::Writer>,
+}
+
+/// A break as an error.
+fn go_on(flow: ControlFlow<()>) -> Result<(), ScanError> {
+    if flow.is_break() { Err(ScanError::Broken) } else { Ok(()) }
 }
 
 impl Scorer<'_> {
     fn run(mut self, inbox: &Receiver<Message>) -> Result<(), ScanError> {
         loop {
-            let flow = match inbox.recv_timeout(PATIENCE) {
+            while let Ok(scored) = self.results.try_recv() {
+                self.receive(scored?)?;
+            }
+            match inbox.recv_timeout(PATIENCE) {
                 Ok(message) => self.take(message)?,
                 Err(RecvTimeoutError::Timeout) => self.flush(1)?,
                 Err(RecvTimeoutError::Disconnected) => {
-                    return match self.flush(1)? {
-                        ControlFlow::Continue(()) => Ok(()),
-                        ControlFlow::Break(()) => Err(ScanError::Broken),
-                    };
+                    self.flush(1)?;
+                    while self.written < self.dispatched {
+                        self.wait()?;
+                    }
+                    return Ok(());
                 }
-            };
-            if flow.is_break() {
-                return Err(ScanError::Broken);
             }
         }
     }
 
-    fn take(&mut self, message: Message) -> Result<ControlFlow<()>, ScanError> {
+    fn take(&mut self, message: Message) -> Result<(), ScanError> {
         match message {
             Message::Windows { file, windows, samples, position } => {
                 self.windows.extend(windows.into_iter().map(|window| (file, window)));
-                if self.flush(self.cut.batch)?.is_break() {
-                    return Ok(ControlFlow::Break(()));
-                }
-                Ok(self.sink.reached(file, samples, position))
+                self.flush(self.cut.batch)?;
+                go_on(self.sink.reached(file, samples, position))
             }
             Message::End(end) => {
                 self.ends.push(end);
-                self.flush(self.cut.batch)
+                self.close()
             }
             Message::Failed { file, error } => {
                 self.windows.retain(|(of, _)| *of != file);
                 self.writers.remove(&file);
-                Ok(self.sink.failed(file, error))
+                self.failed.insert(file);
+                go_on(self.sink.failed(file, error))
             }
         }
     }
 
-    /// Scores batches while at least `least` windows wait, then closes the recordings of which none waits any more.
-    fn flush(&mut self, least: usize) -> Result<ControlFlow<()>, ScanError> {
+    /// Dispatches batches while at least `least` windows wait.
+    fn flush(&mut self, least: usize) -> Result<(), ScanError> {
         while !self.windows.is_empty() && self.windows.len() >= least {
+            while self.dispatched - self.written >= self.most {
+                self.wait()?;
+            }
             let rest = self.windows.split_off(self.cut.batch.min(self.windows.len()));
-            let batch = std::mem::replace(&mut self.windows, rest);
-            self.batch(batch)?;
+            let windows = std::mem::replace(&mut self.windows, rest);
+            windows.iter().for_each(|(file, _)| *self.computing.entry(*file).or_default() += 1);
+            let batch = Batch::new(self.dispatched, windows);
+            self.dispatched += 1;
+            self.batches.send(batch).map_err(|_| ScanError::Broken)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the scores of a batch.
+    fn wait(&mut self) -> Result<(), ScanError> {
+        let scored = self.results.recv().map_err(|_| ScanError::Broken)??;
+        self.receive(scored)
+    }
+
+    /// Writes the scores of a batch and of those behind it, as far as they are there; then closes what is whole.
+    fn receive(&mut self, scored: Scored) -> Result<(), ScanError> {
+        self.early.insert(scored.number, scored);
+        while let Some(scored) = self.early.remove(&self.written) {
+            self.written += 1;
+            self.write(&scored)?;
+        }
+        self.close()
+    }
+
+    fn write(&mut self, scored: &Scored) -> Result<(), ScanError> {
+        for (i, &(file, start)) in scored.places.iter().enumerate() {
+            if let Some(left) = self.computing.get_mut(&file) {
+                *left -= 1;
+                if *left == 0 {
+                    self.computing.remove(&file);
+                }
+            }
+            if !self.failed.contains(&file) {
+                let mut writer = self.writer(file)?;
+                writer.push(start, scored.of(i)).map_err(ScanError::io("a part of the scan"))?;
+                self.writers.insert(file, writer);
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes the recordings that were decoded to their end and of which no window waits or is computed.
+    fn close(&mut self) -> Result<(), ScanError> {
+        if self.ends.is_empty() {
+            return Ok(());
         }
         let waiting: HashSet<usize> = self.windows.iter().map(|(of, _)| *of).collect();
         let ends = std::mem::take(&mut self.ends).into_iter();
-        let (later, ready): (Vec<End>, Vec<End>) = ends.partition(|end| waiting.contains(&end.file));
+        let is_open = |end: &End| waiting.contains(&end.file) || self.computing.contains_key(&end.file);
+        let (later, ready): (Vec<End>, Vec<End>) = ends.partition(is_open);
         self.ends = later;
         for End { file, samples, rate, began, notes } in ready {
             let (windows, crc) = self.writer(file)?.finish().map_err(ScanError::io("a part of the scan"))?;
             let (part, name) = (String::new(), String::new());
             let done = Done { file: name, part, samples, rate, windows, crc, began, notes };
-            if self.sink.ended(file, done)?.is_break() {
-                return Ok(ControlFlow::Break(()));
-            }
+            go_on(self.sink.ended(file, done)?)?;
         }
-        Ok(ControlFlow::Continue(()))
+        Ok(())
     }
 
     /// Takes a recording's writer, or begins one.
@@ -214,24 +308,5 @@ impl Scorer<'_> {
             Some(writer) => Ok(writer),
             None => self.sink.part(file).map_err(ScanError::io("a part of the scan")),
         }
-    }
-
-    /// Scores a batch and writes each window's values.
-    fn batch(&mut self, batch: Vec<(usize, Window)>) -> Result<(), ScanError> {
-        let (places, mels): (Vec<(usize, u64)>, Vec<LogMel>) =
-            batch.into_iter().map(|(file, window)| ((file, window.start), window.mel)).unzip();
-        let (vectors, scores) = if self.cut.embeddings {
-            self.classifier.embed(&mels)?
-        } else {
-            (Vec::new(), self.classifier.probabilities(&mels)?)
-        };
-        let (width, classes) = (vectors.len() / mels.len().max(1), self.classifier.labels().len());
-        for (i, &(file, start)) in places.iter().enumerate() {
-            let mut writer = self.writer(file)?;
-            let values = [&scores[i * classes..(i + 1) * classes], &vectors[i * width..(i + 1) * width]];
-            writer.push(start, values).map_err(ScanError::io("a part of the scan"))?;
-            self.writers.insert(file, writer);
-        }
-        Ok(())
     }
 }
