@@ -9,7 +9,7 @@ PEERS_ENV ?= target/peers-env
 EXPORT_ENV ?= target/export-env
 EXPORT_MODULES ?= target/export-modules
 
-.PHONY: help run build test test-slow check-decode check-export torture lint sbom doc bench bench-peers bench-export cuda check-cuda gpu-kit gpu-check packages
+.PHONY: help run build test test-slow check-decode check-export check-memory torture lint sbom doc bench bench-peers bench-export cuda check-cuda gpu-kit gpu-check packages
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -45,6 +45,12 @@ check-export: packages ## exported models in onnxruntime, transformers and peft 
 	@AAT_TUI_EXPORT_PYTHON=$$(realpath -s $(EXPORT_ENV))/bin/python AAT_TUI_EXPORT_TRANSFORMERS=$$(realpath -s $(EXPORT_ENV))/bin/python \
 	    AAT_TUI_EXPORT_MODULES=$$(realpath $(EXPORT_MODULES))/node_modules CHROMIUM=$$(command -v $${CHROMIUM:-chromium}) \
 	    $(CARGO) test --locked --test export -- --nocapture
+
+check-memory: packages ## the kernels, which have unsafe code, under valgrind's memcheck
+	@command -v valgrind >/dev/null || { echo "valgrind is missing: apt-get install valgrind"; exit 1; }
+	@host=$$(rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_'); \
+	    env CARGO_TARGET_$${host}_RUNNER='valgrind --quiet --error-exitcode=9' \
+	    $(CARGO) test --locked --lib -- --test-threads 1 ops::packed ops::mat
 
 torture: packages ## kills, failing calls and power cuts at every change of the disk (strace); some 20 minutes
 	@TORTURE=all $(CARGO) test --locked --test train -- --nocapture --test-threads 1 torture power_cuts
