@@ -140,6 +140,8 @@ impl Look {
             None if words.is_empty() => Self::fits("empty"),
             // Examples are in class folders; in any other layout they would not be found again.
             Some(layout) if layout == CLASS_FOLDERS => Self::fits(words),
+            // The first class of a lesson is no data set yet.
+            None if glance.with_sounds > 0 && glance.sounds == 0 => Self::fits(words),
             Some(layout) => Self::other(layout.to_owned() + &held),
             None => Self::other(words),
         }
