@@ -1,36 +1,24 @@
 #!/usr/bin/env python3
 """One prediction from ten seconds of sound, front end on both sides: an exported session in onnxruntime beside the program.
 
-    python answer.py AAT_TUI WORK     needs onnxruntime, onnx, numpy
+    python answer.py AAT_TUI WORK     needs onnxruntime, onnx, numpy, scipy, soundfile
 
 Sessions of the methods and backbones of WHAT, with windows of ten seconds, are trained on `demo` for one epoch in WORK/sessions unless
 they are there: times do not depend on weights. THREADS threads each, medians of alternated rounds. Run it on a quiet machine.
 """
-import json
-import os
 import pathlib
 import statistics
-import subprocess
 import sys
 import time
 
-import numpy as np
-import onnxruntime
+from exported import Program, noise, runtime, score
 
-RATE, ROUNDS, THREADS, FRAMES = 16000, 9, 2, 1000
+ROUNDS, FRAMES = 9, 1000
 WHAT = [("box", "head"), ("tiny", "head")]
 
 program_file, work = sys.argv[1], pathlib.Path(sys.argv[2]).resolve()
 work.mkdir(parents=True, exist_ok=True)
-env = os.environ | {"AAT_TUI_SESSIONS": str(work / "sessions"), "RAYON_NUM_THREADS": str(THREADS)}
-
-
-def program(*args):
-    said = subprocess.run([program_file, *map(str, args), "--json"], capture_output=True, text=True, env=env)
-    if said.returncode:
-        sys.exit(f"{' '.join(map(str, args))}: {said.stderr}")
-    return [json.loads(line) for line in said.stdout.splitlines()]
-
+program = Program(program_file, work / "sessions")
 
 print("| backbone | method | ours, ms | onnxruntime, ms | ratio |")
 print("|---|---|---|---|---|")
@@ -42,17 +30,14 @@ for backbone, method in WHAT:
     file = work / f"{name}.onnx"
     if not file.exists():
         program("export", name, file, "--verify", "none")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = THREADS
-    model = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-    sound = np.float32(0.1 * np.random.default_rng(1).standard_normal(10 * RATE))[None]
+    model, sound = runtime(file), noise(10)
     times = [], []
     for _ in range(ROUNDS):
         times[0].append(program("bench", "answer", *shape)[0]["ms"])
-        model.run(["scores"], {"waveform": sound})
+        score(model, sound)
         begun = time.perf_counter()
         for _ in range(5):
-            model.run(["scores"], {"waveform": sound})
+            score(model, sound)
         times[1].append((time.perf_counter() - begun) / 5 * 1000)
     ours, theirs = map(statistics.median, times)
     print(f"| {backbone} | {method} | {ours:.1f} | {theirs:.1f} | {ours / theirs:.2f} |", flush=True)

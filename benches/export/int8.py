@@ -3,52 +3,25 @@
 
     python int8.py AAT_TUI DATA SESSION...     needs onnxruntime, onnx, numpy, scipy, soundfile
 
-DATA is the folder that the sessions were trained on. Accuracy is that of both files on the clips that the session holds out, on the same
+DATA is the folder that clips' names are relative to (of ESC-10 its `audio`). Accuracy is that of both files on the clips that the session holds out, on the same
 samples; times are medians of one clip as long as the session's window, on THREADS threads, alternated with the program's `bench infer`
 in f32 and bf16 (front end left out). Run it on a quiet machine.
 """
 import csv
 import json
-import os
 import pathlib
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 
-import numpy as np
 import onnx
-import onnxruntime
-import soundfile
-from onnxruntime.quantization import quantize_dynamic
-from scipy.signal import resample_poly
 
-RATE, ALTERNATIONS, THREADS = 16000, 7, 2
+from exported import Program, noise, quantised, runtime, score, sound
+
+ALTERNATIONS = 7
 program_file, data, *sessions = sys.argv[1:]
-data, env = pathlib.Path(data), os.environ | {"RAYON_NUM_THREADS": str(THREADS)}
-
-
-def program(*args):
-    said = subprocess.run([program_file, *map(str, args), "--json"], capture_output=True, text=True, env=env)
-    if said.returncode:
-        sys.exit(f"{' '.join(map(str, args))}: {said.stderr}")
-    return [json.loads(line) for line in said.stdout.splitlines()]
-
-
-def runtime(path):
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = THREADS
-    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-
-
-def score(model, samples):
-    return model.run(["scores"], {"waveform": samples[None]})[0][0]
-
-
-def sound(path):
-    samples, rate = soundfile.read(path, dtype="float64", always_2d=True)
-    return np.float32(resample_poly(samples.mean(1), RATE, rate) if rate != RATE else samples.mean(1))
+data, program = pathlib.Path(data), Program(program_file)
 
 
 def seconds(work):
@@ -66,8 +39,7 @@ for session in sessions:
         program("eval", session, "--errors", table)
         program("export", session, plain, "--verify", "none")
         graph = onnx.load(plain)
-        front = [node.name for node in graph.graph.node if node.name.startswith("front/")]
-        quantize_dynamic(plain, small, op_types_to_quantize=["MatMul", "Gemm"], per_channel=True, nodes_to_exclude=front)
+        quantised(graph, plain, small)
         about = {line.key: line.value for line in graph.metadata_props}
         labels, models = json.loads(about["labels"]), [runtime(plain), runtime(small)]
         right, changed, clips = [0, 0], 0, list(csv.DictReader(open(table)))
@@ -76,7 +48,7 @@ for session in sessions:
             first = [labels[int(score(model, samples).argmax())] for model in models]
             right = [count + (label == clip["label"]) for count, label in zip(right, first)]
             changed += first[0] != first[1]
-        window = np.float32(0.1 * np.random.default_rng(1).standard_normal(round(RATE * float(about["window_seconds"]))))
+        window = noise(float(about["window_seconds"]))
         bench = ["bench", "infer", "--model", about["base"], "--method", about["method"], "--frames", about["frames"]]
         works = [lambda model=model: seconds(lambda: score(model, window)) for model in models]
         works += [lambda dtype=dtype: program(*bench, "--dtype", dtype)[0]["ms"] for dtype in ("f32", "bf16")]

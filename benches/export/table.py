@@ -12,36 +12,26 @@ Times are of one clip as long as the session's window, on THREADS threads: onnxr
 without it; medians of alternated runs. Run it on a quiet machine: `make bench-export`.
 """
 import json
-import os
 import pathlib
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 
-import numpy as np
 import onnx
 import onnxruntime
 import soundfile
-from onnxruntime.quantization import quantize_dynamic
-from scipy.signal import resample_poly
 
-RATE, ALTERNATIONS, THREADS = 16000, 7, 2
+from exported import RATE, THREADS, Program, noise, quantised, runtime, score, sound
+
+ALTERNATIONS = 7
 METHODS = "aat", "aat-m", "full", "partial", "prompt", "lora", "bitfit", "head"
 BACKBONES = {"box": [], "box-ssl": [], "tiny": ["--stride", "10"]}
 
 program_file, data, work, *sessions = sys.argv[1:]
 data, work = pathlib.Path(data).resolve(), pathlib.Path(work).resolve()
 work.mkdir(parents=True, exist_ok=True)
-env = {"AAT_TUI_SESSIONS": str(work / "sessions")} | os.environ | {"RAYON_NUM_THREADS": str(THREADS)}
-
-
-def program(*args):
-    said = subprocess.run([program_file, *map(str, args), "--json"], capture_output=True, text=True, env=env)
-    if said.returncode:
-        sys.exit(f"{' '.join(map(str, args))}: {said.stderr}")
-    return [json.loads(line) for line in said.stdout.splitlines()]
+program = Program(program_file, work / "sessions")
 
 
 def clips():
@@ -49,8 +39,7 @@ def clips():
     for kind, pattern, count in (("esc10", "audio/*", 40), ("digits", "*/*.flac", 20)):
         files = sorted((data / kind).glob(pattern))
         for path in files[:: max(len(files) // count, 1)][:count]:
-            samples, rate = soundfile.read(path, dtype="float64", always_2d=True)
-            samples = np.float32(resample_poly(samples.mean(1), RATE, rate) if rate != RATE else samples.mean(1))
+            samples = sound(path)
             wav = work / "clips" / kind / f"{path.parent.name}-{path.stem}.wav"
             wav.parent.mkdir(parents=True, exist_ok=True)
             soundfile.write(wav, samples, RATE, subtype="FLOAT")
@@ -67,16 +56,6 @@ def trained(backbone, method, more):
     return name
 
 
-def runtime(path):
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = THREADS
-    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-
-
-def score(model, samples):
-    return model.run(["scores"], {"waveform": samples[None]})[0][0]
-
-
 def compared(model, labels, sounds, expected):
     """The worst difference of a score, and how many first classes differ."""
     apart, changed = 0.0, 0
@@ -89,8 +68,7 @@ def compared(model, labels, sounds, expected):
 
 def timed(model, about, stride):
     """Medians in ms of one window: onnxruntime, the program."""
-    window = np.random.default_rng(1).standard_normal(round(RATE * float(about["window_seconds"])))
-    window = np.float32(0.1 * window)
+    window = noise(float(about["window_seconds"]))
     bench = ["bench", "infer", "--model", about["base"], "--method", about["method"], "--frames", about["frames"]]
     bench += ["--stride", stride] if stride else []
     score(model, window)
@@ -125,8 +103,7 @@ for session in sessions:
         program("export", session, half, "--dtype", "f16", "--verify", "none")
         graph = onnx.load(plain)
         onnx.checker.check_model(graph, full_check=True)
-        front = [node.name for node in graph.graph.node if node.name.startswith("front/")]
-        quantize_dynamic(plain, small, op_types_to_quantize=["MatMul", "Gemm"], per_channel=True, nodes_to_exclude=front)
+        quantised(graph, plain, small)
         about = {line.key: line.value for line in graph.metadata_props}
         labels = json.loads(about["labels"])
         answers = program("classify", session, *files, "--top", len(labels))

@@ -230,6 +230,14 @@ fn at_rate(kept: &mut Option<Resampled>, sound: Sound, rate: u32) -> Result<Arc<
     Ok(samples)
 }
 
+/// The speaker, opened if none is.
+fn opened<'s>(speaker: &'s mut Option<Speaker>, controls: &Arc<Controls>) -> Result<&'s mut Speaker, PlaybackError> {
+    match speaker {
+        Some(speaker) => Ok(speaker),
+        none => Ok(none.insert(Speaker::open(controls)?)),
+    }
+}
+
 /// A number of samples at one rate as samples at another.
 fn scaled(samples: u64, rate: u32, to: u32) -> u64 {
     (u128::from(samples) * u128::from(to) / u128::from(rate.max(1))) as u64
@@ -271,24 +279,13 @@ impl Worker {
         }
     }
 
+    /// Opens the speaker where none is open. One that is open may be playing: whether it is still the default one is asked
+    /// with the next sound.
     fn prepare(&mut self) {
-        match self.open() {
+        match opened(&mut self.speaker, &self.controls) {
             Ok(speaker) => speaker.used = Instant::now(),
             Err(error) => tracing::debug!("playback: {error}"),
         }
-    }
-
-    /// The speaker, opened where it is not, or where it is not the default one any more.
-    fn open(&mut self) -> Result<&mut Speaker, PlaybackError> {
-        let is_over = |speaker: &Speaker| speaker.is_superseded() || speaker.reports.failure().is_some();
-        if self.speaker.as_ref().is_some_and(is_over) {
-            self.close();
-        }
-        let speaker = match self.speaker.take() {
-            Some(speaker) => speaker,
-            None => Speaker::open(&self.controls)?,
-        };
-        Ok(self.speaker.insert(speaker))
     }
 
     fn play(&mut self, order: ToPlay) {
@@ -305,11 +302,13 @@ impl Worker {
     fn begin(&mut self, order: ToPlay) -> Result<(), PlaybackError> {
         let ToPlay { number, sound, from } = order;
         let rate = sound.rate;
-        let speaker = self.open()?;
-        let (name, own) = (speaker.name.clone(), speaker.rate);
-        let unplayable = |detail: String| PlaybackError::Unsupported { name, detail };
-        let samples = at_rate(&mut self.resampled, sound, own).map_err(unplayable)?;
-        let Some(speaker) = &mut self.speaker else { return Ok(()) };
+        let is_over = |speaker: &Speaker| speaker.is_superseded() || speaker.reports.failure().is_some();
+        if self.speaker.as_ref().is_some_and(is_over) {
+            self.close();
+        }
+        let speaker = opened(&mut self.speaker, &self.controls)?;
+        let unplayable = |detail: String| PlaybackError::Unsupported { name: speaker.name.clone(), detail };
+        let samples = at_rate(&mut self.resampled, sound, speaker.rate).map_err(unplayable)?;
         let mut newest = lock(&self.newest);
         if newest.number != number || newest.failed.is_some() {
             return Ok(());

@@ -123,7 +123,7 @@ pub(super) fn score(
             results,
             dispatched: 0,
             written: 0,
-            most: workers as u64 + 1,
+            workers: workers as u64,
             early: BTreeMap::new(),
             windows: Vec::new(),
             computing: HashMap::new(),
@@ -172,10 +172,10 @@ struct Scorer<'a> {
     sink: &'a mut dyn Sink,
     batches: Sender<Batch>,
     results: Receiver<Result<Scored, ScanError>>,
-    /// Batches given to the workers, and those whose scores are written; at most so many are in between.
+    workers: u64,
+    /// Batches given to the workers, and those whose scores are written.
     dispatched: u64,
     written: u64,
-    most: u64,
     /// Scores of batches whose predecessors are still being computed.
     early: BTreeMap<u64, Scored>,
     /// Windows that wait for a full batch, with the recording that each is of.
@@ -234,13 +234,18 @@ impl Scorer<'_> {
         }
     }
 
-    /// Dispatches batches while at least `least` windows wait.
+    /// Dispatches batches while at least `least` windows wait. What is less than a batch is shared by the workers that have
+    /// nothing to do.
     fn flush(&mut self, least: usize) -> Result<(), ScanError> {
         while !self.windows.is_empty() && self.windows.len() >= least {
-            while self.dispatched - self.written >= self.most {
+            // Each worker has a batch, and one is ready for the first that ends.
+            while self.dispatched - self.written > self.workers {
                 self.wait()?;
             }
-            let rest = self.windows.split_off(self.cut.batch.min(self.windows.len()));
+            let idle = self.workers.saturating_sub(self.dispatched - self.written).max(1);
+            let share = self.windows.len().div_ceil(idle as usize);
+            let size = if self.windows.len() < self.cut.batch { share } else { self.cut.batch };
+            let rest = self.windows.split_off(size);
             let windows = std::mem::replace(&mut self.windows, rest);
             windows.iter().for_each(|(file, _)| *self.computing.entry(*file).or_default() += 1);
             let batch = Batch::new(self.dispatched, windows);

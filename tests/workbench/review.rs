@@ -237,8 +237,15 @@ fn a_decision_is_on_the_disk_and_the_next_sound_starts() {
     show(&mut bench);
     bench.press("7");
     bench.wait_for("its results", |text| text.contains("heard") && text.contains("hush"));
+    let (from, pressed) = (size(), Instant::now());
     bench.press("cR");
     bench.wait_for("the first clip", |text| text.contains("label now"));
+    // A person hears a clip before deciding about it.
+    while !loud_from(from) {
+        assert!(pressed.elapsed() < Duration::from_secs(5), "the first clip does not play");
+        thread::sleep(Duration::from_millis(1));
+    }
+    eprintln!("the first clip, from the key that opens the list: {:.1} ms", 1e3 * pressed.elapsed().as_secs_f64());
     let file = bench.home().join("set/corrections.jsonl");
     let lines = || fs::read_to_string(&file).map_or(0, |text| text.lines().count());
     let (mut to_disk, mut to_ear) = (Vec::new(), Vec::new());

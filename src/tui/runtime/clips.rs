@@ -239,16 +239,12 @@ impl Speaker {
 
     /// Performs an order to whatever plays.
     pub(super) fn order(&mut self, order: Playback) {
-        if order == Playback::Prepare {
-            // A thread that cannot be started is reported with the sound.
-            if let Ok(player) = self.player() {
-                player.prepare();
-            }
-        }
-        // Volume and loop are sent again before each sound: nothing is lost while there is no player.
-        let Some(player) = &self.player else { return };
+        // Volume and loop are sent again before each sound: nothing is lost while there is no player. A thread that cannot be
+        // started is reported with the sound.
+        let player = if order == Playback::Prepare { self.player().ok() } else { self.player.as_ref() };
+        let Some(player) = player else { return };
         match order {
-            Playback::Prepare => {}
+            Playback::Prepare => player.prepare(),
             Playback::Stop => player.stop(),
             Playback::Seek(sample) => player.seek(sample),
             Playback::Volume(volume) => player.set_volume(volume),

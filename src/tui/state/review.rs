@@ -223,6 +223,13 @@ impl Review {
         decided.fold((0, 0), |(right, all), (_, made)| (right + u64::from(made.kind == Kind::Kept), all + 1))
     }
 
+    /// How many of those that were drawn at random are not decided about.
+    pub fn open_at_random(&self) -> usize {
+        let decided = self.decided();
+        let items = self.current().map_or(&[][..], |list| &list.items);
+        items.iter().enumerate().filter(|(at, item)| item.at_random && !decided.contains_key(at)).count()
+    }
+
     /// Classes that the digits choose: the label's own, then the likeliest others, then the rest in their order.
     pub fn choices(&self) -> Vec<usize> {
         let (Some(list), Some(item)) = (self.current(), self.item()) else { return Vec::new() };

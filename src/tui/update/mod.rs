@@ -341,7 +341,12 @@ fn show(app: &mut App, screen: Screen) -> Vec<Effect> {
         Screen::Parameters => ask_shape(app),
         Screen::Data => browser::show_data(app),
         Screen::Scan => scan::show(app),
-        Screen::Results => results::ask(app),
+        Screen::Results => {
+            // A key there plays a clip, and another one reviews them.
+            let mut effects = results::ask(app);
+            effects.push(Effect::Playback(effect::Playback::Prepare));
+            effects
+        }
         Screen::Review => decisions::follow(app, false),
         _ => Vec::new(),
     }

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use super::{Effect, clips, effect::Playback, notify, review_lists};
+use super::{Effect, clips, notify, review_lists};
 use crate::{
     findings::{Against, SessionFindings},
     plot::Side,
@@ -30,8 +30,6 @@ pub(super) fn ask(app: &mut App) -> Vec<Effect> {
     app.results.asked = Some((ticket, sessions));
     let mut effects = if app.results.overview.is_none() { clips::clear(&mut app.results.clip) } else { Vec::new() };
     effects.push(Effect::Results(ticket, first, second));
-    // A key plays a clip, and `R` reviews them.
-    effects.push(Effect::Playback(Playback::Prepare));
     effects
 }
 

@@ -363,11 +363,18 @@ fn end(app: &App, list: &ReviewList, area: Rect, buffer: &mut Buffer) {
     hint(middle, &heading, &keys, theme, buffer);
 }
 
-/// How many of those drawn at random are right, which estimates the share of all.
+/// How many of those drawn at random are right, which estimates the share of all. Labels that were drawn are shown where
+/// their rank puts them, so that a part of them would be of the most doubtful: they count when all are decided.
 fn estimate(app: &App, list: &ReviewList) -> Option<String> {
     let (right, all) = app.review.right_at_random();
     if all == 0 {
         return None;
+    }
+    let open = app.review.open_at_random();
+    if open > 0 && matches!(list.about, About::Labels) {
+        return Some(format!(
+            "{right} of {all} drawn at random keep their label; decide about the other {open} to estimate the share of all"
+        ));
     }
     let Interval { low, high } = wilson(right, all, normal_quantile(0.975));
     let (are, whole) = match list.about {
