@@ -18,9 +18,6 @@ use crate::{
 use progress::Meter;
 use report::{Happened, about, end, report};
 
-/// Windows that go through the model at once.
-const BATCH: usize = 8;
-
 /// Find sounds in recordings, however long, and write where they are.
 ///
 /// Each recording is cut into windows of the length that the model was trained on, one every --hop seconds; the last one
@@ -99,9 +96,9 @@ pub struct Args {
     /// Write over the tables of another scan in the same folder.
     #[arg(long, env = "AAT_TUI_REPLACE")]
     replace: bool,
-    /// Windows that go through the model at once.
-    #[arg(long, value_name = "B", env = "AAT_TUI_BATCH", default_value_t = BATCH, value_parser = count::clips)]
-    batch: usize,
+    /// Windows in a batch [default: 2 for each core that computes it, 8 on an accelerator].
+    #[arg(long, value_name = "B", env = "AAT_TUI_BATCH", value_parser = count::clips)]
+    batch: Option<usize>,
     /// Where the arithmetic is done: auto, cpu, cuda, cuda:N, metal.
     #[arg(long, env = "AAT_TUI_DEVICE", default_value = "auto")]
     device: String,

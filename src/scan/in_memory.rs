@@ -13,6 +13,7 @@ use super::{
     journal::Done,
     part,
     score::{self, Sink},
+    workers,
 };
 use crate::infer::Classifier;
 
@@ -51,7 +52,6 @@ pub fn score_recordings(
     classifier: &mut Classifier,
     paths: &[PathBuf],
     grid: Grid,
-    batch: usize,
     progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
 ) -> Result<Vec<Scores>, ScanError> {
     let folder = tempfile::tempdir().map_err(ScanError::io(std::env::temp_dir()))?;
@@ -61,7 +61,7 @@ pub fn score_recordings(
         front_end: classifier.front_end(),
         frames: grid.frames,
         hop: grid.hop,
-        batch: batch.max(1),
+        batch: workers::batch(classifier),
         embeddings: false,
     };
     let mut sink = Collected {

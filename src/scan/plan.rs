@@ -34,8 +34,8 @@ pub struct Plan {
     pub clips: Option<Clips>,
     /// When the recording began, from a person: where there is only one.
     pub began: Option<Began>,
-    /// Windows that go through the model at once.
-    pub batch: usize,
+    /// Windows in a batch; `None` for as many as suit the device.
+    pub batch: Option<usize>,
     /// Tables of another scan in the folder may be written over.
     pub replace: bool,
 }

@@ -20,6 +20,7 @@ use super::{
     settings::seconds,
     sidecar::{self, FileNote, Sidecar},
     table::{Table, time},
+    workers,
 };
 use crate::{atomic, audio::Began, infer::Classifier, npy};
 
@@ -76,7 +77,7 @@ pub fn run(
         front_end: classifier.front_end(),
         frames: plan.grid.frames,
         hop: plan.grid.hop,
-        batch: plan.batch.max(1),
+        batch: plan.batch.unwrap_or_else(|| workers::batch(classifier)).max(1),
         embeddings: plan.embeddings,
     };
     let outcome = score::score(classifier, cut, recordings, &wanted, &mut runner);

@@ -89,7 +89,7 @@ pub(super) fn score(
     // The model keeps every core busy by itself: a thread of decoding for some of them keeps up with it.
     let cores = parallel::threads();
     let threads = (cores / 4).clamp(1, 8).min(wanted.len().max(1));
-    let workers = workers::count(classifier);
+    let (workers, each) = (workers::count(classifier), workers::threads(classifier));
     let mut twins: Vec<Classifier> = (1..workers).map(|_| classifier.twin()).collect();
     let next = AtomicUsize::new(0);
     let (batches, queue) = channel();
@@ -112,7 +112,7 @@ pub(super) fn score(
         let (finished, results) = channel();
         for model in std::iter::once(classifier).chain(&mut twins) {
             let (finished, queue) = (finished.clone(), &queue);
-            scope.spawn(move || workers::work(model, cores / workers, cut.embeddings, queue, &finished));
+            scope.spawn(move || workers::work(model, each, cut.embeddings, queue, &finished));
         }
         drop(finished);
         // The inbox and the batches end with this call, and with them the threads that wait for room in one or for the other.

@@ -19,6 +19,9 @@ use crate::{
 /// Most workers: each has scratch memory, and packed matrices, of its own.
 const MOST: usize = 4;
 
+/// Windows in a batch on an accelerator.
+const ACCELERATED: usize = 8;
+
 /// Windows to score together, in the order in which they were dispatched.
 pub(super) struct Batch {
     pub(super) number: u64,
@@ -57,6 +60,17 @@ impl Scored {
 /// How many workers a model gets: one for each thread on the CPU, up to a few; one on an accelerator.
 pub(super) fn count(classifier: &Classifier) -> usize {
     if classifier.store().device().is_cpu() { parallel::threads().clamp(1, MOST) } else { 1 }
+}
+
+/// Threads of each worker.
+pub(super) fn threads(classifier: &Classifier) -> usize {
+    (parallel::threads() / count(classifier)).max(1)
+}
+
+/// Windows in a batch where nobody says how many. On the CPU a few are as fast as many and take less memory, and the workers
+/// end a short recording at about the same time.
+pub(super) fn batch(classifier: &Classifier) -> usize {
+    if classifier.store().device().is_cpu() { 2 * threads(classifier) } else { ACCELERATED }
 }
 
 /// Scores batches on `threads` threads of its own until there are no more.

@@ -29,8 +29,6 @@ use crate::{
 const DCASE: Matching = Matching { collar_s: 0.2, share: 0.5 };
 /// Seconds of a segment.
 const SEGMENT_S: f64 = 1.0;
-/// Windows that go through the model at once.
-const BATCH: usize = 16;
 
 /// How recordings are scanned and compared.
 #[derive(Clone, Copy, Debug)]
@@ -165,7 +163,7 @@ pub(super) fn evaluate(
     let grid = Grid::new(classifier.frames(), None, Some(hop_s)).map_err(CliError::Usage)?;
     let paths: Vec<_> = recordings.iter().map(|one| one.path.clone()).collect();
     let mut progress = |_| if interrupt.is_asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-    let scores = scan::score_recordings(classifier, &paths, grid, BATCH, &mut progress)?;
+    let scores = scan::score_recordings(classifier, &paths, grid, &mut progress)?;
 
     let mut notes = Vec::new();
     let (own, from) = match Thresholds::of_session(session).map_err(CliError::from)? {

@@ -25,8 +25,6 @@ use crate::{
 const NEWS: Duration = Duration::from_millis(100);
 /// The folder of results, beside that of sessions, and below it one for each session.
 const FOLDER: &str = "scans";
-/// Windows that go through the model at once.
-const BATCH: usize = 8;
 
 /// Scans until it is asked to stop, and sends what happens under this ticket. The same request goes on where an earlier
 /// one was stopped.
@@ -88,7 +86,7 @@ fn run(
         embeddings: false,
         clips: None,
         began: None,
-        batch: BATCH,
+        batch: None,
         // Its own tables of other recordings, or at another threshold.
         replace: true,
     };
