@@ -14,6 +14,7 @@ use crate::{
     audio::{Extractor, FrontEnd, LogMel, Normalisation},
     data::Loss,
     model::{self, BlockNorms, Engine, Features, MemoryOptions, Method, ModelConfig, ModelError, Opened, ParamStore},
+    ops::parallel,
     session::{Best, Checkpoint, RunConfig, SessionError, Store},
 };
 
@@ -268,9 +269,9 @@ impl Classifier {
         self.logits(&features)
     }
 
-    /// 16 kHz mono samples as this model's input.
+    /// 16 kHz mono samples as this model's input, computed on the threads that the model computes on.
     pub fn log_mel(&mut self, samples: &[f32]) -> LogMel {
-        self.extractor.compute(samples)
+        parallel::install(|| self.extractor.compute_wide(samples))
     }
 
     /// The newest window of 16 kHz mono samples, as many as there are up to the model's frames, as this model takes them.
