@@ -20,16 +20,16 @@ use crate::{
     virtual_mic::VirtualMic,
 };
 
-/// The fold that validates; its labels stay as published, so that both accuracies are on the same true labels.
-const FOLD: &str = "1";
+/// Each validates once; its labels stay as published, so that both accuracies are on the same true labels.
+const FOLDS: [&str; 4] = ["1", "2", "3", "4"];
 /// The session that is trained first.
 const BEFORE: &str = "before";
-/// A training of ten epochs of AAT beside other work.
+/// A training of ten epochs of AAT beside other work, at most.
 const LONG: Duration = Duration::from_secs(1_800);
 
-/// ESC-10 in this folder, with one in twenty labels of the training folds exchanged for another class. Returns every
+/// ESC-10 in this folder, with one in twenty labels of the folds to train on exchanged for another class. Returns every
 /// clip's true class, and the exchanged clips.
-fn exchanged(from: &Path, folder: &Path) -> (BTreeMap<String, String>, BTreeSet<String>) {
+fn exchanged(from: &Path, folder: &Path, held_out: &str) -> (BTreeMap<String, String>, BTreeSet<String>) {
     fs::create_dir_all(folder.join("meta")).unwrap();
     std::os::unix::fs::symlink(from.join("audio"), folder.join("audio")).unwrap();
     let mut rows = csv::Reader::from_path(from.join("meta/esc50.csv")).unwrap();
@@ -42,9 +42,9 @@ fn exchanged(from: &Path, folder: &Path) -> (BTreeMap<String, String>, BTreeSet<
     let classes: BTreeSet<(String, String)> =
         rows.iter().map(|row| (row[category].clone(), row[target].clone())).collect();
     let classes: Vec<_> = classes.into_iter().collect();
-    let mut random = ChaCha8Rng::seed_from_u64(1);
+    let mut random = ChaCha8Rng::seed_from_u64(held_out.parse().unwrap());
     let mut below = |count: usize| (random.next_u64() % count as u64) as usize;
-    let mut training: Vec<usize> = (0..rows.len()).filter(|row| rows[*row][fold] != FOLD).collect();
+    let mut training: Vec<usize> = (0..rows.len()).filter(|row| rows[*row][fold] != held_out).collect();
     let mut wrong = BTreeSet::new();
     for _ in 0..training.len() / 20 {
         let row = training.swap_remove(below(training.len()));
@@ -86,20 +86,25 @@ fn last(home: &Path, session: &str) -> f64 {
     shown["last"]["value"].as_f64().unwrap()
 }
 
-/// `cargo test --release --test workbench wrong_labels -- --ignored --nocapture` prints the figures of docs/review.md.
-#[test]
-#[ignore = "trains AAT twice on ESC-10: ten minutes on two cores"]
-fn wrong_labels_are_found_decided_and_trained_again() {
-    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/esc10");
-    if !shared.is_dir() {
-        eprintln!("skipped: {} is not there", shared.display());
-        return;
-    }
+/// What became of one fold.
+struct Mended {
+    /// Clips whose label was exchanged, and those of them among the shown.
+    wrong: usize,
+    found: usize,
+    shown: usize,
+    /// Accuracy on the fold held out, trained on the exchanged labels and on what was decided.
+    before: f64,
+    after: f64,
+}
+
+/// Trains on exchanged labels, looks for wrong ones, gives each clip shown its true class as a person who listens does, and
+/// trains again.
+fn mend(esc10: &Path, fold: &str) -> Mended {
     let home = tempfile::tempdir().unwrap();
-    let (truth, wrong) = exchanged(&shared.canonicalize().unwrap(), &home.path().join("esc10"));
+    let (truth, wrong) = exchanged(esc10, &home.path().join("esc10"), fold);
     Workbench::run_in(
         home.path(),
-        &format!("train --data esc10 --fold {FOLD} --method aat --recipe few --name {BEFORE}"),
+        &format!("train --data esc10 --fold {fold} --method aat --recipe few --name {BEFORE}"),
     );
     let before = last(home.path(), BEFORE);
 
@@ -112,23 +117,23 @@ fn wrong_labels_are_found_decided_and_trained_again() {
     bench.press("8e");
     bench.wait_long("the suspects", LONG, |text| text.contains("label now"));
 
-    // A person who listens: every clip shown gets its true class. Twice as many as are wrong, and a quarter of that at random.
-    let all = 2 * wrong.len() * 5 / 4;
+    // Twice as many as are wrong, and a quarter of that at random.
+    let shown = 2 * wrong.len() * 5 / 4;
     let mut found = 0;
-    for shown in 1..=all {
-        let text = bench.wait_for(&format!("suspect {shown}"), |text| {
-            text.contains("label now") && number_before(text, " of ") == Some(shown) && clip(text).is_some()
+    for number in 1..=shown {
+        let text = bench.wait_for(&format!("suspect {number}"), |text| {
+            text.contains("label now") && number_before(text, " of ") == Some(number) && clip(text).is_some()
         });
         let name = clip(&text).unwrap();
         found += usize::from(wrong.contains(&name));
         bench.press(&keys_for(&text, &truth[&name]));
     }
-    let next = all + 1;
+    let next = shown + 1;
     bench.wait_for("the decisions on the disk", |text| {
         text.contains("on disk: ") && number_before(text, " of ") == Some(next)
     });
     let decisions = fs::read_to_string(bench.home().join("esc10/corrections.jsonl")).unwrap();
-    let decided = decisions.lines().count();
+    assert_eq!(decisions.lines().count(), shown, "{decisions}");
     bench.press("T");
     bench.wait_long("the second training", LONG, |text| text.matches("done in").count() == 2);
     let sessions = session_names(&bench.sessions());
@@ -136,16 +141,35 @@ fn wrong_labels_are_found_decided_and_trained_again() {
     let after = last(bench.home(), after);
     bench.press(":quit!\r");
     assert_eq!(bench.wait_for_end(), 0);
-    eprintln!(
-        "{} of {} exchanged labels among {} shown; accuracy on the fold held out {before:.4} before, {after:.4} after",
-        found,
-        wrong.len(),
-        all
-    );
-    assert_eq!(decided, all, "{decisions}");
-    assert!(found * 10 >= wrong.len() * 8, "{found} of {}", wrong.len());
-    // One fold has 80 clips: 12 labels of 240 cost less than chance moves. It must not do harm.
-    assert!(after > before - 0.05, "{before} before, {after} after");
+    Mended { wrong: wrong.len(), found, shown, before, after }
+}
+
+/// `cargo test --release --test workbench wrong_labels -- --ignored --nocapture` prints the figures of docs/review.md. One fold
+/// has 80 clips, fewer than show what 12 wrong labels of 240 cost: all four are played.
+#[test]
+#[ignore = "trains AAT eight times on ESC-10: half an hour on two cores"]
+fn wrong_labels_are_found_decided_and_trained_again() {
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/esc10");
+    if !shared.is_dir() {
+        eprintln!("skipped: {} is not there", shared.display());
+        return;
+    }
+    let esc10 = shared.canonicalize().unwrap();
+    let folds = FOLDS.map(|fold| {
+        let one = mend(&esc10, fold);
+        let Mended { wrong, found, shown, before, after } = one;
+        eprintln!(
+            "fold {fold}: {found} of {wrong} exchanged labels among {shown} shown; accuracy {before:.4} before, {after:.4} after"
+        );
+        one
+    });
+    let mean = |of: fn(&Mended) -> f64| folds.iter().map(of).sum::<f64>() / folds.len() as f64;
+    let [before, after] = [mean(|fold| fold.before), mean(|fold| fold.after)];
+    let [wrong, found] =
+        [folds.iter().map(|fold| fold.wrong).sum::<usize>(), folds.iter().map(|fold| fold.found).sum()];
+    eprintln!("all: {found} of {wrong} exchanged labels found; accuracy {before:.4} before, {after:.4} after");
+    assert!(found * 10 >= wrong * 9, "{found} of {wrong}");
+    assert!(after > before, "{before} before, {after} after");
 }
 
 /// A home with a session that was trained on two classes of so many clips for an epoch.
