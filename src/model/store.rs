@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use candle_core::{DType, Device, Tensor, Var};
 
-use super::{ModelConfig, ModelError, ParamSpec, checkpoint};
+use super::{Method, ModelConfig, ModelError, ParamSpec, checkpoint};
 
 /// To the host, row-major.
 pub(super) fn to_host(tensor: &Tensor) -> Result<Vec<f32>, ModelError> {
@@ -45,13 +45,20 @@ impl ParamStore {
     /// The same weights with positions for clips of another length.
     ///
     /// # Errors
-    /// When this model has no positions of the first shape.
+    /// When this model has no positions of the first shape, or too few for the second.
     pub fn resized(&self, from: &ModelConfig, to: &ModelConfig) -> Result<Self, ModelError> {
         let (mut specs, mut vars) = (self.specs.clone(), self.vars.clone());
-        let mut found = false;
+        let (wanted, mut found) = (super::specs(to, Method::head()), false);
         for (spec, var) in specs.iter_mut().zip(&mut vars).filter(|(spec, _)| checkpoint::are_positions(&spec.name)) {
             let fitted = checkpoint::fit_positions(&spec.name, &to_host(var)?, from, to);
             spec.shape[1] = fitted.len() / to.hidden.max(1);
+            // A Whisper encoder's positions are cut, and none are made beyond those that there are.
+            if wanted.iter().all(|other| (&other.name, &other.shape) != (&spec.name, &spec.shape)) {
+                let (there, asked) = (spec.shape[1], to.tokens());
+                return Err(ModelError::Shape(format!(
+                    "there are positions of {there} tokens, and {asked} are asked for"
+                )));
+            }
             *var = Var::from_vec(fitted, spec.shape.as_slice(), &self.device)?;
             found = true;
         }
@@ -89,5 +96,25 @@ impl ParamStore {
     /// The trainable ones, in order: the order of every list of gradients and moments.
     pub fn trainable(&self) -> impl Iterator<Item = (&ParamSpec, &Var)> {
         self.iter().filter(|(spec, _)| spec.trains)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use crate::model::{ModelConfig, Request, open};
+
+    #[test]
+    fn positions_of_a_whisper_encoder_are_cut_and_never_made_up() {
+        let opened = open(&Request { frames: Some(64), classes: Some(2), ..Request::new("box") }).unwrap();
+        let own = &opened.config;
+        let resized = |frames| {
+            let config = ModelConfig { stem: own.stem.with_frames(frames), ..own.clone() };
+            opened.store.resized(own, &config).map(|store| store.get("pos_embed").unwrap().dims()[1])
+        };
+        assert_eq!((resized(32).unwrap(), resized(64).unwrap()), (16, 32));
+        let error = resized(128).err().unwrap().to_string();
+        assert!(error.contains("positions of 32 tokens") && error.contains("64 are asked for"), "{error}");
     }
 }
