@@ -77,7 +77,7 @@ struct Layer {
 }
 
 /// The parts in the order of the table, by their names in JSON and in text.
-const PARTS: [(Part, &str, &str); 8] = [
+pub(super) const PARTS: [(Part, &str, &str); 8] = [
     (Part::Stem, "stem", "patches and positions"),
     (Part::Block, "blocks", "blocks"),
     (Part::Spatial, "spatial", "Spatial Adapters"),

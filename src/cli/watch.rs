@@ -8,7 +8,7 @@ use std::{
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use super::{CliError, Interrupt, Output, run_result::summarise};
+use super::{CliError, Interrupt, Output, params::PARTS, run_result::summarise};
 use crate::{
     data::DataRecord,
     digits::thousands,
@@ -254,7 +254,7 @@ fn found(config: &RunConfig) -> Option<String> {
 fn started(state: &RunState) -> String {
     let Some(config) = &state.config else { return String::new() };
     format!(
-        "{}: {} on {} trains {} of {} parameters; {} clips train, {} validate; {} epochs of {} steps at lr {}",
+        "{}: {} on {} trains {} of {} parameters; {} clips train, {} validate; {} epochs of {} steps at lr {}{}",
         config.session,
         config.method.title(),
         config.model,
@@ -264,8 +264,19 @@ fn started(state: &RunState) -> String {
         state.clips.1,
         config.recipe.epochs,
         state.steps_per_epoch,
-        config.lr
+        config.lr,
+        own_rates(state, config)
     )
+}
+
+/// The learning rates of those parts that train at another one than the run's, each after a comma.
+fn own_rates(state: &RunState, config: &RunConfig) -> String {
+    let trains = |part| state.inventory.groups.iter().any(|group| group.part == part && group.trainable > 0);
+    let parts = PARTS.iter().map(|(part, _, name)| (part, config.recipe.rates.of(*part), name));
+    parts
+        .filter(|(part, factor, _)| *factor != 1.0 && trains(**part))
+        .map(|(_, factor, name)| format!(", {name} {}", (config.lr * factor) as f32))
+        .collect()
 }
 
 fn print_epoch(output: &mut Output, state: &RunState, epoch: &EpochRecord) -> Result<(), CliError> {
@@ -368,5 +379,32 @@ fn clock(seconds: f64) -> String {
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
         (0, minutes, seconds) => format!("{minutes}:{seconds:02}"),
         (hours, minutes, seconds) => format!("{hours}:{minutes:02}:{seconds:02}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        data::Rates,
+        model::{GroupCount, Inventory, Part},
+        session,
+    };
+
+    #[test]
+    fn parts_that_train_at_rates_of_their_own_are_named() {
+        let mut config = session::testing::config();
+        config.lr = 1e-3;
+        config.recipe.rates = Rates { spatial: 0.5, head: 5.0, lora: 2.0, ..Rates::default() };
+        let group = |part, trainable| GroupCount { part, block: None, total: 8, trainable };
+        let groups = vec![group(Part::Stem, 0), group(Part::Spatial, 8), group(Part::Mlp, 8), group(Part::Head, 8)];
+        let inventory = Inventory { total: 32, trainable: 24, groups };
+        let mut state = RunState { config: Some(Box::new(config)), inventory, ..RunState::default() };
+        let line = started(&state);
+        assert!(line.ends_with("at lr 0.001, Spatial Adapters 0.0005, head 0.005"), "{line}");
+        if let Some(config) = &mut state.config {
+            config.recipe.rates = Rates::default();
+        }
+        assert!(started(&state).ends_with("at lr 0.001"));
     }
 }
