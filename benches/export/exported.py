@@ -28,9 +28,12 @@ class Program:
         return [json.loads(line) for line in said.stdout.splitlines()]
 
 
-def runtime(path):
+def runtime(path, profile=None):
+    """An exported file in onnxruntime, on THREADS threads; with a profile in files whose names begin so."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = THREADS
+    if profile:
+        options.enable_profiling, options.profile_file_prefix = True, str(profile)
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 

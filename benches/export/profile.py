@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Where onnxruntime spends the time of one prediction: an exported file, by kind of operation, in milliseconds.
 
-    python profile.py FILE.onnx [SECONDS]     needs onnxruntime, numpy
+    python profile.py FILE.onnx [SECONDS]     needs onnxruntime, onnx, numpy, scipy, soundfile
 
-What the program does with the same ten seconds is shown by `perf record -g aat-tui bench answer ...`. THREADS threads.
+What the program does with the same ten seconds is shown by `perf record aat-tui bench answer --model box --frames 1000`.
 """
 import collections
 import json
@@ -11,21 +11,16 @@ import pathlib
 import sys
 import tempfile
 
-import onnxruntime
-
-from exported import THREADS, noise
+from exported import noise, runtime, score
 
 ROUNDS = 20
 
-options = onnxruntime.SessionOptions()
-options.intra_op_num_threads = THREADS
-options.enable_profiling = True
-options.profile_file_prefix = str(pathlib.Path(tempfile.mkdtemp()) / "profile")
-model = onnxruntime.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
 sound = noise(float(sys.argv[2]) if len(sys.argv) > 2 else 10)
-for _ in range(ROUNDS + 1):
-    model.run(["scores"], {"waveform": sound[None]})
-events = json.loads(pathlib.Path(model.end_profiling()).read_text())
+with tempfile.TemporaryDirectory() as folder:
+    model = runtime(sys.argv[1], pathlib.Path(folder) / "profile")
+    for _ in range(ROUNDS + 1):
+        score(model, sound)
+    events = json.loads(pathlib.Path(model.end_profiling()).read_text())
 
 runs = [event for event in events if event["name"] == "model_run"][1:]
 begin = runs[0]["ts"]

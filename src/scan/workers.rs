@@ -64,7 +64,7 @@ pub(super) fn count(classifier: &Classifier) -> usize {
 
 /// Threads of each worker.
 pub(super) fn threads(classifier: &Classifier) -> usize {
-    (parallel::threads() / count(classifier)).max(1)
+    parallel::threads() / count(classifier)
 }
 
 /// Windows in a batch where nobody says how many. On the CPU a few are as fast as many and take less memory, and the workers
