@@ -5,44 +5,87 @@
 
 use pulp::{Arch, Simd};
 
-use super::mat::{Into, Mat, MatMut, product};
-use super::simd::{LANES, exp, sum};
+use super::{
+    mat::{Into, Mat, MatMut, product},
+    packed::{Arithmetic, Operand, Start, View, WIDTH, multiply, words},
+    simd::{LANES, exp, sum},
+};
 
-/// Scores in a tile. The product packs keys and values once per tile, so a tile should be tall; two or four times as
-/// many make no difference.
+/// Scores in a tile. Products pack keys and values once per tile, so a tile should be tall; two or four times as many
+/// make no difference.
 const TILE: usize = 1 << 17;
 
-/// Queries in a tile, for `keys` keys.
-fn tile_rows(queries: usize, keys: usize) -> usize {
-    let most = (TILE / keys.max(1)).clamp(16, 512);
+/// Scores in a tile where keys and values are packed beforehand: few, so that they stay in the second-level cache.
+const PACKED_TILE: usize = 1 << 15;
+
+/// Queries in a tile of so many scores.
+fn tile_rows(tile: usize, queries: usize, keys: usize) -> usize {
+    let most = (tile / keys.max(1)).clamp(16, 512);
     // Tiles of equal height rather than full ones and a small rest.
-    queries.div_ceil(queries.div_ceil(most).max(1))
+    queries.div_ceil(queries.div_ceil(most).max(1)).max(1)
+}
+
+/// How the forward pass is computed.
+struct Form {
+    /// How keys and values are packed, if this processor has a kernel.
+    packing: Option<Arithmetic>,
+    /// Scores in a row: one for each key, and those of the zeros after them that fill a panel.
+    width: usize,
+    /// Queries in a tile.
+    rows: usize,
+    /// Words of packed keys, and of packed values.
+    words: [usize; 2],
+}
+
+impl Form {
+    fn of(queries: usize, keys: usize, size: usize) -> Self {
+        let Some(packing) = Arithmetic::f32() else {
+            return Self { packing: None, width: keys, rows: tile_rows(TILE, queries, keys), words: [0; 2] };
+        };
+        let width = keys.next_multiple_of(WIDTH);
+        let words = [words(size, width, packing), words(keys, size, packing)];
+        Self { packing: Some(packing), width, rows: tile_rows(PACKED_TILE, queries, width), words }
+    }
 }
 
 /// Scratch for [`forward`].
-pub fn forward_scratch(queries: usize, keys: usize) -> usize {
-    tile_rows(queries, keys) * keys
+pub fn forward_scratch(queries: usize, keys: usize, size: usize) -> usize {
+    let form = Form::of(queries, keys, size);
+    form.rows * (form.width + 1) + form.words.iter().sum::<usize>()
 }
 
 /// `out = softmax(q k^T / sqrt(size)) v`; `lse`, if not empty, receives each query's log-sum-exp of scaled scores.
 pub fn forward(q: Mat<'_>, k: Mat<'_>, v: Mat<'_>, mut out: MatMut<'_>, lse: &mut [f32], scratch: &mut [f32]) {
     let (queries, keys, size) = (q.rows(), k.rows(), q.columns());
     let scale = 1.0 / (size as f32).sqrt();
-    let tile = tile_rows(queries, keys).max(1);
+    let Form { packing, width, rows: tile, words: [of_k, of_v] } = Form::of(queries, keys, size);
+    let (of_k, scratch) = scratch.split_at_mut(of_k);
+    let (of_v, scratch) = scratch.split_at_mut(of_v);
+    let (shares, scratch) = scratch.split_at_mut(tile);
+    let (k, v) = match packing {
+        Some(packing) => (
+            Operand::whole(View::pack(k.t(), [size, width], packing, of_k)),
+            Operand::whole(View::pack(v, [keys, size], packing, of_v)),
+        ),
+        None => (Operand::Plain(k.t()), Operand::Plain(v)),
+    };
     let mut lse = lse.chunks_mut(tile);
     for from in (0..queries).step_by(tile) {
         let rows = tile.min(queries - from);
-        let scores = &mut scratch[..rows * keys];
-        product(MatMut::new(scores, keys), Into::Set, scale, q.rows_at(from, rows), k.t());
-        softmax(scores, keys, lse.next().unwrap_or_default());
-        let (_, rest) = out.reborrow().split_rows(from);
-        product(rest.split_rows(rows).0, Into::Set, 1.0, Mat::new(scores, keys), v);
+        let (scores, shares) = (&mut scratch[..rows * width], &mut shares[..rows]);
+        multiply(MatMut::new(scores, width), Start::Zeros, q.rows_at(from, rows), &k);
+        exponentials(scores, keys, scale, shares, lse.next().unwrap_or_default());
+        let mut out = out.reborrow().split_rows(from).1.split_rows(rows).0;
+        multiply(out.reborrow(), Start::Zeros, Mat::new(scores, width).columns_at(0, keys), &v);
+        for (row, share) in shares.iter().enumerate() {
+            out.row(row).iter_mut().for_each(|out| *out *= share);
+        }
     }
 }
 
 /// Scratch for [`backward`].
 pub fn backward_scratch(queries: usize, keys: usize, size: usize) -> usize {
-    2 * tile_rows(queries, keys) * keys + 2 * keys * size
+    2 * tile_rows(TILE, queries, keys) * keys + 2 * keys * size
 }
 
 /// Gradients of queries, keys and values, written over them.
@@ -56,7 +99,7 @@ pub fn backward(
 ) {
     let (queries, keys, size) = (q.rows(), k.rows(), q.columns());
     let scale = 1.0 / (size as f32).sqrt();
-    let tile = tile_rows(queries, keys).max(1);
+    let tile = tile_rows(TILE, queries, keys);
     let (dk, scratch) = scratch.split_at_mut(keys * size);
     let (dv, scratch) = scratch.split_at_mut(keys * size);
     let (scores, dscores) = scratch.split_at_mut(tile * keys);
@@ -81,24 +124,41 @@ pub fn backward(
     }
 }
 
-/// Softmax of each row of `keys` scores, and the log-sum-exp of those rows for which `lse` has room.
-#[pulp::with_simd(softmax = Arch::new())]
+/// Turns the first `keys` scores of each row into exponentials, the largest of which is 1; the others are not read.
+/// `shares` receives the inverse of each row's sum, and `lse`, as far as it goes, the log-sum-exp of scaled scores.
+#[pulp::with_simd(exponentials = Arch::new())]
 #[inline(always)]
-fn softmax_with_simd<'a, S: Simd>(_simd: S, scores: &'a mut [f32], keys: usize, lse: &'a mut [f32]) {
+fn exponentials_with_simd<'a, S: Simd>(
+    _simd: S,
+    scores: &'a mut [f32],
+    keys: usize,
+    scale: f32,
+    shares: &'a mut [f32],
+    lse: &'a mut [f32],
+) {
     let mut lse = lse.iter_mut();
-    for row in scores.chunks_exact_mut(keys) {
+    let width = scores.len() / shares.len().max(1);
+    for (row, share) in scores.chunks_exact_mut(width.max(1)).zip(shares) {
+        // A last block that is filled up takes less time than its numbers one by one.
+        let (row, _) = row.split_at_mut(keys.next_multiple_of(LANES).min(width));
+        row[keys..].fill(f32::NEG_INFINITY);
         let most = maximum(row);
-        let row = &mut row[..keys];
-        for score in row.iter_mut() {
-            *score = exp::<S>(*score - most);
+        let mut lanes = [0.0; LANES];
+        let (blocks, rest) = row.as_chunks_mut::<LANES>();
+        for block in blocks {
+            for (score, lane) in block.iter_mut().zip(&mut lanes) {
+                *score = exp::<S>((*score - most) * scale);
+                *lane += *score;
+            }
         }
-        let [total] = sum(keys, |i| [row[i]]);
-        let scale = 1.0 / total;
-        for score in row.iter_mut() {
-            *score *= scale;
+        for (score, lane) in rest.iter_mut().zip(&mut lanes) {
+            *score = exp::<S>((*score - most) * scale);
+            *lane += *score;
         }
+        let [total] = sum(LANES, |i| [lanes[i]]);
+        *share = 1.0 / total;
         if let Some(lse) = lse.next() {
-            *lse = most + total.ln();
+            *lse = most * scale + total.ln();
         }
     }
 }
@@ -172,7 +232,7 @@ mod tests {
 
             let mut out = vec![0.0; queries * size];
             let mut lse = vec![0.0; queries];
-            let mut scratch = vec![0.0; forward_scratch(queries, keys)];
+            let mut scratch = vec![0.0; forward_scratch(queries, keys, size)];
             forward(q, k, v, MatMut::new(&mut out, size), &mut lse, &mut scratch);
             for (out, exact) in out.iter().zip(reference(&q64, &k64, &v64, size)) {
                 assert!((f64::from(*out) - exact).abs() < 2e-6, "{out} {exact}");

@@ -93,6 +93,23 @@ impl<'a> Mat<'a> {
         unsafe { *self.start.add(row * self.row_stride + column * self.column_stride) }
     }
 
+    /// Copies each row to the first places of a row of `to`, which has `width`; zeros follow it.
+    pub(super) fn copy_to(&self, to: &mut [f32], width: usize) {
+        assert!(self.columns <= width && to.len() == self.rows * width, "rows of {} to {width}", self.columns);
+        for (row, to) in to.chunks_exact_mut(width).enumerate() {
+            let (to, rest) = to.split_at_mut(self.columns);
+            if self.column_stride == 1 {
+                to.copy_from_slice(self.row(row));
+            } else {
+                for (column, to) in to.iter_mut().enumerate() {
+                    // SAFETY: the element is inside the borrowed memory: there is such a row and such a column.
+                    *to = unsafe { *self.start.add(row * self.row_stride + column * self.column_stride) };
+                }
+            }
+            rest.fill(0.0);
+        }
+    }
+
     /// Where rows of adjacent elements begin, and from one to the next.
     pub(super) fn as_rows(&self) -> (*const f32, usize) {
         assert_eq!(self.column_stride, 1, "the elements of a row are not adjacent");

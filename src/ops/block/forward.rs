@@ -199,7 +199,7 @@ fn attend(shape: &Shape, qkv: &[f32], mixed: &mut [f32], lse: &mut [f32]) {
         }
     }
     work.into_par_iter().with_max_len(1).for_each(|(q, k, v, out, lse)| {
-        with_scratch([attention::forward_scratch(q.rows(), k.rows())], |[scratch]| {
+        with_scratch([attention::forward_scratch(q.rows(), k.rows(), size)], |[scratch]| {
             attention::forward(q, k, v, out, lse, scratch);
         });
     });

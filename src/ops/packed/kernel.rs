@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 
 /// Columns of a panel.
-pub(super) const WIDTH: usize = 32;
+pub const WIDTH: usize = 32;
 /// Most rows that any kernel computes at once.
 pub(super) const MOST_ROWS: usize = 14;
 

@@ -17,7 +17,8 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 pub use kernel::Arithmetic;
-use kernel::{First, MOST_ROWS, Tile, WIDTH};
+pub use kernel::WIDTH;
+use kernel::{First, MOST_ROWS, Tile};
 pub use round::round_row;
 
 use super::{
@@ -28,14 +29,23 @@ use super::{
 /// Most terms summed before a sum goes back to memory: a panel of so many rows stays in the second-level cache.
 const TERMS: usize = 768;
 
-/// A packed matrix.
+/// A packed matrix in memory of its own.
 #[derive(Debug)]
 pub struct Packed {
     arithmetic: Arithmetic,
     terms: usize,
     columns: usize,
-    /// Panel after panel, (terms or pairs of terms, [`WIDTH`]); zeros where the matrix ends.
     words: Vec<f32>,
+}
+
+/// A packed matrix, wherever its words are.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    arithmetic: Arithmetic,
+    terms: usize,
+    columns: usize,
+    /// Panel after panel, (terms or pairs of terms, [`WIDTH`]); zeros where the matrix ends.
+    words: &'a [f32],
 }
 
 /// What the output of a product begins with.
@@ -53,28 +63,36 @@ impl Packed {
     /// Packs a matrix (terms, columns), on all threads of the pool.
     pub fn new(matrix: Mat<'_>, arithmetic: Arithmetic) -> Self {
         let (terms, columns) = (matrix.rows(), matrix.columns());
-        let (bf16, height) = (arithmetic.is_bf16(), height(terms, arithmetic));
-        let mut words = vec![0.0; columns.div_ceil(WIDTH) * height * WIDTH];
-        words.par_chunks_exact_mut((height * WIDTH).max(1)).enumerate().for_each(|(panel, words)| {
-            let from = panel * WIDTH;
-            let width = WIDTH.min(columns - from);
-            for (row, words) in words.chunks_exact_mut(WIDTH).enumerate() {
-                for (column, word) in words[..width].iter_mut().enumerate() {
-                    *word = if bf16 {
-                        let second = if 2 * row + 1 < terms { matrix.at(2 * row + 1, from + column) } else { 0.0 };
-                        round::pair(matrix.at(2 * row, from + column), second)
-                    } else {
-                        matrix.at(row, from + column)
-                    };
-                }
-            }
-        });
+        let mut words = vec![0.0; words(terms, columns, arithmetic)];
+        let panel = height(terms, arithmetic) * WIDTH;
+        words
+            .par_chunks_exact_mut(panel.max(1))
+            .enumerate()
+            .for_each(|(i, words)| pack_panel(matrix, i * WIDTH, arithmetic, words));
         Self { arithmetic, terms, columns, words }
+    }
+
+    /// Its words, to read.
+    pub fn view(&self) -> View<'_> {
+        let Self { arithmetic, terms, columns, ref words } = *self;
+        View { arithmetic, terms, columns, words }
     }
 
     /// Bytes of a packed matrix of so many terms and columns.
     pub fn bytes(terms: usize, columns: usize, arithmetic: Arithmetic) -> usize {
-        columns.div_ceil(WIDTH) * height(terms, arithmetic) * WIDTH * size_of::<f32>()
+        words(terms, columns, arithmetic) * size_of::<f32>()
+    }
+}
+
+impl<'a> View<'a> {
+    /// Packs a matrix into as many words as [`words`] says, on the calling thread alone. Zeros follow its rows and its
+    /// columns until they are `terms` and `columns`.
+    pub fn pack(matrix: Mat<'_>, [terms, columns]: [usize; 2], arithmetic: Arithmetic, to: &'a mut [f32]) -> Self {
+        assert_eq!(to.len(), words(terms, columns, arithmetic), "words of ({terms}, {columns})");
+        for (i, panel) in to.chunks_exact_mut((height(terms, arithmetic) * WIDTH).max(1)).enumerate() {
+            pack_panel(matrix, i * WIDTH, arithmetic, panel);
+        }
+        Self { arithmetic, terms, columns, words: to }
     }
 
     /// `out = start + a * these terms and columns`, where `a` has a column for each term; on the calling thread alone.
@@ -183,6 +201,29 @@ impl Packed {
     }
 }
 
+/// Words that a packed matrix of so many terms and columns takes.
+pub fn words(terms: usize, columns: usize, arithmetic: Arithmetic) -> usize {
+    columns.div_ceil(WIDTH) * height(terms, arithmetic) * WIDTH
+}
+
+/// The panel of the columns from `from` on; zeros where the matrix ends.
+fn pack_panel(matrix: Mat<'_>, from: usize, arithmetic: Arithmetic, words: &mut [f32]) {
+    let from = from.min(matrix.columns());
+    let matrix = matrix.columns_at(from, WIDTH.min(matrix.columns() - from));
+    let (words, rest) = words.split_at_mut(height(matrix.rows(), arithmetic) * WIDTH);
+    rest.fill(0.0);
+    if !arithmetic.is_bf16() {
+        return matrix.copy_to(words, WIDTH);
+    }
+    for (row, words) in words.chunks_exact_mut(WIDTH).enumerate() {
+        for (column, word) in words[..matrix.columns()].iter_mut().enumerate() {
+            let second = if 2 * row + 1 < matrix.rows() { matrix.at(2 * row + 1, column) } else { 0.0 };
+            *word = round::pair(matrix.at(2 * row, column), second);
+        }
+        words[matrix.columns()..].fill(0.0);
+    }
+}
+
 /// Rows of words that so many terms take in a panel.
 fn height(terms: usize, arithmetic: Arithmetic) -> usize {
     if arithmetic.is_bf16() { terms.div_ceil(2) } else { terms }
@@ -203,7 +244,7 @@ pub enum Operand<'a> {
     /// Packed.
     Packed {
         /// The whole.
-        of: &'a Packed,
+        of: View<'a>,
         /// Which of its rows.
         terms: Range<usize>,
         /// Which of its columns.
@@ -214,19 +255,23 @@ pub enum Operand<'a> {
 impl<'a> Operand<'a> {
     /// The packed matrix where there is one, else the plain one.
     pub fn of(packed: Option<&'a Packed>, plain: Mat<'a>) -> Self {
-        match packed {
-            Some(of) => Self::Packed { of, terms: 0..of.terms, columns: 0..of.columns },
-            None => Self::Plain(plain),
-        }
+        packed.map_or(Self::Plain(plain), |packed| Self::whole(packed.view()))
+    }
+
+    /// All of a packed matrix.
+    pub fn whole(of: View<'a>) -> Self {
+        Self::Packed { of, terms: 0..of.terms, columns: 0..of.columns }
     }
 
     /// `count` rows from `from` on.
     pub fn rows_at(&self, from: usize, count: usize) -> Self {
         match self {
             Self::Plain(matrix) => Self::Plain(matrix.rows_at(from, count)),
-            Self::Packed { of, terms, columns } => {
-                Self::Packed { of, terms: terms.start + from..terms.start + from + count, columns: columns.clone() }
-            }
+            Self::Packed { of, terms, columns } => Self::Packed {
+                of: *of,
+                terms: terms.start + from..terms.start + from + count,
+                columns: columns.clone(),
+            },
         }
     }
 
@@ -234,9 +279,11 @@ impl<'a> Operand<'a> {
     pub fn columns_at(&self, from: usize, count: usize) -> Self {
         match self {
             Self::Plain(matrix) => Self::Plain(matrix.columns_at(from, count)),
-            Self::Packed { of, terms, columns } => {
-                Self::Packed { of, terms: terms.clone(), columns: columns.start + from..columns.start + from + count }
-            }
+            Self::Packed { of, terms, columns } => Self::Packed {
+                of: *of,
+                terms: terms.clone(),
+                columns: columns.start + from..columns.start + from + count,
+            },
         }
     }
 }

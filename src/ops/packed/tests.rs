@@ -97,6 +97,32 @@ fn parts_and_starts_are_those_of_the_whole() {
     }
 }
 
+#[test]
+fn zeros_follow_a_matrix_that_is_packed_larger() {
+    let (rows, terms, columns) = (5, 6, 37);
+    let (a, b) = (values(rows * (terms + 4), 3), values(columns * terms, 4));
+    let matrix = Mat::new(&b, terms).t();
+    for arithmetic in EVERY.into_iter().filter(|it| it.is_here()) {
+        let mut exact = vec![f32::NAN; rows * columns];
+        let left = Mat::new(&a, terms + 4);
+        let packed = Packed::new(matrix, arithmetic);
+        multiply(
+            MatMut::new(&mut exact, columns),
+            Start::Zeros,
+            left.columns_at(0, terms),
+            &Operand::of(Some(&packed), matrix),
+        );
+        let mut to = vec![f32::NAN; words(terms + 4, 64, arithmetic)];
+        let view = View::pack(matrix, [terms + 4, 64], arithmetic, &mut to);
+        let mut out = vec![f32::NAN; rows * 64];
+        multiply(MatMut::new(&mut out, 64), Start::Zeros, left, &Operand::whole(view));
+        for (out, exact) in out.chunks_exact(64).zip(exact.chunks_exact(columns)) {
+            assert_eq!(&out[..columns], exact, "{arithmetic:?}");
+            assert_eq!(out[columns..], [0.0; 27], "{arithmetic:?}");
+        }
+    }
+}
+
 /// Whatever rows are beside it, a row's sums have the same bits.
 #[test]
 fn a_row_is_the_same_to_the_bit_among_any_others() {
