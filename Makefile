@@ -9,7 +9,7 @@ PEERS_ENV ?= target/peers-env
 EXPORT_ENV ?= target/export-env
 EXPORT_MODULES ?= target/export-modules
 
-.PHONY: help run build test test-slow check-decode check-export check-memory torture lint sbom doc bench bench-peers bench-export cuda check-cuda gpu-kit gpu-check packages
+.PHONY: help run build test test-slow check-decode check-export check-memory check-address torture lint sbom doc bench bench-peers bench-export cuda check-cuda gpu-kit gpu-check packages
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -50,7 +50,13 @@ check-memory: packages ## the kernels, which have unsafe code, under valgrind's 
 	@command -v valgrind >/dev/null || { echo "valgrind is missing: apt-get install valgrind"; exit 1; }
 	@host=$$(rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_'); \
 	    env CARGO_TARGET_$${host}_RUNNER='valgrind --quiet --error-exitcode=9' \
-	    $(CARGO) test --locked --lib -- --test-threads 1 ops::packed ops::mat
+	    $(CARGO) test --locked --lib -- --test-threads 1 ops::packed ops::mat ops::attention
+
+check-address: packages ## the same tests under the address sanitizer, with this processor's own instructions (nightly Rust)
+	@$(CARGO) +nightly --version >/dev/null 2>&1 || { echo "nightly Rust is missing: rustup toolchain install nightly"; exit 1; }
+	@host=$$(rustc -vV | sed -n 's/^host: //p'); \
+	    env RUSTFLAGS=-Zsanitizer=address $(CARGO) +nightly test --locked --lib --target $$host --target-dir target/address -- \
+	    ops::packed ops::mat ops::attention
 
 torture: packages ## kills, failing calls and power cuts at every change of the disk (strace); some 20 minutes
 	@TORTURE=all $(CARGO) test --locked --test train -- --nocapture --test-threads 1 torture power_cuts

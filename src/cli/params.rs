@@ -62,6 +62,8 @@ struct Report {
 #[derive(Serialize)]
 struct Group {
     name: &'static str,
+    #[serde(skip)]
+    title: &'static str,
     total: usize,
     trainable: usize,
 }
@@ -76,17 +78,19 @@ struct Layer {
     lora: usize,
 }
 
-/// The parts in the order of the table, by their names in JSON and in text.
-pub(super) const PARTS: [(Part, &str, &str); 8] = [
-    (Part::Stem, "stem", "patches and positions"),
-    (Part::Block, "blocks", "blocks"),
-    (Part::Spatial, "spatial", "Spatial Adapters"),
-    (Part::Mlp, "mlp", "MLP Adapters"),
-    (Part::Prompt, "prompt", "prompts"),
-    (Part::Lora, "lora", "low-rank updates"),
-    (Part::FinalNorm, "final_norm", "final norm"),
-    (Part::Head, "head", "head"),
-];
+/// A part's name in JSON.
+fn name(part: Part) -> &'static str {
+    match part {
+        Part::Stem => "stem",
+        Part::Block => "blocks",
+        Part::Spatial => "spatial",
+        Part::Mlp => "mlp",
+        Part::Prompt => "prompt",
+        Part::Lora => "lora",
+        Part::FinalNorm => "final_norm",
+        Part::Head | Part::Objective => "head",
+    }
+}
 
 /// Counts and prints the counts.
 ///
@@ -136,11 +140,11 @@ fn groups(inventory: &Inventory) -> Vec<Group> {
         let of_part = inventory.groups.iter().filter(move |group| group.part == part);
         of_part.fold((0, 0), |(total, trainable), group| (total + group.total, trainable + group.trainable))
     };
-    PARTS
-        .iter()
-        .map(|&(part, name, _)| (name, sum(part)))
+    Part::NETWORK
+        .into_iter()
+        .map(|part| (part, sum(part)))
         .filter(|(_, (total, _))| *total > 0)
-        .map(|(name, (total, trainable))| Group { name, total, trainable })
+        .map(|(part, (total, trainable))| Group { name: name(part), title: part.title(), total, trainable })
         .collect()
 }
 
@@ -167,8 +171,7 @@ fn table(report: &Report) -> String {
     };
     let percent = |trainable: usize| format!("{:.3} %", 100.0 * trainable as f64 / report.total as f64);
     for group in &report.groups {
-        let title = PARTS.iter().find(|(_, name, _)| *name == group.name).map_or(group.name, |(_, _, title)| title);
-        row(title, group.total, group.trainable, &percent(group.trainable));
+        row(group.title, group.total, group.trainable, &percent(group.trainable));
     }
     row("all", report.total, report.trainable, &percent(report.trainable));
     let head = format!("{:<22}{:>14}{:>14}{:>10}\n", "", "parameters", "trainable", "of all");

@@ -8,7 +8,7 @@ use std::{
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use super::{CliError, Interrupt, Output, params::PARTS, run_result::summarise};
+use super::{CliError, Interrupt, Output, run_result::summarise};
 use crate::{
     data::DataRecord,
     digits::thousands,
@@ -265,18 +265,8 @@ fn started(state: &RunState) -> String {
         config.recipe.epochs,
         state.steps_per_epoch,
         config.lr,
-        own_rates(state, config)
+        state.own_rates().iter().map(|(part, rate)| format!(", {} {rate}", part.title())).collect::<String>()
     )
-}
-
-/// The learning rates of those parts that train at another one than the run's, each after a comma.
-fn own_rates(state: &RunState, config: &RunConfig) -> String {
-    let trains = |part| state.inventory.groups.iter().any(|group| group.part == part && group.trainable > 0);
-    let parts = PARTS.iter().map(|(part, _, name)| (part, config.recipe.rates.of(*part), name));
-    parts
-        .filter(|(part, factor, _)| *factor != 1.0 && trains(**part))
-        .map(|(_, factor, name)| format!(", {name} {}", (config.lr * factor) as f32))
-        .collect()
 }
 
 fn print_epoch(output: &mut Output, state: &RunState, epoch: &EpochRecord) -> Result<(), CliError> {

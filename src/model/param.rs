@@ -26,6 +26,27 @@ pub enum Part {
     Objective,
 }
 
+impl Part {
+    /// Those of the network, in the order of tables; an objective is none of them.
+    pub const NETWORK: [Self; 8] =
+        [Self::Stem, Self::Block, Self::Spatial, Self::Mlp, Self::Prompt, Self::Lora, Self::FinalNorm, Self::Head];
+
+    /// Its name, for people.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Stem => "patches and positions",
+            Self::Block => "blocks",
+            Self::Spatial => "Spatial Adapters",
+            Self::Mlp => "MLP Adapters",
+            Self::Prompt => "prompts",
+            Self::Lora => "low-rank updates",
+            Self::FinalNorm => "final norm",
+            Self::Head => "head",
+            Self::Objective => "objective",
+        }
+    }
+}
+
 /// How a parameter starts when no checkpoint gives it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Init {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::{Averaged, Best, EpochRecord, Event, Record, RunConfig, StepRecord, Summary, norms::Norms, trace::Trace};
-use crate::model::{Inventory, pretrain::Outcome};
+use crate::model::{Inventory, Part, pretrain::Outcome};
 
 /// Newest steps that are kept one by one: enough to compute a run's speed.
 const RECENT: usize = 64;
@@ -166,6 +166,17 @@ impl RunState {
     /// The newest step, unless the run was resumed since.
     pub fn newest_step(&self) -> Option<&StepRecord> {
         self.recent.back().map(|(_, step)| step)
+    }
+
+    /// The parts that train at another learning rate than the run's, with their peak rates.
+    pub fn own_rates(&self) -> Vec<(Part, f32)> {
+        let Some(config) = &self.config else { return Vec::new() };
+        let trains = |part| self.inventory.groups.iter().any(|group| group.part == part && group.trainable > 0);
+        let parts = Part::NETWORK.into_iter().map(|part| (part, config.recipe.rates.of(part)));
+        parts
+            .filter(|&(part, factor)| factor != 1.0 && trains(part))
+            .map(|(part, factor)| (part, (config.lr * factor) as f32))
+            .collect()
     }
 
     /// Steps the whole run takes.

@@ -1,4 +1,4 @@
-//! Notes about a run's data, on the lower edge of its panel: files found and used, and the last warning.
+//! Notes about a run, on the lower edge of its panel: files found and used, learning rates of parts, the last warning.
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
@@ -7,7 +7,7 @@ use crate::{
     tui::{text, theme::Theme},
 };
 
-/// Writes the line, if the run's data has files or there was a warning.
+/// Writes the line, if there is anything to say.
 pub(super) fn notes(state: &RunState, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let found = state.config.as_deref().and_then(|config| config.dataset.as_deref()).map(|dataset| &dataset.found);
     let found = found.filter(|found| found.files > 0);
@@ -15,7 +15,10 @@ pub(super) fn notes(state: &RunState, theme: &Theme, area: Rect, buffer: &mut Bu
         1 => warning.clone(),
         all => format!("{warning} ({all} warnings)"),
     });
-    let words: Vec<String> = found.map(ToString::to_string).into_iter().chain(warning).collect();
+    let rates =
+        state.own_rates().into_iter().map(|(part, rate)| format!("{} at {}", part.title(), text::rate(rate.into())));
+    let rates = Some(rates.collect::<Vec<_>>().join(", ")).filter(|rates| !rates.is_empty());
+    let words: Vec<String> = found.map(ToString::to_string).into_iter().chain(warning).chain(rates).collect();
     if words.is_empty() || area.width < 12 || area.height < 2 {
         return;
     }
@@ -33,7 +36,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::{
-        data::{DataRecord, FileCount, LeftOut, Reason},
+        data::{DataRecord, FileCount, LeftOut, Rates, Reason},
+        model::{GroupCount, Part},
         session::{Event, testing},
     };
 
@@ -51,6 +55,18 @@ mod tests {
         notes(&state, &theme, area, &mut buffer);
         let row: String = (0..60).map(|x| buffer[(x, 4)].symbol().to_owned()).collect();
         assert_eq!(row.trim(), "24 files, 8 used: 16 of kinds that are not read");
+        // Parts that train at rates of their own.
+        if let Event::Started { config, inventory, .. } = &mut started.event {
+            (config.dataset, config.lr) = (None, 1e-3);
+            config.recipe.rates = Rates { spatial: 0.5, head: 5.0, ..Rates::default() };
+            let group = |part| GroupCount { part, block: None, total: 8, trainable: 8 };
+            inventory.groups = vec![group(Part::Spatial), group(Part::Mlp), group(Part::Head)];
+        }
+        let state = RunState::from_records([&started]);
+        let mut buffer = Buffer::empty(area);
+        notes(&state, &theme, area, &mut buffer);
+        let row: String = (0..60).map(|x| buffer[(x, 4)].symbol().to_owned()).collect();
+        assert_eq!(row.trim(), "Spatial Adapters at 5e-4, head at 5e-3");
         // Nothing for synthesised data.
         let mut buffer = Buffer::empty(area);
         notes(&RunState::default(), &theme, area, &mut buffer);
