@@ -3,6 +3,7 @@
 // A launch passes raw addresses, which no compiler checks: the tensors passed here have the sizes that kernels expect.
 #![allow(unsafe_code)]
 
+mod card;
 mod product;
 
 use candle_core::{
@@ -14,13 +15,15 @@ use candle_core::{
 };
 use half::bf16;
 
+use card::Card;
+pub(super) use card::is_hopper;
 pub(super) use product::product;
 
 /// Default threads of a block.
 pub(super) const THREADS: usize = 256;
 
 /// A file of kernels.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum File {
     Attention,
     /// The same for cards of compute capability 9.0.
@@ -78,10 +81,9 @@ pub(super) fn launch(
     arguments: &[Argument<'_>],
 ) -> Result<()> {
     let device = device.as_cuda_device()?;
-    let (name, text) = file.name_and_text();
-    let function = device.get_or_load_custom_func(kernel, name, text)?;
+    let (function, stream) = (Card::of(device).function(device, file, kernel)?, device.cuda_stream());
     let words = arguments.iter().map(|argument| word(device, argument)).collect::<Result<Vec<_>>>()?;
-    let mut builder = function.builder();
+    let mut builder = stream.launch_builder(&function);
     for word in &words {
         match word {
             Word::Wide(value) => builder.arg(value),
@@ -125,16 +127,9 @@ fn address(device: &CudaDevice, tensor: &Tensor) -> Result<u64> {
     Ok(begin + (layout.start_offset() * tensor.dtype().size_in_bytes()) as u64)
 }
 
-/// Whether the card is a Hopper: only these have matrix products by groups of warps.
-pub(super) fn is_hopper(device: &Device) -> bool {
-    let capability = |device: &CudaDevice| device.cuda_stream().context().compute_capability().ok();
-    device.as_cuda_device().ok().and_then(capability) == Some((9, 0))
-}
-
 /// Avoids repeated work of the driver in each training step. Freed memory stays in the pool: by default it would return
 /// to the system whenever the host waits. And no events are created for each tensor: they synchronise streams, and
 /// there is only one.
-/// streams apart, and there is one.
 ///
 /// # Errors
 /// When the driver has no such pool.
