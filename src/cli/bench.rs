@@ -244,7 +244,7 @@ fn step(args: &Args, go_on: impl Fn() -> Result<(), CliError>) -> Result<Measure
         let mut loss = |range, logits: &[f32]| criterion.share(range, logits);
         go_on()?;
         let output = engine.step(&opened.store, &features, &mut loss, false)?;
-        optimizer.update(&opened.store, &output.gradients, |_| 1e-5)?;
+        optimizer.update(&opened.store, &output.gradients, 1.0, |_| 1e-5)?;
         // An accelerator is still computing when the host is done.
         Ok(opened.store.device().synchronize().map_err(ModelError::from)?)
     })?;

@@ -8,7 +8,8 @@ use crate::{
     model::{ModelError, ParamSpec, ParamStore},
     ops::{
         adamw::{self, Coefficients},
-        fused, parallel,
+        fused::{self, Stepped},
+        parallel,
     },
 };
 
@@ -60,8 +61,8 @@ impl AdamW {
         Ok(Self { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay, step: 0, moments })
     }
 
-    /// Moves every trainable parameter by one step. `gradients` and the store's trainable parameters are in one
-    /// order; `lr` gives each parameter's learning rate.
+    /// Moves every trainable parameter by one step along `scale` times its gradient (clipping's factor, else 1).
+    /// `gradients` and the store's trainable parameters are in one order; `lr` gives each parameter's learning rate.
     ///
     /// # Errors
     /// When numbers or shapes differ, or the device fails.
@@ -69,6 +70,7 @@ impl AdamW {
         &mut self,
         store: &ParamStore,
         gradients: &[Tensor],
+        scale: f64,
         lr: impl Fn(&ParamSpec) -> f64,
     ) -> Result<(), ModelError> {
         if gradients.len() != self.moments.len() {
@@ -76,24 +78,48 @@ impl AdamW {
             return Err(ModelError::Shape(problem));
         }
         self.step += 1;
-        for (((spec, var), gradient), moments) in store.trainable().zip(gradients).zip(&mut self.moments) {
-            let update = Coefficients::from(adamw::AdamW {
-                lr: lr(spec),
-                beta1: self.beta1,
-                beta2: self.beta2,
-                eps: self.eps,
-                weight_decay: self.weight_decay,
-                step: self.step,
-            });
+        let updates: Vec<_> = store.trainable().map(|(spec, _)| self.coefficients(lr(spec))).collect();
+        if fused::adamw(&self.stepped(store, gradients, &updates), scale)? {
+            return Ok(());
+        }
+        let all = store.trainable().zip(gradients).zip(updates).zip(&mut self.moments);
+        for ((((_, var), gradient), update), moments) in all {
+            let gradient = match scale {
+                1.0 => gradient.detach(),
+                _ => gradient.affine(scale, 0.0)?.detach(),
+            };
             match moments {
                 Moments::Host { first, second } => {
                     let op = InPlace { update, moments: RefCell::new((first, second)) };
                     var.inplace_op2(&gradient.contiguous()?, &op)?;
                 }
-                Moments::Device { first, second } => on_device(update, var, gradient, first, second)?,
+                Moments::Device { first, second } => on_device(update, var, &gradient, first, second)?,
             }
         }
         Ok(())
+    }
+
+    /// This step's multipliers for a parameter of this learning rate.
+    fn coefficients(&self, lr: f64) -> Coefficients {
+        let Self { beta1, beta2, eps, weight_decay, step, .. } = *self;
+        Coefficients::from(adamw::AdamW { lr, beta1, beta2, eps, weight_decay, step })
+    }
+
+    /// The steps of the parameters whose moments are on a device.
+    fn stepped<'a>(
+        &'a self,
+        store: &'a ParamStore,
+        gradients: &'a [Tensor],
+        updates: &[Coefficients],
+    ) -> Vec<Stepped<'a>> {
+        let all = store.trainable().zip(gradients).zip(updates).zip(&self.moments);
+        all.filter_map(|((((_, var), gradient), &update), moments)| match moments {
+            Moments::Device { first, second } => {
+                Some(Stepped { weights: var.as_tensor(), gradient, moments: [first, second], update })
+            }
+            Moments::Host { .. } => None,
+        })
+        .collect()
     }
 
     /// Counts a skipped update, so that a resumed run counts the same.
@@ -163,12 +189,8 @@ fn on_device(
     first: &mut Tensor,
     second: &mut Tensor,
 ) -> Result<(), ModelError> {
-    if fused::adamw(update, &var.as_detached_tensor(), gradient, first, second)? {
-        return Ok(());
-    }
     let Coefficients { beta1, beta2, rate, unbias2, keep, eps } = update;
     let [beta1, new1, beta2, new2] = [beta1[0], beta1[1], beta2[0], beta2[1]].map(f64::from);
-    let gradient = gradient.detach();
     *first = (first.affine(beta1, 0.0)? + gradient.affine(new1, 0.0)?)?;
     *second = (second.affine(beta2, 0.0)? + gradient.sqr()?.affine(new2, 0.0)?)?;
     let direction = (&*first / second.sqrt()?.affine(f64::from(unbias2), f64::from(eps))?)?;
@@ -250,7 +272,7 @@ mod tests {
         let store = store(&[1.0, -2.0, 0.5]);
         let mut optimizer = AdamW::new(&store, 0.05).unwrap();
         for step in 1..=5 {
-            optimizer.update(&store, &[gradient(step)], |_| 0.1).unwrap();
+            optimizer.update(&store, &[gradient(step)], 1.0, |_| 0.1).unwrap();
         }
         for (ours, theirs) in weight(&store).iter().zip(TORCH) {
             assert!((ours - theirs).abs() < 1e-6, "{ours} {theirs}");
@@ -267,8 +289,8 @@ mod tests {
         let zeros = || Tensor::zeros(3, candle_core::DType::F32, &Device::Cpu).unwrap();
         on_device.moments = vec![Moments::Device { first: zeros(), second: zeros() }];
         for step in 1..=5 {
-            on_host.update(&host, &[gradient(step)], |_| 0.1).unwrap();
-            on_device.update(&device, &[gradient(step)], |_| 0.1).unwrap();
+            on_host.update(&host, &[gradient(step)], 1.0, |_| 0.1).unwrap();
+            on_device.update(&device, &[gradient(step)], 1.0, |_| 0.1).unwrap();
         }
         for (a, b) in weight(&host).iter().zip(weight(&device)) {
             assert!((a - b).abs() < 1e-6);
@@ -276,22 +298,34 @@ mod tests {
     }
 
     #[test]
+    fn a_scaled_step_is_one_along_scaled_gradients_to_the_bit() {
+        let (scaled, plain) = (store(&[1.0, -2.0, 0.5]), store(&[1.0, -2.0, 0.5]));
+        let mut first = AdamW::new(&scaled, 0.05).unwrap();
+        let mut second = AdamW::new(&plain, 0.05).unwrap();
+        for step in 1..=3 {
+            first.update(&scaled, &[gradient(step)], 0.3, |_| 0.1).unwrap();
+            second.update(&plain, &[gradient(step).affine(0.3, 0.0).unwrap()], 1.0, |_| 0.1).unwrap();
+        }
+        assert_eq!(weight(&scaled), weight(&plain));
+    }
+
+    #[test]
     fn restored_moments_go_on_to_the_bit() {
         let (whole, parts) = (store(&[1.0, -2.0, 0.5]), store(&[1.0, -2.0, 0.5]));
         let mut optimizer = AdamW::new(&whole, 0.05).unwrap();
-        (1..=6).for_each(|step| optimizer.update(&whole, &[gradient(step)], |_| 0.1).unwrap());
+        (1..=6).for_each(|step| optimizer.update(&whole, &[gradient(step)], 1.0, |_| 0.1).unwrap());
         let mut first = AdamW::new(&parts, 0.05).unwrap();
-        (1..=3).for_each(|step| first.update(&parts, &[gradient(step)], |_| 0.1).unwrap());
+        (1..=3).for_each(|step| first.update(&parts, &[gradient(step)], 1.0, |_| 0.1).unwrap());
         let mut second = AdamW::new(&parts, 0.05).unwrap();
         let kept = first.moments().unwrap().into_iter().map(|pair| pair.map(Cow::into_owned)).collect();
         second.restore(first.step(), kept).unwrap();
-        (4..=6).for_each(|step| second.update(&parts, &[gradient(step)], |_| 0.1).unwrap());
+        (4..=6).for_each(|step| second.update(&parts, &[gradient(step)], 1.0, |_| 0.1).unwrap());
         assert_eq!(weight(&whole), weight(&parts));
     }
 
     #[test]
     fn a_gradient_too_few_is_an_error() {
         let store = store(&[1.0]);
-        assert!(AdamW::new(&store, 0.0).unwrap().update(&store, &[], |_| 0.1).is_err());
+        assert!(AdamW::new(&store, 0.0).unwrap().update(&store, &[], 1.0, |_| 0.1).is_err());
     }
 }

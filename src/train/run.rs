@@ -15,7 +15,7 @@ use super::{
     job::{Job, Progress},
     journal::Journal,
     lr_factor, median,
-    parts::clipped,
+    parts::clipping,
     session_writer::{self, SessionWriter},
     snapshot,
 };
@@ -105,12 +105,12 @@ impl Run {
             return self.not_a_number(What::Loss, batch, journal);
         }
         let check = self.config.on_nan == OnNan::Skip;
-        let Some(gradients) = clipped(output.gradients, self.config.recipe.clip_norm, check)? else {
+        let Some(scale) = clipping(&output.gradients, self.config.recipe.clip_norm, check)? else {
             return self.not_a_number(What::Gradient, batch, journal);
         };
         self.skipped = 0;
         let rates = self.config.recipe.rates;
-        self.optimizer.update(&self.store, &gradients, |spec| lr * rates.of(spec.part))?;
+        self.optimizer.update(&self.store, &output.gradients, scale, |spec| lr * rates.of(spec.part))?;
         // An accelerator is still computing when the host is done.
         self.store.device().synchronize()?;
         if let Some(message) = self.engine.note() {

@@ -193,7 +193,7 @@ ROWS(float, single, f32, 1e-5)
 ROWS(bf16, halves, bf16, 4e-3)
 
 static void the_rest() {
-    printf("patches and AdamW\n");
+    printf("patches and tokens\n");
     const int clips = 2, frames = 23, bins = 14, grid0 = 3, grid1 = 4, patch0 = 5, patch1 = 6, stride0 = 4, stride1 = 5;
     Numbers x = noise(clips * frames * bins), expected;
     auto x_ = single(x);
@@ -227,20 +227,68 @@ static void the_rest() {
     });
     same("tokens", back(tokens), placed, 1e-6);
 
-    Numbers w = noise(1000), g = noise(1000), m = noise(1000), v = noise(1000);
-    for (double &second : v) second = std::fabs(second);
-    auto w_ = single(w), g_ = single(g), m_ = single(m), v_ = single(v);
-    launch({4}, 256, [&] {
-        adamw(w_.data(), g_.data(), m_.data(), v_.data(), 1000, 0.9f, 0.1f, 0.99f, 0.01f, 0.02f, 1.5f, 0.98f, 1e-3f);
-    });
-    for (int i = 0; i < 1000; i++) {
-        m[i] = 0.9 * m[i] + 0.1 * g[i];
-        v[i] = 0.99 * v[i] + 0.01 * g[i] * g[i];
-        w[i] = 0.98 * w[i] - 0.02 * m[i] / (1.5 * std::sqrt(v[i]) + 1e-3);
+}
+
+// Three sets of tensors of every size that matters: none, a piece and more, more than one launch takes.
+static void many(const std::vector<size_t> &counts) {
+    printf("lists of %zu tensors\n", counts.size());
+    std::vector<Numbers> w, g, m, v;
+    std::vector<std::vector<float>> w_, g_, m_, v_;
+    std::vector<std::vector<bf16>> rounded;
+    for (size_t count : counts) {
+        for (auto all : {&w, &g, &m, &v}) all->push_back(noise(count));
+        for (double &second : v.back()) second = std::fabs(second);
+        w_.push_back(single(w.back())), g_.push_back(single(g.back()));
+        m_.push_back(single(m.back())), v_.push_back(single(v.back()));
+        rounded.push_back(std::vector<bf16>(count, bf16{0x7fc0}));
     }
-    same("weights", back(w_), w, 1e-6);
-    same("first moments", back(m_), m, 1e-6);
-    same("second moments", back(v_), v, 1e-6);
+    // The tensors of one launch and its blocks, for pieces of such a size; `at` gives a tensor's addresses.
+    auto list = [&](unsigned piece, std::function<void(Tensors &, int)> at) {
+        Tensors all = {};
+        for (size_t t = 0; t < TENSORS; t++) {
+            if (t < counts.size()) at(all, t), all.counts[t] = counts[t];
+            all.begins[t + 1] = all.begins[t] + (all.counts[t] + piece - 1) / piece;
+        }
+        return all;
+    };
+    const double scale = 0.75, common[] = {0.9, 0.1, 0.99, 0.01, 1.5, 1e-3};
+    Tensors summed = list(SUMMED, [&](Tensors &all, int t) { all.at[0][t] = g_[t].data(); });
+    std::vector<float> squared(summed.begins[TENSORS], NAN);
+    launch({unsigned(squared.size())}, 256, [&] { squares(summed, squared.data()); });
+    Tensors stepped = list(PIECE, [&](Tensors &all, int t) {
+        float *parts[] = {w_[t].data(), g_[t].data(), m_[t].data(), v_[t].data()};
+        for (int part = 0; part < 4; part++) all.at[part][t] = parts[part];
+        all.with[0][t] = 1 - 0.01 * t, all.with[1][t] = 0.02 * (t + 1);
+    });
+    launch({stepped.begins[TENSORS]}, 256, [&] {
+        adamw(stepped, scale, common[0], common[1], common[2], common[3], common[4], common[5]);
+    });
+    Tensors pairs = list(PIECE, [&](Tensors &all, int t) { all.at[0][t] = w_[t].data(), all.at[1][t] = rounded[t].data(); });
+    launch({pairs.begins[TENSORS]}, 256, [&] { round_tensors(pairs); });
+    Numbers found[4], expected[4];
+    double total = 0, all = 0;
+    bool rounds = true;
+    for (size_t t = 0; t < counts.size(); t++) {
+        for (size_t i = 0; i < counts[t]; i++) {
+            double gradient = g[t][i] * scale;
+            all += g[t][i] * g[t][i];
+            m[t][i] = common[0] * m[t][i] + common[1] * gradient;
+            v[t][i] = common[2] * v[t][i] + common[3] * gradient * gradient;
+            w[t][i] = (1 - 0.01 * t) * w[t][i] - 0.02 * (t + 1) * m[t][i] / (common[4] * std::sqrt(v[t][i]) + common[5]);
+            rounds &= rounded[t][i].bits == round_bf16(w_[t][i]);
+            found[3].push_back(g_[t][i]), expected[3].push_back(g[t][i]);
+            found[0].push_back(w_[t][i]), expected[0].push_back(w[t][i]);
+            found[1].push_back(m_[t][i]), expected[1].push_back(m[t][i]);
+            found[2].push_back(v_[t][i]), expected[2].push_back(v[t][i]);
+        }
+    }
+    for (float part : squared) total += part;
+    same("sum of squares", {total}, {all}, 1e-6);
+    same("weights", found[0], expected[0], 1e-6);
+    same("first moments", found[1], expected[1], 1e-6);
+    same("second moments", found[2], expected[2], 1e-6);
+    same("gradients, which stay", found[3], expected[3], 0);
+    same("rounded weights", {double(rounds)}, {1}, 0);
 }
 
 int main() {
@@ -253,6 +301,9 @@ int main() {
     rows_bf16(29, 192);
     rows_bf16(3, 768);
     the_rest();
+    many({1});
+    many({0, 5, PIECE, 0, PIECE + 1, 3 * PIECE - 1, SUMMED + 7, 2, 0});
+    many(std::vector<size_t>(TENSORS, 300));
     printf(failures ? "%d disagree\n" : "all agree\n", failures);
     return failures > 0;
 }

@@ -94,7 +94,7 @@ fn ten_steps_lead_where_the_oracle_goes() {
                     let mut loss = |range, logits: &[f32]| criterion.share(range, logits);
                     let step = engine.step(&store, &input, &mut loss, false).unwrap();
                     losses.push(step.loss);
-                    optimizer.update(&store, &step.gradients, |_| LR).unwrap();
+                    optimizer.update(&store, &step.gradients, 1.0, |_| LR).unwrap();
                 }
                 let apart = difference(&wide(&losses), &expected);
                 assert!(apart < 1e-3, "{name}, {method}: losses differ by {apart}: {losses:?} {expected:?}");

@@ -132,7 +132,7 @@ fn side(engine: &mut dyn Engine, opened: &Opened, features: &Features, steps: us
                 found.gradients.push((name, values(gradient).map_err(ModelError::from)?));
             }
         }
-        optimizer.update(&opened.store, &output.gradients, |_| LR)?;
+        optimizer.update(&opened.store, &output.gradients, 1.0, |_| LR)?;
     }
     Ok(found)
 }

@@ -4,6 +4,7 @@
 #![allow(unsafe_code)]
 
 mod card;
+mod list;
 mod product;
 
 use candle_core::{
@@ -17,6 +18,8 @@ use half::bf16;
 
 use card::Card;
 pub(super) use card::is_hopper;
+use list::Listed;
+pub(super) use list::{Each, all_single, launch_list};
 pub(super) use product::product;
 
 /// Default threads of a block.
@@ -80,10 +83,26 @@ pub(super) fn launch(
     threads: usize,
     arguments: &[Argument<'_>],
 ) -> Result<()> {
+    begin(device, file, kernel, grid, threads, None, arguments)
+}
+
+/// The same with a list of tensors as the first argument.
+fn begin(
+    device: &Device,
+    file: File,
+    kernel: &str,
+    grid: [usize; 3],
+    threads: usize,
+    list: Option<&Listed>,
+    arguments: &[Argument<'_>],
+) -> Result<()> {
     let device = device.as_cuda_device()?;
     let (function, stream) = (Card::of(device).function(device, file, kernel)?, device.cuda_stream());
     let words = arguments.iter().map(|argument| word(device, argument)).collect::<Result<Vec<_>>>()?;
     let mut builder = stream.launch_builder(&function);
+    if let Some(list) = list {
+        builder.arg(list);
+    }
     for word in &words {
         match word {
             Word::Wide(value) => builder.arg(value),

@@ -237,14 +237,94 @@ extern "C" __global__ void unfold_patches(const float *clips, float *to, size_t 
     to[at] = clips[(clip * frames + frame) * bins + bin];
 }
 
-// One step of AdamW (Loshchilov and Hutter, arXiv 1711.05101), where the weights are.
-extern "C" __global__ void adamw(float *weights, const float *gradient, float *first, float *second, size_t count,
-                                 float beta1, float new1, float beta2, float new2, float rate, float unbias2, float keep,
-                                 float eps) {
-    size_t at = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
-    if (at >= count) return;
-    float g = gradient[at], m = first[at] * beta1 + g * new1, v = second[at] * beta2 + g * g * new2;
-    first[at] = m;
-    second[at] = v;
-    weights[at] = weights[at] * keep - m / (sqrtf(v) * unbias2 + eps) * rate;
+// Up to TENSORS tensors that one launch works on, passed by value. `at` has their addresses by the part they play, `with`
+// numbers of their own, `counts` how many numbers they have. Block b takes a piece of the last tensor t that has
+// begins[t] <= b, the (b - begins[t])-th; beyond the last tensor `begins` is the number of blocks. 256 threads.
+#define TENSORS 64
+// Numbers of a piece: where tensors are written, and where they are added up.
+#define PIECE 2048
+#define SUMMED 16384
+struct Tensors {
+    void *at[4][TENSORS];
+    float with[2][TENSORS];
+    u32 counts[TENSORS], begins[TENSORS + 1];
+};
+
+// The tensor of this block.
+__device__ __forceinline__ int tensor_of_block(const Tensors &all) {
+    int tensor = 0;
+    for (int step = TENSORS / 2; step > 0; step /= 2)
+        if (all.begins[tensor + step] <= blockIdx.x) tensor += step;
+    return tensor;
+}
+
+// One step of AdamW (Loshchilov and Hutter, arXiv 1711.05101), where the weights are: weights, gradients, first and
+// second moments. Of each tensor, the share that decay keeps and the rate; gradients count `scale` times.
+extern "C" __global__ void __launch_bounds__(256)
+    adamw(const __grid_constant__ Tensors all, float scale, float beta1, float new1, float beta2, float new2,
+          float unbias2, float eps) {
+    const int EACH = PIECE / 256;
+    int tensor = tensor_of_block(all);
+    size_t from = (size_t)(blockIdx.x - all.begins[tensor]) * PIECE + threadIdx.x, count = all.counts[tensor];
+    float *weights = (float *)all.at[0][tensor], *first = (float *)all.at[2][tensor];
+    float *second = (float *)all.at[3][tensor];
+    const float *gradient = (const float *)all.at[1][tensor];
+    float keep = all.with[0][tensor], rate = all.with[1][tensor];
+    // All loads go out before the first store, which might change what is loaded for all the compiler knows.
+    float w[EACH], g[EACH], m[EACH], v[EACH];
+#pragma unroll
+    for (int i = 0; i < EACH; i++) {
+        size_t at = from + i * 256;
+        bool there = at < count;
+        w[i] = there ? weights[at] : 0;
+        g[i] = there ? gradient[at] * scale : 0;
+        m[i] = there ? first[at] : 0;
+        v[i] = there ? second[at] : 0;
+    }
+#pragma unroll
+    for (int i = 0; i < EACH; i++) {
+        size_t at = from + i * 256;
+        if (at >= count) continue;
+        m[i] = m[i] * beta1 + g[i] * new1;
+        v[i] = v[i] * beta2 + g[i] * g[i] * new2;
+        first[at] = m[i];
+        second[at] = v[i];
+        weights[at] = w[i] * keep - m[i] / (sqrtf(v[i]) * unbias2 + eps) * rate;
+    }
+}
+
+// Of each piece of the tensors, the sum of its numbers' squares: sums (blocks).
+extern "C" __global__ void __launch_bounds__(256) squares(const __grid_constant__ Tensors all, float *sums) {
+    __shared__ float shared[8];
+    int tensor = tensor_of_block(all);
+    size_t from = (size_t)(blockIdx.x - all.begins[tensor]) * SUMMED + threadIdx.x, count = all.counts[tensor];
+    const float *x = (const float *)all.at[0][tensor];
+    float total = 0;
+#pragma unroll 8
+    for (int i = 0; i < SUMMED / 256; i++) {
+        float own = from + i * 256 < count ? x[from + i * 256] : 0;
+        total += own * own;
+    }
+    total = warp_sum(total);
+    if ((threadIdx.x & 31) == 0) shared[threadIdx.x >> 5] = total;
+    __syncthreads();
+    if (threadIdx.x > 0) return;
+    total = 0;
+    for (int i = 0; i < 8; i++) total += shared[i];
+    sums[blockIdx.x] = total;
+}
+
+// The first of each pair of tensors, rounded, in the second.
+extern "C" __global__ void __launch_bounds__(256) round_tensors(const __grid_constant__ Tensors all) {
+    int tensor = tensor_of_block(all);
+    size_t from = (size_t)(blockIdx.x - all.begins[tensor]) * PIECE + threadIdx.x, count = all.counts[tensor];
+    const float *x = (const float *)all.at[0][tensor];
+    bf16 *to = (bf16 *)all.at[1][tensor];
+    const int EACH = PIECE / 256;
+    float own[EACH];
+#pragma unroll
+    for (int i = 0; i < EACH; i++) own[i] = from + i * 256 < count ? x[from + i * 256] : 0;
+#pragma unroll
+    for (int i = 0; i < EACH; i++)
+        if (from + i * 256 < count) to[from + i * 256].bits = (unsigned short)pack(own[i], 0);
 }

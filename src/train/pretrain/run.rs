@@ -15,7 +15,7 @@ use crate::{
         AdamW, TrainError,
         job::{Job, Progress},
         journal::Journal,
-        parts::clipped,
+        parts::clipping,
         session_writer::{self, SessionWriter},
         snapshot,
     },
@@ -74,10 +74,10 @@ impl Pretraining {
         if !loss.is_finite() {
             return Err(self.diverged(&format!("the loss of step {}", step + 1)));
         }
-        let Some(gradients) = clipped(gradients, self.config.recipe.clip_norm, true)? else {
+        let Some(scale) = clipping(&gradients, self.config.recipe.clip_norm, true)? else {
             return Err(self.diverged(&format!("a gradient of step {}", step + 1)));
         };
-        self.optimizer.update(&self.store, &gradients, |_| lr)?;
+        self.optimizer.update(&self.store, &gradients, scale, |_| lr)?;
         let whole = begun.elapsed();
         let position = &mut self.position;
         position.step += 1;

@@ -12,7 +12,7 @@ use crate::{
     },
     ops::{
         block::Linear,
-        fused::{LayerNorm, product_onto},
+        fused::{LayerNorm, product_onto, rounded},
     },
 };
 
@@ -40,14 +40,27 @@ impl Weights {
     /// A store's, with blocks' matrices of the type `dtype`.
     pub(super) fn of(names: &Backbone<Names>, store: &ParamStore, dtype: DType, frozen: &mut Rounded) -> Result<Self> {
         let mut backbone = names.try_map(|names| Weight::of(names, store))?;
+        let mut trained = Vec::new();
         for (block, names) in backbone.blocks.iter_mut().zip(&names.blocks) {
             let mut names = names.list().into_iter();
             let mut failed = None;
             block.map_mut(|weight| {
                 let id = names.next().and_then(|names| store.get(names.all().first()?)).map(|var| var.id());
-                failed = failed.take().or(weight.round(dtype, id, frozen).err());
+                if weight.trains {
+                    trained.extend(weight.is_rounded_to(dtype).then(|| weight.kept.clone()));
+                } else {
+                    failed = failed.take().or(weight.round(dtype, id, frozen).err());
+                }
             });
             failed.map_or(Ok(()), Err)?;
+        }
+        let mut rounded = rounded(&trained, dtype)?.into_iter();
+        for block in &mut backbone.blocks {
+            block.map_mut(|weight| {
+                if weight.trains && weight.is_rounded_to(dtype) {
+                    weight.product = rounded.next().unwrap_or_else(|| weight.kept.clone());
+                }
+            });
         }
         Ok(Self { backbone, dtype })
     }
@@ -66,18 +79,22 @@ impl Weight {
         Ok(Self { product: kept.clone(), kept, trains })
     }
 
-    /// Gives a matrix its form for products.
+    /// Whether products take it in this other type.
+    fn is_rounded_to(&self, dtype: DType) -> bool {
+        self.kept.rank() == 2 && self.kept.dtype() != dtype
+    }
+
+    /// Gives a frozen matrix its form for products.
     fn round(&mut self, dtype: DType, id: Option<TensorId>, frozen: &mut Rounded) -> Result<()> {
-        if self.kept.rank() != 2 || self.kept.dtype() == dtype {
+        if !self.is_rounded_to(dtype) {
             return Ok(());
         }
-        let known = id.filter(|_| !self.trains);
-        if let Some(rounded) = known.and_then(|id| frozen.0.get(&id)) {
+        if let Some(rounded) = id.and_then(|id| frozen.0.get(&id)) {
             self.product = rounded.clone();
             return Ok(());
         }
         self.product = self.kept.to_dtype(dtype)?;
-        if let Some(id) = known {
+        if let Some(id) = id {
             frozen.0.insert(id, self.product.clone());
         }
         Ok(())
