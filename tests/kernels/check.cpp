@@ -140,9 +140,9 @@ static void attention(int batch, int heads, int tokens, int queries) {
                                towards.data(), rounded.data(), rows, width);                                          \
         });                                                                                                           \
         const int shares = 5;                                                                                         \
-        std::vector<float> sums(shares *width, NAN), alongs(shares *width, NAN);                                      \
+        std::vector<float> sums(2 * shares * width, NAN);                                                             \
         launch({unsigned(width + 127) / 128, shares}, 256, [&] {                                                      \
-            column_sums_##SUFFIX(d_.data(), stream.data(), stats.data(), sums.data(), alongs.data(), rows, width);    \
+            column_sums_##SUFFIX(d_.data(), stream.data(), stats.data(), sums.data(), &sums[shares * width], rows, width); \
         });                                                                                                           \
         Numbers s(count), n(count), t(count), column(width), along(width);                                      \
         for (int row = 0; row < rows; row++) {                                                                        \
@@ -163,10 +163,10 @@ static void attention(int batch, int heads, int tokens, int queries) {
                 t[at + i] = grad[at + i] + (h - h_mean - own * h_along) * scale;                                      \
             }                                                                                                         \
         }                                                                                                             \
-        std::vector<float> folded(width, NAN), folded_along(width, NAN);                                              \
-        dim3 columns{unsigned(width + 255) / 256};                                                                    \
-        launch(columns, 256, [&] { fold_sums(sums.data(), folded.data(), shares, width); });                          \
-        launch(columns, 256, [&] { fold_sums(alongs.data(), folded_along.data(), shares, width); });                  \
+        std::vector<float> both(2 * width, NAN);                                                                      \
+        dim3 columns{unsigned(width + 255) / 256, 2};                                                                 \
+        launch(columns, 256, [&] { fold_sums(sums.data(), both.data(), shares, width); });                            \
+        std::vector<float> folded(both.begin(), both.begin() + width), folded_along(both.begin() + width, both.end()); \
         same("stream", back(stream), s, 1e-6);                                                                        \
         same("norm", back(norm), n, BOUND);                                                                           \
         same("norm's gradient", back(towards), t, 1e-5);                                                              \

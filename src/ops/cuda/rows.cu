@@ -171,13 +171,13 @@ __device__ void column_sums(const T *x, const float *stream, const float2 *stats
     }
 }
 
-// The sum of what column_sums left of its shares, (shares, width).
+// The sums of what column_sums left of its shares, (gridDim.y, shares, width): to (gridDim.y, width).
 extern "C" __global__ void fold_sums(const float *parts, float *to, int shares, int width) {
     int at = blockIdx.x * blockDim.x + threadIdx.x;
     if (at >= width) return;
     float total = 0;
-    for (int share = 0; share < shares; share++) total += parts[(size_t)share * width + at];
-    to[at] = total;
+    for (int share = 0; share < shares; share++) total += parts[((size_t)blockIdx.y * shares + share) * width + at];
+    to[(size_t)blockIdx.y * width + at] = total;
 }
 
 #define KERNELS(T, SUFFIX)                                                                                            \

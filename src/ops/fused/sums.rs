@@ -65,25 +65,30 @@ fn on_cuda(x: &Tensor, normed: Option<&Normed>, like: &Tensor) -> Result<(Tensor
     let ((rows, width), device) = (rows_of(x)?, x.device());
     let x = x.contiguous()?;
     let shares = SHARES.min(rows.div_ceil(8)).max(1);
-    let sums = cuda::unfilled((shares, width), like.dtype(), device)?;
-    let alongs = if normed.is_some() { Some(cuda::unfilled((shares, width), like.dtype(), device)?) } else { None };
+    // Both sums lie one behind the other, so that one launch adds up the shares of both.
+    let both = 1 + usize::from(normed.is_some());
+    let parts = cuda::unfilled((both, shares, width), like.dtype(), device)?;
+    let (sums, alongs) = (parts.narrow(0, 0, 1)?, parts.narrow(0, both - 1, 1)?);
     let arguments = [
         Of(&x),
         Maybe(normed.map(|normed| &normed.stream)),
         Maybe(normed.map(|normed| &normed.stats)),
         Of(&sums),
-        Maybe(alongs.as_ref()),
+        Of(&alongs),
         Int(rows),
         Int(width),
     ];
     let kernel = variant("column_sums", x.dtype());
     cuda::launch(device, cuda::File::Rows, &kernel, [width.div_ceil(128), shares, 1], cuda::THREADS, &arguments)?;
-    let folded = |parts: &Tensor| -> Result<Tensor> {
-        let to = cuda::unfilled(width, like.dtype(), device)?;
-        let arguments = [Of(parts), Of(&to), Int(shares), Int(width)];
-        let blocks = [width.div_ceil(cuda::THREADS), 1, 1];
-        cuda::launch(device, cuda::File::Rows, "fold_sums", blocks, cuda::THREADS, &arguments)?;
-        Ok(to)
-    };
-    Ok((folded(&sums)?, alongs.as_ref().map(folded).transpose()?))
+    let to = cuda::unfilled((both, width), like.dtype(), device)?;
+    let arguments = [Of(&parts), Of(&to), Int(shares), Int(width)];
+    cuda::launch(
+        device,
+        cuda::File::Rows,
+        "fold_sums",
+        [width.div_ceil(cuda::THREADS), both, 1],
+        cuda::THREADS,
+        &arguments,
+    )?;
+    Ok((to.get(0)?, normed.map(|_| to.get(1)).transpose()?))
 }
