@@ -14,7 +14,7 @@ fn kernels() {
     let built = cudaforge::KernelBuilder::new()
         .source_files(["attention.cu", "attention_hopper.cu", "rows.cu"].map(path))
         .with_compute_override_arch("*_hopper.cu", "90a")
-        .watch(["attention.cu", "tiles.cuh", "lanes.cuh"].map(path))
+        .watch(["attention.cu", "attention_once.cuh", "tiles.cuh", "lanes.cuh"].map(path))
         .arg("-std=c++17")
         .arg("-O3")
         .build_ptx();

@@ -35,6 +35,14 @@ fn without_a_terminal_the_workbench_says_what_to_do() {
     aat_tui().write_stdin("").assert().code(2).stderr(predicate::str::contains("terminal"));
 }
 
+/// The way that needs a card is named where there is none.
+#[test]
+fn attention_alone_is_timed_on_any_device() {
+    let line = "bench attention --model tiny --frames 32 --batch 2 --repeats 1 --warmup 0 --device cpu";
+    let run = aat_tui().args(line.split(' ')).assert().success();
+    run.stdout(predicate::str::contains("7 products: ").and(predicate::str::contains("bf16 on CUDA")));
+}
+
 /// A folder in the working directory with a session's name is never deleted in its place.
 #[test]
 fn remove_means_the_store_and_no_folder_here() {

@@ -3,6 +3,7 @@
 //! `benches/peers/torch_peer.py` does the same work in PyTorch and prints the same line.
 
 mod agree;
+mod attention;
 mod draw;
 mod live;
 mod sweep;
@@ -44,6 +45,8 @@ enum What {
     Live,
     /// Whether a device computes what the CPU does: logits, gradients and steps of every method, in f32 and bf16.
     Agree,
+    /// Attention's backward pass alone, as the trainer does it and with fewer products.
+    Attention,
     /// The filter bank of ten seconds of sound.
     Fbank,
     /// One frame of every screen of the workbench: time and bytes.
@@ -141,6 +144,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     let Measured { times, tokens, dtype } = match args.what {
         What::Live => return live::run(args),
         What::Agree => return agree::run(args),
+        What::Attention => return attention::run(args),
         What::Sweep => return sweep::run(args),
         What::Draw => return draw::run(args),
         What::Step => step(args, || Ok(()))?,
@@ -191,16 +195,20 @@ fn measure(args: &Args, mut work: impl FnMut() -> Result<(), CliError>) -> Resul
     Ok(times)
 }
 
-/// A model and a batch of noise for it.
-fn prepare(args: &Args) -> Result<(Opened, Features), CliError> {
-    let stride = args.stride.or(match args.model.as_str() {
+/// The stride that the model is measured with, where it is not its own.
+fn stride(args: &Args) -> Option<usize> {
+    args.stride.or(match args.model.as_str() {
         "tiny" => Some(16),
         _ => None,
-    });
+    })
+}
+
+/// A model and a batch of noise for it.
+fn prepare(args: &Args) -> Result<(Opened, Features), CliError> {
     let device = model::device(&args.device)?;
     let request = Request {
         frames: Some(args.frames),
-        stride: stride.map(|stride| [stride; 2]),
+        stride: stride(args).map(|stride| [stride; 2]),
         classes: Some(CLASSES),
         method: Some(args.method),
         precision: Some(Precision::named(&args.dtype, &device)?),

@@ -1,4 +1,5 @@
-// The CUDA kernels, thread by thread on the CPU, against plain loops in double precision.
+// The CUDA kernels, thread by thread on the CPU, against plain loops in double precision. With HOPPER defined attention is
+// that of Hopper cards.
 #include "emulate.h"
 
 #include "../../src/ops/cuda/attention.cu"
@@ -90,7 +91,12 @@ static void attention(int batch, int heads, int tokens, int queries) {
     std::vector<bf16> out16(out.size(), bf16{0x7fc0}), dqkv16(qkv.size(), bf16{queries < tokens ? (unsigned short)0 : (unsigned short)0x7fc0});
     std::vector<float> lse32(lse.size(), NAN), delta(lse.size(), NAN);
     dim3 own{unsigned(queries + 127) / 128, (unsigned)heads, (unsigned)batch};
-    launch(own, 128, [&] {
+#ifdef HOPPER
+    const unsigned threads = 256;
+#else
+    const unsigned threads = 128;
+#endif
+    launch(own, threads, [&] {
         attention_forward(qkv16.data(), out16.data(), lse32.data(), tokens, queries, heads, scale * 1.44269504f);
     });
     int rows = batch * queries * heads;
@@ -105,16 +111,34 @@ static void attention(int batch, int heads, int tokens, int queries) {
     });
     same("result", back(out16), out, 5e-3);
     same("log-sum-exp", back(lse32), lse, 1e-5);
-    Numbers found = back(dqkv16);
-    for (int part = 0; part < 3; part++) {
-        Numbers a, b;
-        for (int clip = 0; clip < batch; clip++)
-            for (int token = 0; token < tokens; token++)
-                for (size_t i = 0; i < width; i++) {
-                    a.push_back(found[at(clip, token, part, 0) + i]);
-                    b.push_back(dqkv[at(clip, token, part, 0) + i]);
-                }
-        same(part == 0 ? "queries' gradient" : part == 1 ? "keys' gradient" : "values' gradient", a, b, 1e-2);
+    auto gradients = [&](const Numbers &found) {
+        for (int part = 0; part < 3; part++) {
+            Numbers a, b;
+            for (int clip = 0; clip < batch; clip++)
+                for (int token = 0; token < tokens; token++)
+                    for (size_t i = 0; i < width; i++) {
+                        a.push_back(found[at(clip, token, part, 0) + i]);
+                        b.push_back(dqkv[at(clip, token, part, 0) + i]);
+                    }
+            same(part == 0 ? "queries' gradient" : part == 1 ? "keys' gradient" : "values' gradient", a, b, 1e-2);
+        }
+    };
+    gradients(back(dqkv16));
+    // The same by five products: each tile of keys by a block of its own, by twos, and all by one block.
+    int of_keys = (tokens + 63) / 64, of_queries = (queries + 63) / 64;
+    for (int each : {1, 2, of_keys}) {
+        printf("at once, %d tiles of keys a block\n", each);
+        int splits = (of_keys + each - 1) / each;
+        std::vector<float> parts((size_t)splits * batch * heads * of_queries * 64 * 64, NAN);
+        std::vector<bf16> once(qkv.size(), bf16{queries < tokens ? (unsigned short)0 : (unsigned short)0x7fc0});
+        launch({unsigned(splits), (unsigned)heads, (unsigned)batch}, 128, [&] {
+            attention_back_once(qkv16.data(), grad16.data(), lse32.data(), delta.data(), once.data(), parts.data(), tokens,
+                                queries, heads, scale, each);
+        });
+        launch({unsigned(of_queries), (unsigned)heads, (unsigned)batch}, 128, [&] {
+            attention_fold_queries(parts.data(), once.data(), tokens, queries, heads, scale, splits);
+        });
+        gradients(back(once));
     }
 }
 
@@ -296,6 +320,7 @@ int main() {
     attention(1, 1, 5, 5);
     attention(2, 3, 150, 150);
     attention(1, 2, 290, 2);
+#ifndef HOPPER
     rows_f32(11, 20);
     rows_f32(3, 1024);
     rows_bf16(29, 192);
@@ -304,6 +329,7 @@ int main() {
     many({1});
     many({0, 5, PIECE, 0, PIECE + 1, 3 * PIECE - 1, SUMMED + 7, 2, 0});
     many(std::vector<size_t>(TENSORS, 300));
+#endif
     printf(failures ? "%d disagree\n" : "all agree\n", failures);
     return failures > 0;
 }

@@ -56,11 +56,15 @@ struct Warp : Group {
     const void *rows[32];
     float value[32];
 };
+struct Four : Group {
+    u32 a[128][4];
+};
 struct Fibre {
     ucontext_t context;
     std::unique_ptr<char[]> stack;
     dim3 index;
     Warp *warp;
+    Four *four;
     bool done = false;
 };
 inline Fibre *current;
@@ -92,6 +96,7 @@ inline void fibre_main() {
     work();
     current->done = true;
     leave(*current->warp);
+    leave(*current->four);
     leave(block);
     swapcontext(&current->context, &scheduler);
 }
@@ -104,6 +109,7 @@ inline void launch(dim3 grid, unsigned threads, std::function<void()> kernel) {
         for (blockIdx.y = 0; blockIdx.y < grid.y; blockIdx.y++)
             for (blockIdx.x = 0; blockIdx.x < grid.x; blockIdx.x++) {
                 std::vector<Warp> warps((threads + 31) / 32);
+                std::vector<Four> fours((threads + 127) / 128);
                 std::vector<Fibre> fibres(threads);
                 block = Group{threads};
                 for (unsigned i = 0; i < threads; i++) {
@@ -112,6 +118,8 @@ inline void launch(dim3 grid, unsigned threads, std::function<void()> kernel) {
                     fibre.index = {i, 0, 0};
                     fibre.warp = &warps[i / 32];
                     fibre.warp->alive++;
+                    fibre.four = &fours[i / 128];
+                    fibre.four->alive++;
                     getcontext(&fibre.context);
                     fibre.context.uc_stack.ss_sp = fibre.stack.get();
                     fibre.context.uc_stack.ss_size = 1 << 16;
@@ -181,6 +189,62 @@ inline void copy16(bf16 *to, const bf16 *from, bool there) {
         memcpy((void *)to, (const void *)from, 16);
     else
         memset((void *)to, 0, 16);
+}
+
+#ifdef HOPPER
+// Products of four warps, as PTX's documentation of wgmma.mma_async.m64n64k16 has them: begun is done here.
+inline uintptr_t last_shared;
+inline u64 __cvta_generic_to_shared(const void *x) { return last_shared = (uintptr_t)x; }
+// A number of the matrix that a descriptor names: rows of 128 bytes, whose groups of 16 are shuffled by the row's place
+// in eight, eight rows 1024 bytes. The descriptor has the address's last bits, the others are those of its neighbours.
+inline float number_of(u64 descriptor, int row, int column) {
+    const uintptr_t window = 1 << 18;
+    uintptr_t at = (last_shared & ~(window - 1)) + ((descriptor & 0xffff) << 4);
+    if (at > last_shared + window / 2) at -= window;
+    if (at + window / 2 < last_shared) at += window;
+    at += row / 8 * 1024 + row % 8 * 128 + column * 2;
+    at ^= (at >> 7 & 7) << 4;
+    return half_of(*(const uint16_t *)at, 0);
+}
+// `left` has rows 0 to 63 and columns 0 to 15.
+template <typename Left> inline void group_product(float (&d)[8][4], Left left, u64 b, bool turned, int onto) {
+    meet(*current->four);
+    int warp = (current->index.x & 127) / 32;
+    for (int n = 0; n < 8; n++)
+        for (int e = 0; e < 4; e++) {
+            int row = warp * 16 + lane() / 4 + 8 * (e / 2), column = n * 8 + lane() % 4 * 2 + e % 2;
+            if (!onto) d[n][e] = 0;
+            for (int k = 0; k < 16; k++)
+                d[n][e] += left(row, k) * (turned ? number_of(b, k, column) : number_of(b, column, k));
+        }
+    meet(*current->four);
+}
+template <int TURNED> inline void group_mma(float (&d)[8][4], const u32 (&a)[4], u64 b, int onto) {
+    Four &four = *current->four;
+    memcpy(four.a[current->index.x & 127], a, sizeof a);
+    auto left = [&](int row, int k) {
+        const u32 *from = four.a[row / 16 * 32 + row % 8 * 4 + k % 8 / 2];
+        return half_of(from[(row % 16 >= 8) + 2 * (k >= 8)], k % 2);
+    };
+    group_product(d, left, b, TURNED, onto);
+}
+inline void group_mma(float (&d)[8][4], u64 a, u64 b, int onto) {
+    group_product(d, [&](int row, int k) { return number_of(a, row, k); }, b, false, onto);
+}
+inline void group_mma_turned(float (&d)[8][4], u64 a, u64 b, int onto) {
+    group_product(d, [&](int row, int k) { return number_of(a, k, row); }, b, true, onto);
+}
+inline void group_begins() {}
+inline void group_begun() {}
+inline void shown_to_group() {}
+template <typename T> inline void pin(T &) {}
+template <typename T> inline void group_waits(T &) {}
+#endif
+
+#define dynamic_shared(type, name, count) static __align__(1024) type name[count]
+inline void add4(float *to, size_t four, float4 x) {
+    float all[] = {x.x, x.y, x.z, x.w};
+    for (int i = 0; i < 4; i++) to[4 * four + i] += all[i];
 }
 inline void copies_begun() {}
 inline void copies_done() {}

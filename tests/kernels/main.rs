@@ -5,8 +5,8 @@
 
 use std::{path::Path, process::Command};
 
-#[test]
-fn kernels_compute_what_loops_do() {
+/// Compiles and runs `check.cpp`, with these options beside.
+fn check(options: &[&str]) {
     let compiler = std::env::var("CXX").unwrap_or_else(|_| "g++".to_owned());
     if Command::new(&compiler).arg("--version").output().is_err() {
         eprintln!("skipped: no C++ compiler ({compiler})");
@@ -17,10 +17,21 @@ fn kernels_compute_what_loops_do() {
     let compiled = Command::new(&compiler)
         .args(["-std=c++17", "-O1", "-Wno-unknown-pragmas", "-o"])
         .arg(&program)
+        .args(options)
         .arg(source)
         .output()
         .unwrap();
     assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
     let checked = Command::new(&program).output().unwrap();
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
+}
+
+#[test]
+fn kernels_compute_what_loops_do() {
+    check(&[]);
+}
+
+#[test]
+fn attention_on_hopper_computes_what_loops_do() {
+    check(&["-DHOPPER"]);
 }

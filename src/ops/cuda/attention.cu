@@ -315,3 +315,5 @@ extern "C" __global__ void __launch_bounds__(128, 2)
     put(to + heads * SIZE, stride, first + row, tokens, dk, make_float2(scale, scale), lane);
     put(to + 2 * heads * SIZE, stride, first + row, tokens, dv, make_float2(1, 1), lane);
 }
+
+#include "attention_once.cuh"

@@ -55,6 +55,21 @@ __device__ __forceinline__ void columns4(u32 (&r)[4], const bf16 *row) {
                  : "r"(u32(__cvta_generic_to_shared(row))));
 }
 
+// Shared memory whose size the launch gives.
+#define dynamic_shared(type, name, count) extern __shared__ __align__(1024) type name[]
+
+// Adds to four neighbours that no other thread writes to. Hopper does so in its second-level cache.
+__device__ __forceinline__ void add4(float *to, size_t four, float4 x) {
+#ifdef HOPPER
+    asm volatile("red.global.add.v4.f32 [%0], {%1, %2, %3, %4};" ::"l"((float4 *)to + four), "f"(x.x), "f"(x.y), "f"(x.z),
+                 "f"(x.w)
+                 : "memory");
+#else
+    float4 old = ((float4 *)to)[four];
+    ((float4 *)to)[four] = make_float4(old.x + x.x, old.y + x.y, old.z + x.z, old.w + x.w);
+#endif
+}
+
 // 16 bytes from global to shared memory, or zeros, without waiting.
 __device__ __forceinline__ void copy16(bf16 *to, const bf16 *from, bool there) {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(u32(__cvta_generic_to_shared(to))), "l"(from),
@@ -86,6 +101,20 @@ __device__ __forceinline__ void group_mma(float (&d)[8][4], u64 a, u64 b, int on
                  "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 "
                  "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, "
                  "%23, %24, %25, %26, %27, %28, %29, %30, %31}, %32, %33, p, 1, 1, 0, 0;\n}"
+                 : "+f"(d[0][0]), "+f"(d[0][1]), "+f"(d[0][2]), "+f"(d[0][3]), "+f"(d[1][0]), "+f"(d[1][1]),
+                   "+f"(d[1][2]), "+f"(d[1][3]), "+f"(d[2][0]), "+f"(d[2][1]), "+f"(d[2][2]), "+f"(d[2][3]),
+                   "+f"(d[3][0]), "+f"(d[3][1]), "+f"(d[3][2]), "+f"(d[3][3]), "+f"(d[4][0]), "+f"(d[4][1]),
+                   "+f"(d[4][2]), "+f"(d[4][3]), "+f"(d[5][0]), "+f"(d[5][1]), "+f"(d[5][2]), "+f"(d[5][3]),
+                   "+f"(d[6][0]), "+f"(d[6][1]), "+f"(d[6][2]), "+f"(d[6][3]), "+f"(d[7][0]), "+f"(d[7][1]),
+                   "+f"(d[7][2]), "+f"(d[7][3])
+                 : "l"(a), "l"(b), "r"(onto));
+}
+// The same of a from a tile's columns, and b's rows are the sum's.
+__device__ __forceinline__ void group_mma_turned(float (&d)[8][4], u64 a, u64 b, int onto) {
+    asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %34, 0;\n"
+                 "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 "
+                 "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, "
+                 "%23, %24, %25, %26, %27, %28, %29, %30, %31}, %32, %33, p, 1, 1, 1, 1;\n}"
                  : "+f"(d[0][0]), "+f"(d[0][1]), "+f"(d[0][2]), "+f"(d[0][3]), "+f"(d[1][0]), "+f"(d[1][1]),
                    "+f"(d[1][2]), "+f"(d[1][3]), "+f"(d[2][0]), "+f"(d[2][1]), "+f"(d[2][2]), "+f"(d[2][3]),
                    "+f"(d[3][0]), "+f"(d[3][1]), "+f"(d[3][2]), "+f"(d[3][3]), "+f"(d[4][0]), "+f"(d[4][1]),

@@ -5,7 +5,7 @@ use candle_core::{
     cuda_backend::{CudaDevice, cudarc::driver::DeviceRepr},
 };
 
-use super::{Argument, File, THREADS, address, begin};
+use super::{Argument, File, Launch, THREADS, address, begin};
 use crate::ops::fused::{Pieces, TENSORS};
 
 /// A tensor of a list: what the kernel finds in each of its parts, all of one size, and numbers of its own.
@@ -41,7 +41,8 @@ pub(in crate::ops) fn launch_list<const N: usize>(
     }
     let card = device.as_cuda_device()?;
     let listed = listed(card, list, pieces)?;
-    begin(device, File::Rows, kernel, [pieces.blocks(), 1, 1], THREADS, Some(&listed), arguments)
+    let launch = Launch { file: File::Rows, kernel, grid: [pieces.blocks(), 1, 1], threads: THREADS, shared: 0 };
+    begin(device, launch, Some(&listed), arguments)
 }
 
 fn listed<const N: usize>(card: &CudaDevice, list: &[Each<'_, N>], pieces: Pieces) -> Result<Listed> {

@@ -25,6 +25,9 @@ pub(super) use product::product;
 /// Default threads of a block.
 pub(super) const THREADS: usize = 256;
 
+/// Bytes of shared memory that a launch gets without asking.
+const SHARED: usize = 48 << 10;
+
 /// A file of kernels.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum File {
@@ -83,21 +86,35 @@ pub(super) fn launch(
     threads: usize,
     arguments: &[Argument<'_>],
 ) -> Result<()> {
-    begin(device, file, kernel, grid, threads, None, arguments)
+    begin(device, Launch { file, kernel, grid, threads, shared: 0 }, None, arguments)
+}
+
+/// A kernel and how it is launched.
+pub(super) struct Launch<'a> {
+    pub file: File,
+    pub kernel: &'a str,
+    /// Blocks.
+    pub grid: [usize; 3],
+    /// Threads of a block.
+    pub threads: usize,
+    /// Bytes of shared memory beside those that the kernel itself declares.
+    pub shared: usize,
+}
+
+/// The same for a kernel with shared memory of the launch's size.
+pub(super) fn launch_shared(device: &Device, launch: Launch<'_>, arguments: &[Argument<'_>]) -> Result<()> {
+    begin(device, launch, None, arguments)
 }
 
 /// The same with a list of tensors as the first argument.
-fn begin(
-    device: &Device,
-    file: File,
-    kernel: &str,
-    grid: [usize; 3],
-    threads: usize,
-    list: Option<&Listed>,
-    arguments: &[Argument<'_>],
-) -> Result<()> {
+fn begin(device: &Device, launch: Launch<'_>, list: Option<&Listed>, arguments: &[Argument<'_>]) -> Result<()> {
     let device = device.as_cuda_device()?;
+    let Launch { file, kernel, grid, threads, shared } = launch;
     let (function, stream) = (Card::of(device).function(device, file, kernel)?, device.cuda_stream());
+    if shared > SHARED {
+        let attribute = sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+        function.set_attribute(attribute, shared as i32).w()?;
+    }
     let words = arguments.iter().map(|argument| word(device, argument)).collect::<Result<Vec<_>>>()?;
     let mut builder = stream.launch_builder(&function);
     if let Some(list) = list {
@@ -111,7 +128,8 @@ fn begin(
         };
     }
     let [x, y, z] = grid.map(|blocks| blocks.max(1) as u32);
-    let config = LaunchConfig { grid_dim: (x, y, z), block_dim: (threads as u32, 1, 1), shared_mem_bytes: 0 };
+    let config =
+        LaunchConfig { grid_dim: (x, y, z), block_dim: (threads as u32, 1, 1), shared_mem_bytes: shared as u32 };
     // SAFETY: the kernel's arguments are these, in number, order and kind, and no kernel leaves its arguments' bounds.
     unsafe { builder.launch(config) }.w()?;
     Ok(())

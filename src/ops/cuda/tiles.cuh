@@ -132,6 +132,49 @@ __device__ __forceinline__ void gather(float (&sum)[8][4], const float (&shares)
 
 #endif
 
+// Bytes of shared memory that attention_back_once takes: six tiles, and two numbers of each of two tiles' queries.
+#define ONCE_SHARED (6 * PASSING * SIZE * 2 + 4 * PASSING * 4)
+
+// Scores' numbers (16, 8 N) of own rows into columns `from` on of a tile.
+template <int N>
+__device__ __forceinline__ void keep(bf16 *tile, const float (&s)[N][4], int row, int from, int lane) {
+#pragma unroll
+    for (int n = 0; n < N; n++) {
+        bf16 *upper = tile + place(row + (lane >> 2), from / 8 + n) + 2 * (lane & 3);
+        bf16 *lower = tile + place(row + (lane >> 2) + 8, from / 8 + n) + 2 * (lane & 3);
+        *(u32 *)upper = pack(s[n][0], s[n][1]);
+        *(u32 *)lower = pack(s[n][2], s[n][3]);
+    }
+}
+
+// Of two tiles of 64 rows the product of the first, transposed, and the second: each warp sixteen rows of it.
+#ifdef HOPPER
+__device__ __forceinline__ void across(float (&sum)[8][4], const bf16 *first, const bf16 *second, int, int) {
+    u64 a = operand(first), b = operand(second);
+    group_begins();
+#pragma unroll
+    for (int step = 0; step < 4; step++) group_mma_turned(sum, a + step * 128, b + step * 128, step > 0);
+    group_begun();
+}
+#else
+__device__ __forceinline__ void across(float (&sum)[8][4], const bf16 *first, const bf16 *second, int warp, int lane) {
+    for (int n = 0; n < 8; n++)
+        for (int e = 0; e < 4; e++) sum[n][e] = 0;
+#pragma unroll
+    for (int step = 0; step < 4; step++) {
+        u32 a[4];
+        columns4(a, first + place(step * 16 + (lane & 7) + ((lane >> 4) << 3), warp * 2 + ((lane >> 3) & 1)));
+#pragma unroll
+        for (int pair = 0; pair < 4; pair++) {
+            u32 b[4];
+            right_columns(b, second, step * 16, pair, lane);
+            mma(sum[2 * pair], a, b[0], b[1]);
+            mma(sum[2 * pair + 1], a, b[2], b[3]);
+        }
+    }
+}
+#endif
+
 // What was fetched is there, for all threads.
 __device__ __forceinline__ void arrived() {
     copies_done();

@@ -24,6 +24,7 @@ pub struct Heads {
 }
 
 /// What the backward pass needs.
+#[derive(Clone)]
 pub struct Attended {
     /// The input.
     qkv: Tensor,
@@ -73,6 +74,20 @@ impl Attended {
         let packed = [of_tokens(of_queries)?, of_tokens(of_keys)?, of_tokens(of_values)?];
         Tensor::stack(&packed, 2)?.reshape((batch * tokens, 3 * count * size))?.to_dtype(qkv.dtype())
     }
+
+    /// The same by kernels that multiply five times instead of seven, of which a block takes `each` tiles of 64 keys;
+    /// `None` where there are none. Nothing trains with them before they have been measured on a card.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn back_at_once(&self, grad: &Tensor, heads: Heads, each: usize) -> Result<Option<Tensor>> {
+        #[cfg(feature = "cuda")]
+        if on_cuda::takes(&self.qkv, heads) {
+            return on_cuda::back_at_once(self, grad, heads, each.max(1)).map(Some);
+        }
+        let _ = (grad, heads, each);
+        Ok(None)
+    }
 }
 
 /// Scores are single precision where activations are bf16, as in the kernels.
@@ -95,12 +110,14 @@ mod on_cuda {
     use candle_core::{DType, Device, Result, Tensor};
 
     use super::{Attended, Heads, SIZE};
-    use crate::ops::cuda::{self, Argument::*, File};
+    use crate::ops::cuda::{self, Argument::*, File, Launch};
 
     /// Rows of a block of the forward pass.
     const FORWARD: usize = 128;
     /// Rows of a block of the backward pass, and its threads.
     const BACK: [usize; 2] = [64, 128];
+    /// Shared memory of a block that does all of it (`tiles.cuh`).
+    const ONCE_SHARED: usize = 6 * 64 * SIZE * 2 + 4 * 64 * 4;
 
     /// The kernels for a card, and the threads of a block of the forward pass.
     fn kernels(device: &Device) -> (File, usize) {
@@ -125,9 +142,10 @@ mod on_cuda {
         Ok((out, kept))
     }
 
-    pub(super) fn back(qkv: &Tensor, out: &Tensor, lse: &Tensor, grad: &Tensor, heads: Heads) -> Result<Tensor> {
+    /// Of each query and head, the sum of the result times its gradient; and memory for the gradient of qkv.
+    fn before_back(out: &Tensor, grad: &Tensor, heads: Heads) -> Result<(Tensor, Tensor)> {
         let Heads { batch, tokens, queries, heads, size } = heads;
-        let (device, rows) = (qkv.device(), batch * queries * heads);
+        let (device, rows) = (out.device(), batch * queries * heads);
         let delta = cuda::unfilled((batch, heads, queries), DType::F32, device)?;
         let arguments = [Of(out), Of(grad), Of(&delta), Int(rows), Int(queries), Int(heads)];
         let grid = [rows.div_ceil(cuda::THREADS / 8), 1, 1];
@@ -139,6 +157,32 @@ mod on_cuda {
             true => Tensor::zeros(shape, DType::BF16, device)?,
             false => cuda::unfilled(shape, DType::BF16, device)?,
         };
+        Ok((delta, dqkv))
+    }
+
+    pub(super) fn back_at_once(kept: &Attended, grad: &Tensor, heads: Heads, each: usize) -> Result<Tensor> {
+        let Attended { qkv, out, lse } = kept;
+        let (delta, dqkv) = before_back(out, grad, heads)?;
+        let Heads { batch, tokens, queries, heads, size } = heads;
+        let (device, scale, [own, threads]) = (qkv.device(), (size as f64).powf(-0.5), BACK);
+        let (file, _) = kernels(device);
+        let (splits, tiles) = (tokens.div_ceil(own * each), queries.div_ceil(own));
+        let parts = cuda::unfilled((splits, batch, heads, tiles, own * size), DType::F32, device)?;
+        let tensors = [qkv, grad, lse, &delta, &dqkv, &parts].map(Of);
+        let sizes = [Int(tokens), Int(queries), Int(heads), Float(scale), Int(each)];
+        let grid = [splits, heads, batch];
+        let launch = Launch { file, kernel: "attention_back_once", grid, threads, shared: ONCE_SHARED };
+        cuda::launch_shared(device, launch, &[&tensors[..], &sizes].concat())?;
+        let arguments = [Of(&parts), Of(&dqkv), Int(tokens), Int(queries), Int(heads), Float(scale), Int(splits)];
+        cuda::launch(device, file, "attention_fold_queries", [tiles, heads, batch], threads, &arguments)?;
+        Ok(dqkv)
+    }
+
+    pub(super) fn back(qkv: &Tensor, out: &Tensor, lse: &Tensor, grad: &Tensor, heads: Heads) -> Result<Tensor> {
+        let (delta, dqkv) = before_back(out, grad, heads)?;
+        let Heads { batch, tokens, queries, heads, size } = heads;
+        let device = qkv.device();
+        let (file, _) = kernels(device);
         let scale = (size as f64).powf(-0.5);
         let arguments =
             [Of(qkv), Of(grad), Of(lse), Of(&delta), Of(&dqkv), Int(tokens), Int(queries), Int(heads), Float(scale)];
