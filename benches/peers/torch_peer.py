@@ -20,6 +20,7 @@ import contextlib
 import json
 import resource
 import statistics
+import sys
 import time
 
 import torch
@@ -234,6 +235,7 @@ def main():
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--dtype", default="f32", choices=["f32", "bf16"])
     parser.add_argument("--size", type=int, default=8192, help="rows and columns of matmul's matrices")
+    parser.add_argument("--rounds", type=int, default=1, help="each but the first begins with a line on standard input")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     wait = torch.cuda.synchronize if args.device == "cuda" else lambda: None
@@ -241,6 +243,14 @@ def main():
     for _ in range(args.warmup):
         run()
     wait()
+    for turn in range(args.rounds):
+        if turn > 0 and not sys.stdin.readline():
+            return
+        print(json.dumps(measured(args, run, wait, tokens)), flush=True)
+
+
+def measured(args, run, wait, tokens):
+    """One round."""
     times = []
     for _ in range(args.repeats):
         start = time.perf_counter()
@@ -248,25 +258,21 @@ def main():
         wait()
         times.append((time.perf_counter() - start) * 1e3)
     ms = statistics.median(times)
-    print(
-        json.dumps(
-            {
-                "what": args.what,
-                "model": args.model,
-                "method": args.method,
-                "batch": args.batch,
-                "tokens": tokens,
-                "ms": ms,
-                "ms_min": min(times),
-                "samples_per_s": args.batch * 1e3 / ms,
-                "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-                "dtype": args.dtype,
-                "instructions": torch.backends.cpu.get_cpu_capability(),
-                "device": f"PyTorch {torch.__version__}, "
-                + (torch.cuda.get_device_name() if args.device == "cuda" else f"{args.threads} threads"),
-            }
-        )
-    )
+    return {
+        "what": args.what,
+        "model": args.model,
+        "method": args.method,
+        "batch": args.batch,
+        "tokens": tokens,
+        "ms": ms,
+        "ms_min": min(times),
+        "samples_per_s": args.batch * 1e3 / ms,
+        "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "dtype": args.dtype,
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "device": f"PyTorch {torch.__version__}, "
+        + (torch.cuda.get_device_name() if args.device == "cuda" else f"{args.threads} threads"),
+    }
 
 
 if __name__ == "__main__":

@@ -249,6 +249,7 @@ struct Tensors {
     float with[2][TENSORS];
     u32 counts[TENSORS], begins[TENSORS + 1];
 };
+static_assert(sizeof(Tensors) == 3080, "list.rs has the same");
 
 // The tensor of this block.
 __device__ __forceinline__ int tensor_of_block(const Tensors &all) {
