@@ -187,10 +187,15 @@ static void attention(int batch, int heads, int tokens, int queries) {
                 t[at + i] = grad[at + i] + (h - h_mean - own * h_along) * scale;                                      \
             }                                                                                                         \
         }                                                                                                             \
-        std::vector<float> both(2 * width, NAN);                                                                      \
-        dim3 columns{unsigned(width + 255) / 256, 2};                                                                 \
-        launch(columns, 256, [&] { fold_sums(sums.data(), both.data(), shares, width); });                            \
-        std::vector<float> folded(both.begin(), both.begin() + width), folded_along(both.begin() + width, both.end()); \
+        std::vector<float> folded(width, NAN), folded_along(width, NAN);                                              \
+        Tensors folds = {};                                                                                           \
+        unsigned blocks = (width + FOLDED - 1) / FOLDED;                                                              \
+        for (int t = 0; t <= TENSORS; t++) folds.begins[t] = std::min(t, 2) * blocks;                                 \
+        for (int t = 0; t < 2; t++) {                                                                                 \
+            folds.at[0][t] = &sums[t * shares * width], folds.at[1][t] = (t ? folded_along : folded).data();          \
+            folds.with[0][t] = shares, folds.counts[t] = width;                                                       \
+        }                                                                                                             \
+        launch({2 * blocks}, 256, [&] { fold_tensors(folds); });                                                      \
         same("stream", back(stream), s, 1e-6);                                                                        \
         same("norm", back(norm), n, BOUND);                                                                           \
         same("norm's gradient", back(towards), t, 1e-5);                                                              \

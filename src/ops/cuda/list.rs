@@ -8,8 +8,9 @@ use candle_core::{
 use super::{Argument, File, Launch, THREADS, address, begin};
 use crate::ops::fused::{Pieces, TENSORS};
 
-/// A tensor of a list: what the kernel finds in each of its parts, all of one size, and numbers of its own.
+/// A tensor of a list: its size, what the kernel finds in each of its parts, and numbers of its own.
 pub(in crate::ops) struct Each<'a, const N: usize> {
+    pub count: usize,
     pub at: [&'a Tensor; N],
     pub with: [f32; 2],
 }
@@ -36,7 +37,7 @@ pub(in crate::ops) fn launch_list<const N: usize>(
     piece: usize,
     arguments: &[Argument<'_>],
 ) -> Result<()> {
-    let counts: Vec<usize> = list.iter().map(|each| each.at.first().map_or(0, |tensor| tensor.elem_count())).collect();
+    let counts: Vec<usize> = list.iter().map(|each| each.count).collect();
     let Some(pieces) = Pieces::of(&counts, piece) else { bail!("too many or too large tensors for a launch") };
     if pieces.blocks() == 0 {
         return Ok(());
@@ -52,8 +53,8 @@ fn listed<const N: usize>(card: &CudaDevice, list: &[Each<'_, N>], pieces: Piece
     let mut listed = Listed { at: [[0; TENSORS]; 4], with: [[0.0; TENSORS]; 2], counts, begins };
     for (i, each) in list.iter().enumerate() {
         for (to, tensor) in listed.at.iter_mut().zip(each.at) {
-            if tensor.elem_count() != counts[i] as usize {
-                bail!("tensors of one list entry have {} and {} numbers", counts[i], tensor.elem_count());
+            if tensor.elem_count() < each.count {
+                bail!("a kernel needs {} numbers, not {}", each.count, tensor.elem_count());
             }
             to[i] = address(card, tensor)?;
         }

@@ -142,7 +142,7 @@ __device__ void add_bias(T *x, const float *bias, size_t count, int width) {
 }
 
 // Of `rows` rows, sums down the columns: of x, and with `stream` of x times the row's normalised stream, too. Block y
-// takes the y-th share of the rows and leaves its sums in (gridDim.y, width), which fold_sums adds up. Grid
+// takes the y-th share of the rows and leaves its sums in (gridDim.y, width), which fold_tensors adds up. Grid
 // (width / 128, shares), 256 threads.
 template <typename T>
 __device__ void column_sums(const T *x, const float *stream, const float2 *stats, float *sums, float *alongs, int rows,
@@ -169,15 +169,6 @@ __device__ void column_sums(const T *x, const float *stream, const float2 *stats
         for (int i = 0; i < 8; i++) all = all + shared[part][i][lane];
         store4(part ? alongs : sums, (size_t)blockIdx.y * (width / 4) + at, all);
     }
-}
-
-// The sums of what column_sums left of its shares, (gridDim.y, shares, width): to (gridDim.y, width).
-extern "C" __global__ void fold_sums(const float *parts, float *to, int shares, int width) {
-    int at = blockIdx.x * blockDim.x + threadIdx.x;
-    if (at >= width) return;
-    float total = 0;
-    for (int share = 0; share < shares; share++) total += parts[((size_t)blockIdx.y * shares + share) * width + at];
-    to[(size_t)blockIdx.y * width + at] = total;
 }
 
 #define KERNELS(T, SUFFIX)                                                                                            \
@@ -241,9 +232,10 @@ extern "C" __global__ void unfold_patches(const float *clips, float *to, size_t 
 // numbers of their own, `counts` how many numbers they have. Block b takes a piece of the last tensor t that has
 // begins[t] <= b, the (b - begins[t])-th; beyond the last tensor `begins` is the number of blocks. 256 threads.
 #define TENSORS 64
-// Numbers of a piece: where tensors are written, and where they are added up.
+// Numbers of a piece: where tensors are written, where they are added up, and of sums that are put together.
 #define PIECE 2048
 #define SUMMED 16384
+#define FOLDED 256
 struct Tensors {
     void *at[4][TENSORS];
     float with[2][TENSORS];
@@ -328,4 +320,17 @@ extern "C" __global__ void __launch_bounds__(256) round_tensors(const __grid_con
 #pragma unroll
     for (int i = 0; i < EACH; i++)
         if (from + i * 256 < count) to[from + i * 256].bits = (unsigned short)pack(own[i], 0);
+}
+
+// The first of each pair of tensors, what column_sums left of its shares (shares, width), added up in the second (width).
+// The tensors' own number is that of the shares.
+extern "C" __global__ void __launch_bounds__(256) fold_tensors(const __grid_constant__ Tensors all) {
+    int tensor = tensor_of_block(all), shares = (int)all.with[0][tensor];
+    size_t width = all.counts[tensor], at = (size_t)(blockIdx.x - all.begins[tensor]) * FOLDED + threadIdx.x;
+    if (at >= width) return;
+    const float *parts = (const float *)all.at[0][tensor];
+    float total = 0;
+#pragma unroll 8
+    for (int share = 0; share < shares; share++) total += parts[share * width + at];
+    ((float *)all.at[1][tensor])[at] = total;
 }

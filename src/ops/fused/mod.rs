@@ -20,7 +20,7 @@ pub use gelu::{gelu, gelu_back};
 pub use norm::{Added, LayerNorm, Normed, add, add_norm, norm_back};
 pub use patches::{place_tokens, unfold_patches};
 pub use product::{matrix_gradient, product_onto};
-pub use sums::{add_bias, column_sums, norm_sums};
+pub use sums::{Pending, add_bias, column_sums, norm_sums};
 pub use update::{Stepped, adamw, rounded, squares};
 
 use candle_core::{Result, Tensor};
@@ -28,7 +28,7 @@ use candle_core::{Result, Tensor};
 #[cfg(feature = "cuda")]
 use super::cuda;
 #[cfg(feature = "cuda")]
-pub(in crate::ops) use pieces::{PIECE, Pieces, SUMMED, TENSORS};
+pub(in crate::ops) use pieces::{FOLDED, PIECE, Pieces, SUMMED, TENSORS};
 
 /// Whether this project's kernels support rows of this width on the tensor's device.
 #[cfg(feature = "cuda")]

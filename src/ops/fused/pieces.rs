@@ -6,6 +6,8 @@ pub const TENSORS: usize = 64;
 pub const PIECE: usize = 2048;
 /// Numbers of a tensor that a block adds up.
 pub const SUMMED: usize = 16384;
+/// Sums that a block puts together from their shares.
+pub const FOLDED: usize = 256;
 
 /// Tensors cut into pieces, one for each block of a launch.
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +77,7 @@ mod tests {
     #[test]
     fn sizes_are_the_kernels() {
         let kernels = include_str!("../cuda/rows.cu");
-        for (name, size) in [("TENSORS", TENSORS), ("PIECE", PIECE), ("SUMMED", SUMMED)] {
+        for (name, size) in [("TENSORS", TENSORS), ("PIECE", PIECE), ("SUMMED", SUMMED), ("FOLDED", FOLDED)] {
             assert!(kernels.contains(&format!("#define {name} {size}\n")), "{name}");
         }
     }

@@ -6,10 +6,6 @@ use candle_core::{Result, Tensor};
 use super::kernels_take;
 use super::{Normed, norm::normal, rows_of};
 
-/// Parts into which rows are divided, so that many columns are summed in parallel.
-#[cfg(feature = "cuda")]
-const SHARES: usize = 64;
-
 /// x (rows, width) + bias (width). May overwrite x, which therefore must not be shared.
 ///
 /// # Errors
@@ -30,65 +26,116 @@ pub fn add_bias(x: Tensor, bias: &Tensor) -> Result<Tensor> {
     x.to_dtype(bias.dtype())?.broadcast_add(bias)?.to_dtype(x.dtype())
 }
 
-/// The sum of x's rows (rows, width), of the type of `like`.
+/// Sums whose shares are still to be added up, by few launches for all of them. On other devices than CUDA nothing is
+/// pending.
+#[derive(Default)]
+pub struct Pending {
+    /// Shares (shares, width) and the place of their sum (width).
+    #[cfg(feature = "cuda")]
+    folds: Vec<[Tensor; 2]>,
+}
+
+impl Pending {
+    /// Adds up all of them: before this, nothing may read the sums.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn finish(&mut self) -> Result<()> {
+        #[cfg(feature = "cuda")]
+        for some in std::mem::take(&mut self.folds).chunks(super::TENSORS) {
+            on_cuda::fold(some)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets them.
+    pub fn clear(&mut self) {
+        #[cfg(feature = "cuda")]
+        self.folds.clear();
+    }
+}
+
+/// The sum of x's rows (rows, width), of the type of `like`; perhaps pending.
 ///
 /// # Errors
 /// When the device fails.
-pub fn column_sums(x: &Tensor, like: &Tensor) -> Result<Tensor> {
+pub fn column_sums(x: &Tensor, like: &Tensor, pending: &mut Pending) -> Result<Tensor> {
     let (rows, width) = rows_of(x)?;
     #[cfg(feature = "cuda")]
     if kernels_take(x, width) {
-        return Ok(on_cuda(x, None, like)?.0);
+        return Ok(on_cuda::sums(x, None, pending)?.0);
     }
+    let _ = pending;
     x.reshape((rows, width))?.to_dtype(like.dtype())?.sum(0)
 }
 
-/// The gradients of a LayerNorm's weight and bias from its result's, d (rows, width).
+/// The gradients of a LayerNorm's weight and bias from its result's, d (rows, width); perhaps pending.
 ///
 /// # Errors
 /// When shapes do not fit or the device fails.
-pub fn norm_sums(d: &Tensor, normed: &Normed) -> Result<[Tensor; 2]> {
+pub fn norm_sums(d: &Tensor, normed: &Normed, pending: &mut Pending) -> Result<[Tensor; 2]> {
     let (rows, width) = rows_of(d)?;
     #[cfg(feature = "cuda")]
     if kernels_take(d, width)
-        && let (bias, Some(weight)) = on_cuda(d, Some(normed), &normed.stream)?
+        && let (bias, Some(weight)) = on_cuda::sums(d, Some(normed), pending)?
     {
         return Ok([weight, bias]);
     }
+    let _ = pending;
     let d = d.reshape((rows, width))?.to_dtype(normed.stream.dtype())?;
     Ok([(&d * normal(normed)?)?.sum(0)?, d.sum(0)?])
 }
 
 #[cfg(feature = "cuda")]
-fn on_cuda(x: &Tensor, normed: Option<&Normed>, like: &Tensor) -> Result<(Tensor, Option<Tensor>)> {
-    use super::{cuda, cuda::Argument::*, variant};
-    let ((rows, width), device) = (rows_of(x)?, x.device());
-    let x = x.contiguous()?;
-    let shares = SHARES.min(rows.div_ceil(8)).max(1);
-    // Both sums lie one behind the other, so that one launch adds up the shares of both.
-    let both = 1 + usize::from(normed.is_some());
-    let parts = cuda::unfilled((both, shares, width), like.dtype(), device)?;
-    let (sums, alongs) = (parts.narrow(0, 0, 1)?, parts.narrow(0, both - 1, 1)?);
-    let arguments = [
-        Of(&x),
-        Maybe(normed.map(|normed| &normed.stream)),
-        Maybe(normed.map(|normed| &normed.stats)),
-        Of(&sums),
-        Of(&alongs),
-        Int(rows),
-        Int(width),
-    ];
-    let kernel = variant("column_sums", x.dtype());
-    cuda::launch(device, cuda::File::Rows, &kernel, [width.div_ceil(128), shares, 1], cuda::THREADS, &arguments)?;
-    let to = cuda::unfilled((both, width), like.dtype(), device)?;
-    let arguments = [Of(&parts), Of(&to), Int(shares), Int(width)];
-    cuda::launch(
-        device,
-        cuda::File::Rows,
-        "fold_sums",
-        [width.div_ceil(cuda::THREADS), both, 1],
-        cuda::THREADS,
-        &arguments,
-    )?;
-    Ok((to.get(0)?, normed.map(|_| to.get(1)).transpose()?))
+mod on_cuda {
+    use candle_core::{DType, Result, Tensor};
+
+    use super::{
+        super::{FOLDED, variant},
+        Normed, Pending, rows_of,
+    };
+    use crate::ops::cuda::{self, Argument::*, Each};
+
+    /// Parts into which rows are divided, so that many columns are summed in parallel.
+    const SHARES: usize = 64;
+
+    /// Of x, and with `normed` of x times it.
+    pub(super) fn sums(x: &Tensor, normed: Option<&Normed>, pending: &mut Pending) -> Result<(Tensor, Option<Tensor>)> {
+        let ((rows, width), device) = (rows_of(x)?, x.device());
+        let x = x.contiguous()?;
+        let shares = SHARES.min(rows.div_ceil(8)).max(1);
+        let unfilled = || cuda::unfilled((shares, width), DType::F32, device);
+        let sums = unfilled()?;
+        let alongs = normed.map(|_| unfilled()).transpose()?;
+        let arguments = [
+            Of(&x),
+            Maybe(normed.map(|normed| &normed.stream)),
+            Maybe(normed.map(|normed| &normed.stats)),
+            Of(&sums),
+            Maybe(alongs.as_ref()),
+            Int(rows),
+            Int(width),
+        ];
+        let kernel = variant("column_sums", x.dtype());
+        cuda::launch(device, cuda::File::Rows, &kernel, [width.div_ceil(128), shares, 1], cuda::THREADS, &arguments)?;
+        let mut later = |shares: Tensor| -> Result<Tensor> {
+            let to = cuda::unfilled(width, DType::F32, device)?;
+            pending.folds.push([shares, to.clone()]);
+            Ok(to)
+        };
+        Ok((later(sums)?, alongs.map(later).transpose()?))
+    }
+
+    /// One launch for so many sums.
+    pub(super) fn fold(folds: &[[Tensor; 2]]) -> Result<()> {
+        let Some([shares, _]) = folds.first() else { return Ok(()) };
+        let list: Vec<_> = folds
+            .iter()
+            .map(|[shares, to]| {
+                let count = to.elem_count();
+                Each { count, at: [shares, to], with: [(shares.elem_count() / count.max(1)) as f32, 0.0] }
+            })
+            .collect();
+        cuda::launch_list(shares.device(), "fold_tensors", &list, FOLDED, &[])
+    }
 }

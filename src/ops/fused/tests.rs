@@ -46,7 +46,7 @@ fn norms_and_their_gradients() {
     let [towards, rounded] = norm_back(&through, &normed, &layer.weight, &grad).unwrap();
     close(&towards, found.get(&x).unwrap());
     close(&rounded, found.get(&x).unwrap());
-    let [of_weight, of_bias] = norm_sums(&through, &normed).unwrap();
+    let [of_weight, of_bias] = norm_sums(&through, &normed, &mut Pending::default()).unwrap();
     close(&of_weight, found.get(&weight).unwrap());
     close(&of_bias, found.get(&bias).unwrap());
 }
@@ -66,7 +66,7 @@ fn gelu_and_its_gradient() {
     let (towards, again) = gelu_back(&plain, &of_bias, grad, true).unwrap();
     close(&towards, found.get(&x).unwrap());
     close(&again.unwrap(), &result);
-    close(&column_sums(&towards, &of_bias).unwrap(), found.get(&bias).unwrap());
+    close(&column_sums(&towards, &of_bias, &mut Pending::default()).unwrap(), found.get(&bias).unwrap());
 }
 
 #[test]

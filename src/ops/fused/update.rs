@@ -40,6 +40,7 @@ pub fn adamw(all: &[Stepped<'_>], scale: f64) -> Result<bool> {
                 .iter()
                 .zip(gradients)
                 .map(|(each, gradient)| Each {
+                    count: each.weights.elem_count(),
                     at: [each.weights, gradient, each.moments[0], each.moments[1]],
                     with: [each.update.keep, each.update.rate],
                 })
@@ -71,7 +72,8 @@ pub fn squares(tensors: &[Tensor]) -> Result<Option<Vec<f32>>> {
         let sums = cuda::unfilled(all, DType::F32, &device)?;
         let mut begins = 0;
         for some in tensors.chunks(TENSORS) {
-            let list: Vec<_> = some.iter().map(|tensor| Each { at: [tensor], with: [0.0; 2] }).collect();
+            let list: Vec<_> =
+                some.iter().map(|tensor| Each { count: tensor.elem_count(), at: [tensor], with: [0.0; 2] }).collect();
             let own = sums.narrow(0, begins, blocks(some))?;
             cuda::launch_list(&device, "squares", &list, SUMMED, &[Of(&own)])?;
             begins += blocks(some);
@@ -102,7 +104,11 @@ pub fn rounded(tensors: &[Tensor], dtype: DType) -> Result<Vec<Tensor>> {
             begins += room(tensor);
         }
         for (some, to) in tensors.chunks(TENSORS).zip(to.chunks(TENSORS)) {
-            let list: Vec<_> = some.iter().zip(to).map(|(from, to)| Each { at: [from, to], with: [0.0; 2] }).collect();
+            let list: Vec<_> = some
+                .iter()
+                .zip(to)
+                .map(|(from, to)| Each { count: from.elem_count(), at: [from, to], with: [0.0; 2] })
+                .collect();
             cuda::launch_list(&device, "round_tensors", &list, PIECE, &[])?;
         }
         return Ok(to);

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::ops::{
     block::{Adapter, Block, Linear},
-    fused::{Heads, gelu_back, norm_back},
+    fused::{Heads, Pending, gelu_back, norm_back},
 };
 
 /// What of a block is needed on the way back.
@@ -60,11 +60,12 @@ impl Accel {
         kept: Kept,
         towards: Towards,
         found: &mut Block<Option<Tensor>>,
+        pending: &mut Pending,
     ) -> Result<Option<Towards>> {
         let heads = kept.heads;
         let towards = self.insert_nothing(towards, heads)?;
-        let Some(towards) = mlp_back(weights, &kept, towards, found)? else { return Ok(None) };
-        let Some(towards) = self.attention_back(weights, kept, towards, found)? else { return Ok(None) };
+        let Some(towards) = mlp_back(weights, &kept, towards, found, pending)? else { return Ok(None) };
+        let Some(towards) = self.attention_back(weights, kept, towards, found, pending)? else { return Ok(None) };
         match (&weights.prompt, found.prompt.as_mut()) {
             (Some(prompt), Some(to)) => self.prompts_back(prompt, heads, &towards, to).map(Some),
             _ => Ok(Some(towards)),
@@ -78,24 +79,25 @@ impl Accel {
         kept: Kept,
         [whole, rounded]: Towards,
         found: &mut Block<Option<Tensor>>,
+        pending: &mut Pending,
     ) -> Result<Option<Towards>> {
         let Kept { heads, needs, norms: [normed, _], attended, out, h, spatial, low_rank, .. } = kept;
         // Nothing else asks for the rounded gradient from here on, so it may become that of proj's result.
         let mut of_h = rounded;
         if let (Some(pre), Some(adapter), Some(to)) = (&spatial, &weights.spatial, &mut found.spatial) {
-            let grad = bottleneck_back(adapter, pre, &h, &of_h, to)?;
+            let grad = bottleneck_back(adapter, pre, &h, &of_h, to, pending)?;
             if needs.proj {
                 of_h = adapter.down.weight.back_onto(of_h, &grad)?;
             }
         }
-        layer(&mut found.proj, &weights.proj, &of_h, Some(&out))?;
+        layer(&mut found.proj, &weights.proj, &of_h, Some(&out), pending)?;
         if !needs.attention {
             return Ok(None);
         }
         let grad = attended.back(&weights.proj.weight.back(&of_h)?, heads)?;
 
         let d = self.config.hidden;
-        layer(&mut found.qkv, &weights.qkv, &grad, Some(&normed.norm))?;
+        layer(&mut found.qkv, &weights.qkv, &grad, Some(&normed.norm), pending)?;
         let mut through = weights.qkv.weight.back(&grad)?;
         if let (Some(size), Some(lora), Some(to)) = (self.extras.lora, &weights.lora, &mut found.lora) {
             let updates = [(0, &lora.q, &mut to.q), (2, &lora.v, &mut to.v)];
@@ -107,7 +109,7 @@ impl Accel {
                 through = update.down.back_onto(through, &of_inner)?;
             }
         }
-        gradients::norm(&mut found.norm1, &weights.norm1, &through, &normed)?;
+        gradients::norm(&mut found.norm1, &weights.norm1, &through, &normed, pending)?;
         if !needs.input {
             return Ok(None);
         }
@@ -157,28 +159,29 @@ fn mlp_back(
     kept: &Kept,
     [whole, rounded]: Towards,
     found: &mut Block<Option<Tensor>>,
+    pending: &mut Pending,
 ) -> Result<Option<Towards>> {
     let normed = &kept.norms[1];
     let mut through = None;
     if kept.needs.fc1 {
         let grad = weights.fc2.weight.back(&rounded)?;
         let (grad, inner) = gelu_back(&kept.pre, &weights.fc1.bias.kept, grad, weights.fc2.weight.trains)?;
-        layer(&mut found.fc2, &weights.fc2, &rounded, inner.as_ref())?;
-        layer(&mut found.fc1, &weights.fc1, &grad, Some(&normed.norm))?;
+        layer(&mut found.fc2, &weights.fc2, &rounded, inner.as_ref(), pending)?;
+        layer(&mut found.fc1, &weights.fc1, &grad, Some(&normed.norm), pending)?;
         if kept.needs.norm2 {
             through = Some(weights.fc1.weight.back(&grad)?);
         }
     } else {
-        bias(&mut found.fc2.bias, &weights.fc2.bias, &rounded)?;
+        bias(&mut found.fc2.bias, &weights.fc2.bias, &rounded, pending)?;
     }
     if let (Some(pre), Some(adapter), Some(to)) = (&kept.adapter, &weights.adapter, &mut found.adapter) {
-        let grad = bottleneck_back(adapter, pre, &normed.norm, &rounded, to)?;
+        let grad = bottleneck_back(adapter, pre, &normed.norm, &rounded, to, pending)?;
         if let Some(all) = through.take() {
             through = Some(adapter.down.weight.back_onto(all, &grad)?);
         }
     }
     let Some(through) = through else { return Ok(None) };
-    gradients::norm(&mut found.norm2, &weights.norm2, &through, normed)?;
+    gradients::norm(&mut found.norm2, &weights.norm2, &through, normed, pending)?;
     if !kept.needs.between {
         return Ok(None);
     }
@@ -192,11 +195,12 @@ fn bottleneck_back(
     x: &Tensor,
     grad: &Tensor,
     found: &mut Adapter<Option<Tensor>>,
+    pending: &mut Pending,
 ) -> Result<Tensor> {
     let inside = adapter.up.weight.back(grad)?;
     let (inside, inner) = gelu_back(pre, &adapter.down.bias.kept, inside, adapter.up.weight.trains)?;
-    layer(&mut found.up, &adapter.up, grad, inner.as_ref())?;
-    layer(&mut found.down, &adapter.down, &inside, Some(x))?;
+    layer(&mut found.up, &adapter.up, grad, inner.as_ref(), pending)?;
+    layer(&mut found.down, &adapter.down, &inside, Some(x), pending)?;
     Ok(inside)
 }
 

@@ -7,20 +7,22 @@ use crate::{
     model::{ModelError, arch::Backbone},
     ops::{
         block::Linear,
-        fused::{Normed, column_sums, matrix_gradient, norm_sums},
+        fused::{Normed, Pending, column_sums, matrix_gradient, norm_sums},
     },
 };
 
 /// Gradients of a part of a batch, and the sums of those of the parts before it in the arrangement's order.
 pub(in crate::model) struct Found {
     pub part: Backbone<Option<Tensor>>,
+    /// Sums in it that nothing may read before the part ends.
+    pub pending: Pending,
     sums: Vec<Option<Tensor>>,
 }
 
 impl Found {
     /// Nothing yet.
     pub fn new(part: Backbone<Option<Tensor>>) -> Self {
-        Self { part, sums: Vec::new() }
+        Self { part, pending: Pending::default(), sums: Vec::new() }
     }
 
     /// What was found of the part so far, which is forgotten.
@@ -32,11 +34,13 @@ impl Found {
 
     /// A part begins.
     pub fn begin(&mut self) {
+        self.pending.clear();
         self.take();
     }
 
     /// A part is done.
     pub fn end(&mut self) -> Result<()> {
+        self.pending.finish()?;
         let part = self.take();
         if self.sums.is_empty() {
             self.sums = part;
@@ -71,9 +75,10 @@ pub(super) fn layer(
     layer: &Linear<Weight>,
     grad: &Tensor,
     x: Option<&Tensor>,
+    pending: &mut Pending,
 ) -> Result<()> {
     matrix(&mut to.weight, &layer.weight, grad, x)?;
-    bias(&mut to.bias, &layer.bias, grad)
+    bias(&mut to.bias, &layer.bias, grad, pending)
 }
 
 /// Of a matrix alone.
@@ -85,8 +90,8 @@ pub(super) fn matrix(to: &mut Option<Tensor>, weight: &Weight, grad: &Tensor, x:
 }
 
 /// Of a bias (out) from its layer's result's gradient (rows, out).
-pub(super) fn bias(to: &mut Option<Tensor>, weight: &Weight, grad: &Tensor) -> Result<()> {
-    put(to, weight, || Ok(column_sums(grad, &weight.kept)?))
+pub(super) fn bias(to: &mut Option<Tensor>, weight: &Weight, grad: &Tensor, pending: &mut Pending) -> Result<()> {
+    put(to, weight, || Ok(column_sums(grad, &weight.kept, pending)?))
 }
 
 /// Of a LayerNorm's weight and bias, from its result's gradient.
@@ -95,11 +100,12 @@ pub(super) fn norm(
     layer: &Linear<Weight>,
     through: &Tensor,
     normed: &Normed,
+    pending: &mut Pending,
 ) -> Result<()> {
     if !layer.weight.trains && !layer.bias.trains {
         return Ok(());
     }
-    let [of_weight, of_bias] = norm_sums(through, normed)?;
+    let [of_weight, of_bias] = norm_sums(through, normed, pending)?;
     put(&mut to.weight, &layer.weight, || Ok(of_weight))?;
     put(&mut to.bias, &layer.bias, || Ok(of_bias))
 }

@@ -64,7 +64,7 @@ impl Accel {
 
     /// From the gradient of these to that of the stream.
     fn last_back(&self, weights: &Weights, last: &Normed, through: &Tensor, found: &mut Found) -> Result<Towards> {
-        gradients::norm(&mut found.part.norm, &weights.backbone.norm, through, last)?;
+        gradients::norm(&mut found.part.norm, &weights.backbone.norm, through, last, &mut found.pending)?;
         let zeros = last.stream.zeros_like()?;
         let [whole, _] = norm_back(through, last, &weights.backbone.norm.weight.kept, &zeros)?;
         let rounded = whole.to_dtype(weights.dtype)?;
@@ -157,7 +157,7 @@ impl Backend for Accel {
         [whole, _]: Towards,
         gradients: &mut Found,
     ) -> Result<()> {
-        stem::backward(&weights.backbone, saved, sizes.batch, whole, &mut gradients.part)
+        stem::backward(&weights.backbone, saved, sizes.batch, whole, gradients)
     }
 
     fn block(
@@ -186,7 +186,8 @@ impl Backend for Accel {
         gradients: &mut Found,
     ) -> Result<Option<Towards>> {
         let Some(kept) = saved else { return Ok(None) };
-        self.backward(&weights.backbone.blocks[block], kept, towards, &mut gradients.part.blocks[block])
+        let Found { part, pending, .. } = gradients;
+        self.backward(&weights.backbone.blocks[block], kept, towards, &mut part.blocks[block], pending)
     }
 
     fn state(&self, _: Sizes, tokens: &Stream) -> Result<Vec<f32>> {

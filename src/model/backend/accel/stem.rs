@@ -4,7 +4,7 @@ use candle_core::{Device, Tensor};
 
 use super::{
     Result,
-    gradients::{bias, matrix, put},
+    gradients::{Found, bias, matrix, put},
     weights::Weight,
 };
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
     },
     ops::{
         block::Linear,
-        fused::{self, gelu, gelu_back},
+        fused::{self, Pending, gelu, gelu_back},
     },
 };
 
@@ -68,7 +68,7 @@ pub(super) fn backward(
     saved: Saved,
     batch: usize,
     towards: Tensor,
-    found: &mut Backbone<Option<Tensor>>,
+    Found { part: found, pending, .. }: &mut Found,
 ) -> Result<()> {
     let (rows, d) = towards.dims2()?;
     let of_clips = towards.reshape((batch, rows / batch.max(1), d))?;
@@ -100,12 +100,12 @@ pub(super) fn backward(
                     }
                     let shown = patches.broadcast_mul(&hidden.affine(-1.0, 1.0)?)?;
                     matrix(&mut to_projection.weight, &projection.weight, &shown, Some(&pixels))?;
-                    bias(&mut to_projection.bias, &projection.bias, &shown)
+                    bias(&mut to_projection.bias, &projection.bias, &shown, pending)
                 }
                 Saved::Patches(pixels) => {
                     put(to_positions, positions, || Ok(of_clips.sum(0)?))?;
                     matrix(&mut to_projection.weight, &projection.weight, &patches, Some(&pixels))?;
-                    bias(&mut to_projection.bias, &projection.bias, &patches)
+                    bias(&mut to_projection.bias, &projection.bias, &patches, pending)
                 }
                 Saved::Convolutions { .. } | Saved::Nothing => Ok(()),
             }
@@ -117,7 +117,7 @@ pub(super) fn backward(
         ) => {
             put(to_positions, positions, || Ok(of_clips.sum(0)?))?;
             drop(of_clips);
-            convolutions_back(layers, inputs, pre, batch, towards, to_layers)
+            convolutions_back(layers, [inputs, pre], batch, towards, to_layers, pending)
         }
         _ => Ok(()),
     }
@@ -214,29 +214,35 @@ fn convolutions(
 
 fn convolutions_back(
     layers: &[Linear<Weight>; 2],
-    inputs: [Tensor; 2],
-    pre: [Tensor; 2],
+    [inputs, pre]: [[Tensor; 2]; 2],
     batch: usize,
     towards: Tensor,
     found: &mut [Linear<Option<Tensor>>; 2],
+    pending: &mut Pending,
 ) -> Result<()> {
     let [first, second] = layers;
     let frames = inputs[0].dim(0)? / batch.max(1);
     let (grad, _) = gelu_back(&pre[1], &second.bias.kept, towards, false)?;
-    kernel(&mut found[1], second, &grad, &inputs[1])?;
+    kernel(&mut found[1], second, &grad, &inputs[1], pending)?;
     let inner = every_second_back(&grad.matmul(&by_taps(&second.weight.kept)?)?, batch, frames)?;
     let (grad, _) = gelu_back(&pre[0], &first.bias.kept, inner, false)?;
-    kernel(&mut found[0], first, &grad, &inputs[0])
+    kernel(&mut found[0], first, &grad, &inputs[0], pending)
 }
 
 /// The gradients of a convolution's kernel and bias, from its result's and its unfolded input.
-fn kernel(to: &mut Linear<Option<Tensor>>, layer: &Linear<Weight>, grad: &Tensor, x: &Tensor) -> Result<()> {
+fn kernel(
+    to: &mut Linear<Option<Tensor>>,
+    layer: &Linear<Weight>,
+    grad: &Tensor,
+    x: &Tensor,
+    pending: &mut Pending,
+) -> Result<()> {
     matrix(&mut to.weight, &layer.weight, grad, Some(x))?;
     if let Some(gradient) = to.weight.take() {
         let (out, input, taps) = layer.weight.kept.dims3()?;
         to.weight = Some(gradient.reshape((out, taps, input))?.permute((0, 2, 1))?.contiguous()?);
     }
-    bias(&mut to.bias, &layer.bias, grad)
+    bias(&mut to.bias, &layer.bias, grad, pending)
 }
 
 /// x (batch, frames, D) to (batch * ceil(frames / 2), 3 D): every second frame between its neighbours.
