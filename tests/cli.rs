@@ -37,10 +37,13 @@ fn without_a_terminal_the_workbench_says_what_to_do() {
 
 /// The way that needs a card is named where there is none.
 #[test]
-fn attention_alone_is_timed_on_any_device() {
+fn attention_and_uploads_alone_are_timed_on_any_device() {
     let line = "bench attention --model tiny --frames 32 --batch 2 --repeats 1 --warmup 0 --device cpu";
     let run = aat_tui().args(line.split(' ')).assert().success();
     run.stdout(predicate::str::contains("7 products: ").and(predicate::str::contains("bf16 on CUDA")));
+    let run = aat_tui().args(line.replace("attention", "upload").split(' ')).assert().success();
+    let both = predicate::str::contains("from ordinary memory: ").and(predicate::str::contains("on CUDA alone"));
+    run.stdout(both.and(predicate::str::contains("NOT").not()));
 }
 
 /// A folder in the working directory with a session's name is never deleted in its place.

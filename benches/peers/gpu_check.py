@@ -11,12 +11,14 @@ built the program; `make gpu-kit` packs what another machine needs. `--device cp
 tiny shapes, for testing this script; `--plan` only prints what would run.
 
 First `aat-tui bench agree`: logits, every gradient and 20 steps of every method, in f32 and bf16. While it runs,
-torch.compile compiles every row once, so that the timed processes find the results in its cache. Then attention's backward
-pass alone, as the trainer does it and with five products (`aat-tui bench attention`). Then, row by row, steps of AAT and of full fine-tuning and answers, ours and PyTorch's (bf16 autocast, fused attention, as it is and through
-torch.compile), each in a process of its own. A round times each side once, after warm-up and synchronisation, one after
-another; PyTorch's processes wait in between, for they start slowly. The table has the median of the rounds' medians with
-the smallest and the largest of them, the most memory of the card that a side's first round took, and the share of the
-card's bf16 matmul rate, measured in the same call, that the model's own multiplications come to.
+torch.compile compiles every row once, so that the timed processes find the results in its cache. Then what is to be chosen
+by measurement: attention's backward pass as the trainer does it and with five products (`bench attention`), and a batch's
+way to the card (`bench upload`). Then, row by row, steps of AAT and of full fine-tuning and answers, ours and PyTorch's
+(bf16 autocast, fused attention, as it is and through torch.compile), each in a process of its own. A round times each
+side once, after warm-up and synchronisation, one after another; PyTorch's processes wait in between, for they start
+slowly. The table has the median of the rounds' medians with the smallest and the largest of them, the most memory of the
+card that a side's first round took, and the share of the card's bf16 matmul rate, measured in the same call, that the
+model's own multiplications come to.
 
 Where one call may not take long enough for everything, `--part 1/2` and `--part 2/2` do half of the rows each, the first
 with `bench agree`; `--table` prints the table of all of their JSON files. Exit code 1 if something does not agree or does
@@ -57,8 +59,8 @@ ROWS = [
     ("infer", "tiny", "aat", 1, 30),
 ]
 DRY_ROWS = [("infer", "dry", "aat", 1, 2), ("step", "dry", "aat", 2, 2), ("step", "dry", "full", 2, 2)]
-# Clips of the rows of attention's backward pass alone.
-ATTENTION, DRY_ATTENTION = [12, 48], [2]
+# Clips for which attention's backward pass and an upload are measured alone.
+ALONE, DRY_ALONE = [12, 48], [2]
 SIDES = ["ours", "torch", "compiled"]
 DEPTH, WARMUP = 12, 3
 # Seconds that one answer of a process may take.
@@ -197,7 +199,7 @@ class Check:
         # CPUs go through bf16 the long way.
         self.dtype = "f32" if args.dry else "bf16"
         self.rate = None
-        self.result = {"device": args.device, "part": args.part, "agree": [], "attention": [], "rows": [], "problems": [], "out_of_time": []}
+        self.result = {"device": args.device, "part": args.part, "agree": [], "attention": [], "upload": [], "rows": [], "problems": [], "out_of_time": []}
 
     def left(self):
         return 60 * self.args.minutes - (time.monotonic() - self.begun)
@@ -230,23 +232,33 @@ class Check:
         work = ["matmul", "--device", self.args.device, "--dtype", self.dtype, "--size", str(size)]
         return [*self.torch(), *work, "--repeats", "30", "--warmup", "5"]
 
-    def attention_command(self, clips):
+    def alone_command(self, what, clips):
         shape = DRY if self.args.dry else BASE
         where = ["--device", self.args.device, "--dtype", self.dtype]
-        return [self.args.program, "bench", "attention", *shape, "--batch", str(clips), *where, "--repeats", "10", "--json"]
+        return [self.args.program, "bench", what, *shape, "--batch", str(clips), *where, "--repeats", "10", "--json"]
+
+    def alone(self, what, clips):
+        """The lines of JSON of one of our own measurements."""
+        process = Process(self.alone_command(what, clips), self.env)
+        lines, error = process.rest(min(self.left(), PATIENCE))
+        process.kill()
+        self.result[what] += lines
+        if error:
+            self.problem(f"{what} alone, batch {clips}", error)
+        return lines
 
     def attention(self, clips):
         """The backward pass of attention alone, as it is and with five products."""
-        process = Process(self.attention_command(clips), self.env)
-        lines, error = process.rest(min(self.left(), PATIENCE))
-        process.kill()
-        self.result["attention"] += lines
-        for line in lines:
+        for line in self.alone("attention", clips):
             way = f"{line['products']} products" + (f", {line['tiles']} tiles of keys a block" if line["tiles"] else "")
             bits = "" if line["repeats"] else "  NOT THE SAME BITS TWICE"
             print(f"  batch {clips}, {way}: {line['ms']:.3f} ms (fastest {line['ms_min']:.3f}), {line['apart']:.1e} apart{bits}")
-        if error:
-            self.problem(f"attention alone, batch {clips}", error)
+
+    def upload(self, clips):
+        """A batch to the card, from ordinary and from page-locked memory."""
+        for line in self.alone("upload", clips):
+            bits = "" if line["arrives"] else "  NOT WHAT WAS SENT"
+            print(f"  batch {clips}, {line['memory']}: {line['ms']:.3f} ms, the host's part {line['ms_host']:.3f}{bits}")
 
     def compile(self, rows):
         """Begins to compile every row, a few at a time; nothing of it is timed."""
@@ -399,13 +411,13 @@ def arguments(given=None):
     return args
 
 
-def plan(check, rows, attention):
+def plan(check, rows, alone):
     """What a call runs, a line each."""
     lines = []
     if check.args.part[0] == 1:
         lines.append(" ".join(check.agree_command()))
     lines.append(" ".join(check.matmul_command()))
-    lines += [" ".join(check.attention_command(clips)) for clips in attention]
+    lines += [" ".join(check.alone_command(what, clips)) for what in ["attention", "upload"] for clips in alone]
     for row in rows:
         lines.append(f"{name_of(row)}: {check.args.rounds} rounds of")
         lines += ["  " + " ".join(check.command(row, side, rounds=check.args.rounds)) for side in SIDES]
@@ -419,11 +431,11 @@ def main():
         print("\n".join(table([row for file in files for row in file["rows"]])))
         return
     rows = chosen(DRY_ROWS if args.dry else ROWS, args.part)
-    attention = chosen(DRY_ATTENTION if args.dry else ATTENTION, args.part)
+    alone = chosen(DRY_ALONE if args.dry else ALONE, args.part)
     with tempfile.TemporaryDirectory(prefix="gpu-check-", ignore_cleanup_errors=True) as cache:
         check = Check(args, cache)
         if args.plan:
-            print("\n".join(plan(check, rows, attention)))
+            print("\n".join(plan(check, rows, alone)))
             return
         compilers = check.compile(rows)
         if args.part[0] == 1:
@@ -432,8 +444,11 @@ def main():
             compiler.join(max(check.left(), 1))
         check.matmul()
         print("\nattention's backward pass alone", flush=True)
-        for clips in attention:
+        for clips in alone:
             check.attention(clips)
+        print("\na batch of spectrograms to the card", flush=True)
+        for clips in alone:
+            check.upload(clips)
         print("\nmedians of each round, as they come", flush=True)
         for row in rows:
             check.row(row)

@@ -7,6 +7,7 @@ mod attention;
 mod draw;
 mod live;
 mod sweep;
+mod upload;
 
 use std::{hint::black_box, path::PathBuf, time::Instant};
 
@@ -47,6 +48,8 @@ enum What {
     Agree,
     /// Attention's backward pass alone, as the trainer does it and with fewer products.
     Attention,
+    /// A batch of spectrograms to the device, from ordinary and from page-locked memory.
+    Upload,
     /// The filter bank of ten seconds of sound.
     Fbank,
     /// One frame of every screen of the workbench: time and bytes.
@@ -145,6 +148,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
         What::Live => return live::run(args),
         What::Agree => return agree::run(args),
         What::Attention => return attention::run(args),
+        What::Upload => return upload::run(args),
         What::Sweep => return sweep::run(args),
         What::Draw => return draw::run(args),
         What::Step => step(args, || Ok(()))?,

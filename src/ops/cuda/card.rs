@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
 use candle_core::{
@@ -10,7 +10,7 @@ use candle_core::{
     cuda_backend::cudarc::driver::{CudaContext, CudaFunction},
 };
 
-use super::File;
+use super::{File, upload::Staging};
 
 /// A card that is in use.
 pub(super) struct Card {
@@ -18,6 +18,7 @@ pub(super) struct Card {
     context: Arc<CudaContext>,
     hopper: bool,
     functions: RwLock<HashMap<File, HashMap<String, CudaFunction>>>,
+    pub staging: Mutex<Option<Staging>>,
 }
 
 /// All cards in use.
@@ -35,7 +36,8 @@ impl Card {
         let mut cards = CARDS.write().unwrap_or_else(PoisonError::into_inner);
         among(&cards).unwrap_or_else(|| {
             let hopper = context.compute_capability().ok() == Some((9, 0));
-            let card = Arc::new(Self { context: context.clone(), hopper, functions: RwLock::default() });
+            let (context, functions) = (context.clone(), RwLock::default());
+            let card = Arc::new(Self { context, hopper, functions, staging: Mutex::default() });
             cards.push(card.clone());
             card
         })

@@ -6,6 +6,7 @@
 mod card;
 mod list;
 mod product;
+mod upload;
 
 use candle_core::{
     DType, Device, Result, Shape, Storage, Tensor, bail,
@@ -21,6 +22,7 @@ pub(super) use card::is_hopper;
 use list::Listed;
 pub(super) use list::{Each, all_single, launch_list};
 pub(super) use product::product;
+pub(super) use upload::upload;
 
 /// Default threads of a block.
 pub(super) const THREADS: usize = 256;

@@ -14,6 +14,7 @@ mod pieces;
 mod product;
 mod sums;
 mod update;
+mod upload;
 
 pub use attention::{Attended, Heads, attention};
 pub use gelu::{gelu, gelu_back};
@@ -22,6 +23,7 @@ pub use patches::{place_tokens, unfold_patches};
 pub use product::{matrix_gradient, product_onto};
 pub use sums::{Pending, add_bias, column_sums, norm_sums};
 pub use update::{Stepped, adamw, rounded, squares};
+pub use upload::upload;
 
 use candle_core::{Result, Tensor};
 
