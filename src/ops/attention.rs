@@ -38,27 +38,35 @@ struct Form {
 }
 
 impl Form {
-    fn of(queries: usize, keys: usize, size: usize) -> Self {
-        let Some(packing) = Arithmetic::f32() else {
+    fn of(packing: Option<Arithmetic>, queries: usize, keys: usize, size: usize) -> Self {
+        let Some(packing) = packing else {
             return Self { packing: None, width: keys, rows: tile_rows(TILE, queries, keys), words: [0; 2] };
         };
         let width = keys.next_multiple_of(WIDTH);
         let words = [words(size, width, packing), words(keys, size, packing)];
         Self { packing: Some(packing), width, rows: tile_rows(PACKED_TILE, queries, width), words }
     }
+
+    fn scratch(&self) -> usize {
+        self.rows * (self.width + 1) + self.words.iter().sum::<usize>()
+    }
 }
 
 /// Scratch for [`forward`].
 pub fn forward_scratch(queries: usize, keys: usize, size: usize) -> usize {
-    let form = Form::of(queries, keys, size);
-    form.rows * (form.width + 1) + form.words.iter().sum::<usize>()
+    Form::of(Arithmetic::f32(), queries, keys, size).scratch()
 }
 
 /// `out = softmax(q k^T / sqrt(size)) v`; `lse`, if not empty, receives each query's log-sum-exp of scaled scores.
-pub fn forward(q: Mat<'_>, k: Mat<'_>, v: Mat<'_>, mut out: MatMut<'_>, lse: &mut [f32], scratch: &mut [f32]) {
+pub fn forward(q: Mat<'_>, k: Mat<'_>, v: Mat<'_>, out: MatMut<'_>, lse: &mut [f32], scratch: &mut [f32]) {
+    let form = Form::of(Arithmetic::f32(), q.rows(), k.rows(), q.columns());
+    forward_as(&form, [q, k, v], out, lse, scratch);
+}
+
+fn forward_as(form: &Form, [q, k, v]: [Mat<'_>; 3], mut out: MatMut<'_>, lse: &mut [f32], scratch: &mut [f32]) {
     let (queries, keys, size) = (q.rows(), k.rows(), q.columns());
     let scale = 1.0 / (size as f32).sqrt();
-    let Form { packing, width, rows: tile, words: [of_k, of_v] } = Form::of(queries, keys, size);
+    let Form { packing, width, rows: tile, words: [of_k, of_v] } = *form;
     let (of_k, scratch) = scratch.split_at_mut(of_k);
     let (of_v, scratch) = scratch.split_at_mut(of_v);
     let (shares, scratch) = scratch.split_at_mut(tile);
@@ -218,7 +226,7 @@ mod tests {
     #[test]
     fn agrees_with_the_definition_and_its_finite_differences() {
         // The last one takes several tiles.
-        for (queries, keys, size) in [(1, 1, 3), (2, 7, 4), (5, 5, 8), (70, 4100, 2)] {
+        for (queries, keys, size) in [(1, 1, 3), (2, 7, 4), (5, 5, 8), (9, 50, 64), (70, 4100, 2)] {
             // One buffer as a packed projection writes it: q, k and v side by side, `keys` rows.
             let mut packed = wave(keys * 3 * size, 0.77);
             let dout = wave(queries * size, 1.9);
@@ -230,12 +238,18 @@ mod tests {
             let q = q.rows_at(0, queries);
             let (q64, k64, v64) = (wide(q), wide(k), wide(v));
 
-            let mut out = vec![0.0; queries * size];
+            let exact = reference(&q64, &k64, &v64, size);
             let mut lse = vec![0.0; queries];
-            let mut scratch = vec![0.0; forward_scratch(queries, keys, size)];
-            forward(q, k, v, MatMut::new(&mut out, size), &mut lse, &mut scratch);
-            for (out, exact) in out.iter().zip(reference(&q64, &k64, &v64, size)) {
-                assert!((f64::from(*out) - exact).abs() < 2e-6, "{out} {exact}");
+            // With each kernel that this processor has, and without one.
+            let kernels = [Arithmetic::F32Avx512, Arithmetic::F32Avx2].into_iter().filter(|kernel| kernel.is_here());
+            for packing in kernels.map(Some).chain([None, Arithmetic::f32()]) {
+                let form = Form::of(packing, queries, keys, size);
+                let mut out = vec![f32::NAN; queries * size];
+                let mut scratch = vec![f32::NAN; form.scratch()];
+                forward_as(&form, [q, k, v], MatMut::new(&mut out, size), &mut lse, &mut scratch);
+                for (out, exact) in out.iter().zip(&exact) {
+                    assert!((f64::from(*out) - exact).abs() < 2e-6, "{packing:?}: {out} {exact}");
+                }
             }
 
             let (q, rest) = MatMut::new(&mut packed, 3 * size).split_columns(size);
