@@ -25,9 +25,17 @@ fn tile_rows(tile: usize, queries: usize, keys: usize) -> usize {
     queries.div_ceil(queries.div_ceil(most).max(1)).max(1)
 }
 
+/// Fewest keys worth packing: with fewer the other product is as fast, and with few it is faster.
+const FEWEST_KEYS: usize = 512;
+
+/// How keys and values are packed, where that gains time.
+fn packing(keys: usize) -> Option<Arithmetic> {
+    Arithmetic::f32().filter(|_| keys >= FEWEST_KEYS)
+}
+
 /// How the forward pass is computed.
 struct Form {
-    /// How keys and values are packed, if this processor has a kernel.
+    /// How keys and values are packed, if they are.
     packing: Option<Arithmetic>,
     /// Scores in a row: one for each key, and those of the zeros after them that fill a panel.
     width: usize,
@@ -54,12 +62,12 @@ impl Form {
 
 /// Scratch for [`forward`].
 pub fn forward_scratch(queries: usize, keys: usize, size: usize) -> usize {
-    Form::of(Arithmetic::f32(), queries, keys, size).scratch()
+    Form::of(packing(keys), queries, keys, size).scratch()
 }
 
 /// `out = softmax(q k^T / sqrt(size)) v`; `lse`, if not empty, receives each query's log-sum-exp of scaled scores.
 pub fn forward(q: Mat<'_>, k: Mat<'_>, v: Mat<'_>, out: MatMut<'_>, lse: &mut [f32], scratch: &mut [f32]) {
-    let form = Form::of(Arithmetic::f32(), q.rows(), k.rows(), q.columns());
+    let form = Form::of(packing(k.rows()), q.rows(), k.rows(), q.columns());
     forward_as(&form, [q, k, v], out, lse, scratch);
 }
 
