@@ -228,11 +228,9 @@ template <int TURNED> inline void group_mma(float (&d)[8][4], const u32 (&a)[4],
     };
     group_product(d, left, b, TURNED, onto);
 }
-inline void group_mma(float (&d)[8][4], u64 a, u64 b, int onto) {
-    group_product(d, [&](int row, int k) { return number_of(a, row, k); }, b, false, onto);
-}
-inline void group_mma_turned(float (&d)[8][4], u64 a, u64 b, int onto) {
-    group_product(d, [&](int row, int k) { return number_of(a, k, row); }, b, true, onto);
+template <int TURNED> inline void group_mma(float (&d)[8][4], u64 a, u64 b, int onto) {
+    auto left = [&](int row, int k) { return TURNED ? number_of(a, k, row) : number_of(a, row, k); };
+    group_product(d, left, b, TURNED, onto);
 }
 inline void group_begins() {}
 inline void group_begun() {}

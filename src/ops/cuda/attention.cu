@@ -292,18 +292,8 @@ extern "C" __global__ void __launch_bounds__(128, 2)
 #pragma unroll 1
         for (int from = 0; from < PASSING; from += COLUMNS) {
             float shares[COLUMNS / 8][4], towards[COLUMNS / 8][4];
-            products(shares, keys, tiles[turn][0], from, lane);
-            products(towards, values, tiles[turn][1], from, lane);
-            group_waits(shares);
-            group_waits(towards);
-#pragma unroll
-            for (int n = 0; n < COLUMNS / 8; n++)
-#pragma unroll
-                for (int e = 0; e < 4; e++) {
-                    int query = from + n * 8 + 2 * (lane & 3) + (e & 1);
-                    shares[n][e] = exp2_(shares[n][e] * scale2 - of_queries[turn][0][query]);
-                    towards[n][e] = shares[n][e] * (towards[n][e] - of_queries[turn][1][query]);
-                }
+            scores_back(shares, towards, keys, values, tiles[turn][0], tiles[turn][1], of_queries[turn][0],
+                        of_queries[turn][1], scale2, from, lane);
             gather(dv, shares, tiles[turn][1], from, lane);
             gather(dk, towards, tiles[turn][0], from, lane);
             group_waits(dv);

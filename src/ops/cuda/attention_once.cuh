@@ -55,18 +55,7 @@ extern "C" __global__ void __launch_bounds__(128, 2)
 #pragma unroll 1
             for (int from = 0; from < PASSING; from += COLUMNS) {
                 float shares[COLUMNS / 8][4], towards[COLUMNS / 8][4];
-                products(shares, keys, asks, from, lane);
-                products(towards, values, grads, from, lane);
-                group_waits(shares);
-                group_waits(towards);
-#pragma unroll
-                for (int n = 0; n < COLUMNS / 8; n++)
-#pragma unroll
-                    for (int e = 0; e < 4; e++) {
-                        int query = from + n * 8 + 2 * (lane & 3) + (e & 1);
-                        shares[n][e] = exp2_(shares[n][e] * scale2 - sum_of[query]);
-                        towards[n][e] = shares[n][e] * (towards[n][e] - along_of[query]);
-                    }
+                scores_back(shares, towards, keys, values, asks, grads, sum_of, along_of, scale2, from, lane);
                 gather(dv, shares, grads, from, lane);
                 gather(dk, towards, asks, from, lane);
                 keep(found, towards, row, from, lane);

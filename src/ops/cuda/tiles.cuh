@@ -92,7 +92,7 @@ __device__ __forceinline__ void products(float (&s)[8][4], const bf16 *own, cons
     u64 a = operand(own), b = operand(tile);
     group_begins();
 #pragma unroll
-    for (int step = 0; step < 4; step++) group_mma(s, a + step * 2, b + step * 2, step > 0);
+    for (int step = 0; step < 4; step++) group_mma<0>(s, a + step * 2, b + step * 2, step > 0);
     group_begun();
 }
 
@@ -132,6 +132,26 @@ __device__ __forceinline__ void gather(float (&sum)[8][4], const float (&shares)
 
 #endif
 
+// Of own rows of keys and values, and of the queries and their gradients of a passing tile from `from` on: `shares` of the
+// softmax, and `towards`, the gradients of scores before they are scaled. A query has its log-sum-exp and what delta takes off.
+template <int N>
+__device__ __forceinline__ void scores_back(float (&shares)[N][4], float (&towards)[N][4], const u32 (&keys)[4][4],
+                                            const u32 (&values)[4][4], const bf16 *asks, const bf16 *grads,
+                                            const float *sums, const float *alongs, float scale2, int from, int lane) {
+    products(shares, keys, asks, from, lane);
+    products(towards, values, grads, from, lane);
+    group_waits(shares);
+    group_waits(towards);
+#pragma unroll
+    for (int n = 0; n < N; n++)
+#pragma unroll
+        for (int e = 0; e < 4; e++) {
+            int query = from + n * 8 + 2 * (lane & 3) + (e & 1);
+            shares[n][e] = exp2_(shares[n][e] * scale2 - sums[query]);
+            towards[n][e] = shares[n][e] * (towards[n][e] - alongs[query]);
+        }
+}
+
 // Bytes of shared memory that attention_back_once takes: six tiles, and two numbers of each of two tiles' queries.
 #define ONCE_SHARED (6 * PASSING * SIZE * 2 + 4 * PASSING * 4)
 
@@ -153,7 +173,7 @@ __device__ __forceinline__ void across(float (&sum)[8][4], const bf16 *first, co
     u64 a = operand(first), b = operand(second);
     group_begins();
 #pragma unroll
-    for (int step = 0; step < 4; step++) group_mma_turned(sum, a + step * 128, b + step * 128, step > 0);
+    for (int step = 0; step < 4; step++) group_mma<1>(sum, a + step * 128, b + step * 128, step > 0);
     group_begun();
 }
 #else
