@@ -58,7 +58,7 @@ check-address: packages ## the same tests under the address sanitizer, with this
 	    env RUSTFLAGS=-Zsanitizer=address $(CARGO) +nightly test --locked --lib --target $$host --target-dir target/address -- \
 	    ops::packed ops::mat ops::attention
 
-torture: packages ## kills, failing calls and power cuts at every change of the disk (strace); some 20 minutes
+torture: packages ## kills, failing calls and power cuts at every change of the disk (strace); some 10 minutes
 	@TORTURE=all $(CARGO) test --locked --test train -- --nocapture --test-threads 1 torture power_cuts
 
 lint: packages ## what CI insists on: format, clippy, docs, licences, spelling

@@ -3,6 +3,7 @@
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::{
+    data::FileCount,
     session::RunState,
     tui::{text, theme::Theme},
 };
@@ -22,10 +23,8 @@ pub(super) fn notes(state: &RunState, theme: &Theme, area: Rect, buffer: &mut Bu
     if words.is_empty() || area.width < 12 || area.height < 2 {
         return;
     }
-    let style = match found {
-        Some(found) if !found.is_notable() && state.warnings.is_empty() => theme.dim(),
-        _ => theme.warn(),
-    };
+    let is_calm = state.warnings.is_empty() && !found.is_some_and(FileCount::is_notable);
+    let style = if is_calm { theme.dim() } else { theme.warn() };
     let room = usize::from(area.width) - 6;
     let line = format!(" {} ", text::fit(&words.join(" · "), room));
     buffer.set_stringn(area.x + 2, area.bottom() - 1, line, room + 2, style);
@@ -36,7 +35,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::{
-        data::{DataRecord, FileCount, LeftOut, Rates, Reason},
+        data::{DataRecord, LeftOut, Rates, Reason},
         model::{GroupCount, Part},
         session::{Event, testing},
     };
@@ -67,6 +66,8 @@ mod tests {
         notes(&state, &theme, area, &mut buffer);
         let row: String = (0..60).map(|x| buffer[(x, 4)].symbol().to_owned()).collect();
         assert_eq!(row.trim(), "Spatial Adapters at 5e-4, head at 5e-3");
+        // Nothing is wrong with them, so they are not in the colour of warnings.
+        assert_eq!(buffer[(4, 4)].style().fg, theme.dim().fg);
         // Nothing for synthesised data.
         let mut buffer = Buffer::empty(area);
         notes(&RunState::default(), &theme, area, &mut buffer);
