@@ -5,6 +5,7 @@ mod awkward;
 mod bad;
 mod ced;
 mod golden;
+mod lora;
 mod made;
 mod mutation;
 #[path = "../oracle/model.rs"]
