@@ -78,20 +78,6 @@ struct Layer {
     lora: usize,
 }
 
-/// A part's name in JSON.
-fn name(part: Part) -> &'static str {
-    match part {
-        Part::Stem => "stem",
-        Part::Block => "blocks",
-        Part::Spatial => "spatial",
-        Part::Mlp => "mlp",
-        Part::Prompt => "prompt",
-        Part::Lora => "lora",
-        Part::FinalNorm => "final_norm",
-        Part::Head | Part::Objective => "head",
-    }
-}
-
 /// Counts and prints the counts.
 ///
 /// # Errors
@@ -144,7 +130,7 @@ fn groups(inventory: &Inventory) -> Vec<Group> {
         .into_iter()
         .map(|part| (part, sum(part)))
         .filter(|(_, (total, _))| *total > 0)
-        .map(|(part, (total, trainable))| Group { name: name(part), title: part.title(), total, trainable })
+        .map(|(part, (total, trainable))| Group { name: part.id(), title: part.title(), total, trainable })
         .collect()
 }
 

@@ -31,6 +31,21 @@ impl Part {
     pub const NETWORK: [Self; 8] =
         [Self::Stem, Self::Block, Self::Spatial, Self::Mlp, Self::Prompt, Self::Lora, Self::FinalNorm, Self::Head];
 
+    /// Its short name, as in a recipe's `rates` and in `params --json`.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Stem => "stem",
+            Self::Block => "blocks",
+            Self::Spatial => "spatial",
+            Self::Mlp => "mlp",
+            Self::Prompt => "prompt",
+            Self::Lora => "lora",
+            Self::FinalNorm => "final_norm",
+            Self::Head => "head",
+            Self::Objective => "objective",
+        }
+    }
+
     /// Its name, for people.
     pub fn title(self) -> &'static str {
         match self {

@@ -16,10 +16,7 @@ pub(super) fn notes(state: &RunState, theme: &Theme, area: Rect, buffer: &mut Bu
         1 => warning.clone(),
         all => format!("{warning} ({all} warnings)"),
     });
-    let rates =
-        state.own_rates().into_iter().map(|(part, rate)| format!("{} at {}", part.title(), text::rate(rate.into())));
-    let rates = Some(rates.collect::<Vec<_>>().join(", ")).filter(|rates| !rates.is_empty());
-    let words: Vec<String> = found.map(ToString::to_string).into_iter().chain(warning).chain(rates).collect();
+    let words: Vec<String> = found.map(ToString::to_string).into_iter().chain(warning).chain(rates(state)).collect();
     if words.is_empty() || area.width < 12 || area.height < 2 {
         return;
     }
@@ -28,6 +25,20 @@ pub(super) fn notes(state: &RunState, theme: &Theme, area: Rect, buffer: &mut Bu
     let room = usize::from(area.width) - 6;
     let line = format!(" {} ", text::fit(&words.join(" · "), room));
     buffer.set_stringn(area.x + 2, area.bottom() - 1, line, room + 2, style);
+}
+
+/// Learning rates of parts that have their own: neighbours of one rate are named together.
+fn rates(state: &RunState) -> Option<String> {
+    let rates = state.own_rates();
+    let same: Vec<String> = rates
+        .chunk_by(|(_, one), (_, next)| one == next)
+        .map(|same| {
+            let parts: Vec<_> = same.iter().map(|(part, _)| part.id()).collect();
+            let rate = same.first().map_or(f64::NAN, |&(_, rate)| rate.into());
+            format!("{} {}", parts.join(", "), text::rate(rate))
+        })
+        .collect();
+    (!same.is_empty()).then(|| format!("lr: {}", same.join(", ")))
 }
 
 #[cfg(test)]
@@ -57,7 +68,7 @@ mod tests {
         // Parts that train at rates of their own.
         if let Event::Started { config, inventory, .. } = &mut started.event {
             (config.dataset, config.lr) = (None, 1e-3);
-            config.recipe.rates = Rates { spatial: 0.5, head: 5.0, ..Rates::default() };
+            config.recipe.rates = Rates { spatial: 0.5, mlp: 0.5, head: 5.0, ..Rates::default() };
             let group = |part| GroupCount { part, block: None, total: 8, trainable: 8 };
             inventory.groups = vec![group(Part::Spatial), group(Part::Mlp), group(Part::Head)];
         }
@@ -65,7 +76,7 @@ mod tests {
         let mut buffer = Buffer::empty(area);
         notes(&state, &theme, area, &mut buffer);
         let row: String = (0..60).map(|x| buffer[(x, 4)].symbol().to_owned()).collect();
-        assert_eq!(row.trim(), "Spatial Adapters at 5e-4, head at 5e-3");
+        assert_eq!(row.trim(), "lr: spatial, mlp 5e-4, head 5e-3");
         // Nothing is wrong with them, so they are not in the colour of warnings.
         assert_eq!(buffer[(4, 4)].style().fg, theme.dim().fg);
         // Nothing for synthesised data.
