@@ -216,6 +216,14 @@ pub(super) fn training(names: &Backbone<Names>, specs: &[ParamSpec]) -> Backbone
     names.map(|names| names.all().iter().any(|name| training.contains(name.as_str())))
 }
 
+/// The blocks' own matrices that do not train: those that may be kept in the numbers that products take.
+pub(super) fn frozen_matrices(config: &ModelConfig, extras: &Extras, specs: &[ParamSpec]) -> HashSet<String> {
+    let names = names(config, extras, false);
+    let own = names.backbone.blocks.iter().flat_map(|block| block.own().map(|layer| &layer.weight));
+    let own: HashSet<&String> = own.flat_map(Names::all).collect();
+    specs.iter().filter(|spec| !spec.trains && own.contains(&spec.name)).map(|spec| spec.name.clone()).collect()
+}
+
 /// Whether any of these parameters trains in a store.
 pub(super) fn trains(store: &ParamStore) -> impl Fn(&Names) -> bool + Copy + '_ {
     move |names: &Names| names.all().iter().any(|name| store.entry(name).is_some_and(|(spec, _)| spec.trains))

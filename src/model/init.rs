@@ -3,10 +3,12 @@
 //! So two runs of one seed share backbone and head whatever else their methods add, and the order in
 //! which parameters are made, or on how many threads, changes nothing.
 
-use candle_core::{Device, Var};
+use std::collections::HashSet;
+
+use candle_core::Device;
 use rayon::prelude::*;
 
-use super::{Init, ModelError, ParamSpec, ParamStore};
+use super::{Init, ModelError, ParamSpec, ParamStore, store::variable};
 use crate::random::KeyedRng;
 
 /// A store of fresh parameters.
@@ -14,12 +16,18 @@ use crate::random::KeyedRng;
 /// # Errors
 /// When the device cannot hold them.
 pub fn initialise(specs: Vec<ParamSpec>, seed: u64, device: &Device) -> Result<ParamStore, ModelError> {
-    let values: Vec<Vec<f32>> = specs.par_iter().map(|spec| initial_values(spec, seed)).collect();
-    let vars = specs
-        .iter()
-        .zip(values)
-        .map(|(spec, values)| Var::from_vec(values, spec.shape.as_slice(), device))
-        .collect::<Result<_, _>>()?;
+    initialise_rounded(specs, seed, device, &HashSet::new())
+}
+
+/// The same with those of these names rounded to bf16.
+pub(super) fn initialise_rounded(
+    specs: Vec<ParamSpec>,
+    seed: u64,
+    device: &Device,
+    rounded: &HashSet<String>,
+) -> Result<ParamStore, ModelError> {
+    let fresh = |spec: &ParamSpec| variable(spec, initial_values(spec, seed), device, rounded.contains(&spec.name));
+    let vars = specs.par_iter().map(fresh).collect::<Result<_, _>>()?;
     ParamStore::new(specs, vars, device.clone())
 }
 

@@ -14,7 +14,7 @@ pub struct MemoryOptions {
     pub recompute: Recompute,
     /// In what the blocks' matrices multiply.
     pub precision: Precision,
-    /// Whether the backbone trains. Elsewhere the CPU's kernels keep its matrices a second time, in the order in which
-    /// products read them: most of what a prediction of one clip gains by it is lost among many clips.
+    /// Whether the backbone trains. Elsewhere the CPU's kernels keep a small model's f32 matrices a second time, in the order
+    /// in which products read them: most of what a prediction of one clip gains by it is lost among many clips.
     pub training: bool,
 }

@@ -9,11 +9,13 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Engine, Extras, LowRank, MemoryOptions, Method, ModelConfig, ModelError, ParamSpec, ParamStore, Part, Pooling,
-    Positions, Precision, Published, Stem,
+    Positions, Precision, Published, Stem, arch,
     checkpoint::{self, AdapterCheckpoint, Checkpoint},
-    engine, initial_values, initialise,
+    engine,
+    init::initialise_rounded,
+    initial_values,
     source::{DEEPEST, Source},
-    specs,
+    specs, store,
 };
 use crate::{audio::Normalisation, digits::hex};
 
@@ -177,14 +179,17 @@ fn load(checkpoint: &Checkpoint, request: &Request) -> Result<Opened, ModelError
     let method = request.method.or(checkpoint.method).unwrap_or_else(Method::full);
     let specs = specs(&config, method);
     let own_head = request.classes.is_none();
-    let loaded: Vec<(Vec<f32>, Option<[u8; 32]>)> = specs
+    let rounded = rounded(&config, method, &specs, request);
+    let variable =
+        |spec: &ParamSpec, values| store::variable(spec, values, &request.device, rounded.contains(&spec.name));
+    let loaded: Vec<(Var, Option<[u8; 32]>)> = specs
         .par_iter()
         .map(|spec| {
             let of_backbone = matches!(spec.part, Part::Stem | Part::Block | Part::FinalNorm);
             if !checkpoint.has(&spec.name) || (spec.part == Part::Head && !own_head) {
                 return match of_backbone {
                     true => Err(ModelError::Shape(format!("{} gives no {}", checkpoint.path.display(), spec.name))),
-                    false => Ok((initial_values(spec, request.seed), None)),
+                    false => Ok((variable(spec, initial_values(spec, request.seed))?, None)),
                 };
             }
             let mut values = checkpoint.read(&spec.name)?;
@@ -192,12 +197,12 @@ fn load(checkpoint: &Checkpoint, request: &Request) -> Result<Opened, ModelError
             if checkpoint::are_positions(&spec.name) {
                 values = checkpoint.positions(&spec.name, &values, &config)?;
             }
-            Ok((values, digest))
+            Ok((variable(spec, values)?, digest))
         })
         .collect::<Result<_, ModelError>>()?;
     let fingerprint = fingerprint(loaded.iter().filter_map(|(_, digest)| digest.as_ref()));
-    let values = loaded.into_iter().map(|(values, _)| values);
-    let store = store(specs, values, &request.device)?;
+    let vars = loaded.into_iter().map(|(var, _)| var).collect();
+    let store = ParamStore::new(specs, vars, request.device.clone())?;
     let labels = checkpoint.labels.clone().filter(|_| own_head);
     let multi_label = checkpoint.multi_label.filter(|_| own_head);
     let notes = notes(checkpoint, &config, method, own_head);
@@ -259,9 +264,14 @@ fn adapted(adapter: &AdapterCheckpoint, request: &Request, deepest: usize) -> Re
         // Of a backbone that began from random weights the seed is a part of its name.
         seed: card.seed,
         device: request.device.clone(),
-        precision: request.precision,
+        precision: match goes_on {
+            GoesOn::Same => request.precision,
+            // What it becomes part of is rounded afterwards.
+            GoesOn::Folded(_) => Some(Precision::F32),
+        },
     };
     let mut opened = open_upon(&base, deepest)?;
+    opened.precision = precision(request);
     adapter.fits(&opened.fingerprint)?;
     if opened.config != config {
         // Pooling and epsilons are the trained model's, whatever the backbone says today; sizes are the backbone's.
@@ -288,6 +298,8 @@ fn adapted(adapter: &AdapterCheckpoint, request: &Request, deepest: usize) -> Re
         ));
     }
     opened.normalisation = card.normalisation;
+    let rounded = rounded(&opened.config, opened.method, opened.store.specs(), request);
+    opened.store = opened.store.rounded(&rounded)?;
     Ok(opened)
 }
 
@@ -316,7 +328,8 @@ fn overlay(
     let set = |name: &str, values: Vec<f32>| -> Result<(), ModelError> {
         // What the new method has no place for was folded, or is left out with the old head.
         let Some((spec, var)) = opened.store.entry(name) else { return Ok(()) };
-        Ok(var.set(&candle_core::Tensor::from_vec(values, spec.shape.as_slice(), &request.device)?)?)
+        let values = candle_core::Tensor::from_vec(values, spec.shape.as_slice(), &request.device)?;
+        Ok(var.set(&values.to_dtype(var.dtype())?)?)
     };
     for spec in adapter.specs() {
         if spec.part == Part::Head && request.classes.is_some() {
@@ -351,17 +364,13 @@ fn overlay(
     Ok(digests)
 }
 
-fn store(
-    specs: Vec<ParamSpec>,
-    values: impl Iterator<Item = Vec<f32>>,
-    device: &Device,
-) -> Result<ParamStore, ModelError> {
-    let vars = specs
-        .iter()
-        .zip(values)
-        .map(|(spec, values)| Var::from_vec(values, spec.shape.as_slice(), device))
-        .collect::<Result<_, _>>()?;
-    ParamStore::new(specs, vars, device.clone())
+/// What is kept in the numbers that the CPU's products take: products would round the blocks' frozen matrices in every
+/// step, and nothing that is written reads them. Accelerators keep a rounded copy themselves.
+fn rounded(config: &ModelConfig, method: Method, specs: &[ParamSpec], request: &Request) -> HashSet<String> {
+    if !request.device.is_cpu() || precision(request).is_single() {
+        return HashSet::new();
+    }
+    arch::frozen_matrices(config, &method.extras(config), specs)
 }
 
 /// The digest of one weight as its file has it.
@@ -434,11 +443,17 @@ fn random_shape(size: &str, request: &Request) -> Result<ModelConfig, ModelError
     Ok(config)
 }
 
+fn initial(config: &ModelConfig, method: Method, request: &Request) -> Result<ParamStore, ModelError> {
+    let specs = specs(config, method);
+    let rounded = rounded(config, method, &specs, request);
+    initialise_rounded(specs, request.seed, &request.device, &rounded)
+}
+
 fn random(size: &str, request: &Request) -> Result<Opened, ModelError> {
     let config = random_shape(size, request)?;
     let method = request.method.unwrap_or_else(Method::full);
     Ok(Opened {
-        store: initialise(specs(&config, method), request.seed, &request.device)?,
+        store: initial(&config, method, request)?,
         config,
         method,
         precision: precision(request),
@@ -458,7 +473,7 @@ pub fn open_random(published: &Published, request: &Request) -> Result<Opened, M
     let config = wanted_shape(Path::new(published.name), &published.shape(), request)?;
     let method = request.method.unwrap_or_else(Method::full);
     Ok(Opened {
-        store: initialise(specs(&config, method), request.seed, &request.device)?,
+        store: initial(&config, method, request)?,
         config,
         method,
         precision: precision(request),

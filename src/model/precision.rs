@@ -6,16 +6,17 @@ use serde::{Deserialize, Serialize};
 use super::ModelError;
 use crate::ops::packed::Arithmetic;
 
-/// In what numbers the blocks' own matrices multiply. Everything else is single precision either way: weights where
-/// they are kept, adapters and head, the residual stream, LayerNorm, softmax, gradients and the optimizer.
+/// In what numbers the blocks' own matrices multiply. Everything else is single precision either way: adapters and head,
+/// the residual stream, LayerNorm, softmax, weights that train where they are kept, gradients and the optimizer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// Single precision throughout.
     #[default]
     F32,
-    /// Operands rounded to bf16, eight bits of mantissa, as PyTorch's autocast does. On accelerators activations are
-    /// bf16 too, and the products in between, of adapters, head and attention, may use CUDA's TF32, eleven bits.
+    /// Operands rounded to bf16, eight bits of mantissa, as PyTorch's autocast does. On the CPU frozen matrices are kept
+    /// in bf16 as well. On accelerators activations are bf16 too, and the products in between, of adapters, head and
+    /// attention, may use CUDA's TF32, eleven bits.
     Bf16,
 }
 

@@ -1,8 +1,9 @@
 //! The weights of one model, each a candle variable under its name.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use candle_core::{DType, Device, Tensor, Var};
+use half::bf16;
 
 use super::{Method, ModelConfig, ModelError, ParamSpec, checkpoint};
 
@@ -11,7 +12,21 @@ pub(super) fn to_host(tensor: &Tensor) -> Result<Vec<f32>, ModelError> {
     Ok(tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)
 }
 
-/// The weights of one model in the order of their [`ParamSpec`]s: the only place they live.
+/// A parameter's variable with these values, row-major; `rounded` to bf16, which takes half the memory.
+///
+/// # Errors
+/// When there are not as many values as its shape has, or no room.
+pub(super) fn variable(spec: &ParamSpec, values: Vec<f32>, device: &Device, rounded: bool) -> Result<Var, ModelError> {
+    let shape = spec.shape.as_slice();
+    if rounded {
+        let values: Vec<bf16> = values.into_iter().map(bf16::from_f32).collect();
+        return Ok(Var::from_vec(values, shape, device)?);
+    }
+    Ok(Var::from_vec(values, shape, device)?)
+}
+
+/// The weights of one model in the order of their [`ParamSpec`]s: the only place they live. They are single precision,
+/// but for the blocks' frozen matrices, which are bf16 where the CPU's products are.
 pub struct ParamStore {
     specs: Vec<ParamSpec>,
     vars: Vec<Var>,
@@ -66,6 +81,19 @@ impl ParamStore {
             return Err(ModelError::Shape("there are no positions".into()));
         }
         Self::new(specs, vars, self.device.clone())
+    }
+
+    /// The same weights with those of these names kept in bf16.
+    ///
+    /// # Errors
+    /// When the device has no room.
+    pub(super) fn rounded(mut self, names: &HashSet<String>) -> Result<Self, ModelError> {
+        for (_, var) in self.specs.iter().zip(&mut self.vars).filter(|(spec, _)| names.contains(&spec.name)) {
+            if var.dtype() != DType::BF16 {
+                *var = Var::from_tensor(&var.as_detached_tensor().to_dtype(DType::BF16)?)?;
+            }
+        }
+        Ok(self)
     }
 
     /// The parameters' specifications, in order.

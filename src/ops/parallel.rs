@@ -91,19 +91,19 @@ pub fn tiles(rows: usize, height: usize) -> impl Iterator<Item = Range<usize>> {
 
 /// A buffer of rows from which tiles are taken off the front, one after another. An empty one stays empty: it stands
 /// for something that is not wanted.
-pub struct Rows<'a> {
-    rest: &'a mut [f32],
+pub struct Rows<'a, T = f32> {
+    rest: &'a mut [T],
     width: usize,
 }
 
-impl<'a> Rows<'a> {
+impl<'a, T> Rows<'a, T> {
     /// Rows of `width` values.
-    pub fn new(data: &'a mut [f32], width: usize) -> Self {
+    pub fn new(data: &'a mut [T], width: usize) -> Self {
         Self { rest: data, width }
     }
 
     /// The next `rows` rows.
-    pub fn take(&mut self, rows: usize) -> &'a mut [f32] {
+    pub fn take(&mut self, rows: usize) -> &'a mut [T] {
         let rest = std::mem::take(&mut self.rest);
         if rest.is_empty() {
             return rest;
@@ -116,26 +116,26 @@ impl<'a> Rows<'a> {
 
 /// Memory that grows to the largest requested size and then stays.
 #[derive(Debug, Default)]
-pub struct Buffer(Vec<f32>);
+pub struct Buffer<T = f32>(Vec<T>);
 
-impl Buffer {
+impl<T: Clone + Default> Buffer<T> {
     /// `len` values with arbitrary contents.
-    pub fn get(&mut self, len: usize) -> &mut [f32] {
+    pub fn get(&mut self, len: usize) -> &mut [T] {
         if self.0.len() < len {
             // A fresh zeroed allocation, not a resize: the old values need no copy, and the system's pages are zero.
             self.0 = Vec::new();
-            self.0 = vec![0.0; len];
+            self.0 = vec![T::default(); len];
         }
         &mut self.0[..len]
     }
 
     /// `len` values when wanted, else none.
-    pub fn get_if(&mut self, wanted: bool, len: usize) -> &mut [f32] {
+    pub fn get_if(&mut self, wanted: bool, len: usize) -> &mut [T] {
         if wanted { self.get(len) } else { &mut [] }
     }
 
     /// The first `len` values as they are, or none if nothing was saved.
-    pub fn kept(&self, len: usize) -> &[f32] {
+    pub fn kept(&self, len: usize) -> &[T] {
         self.0.get(..len).unwrap_or_default()
     }
 
@@ -181,7 +181,7 @@ mod tests {
             assert_eq!(next, rows);
             assert!(data.iter().all(|&x| x == 1.0));
         }
-        assert!(Rows::new(&mut [], 3).take(5).is_empty());
+        assert!(Rows::<f32>::new(&mut [], 3).take(5).is_empty());
     }
 
     #[test]

@@ -63,13 +63,14 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// A stack of blocks; `trains` says what trains in them, `before` whether anything before them does.
-    pub fn new(trains: &[Block<bool>], before: bool, recompute: Recompute) -> Self {
+    /// A stack of blocks; `trains` says what trains in them, `before` whether anything before them does, `bf16` whether
+    /// their own matrices are.
+    pub fn new(trains: &[Block<bool>], before: bool, recompute: Recompute, bf16: bool) -> Self {
         let mut before = before;
         let needs: Vec<_> = trains
             .iter()
             .map(|trains| {
-                let needs = Needs::of(trains, before, recompute == Recompute::Mlp);
+                let needs = Needs::of(trains, before, recompute == Recompute::Mlp).with_short_slopes(bf16);
                 before |= needs.any;
                 needs
             })

@@ -59,7 +59,8 @@ pub(super) fn source(
     if let Some(name) = weight_that_is_none(store)? {
         return Ok(format!("the weight {name} is not finite; the batch was {}", files(&all)));
     }
-    let mut engine = model::engine(&config.shape, config.method, store.device(), MemoryOptions::default());
+    let memory = MemoryOptions { precision: config.dtype, ..MemoryOptions::default() };
+    let mut engine = model::engine(&config.shape, config.method, store.device(), memory);
     // One clip at a time: a clip's own numbers decide, and it takes the memory of one.
     let mut first: Option<(usize, String)> = None;
     let mut culprits = Vec::new();
@@ -85,7 +86,8 @@ pub(super) fn source(
 fn weight_that_is_none(store: &ParamStore) -> Result<Option<String>, TrainError> {
     for (spec, var) in store.iter() {
         let sum = var.as_detached_tensor().to_dtype(candle_core::DType::F32)?.abs()?.sum_all()?.to_scalar::<f32>()?;
-        if !sum.is_finite() && !var.flatten_all()?.to_vec1::<f32>()?.iter().all(|value| value.is_finite()) {
+        let values = || var.flatten_all()?.to_dtype(candle_core::DType::F32)?.to_vec1::<f32>();
+        if !sum.is_finite() && !values()?.iter().all(|value| value.is_finite()) {
             return Ok(Some(spec.name.clone()));
         }
     }

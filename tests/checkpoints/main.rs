@@ -3,6 +3,7 @@
 
 mod awkward;
 mod bad;
+mod bf16;
 mod ced;
 mod golden;
 mod lora;

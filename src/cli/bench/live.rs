@@ -17,7 +17,7 @@ use crate::{
     cli::{CliError, Output},
     infer::Score,
     live::{FileSource, Listener, LiveEvent, Pipeline, Prediction, Settings, Window},
-    model::{self, Engine, Features, MemoryOptions, Opened},
+    model::{Engine, Features, Opened},
     ops::parallel,
 };
 
@@ -106,7 +106,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
 fn measure(args: &Args, beside: Beside) -> Result<Report, CliError> {
     let single = Args { batch: 1, ..args.clone() };
     let (opened, _) = prepare(&single)?;
-    let engine = model::engine(&opened.config, args.method, opened.store.device(), MemoryOptions::default());
+    let engine = opened.engine();
     let listener = Answering { opened, engine, apart: beside != Beside::TrainingShared };
     let sound = noise(args.seconds)?;
     let stop = Arc::new(AtomicBool::new(false));

@@ -82,7 +82,7 @@ pub(super) fn attention_backward(
     }
     let mut jobs = Jobs::default();
     let (dqkv, n) = (Mat::new(dqkv, 3 * d), Mat::new(n, d));
-    jobs.push_own(weights.packs.is_some_and(|packs| packs.bf16), &mut gradients.qkv, dqkv, n);
+    jobs.push_own(weights.matrices.bf16, &mut gradients.qkv, dqkv, n);
     if let (Some(of), true) = (&mut gradients.lora, needs.lora) {
         let (inner, dinner) = (Mat::new(inner, 2 * rank), Mat::new(dinner, 2 * rank));
         for (of, at, place) in [(&mut of.q, 0, 0), (&mut of.v, rank, 2 * d)] {

@@ -10,6 +10,7 @@ use super::{
     forward::{ROWS, copy_carried},
     gradients::{Jobs, NormGradient, add_norm, norm_gradient},
     layers::{Backwards, Layers, add_adapter},
+    saved::OfMlp,
 };
 use crate::ops::{
     columns, gelu, layer_norm,
@@ -54,7 +55,7 @@ fn after_attention(
     let kept = needs.lengths(shape, widths);
 
     let pre = if needs.lean { work.pre.get(rows * mlp) } else { tape.pre.get(kept.pre) };
-    let slope = tape.slope.kept(kept.slope);
+    let (slope, short_slope) = (tape.slope.kept(kept.slope), tape.short_slope.kept(kept.short_slope));
     let adapter_pre = if needs.adapter_again() { &mut work.adapter_pre } else { &mut tape.adapter_pre };
     let adapter_pre = adapter_pre.get_if(needs.adapter_pre, rows * adapter);
     let spatial_pre = if needs.spatial_again() { &mut work.spatial_pre } else { &mut tape.spatial_pre };
@@ -88,6 +89,7 @@ fn after_attention(
                     x2: part(x2, &range, d),
                     h: part(h, &range, d),
                     slope: part(slope, &range, mlp),
+                    short_slope: part(short_slope, &range, mlp),
                     pre: pre.take(rows),
                     adapter_pre: adapter_pre.take(rows),
                     spatial_pre: spatial_pre.take(rows),
@@ -111,7 +113,7 @@ fn after_attention(
     }
 
     let mut jobs = Jobs::default();
-    let bf16 = weights.packs.is_some_and(|packs| packs.bf16);
+    let bf16 = weights.matrices.bf16;
     let Gradients { proj, fc1, fc2, spatial: of_spatial, adapter: of_adapter, .. } = gradients;
     let [dy, n] = [dy, n].map(|rows| Mat::new(rows, d));
     jobs.push_own(bf16, fc2, dy, Mat::new(pre, mlp));
@@ -130,7 +132,7 @@ fn after_attention(
 }
 
 /// A range of rows of `width` values from a buffer; empty if the buffer is.
-fn part<'a>(rows: &'a [f32], range: &Range<usize>, width: usize) -> &'a [f32] {
+fn part<'a, T>(rows: &'a [T], range: &Range<usize>, width: usize) -> &'a [T] {
     if rows.is_empty() { rows } else { &rows[range.start * width..range.end * width] }
 }
 
@@ -141,6 +143,7 @@ struct Tile<'a> {
     x2: &'a [f32],
     h: &'a [f32],
     slope: &'a [f32],
+    short_slope: &'a [u16],
     pre: &'a mut [f32],
     adapter_pre: &'a mut [f32],
     spatial_pre: &'a mut [f32],
@@ -197,12 +200,13 @@ impl Tile<'_> {
                 if needs.lean {
                     layers.fc1.before_gelu(Mat::new(self.n, d), self.pre);
                 }
-                if needs.act {
-                    gelu::backward_and_forward(dpre, self.pre);
-                } else if needs.lean {
-                    gelu::backward(dpre, self.pre);
-                } else {
-                    gelu::backward_slope(dpre, self.slope);
+                match needs.of_mlp() {
+                    OfMlp::Slope => gelu::backward_slope(dpre, self.slope),
+                    OfMlp::ShortSlope => gelu::backward_short_slope(dpre, self.short_slope),
+                    _ if needs.act => gelu::backward_and_forward(dpre, self.pre),
+                    // Recomputed, with the same bits.
+                    _ if needs.short => gelu::backward_shortened(dpre, self.pre),
+                    _ => gelu::backward(dpre, self.pre),
                 }
                 if needs.n {
                     multiply(MatMut::new(dn, d), Start::Zeros, Mat::new(dpre, mlp), &backwards.fc1);

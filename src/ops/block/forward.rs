@@ -4,7 +4,8 @@ use rayon::prelude::*;
 
 use super::{
     Linear, LowRank, Needs, Saved, Shape, Squares, Tape, Weights, Widths, Workspace,
-    layers::{Layer, Layers, add_adapter},
+    layers::{Layer, Layers, OfGelu, add_adapter},
+    saved::OfMlp,
 };
 use crate::ops::{
     attention, columns,
@@ -103,6 +104,7 @@ pub fn forward(
     let mut x2 = Rows::new(tape.x2.get(kept.x2), d);
     let mut pre = Rows::new(tape.pre.get(kept.pre), widths.mlp);
     let mut slope = Rows::new(tape.slope.get(kept.slope), widths.mlp);
+    let mut short_slope = Rows::new(tape.short_slope.get(kept.short_slope), widths.mlp);
     let mut adapter_pre = Rows::new(tape.adapter_pre.get(kept.adapter_pre), widths.adapter);
     let mixed = Mat::new(mixed, d);
     let measure = squares.is_some();
@@ -116,8 +118,12 @@ pub fn forward(
                 h: h.take(n),
                 spatial_pre: spatial_pre.take(n),
                 x2: x2.take(n),
-                pre: pre.take(n),
-                slope: slope.take(n),
+                mlp: match needs.of_mlp() {
+                    OfMlp::Nothing => OfGelu::Nothing,
+                    OfMlp::Input => OfGelu::Input(pre.take(n)),
+                    OfMlp::Slope => OfGelu::Slope(slope.take(n)),
+                    OfMlp::ShortSlope => OfGelu::ShortSlope(short_slope.take(n)),
+                },
                 adapter_pre: adapter_pre.take(n),
             }
         })
@@ -213,14 +219,13 @@ struct Tile<'a> {
     h: &'a mut [f32],
     spatial_pre: &'a mut [f32],
     x2: &'a mut [f32],
-    pre: &'a mut [f32],
-    slope: &'a mut [f32],
+    mlp: OfGelu<'a>,
     adapter_pre: &'a mut [f32],
 }
 
 impl Tile<'_> {
     fn forward(self, shape: &Shape, weights: &Weights<'_>, layers: &Layers<'_>, x: &[f32], measure: bool) -> Squares {
-        let Tile { from, mixed, y, h, spatial_pre, x2, pre, slope, adapter_pre } = self;
+        let Tile { from, mixed, y, h, spatial_pre, x2, mlp, adapter_pre } = self;
         let (d, rows) = (shape.hidden, mixed.rows());
         let mut squares = Squares::default();
         // y holds the residual stream throughout.
@@ -244,7 +249,7 @@ impl Tile<'_> {
             }
             layer_norm::forward(weights.norm2.norm(shape.eps), y, n);
             let n = Mat::new(n, d);
-            layers.fc1.apply_gelu(n, pre, slope, act);
+            layers.fc1.apply_gelu(n, mlp, act);
             layers.fc2.add(Mat::new(act, weights.fc1.outputs()), y);
             if let Some(adapter) = &layers.adapter {
                 squares.adapter = add_adapter(adapter, n, adapter_pre, y, measure);

@@ -1,9 +1,9 @@
 //! A block's linear layers as the forward pass uses them.
 
-use super::{Adapter, Linear, Pack, Weights};
+use super::{Adapter, Linear, Views, Weights};
 use crate::ops::{
     Mat, MatMut, columns, gelu,
-    packed::{Operand, Start, multiply},
+    packed::{Operand, Start, View, multiply},
     parallel::with_scratch,
 };
 
@@ -32,22 +32,22 @@ impl<'a> Layers<'a> {
     /// takes as long as its transpose.
     pub fn of(weights: &Weights<'a>) -> Self {
         let pair = |adapter: &Adapter<&'a [f32]>| [Layer::of(&adapter.down, None), Layer::of(&adapter.up, None)];
-        let packs = weights.packs;
+        let own = |linear, views: Views<'a>| Layer::of(linear, views.forward);
+        let matrices = &weights.matrices;
         Self {
-            qkv: Layer::of(&weights.qkv, packs.map(|packs| &packs.qkv)),
-            proj: Layer::of(&weights.proj, packs.map(|packs| &packs.proj)),
+            qkv: own(&weights.qkv, matrices.qkv),
+            proj: own(&weights.proj, matrices.proj),
             spatial: weights.spatial.as_ref().map(pair),
-            fc1: Layer::of(&weights.fc1, packs.map(|packs| &packs.fc1)),
-            fc2: Layer::of(&weights.fc2, packs.map(|packs| &packs.fc2)),
+            fc1: own(&weights.fc1, matrices.fc1),
+            fc2: own(&weights.fc2, matrices.fc2),
             adapter: weights.adapter.as_ref().map(pair),
         }
     }
 }
 
 impl<'a> Layer<'a> {
-    fn of(linear: &Linear<&'a [f32]>, pack: Option<&'a Pack>) -> Self {
-        let packed = pack.and_then(|pack| pack.forward.as_ref());
-        Self { weight: Operand::of(packed, linear.matrix().t()), bias: linear.bias }
+    fn of(linear: &Linear<&'a [f32]>, view: Option<View<'a>>) -> Self {
+        Self { weight: Operand::of(view, linear.matrix().t()), bias: linear.bias }
     }
 }
 
@@ -63,16 +63,32 @@ pub(super) struct Backwards<'a> {
 impl<'a> Backwards<'a> {
     /// The matrices of a block.
     pub fn of(weights: &Weights<'a>) -> Self {
-        let of = |linear: &Linear<&'a [f32]>, pack: Option<&'a Pack>| {
-            Operand::of(pack.and_then(|pack| pack.backward.as_ref()), linear.matrix())
-        };
-        let packs = weights.packs;
+        let of = |linear: &Linear<&'a [f32]>, views: Views<'a>| Operand::of(views.backward, linear.matrix());
+        let matrices = &weights.matrices;
         Self {
-            qkv: of(&weights.qkv, packs.map(|packs| &packs.qkv)),
-            proj: of(&weights.proj, packs.map(|packs| &packs.proj)),
-            fc1: of(&weights.fc1, packs.map(|packs| &packs.fc1)),
-            fc2: of(&weights.fc2, packs.map(|packs| &packs.fc2)),
+            qkv: of(&weights.qkv, matrices.qkv),
+            proj: of(&weights.proj, matrices.proj),
+            fc1: of(&weights.fc1, matrices.fc1),
+            fc2: of(&weights.fc2, matrices.fc2),
         }
+    }
+}
+
+/// What is saved of GELU for its backward pass.
+pub(super) enum OfGelu<'a> {
+    Nothing,
+    /// Its input.
+    Input(&'a mut [f32]),
+    /// Its slope there.
+    Slope(&'a mut [f32]),
+    /// The same in 16 bits.
+    ShortSlope(&'a mut [u16]),
+}
+
+impl<'a> OfGelu<'a> {
+    /// Its input, unless there is no room for it.
+    pub fn input(pre: &'a mut [f32]) -> Self {
+        if pre.is_empty() { Self::Nothing } else { Self::Input(pre) }
     }
 }
 
@@ -92,17 +108,19 @@ impl Layer<'_> {
         multiply(MatMut::new(out, self.outputs()), Start::There, x, &self.weight);
     }
 
-    /// `out = GELU(x weight + bias)`; `pre`, the input of GELU, or `slope`, its slope there, may be saved: an empty
-    /// slice is not.
-    pub fn apply_gelu(&self, x: Mat<'_>, pre: &mut [f32], slope: &mut [f32], out: &mut [f32]) {
-        let to = if pre.is_empty() { &mut *out } else { &mut *pre };
-        multiply(MatMut::new(to, self.outputs()), Start::Zeros, x, &self.weight);
-        if !pre.is_empty() {
-            gelu::bias_gelu(pre, self.bias, out);
-        } else if !slope.is_empty() {
-            gelu::bias_gelu_slope(out, self.bias, slope);
-        } else {
-            gelu::bias_gelu_in_place(out, self.bias);
+    /// `out = GELU(x weight + bias)`; what is wanted of GELU for its backward pass is saved.
+    pub fn apply_gelu(&self, x: Mat<'_>, save: OfGelu<'_>, out: &mut [f32]) {
+        let (columns, bias) = (self.outputs(), self.bias);
+        let multiply = |to: &mut [f32]| multiply(MatMut::new(to, columns), Start::Zeros, x, &self.weight);
+        if let OfGelu::Input(pre) = save {
+            multiply(pre);
+            return gelu::bias_gelu(pre, bias, out);
+        }
+        multiply(out);
+        match save {
+            OfGelu::Slope(slope) => gelu::bias_gelu_slope(out, bias, slope),
+            OfGelu::ShortSlope(slope) => gelu::bias_gelu_short_slope(out, bias, slope),
+            OfGelu::Input(_) | OfGelu::Nothing => gelu::bias_gelu_in_place(out, bias),
         }
     }
 
@@ -123,7 +141,7 @@ pub(super) fn add_adapter(
 ) -> f64 {
     let inner = down.outputs();
     with_scratch([x.rows() * inner, if measure { out.len() } else { 0 }], |[act, added]| {
-        down.apply_gelu(x, pre, &mut [], act);
+        down.apply_gelu(x, OfGelu::input(pre), act);
         if !measure {
             up.add(Mat::new(act, inner), out);
             return 0.0;

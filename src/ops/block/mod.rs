@@ -28,7 +28,7 @@ pub use count::Trained;
 pub use forward::forward;
 pub use saved::{Lengths, Needs, Saved, Tape, Widths};
 
-use super::{packed::Packed, parallel::Buffer};
+use super::{packed::View, parallel::Buffer};
 
 /// Sizes of a block and of its batch.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -193,6 +193,11 @@ impl<T> Block<T> {
         mapped
     }
 
+    /// Its own matrices' layers: qkv, proj, fc1, fc2.
+    pub fn own(&self) -> [&Linear<T>; 4] {
+        [&self.qkv, &self.proj, &self.fc1, &self.fc2]
+    }
+
     /// All values in order.
     pub fn list(&self) -> Vec<&T> {
         let mut all = Vec::new();
@@ -218,26 +223,26 @@ impl<T> Block<T> {
     }
 }
 
-/// A matrix (out, in) packed for the forward pass and for the backward pass, where it is.
-#[derive(Debug, Default)]
-pub struct Pack {
+/// A matrix (out, in) as kernels read it, where they do.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Views<'a> {
     /// Its transpose (in, out), which inputs are multiplied by.
-    pub forward: Option<Packed>,
+    pub forward: Option<View<'a>>,
     /// As it is, which gradients are multiplied by.
-    pub backward: Option<Packed>,
+    pub backward: Option<View<'a>>,
 }
 
-/// A block's own matrices, packed.
-#[derive(Debug, Default)]
-pub struct Packs {
-    /// Of the packed projection to queries, keys and values.
-    pub qkv: Pack,
-    /// Of the projection after attention.
-    pub proj: Pack,
-    /// Of the MLP's first layer.
-    pub fc1: Pack,
-    /// Of the MLP's second layer.
-    pub fc2: Pack,
+/// A block's own matrices as kernels read them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Matrices<'a> {
+    /// The packed projection to queries, keys and values.
+    pub qkv: Views<'a>,
+    /// The projection after attention.
+    pub proj: Views<'a>,
+    /// The MLP's first layer.
+    pub fc1: Views<'a>,
+    /// The MLP's second layer.
+    pub fc2: Views<'a>,
     /// Whether they are bf16: then the gradients of these matrices are products of rounded values too.
     pub bf16: bool,
 }
@@ -245,15 +250,15 @@ pub struct Packs {
 /// A block's weights as a pass reads them.
 #[derive(Clone, Debug)]
 pub struct Weights<'a> {
-    /// Every parameter's values.
+    /// Every parameter's values; of a matrix that is kept in bf16 none.
     pub values: Block<&'a [f32]>,
-    /// Its own matrices, packed.
-    pub packs: Option<&'a Packs>,
+    /// Its own matrices, where kernels do not read the values.
+    pub matrices: Matrices<'a>,
 }
 
 impl<'a> From<Block<&'a [f32]>> for Weights<'a> {
     fn from(values: Block<&'a [f32]>) -> Self {
-        Self { values, packs: None }
+        Self { values, matrices: Matrices::default() }
     }
 }
 

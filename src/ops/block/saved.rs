@@ -1,7 +1,7 @@
 //! What the backward pass of a block needs, and what forward saves for it: the least from which the rest is cheap.
 //!
 //! The adapters' inner values and x2 are recomputed where their inputs are saved anyway. Where fc2's weight is frozen,
-//! GELU's slope is saved in place of fc1's output; a lean block saves neither and multiplies by fc1 again.
+//! GELU's slope is saved in place of fc1's output, where matrices are bf16 in 16 bits; a lean block saves neither and multiplies by fc1 again.
 
 use super::{Adapter, Block, Linear, Lora, Shape};
 use crate::ops::parallel::Buffer;
@@ -43,6 +43,20 @@ pub struct Needs {
     pub(super) lora: bool,
     /// fc1's output is recomputed, from n.
     pub(super) lean: bool,
+    /// GELU's slope has 16 bits.
+    pub(super) short: bool,
+}
+
+/// What is kept of the MLP for its GELU's backward pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OfMlp {
+    Nothing,
+    /// fc1's output.
+    Input,
+    /// GELU's slope there.
+    Slope,
+    /// The same in 16 bits.
+    ShortSlope,
 }
 
 impl Needs {
@@ -79,6 +93,24 @@ impl Needs {
             mixed: trains.proj.weight,
             lora,
             lean,
+            short: false,
+        }
+    }
+
+    /// The same with GELU's slopes in 16 bits, off by at most 1.6e-5, where they are used without its input: for products
+    /// of bf16, whose rounding is a hundred times that.
+    #[must_use]
+    pub fn with_short_slopes(self, short: bool) -> Self {
+        Self { short, ..self }
+    }
+
+    /// What is kept of the MLP.
+    pub(super) fn of_mlp(&self) -> OfMlp {
+        match self {
+            Self { mlp: false, .. } | Self { lean: true, .. } => OfMlp::Nothing,
+            Self { act: true, .. } => OfMlp::Input,
+            Self { short: false, .. } => OfMlp::Slope,
+            Self { short: true, .. } => OfMlp::ShortSlope,
         }
     }
 
@@ -109,8 +141,9 @@ impl Needs {
             h: when(self.h_values, rows * d),
             spatial_pre: when(self.spatial_pre && !self.spatial_again(), rows * widths.spatial),
             x2: when(self.x2_values && !self.x2_again(), rows * d),
-            pre: when(self.act && !self.lean, rows * widths.mlp),
-            slope: when(self.mlp && !self.act && !self.lean, rows * widths.mlp),
+            pre: when(self.of_mlp() == OfMlp::Input, rows * widths.mlp),
+            slope: when(self.of_mlp() == OfMlp::Slope, rows * widths.mlp),
+            short_slope: when(self.of_mlp() == OfMlp::ShortSlope, rows * widths.mlp),
             adapter_pre: when(self.adapter_pre && !self.adapter_again(), rows * widths.adapter),
         }
     }
@@ -154,6 +187,7 @@ pub struct Lengths {
     pub(super) x2: usize,
     pub(super) pre: usize,
     pub(super) slope: usize,
+    pub(super) short_slope: usize,
     pub(super) adapter_pre: usize,
 }
 
@@ -171,14 +205,16 @@ impl Lengths {
             x2: self.x2.max(other.x2),
             pre: self.pre.max(other.pre),
             slope: self.slope.max(other.slope),
+            short_slope: self.short_slope.max(other.short_slope),
             adapter_pre: self.adapter_pre.max(other.adapter_pre),
         }
     }
 
     /// Bytes of all buffers.
     pub fn bytes(&self) -> usize {
-        let Self { x, qkv, lse, mixed, h, spatial_pre, x2, pre, slope, adapter_pre } = self;
+        let Self { x, qkv, lse, mixed, h, spatial_pre, x2, pre, slope, short_slope, adapter_pre } = self;
         (x + qkv + lse + mixed + h + spatial_pre + x2 + pre + slope + adapter_pre) * size_of::<f32>()
+            + short_slope * size_of::<u16>()
     }
 }
 
@@ -203,6 +239,8 @@ pub struct Tape {
     pub(super) pre: Buffer,
     /// GELU's slope there, (batch, keep, H).
     pub(super) slope: Buffer,
+    /// The same in 16 bits.
+    pub(super) short_slope: Buffer<u16>,
     /// (batch, keep, inner).
     pub(super) adapter_pre: Buffer,
 }
@@ -219,7 +257,8 @@ pub struct Saved<'a> {
 impl Tape {
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        let Self { x, qkv, lse, mixed, h, spatial_pre, x2, pre, slope, adapter_pre } = self;
-        [x, qkv, lse, mixed, h, spatial_pre, x2, pre, slope, adapter_pre].into_iter().map(Buffer::bytes).sum()
+        let Self { x, qkv, lse, mixed, h, spatial_pre, x2, pre, slope, short_slope, adapter_pre } = self;
+        let buffers = [x, qkv, lse, mixed, h, spatial_pre, x2, pre, slope, adapter_pre];
+        buffers.into_iter().map(Buffer::bytes).sum::<usize>() + short_slope.bytes()
     }
 }

@@ -1,12 +1,14 @@
 //! Weights in the order in which a product reads them, packed once where they do not change.
 //!
 //! A matrix (terms, columns) is cut into panels of 32 columns; a panel holds its rows one after another, so that a
-//! product reads it from one end to the other. In bf16 two rows share a row of words, the first in the low halves. Inputs
-//! are read where they are. Sums of up to 768 terms stay in registers.
+//! product reads it from one end to the other. In bf16 two rows share a row of words, the first in the low halves. A large
+//! matrix that is kept in bf16 is packed a panel at a time instead, by each product. Inputs are read where they are. Sums
+//! of up to 768 terms stay in registers.
 //!
 //! Unsafe code here describes memory to the kernels.
 #![allow(unsafe_code)]
 
+mod half_mat;
 mod kernel;
 mod round;
 #[cfg(test)]
@@ -16,6 +18,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+pub use half_mat::HalfMat;
 pub use kernel::Arithmetic;
 pub use kernel::WIDTH;
 use kernel::{First, MOST_ROWS, Tile};
@@ -38,14 +41,22 @@ pub struct Packed {
     words: Vec<f32>,
 }
 
-/// A packed matrix, wherever its words are.
+/// A matrix as kernels read it, wherever it is.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
     arithmetic: Arithmetic,
     terms: usize,
     columns: usize,
+    panels: Panels<'a>,
+}
+
+/// Where a matrix's panels come from.
+#[derive(Clone, Copy, Debug)]
+enum Panels<'a> {
     /// Panel after panel, (terms or pairs of terms, [`WIDTH`]); zeros where the matrix ends.
-    words: &'a [f32],
+    Packed(&'a [f32]),
+    /// They are packed when they are read.
+    Half(HalfMat<'a>),
 }
 
 /// What the output of a product begins with.
@@ -72,10 +83,21 @@ impl Packed {
         Self { arithmetic, terms, columns, words }
     }
 
+    /// The same of a matrix of bf16 numbers.
+    pub fn of_half(matrix: HalfMat<'_>, arithmetic: Arithmetic) -> Self {
+        assert!(arithmetic.is_bf16(), "{arithmetic:?} does not read bf16");
+        let (terms, columns) = (matrix.rows(), matrix.columns());
+        let mut words = vec![0.0; words(terms, columns, arithmetic)];
+        let panel = height(terms, arithmetic) * WIDTH;
+        let panels = words.par_chunks_exact_mut(panel.max(1)).enumerate();
+        panels.for_each(|(i, words)| matrix.pack(0..terms, i * WIDTH, words));
+        Self { arithmetic, terms, columns, words }
+    }
+
     /// Its words, to read.
     pub fn view(&self) -> View<'_> {
         let Self { arithmetic, terms, columns, ref words } = *self;
-        View { arithmetic, terms, columns, words }
+        View { arithmetic, terms, columns, panels: Panels::Packed(words) }
     }
 
     /// Bytes of a packed matrix of so many terms and columns.
@@ -92,7 +114,13 @@ impl<'a> View<'a> {
         for (i, panel) in to.chunks_exact_mut((height(terms, arithmetic) * WIDTH).max(1)).enumerate() {
             pack_panel(matrix, i * WIDTH, arithmetic, panel);
         }
-        Self { arithmetic, terms, columns, words: to }
+        Self { arithmetic, terms, columns, panels: Panels::Packed(to) }
+    }
+
+    /// A matrix that each product packs for itself, a panel at a time, on the thread that multiplies.
+    pub fn of_half(matrix: HalfMat<'a>, arithmetic: Arithmetic) -> Self {
+        assert!(arithmetic.is_bf16(), "{arithmetic:?} does not read bf16");
+        Self { arithmetic, terms: matrix.rows(), columns: matrix.columns(), panels: Panels::Half(matrix) }
     }
 
     /// `out = start + a * these terms and columns`, where `a` has a column for each term; on the calling thread alone.
@@ -130,12 +158,26 @@ impl<'a> View<'a> {
     }
 
     /// [`multiply`](Self::multiply) with inputs as the kernel takes them.
-    fn panels(&self, mut out: MatMut<'_>, start: Start<'_>, a: Rows, terms: Range<usize>, columns: Range<usize>) {
-        let bf16 = self.arithmetic.is_bf16();
-        let height = height(self.terms, self.arithmetic);
+    fn panels(&self, out: MatMut<'_>, start: Start<'_>, a: Rows, terms: Range<usize>, columns: Range<usize>) {
         // Parts of equal length; even ones, so that pairs stay together.
         let parts = terms.len().div_ceil(TERMS).max(1);
         let part = terms.len().div_ceil(parts).next_multiple_of(2);
+        let room = if let Panels::Half(_) = self.panels { part / 2 * WIDTH } else { 0 };
+        with_scratch([room], |[panel]| self.parts(out, start, a, (terms, part), columns, panel));
+    }
+
+    /// [`panels`](Self::panels) by so many terms at a time, with room for as much of a panel.
+    fn parts(
+        &self,
+        mut out: MatMut<'_>,
+        start: Start<'_>,
+        a: Rows,
+        (terms, part): (Range<usize>, usize),
+        columns: Range<usize>,
+        room: &mut [f32],
+    ) {
+        let bf16 = self.arithmetic.is_bf16();
+        let height = height(self.terms, self.arithmetic);
         let mut edge = [0.0; MOST_ROWS * WIDTH];
         let rows = out.rows();
         let groups = rows.div_ceil(self.arithmetic.most_rows());
@@ -145,9 +187,18 @@ impl<'a> View<'a> {
             let first = terms.start + at;
             for panel in columns.start / WIDTH..columns.end.div_ceil(WIDTH) {
                 let wanted = columns.start.max(panel * WIDTH)..columns.end.min((panel + 1) * WIDTH);
-                // In words: where the panel is, and where these terms of it are.
-                let b = &self.words
-                    [(panel * height + if bf16 { first / 2 } else { first }) * WIDTH..(panel + 1) * height * WIDTH];
+                let b = match self.panels {
+                    // In words: where the panel is, and where these terms of it are.
+                    Panels::Packed(words) => {
+                        let from = (panel * height + if bf16 { first / 2 } else { first }) * WIDTH;
+                        &words[from..(panel + 1) * height * WIDTH]
+                    }
+                    Panels::Half(matrix) => {
+                        let words = &mut room[..count / 2 * WIDTH];
+                        matrix.pack(first..(first + count).min(terms.end), panel * WIDTH, words);
+                        &*words
+                    }
+                };
                 let place = wanted.start - columns.start;
                 let mut row = 0;
                 for group in (1..=groups).rev() {
@@ -236,12 +287,12 @@ struct Rows {
     stride: usize,
 }
 
-/// The right operand of a product: a matrix (terms, columns) as it is, or a part of a packed one.
+/// The right operand of a product: a matrix (terms, columns) as it is, or a part of one that kernels read.
 #[derive(Clone, Debug)]
 pub enum Operand<'a> {
     /// In memory.
     Plain(Mat<'a>),
-    /// Packed.
+    /// For the kernels.
     Packed {
         /// The whole.
         of: View<'a>,
@@ -253,12 +304,12 @@ pub enum Operand<'a> {
 }
 
 impl<'a> Operand<'a> {
-    /// The packed matrix where there is one, else the plain one.
-    pub fn of(packed: Option<&'a Packed>, plain: Mat<'a>) -> Self {
-        packed.map_or(Self::Plain(plain), |packed| Self::whole(packed.view()))
+    /// What kernels read where there is something, else the plain matrix.
+    pub fn of(view: Option<View<'a>>, plain: Mat<'a>) -> Self {
+        view.map_or(Self::Plain(plain), Self::whole)
     }
 
-    /// All of a packed matrix.
+    /// All of a matrix.
     pub fn whole(of: View<'a>) -> Self {
         Self::Packed { of, terms: 0..of.terms, columns: 0..of.columns }
     }

@@ -22,6 +22,12 @@ pub(super) fn pair(first: f32, second: f32) -> f32 {
     f32::from_bits(bits(second) | bits(first) >> 16)
 }
 
+/// Two bf16 numbers in one word, the first in its low half.
+#[inline(always)]
+pub(super) fn word(first: u16, second: u16) -> f32 {
+    f32::from_bits(u32::from(first) | u32::from(second) << 16)
+}
+
 /// Rounds each value; what `to` has more is zeros.
 #[pulp::with_simd(round_row = Arch::new())]
 #[inline(always)]

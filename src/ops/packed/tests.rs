@@ -50,7 +50,7 @@ fn products_are_those_of_the_definition_and_of_each_other() {
                     MatMut::new(&mut out, columns),
                     Start::There,
                     Mat::new(&a, terms),
-                    &Operand::of(Some(&packed), matrix),
+                    &Operand::of(Some(packed.view()), matrix),
                 );
                 for (out, [exact, size]) in out.iter().zip(&exact) {
                     assert!((f64::from(*out) - exact).abs() < 1e-6 * (1.0 + size), "{arithmetic:?} {out} {exact}");
@@ -69,7 +69,7 @@ fn parts_and_starts_are_those_of_the_whole() {
     let matrix = Mat::new(&b, columns);
     for arithmetic in EVERY.into_iter().filter(|it| it.is_here()) {
         let packed = Packed::new(matrix, arithmetic);
-        let whole = Operand::of(Some(&packed), matrix);
+        let whole = Operand::of(Some(packed.view()), matrix);
         let mut all = vec![f32::NAN; rows * columns];
         multiply(MatMut::new(&mut all, columns), Start::Row(&row), Mat::new(&a, terms), &whole);
         for from in [0, 1, 32, 50] {
@@ -110,7 +110,7 @@ fn zeros_follow_a_matrix_that_is_packed_larger() {
             MatMut::new(&mut exact, columns),
             Start::Zeros,
             left.columns_at(0, terms),
-            &Operand::of(Some(&packed), matrix),
+            &Operand::of(Some(packed.view()), matrix),
         );
         let mut to = vec![f32::NAN; words(terms + 4, 64, arithmetic)];
         let view = View::pack(matrix, [terms + 4, 64], arithmetic, &mut to);
@@ -131,7 +131,7 @@ fn a_row_is_the_same_to_the_bit_among_any_others() {
     let matrix = Mat::new(&b, terms).t();
     for arithmetic in EVERY.into_iter().filter(|it| it.is_here()) {
         let packed = Packed::new(matrix, arithmetic);
-        let operand = Operand::of(Some(&packed), matrix);
+        let operand = Operand::of(Some(packed.view()), matrix);
         let of = |rows: usize| {
             let mut out = vec![0.0; rows * columns];
             multiply(MatMut::new(&mut out, columns), Start::Zeros, Mat::new(&a[..rows * terms], terms), &operand);
@@ -154,8 +154,42 @@ fn a_matrix_that_is_not_finite_shows() {
             MatMut::new(&mut out, 32),
             Start::Zeros,
             Mat::new(&a, 64),
-            &Operand::of(Some(&packed), Mat::new(&b, 32)),
+            &Operand::of(Some(packed.view()), Mat::new(&b, 32)),
         );
         assert_eq!(out.iter().filter(|sum| sum.is_nan()).count(), 3, "{arithmetic:?}");
+    }
+}
+
+/// A matrix that is packed panel by panel gives the bits of one that is packed beforehand, and so do parts of it.
+#[test]
+fn a_half_matrix_is_packed_as_it_is_read() {
+    for (rows, terms, columns) in [(1, 2, 1), (3, 7, 31), (33, 192, 64), (29, 801, 70), (14, 1600, 33)] {
+        let (a, b) = (values(rows * (terms + 1), 1), values(columns * terms, 2));
+        let half: Vec<_> = b.iter().map(|&value| half::bf16::from_f32(value)).collect();
+        let each = [
+            (Mat::new(&b, terms).t(), HalfMat::new(&half, terms).t()),
+            (Mat::new(&b, columns), HalfMat::new(&half, columns)),
+        ];
+        for (matrix, half) in each {
+            assert_eq!((half.rows(), half.columns()), (terms, columns));
+            for arithmetic in EVERY.into_iter().filter(|it| it.is_bf16() && it.is_here()) {
+                let packed = Packed::new(matrix, arithmetic);
+                let views = [packed.view(), View::of_half(half, arithmetic)];
+                let of = |terms: Range<usize>, columns: Range<usize>| {
+                    views.map(|of| {
+                        let operand = Operand::whole(of)
+                            .rows_at(terms.start, terms.len())
+                            .columns_at(columns.start, columns.len());
+                        let mut out = vec![0.5; rows * columns.len()];
+                        let a = Mat::new(&a, a.len() / rows).columns_at(terms.start, terms.len());
+                        multiply(MatMut::new(&mut out, columns.len()), Start::There, a, &operand);
+                        out
+                    })
+                };
+                let [whole, part] = [of(0..terms, 0..columns), of(terms / 4 * 2..terms, columns / 3..columns)];
+                assert_eq!(whole[0], whole[1], "{arithmetic:?} ({rows}, {terms}) x ({terms}, {columns})");
+                assert_eq!(part[0], part[1], "{arithmetic:?} a part of ({rows}, {terms}) x ({terms}, {columns})");
+            }
+        }
     }
 }

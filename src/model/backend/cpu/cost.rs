@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Backend, Cpu, Plan, Result, Sizes};
 use crate::{
-    model::{Inventory, MemoryOptions, Method, ModelConfig, ModelError, arch, specs},
+    model::{Inventory, MemoryOptions, Method, ModelConfig, ModelError, ParamSpec, arch, specs},
     ops::block::{Trained, Widths},
 };
 
@@ -14,7 +14,7 @@ use crate::{
 pub struct Cost {
     /// Clips that go through the model at a time.
     pub batch: usize,
-    /// Weights, frozen and trainable.
+    /// Weights, frozen and trainable, as they are kept: in bf16 the blocks' frozen matrices have two bytes.
     pub weights: usize,
     /// The blocks' matrices once more, in the order in which products read them.
     pub packed: usize,
@@ -62,12 +62,14 @@ impl Cost {
                 *if before { &mut of_block.before } else { &mut of_block.behind } += spec.count();
             }
         }
+        let is_rounded = arch::frozen_matrices(config, &extras, &specs);
+        let rounded: usize = specs.iter().filter(|spec| is_rounded.contains(&spec.name)).map(ParamSpec::count).sum();
         let [forward, backward] = backend.stack.multiplications(&shape, widths, &trained);
         Ok(Self {
             batch,
             forward,
             backward,
-            weights: 4 * counts.total,
+            weights: 4 * counts.total - if memory.precision.is_single() { 0 } else { 2 * rounded },
             packed: backend.packed.bytes(config),
             gradients: 4 * counts.trainable,
             moments: 8 * counts.trainable,
@@ -83,17 +85,18 @@ mod tests {
 
     use super::*;
     use crate::model::{
-        Engine, Recompute,
+        Engine, Precision, Recompute,
         network::Network,
         testing::{features, loss, moved},
     };
 
-    /// The count is of what is really kept, for every method, with and without checkpoints.
+    /// The count is of what is really kept, for every method, with and without checkpoints, in both precisions.
     #[test]
     fn what_is_counted_is_what_is_kept() {
-        for (recompute, _) in Recompute::ALL {
+        let precisions = [Precision::F32, Precision::Bf16];
+        for (recompute, precision) in Recompute::ALL.into_iter().flat_map(|(of, _)| precisions.map(|in_| (of, in_))) {
             for method in Method::all() {
-                let memory = MemoryOptions { recompute, training: true, ..MemoryOptions::default() };
+                let memory = MemoryOptions { recompute, precision, training: true, ..MemoryOptions::default() };
                 let config = ModelConfig { hidden: 36, mlp_hidden: 100, depth: 3, ..tiny() };
                 let mut engine = Network::<Cpu>::new(config.clone(), method, memory);
                 let store = moved(&config, method, 0.1);
@@ -102,6 +105,22 @@ mod tests {
                 assert_eq!(counted.activations, engine.backend().stack.kept_bytes(), "{method}, {memory:?}");
             }
         }
+    }
+
+    /// In bf16 AAT keeps the frozen matrices of a large model once, in half the bytes, and slopes in half of theirs.
+    #[test]
+    fn bf16_halves_what_is_frozen() {
+        let base = ModelConfig::ast("base", 512, [10, 10], 50).unwrap();
+        let [single, half] = [Precision::F32, Precision::Bf16].map(|precision| {
+            let memory = MemoryOptions { precision, training: true, ..MemoryOptions::default() };
+            Cost::of(&base, Method::aat(), 2, memory).unwrap()
+        });
+        let (tokens, hidden, mlp) = (2 * base.tokens(), base.hidden, base.mlp_hidden);
+        let matrices = 12 * hidden * (4 * hidden + 2 * mlp);
+        assert_eq!((single.weights - half.weights, half.packed), (2 * matrices, 0));
+        // Of the last block only the class tokens go on after attention.
+        let slopes = (11 * tokens + 2 * base.class_tokens()) * mlp;
+        assert_eq!(single.activations - half.activations, 2 * slopes);
     }
 
     fn tiny() -> ModelConfig {

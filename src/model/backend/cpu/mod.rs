@@ -84,7 +84,7 @@ impl Backend for Cpu {
     fn new(plan: &Plan<'_>) -> Self {
         let Plan { config, extras, trains, memory } = plan;
         Self {
-            stack: Stack::new(&trains.blocks, trains.stem.any(), memory.recompute),
+            stack: Stack::new(&trains.blocks, trains.stem.any(), memory.recompute, !memory.precision.is_single()),
             packed: PackedBlocks::new(config, trains, *memory),
             config: (*config).clone(),
             extras: **extras,
@@ -96,7 +96,7 @@ impl Backend for Cpu {
 
     fn weights<'s>(&mut self, names: &Backbone<Names>, store: &'s ParamStore) -> Result<Self::Weights<'s>> {
         let weights = names.try_map(|names| Held::of(store, names))?;
-        self.packed.update(&weights);
+        self.packed.update(&weights)?;
         Ok(weights)
     }
 
@@ -152,7 +152,8 @@ impl Backend for Cpu {
         watch: Watch,
     ) -> Result<((), ())> {
         let (shape, mut squares) = (self.shape(sizes), watch.norms.then(Squares::default));
-        let own = Weights { values: weights.blocks[block].map(Held::values), packs: self.packed.forward(block) };
+        let held = &weights.blocks[block];
+        let own = Weights { values: held.map(Held::values), matrices: self.packed.forward(block, held) };
         self.stack.forward_block(&shape, &own, block, watch.train, squares.as_mut());
         self.squares.extend(squares);
         Ok(((), ()))
@@ -168,8 +169,8 @@ impl Backend for Cpu {
         gradients: &mut Self::Gradients,
     ) -> Result<Option<()>> {
         let shape = self.shape(sizes);
-        let values = weights.blocks[block].map(Held::values);
-        let own = Weights { packs: self.packed.backward(block, &values), values };
+        let held = &weights.blocks[block];
+        let own = Weights { values: held.map(Held::values), matrices: self.packed.backward(block, held) };
         let mut found = gradients.blocks[block].map_mut(Option::as_deref_mut);
         Ok(self.stack.backward_block(&shape, &own, block, &mut found).then_some(()))
     }

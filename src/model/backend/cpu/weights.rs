@@ -3,6 +3,7 @@
 use std::ops::{Deref, Range};
 
 use candle_core::{CpuStorage, Storage};
+use half::bf16;
 
 use super::Result;
 use crate::model::{ModelError, ParamStore, arch::Names};
@@ -12,7 +13,7 @@ type Guard<'s> = Box<dyn Deref<Target = Storage> + Sync + 's>;
 
 /// One tensor of the network.
 pub(in crate::model) enum Held<'s> {
-    /// A parameter's memory, held against writing, and where it is in it.
+    /// A parameter's memory, held against writing, and where it is in it: single precision or bf16.
     Own(Guard<'s>, Range<usize>),
     /// Put together of several.
     Packed(Vec<f32>),
@@ -22,7 +23,7 @@ impl<'s> Held<'s> {
     /// Takes hold of what these names stand for.
     ///
     /// # Errors
-    /// When a store does not have it as contiguous single-precision numbers in main memory.
+    /// When a store does not have it as contiguous numbers in main memory, in single precision or bf16.
     pub fn of(store: &'s ParamStore, names: &Names) -> Result<Self> {
         let own = |name: &str| {
             let var = store.get(name).ok_or_else(|| ModelError::Shape(format!("the model has no parameter {name}")))?;
@@ -31,7 +32,10 @@ impl<'s> Held<'s> {
                 (Storage::Cpu(CpuStorage::F32(values)), Some((from, to))) if to <= values.len() => {
                     Ok(Self::Own(Box::new(storage), from..to))
                 }
-                _ => Err(ModelError::Shape(format!("{name} is not in main memory as single-precision numbers"))),
+                (Storage::Cpu(CpuStorage::BF16(values)), Some((from, to))) if to <= values.len() => {
+                    Ok(Self::Own(Box::new(storage), from..to))
+                }
+                _ => Err(ModelError::Shape(format!("{name} is not in main memory as f32 or bf16"))),
             }
         };
         if let Names::One(name) = names {
@@ -41,7 +45,18 @@ impl<'s> Held<'s> {
         Ok(Self::Packed(names.pack(&parts.iter().map(Self::values).collect::<Vec<_>>())))
     }
 
-    /// Its values.
+    /// Its values, if it is kept in bf16.
+    pub fn half(&self) -> Option<&[bf16]> {
+        match self {
+            Self::Own(storage, range) => match &***storage {
+                Storage::Cpu(CpuStorage::BF16(values)) => Some(&values[range.clone()]),
+                _ => None,
+            },
+            Self::Packed(_) => None,
+        }
+    }
+
+    /// Its values; none if it is kept in bf16.
     pub fn values(&self) -> &[f32] {
         match self {
             Self::Own(storage, range) => match &***storage {
