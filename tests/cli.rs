@@ -46,6 +46,16 @@ fn attention_and_uploads_alone_are_timed_on_any_device() {
     run.stdout(both.and(predicate::str::contains("NOT").not()));
 }
 
+/// What is counted as slow is below the fastest, and the slowest below the median.
+#[test]
+fn multiply_adds_alone_are_counted() {
+    let run = aat_tui().args(["bench", "peak", "--repeats", "3", "--warmup", "0", "--json"]).assert().success();
+    let report: serde_json::Value = serde_json::from_slice(&run.get_output().stdout).unwrap();
+    let [least, median, most] = ["gflops_min", "gflops", "gflops_max"].map(|name| report[name].as_f64().unwrap());
+    assert!(0.0 < least && least <= median && median <= most, "{report}");
+    assert_eq!(report["windows"], 3);
+}
+
 /// A folder in the working directory with a session's name is never deleted in its place.
 #[test]
 fn remove_means_the_store_and_no_folder_here() {

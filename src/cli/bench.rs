@@ -6,6 +6,7 @@ mod agree;
 mod attention;
 mod draw;
 mod live;
+mod peak;
 mod sweep;
 mod upload;
 
@@ -52,6 +53,8 @@ enum What {
     Upload,
     /// The filter bank of ten seconds of sound.
     Fbank,
+    /// Multiply-adds in registers and nothing else, on every thread: the limit of products.
+    Peak,
     /// One frame of every screen of the workbench: time and bytes.
     Draw,
 }
@@ -151,6 +154,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
         What::Upload => return upload::run(args),
         What::Sweep => return sweep::run(args),
         What::Draw => return draw::run(args),
+        What::Peak => return peak::run(args),
         What::Step => step(args, || Ok(()))?,
         What::Infer => infer(args, |engine, opened, features| Ok(engine.logits(&opened.store, features)?))?,
         What::Answer => answer(args)?,

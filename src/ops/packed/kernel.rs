@@ -37,6 +37,31 @@ pub(super) struct Tile {
     pub out: *mut f32,
     pub out_stride: usize,
     pub first: First,
+    pub ahead: Ahead,
+}
+
+/// Memory that is read next. It comes to the second-level cache while a tile is computed, a little with each term: asked
+/// for at once it would hold up what is asked for now. In f32 alone: the kernel that widens bf16 took 1.3 times as long.
+#[derive(Clone, Copy)]
+pub(super) struct Ahead {
+    at: *const f32,
+    /// Bytes for each term, or pair of terms.
+    step: usize,
+}
+
+impl Ahead {
+    /// For a tile of so many terms, or pairs of them.
+    pub fn new(words: &[f32], terms: usize) -> Self {
+        Self { at: words.as_ptr(), step: size_of_val(words).div_ceil(terms.max(1)) }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    fn fetch(self, term: usize) {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        // SAFETY: it reads nothing, wherever it points; SSE is part of this architecture.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(self.at.cast::<i8>().wrapping_add(term * self.step)) };
+    }
 }
 
 /// How products of one format are computed.
@@ -177,7 +202,7 @@ fn halves(pair: u32) -> [f32; 2] {
 /// The definition: each sum takes a pair's second product first, as `vdpbf16ps` does. Products of two bf16 numbers are
 /// exact in f32, so that a product and a sum round as a fused one does.
 unsafe fn bf16_portable(tile: Tile) {
-    let Tile { rows, terms, a, a_stride, b, out, out_stride, first } = tile;
+    let Tile { rows, terms, a, a_stride, b, out, out_stride, first, .. } = tile;
     for row in 0..rows {
         // SAFETY: within the memory that the caller describes.
         unsafe {
@@ -210,14 +235,14 @@ mod x86 {
         (
             $arithmetic:ident, $name:ident, $kernel:ident, $features:literal, $vector:ty, lanes $lanes:literal, vectors $vectors:literal,
             [$zero:ident, $load:ident, $store:ident], [$($rows:literal)*],
-            |$a:ident, $stride:ident, $b:ident, $sums:ident, $terms:ident| $body:block
+            |$a:ident, $stride:ident, $b:ident, $ahead:ident, $sums:ident, $terms:ident| $body:block
         ) => {
             /// # Safety
             /// As [`run`](super::Arithmetic::run).
             #[target_feature(enable = $features)]
             unsafe fn $kernel<const ROWS: usize>(tile: Tile) {
                 const PARTS: usize = WIDTH / ($lanes * $vectors);
-                let Tile { terms: $terms, a: $a, a_stride: $stride, b, out, out_stride, first, .. } = tile;
+                let Tile { terms: $terms, a: $a, a_stride: $stride, b, out, out_stride, first, ahead: $ahead, .. } = tile;
                 // SAFETY: within the memory that the caller describes.
                 unsafe {
                     for part in 0..PARTS {
@@ -266,8 +291,9 @@ mod x86 {
     kernels!(
         F32Avx512, f32_avx512, f32_avx512_rows, "avx512f", __m512, lanes 16, vectors 2,
         [_mm512_setzero_ps, _mm512_loadu_ps, _mm512_storeu_ps], [1 2 3 4 5 6 7 8 9 10 11 12 13 14],
-        |a, stride, b, sums, terms| {
+        |a, stride, b, ahead, sums, terms| {
             for term in 0..terms {
+                ahead.fetch(term);
                 let b = b.add(term * WIDTH);
                 let weights = [_mm512_loadu_ps(b), _mm512_loadu_ps(b.add(16))];
                 for row in 0..ROWS {
@@ -283,8 +309,9 @@ mod x86 {
     kernels!(
         F32Avx2, f32_avx2, f32_avx2_rows, "avx2,fma", __m256, lanes 8, vectors 2,
         [_mm256_setzero_ps, _mm256_loadu_ps, _mm256_storeu_ps], [1 2 3 4 5 6],
-        |a, stride, b, sums, terms| {
+        |a, stride, b, ahead, sums, terms| {
             for term in 0..terms {
+                ahead.fetch(term);
                 let b = b.add(term * WIDTH);
                 let weights = [_mm256_loadu_ps(b), _mm256_loadu_ps(b.add(8))];
                 for row in 0..ROWS {
@@ -300,7 +327,7 @@ mod x86 {
     kernels!(
         Bf16Avx512, bf16_avx512, bf16_avx512_rows, "avx512f", __m512, lanes 16, vectors 2,
         [_mm512_setzero_ps, _mm512_loadu_ps, _mm512_storeu_ps], [1 2 3 4 5 6 7 8 9 10],
-        |a, stride, b, sums, terms| {
+        |a, stride, b, _ahead, sums, terms| {
             let high = _mm512_set1_epi32(0xffff_0000_u32.cast_signed());
             for pair in 0..terms / 2 {
                 let b = b.add(pair * WIDTH);
@@ -326,7 +353,7 @@ mod x86 {
     kernels!(
         Bf16Avx2, bf16_avx2, bf16_avx2_rows, "avx2,fma", __m256, lanes 8, vectors 2,
         [_mm256_setzero_ps, _mm256_loadu_ps, _mm256_storeu_ps], [1 2 3 4],
-        |a, stride, b, sums, terms| {
+        |a, stride, b, _ahead, sums, terms| {
             let high = _mm256_set1_epi32(0xffff_0000_u32.cast_signed());
             for pair in 0..terms / 2 {
                 let b = b.add(pair * WIDTH);
@@ -352,7 +379,7 @@ mod x86 {
     kernels!(
         Bf16Dot, bf16_dot, bf16_dot_rows, "avx512f,avx512bf16", __m512, lanes 16, vectors 2,
         [_mm512_setzero_ps, _mm512_loadu_ps, _mm512_storeu_ps], [1 2 3 4 5 6 7 8 9 10 11 12 13 14],
-        |a, stride, b, sums, terms| {
+        |a, stride, b, _ahead, sums, terms| {
             // A pair of bf16 numbers is one word, in both operands.
             let a = a.cast::<i32>();
             for pair in 0..terms / 2 {

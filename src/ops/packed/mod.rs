@@ -21,7 +21,7 @@ use rayon::prelude::*;
 pub use half_mat::HalfMat;
 pub use kernel::Arithmetic;
 pub use kernel::WIDTH;
-use kernel::{First, MOST_ROWS, Tile};
+use kernel::{Ahead, First, MOST_ROWS, Tile};
 pub use round::round_row;
 
 use super::{
@@ -187,23 +187,27 @@ impl<'a> View<'a> {
             let first = terms.start + at;
             for panel in columns.start / WIDTH..columns.end.div_ceil(WIDTH) {
                 let wanted = columns.start.max(panel * WIDTH)..columns.end.min((panel + 1) * WIDTH);
-                let b = match self.panels {
-                    // In words: where the panel is, and where these terms of it are.
+                let length = if bf16 { count / 2 } else { count } * WIDTH;
+                // These terms of the panel, and of the one after it, which is fetched meanwhile.
+                let [b, next] = match self.panels {
                     Panels::Packed(words) => {
                         let from = (panel * height + if bf16 { first / 2 } else { first }) * WIDTH;
-                        &words[from..(panel + 1) * height * WIDTH]
+                        let after = from + height * WIDTH;
+                        [&words[from..from + length], words.get(after..after + length).unwrap_or_default()]
                     }
                     Panels::Half(matrix) => {
-                        let words = &mut room[..count / 2 * WIDTH];
+                        let words = &mut room[..length];
                         matrix.pack(first..(first + count).min(terms.end), panel * WIDTH, words);
-                        &*words
+                        [&*words, &[]]
                     }
                 };
+                let mut next = next.chunks(length.div_ceil(groups).next_multiple_of(WIDTH).max(1));
                 let place = wanted.start - columns.start;
                 let mut row = 0;
                 for group in (1..=groups).rev() {
                     // Equal groups: a few rows at once leave the multipliers waiting for each other.
                     let tall = (rows - row).div_ceil(group);
+                    let ahead = Ahead::new(next.next().unwrap_or_default(), length / WIDTH);
                     // SAFETY: row `row` and the offset of its terms are inside the inputs.
                     let a_at =
                         unsafe { a.at.add(row * a.stride + if self.arithmetic.takes_bf16() { at / 2 } else { at }) };
@@ -216,6 +220,7 @@ impl<'a> View<'a> {
                         out,
                         out_stride,
                         first,
+                        ahead,
                     };
                     // SAFETY, of both: the instructions are here, or nothing could have been packed for them; the inputs
                     // and the panel have as many terms; `part` checks that the tile is inside the output.

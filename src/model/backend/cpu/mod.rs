@@ -7,6 +7,7 @@
 mod cost;
 mod end;
 mod packs;
+mod seen;
 mod stem;
 mod weights;
 
@@ -83,12 +84,13 @@ impl Backend for Cpu {
 
     fn new(plan: &Plan<'_>) -> Self {
         let Plan { config, extras, trains, memory } = plan;
+        let packed = PackedBlocks::new(config, trains, *memory);
         Self {
             stack: Stack::new(&trains.blocks, trains.stem.any(), memory.recompute, !memory.precision.is_single()),
-            packed: PackedBlocks::new(config, trains, *memory),
             config: (*config).clone(),
             extras: **extras,
-            convolutions: Convolutions::default(),
+            convolutions: Convolutions::new(packed.of_the_rest()),
+            packed,
             pool: Pool::default(),
             squares: Vec::new(),
         }

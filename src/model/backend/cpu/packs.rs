@@ -1,6 +1,6 @@
 //! The blocks' own matrices as the kernels read them: packed once, or as they are kept.
 
-use super::{Result, weights::Held};
+use super::{Result, seen::Seen, weights::Held};
 use crate::{
     model::{MemoryOptions, ModelConfig, ModelError, arch::Backbone},
     ops::{
@@ -13,9 +13,6 @@ use crate::{
 /// Most bytes of matrices that are kept a second time.
 const MOST: usize = 100 << 20;
 
-/// Values looked at to see whether a matrix is the one that was packed.
-const SAMPLES: usize = 32;
-
 /// Packed matrices of one model, each packed once for as long as its values stay.
 ///
 /// In f32 for predictions of a small model alone, and for the forward pass: a step of many clips is no faster by it, and
@@ -24,6 +21,8 @@ const SAMPLES: usize = 32;
 #[derive(Debug)]
 pub(super) struct PackedBlocks {
     arithmetic: Option<Arithmetic>,
+    /// Whether nothing trains before the head.
+    predicts: bool,
     /// Whether matrices that are kept in bf16 are packed too.
     small: bool,
     /// Which of each block's matrices change from step to step, in the order of [`Block::own`].
@@ -38,11 +37,9 @@ struct PackedMatrix([OnePass; 2]);
 #[derive(Debug, Default)]
 struct OnePass {
     packed: Option<Packed>,
-    /// Samples of what was packed.
-    seen: Samples,
+    /// What was packed.
+    seen: Seen,
 }
-
-type Samples = [u32; SAMPLES];
 
 /// A matrix (out, in) where it is kept.
 #[derive(Clone, Copy)]
@@ -63,15 +60,10 @@ impl<'a> Kept<'a> {
         }
     }
 
-    /// Values all over it, few enough to be read for every prediction.
-    fn samples(&self) -> Samples {
-        fn every<T: Copy>(values: &[T], bits: impl Fn(T) -> u32) -> Samples {
-            let step = (values.len() / SAMPLES) | 1;
-            std::array::from_fn(|i| values.get(i * step).map_or(0, |&value| bits(value)))
-        }
+    fn seen(&self) -> Seen {
         match self {
-            Self::Single(_, values) => every(values, f32::to_bits),
-            Self::Half(_, values) => every(values, |value| value.to_bits().into()),
+            Self::Single(_, values) => Seen::of(values, f32::to_bits),
+            Self::Half(_, values) => Seen::of(values, |value| value.to_bits().into()),
         }
     }
 
@@ -88,7 +80,7 @@ impl PackedMatrix {
     /// Packs it if it is not packed yet, changes from step to step, or is another one than before.
     fn renew(&mut self, kept: Kept<'_>, changes: bool, backward: bool, arithmetic: Arithmetic) {
         let OnePass { packed, seen } = &mut self.0[usize::from(backward)];
-        let found = kept.samples();
+        let found = kept.seen();
         if packed.is_none() || changes || found != *seen {
             (*packed, *seen) = (Some(kept.pack(backward, arithmetic)), found);
         }
@@ -122,7 +114,12 @@ impl PackedBlocks {
         };
         let small = arithmetic.is_some_and(|arithmetic| packed_bytes(config, arithmetic, |_, _| true) <= MOST);
         let changes = |block: &Block<bool>| block.own().map(|layer| layer.weight && memory.training);
-        Self { arithmetic, small, changes: trains.blocks.iter().map(changes).collect(), packed: Vec::new() }
+        Self { arithmetic, predicts, small, changes: trains.blocks.iter().map(changes).collect(), packed: Vec::new() }
+    }
+
+    /// For what else is packed in f32 for predictions of a small model.
+    pub fn of_the_rest(&self) -> Option<Arithmetic> {
+        Arithmetic::f32().filter(|_| self.predicts && self.small)
     }
 
     /// Packs what is not packed yet, or was of other values, for the forward pass.

@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::super::seen::Seen;
 use crate::{
     model::{Features, ModelConfig},
     ops::{
@@ -15,6 +16,7 @@ use crate::{
         block::Linear,
         columns, gelu,
         mat::{Into, product},
+        packed::{Arithmetic, Operand, Packed, Start, multiply},
         parallel::{Buffer, Rows, tile_rows, tiles, with_scratch},
     },
 };
@@ -29,8 +31,9 @@ const OUTPUTS: usize = 48;
 /// Memory that lasts for the run, and what the backward pass needs of the forward pass.
 #[derive(Debug, Default)]
 pub(in crate::model::backend::cpu) struct Convolutions {
-    /// Kernels as matrices (D, 3 in), the inputs of a tap side by side.
-    kernels: [Buffer; 2],
+    /// Kernels, packed for this arithmetic too where there is one.
+    kernels: [Kernel; 2],
+    arithmetic: Option<Arithmetic>,
     /// Padded input, (batch, 2 tokens + 2, bins).
     input: Buffer,
     /// The second convolution before GELU, (batch, tokens, D).
@@ -40,6 +43,39 @@ pub(in crate::model::backend::cpu) struct Convolutions {
     dfirst: Buffer,
     /// The gradient of `pre` between two rows of zeros, (batch, tokens + 2, D).
     dpre: Buffer,
+}
+
+/// A kernel as products read it, made once for as long as it stays.
+#[derive(Debug, Default)]
+struct Kernel {
+    /// (D, 3 in), the inputs of a tap side by side.
+    matrix: Buffer,
+    /// Its transpose.
+    packed: Option<Packed>,
+    seen: Option<Seen>,
+}
+
+impl Kernel {
+    fn renew(&mut self, weight: &[f32], inputs: usize, changes: bool, arithmetic: Option<Arithmetic>) {
+        let found = Seen::of(weight, f32::to_bits);
+        if changes || self.seen.as_ref() != Some(&found) {
+            let matrix = self.matrix.get(weight.len());
+            by_taps(weight, inputs, matrix);
+            let matrix = Mat::new(matrix, TAPS * inputs).t();
+            self.packed = arithmetic.map(|arithmetic| Packed::new(matrix, arithmetic));
+            self.seen = Some(found);
+        }
+    }
+
+    /// (D, 3 in).
+    fn matrix(&self, d: usize, inputs: usize) -> Mat<'_> {
+        Mat::new(self.matrix.kept(d * TAPS * inputs), TAPS * inputs)
+    }
+
+    /// (3 in, D).
+    fn operand(&self, d: usize, inputs: usize) -> Operand<'_> {
+        Operand::of(self.packed.as_ref().map(Packed::view), self.matrix(d, inputs).t())
+    }
 }
 
 /// Sizes of everything here.
@@ -71,14 +107,13 @@ impl Sizes {
 
     /// The first convolution, without bias, of those of some padded `rows` of a clip that hold a frame, which are
     /// given; into their places in `out`, with zeros in the others.
-    fn first(&self, input: &[f32], kernel: &[f32], rows: Range<usize>, out: &mut [f32]) -> Range<usize> {
+    fn first(&self, input: &[f32], kernel: &Operand<'_>, rows: Range<usize>, out: &mut [f32]) -> Range<usize> {
         let frames = self.frames_in(&rows);
         let places = (frames.start - rows.start) * self.d..(frames.end - rows.start) * self.d;
         out[..places.start].fill(0.0);
         out[places.end..].fill(0.0);
         let windows = Mat::windows(input, TAPS * self.bins, self.bins).rows_at(frames.start - 1, frames.len());
-        let kernel = Mat::new(kernel, TAPS * self.bins);
-        product(MatMut::new(&mut out[places.clone()], self.d), Into::Set, 1.0, windows, kernel.t());
+        multiply(MatMut::new(&mut out[places.clone()], self.d), Start::Zeros, windows, kernel);
         places
     }
 }
@@ -98,6 +133,11 @@ fn by_taps(kernel: &[f32], inputs: usize, out: &mut [f32]) {
 }
 
 impl Convolutions {
+    /// With kernels packed for an arithmetic, where there is one.
+    pub fn new(arithmetic: Option<Arithmetic>) -> Self {
+        Self { arithmetic, ..Self::default() }
+    }
+
     /// Tokens (batch, tokens, D). With `train`, keeps what [`backward`](Self::backward) needs.
     pub(super) fn forward(
         &mut self,
@@ -110,10 +150,9 @@ impl Convolutions {
         let sizes = Sizes::of(config, input.batch);
         let Sizes { batch, tokens, bins, d, .. } = sizes;
         let padded = sizes.padded() * bins;
-        let [first, second] = &mut self.kernels;
-        let (first, second) = (first.get(d * TAPS * bins), second.get(d * TAPS * d));
-        by_taps(layers[0].weight, bins, first);
-        by_taps(layers[1].weight, d, second);
+        for ((kernel, layer), inputs) in self.kernels.iter_mut().zip(layers).zip([bins, d]) {
+            kernel.renew(layer.weight, inputs, train, self.arithmetic);
+        }
         let [first_bias, second_bias] = [layers[0].bias, layers[1].bias];
         let frames = self.input.get(batch * padded);
         for (out, clip) in frames.chunks_exact_mut(padded).zip(input.data.chunks_exact(sizes.frames * bins)) {
@@ -129,13 +168,13 @@ impl Convolutions {
                 work.push((clip, out.take(range.len()), pre.take(range.len()), range));
             }
         }
-        let (first, second) = (&*first, Mat::new(second, TAPS * d));
+        let (first, second) = (self.kernels[0].operand(d, bins), self.kernels[1].operand(d, d));
         work.into_par_iter().with_max_len(1).for_each(|(clip, out, pre, range)| {
             let rows = 2 * range.start..2 * range.end + 1;
             with_scratch([rows.len() * d], |[act]| {
-                let places = sizes.first(clip, first, rows, act);
+                let places = sizes.first(clip, &first, rows, act);
                 gelu::bias_gelu_in_place(&mut act[places], first_bias);
-                product(MatMut::new(out, d), Into::Set, 1.0, Mat::windows(act, TAPS * d, 2 * d), second.t());
+                multiply(MatMut::new(out, d), Start::Zeros, Mat::windows(act, TAPS * d, 2 * d), &second);
             });
             if !pre.is_empty() {
                 pre.copy_from_slice(out);
@@ -176,17 +215,17 @@ impl Convolutions {
                 work.push((input, dpre, act_rows.take(pairs.len()), dfirst_rows.take(pairs.len()), pairs));
             }
         }
-        let kernels = [self.kernels[0].kept(d * TAPS * bins), self.kernels[1].kept(d * TAPS * d)];
+        let (first, second) = (self.kernels[0].operand(d, bins), self.kernels[1].matrix(d, d));
         let first_bias = layers[0].bias;
         work.into_par_iter().with_max_len(1).for_each(|(input, dpre, act, dfirst, pairs)| {
-            let tap = |tap: usize| Mat::new(kernels[1], TAPS * d).columns_at(tap * d, d);
+            let tap = |tap: usize| second.columns_at(tap * d, d);
             // Of token t, after the row of zeros, and of the token before it.
             let [before, dpre] = [0, 1].map(|after| Mat::new(dpre, d).rows_at(pairs.start + after, pairs.len()));
             let (mut even, odd) = MatMut::new(dfirst, 2 * d).split_columns(d);
             product(even.reborrow(), Into::Set, 1.0, dpre, tap(0));
             product(even, Into::Add, 1.0, before, tap(2));
             product(odd, Into::Set, 1.0, dpre, tap(1));
-            let places = sizes.first(input, kernels[0], 2 * pairs.start..2 * pairs.end, act);
+            let places = sizes.first(input, &first, 2 * pairs.start..2 * pairs.end, act);
             dfirst[..places.start].fill(0.0);
             dfirst[places.end..].fill(0.0);
             columns::add_to_rows(&mut act[places.clone()], first_bias);
