@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use candle_core::Device;
 use rayon::prelude::*;
 
-use super::{Init, ModelError, ParamSpec, ParamStore, store::variable};
+use super::{Init, ModelError, ParamSpec, ParamStore, variable::variable};
 use crate::random::KeyedRng;
 
 /// A store of fresh parameters.

@@ -36,6 +36,7 @@ mod store;
 #[cfg(test)]
 mod testing;
 mod tokens;
+mod variable;
 
 pub use backend::Cost;
 pub use built_in::{built_in, built_in_license};

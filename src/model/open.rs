@@ -15,7 +15,8 @@ use super::{
     init::initialise_rounded,
     initial_values,
     source::{DEEPEST, Source},
-    specs, store,
+    specs,
+    variable::variable,
 };
 use crate::{audio::Normalisation, digits::hex};
 
@@ -180,8 +181,7 @@ fn load(checkpoint: &Checkpoint, request: &Request) -> Result<Opened, ModelError
     let specs = specs(&config, method);
     let own_head = request.classes.is_none();
     let rounded = rounded(&config, method, &specs, request);
-    let variable =
-        |spec: &ParamSpec, values| store::variable(spec, values, &request.device, rounded.contains(&spec.name));
+    let keep = |spec: &ParamSpec, values| variable(spec, values, &request.device, rounded.contains(&spec.name));
     let loaded: Vec<(Var, Option<[u8; 32]>)> = specs
         .par_iter()
         .map(|spec| {
@@ -189,7 +189,7 @@ fn load(checkpoint: &Checkpoint, request: &Request) -> Result<Opened, ModelError
             if !checkpoint.has(&spec.name) || (spec.part == Part::Head && !own_head) {
                 return match of_backbone {
                     true => Err(ModelError::Shape(format!("{} gives no {}", checkpoint.path.display(), spec.name))),
-                    false => Ok((variable(spec, initial_values(spec, request.seed))?, None)),
+                    false => Ok((keep(spec, initial_values(spec, request.seed))?, None)),
                 };
             }
             let mut values = checkpoint.read(&spec.name)?;
@@ -197,7 +197,7 @@ fn load(checkpoint: &Checkpoint, request: &Request) -> Result<Opened, ModelError
             if checkpoint::are_positions(&spec.name) {
                 values = checkpoint.positions(&spec.name, &values, &config)?;
             }
-            Ok((variable(spec, values)?, digest))
+            Ok((keep(spec, values)?, digest))
         })
         .collect::<Result<_, ModelError>>()?;
     let fingerprint = fingerprint(loaded.iter().filter_map(|(_, digest)| digest.as_ref()));

@@ -3,26 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use candle_core::{DType, Device, Tensor, Var};
-use half::bf16;
 
 use super::{Method, ModelConfig, ModelError, ParamSpec, checkpoint};
 
 /// To the host, row-major.
 pub(super) fn to_host(tensor: &Tensor) -> Result<Vec<f32>, ModelError> {
     Ok(tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)
-}
-
-/// A parameter's variable with these values, row-major; `rounded` to bf16, which takes half the memory.
-///
-/// # Errors
-/// When there are not as many values as its shape has, or no room.
-pub(super) fn variable(spec: &ParamSpec, values: Vec<f32>, device: &Device, rounded: bool) -> Result<Var, ModelError> {
-    let shape = spec.shape.as_slice();
-    if rounded {
-        let values: Vec<bf16> = values.into_iter().map(bf16::from_f32).collect();
-        return Ok(Var::from_vec(values, shape, device)?);
-    }
-    Ok(Var::from_vec(values, shape, device)?)
 }
 
 /// The weights of one model in the order of their [`ParamSpec`]s: the only place they live. They are single precision,
