@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use candle_core::Tensor;
 
 use super::{
-    Extras, ModelConfig, ModelError, ParamSpec, ParamStore, Positions, Stem as StemConfig,
+    Extras, ModelConfig, ModelError, ParamSpec, ParamStore, Positions, Precision, Stem as StemConfig,
     spec::{AXES, BIN_NORM, CLASS_TOKENS, POSITIONS},
 };
 use crate::ops::block::{Adapter, Block, Linear, Lora, LowRank};
@@ -216,8 +216,17 @@ pub(super) fn training(names: &Backbone<Names>, specs: &[ParamSpec]) -> Backbone
     names.map(|names| names.all().iter().any(|name| training.contains(name.as_str())))
 }
 
-/// The blocks' own matrices that do not train: those that may be kept in the numbers that products take.
-pub(super) fn frozen_matrices(config: &ModelConfig, extras: &Extras, specs: &[ParamSpec]) -> HashSet<String> {
+/// The parameters that are kept in bf16 where the CPU's products are of this precision: the blocks' own matrices that do
+/// not train. Products would round them in every step, and nothing that is written reads them.
+pub(super) fn rounded(
+    config: &ModelConfig,
+    extras: &Extras,
+    specs: &[ParamSpec],
+    precision: Precision,
+) -> HashSet<String> {
+    if precision.is_single() {
+        return HashSet::new();
+    }
     let names = names(config, extras, false);
     let own = names.backbone.blocks.iter().flat_map(|block| block.own().map(|layer| &layer.weight));
     let own: HashSet<&String> = own.flat_map(Names::all).collect();

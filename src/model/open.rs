@@ -364,13 +364,10 @@ fn overlay(
     Ok(digests)
 }
 
-/// What is kept in the numbers that the CPU's products take: products would round the blocks' frozen matrices in every
-/// step, and nothing that is written reads them. Accelerators keep a rounded copy themselves.
+/// What is kept in bf16. Accelerators keep a rounded copy beside the weights themselves.
 fn rounded(config: &ModelConfig, method: Method, specs: &[ParamSpec], request: &Request) -> HashSet<String> {
-    if !request.device.is_cpu() || precision(request).is_single() {
-        return HashSet::new();
-    }
-    arch::frozen_matrices(config, &method.extras(config), specs)
+    let precision = if request.device.is_cpu() { precision(request) } else { Precision::F32 };
+    arch::rounded(config, &method.extras(config), specs, precision)
 }
 
 /// The digest of one weight as its file has it.

@@ -109,18 +109,14 @@ impl Layer<'_> {
     }
 
     /// `out = GELU(x weight + bias)`; what is wanted of GELU for its backward pass is saved.
-    pub fn apply_gelu(&self, x: Mat<'_>, save: OfGelu<'_>, out: &mut [f32]) {
-        let (columns, bias) = (self.outputs(), self.bias);
-        let multiply = |to: &mut [f32]| multiply(MatMut::new(to, columns), Start::Zeros, x, &self.weight);
-        if let OfGelu::Input(pre) = save {
-            multiply(pre);
-            return gelu::bias_gelu(pre, bias, out);
-        }
-        multiply(out);
+    pub fn apply_gelu(&self, x: Mat<'_>, mut save: OfGelu<'_>, out: &mut [f32]) {
+        let to = if let OfGelu::Input(pre) = &mut save { &mut **pre } else { &mut *out };
+        multiply(MatMut::new(to, self.outputs()), Start::Zeros, x, &self.weight);
         match save {
-            OfGelu::Slope(slope) => gelu::bias_gelu_slope(out, bias, slope),
-            OfGelu::ShortSlope(slope) => gelu::bias_gelu_short_slope(out, bias, slope),
-            OfGelu::Input(_) | OfGelu::Nothing => gelu::bias_gelu_in_place(out, bias),
+            OfGelu::Nothing => gelu::bias_gelu_in_place(out, self.bias),
+            OfGelu::Input(pre) => gelu::bias_gelu(pre, self.bias, out),
+            OfGelu::Slope(slope) => gelu::bias_gelu_slope(out, self.bias, slope),
+            OfGelu::ShortSlope(slope) => gelu::bias_gelu_short_slope(out, self.bias, slope),
         }
     }
 

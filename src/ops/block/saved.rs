@@ -1,7 +1,8 @@
 //! What the backward pass of a block needs, and what forward saves for it: the least from which the rest is cheap.
 //!
 //! The adapters' inner values and x2 are recomputed where their inputs are saved anyway. Where fc2's weight is frozen,
-//! GELU's slope is saved in place of fc1's output, where matrices are bf16 in 16 bits; a lean block saves neither and multiplies by fc1 again.
+//! GELU's slope is saved in place of fc1's output, with 16 bits if the blocks' matrices are bf16; a lean block saves
+//! neither and multiplies by fc1 again.
 
 use super::{Adapter, Block, Linear, Lora, Shape};
 use crate::ops::parallel::Buffer;

@@ -73,24 +73,27 @@ pub enum Start<'a> {
 impl Packed {
     /// Packs a matrix (terms, columns), on all threads of the pool.
     pub fn new(matrix: Mat<'_>, arithmetic: Arithmetic) -> Self {
-        let (terms, columns) = (matrix.rows(), matrix.columns());
-        let mut words = vec![0.0; words(terms, columns, arithmetic)];
-        let panel = height(terms, arithmetic) * WIDTH;
-        words
-            .par_chunks_exact_mut(panel.max(1))
-            .enumerate()
-            .for_each(|(i, words)| pack_panel(matrix, i * WIDTH, arithmetic, words));
-        Self { arithmetic, terms, columns, words }
+        let pack = |from, panel: &mut [f32]| pack_panel(matrix, from, arithmetic, panel);
+        Self::of_panels(matrix.rows(), matrix.columns(), arithmetic, pack)
     }
 
     /// The same of a matrix of bf16 numbers.
     pub fn of_half(matrix: HalfMat<'_>, arithmetic: Arithmetic) -> Self {
         assert!(arithmetic.is_bf16(), "{arithmetic:?} does not read bf16");
-        let (terms, columns) = (matrix.rows(), matrix.columns());
+        let pack = |from, panel: &mut [f32]| matrix.pack(0..matrix.rows(), from, panel);
+        Self::of_panels(matrix.rows(), matrix.columns(), arithmetic, pack)
+    }
+
+    /// From what packs the panel of the columns from one on.
+    fn of_panels(
+        terms: usize,
+        columns: usize,
+        arithmetic: Arithmetic,
+        pack: impl Fn(usize, &mut [f32]) + Sync,
+    ) -> Self {
         let mut words = vec![0.0; words(terms, columns, arithmetic)];
-        let panel = height(terms, arithmetic) * WIDTH;
-        let panels = words.par_chunks_exact_mut(panel.max(1)).enumerate();
-        panels.for_each(|(i, words)| matrix.pack(0..terms, i * WIDTH, words));
+        let panels = words.par_chunks_exact_mut((height(terms, arithmetic) * WIDTH).max(1)).enumerate();
+        panels.for_each(|(i, panel)| pack(i * WIDTH, panel));
         Self { arithmetic, terms, columns, words }
     }
 

@@ -62,14 +62,14 @@ impl Cost {
                 *if before { &mut of_block.before } else { &mut of_block.behind } += spec.count();
             }
         }
-        let is_rounded = arch::frozen_matrices(config, &extras, &specs);
-        let rounded: usize = specs.iter().filter(|spec| is_rounded.contains(&spec.name)).map(ParamSpec::count).sum();
+        let rounded = arch::rounded(config, &extras, &specs, memory.precision);
+        let rounded: usize = specs.iter().filter(|spec| rounded.contains(&spec.name)).map(ParamSpec::count).sum();
         let [forward, backward] = backend.stack.multiplications(&shape, widths, &trained);
         Ok(Self {
             batch,
             forward,
             backward,
-            weights: 4 * counts.total - if memory.precision.is_single() { 0 } else { 2 * rounded },
+            weights: 4 * counts.total - 2 * rounded,
             packed: backend.packed.bytes(config),
             gradients: 4 * counts.trainable,
             moments: 8 * counts.trainable,

@@ -41,7 +41,7 @@ struct OnePass {
     seen: Seen,
 }
 
-/// A matrix (out, in) where it is kept.
+/// A matrix (out, in) where it is kept, with its values.
 #[derive(Clone, Copy)]
 enum Kept<'a> {
     Single(Mat<'a>, &'a [f32]),
@@ -107,12 +107,10 @@ impl PackedBlocks {
     /// For a model of which this trains.
     pub fn new(config: &ModelConfig, trains: &Backbone<bool>, memory: MemoryOptions) -> Self {
         let predicts = !memory.training || !trains.list().contains(&&true);
-        let arithmetic = if memory.precision.is_single() {
-            Arithmetic::f32().filter(|&single| predicts && packed_bytes(config, single, |_, _| true) <= MOST)
-        } else {
-            Some(Arithmetic::bf16())
-        };
+        let single = memory.precision.is_single();
+        let arithmetic = if single { Arithmetic::f32() } else { Some(Arithmetic::bf16()) };
         let small = arithmetic.is_some_and(|arithmetic| packed_bytes(config, arithmetic, |_, _| true) <= MOST);
+        let arithmetic = arithmetic.filter(|_| !single || predicts && small);
         let changes = |block: &Block<bool>| block.own().map(|layer| layer.weight && memory.training);
         Self { arithmetic, predicts, small, changes: trains.blocks.iter().map(changes).collect(), packed: Vec::new() }
     }
